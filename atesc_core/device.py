@@ -1,0 +1,62 @@
+"""The one place that chooses where a run computes, and says what that place can do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the app says about a device. ``memory_gb`` is total memory in GB (10⁹ bytes)."""
+
+    kind: str  # "cuda", "mps" or "cpu"
+    name: str
+    memory_gb: float
+    cores: int
+
+    @property
+    def summary(self) -> str:
+        cores = f", {self.cores} cores" if self.kind == "cpu" else ""
+        return f"{self.name}{cores}, {self.memory_gb:.0f} GB"
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """The device for ``wanted``: ``auto`` takes CUDA, then Apple MPS, then CPU.
+
+    Raises:
+        ValueError: ``wanted`` is not one of auto, cuda, mps, cpu, or is not present on this machine.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    if wanted not in present:
+        raise ValueError(f"device: {wanted!r} is not a device; expected auto, cuda, mps or cpu")
+    if not present[wanted]:
+        raise ValueError(f"device: {wanted!r} is not present on this machine; expected one of "
+                         f"{', '.join(kind for kind, there in present.items() if there)}")
+    return torch.device(wanted)
+
+
+def describe(device: torch.device) -> DeviceInfo:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return DeviceInfo("cuda", properties.name, properties.total_memory / 1e9, cores)
+    name = "Apple GPU" if device.type == "mps" else "CPU"
+    return DeviceInfo(device.type, name, psutil.virtual_memory().total / 1e9, cores)
+
+
+def autocast(device: torch.device):
+    """bfloat16 autocast on CUDA, nothing elsewhere (CPU runs stay float32 and bit-reproducible)."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

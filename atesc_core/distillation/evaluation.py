@@ -1,0 +1,45 @@
+"""IAcc, OAcc, OLAcc, ASR: what real test data says of a classifier. The student never learns from any of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from atesc_core.device import autocast, memory_format
+from atesc_core.domains import ImageSet, PairData
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
+    """Logits of all images in evaluation mode, (N, C) float32; the mode is put back afterwards."""
+    was_training = model.training
+    model.eval()
+    logits = torch.cat([model(part).float() for part in images.split(batch_size)])
+    model.train(was_training)
+    return logits
+
+
+def share(hits: Tensor) -> float:
+    """Per cent of true entries of a (N,) bool tensor."""
+    return 100 * hits.float().mean().item()
+
+
+def accuracy(predicted: Tensor, images: ImageSet) -> float:
+    """Per cent of images given their true label."""
+    return share(predicted == images.labels)
+
+
+class Evaluator:
+    """Measures a classifier on the test sets of a pair: ``iacc``, and ``oacc``, ``olacc`` or ``asr``, in per cent."""
+
+    def __init__(self, data: PairData, device: torch.device):
+        self.pair, self.device = data.pair, device
+        self.id, self.ood = data.id.test.to(device), data.ood.test.to(device)
+        self.format = memory_format(device)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        with autocast(self.device):
+            on_id, on_ood = (predict(model, part.images.to(memory_format=self.format)).argmax(1)
+                             for part in (self.id, self.ood))
+        ood = accuracy(on_ood, self.ood) if self.pair.target is None else share(on_ood == self.pair.target)
+        return {"iacc": accuracy(on_id, self.id), self.pair.metric: ood}

@@ -1,0 +1,67 @@
+"""What the loop says while it runs. Whoever drives it (worker, CLI, notebook, test) sees these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One round: the generator's steps, then the student's. Losses are the round's means."""
+
+    epoch: int  # from 1
+    round: int  # from 1, within the epoch
+    images: int  # synthetic images the student has seen so far in the run
+    losses: dict[str, float]  # generator terms "g/bn" ...; student terms "s/fragile", "s/robust", "s/total"
+    fragile_share: float | None  # of the round's images, 0..1; None while nothing is split
+    threshold: float | None  # the split's threshold in force; None while nothing is split
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is over. ``metrics`` holds percentages: ``iacc``, and ``oacc``, ``olacc`` or ``asr``."""
+
+    epoch: int
+    images: int
+    metrics: dict[str, float]  # empty where the run has no real data to be measured on
+
+
+@dataclass(frozen=True)
+class SnapshotTaken:
+    """Synthetic images at the end of an epoch, with everything the app shows of them (on the CPU)."""
+
+    epoch: int
+    images: Tensor  # (N, 3, H, W) uint8
+    teacher_probs: Tensor  # (N, C) float32
+    student_probs: Tensor  # (N, C) float32
+    features: Tensor  # (N, F) float32, the teacher's penultimate layer
+    scores: dict[str, Tensor]  # (N,) float32 each: "min_eps" (1/255, inf where never flipped), "margin", "kl"
+    fragile: Tensor  # (N,) bool, by the run's score and the threshold in force
+    threshold: float
+
+
+@dataclass(frozen=True)
+class ThresholdChanged:
+    """The split's threshold is another from this round on: by hand, or found by the automatic rule."""
+
+    epoch: int
+    round: int
+    threshold: float
+    by: str  # "hand" or "auto"
+
+
+@dataclass(frozen=True)
+class CheckpointReady:
+    """Everything needed to go on from the end of ``epoch``; tensors and plain values only.
+
+    The tensors are the live ones: save them before asking for the next event.
+    """
+
+    epoch: int
+    state: dict[str, Any]
+
+
+Event = StepDone | EpochDone | SnapshotTaken | ThresholdChanged | CheckpointReady

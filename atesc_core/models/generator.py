@@ -1,0 +1,33 @@
+"""The image generator that the data-free synthesizers share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Generator(nn.Module):
+    """z → Linear → BN → (up ×2, conv, BN, LeakyReLU 0.2) ×2 → conv → sigmoid (DFQ, DAFL, CMI).
+
+    z: (B, latent); returns images (B, 3, image_side, image_side) in [0, 1].
+    """
+
+    def __init__(self, latent: int, image_side: int, width: int, seed: int):
+        super().__init__()
+        if image_side % 4:
+            raise ValueError(f"image_side: {image_side}: expected a multiple of 4")
+        self.width, self.start = width, image_side // 4
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.dense = nn.Linear(latent, width * self.start**2)
+            self.body = nn.Sequential(
+                nn.BatchNorm2d(width),
+                nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True),
+                nn.Upsample(scale_factor=2), nn.Conv2d(width, width // 2, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(width // 2), nn.LeakyReLU(0.2, inplace=True),
+                nn.Conv2d(width // 2, 3, 3, 1, 1), nn.Sigmoid(),
+            )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.body(self.dense(z).view(len(z), self.width, self.start, self.start))

@@ -1,0 +1,181 @@
+"""A run, described: one frozen, validated object that round-trips to YAML, JSON and a URL.
+
+Every field says what it is, its unit, and where its default comes from: ``paper`` (Hong et al.,
+ICML 2025, and the published synthesizers it builds on) or ``ours`` (with the reason, or the
+measurement in docs/results.md). The app and ``--help`` show these very sentences.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Source = Literal["paper", "ours"]
+
+
+def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
+    """A field whose description and source the app can show; ``bounds`` are pydantic's (ge, gt, le ...)."""
+    return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DFQSpec(Spec):
+    """Data-free quantisation-style synthesis: one persistent generator, trained against the student."""
+
+    kind: Literal["dfq"] = "dfq"
+    steps: int = setting(1, "Generator steps a round", "paper", ge=1, le=1000)
+    lr: float = setting(1e-3, "Generator learning rate (Adam, betas 0.5 and 0.999)", "paper", gt=0, le=1)
+    bn: float = setting(1.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
+    onehot: float = setting(1.0, "Weight of CE(T, argmax T): images the teacher is sure of", "paper", ge=0, le=1e4)
+    adversarial: float = setting(1.0, "Weight of −KL(T‖S): images the student gets wrong", "paper", ge=0, le=1e4)
+    balance: float = setting(20.0, "Weight of class balance, Σ p̄ log p̄", "paper", ge=0, le=1e4)
+    latent: int = setting(128, "Length of the latent vector z", "ours", ge=2, le=4096)
+    width: int = setting(64, "Channels of the generator's first convolution", "ours", ge=4, le=1024)
+
+
+SynthesisSpec = Annotated[DFQSpec, Field(description="How synthetic images are made")]
+
+
+class SplitSpec(Spec):
+    """Which synthetic images are fragile: the robustness score and its threshold."""
+
+    score: Literal["min_eps", "margin", "kl"] = setting(
+        "min_eps", "Robustness score; larger is more robust. min_eps: smallest ε that changes the "
+        "prediction, in 1/255", "ours")
+    threshold: float | Literal["auto"] = setting(
+        "auto", "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. "
+        "auto: chosen from the synthetic images' own scores, without real data", "ours")
+    epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", "ours", gt=0, le=255)
+    max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞",
+                                 "ours", gt=0, le=255)
+    steps: int = setting(4, "PGD steps of the attack", "ours", ge=1, le=1000)
+
+
+class EscapeSpec(Spec):
+    """What the student does with the two groups."""
+
+    kind: Literal["none", "ckd", "atesc"] = setting(
+        "atesc", "none: plain distillation from every image; ckd: only the fragile group teaches; "
+        "atesc: CKD and forgetting on the robust group", "paper")
+    weight: float = setting(1.0, "λ, the weight of forgetting", "paper", ge=0, le=1e3)
+    forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
+        "negative_learning", "What forgetting asks of the student on robust images", "ours")
+    clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", "ours", gt=0, le=100)
+    warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "ours", ge=0, le=1000)
+
+
+class RunSpec(Spec):
+    """One distillation run. Same spec, same seed, same kind of device: same numbers."""
+
+    teacher: str = Field(min_length=1, max_length=200, description="Name of the teacher, as in the list of teachers")
+    seed: int = setting(0, "Seed of everything random in the run", "ours", ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "ours")
+    student: str = setting("small", "Architecture of the student", "ours", min_length=1, max_length=100)
+    epochs: int = setting(6, "Epochs; the accuracy is measured after each", "ours", ge=1, le=100_000)
+    rounds: int = setting(40, "Rounds an epoch: generator steps, then student steps", "ours", ge=1, le=1_000_000)
+    student_steps: int = setting(5, "Student steps a round", "paper", ge=1, le=10_000)
+    batch_size: int = setting(96, "Images a step", "ours", ge=2, le=65_536)
+    lr: float = setting(0.1, "Student learning rate (SGD, momentum 0.9, cosine to 0)", "paper", gt=0, le=10)
+    weight_decay: float = setting(1e-4, "Student weight decay", "paper", ge=0, le=1)
+    temperature: float = setting(1.0, "Temperature of the distillation loss", "paper", gt=0, le=1000)
+    snapshot_images: int = setting(256, "Synthetic images kept, with scores, after each epoch", "ours", ge=8, le=20_000)
+    synthesis: SynthesisSpec = DFQSpec()
+    split: SplitSpec = SplitSpec()
+    escape: EscapeSpec = EscapeSpec()
+    preset: str = setting("custom", "The preset these settings started from", "ours", max_length=40)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> RunSpec:
+        return parse(cls, yaml.safe_load(text))
+
+    def to_token(self) -> str:
+        """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
+        sparse = json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(sparse.encode(), 9)).decode().rstrip("=")
+
+    @classmethod
+    def from_token(cls, token: str) -> RunSpec:
+        """Raises SpecError where the token is damaged or its fields are not a spec's."""
+        try:
+            packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            text = zlib.decompressobj().decompress(packed, 64 * 1024)
+            values = json.loads(text)
+        except (ValueError, zlib.error) as error:
+            raise SpecError(f"spec: {token[:40]!r} is not a run's link ({error})") from None
+        return parse(cls, values)
+
+    def replaced(self, changes: dict[str, Any]) -> RunSpec:
+        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""
+        values = self.model_dump()
+        for path, value in changes.items():
+            *groups, name = path.split(".")
+            place = values
+            for group in groups:
+                place = place.get(group) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or name not in place:
+                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
+            place[name] = value
+        return parse(type(self), values)
+
+
+class SpecError(ValueError):
+    """A setting is wrong; the message names the field, the value and what was expected."""
+
+
+def parse(model: type[BaseModel], values: Any) -> Any:
+    """Validate ``values`` as ``model``, with one readable line a wrong field. Raises SpecError."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or model.__name__}: {_shown(e['input'])}: {e['msg']}"
+                 for e in error.errors()]
+        raise SpecError("\n".join(lines)) from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def field_paths(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of all settings in a dumped spec."""
+    paths = []
+    for name, value in values.items():
+        paths += field_paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+    return paths
+
+
+def describe_field(path: str) -> tuple[str, Source | None]:
+    """The sentence and the source of a dotted field, for help texts and tooltips."""
+    model: type[BaseModel] = RunSpec
+    *groups, name = path.split(".")
+    for group in groups:
+        model = type(model.model_fields[group].default)
+    field = model.model_fields[name]
+    extra = field.json_schema_extra or {}
+    return field.description or "", extra.get("source")
+
+
+QUICK: dict[str, Any] = {"preset": "quick"}
+FULL: dict[str, Any] = {
+    "preset": "full", "epochs": 100, "rounds": 80, "batch_size": 256, "snapshot_images": 512,
+}
+PRESETS: dict[str, dict[str, Any]] = {"quick": QUICK, "full": FULL}
+
+
+def from_preset(preset: str, teacher: str, **changes: Any) -> RunSpec:
+    """The run that ``preset`` describes for ``teacher``; ``changes`` are dotted fields. Raises SpecError."""
+    if preset not in PRESETS:
+        raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
+    return RunSpec(teacher=teacher).replaced({**PRESETS[preset], **changes})

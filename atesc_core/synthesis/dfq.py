@@ -1,0 +1,61 @@
+"""DFQ: one persistent generator against the student (Choi et al., 2020, as used by Hong et al., 2025)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from atesc_core.device import autocast, memory_format
+from atesc_core.distillation.losses import kl
+from atesc_core.models import Classifier, Generator
+from atesc_core.spec import RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, Synthesizer
+
+
+class DFQ(Synthesizer):
+    """L_G = bn·R_BN + onehot·CE(T, argmax T) − adversarial·KL(T‖S) + balance·Σ p̄ log p̄."""
+
+    def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, random: torch.Generator):
+        self.settings, self.batch_size = spec.synthesis, spec.batch_size
+        self.teacher, self.random, self.device = teacher, random, random.device
+        self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
+        self.generator.to(self.device, memory_format=memory_format(self.device))
+        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
+
+    def _images(self, count: int) -> Tensor:
+        z = torch.randn(count, self.settings.latent, generator=self.random, device=self.device)
+        return self.generator(z)
+
+    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+        student.eval()
+        for _ in range(self.settings.steps):
+            with autocast(self.device), BatchNormMatch(self.teacher) as match:
+                x = self._images(self.batch_size)
+                t = self.teacher(x).float()
+                s = student(x).float()
+            p = t.softmax(1).mean(0)
+            terms = {
+                "bn": self.settings.bn * match.loss(),
+                "onehot": self.settings.onehot * F.cross_entropy(t, t.argmax(1)),
+                "adversarial": -self.settings.adversarial * kl(t, s).mean(),
+                "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
+            }
+            self.optimiser.zero_grad(set_to_none=True)
+            sum(terms.values()).backward()
+            self.optimiser.step()
+        return {name: value.detach() for name, value in terms.items()}
+
+    @torch.no_grad()
+    def sample(self, count: int) -> Tensor:
+        with autocast(self.device):
+            return self._images(count).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.optimiser.load_state_dict(state["optimiser"])

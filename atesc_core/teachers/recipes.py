@@ -1,0 +1,33 @@
+"""The shipped teachers, by name, and the command that makes one: ``python -m atesc_core teachers train NAME``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from atesc_core.domains import PAIRS, load_pair
+from atesc_core.teachers.training import TeacherEpochDone, TeacherRecipe, train_teacher
+from atesc_core.teachers.zoo import SHIPPED, TeacherError, measured_card, save_teacher
+
+RECIPES: dict[str, TeacherRecipe] = {
+    f"{pair}-{kind.lower()}{suffix}": TeacherRecipe(pair=pair, kind=kind, image_side=side)
+    for suffix, side in (("", 16), ("-32", 32)) for pair in PAIRS for kind in ("SL", "NTL")
+}
+
+
+def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> Iterator[TeacherEpochDone]:
+    """Train the teacher ``name``, measure it, write weights and card into ``folder``; one event an epoch.
+
+    Raises TeacherError where no recipe has that name.
+    """
+    if name not in RECIPES:
+        raise TeacherError(f"teacher: {name!r} has no recipe; expected one of {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    event = None
+    for event in train_teacher(recipe, load_pair(recipe.pair, recipe.image_side), device):
+        yield event
+    card = measured_card(event.model.eval(), name, recipe.arch, recipe.kind, recipe.pair, recipe.image_side,
+                         recipe, f"python -m atesc_core teachers train {name}")
+    save_teacher(event.model, card, folder)
