@@ -1,0 +1,410 @@
+// A Plotly chart that stays in the page while Streamlit reruns the script around it.
+//
+// Streamlit calls the default export once per mount and again whenever the data or the theme changes.
+// The first call makes a Chart on the mount's own node; later calls hand it new data, which it draws
+// into the same node, so that zoom, pan and selection stay the user's.
+
+const charts = new WeakMap();
+
+export default function mount(component) {
+  const { parentElement } = component;
+  if (!charts.has(parentElement)) charts.set(parentElement, new Chart(parentElement));
+  const chart = charts.get(parentElement);
+  chart.receive(component);
+  return () => {
+    chart.destroy();
+    charts.delete(parentElement);
+  };
+}
+
+// Plotly is 4.8 MB: one script tag for the whole page, however many charts and reruns.
+function loadPlotly(path) {
+  window.atescPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(path, serverRoot());
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      delete window.atescPlotly;
+      reject(new Error(`The chart library could not be loaded from ${script.src}`));
+    };
+    document.head.append(script);
+  });
+  return window.atescPlotly;
+}
+
+// Streamlit's own script says where the server is, also behind a base path or a proxy.
+function serverRoot() {
+  const own = document.querySelector('script[type="module"][src*="static/js/"]');
+  return own ? own.src.slice(0, own.src.lastIndexOf("static/js/")) : document.baseURI;
+}
+
+class Chart {
+  constructor(parent) {
+    this.root = element("div", "atesc-chart");
+    this.plot = element("div", "atesc-chart-plot");
+    this.root.append(this.plot);
+    parent.append(this.root);
+    this.tip = null;
+    this.line = null;
+    this.held = false;
+    this.onDown = () => (this.held = true);
+    this.onUp = () => {
+      this.held = false;
+      // Plotly finishes its own gesture in the same event; draw what waited after it.
+      setTimeout(() => this.draw());
+    };
+    this.plot.addEventListener("pointerdown", this.onDown);
+    window.addEventListener("pointerup", this.onUp);
+    window.addEventListener("pointercancel", this.onUp);
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(this.root);
+  }
+
+  receive({ data, setStateValue, setTriggerValue }) {
+    this.data = data;
+    this.setState = setStateValue;
+    this.trigger = setTriggerValue;
+    this.root.dataset.chart = data.key;
+    this.root.style.height = `${data.height}px`;
+    this.root.setAttribute("role", "figure");
+    this.root.setAttribute("aria-label", data.label);
+    this.look = readTheme(this.root);
+    this.askForTheme();
+    this.waiting = true;
+    this.draw();
+  }
+
+  async draw() {
+    if (!this.waiting || this.drawing || this.held || !this.root.clientWidth) return;
+    this.waiting = false;
+    this.drawing = true;
+    try {
+      const Plotly = await loadPlotly(this.data.plotly);
+      if (this.gone) return;
+      const { traces, layout, config } = this.figure();
+      await Plotly.react(this.plot, traces, layout, config);
+      this.listen();
+      this.drawThreshold();
+      this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.drawing = false;
+    }
+    this.draw();
+  }
+
+  figure() {
+    const { data: traces, layout } = JSON.parse(this.data.figure);
+    const { select, revision, height } = this.data;
+    if (this.data.thumbnails?.captions) for (const trace of traces) silenceHover(trace);
+    Object.assign(layout, {
+      autosize: true,
+      height,
+      uirevision: revision,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      template: dress(layout.template, this.look),
+    });
+    delete layout.width;
+    if (select) {
+      layout.clickmode = "event+select";
+      layout.dragmode ??= { lasso: "lasso", box: "select" }[select];
+      layout.newselection ??= { line: { color: this.look.text, width: 1.5, dash: "dot" } };
+    }
+    return { traces, layout, config: config(this.data) };
+  }
+
+  listen() {
+    if (this.listening) return;
+    this.listening = true;
+    this.plot.on("plotly_selected", (event) => this.select(event?.points));
+    this.plot.on("plotly_deselect", () => this.select([]));
+    this.plot.on("plotly_hover", (event) => this.showTip(event));
+    this.plot.on("plotly_unhover", () => this.hideTip());
+    for (const name of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"])
+      this.plot.on(name, () => this.placeThreshold());
+  }
+
+  resize() {
+    if (this.waiting) this.draw();
+    if (!this.listening || !this.root.clientWidth || this.width === this.root.clientWidth) return;
+    this.width = this.root.clientWidth;
+    window.Plotly.Plots.resize(this.plot);
+  }
+
+  fail(error) {
+    console.error(error);
+    const note = element("p", "atesc-chart-error");
+    note.textContent = error.message;
+    this.root.replaceChildren(note);
+  }
+
+  destroy() {
+    this.gone = true;
+    this.sizes.disconnect();
+    window.removeEventListener("pointerup", this.onUp);
+    window.removeEventListener("pointercancel", this.onUp);
+    if (this.listening) window.Plotly.purge(this.plot);
+    this.root.remove();
+  }
+
+  // Python drew in the colours of the theme it knew of; when the user switches, ask it once to draw again.
+  askForTheme() {
+    if (this.look.dark === this.data.dark) this.asked = undefined;
+    else if (this.asked !== this.look.dark) {
+      this.asked = this.look.dark;
+      this.trigger("theme", this.look.dark ? "dark" : "light");
+    }
+  }
+
+  // ── selection ─────────────────────────────────────────────────────────────────────────────────
+
+  select(points) {
+    // Plotly reports its own redraws too (event without points); only a gesture may change a selection.
+    if (!this.data.select || points === undefined) return;
+    const ids = [...new Set(points.map(idOf).filter((id) => id !== undefined))];
+    const message = JSON.stringify(ids);
+    if (message === (this.sent ?? "[]")) return;
+    this.sent = message;
+    this.setState("selection", { ids, revision: this.data.revision });
+  }
+
+  // ── pictures on hover ─────────────────────────────────────────────────────────────────────────
+
+  showTip({ points, event }) {
+    const sheet = this.data.thumbnails;
+    const id = sheet && idOf(points[0]);
+    const cell = sheet && (sheet.cells ? sheet.cells[id] : id);
+    if (!sheet || !Number.isInteger(cell) || cell < 0 || cell >= sheet.count) return this.hideTip();
+    this.tip ??= this.root.appendChild(tipElement());
+    const [picture, caption] = this.tip.children;
+    picture.style.backgroundImage = `url("${sheet.source}")`;
+    picture.style.backgroundSize = `${sheet.columns * 100}% auto`;
+    picture.style.backgroundPosition = cellPosition(cell, sheet);
+    this.tip.style.setProperty("--group", points[0].fullData.marker?.color ?? "transparent");
+    caption.textContent = sheet.captions?.[cell] ?? "";
+    caption.hidden = !caption.textContent;
+    this.tip.hidden = false;
+    place(this.tip, this.root, event);
+  }
+
+  hideTip() {
+    if (this.tip) this.tip.hidden = true;
+  }
+
+  // ── the threshold line ────────────────────────────────────────────────────────────────────────
+
+  drawThreshold() {
+    const { threshold } = this.data;
+    if (!threshold) {
+      this.line?.remove();
+      this.line = null;
+      return;
+    }
+    this.line ??= new ThresholdLine(this);
+    this.line.receive(threshold);
+  }
+
+  placeThreshold() {
+    this.line?.place();
+  }
+}
+
+class ThresholdLine {
+  constructor(chart) {
+    this.chart = chart;
+    this.left = element("div", "atesc-chart-side");
+    this.right = element("div", "atesc-chart-side");
+    this.handle = element("div", "atesc-chart-threshold");
+    this.word = this.handle.appendChild(element("span", "atesc-chart-threshold-word"));
+    this.handle.tabIndex = 0;
+    this.handle.setAttribute("role", "slider");
+    this.handle.addEventListener("pointerdown", (event) => this.grab(event));
+    this.handle.addEventListener("pointermove", (event) => this.drag(event));
+    this.handle.addEventListener("pointerup", () => this.drop());
+    this.handle.addEventListener("pointercancel", () => this.drop());
+    this.handle.addEventListener("keydown", (event) => this.key(event));
+    chart.root.append(this.left, this.right, this.handle);
+  }
+
+  remove() {
+    for (const node of [this.left, this.right, this.handle]) node.remove();
+  }
+
+  receive(threshold) {
+    const changed = this.given !== threshold.value;
+    this.given = threshold.value;
+    this.threshold = threshold;
+    this.left.style.background = threshold.left_colour;
+    this.right.style.background = threshold.right_colour;
+    this.handle.setAttribute("aria-label", threshold.label);
+    // A tick of the page that left before the drop still carries the old value: keep what was dropped
+    // until Python answers with a new one.
+    if (!this.dragging && (changed || this.value === undefined)) this.value = threshold.value;
+    this.place();
+  }
+
+  axis() {
+    return this.chart.plot._fullLayout?.xaxis;
+  }
+
+  limits() {
+    const [from, to] = this.axis().range.map((edge) => this.axis().r2d(edge));
+    const { low, high } = this.threshold;
+    return [Math.max(low ?? -Infinity, Math.min(from, to)), Math.min(high ?? Infinity, Math.max(from, to))];
+  }
+
+  place() {
+    const axis = this.axis();
+    if (!axis || this.value === undefined) return;
+    const { t, h } = this.chart.plot._fullLayout._size;
+    const x = Math.min(Math.max(axis.d2p(this.value), 0), axis._length);
+    const from = axis._offset;
+    Object.assign(this.handle.style, { left: `${from + x}px`, top: `${t}px`, height: `${h}px` });
+    box(this.left, from, t, x, h);
+    box(this.right, from + x, t, axis._length - x, h);
+    const text = this.text();
+    this.word.textContent = text;
+    this.handle.classList.toggle("is-flipped", x > axis._length - this.word.offsetWidth - 12);
+    this.handle.setAttribute("aria-valuenow", this.value);
+    this.handle.setAttribute("aria-valuetext", text);
+  }
+
+  text() {
+    const { label, left, right, scores, digits, unit } = this.threshold;
+    const value = `${label} ${this.value.toFixed(digits)}${unit}`;
+    if (!scores?.length) return value;
+    const share = (100 * scores.filter((score) => score <= this.value).length) / scores.length;
+    return `${value} · ${left} ${share.toFixed(1)} % · ${right} ${(100 - share).toFixed(1)} %`;
+  }
+
+  grab(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.handle.focus({ preventScroll: true });
+    this.handle.setPointerCapture(event.pointerId);
+    this.dragging = true;
+    this.before = this.value;
+    this.chart.root.classList.add("is-dragging");
+  }
+
+  drag(event) {
+    if (!this.dragging) return;
+    const axis = this.axis();
+    const x = event.clientX - this.chart.plot.getBoundingClientRect().left - axis._offset;
+    this.move(axis.p2d(x));
+  }
+
+  drop() {
+    if (!this.dragging) return;
+    this.dragging = false;
+    this.chart.root.classList.remove("is-dragging");
+    if (this.value !== this.before) this.report();
+  }
+
+  key(event) {
+    const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    this.move(this.value + step * this.threshold.step);
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.report(), 250);
+  }
+
+  move(value) {
+    const { step, digits } = this.threshold;
+    const [low, high] = this.limits();
+    const stepped = Math.round(Math.min(Math.max(value, low), high) / step) * step;
+    this.value = Number(Math.min(Math.max(stepped, low), high).toFixed(Math.max(digits, 6)));
+    this.place();
+  }
+
+  report() {
+    this.chart.trigger("threshold", this.value);
+  }
+}
+
+// ── small pieces ────────────────────────────────────────────────────────────────────────────────
+
+function element(tag, name) {
+  const node = document.createElement(tag);
+  node.className = name;
+  return node;
+}
+
+function tipElement() {
+  const tip = element("div", "atesc-chart-tip");
+  tip.append(element("div", "atesc-chart-tip-picture"), element("div", "atesc-chart-tip-caption"));
+  return tip;
+}
+
+function box(node, left, top, width, height) {
+  Object.assign(node.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+}
+
+// A point's id is its customdata, or the first of them.
+function idOf(point) {
+  const own = point.customdata;
+  return Array.isArray(own) || ArrayBuffer.isView(own) ? own[0] : own;
+}
+
+function silenceHover(trace) {
+  if (trace.hoverinfo === "skip") return;
+  delete trace.hovertemplate;
+  trace.hoverinfo = "none";
+}
+
+function cellPosition(cell, { columns, rows }) {
+  const share = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0);
+  return `${share(cell % columns, columns)}% ${share(Math.floor(cell / columns), rows)}%`;
+}
+
+function place(tip, root, event) {
+  const frame = root.getBoundingClientRect();
+  const x = event.clientX - frame.left;
+  const y = event.clientY - frame.top;
+  const { offsetWidth: width, offsetHeight: height } = tip;
+  tip.style.left = `${x + 16 + width > frame.width ? x - 16 - width : x + 16}px`;
+  tip.style.top = `${Math.min(Math.max(y - height / 2, 0), Math.max(frame.height - height, 0))}px`;
+}
+
+function config({ select, scroll_zoom }) {
+  const spare = ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"];
+  if (!select) spare.push("lasso2d", "select2d");
+  return { displaylogo: false, responsive: false, scrollZoom: scroll_zoom, modeBarButtonsToRemove: spare };
+}
+
+function readTheme(node) {
+  const style = getComputedStyle(node);
+  const read = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const text = read("text-color");
+  const background = read("background-color");
+  return { text, background, border: read("border-color"), font: read("font"), dark: isDark(background) };
+}
+
+function isDark(colour) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 128;
+}
+
+// The page's colours and font go into the figure's template: what a figure sets itself still wins.
+function dress(template, { text, background, border, font }) {
+  const axis = { gridcolor: border, linecolor: border, tickcolor: border, zerolinecolor: border };
+  const own = template?.layout ?? {};
+  return {
+    ...template,
+    layout: {
+      ...own,
+      font: { ...own.font, family: font, color: text },
+      xaxis: { ...own.xaxis, ...axis, automargin: true },
+      yaxis: { ...own.yaxis, ...axis, automargin: true },
+      legend: { ...own.legend, bgcolor: "rgba(0,0,0,0)" },
+      modebar: { ...own.modebar, bgcolor: "rgba(0,0,0,0)", color: `${border}`, activecolor: text },
+      hoverlabel: { ...own.hoverlabel, bgcolor: background, bordercolor: border, font: { family: font, color: text } },
+    },
+  };
+}

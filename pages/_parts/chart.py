@@ -1,0 +1,198 @@
+"""The one chart of every page: Plotly that keeps its node, and so the user's zoom, while its data changes.
+
+`st.plotly_chart` (Streamlit 1.67) throws its node away whenever the figure changes and cannot show pictures
+on hover. This component hands the new figure to the old node instead; assets/chart/chart.js is its other half.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from PIL import Image
+from streamlit.components.v1 import declare_component
+
+ASSETS = Path(__file__).parents[2] / "assets" / "chart"
+DEFAULT_HEIGHT = 360  # px
+
+Id = int | str
+
+# Plotly.js comes with the plotly package. Declaring a component (never mounted) on that folder makes
+# Streamlit serve it: once a page, from the installed version, without a network or a copy in this repository.
+_plotly_js = declare_component("plotly", path=str(Path(plotly.__file__).parent / "package_data"))
+
+_mount = st.components.v2.component(
+    "atesc_chart",
+    js=(ASSETS / "chart.js").read_text(),
+    css=(ASSETS / "chart.css").read_text(),
+    isolate_styles=False,  # Plotly puts its style sheet into the document, where a shadow root cannot see it
+)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A vertical line that the user drags (or moves with the arrow keys) along the x axis.
+
+    value, low, high, step: in x-axis units; the line also stays within the axis.
+    scores: when given, the line says which share of them lies at or below it (left) and above it (right).
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    step: float = 0.1
+    label: str = "threshold"
+    unit: str = ""
+    scores: Sequence[float] | None = None
+    left: str = "fragile"
+    right: str = "robust"
+    left_colour: str = "#56B4E9"
+    right_colour: str = "#E69F00"
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Pictures shown beside a hovered point, as one sheet. Make it with `thumbnails`."""
+
+    source: str
+    columns: int
+    rows: int
+    count: int
+    cells: dict[Id, int] | None
+    captions: list[str] | None
+
+
+@dataclass(frozen=True)
+class ChartResult:
+    """selected: ids of the points under the present lasso, box or click (none: empty).
+    threshold: where the line was dropped, in the one run that follows the drop; otherwise None."""
+
+    selected: tuple[Id, ...] = ()
+    threshold: float | None = None
+
+
+def chart(
+    figure: go.Figure,
+    key: str,
+    *,
+    height: int | None = None,
+    select: Literal["lasso", "box", "click"] | None = None,
+    thumbnails: Thumbnails | None = None,
+    threshold: float | Threshold | None = None,
+    revision: Hashable = "",
+    scroll_zoom: bool = False,
+    label: str | None = None,
+    on_select: Callable[[tuple[Id, ...]], None] | None = None,
+    on_threshold: Callable[[float], None] | None = None,
+) -> ChartResult:
+    """Draw the figure, or redraw it in place where one with this key already stands.
+
+    select: lasso and box are the tool in hand at first; a click on a point selects in every mode.
+        A point's id is its `customdata`, or the first of them.
+    revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes,
+        both start afresh.
+    label: what a screen reader says; the figure's title where it has one.
+    on_select, on_threshold: called before the rerun with what the result will hold, early enough to set
+        another widget's `st.session_state`.
+    """
+    revision = str(revision)
+    state = _mount(
+        key=key,
+        data={
+            "key": key,
+            "figure": figure.to_json(),
+            "plotly": f"component/{_plotly_js.name}/plotly.min.js",
+            "height": int(height or figure.layout.height or DEFAULT_HEIGHT),
+            "select": select,
+            "thumbnails": vars(thumbnails) if thumbnails else None,
+            "threshold": _threshold_data(threshold),
+            "revision": revision,
+            "scroll_zoom": scroll_zoom,
+            "label": label or figure.layout.title.text or key,
+            "dark": st.context.theme.type == "dark",
+        },
+        default={"selection": None},
+        height=int(height or figure.layout.height or DEFAULT_HEIGHT),
+        on_selection_change=_forward(key, "selection", lambda value: on_select and on_select(_ids(value, revision))),
+        on_threshold_change=_forward(key, "threshold", lambda value: on_threshold and on_threshold(float(value))),
+        on_theme_change=lambda: None,  # the rerun is the answer: it draws in the new theme's colours
+    )
+    return ChartResult(selected=_ids(state.selection, revision), threshold=state.threshold)
+
+
+def thumbnails(
+    images: np.ndarray, ids: Sequence[Id] | None = None, captions: Sequence[str] | None = None
+) -> Thumbnails:
+    """Put images on one sheet for `chart`.
+
+    images: (N, 3, s, s), uint8 or float in [0, 1]. ids: the point id of each image; without them a point's
+    id is the image's index. captions: text under each picture, lines split by newlines; with captions the
+    picture and its caption stand in for Plotly's own hover label.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        images = (images.clip(0, 1) * 255).round().astype(np.uint8)
+    columns = max(1, math.isqrt(len(images)))
+    return Thumbnails(
+        source=_sheet(images.tobytes(), images.shape, columns),
+        columns=columns,
+        rows=max(1, math.ceil(len(images) / columns)),
+        count=len(images),
+        cells=None if ids is None else {_plain(own): cell for cell, own in enumerate(ids)},
+        captions=None if captions is None else list(captions),
+    )
+
+
+@lru_cache(maxsize=32)
+def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
+    """PNG data URI of the images in rows of `columns`; cached because a live page draws it every second."""
+    count, channels, side, _ = shape
+    rows = max(1, math.ceil(count / columns))
+    sheet = np.zeros((rows * columns, channels, side, side), np.uint8)
+    sheet[:count] = np.frombuffer(pixels, np.uint8).reshape(shape)
+    grid = sheet.reshape(rows, columns, channels, side, side).transpose(0, 3, 1, 4, 2)
+    file = io.BytesIO()
+    Image.fromarray(grid.reshape(rows * side, columns * side, channels)).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | None:
+    if threshold is None:
+        return None
+    if not isinstance(threshold, Threshold):
+        threshold = Threshold(float(threshold))
+    scores = threshold.scores
+    digits = max(0, -math.floor(math.log10(threshold.step)))
+    return vars(threshold) | {
+        "digits": digits,
+        # JSON has no infinity, and a score that no attack reached lies right of every line.
+        "scores": None if scores is None else [float(s) if math.isfinite(s) else 1e30 for s in scores],
+    }
+
+
+def _forward(key: str, event: str, tell: Callable[[Any], object]) -> Callable[[], None]:
+    def callback() -> None:
+        value = st.session_state[key].get(event)
+        if value is not None:
+            tell(value)
+
+    return callback
+
+
+def _ids(selection: dict[str, Any] | None, revision: str) -> tuple[Id, ...]:
+    """Ids of a selection made on this revision of the chart; one made on an earlier one is over."""
+    if not selection or selection.get("revision") != revision:
+        return ()
+    return tuple(selection["ids"])
+
+
+def _plain(own: Id) -> Id:
+    return own.item() if isinstance(own, np.generic) else own

@@ -1,0 +1,62 @@
+"""What tests/e2e/test_chart.py looks at: a live line, a map with pictures, a histogram with a threshold."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from pages._parts.chart import Threshold, chart, thumbnails  # noqa: E402
+
+st.set_page_config(layout="wide")
+st.session_state.setdefault("ticks", 0)
+random = np.random.default_rng(0)
+
+
+@st.fragment(run_every=0.5)
+def live():
+    st.session_state.ticks += 1
+    ticks = st.session_state.ticks
+    figure = go.Figure(go.Scatter(x=list(range(ticks)), y=np.sin(np.arange(ticks) / 5)))
+    figure.update_layout(xaxis_title="tick", yaxis_title="sine", title="Live")
+    chart(figure, "live")
+    st.text(f"ticks {ticks}")
+
+
+@st.fragment
+def cloud():
+    points = random.normal(size=(64, 2))
+    figure = go.Figure(
+        go.Scattergl(x=points[:, 0], y=points[:, 1], mode="markers", customdata=np.arange(64), marker_color="#0072B2")
+    )
+    pictures = thumbnails(random.random((64, 3, 16, 16)), captions=[f"image {i}\n<b>class</b> {i % 10}" for i in range(64)])
+    result = chart(figure, "cloud", select="lasso", thumbnails=pictures)
+    st.text(f"selected {len(result.selected)}: {sorted(result.selected)[:5]}")
+
+
+@st.fragment
+def histogram():
+    st.session_state.setdefault("epsilon", 4.0)
+    scores = random.gamma(4, 1.2, 500)
+    counts, edges = np.histogram(scores, 30, (0, 16))
+    figure = go.Figure(go.Bar(x=(edges[1:] + edges[:-1]) / 2, y=counts, marker_color="#56B4E9"))
+    figure.update_layout(xaxis_title="min ε (1/255)", yaxis_title="images", bargap=0.02)
+    chart(
+        figure,
+        "histogram",
+        threshold=Threshold(st.session_state.epsilon, low=0, high=16, step=0.1, label="ε", scores=scores),
+        on_threshold=lambda value: st.session_state.update(epsilon=value),
+    )
+    st.slider("epsilon", 0.0, 16.0, step=0.1, key="epsilon")
+    st.text(f"threshold {st.session_state.epsilon:.1f}")
+
+
+left, right = st.columns(2)
+with left:
+    live()
+    histogram()
+with right:
+    cloud()
