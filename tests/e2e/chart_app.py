@@ -29,10 +29,10 @@ def live():
 @st.fragment
 def cloud():
     points = random.normal(size=(64, 2))
-    figure = go.Figure(
-        go.Scattergl(x=points[:, 0], y=points[:, 1], mode="markers", customdata=np.arange(64), marker_color="#0072B2")
-    )
-    pictures = thumbnails(random.random((64, 3, 16, 16)), captions=[f"image {i}\n<b>class</b> {i % 10}" for i in range(64)])
+    dots = {"mode": "markers", "customdata": np.arange(64), "marker_color": "#0072B2"}
+    figure = go.Figure(go.Scattergl(x=points[:, 0], y=points[:, 1], **dots))
+    captions = [f"image {i}\n<b>class</b> {i % 10}" for i in range(64)]
+    pictures = thumbnails(random.random((64, 3, 16, 16)), captions=captions)
     result = chart(figure, "cloud", select="lasso", thumbnails=pictures)
     st.text(f"selected {len(result.selected)}: {sorted(result.selected)[:5]}")
 
