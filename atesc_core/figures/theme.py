@@ -1,0 +1,168 @@
+"""One visual language for every figure: what a colour and a line style mean, on screen and in print.
+
+The hues are Okabe and Ito's colour-blind-safe palette and never change; the dark theme only lightens
+them. Sizes in print are points on paper: a figure is laid out at its printed width, 96 px to the inch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Mode = Literal["light", "dark", "print"]
+MODES: tuple[Mode, ...] = ("light", "dark", "print")
+
+PX_PER_INCH = 96  # CSS pixels, which is what Chromium prints by
+SCREEN_FONT_PX = 13.0
+PRINT_FONT_PT = 8.0  # IEEE asks for 8 pt in figures; ICML and CVPR captions are 9 pt
+UIREVISION = "atesc"  # constant, so that a redraw keeps the user's zoom and selection
+
+COLOURS: dict[str, str] = {
+    "id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00",
+    "SL": "#009E73", "NTL": "#CC79A7", "synthetic": "#8A8F98",
+}
+DARK_COLOURS: dict[str, str] = {
+    "id": "#14A4F5", "ood": "#F98224", "fragile": "#9ED9FA", "robust": "#FFD066",
+    "SL": "#1DC99A", "NTL": "#E699C3", "synthetic": "#A9AFB9",
+}
+DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid"}
+ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc"}
+
+METRIC_NAMES: dict[str, str] = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
+METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
+
+# For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.
+CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
+                 "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
+
+SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
+PRINT_FONTS: dict[str, str] = {
+    "sans": "Arial, 'Liberation Sans', Helvetica, sans-serif",
+    "serif": "'Times New Roman', 'Liberation Serif', Times, serif",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything about a mode that a figure needs: neutral colours, line widths and marker sizes in px."""
+
+    mode: Mode
+    ink: str
+    muted: str
+    grid: str
+    surface: str  # what lies behind the figure, for gaps and halos; the figure itself is transparent on screen
+    colours: dict[str, str]
+    line: float
+    thin: float
+    dot: float
+
+    def colour(self, role: str) -> str:
+        """Colour of ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``, or a neutral
+        (``ink``, ``muted``, ``grid``, ``surface``)."""
+        return self.colours[role] if role in self.colours else getattr(self, role)
+
+    def tint(self, role: str, opacity: float) -> str:
+        """The role's colour, see-through: ``rgba(...)`` with ``opacity`` in 0..1."""
+        return tint(self.colour(role), opacity)
+
+
+LOOKS: dict[Mode, Look] = {
+    "light": Look("light", "#1C2530", "#5C6773", "#E7EAEE", "#FFFFFF", COLOURS, line=2.5, thin=1.25, dot=7),
+    "dark": Look("dark", "#E8ECF1", "#A3ADB8", "#2C333D", "#12161C", DARK_COLOURS, line=2.5, thin=1.25, dot=7),
+    "print": Look("print", "#000000", "#404040", "#E3E3E3", "#FFFFFF", COLOURS, line=1.5, thin=0.8, dot=3.5),
+}
+
+
+def look(mode: Mode) -> Look:
+    """Raises ValueError for a mode that is not light, dark or print."""
+    if mode not in LOOKS:
+        raise ValueError(f"mode: {mode!r} is not known; expected one of {', '.join(MODES)}")
+    return LOOKS[mode]
+
+
+def tint(colour: str, opacity: float) -> str:
+    """``#RRGGBB`` as ``rgba(r,g,b,opacity)``."""
+    red, green, blue = (int(pair, 16) for pair in re.findall("..", colour[1:]))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+@cache
+def template(mode: Mode, font_px: float | None = None, family: str | None = None) -> go.layout.Template:
+    """The plotly template of a mode. ``font_px``: size of all text, in px; ``family``: a CSS font stack."""
+    style = look(mode)
+    in_print = mode == "print"
+    size = font_px or (points(PRINT_FONT_PT) if in_print else SCREEN_FONT_PX)
+    font = {"family": family or (PRINT_FONTS["sans"] if in_print else SCREEN_FONT), "size": size,
+            "color": style.ink}
+    quiet = {"size": size, "color": style.muted}
+    axis = {
+        "automargin": True, "showgrid": True, "gridcolor": style.grid, "gridwidth": 0.5 if in_print else 1,
+        "zeroline": False, "showline": True, "linecolor": style.muted, "linewidth": 0.6 if in_print else 1,
+        "ticks": "outside", "ticklen": 0.3 * size, "tickwidth": 0.6 if in_print else 1, "tickcolor": style.muted,
+        "tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}, "standoff": 0.6 * size},
+    }
+    layout = go.Layout(
+        font=font, colorway=[style.muted], uirevision=UIREVISION, separators=".,",
+        paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 0.5 * size, "r": size, "t": size, "b": 0.5 * size, "pad": 0, "autoexpand": True},
+        xaxis={**axis, "showgrid": False}, yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
+                "bgcolor": "rgba(0,0,0,0)", "font": {"size": size, "color": style.ink}, "itemwidth": 30,
+                "tracegroupgap": 0, "title": {"text": ""}},
+        hoverlabel={"bgcolor": style.surface, "bordercolor": style.grid, "align": "left",
+                    "font": {"family": font["family"], "size": size, "color": style.ink}},
+        annotationdefaults={"showarrow": False, "font": {"size": size}},
+        bargap=0.06, hovermode="closest", dragmode=False if in_print else "zoom",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.muted, "activecolor": style.ink},
+    )
+    return go.layout.Template(layout=layout)
+
+
+def uid(*parts: object) -> str:
+    """A trace's lasting identity. Plotly puts it into CSS selectors, so names from users are hashed."""
+    return "t" + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).hexdigest()
+
+
+def number(value: float) -> str:
+    """Three significant digits, with a true minus."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def points(size: float) -> float:
+    """Points on paper as CSS pixels."""
+    return size * PX_PER_INCH / 72
+
+
+def blank(mode: Mode, name: str, x: str, y: str, height: int | None = None) -> go.Figure:
+    """An empty figure of the house style. ``name``: its name in FIGURES; ``x``, ``y``: axis titles with units.
+
+    ``layout.meta`` carries the name, the mode and the titles: the export and the CSV read them.
+    """
+    figure = go.Figure()
+    figure.update_layout(template=template(mode), height=height, uirevision=UIREVISION,
+                         meta={"figure": name, "mode": mode, "x": x, "y": y})
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y)
+    return figure
+
+
+def per_cent_axis(**changes: object) -> dict[str, object]:
+    """An axis from 0 to 100 %, with room for a line that lies on either end."""
+    return {"range": [-2, 102], "tickvals": [0, 20, 40, 60, 80, 100], **changes}
+
+
+def note(style: Look, text: str, **place: object) -> dict[str, object]:
+    """An annotation in the quiet colour, e.g. what an empty figure waits for."""
+    return {"text": text, "showarrow": False, "font": {"color": style.muted}, **place}
+
+
+def empty(figure: go.Figure, text: str) -> go.Figure:
+    """Say in the middle of an axis without data what it waits for."""
+    mode = figure.layout.meta["mode"]
+    figure.add_annotation(note(look(mode), text, x=0.5, y=0.5, xref="paper", yref="paper"))
+    return figure
