@@ -101,11 +101,11 @@ class Chart {
     Object.assign(layout, {
       autosize: true,
       height,
-      uirevision: revision,
+      uirevision: `view ${revision}`, // never empty: Plotly takes that for "keep nothing"
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      template: dress(layout.template, this.look),
     });
+    if (layout.meta?.mode !== this.look.mode) layout.template = dress(layout.template, this.look);
     delete layout.width;
     if (select) {
       layout.clickmode = "event+select";
@@ -151,10 +151,10 @@ class Chart {
 
   // Python drew in the colours of the theme it knew of; when the user switches, ask it once to draw again.
   askForTheme() {
-    if (this.look.dark === this.data.dark) this.asked = undefined;
-    else if (this.asked !== this.look.dark) {
-      this.asked = this.look.dark;
-      this.trigger("theme", this.look.dark ? "dark" : "light");
+    if (this.look.mode === this.data.mode) this.asked = undefined;
+    else if (this.asked !== this.look.mode) {
+      this.asked = this.look.mode;
+      this.trigger("theme", this.look.mode);
     }
   }
 
@@ -175,13 +175,14 @@ class Chart {
   showTip({ points, event }) {
     const sheet = this.data.thumbnails;
     const id = sheet && idOf(points[0]);
-    const cell = sheet && (sheet.cells ? sheet.cells[id] : id);
-    if (!sheet || !Number.isInteger(cell) || cell < 0 || cell >= sheet.count) return this.hideTip();
+    const cell = sheet?.cells ? sheet.cells[id] : id;
+    const position = sheet?.positions[cell];
+    if (!position) return this.hideTip();
     this.tip ??= this.root.appendChild(tipElement());
     const [picture, caption] = this.tip.children;
     picture.style.backgroundImage = `url("${sheet.source}")`;
-    picture.style.backgroundSize = `${sheet.columns * 100}% auto`;
-    picture.style.backgroundPosition = cellPosition(cell, sheet);
+    picture.style.backgroundSize = sheet.size;
+    picture.style.backgroundPosition = position;
     this.tip.style.setProperty("--group", points[0].fullData.marker?.color ?? "transparent");
     caption.textContent = sheet.captions?.[cell] ?? "";
     caption.hidden = !caption.textContent;
@@ -355,11 +356,6 @@ function silenceHover(trace) {
   trace.hoverinfo = "none";
 }
 
-function cellPosition(cell, { columns, rows }) {
-  const share = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0);
-  return `${share(cell % columns, columns)}% ${share(Math.floor(cell / columns), rows)}%`;
-}
-
 function place(tip, root, event) {
   const frame = root.getBoundingClientRect();
   const x = event.clientX - frame.left;
@@ -380,7 +376,7 @@ function readTheme(node) {
   const read = (name) => style.getPropertyValue(`--st-${name}`).trim();
   const text = read("text-color");
   const background = read("background-color");
-  return { text, background, border: read("border-color"), font: read("font"), dark: isDark(background) };
+  return { text, background, border: read("border-color"), font: read("font"), mode: isDark(background) ? "dark" : "light" };
 }
 
 function isDark(colour) {

@@ -60,14 +60,27 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Pictures shown beside a hovered point, as one sheet. Make it with `thumbnails`."""
+    """Square pictures on one sheet, row by row, as CSS backgrounds. Make it with `thumbnails`."""
 
-    source: str
+    source: str  # PNG data URI
+    side: int  # px of one picture, without the pixel of margin on each side
     columns: int
     rows: int
     count: int
-    cells: dict[Id, int] | None
-    captions: list[str] | None
+    cells: dict[Id, int] | None = None  # point id -> picture; without it the id is the picture's index
+    captions: list[str] | None = None
+
+    @property
+    def size(self) -> str:
+        """CSS background-size at which one picture fills its element."""
+        return " ".join(f"{100 * many * (self.side + 2) / self.side:.4f}%" for many in (self.columns, self.rows))
+
+    def position(self, cell: int) -> str:
+        """CSS background-position of a picture."""
+        row, column = divmod(cell, self.columns)
+        step = self.side + 2
+        places = ((column, self.columns), (row, self.rows))
+        return " ".join(f"{100 * (own * step + 1) / (many * step - self.side):.4f}%" for own, many in places)
 
 
 @dataclass(frozen=True)
@@ -112,12 +125,12 @@ def chart(
             "plotly": f"component/{_plotly_js.name}/plotly.min.js",
             "height": int(height or figure.layout.height or DEFAULT_HEIGHT),
             "select": select,
-            "thumbnails": vars(thumbnails) if thumbnails else None,
+            "thumbnails": _thumbnail_data(thumbnails),
             "threshold": _threshold_data(threshold),
             "revision": revision,
             "scroll_zoom": scroll_zoom,
             "label": label or figure.layout.title.text or key,
-            "dark": st.context.theme.type == "dark",
+            "mode": "dark" if st.context.theme.type == "dark" else "light",
         },
         default={"selection": None},
         height=int(height or figure.layout.height or DEFAULT_HEIGHT),
@@ -143,6 +156,7 @@ def thumbnails(
     columns = max(1, math.isqrt(len(images)))
     return Thumbnails(
         source=_sheet(images.tobytes(), images.shape, columns),
+        side=images.shape[-1],
         columns=columns,
         rows=max(1, math.ceil(len(images) / columns)),
         count=len(images),
@@ -153,15 +167,27 @@ def thumbnails(
 
 @lru_cache(maxsize=32)
 def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
-    """PNG data URI of the images in rows of `columns`; cached because a live page draws it every second."""
+    """PNG data URI of the images in rows of `columns`; cached because a live page draws it every second.
+
+    Each picture's edge is repeated once around it: browsers blend neighbours at fractions of a pixel.
+    """
     count, channels, side, _ = shape
     rows = max(1, math.ceil(count / columns))
-    sheet = np.zeros((rows * columns, channels, side, side), np.uint8)
-    sheet[:count] = np.frombuffer(pixels, np.uint8).reshape(shape)
-    grid = sheet.reshape(rows, columns, channels, side, side).transpose(0, 3, 1, 4, 2)
+    sheet = np.zeros((rows * columns, channels, side + 2, side + 2), np.uint8)
+    own = np.frombuffer(pixels, np.uint8).reshape(shape)
+    sheet[:count] = np.pad(own, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    grid = sheet.reshape(rows, columns, channels, side + 2, side + 2).transpose(0, 3, 1, 4, 2)
     file = io.BytesIO()
-    Image.fromarray(grid.reshape(rows * side, columns * side, channels)).save(file, "PNG")
+    Image.fromarray(grid.reshape(rows * (side + 2), columns * (side + 2), channels)).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _thumbnail_data(sheet: Thumbnails | None) -> dict[str, Any] | None:
+    if sheet is None:
+        return None
+    positions = [sheet.position(cell) for cell in range(sheet.count)]
+    return {"source": sheet.source, "size": sheet.size, "positions": positions, "cells": sheet.cells,
+            "captions": sheet.captions}
 
 
 def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | None:
