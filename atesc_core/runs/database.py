@@ -1,0 +1,151 @@
+"""The runs' SQLite database: its tables, and short transactions on it.
+
+WAL mode: readers never wait for the writer, and a commit survives the death of its process
+(``synchronous = NORMAL``: the last commits may be lost when the *machine* loses power, the
+database itself may not).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from atesc_core.runs.locks import gate
+
+VERSION = 1  # raised when TABLES change; a migration then takes older databases along
+
+TABLES = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    label TEXT,
+    story TEXT,                           -- runs of one group belong together ("group" is an SQL word)
+    spec TEXT NOT NULL,                   -- RunSpec as JSON
+    requested TEXT NOT NULL,              -- spec.device: auto, cpu, cuda, mps
+    epochs INTEGER NOT NULL,
+    rounds INTEGER NOT NULL,
+    status TEXT NOT NULL DEFAULT 'queued',
+    created REAL NOT NULL,                -- unix seconds, as all times here
+    queued REAL NOT NULL,                 -- orders the line
+    started REAL,
+    finished REAL,
+    wanted TEXT NOT NULL DEFAULT 'run',   -- run, pause or stop: what the user asks of the worker
+    steps_wanted INTEGER NOT NULL DEFAULT 0,
+    threshold_wanted REAL,
+    kind TEXT,                            -- device kind of the worker that has it, names the device lock
+    device TEXT,                          -- that device in words
+    epoch INTEGER NOT NULL DEFAULT 0,     -- of the last logged event
+    round INTEGER NOT NULL DEFAULT 0,
+    images INTEGER NOT NULL DEFAULT 0,
+    images_per_s REAL,
+    eta_s REAL,
+    error TEXT
+);
+CREATE INDEX runs_by_status ON runs (status, queued);
+CREATE INDEX runs_by_age ON runs (created);
+CREATE TABLE steps (
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    epoch INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    time REAL NOT NULL,
+    images INTEGER NOT NULL,
+    threshold REAL,
+    fragile_share REAL,
+    losses TEXT NOT NULL,                 -- JSON object
+    PRIMARY KEY (run, epoch, round)
+) WITHOUT ROWID;
+CREATE TABLE epochs (
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    epoch INTEGER NOT NULL,
+    time REAL NOT NULL,
+    images INTEGER NOT NULL,
+    metrics TEXT NOT NULL,                -- JSON object, percentages
+    PRIMARY KEY (run, epoch)
+) WITHOUT ROWID;
+CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    value REAL,
+    text TEXT
+);
+CREATE INDEX history_by_run ON history (run, number);
+CREATE TABLE workers (
+    kind TEXT PRIMARY KEY,
+    serves TEXT NOT NULL                  -- JSON list of the requested devices that mean this kind here
+);
+CREATE TABLE starting (
+    requested TEXT PRIMARY KEY,           -- a worker was started for this device and has not yet reported
+    pid INTEGER NOT NULL,
+    time REAL NOT NULL,
+    attempts INTEGER NOT NULL             -- in a row that never reported
+);
+"""
+
+
+class StoreError(RuntimeError):
+    """The runs folder cannot be used; the message says why."""
+
+
+class Database:
+    """One connection, shared by the threads of a process, one statement or transaction at a time."""
+
+    def __init__(self, path: Path):
+        """Opens the database, and makes it where there is none. Raises StoreError."""
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            if self._version() == 0:
+                with gate(path.parent):  # two processes may open a new folder at once
+                    self._create()
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be used as the runs' database ({error})") from error
+        if self._version() > VERSION:
+            raise StoreError(f"{path}: was written by a newer version of this program (format {self._version()}, "
+                             f"this one reads {VERSION}); update it or choose another runs folder")
+
+    def _version(self) -> int:
+        return self._connection.execute("PRAGMA user_version").fetchone()[0]
+
+    def _create(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        with self.write() as connection:
+            if self._version() == 0:
+                for statement in TABLES.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the write lock from its start; rolled back where its body raises.
+
+        Within another of the same thread it is a part of that one.
+        """
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise

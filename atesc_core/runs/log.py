@@ -1,0 +1,205 @@
+"""What a worker writes of a run while it drives it."""
+
+from __future__ import annotations
+
+import collections
+import json
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from atesc_core.runs.database import Database
+from atesc_core.runs.snapshot import Snapshot
+from atesc_core.runs.store import Run, RunStore, note
+
+WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks of a running run."""
+
+    wanted: str  # run, pause or stop
+    steps: int  # single rounds still to be done while wanted is pause
+    threshold: float | None  # a new one, not yet in force
+
+
+class RunLog:
+    """One run's writer: a worker has it to itself."""
+
+    def __init__(self, store: RunStore, run: Run):
+        self.store, self.run = store, run
+        self.pace = Pace(run)
+        self._pending: list[tuple] = []
+
+    @property
+    def database(self) -> Database:
+        return self.store.database
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.store.checkpoint_file(self.run.id)
+
+    def rewind(self, epoch: int) -> list[tuple[int, int, float]]:
+        """Take the run back to the end of ``epoch``, where its checkpoint is.
+
+        The rounds after it will be logged anew. Returns the thresholds that were set by hand after it, as
+        (epoch, round, threshold), so that they can be set again at the same place.
+        """
+        after = (self.run.id, epoch)
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM steps WHERE run = ? AND epoch > ?", after)
+            connection.execute(
+                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after)
+            connection.execute(
+                "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
+                "coalesce((SELECT images FROM epochs WHERE run = ?1 AND epoch = ?2), 0) WHERE id = ?1", after)
+            rows = connection.execute(
+                "SELECT epoch, round, value FROM history WHERE run = ? AND epoch > ? "
+                "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round", after).fetchall()
+        return [tuple(row) for row in rows]
+
+    def forget_thresholds(self, next_round: tuple[int, int]) -> None:
+        """Drop thresholds set by hand in an earlier pass from this (epoch, round) on: the user goes another way."""
+        with self.database.write() as connection:
+            connection.execute(
+                "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND (epoch, round) >= (?, ?)",
+                (self.run.id, *next_round))
+
+    def step(self, epoch: int, round: int, images: int, losses: dict[str, float], fragile_share: float | None,
+             threshold: float | None) -> None:
+        """Note a round; it counts as logged after the next ``flush``."""
+        now = time.time()
+        self.pace.step(epoch, round, images)
+        self._pending.append((self.run.id, epoch, round, now, images, threshold, fragile_share, json.dumps(losses)))
+
+    def flush(self) -> None:
+        """Commit the rounds noted so far."""
+        if not self._pending:
+            return
+        _, epoch, round, _, images, *_ = self._pending[-1]
+        with self.database.write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._pending)
+            connection.execute(
+                "UPDATE runs SET epoch = ?, round = ?, images = ?, images_per_s = ?, eta_s = ? WHERE id = ?",
+                (epoch, round, images, self.pace.images_per_s, self.pace.eta_s, self.run.id))
+        self._pending.clear()
+
+    def epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
+        self.flush()
+        with self.database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
+                               (self.run.id, epoch, time.time(), images, json.dumps(metrics)))
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))
+
+    def threshold(self, epoch: int, round: int, value: float, by: str) -> None:
+        """A threshold in force from this round on; one that is set again after a resume is noted once."""
+        row = (self.run.id, epoch, round, value, by)
+        with self.database.write() as connection:
+            connection.execute(
+                "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND text = ? "
+                "AND epoch = ? AND round = ?", (self.run.id, by, epoch, round))
+            connection.execute(
+                "INSERT INTO history (run, kind, epoch, round, value, text, time) "
+                "VALUES (?, 'threshold', ?, ?, ?, ?, ?)", (*row, time.time()))
+
+    def asked(self) -> Asked:
+        row = self.database.read(
+            "SELECT wanted, steps_wanted, threshold_wanted FROM runs WHERE id = ?", self.run.id)[0]
+        return Asked(*row)
+
+    def took_threshold(self, value: float) -> None:
+        """The wish is in the run's hands; a newer one stays."""
+        with self.database.write() as connection:
+            connection.execute("UPDATE runs SET threshold_wanted = NULL WHERE id = ? AND threshold_wanted = ?",
+                               (self.run.id, value))
+
+    def took_step(self) -> None:
+        with self.database.write() as connection:
+            connection.execute("UPDATE runs SET steps_wanted = max(0, steps_wanted - 1) WHERE id = ?", (self.run.id,))
+
+    def note(self, kind: str, text: str | None = None) -> None:
+        with self.database.write() as connection:
+            note(connection, self.run.id, kind, text=text)
+
+    def begun(self, epoch: int) -> None:
+        """The run begins, or goes on from the end of ``epoch``."""
+        before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
+        if before:
+            self.note("resumed", f"from the end of epoch {epoch}" if epoch else "from the beginning")
+        else:
+            self.note("started")
+
+    def state(self, status: str) -> None:
+        """The run is done, or interrupted."""
+        self._end(status, time.time() if status == "done" else None)
+
+    def hold(self, stepping: bool) -> str:
+        """The user wants the run to stand still; its new status: paused or stopped, queued where they changed
+        their mind meanwhile. ``stepping``: it was let go for single rounds only."""
+        self.flush()
+        with self.database.write() as connection:
+            asked = self.asked()
+            if asked.wanted == "stop":
+                self._end("stopped", time.time())
+                return "stopped"
+            status = "queued" if asked.wanted == "run" or asked.steps else "paused"
+            self._end(status, None, "step" if stepping else "paused")
+            connection.execute("UPDATE runs SET queued = ? WHERE id = ?", (time.time(), self.run.id))
+        return status
+
+    def failed(self, error: Exception) -> None:
+        """The run ends with ``error``: its message for the user, all its lines in the run's own log."""
+        message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        path = self.store.log_file(self.run.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)) + "\n")
+        self._end("failed", time.time(), text=message, error=message)
+
+    def _end(self, status: str, finished: float | None, kind: str | None = None, text: str | None = None,
+             error: str | None = None) -> None:
+        self.flush()
+        self.pace.rest()
+        with self.database.write() as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, error = ?, finished = ?, images_per_s = NULL, eta_s = NULL WHERE id = ?",
+                (status, error, finished, self.run.id))
+            note(connection, self.run.id, kind or status, text=text)
+
+
+class Pace:
+    """How fast a run goes, over the recent past, pauses left out."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        self._marks: collections.deque[tuple[float, int, int]] = collections.deque()  # seconds, round, images
+
+    def rest(self) -> None:
+        """The run stands still from here."""
+        self._marks.clear()
+
+    def step(self, epoch: int, round: int, images: int) -> None:
+        now = time.monotonic()
+        self._marks.append((now, (epoch - 1) * self.run.rounds + round, images))
+        while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_S:
+            self._marks.popleft()
+
+    @property
+    def images_per_s(self) -> float | None:
+        return self._per_second(2)
+
+    @property
+    def eta_s(self) -> float | None:
+        rate = self._per_second(1)
+        return (self.run.epochs * self.run.rounds - self._marks[-1][1]) / rate if rate else None
+
+    def _per_second(self, which: int) -> float | None:
+        if len(self._marks) < 2:
+            return None
+        first, last = self._marks[0], self._marks[-1]
+        return (last[which] - first[which]) / max(last[0] - first[0], 1e-9)
+

@@ -1,0 +1,360 @@
+"""Runs on disk: what anyone may ask of them, and what anyone may ask for.
+
+The store holds wishes (run, pause, stop, a threshold) and results; the worker (worker.py) reads the
+one and writes the other. Nothing here imports torch, so that pages stay light.
+
+    runs_dir/runs.sqlite                    runs, metrics, controls, history
+    runs_dir/runs/<id>/spec.yaml            what was run
+    runs_dir/runs/<id>/snapshots/*.npz      synthetic images, an epoch a file
+    runs_dir/runs/<id>/checkpoint.pt        the last epoch's end, to resume from
+    runs_dir/runs/<id>/log.txt              what went wrong, in full
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import platformdirs
+
+from atesc_core.runs.database import Database, StoreError
+from atesc_core.runs.files import replacing
+from atesc_core.runs.locks import gate, is_taken
+from atesc_core.runs.snapshot import Snapshot
+from atesc_core.spec import RunSpec, SpecError, parse
+
+Status = Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
+ID = re.compile(r"[a-z2-9]{8}")
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
+LABEL_LENGTH = 200
+NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
+
+
+class UnknownRun(StoreError):
+    """There is no run of this id."""
+
+
+class RunBusy(StoreError):
+    """The run is on a device and cannot be deleted."""
+
+
+def default_runs_dir() -> Path:
+    """``$ATESC_RUNS_DIR``, or the user's data folder."""
+    named = os.environ.get("ATESC_RUNS_DIR")
+    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("atesc-lab"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it stands. Times are unix seconds."""
+
+    id: str
+    spec: RunSpec
+    label: str | None
+    group: str | None
+    status: Status
+    wanted: Literal["run", "pause", "stop"]  # what was asked of the worker; it follows within a round
+    device: str | None  # in words; None until a worker has had the run
+    created: float
+    started: float | None
+    finished: float | None  # done, stopped or failed
+    epoch: int  # of the last logged event: the epoch it is in, from 1; 0 before the first
+    round: int  # of the last logged event, from 1
+    epochs: int
+    rounds: int  # an epoch
+    images: int  # synthetic images the student has seen
+    images_per_s: float | None  # lately, while running
+    eta_s: float | None  # to the run's end, while running
+    error: str | None
+    place_in_line: int | None  # 1 is next; None where it does not wait
+    metrics: dict[str, float]  # of the last finished epoch, percentages; empty before the first
+
+    @property
+    def progress(self) -> float:
+        """Share of the rounds that are done, 0..1."""
+        return max(0, (self.epoch - 1) * self.rounds + self.round) / (self.epochs * self.rounds)
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still change without anybody asking."""
+        return self.status in ("queued", "running")
+
+
+class RunStore:
+    """The runs of one folder. One object serves all threads of a process."""
+
+    def __init__(self, runs_dir: Path | str):
+        """Makes the folder where it is missing. Raises StoreError."""
+        self.runs_dir = Path(runs_dir).expanduser().absolute()
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"runs folder: {str(runs_dir)!r} cannot be made ({error.strerror})") from error
+        self.database = Database(self.runs_dir / "runs.sqlite")
+
+    def close(self) -> None:
+        """Close the database; the object is of no use afterwards."""
+        self.database.close()
+
+    # what there is
+
+    def get(self, run_id: str) -> Run:
+        """Raises UnknownRun."""
+        self._settle()
+        rows = self._rows("WHERE id = ?", _checked(run_id))
+        if not rows:
+            raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
+        return _run(rows[0], self._places())
+
+    def list(self, limit: int | None = None, group: str | None = None) -> list[Run]:
+        """Newest first."""
+        self._settle()
+        rows = self._rows("WHERE ?1 IS NULL OR story = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2",
+                          group, -1 if limit is None else limit)
+        return _readable(rows, self._places())
+
+    def queue(self) -> list[Run]:
+        """Runs that wait for a device, next first."""
+        return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._places())
+
+    def epochs(self, run_id: str) -> pd.DataFrame:
+        """A row an epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
+        rows = self.database.read(
+            "SELECT epoch, images, time, metrics FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id))
+        return _frame(rows, ["epoch", "images", "time"], "metrics")
+
+    def steps(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
+        """A row a round: epoch, round, images, time, threshold, fragile_share, and the losses g/... and s/...
+
+        ``at_most`` thins a long run evenly to about that many rows, for charts.
+        """
+        every = 1
+        if at_most:
+            count = self.database.read("SELECT count(*) FROM steps WHERE run = ?", _checked(run_id))[0][0]
+            every = max(1, math.ceil(count / at_most))
+        rows = self.database.read(
+            "SELECT epoch, round, images, time, threshold, fragile_share, losses FROM steps WHERE run = ?1 "
+            "AND ((epoch - 1) * (SELECT rounds FROM runs WHERE id = ?1) + round) % ?2 = 0 ORDER BY epoch, round",
+            _checked(run_id), every)
+        return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        """What happened to the run, oldest first: time, kind, epoch, round, value, text.
+
+        Kinds: created, started, paused, resumed, step, threshold (value; text "hand" or "auto"), stopped,
+        interrupted, failed, done. ``epoch`` and ``round`` are those of the last round before it, but for a
+        threshold those of the first round that used it, so that the run can be replayed.
+        """
+        self._settle()
+        rows = self.database.read(
+            "SELECT time, kind, epoch, round, value, text FROM history WHERE run = ? ORDER BY number",
+            _checked(run_id))
+        return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
+
+    def snapshots(self, run_id: str) -> list[int]:
+        """Epochs that have a snapshot, in order."""
+        return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))
+
+    def snapshot(self, run_id: str, epoch: int) -> Snapshot:
+        """Raises StoreError where the epoch has none."""
+        try:
+            return Snapshot.load(self.snapshot_file(run_id, epoch))
+        except FileNotFoundError:
+            there = ", ".join(map(str, self.snapshots(run_id))) or "none"
+            raise StoreError(f"epoch: {epoch!r} of run {run_id} has no synthetic images; there are: {there}") from None
+
+    # what can be asked for
+
+    def create(self, spec: RunSpec, group: str | None = None, label: str | None = None) -> str:
+        """Queue a run; its id. Somebody must then see to a worker: ``ensure_worker``."""
+        run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
+        with replacing(self.folder(run_id) / "spec.yaml") as file:
+            file.write(spec.to_yaml().encode())
+        now = time.time()
+        with self.database.write() as connection:
+            connection.execute(
+                "INSERT INTO runs (id, label, story, spec, requested, epochs, rounds, created, queued) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], spec.model_dump_json(),
+                 spec.device, spec.epochs, spec.rounds, now, now))
+            note(connection, run_id, "created")
+        return run_id
+
+    def pause(self, run_id: str) -> None:
+        """Hold the run after its round; the device goes to the next in line. Nothing to a finished run."""
+        with self.database.write() as connection:
+            row = _row(connection, run_id)
+            if row["status"] == "running":
+                _set(connection, run_id, wanted="pause", steps_wanted=0)
+            elif row["status"] == "queued":
+                _set(connection, run_id, wanted="pause", steps_wanted=0, status="paused")
+                note(connection, run_id, "paused")
+
+    def resume(self, run_id: str) -> None:
+        """Go on: a paused run from where it is, an interrupted, stopped or failed one from its last checkpoint.
+
+        It joins the end of the line. Nothing to a run that is done.
+        """
+        self._go_on(run_id, "run")
+
+    def step(self, run_id: str) -> None:
+        """One round (with the epoch's end, if it is the last of one), then pause."""
+        self._go_on(run_id, "pause", steps=1)
+
+    def stop(self, run_id: str) -> None:
+        """End the run after its round. ``resume`` takes it up again from its last checkpoint."""
+        with self.database.write() as connection:
+            row = _row(connection, run_id)
+            if row["status"] == "running":
+                _set(connection, run_id, wanted="stop")
+            elif row["status"] in ("queued", "paused"):
+                _set(connection, run_id, wanted="stop", status="stopped", finished=time.time())
+                note(connection, run_id, "stopped")
+
+    def set_threshold(self, run_id: str, value: float) -> None:
+        """Use another threshold from the next round on. Raises ValueError where it is not a finite number."""
+        if not math.isfinite(value):
+            raise ValueError(f"threshold: {value!r} is not a finite number")
+        with self.database.write() as connection:
+            _row(connection, run_id)
+            _set(connection, run_id, threshold_wanted=float(value))
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run and its files. Raises RunBusy while it is running or paused."""
+        self._settle()
+        folder = self.folder(run_id)
+        with self.database.write() as connection:
+            row = _row(connection, run_id)
+            if row["status"] in ("running", "paused"):
+                raise RunBusy(f"run: {run_id} is {row['status']}; stop it before deleting it")
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        shutil.rmtree(folder, ignore_errors=True)
+
+    # where its files are
+
+    def folder(self, run_id: str) -> Path:
+        """The run's own folder, whether or not it exists. Raises UnknownRun for what cannot be an id."""
+        return self.runs_dir / "runs" / _checked(run_id)
+
+    def snapshot_file(self, run_id: str, epoch: int) -> Path:
+        return self.folder(run_id) / "snapshots" / f"{int(epoch):05d}.npz"
+
+    def checkpoint_file(self, run_id: str) -> Path:
+        return self.folder(run_id) / "checkpoint.pt"
+
+    def log_file(self, run_id: str) -> Path:
+        return self.folder(run_id) / "log.txt"
+
+    # within
+
+    def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
+        last = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
+        return self.database.read(f"SELECT *, {last} AS metrics FROM runs {where}", *values)
+
+    def _places(self) -> dict[str, int]:
+        """Place in its device's line, from 1, of each queued run."""
+        rows = self.database.read("SELECT id, requested FROM runs WHERE status = 'queued' ORDER BY queued, rowid")
+        kinds = {name: row["kind"] for row in self.database.read("SELECT kind, serves FROM workers")
+                 for name in json.loads(row["serves"])} if rows else {}
+        lines: dict[str, int] = {}
+        places = {}
+        for row in rows:
+            line = kinds.get(row["requested"], row["requested"])
+            places[row["id"]] = lines[line] = lines.get(line, 0) + 1
+        return places
+
+    def _go_on(self, run_id: str, wanted: str, steps: int = 0) -> None:
+        self._settle()
+        with self.database.write() as connection:
+            row = _row(connection, run_id)
+            if row["status"] == "done":
+                return
+            _set(connection, run_id, wanted=wanted, steps_wanted=row["steps_wanted"] + steps if steps else 0)
+            if row["status"] not in ("queued", "running"):
+                kind = row["kind"] if row["status"] == "paused" else None  # else no worker has it
+                _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, kind=kind)
+
+    def _settle(self) -> None:
+        """Mark as interrupted what is on a device whose worker is gone."""
+        on_device = "SELECT DISTINCT kind FROM runs WHERE status IN ('running', 'paused') AND kind IS NOT NULL"
+        kinds = [row["kind"] for row in self.database.read(on_device)]
+        if not kinds:
+            return
+        with gate(self.runs_dir):  # no worker can come or go meanwhile
+            for kind in kinds:
+                if not is_taken(self.runs_dir, kind):
+                    with self.database.write() as connection:
+                        interrupt(connection, kind)
+
+
+def interrupt(connection: sqlite3.Connection, kind: str) -> None:
+    """Mark the runs of a device whose worker is gone."""
+    for row in connection.execute(
+            "SELECT id FROM runs WHERE status IN ('running', 'paused') AND kind = ?", (kind,)).fetchall():
+        _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
+        note(connection, row["id"], "interrupted")
+
+
+def note(connection: sqlite3.Connection, run_id: str, kind: str, value: float | None = None,
+         text: str | None = None) -> None:
+    """A row of the run's history, at the last logged round."""
+    connection.execute(
+        "INSERT INTO history (run, time, kind, epoch, round, value, text) "
+        "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?", (time.time(), kind, value, text, run_id))
+
+
+def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None:
+    assignments = ", ".join(f"{name} = ?" for name in columns)
+    connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+
+
+def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
+    row = connection.execute("SELECT * FROM runs WHERE id = ?", (_checked(run_id),)).fetchone()
+    if row is None:
+        raise UnknownRun(f"run: {run_id!r} is unknown")
+    return row
+
+
+def _checked(run_id: str) -> str:
+    """``run_id``, where it can be one: ids come from links and never become any other path."""
+    if not isinstance(run_id, str) or not ID.fullmatch(run_id):
+        raise UnknownRun(f"run: {str(run_id)[:40]!r} is not a run's id; expected 8 letters and digits")
+    return run_id
+
+
+def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
+    columns = ("id", "label", "status", "wanted", "device", "created", "started", "finished", "epoch", "round",
+               "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
+    return Run(**{name: row[name] for name in columns}, group=row["story"],
+               spec=parse(RunSpec, json.loads(row["spec"])), place_in_line=places.get(row["id"]),
+               metrics=json.loads(row["metrics"] or "{}"))
+
+
+def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:
+    """Runs whose spec this version understands; one that it does not must not hide the others."""
+    runs = []
+    for row in rows:
+        with suppress(SpecError):
+            runs.append(_run(row, places))
+    return runs
+
+
+def _frame(rows: list[sqlite3.Row], columns: list[str], packed: str | None = None) -> pd.DataFrame:
+    """A data frame of ``columns``, and one column for each key of the JSON objects in ``packed``."""
+    frame = pd.DataFrame([tuple(row[name] for name in columns) for row in rows], columns=columns)
+    frame = frame.astype({name: float for name in NULLABLE.intersection(columns)})
+    if not packed or not rows:
+        return frame
+    values = json.loads("[" + ",".join(row[packed] for row in rows) + "]")
+    return pd.concat([frame, pd.DataFrame(values)], axis=1)

@@ -1,0 +1,296 @@
+"""The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
+
+It holds the device's lock, takes runs in line until there are none, and exits. A run is the loop's
+generator of events: each is written down, and between rounds the worker reads what the user asks.
+To pause is not to ask for the next event; the generator stays as it is while the device goes to the
+next run in line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from atesc_core.device import describe, pick_device
+from atesc_core.distillation.evaluation import Evaluator
+from atesc_core.distillation.events import (
+    CheckpointReady,
+    EpochDone,
+    Event,
+    SnapshotTaken,
+    StepDone,
+    ThresholdChanged,
+)
+from atesc_core.distillation.loop import Controls, distill
+from atesc_core.domains import load_pair
+from atesc_core.runs.executor import ensure_worker, fail_queued
+from atesc_core.runs.files import replacing
+from atesc_core.runs.locks import gate, take_device
+from atesc_core.runs.log import RunLog
+from atesc_core.runs.snapshot import Snapshot
+from atesc_core.runs.store import Run, RunStore, interrupt
+from atesc_core.teachers import load_teacher
+
+LOOK_S = 0.1  # a running run is written down and looked at again this often, or at every round if they are longer
+IDLE_S = 0.05  # while only paused runs are left
+EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
+
+Events = Callable[[Run, Path, Controls, dict[str, Any] | None], Iterator[Event]]
+
+
+def distilled(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
+    """The run's events, with its student measured on its teacher's pair."""
+    teacher = load_teacher(run.spec.teacher, runs_dir)
+    evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), pick_device(run.spec.device))
+    return distill(run.spec, teacher, evaluate, controls, resume)
+
+
+@dataclass
+class Session:
+    """A run in this process: its generator of events, and what is to be changed in it."""
+
+    log: RunLog
+    controls: Controls
+    events: Iterator[Event]
+    again: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
+    next_round: tuple[int, int]
+    looked: float = 0.0
+    stepping: bool = False
+    taken: float | None = None  # a threshold asked for, given to the loop, not yet in a logged round
+
+    @classmethod
+    def open(cls, log: RunLog, events: Events) -> Session:
+        """At the run's last checkpoint, or at its beginning."""
+        controls, epoch, state = Controls(), 0, None
+        if log.checkpoint_file.exists():
+            saved = torch.load(log.checkpoint_file, map_location="cpu", weights_only=True)
+            epoch, state = saved["epoch"], saved["state"]
+        again = log.rewind(epoch)
+        return cls(log, controls, events(log.run, log.store.runs_dir, controls, state), again, (epoch + 1, 1))
+
+    def go_on(self, leaving: Callable[[], bool]) -> str:
+        """Ask for events until the run is done, or the user or ``leaving`` wants otherwise.
+
+        Returns done, held (the user wants it to pause or stop) or interrupted. Raises what the run raises.
+        """
+        self.looked = 0.0
+        held = self.look(stepped=False)
+        while not held:
+            self.set_again()
+            event = next(self.events, None)
+            if event is None:
+                return "done"
+            self.write(event)
+            if self.between_rounds(event):
+                if leaving():
+                    return "interrupted"
+                held = self.look(stepped=True)
+        return "held"
+
+    def look(self, stepped: bool) -> bool:
+        """Commit what happened and read what the user asks; true where the run is to stand still.
+
+        ``stepped``: a round was done since the last look.
+        """
+        if time.monotonic() - self.looked < LOOK_S and not self.stepping:
+            return False
+        self.log.flush()
+        asked = self.log.asked()
+        self.looked = time.monotonic()
+        if asked.threshold is not None:
+            self.controls.threshold = self.taken = asked.threshold
+            if self.again:
+                self.again.clear()
+                self.log.forget_thresholds(self.next_round)
+        self.stepping = asked.wanted == "pause" and asked.steps > 0
+        if self.stepping and stepped:
+            self.log.took_step()
+            return asked.steps == 1
+        return asked.wanted != "run" and not self.stepping
+
+    def set_again(self) -> None:
+        while self.again and self.again[0][:2] <= self.next_round:
+            self.controls.threshold = self.again.pop(0)[2]
+
+    def between_rounds(self, event: Event) -> bool:
+        """Whether the run can stand still after this event: not between an epoch's last round and its checkpoint."""
+        if isinstance(event, StepDone):
+            return event.round < self.log.run.rounds
+        return isinstance(event, CheckpointReady)
+
+    def write(self, event: Event) -> None:
+        match event:
+            case StepDone():
+                self.log.step(event.epoch, event.round, event.images, event.losses, event.fragile_share,
+                              event.threshold)
+                last = event.round == self.log.run.rounds
+                self.next_round = (event.epoch + 1, 1) if last else (event.epoch, event.round + 1)
+                if last:
+                    self.log.flush()
+                if self.taken is not None:
+                    self.log.took_threshold(self.taken)
+                    self.taken = None
+            case ThresholdChanged():
+                self.log.threshold(event.epoch, event.round, event.threshold, event.by)
+            case EpochDone():
+                self.log.epoch(event.epoch, event.images, event.metrics)
+            case SnapshotTaken():
+                self.log.snapshot(as_arrays(event))
+            case CheckpointReady():
+                with replacing(self.log.checkpoint_file) as file:
+                    torch.save({"epoch": event.epoch, "state": event.state}, file)
+
+
+def as_arrays(event: SnapshotTaken) -> Snapshot:
+    return Snapshot(
+        event.epoch, event.images.numpy(), event.teacher_probs.numpy(), event.student_probs.numpy(),
+        event.features.numpy(), {name: values.numpy() for name, values in event.scores.items()},
+        event.fragile.numpy(), event.threshold)
+
+
+class Worker:
+    """Takes runs in line for one device; call ``drain`` while holding ``lock``."""
+
+    def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events,
+                 leaving: threading.Event):
+        self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
+        self.summary = describe(device).summary
+        self.serves = meaning(device)
+        self.held: dict[str, Session] = {}  # paused runs
+        self.spoilt = False
+
+    def drain(self) -> None:
+        """Until there is nothing to run, no paused run is left, or the process is asked to leave."""
+        while not (self.leaving.is_set() or self.spoilt):
+            run = self.take()
+            if run is not None:
+                self.drive(run)
+            elif self.keep_held():
+                time.sleep(IDLE_S)
+            else:
+                with gate(self.store.runs_dir):  # whoever queues a run now finds the device free
+                    if not self.waiting():
+                        self.lock.release()
+                        return
+
+    def waiting(self) -> list[str]:
+        rows = self.store.database.read(
+            "SELECT id FROM runs WHERE status = 'queued' AND requested IN (SELECT value FROM json_each(?)) "
+            "ORDER BY queued, rowid LIMIT 1", json.dumps(self.serves))
+        return [row["id"] for row in rows]
+
+    def take(self) -> Run | None:
+        """The next run in line, now marked as running here."""
+        with self.store.database.write() as connection:
+            ids = self.waiting()
+            if not ids:
+                return None
+            connection.execute(
+                "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
+                "kind = ?, device = ? WHERE id = ?", (time.time(), self.device.type, self.summary, ids[0]))
+        return self.store.get(ids[0])
+
+    def keep_held(self) -> bool:
+        """Forget paused runs that were stopped or deleted; whether any is left."""
+        rows = self.store.database.read("SELECT id FROM runs WHERE status IN ('paused', 'queued')")
+        there = {row["id"] for row in rows}
+        self.held = {run_id: session for run_id, session in self.held.items() if run_id in there}
+        return bool(self.held)
+
+    def drive(self, run: Run) -> None:
+        """One run, until it is over or held."""
+        session = self.held.pop(run.id, None)
+        log = session.log if session else RunLog(self.store, run)
+        stepping = run.wanted == "pause"
+        try:
+            if session is None:
+                session = Session.open(log, self.events)
+                log.begun(session.next_round[0] - 1)
+            elif not stepping:
+                log.note("resumed")
+            outcome = session.go_on(self.leaving.is_set)
+        except Exception as error:  # whatever goes wrong in a run ends that run, not the queue
+            log.failed(error)
+            self.spoilt = self.device.type == "cuda"  # an error on the device may outlast the run that caused it
+            return
+        if outcome != "held":
+            log.state(outcome)
+        elif log.hold(stepping) != "stopped":
+            self.held[run.id] = session
+
+
+def meaning(device: torch.device) -> list[str]:
+    """The values of ``spec.device`` that come to this device here."""
+    names = []
+    for name in EVERY_DEVICE:
+        with contextlib.suppress(ValueError):
+            if pick_device(name).type == device.type:
+                names.append(name)
+    return names
+
+
+def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | None:
+    """The device's lock, or None where another worker has it: that one looks at the line again before it goes."""
+    with gate(store.runs_dir):
+        lock = take_device(store.runs_dir, device.type)
+        with store.database.write() as connection:
+            connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
+            if lock is not None:
+                connection.execute("INSERT OR REPLACE INTO workers VALUES (?, ?)",
+                                   (device.type, json.dumps(meaning(device))))
+                interrupt(connection, device.type)
+        return lock
+
+
+def work(runs_dir: Path, requested: str = "auto", events: Events = distilled,
+         leaving: threading.Event | None = None) -> None:
+    """Run what is queued for a device; returns at once where another worker has it.
+
+    ``leaving``, once set, ends the work after the round: the run is interrupted, and can be resumed.
+    """
+    store = RunStore(runs_dir)
+    try:
+        device = pick_device(requested)
+    except ValueError as error:
+        with store.database.write() as connection:
+            connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
+            fail_queued(connection, requested, str(error))
+        return
+    lock = claim(store, requested, device)
+    if lock is None:
+        return
+    worker = Worker(store, device, lock, events, leaving or threading.Event())
+    try:
+        worker.drain()
+    finally:
+        lock.release()
+    if worker.spoilt:
+        ensure_worker(store.runs_dir)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs-dir", type=Path, required=True)
+    parser.add_argument("--device", choices=EVERY_DEVICE, default="auto")
+    arguments = parser.parse_args()
+    leaving = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leaving.set())
+    os.nice(5)  # the app, on the same cores, must stay quick
+    work(arguments.runs_dir, arguments.device, leaving=leaving)
+
+
+if __name__ == "__main__":
+    main()
