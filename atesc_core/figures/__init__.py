@@ -1,4 +1,4 @@
-"""Figures: one pure function each, data frame -> plotly Figure, in the house's visual language.
+"""Figures: one pure function each, data frames or arrays -> plotly Figure, in the house's visual language.
 
 Each takes ``mode`` (light, dark or print); the first line of its docstring is the figure's title.
 """
@@ -8,11 +8,30 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
+from atesc_core.figures.embedding import embedding
+from atesc_core.figures.groups import class_sides, contact_sheet
+from atesc_core.figures.losses import fragile_share, losses_generator, losses_student
 from atesc_core.figures.scores import scores
+from atesc_core.figures.teacher import confusion, per_class, robust_share
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {
     "accuracy": accuracy,
+    "losses_generator": losses_generator,
+    "losses_student": losses_student,
+    "fragile_share": fragile_share,
     "scores": scores,
+    "class_sides": class_sides,
+    "contact_sheet": contact_sheet,
+    "embedding": embedding,
+    "robust_share": robust_share,
+    "per_class": per_class,
+    "confusion": confusion,
 }
 
-__all__ = ["FIGURES", "Curve", "accuracy", "scores"]
+
+def title(name: str) -> str:
+    """What the figure is called on a page and in a caption."""
+    return (FIGURES[name].__doc__ or name).splitlines()[0].rstrip(".")
+
+
+__all__ = ["FIGURES", "Curve", "title", *FIGURES]

@@ -22,14 +22,14 @@ BINS = 40
 def scores(values: ArrayLike, threshold: float | None, mode: Mode = "light", *, score: str = "min_eps",
            id_values: ArrayLike | None = None, ood_values: ArrayLike | None = None,
            suggestions: Mapping[str, float] | None = None, max_epsilon: float = 32.0,
-           edges: ArrayLike | None = None, draggable: bool = False) -> go.Figure:
+           edges: ArrayLike | None = None, line: bool = True) -> go.Figure:
     """Robustness scores.
 
     ``values``: (N,) scores of synthetic images, stacked by group at ``threshold`` (fragile: at or below
     it); grey where ``threshold`` is None. ``id_values``, ``ood_values``: scores of real test images, drawn
     as outlines of the same area as the synthetic bars. ``suggestions``: name -> threshold, drawn as ticks.
     Scores of ∞ stand in a bin of their own, "> max". ``edges``: the bins' edges, where they must be the same
-    in several figures. The threshold is ``layout.shapes[0]``, so a page can follow it being dragged.
+    in several figures. ``line=False`` leaves the threshold's line to a page that lays a draggable one over.
     """
     style = theme.look(mode)
     values = np.asarray(values, float)
@@ -46,8 +46,8 @@ def scores(values: ArrayLike, threshold: float | None, mode: Mode = "light", *, 
     for role, given in real.items():
         _outline(figure, style, role, given, edges, len(values))
     _axis(figure, score, edges, has_infinite=any(np.isposinf(part).any() for part in (values, *real.values())))
-    if threshold is not None:
-        _line(figure, style, threshold, draggable)
+    if threshold is not None and line:
+        _line(figure, style, threshold)
     if suggestions:
         _suggest(figure, style, suggestions, threshold)
     return figure if len(values) else theme.empty(figure, "No synthetic images yet")
@@ -110,14 +110,15 @@ def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float
     scale = images / len(values) if len(values) else 0.0
     found = counts(values, edges)
     height, share, names = found * scale, 100 * found / max(len(values), 1), bin_names(edges)
-    width = edges[1] - edges[0]
+    width, bins = edges[1] - edges[0], len(edges) - 1
+    steps = [*np.repeat(np.arange(bins), 2), *[bins] * 6]
     far = [np.nan, edges[-1] + width, edges[-1] + width, edges[-1] + 2 * width, edges[-1] + 2 * width]
     figure.add_scatter(
         x=[edges[0], *np.repeat(edges[1:-1], 2), edges[-1], edges[-1], *far],
         y=[*np.repeat(height[:-1], 2), 0, np.nan, 0, height[-1], height[-1], 0],
         uid=uid("scores", role, "outline"), mode="lines", connectgaps=False,
-        name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area", customdata=np.column_stack([names, share.round(1)])[
-            [*np.repeat(np.arange(len(edges) - 1), 2), *[len(edges) - 1] * 6]],
+        name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area",
+        customdata=np.column_stack([names, share.round(1)])[steps],
         hovertemplate=f"<b>%{{customdata[1]}} %</b> of {len(values):,} {role.upper()} test images, "
         "score %{customdata[0]}<extra></extra>",
         line={"color": style.colour(role), "width": style.line * 0.8}, meta={"group": f"{role} outline"})
@@ -152,9 +153,9 @@ def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float],
                          line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
 
 
-def _line(figure: go.Figure, style: Look, threshold: float, draggable: bool) -> None:
+def _line(figure: go.Figure, style: Look, threshold: float) -> None:
     figure.add_shape(name="threshold", type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
-                     editable=draggable, line={"color": style.ink, "width": style.line})
+                     line={"color": style.ink, "width": style.line})
     low, high = figure.layout.xaxis.range
     right_side = threshold < low + 0.75 * (high - low)
     figure.add_annotation(name="threshold", x=threshold, y=1, yref="paper", yanchor="top",

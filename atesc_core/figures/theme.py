@@ -7,7 +7,6 @@ them. Sizes in print are points on paper: a figure is laid out at its printed wi
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -73,7 +72,7 @@ class Look:
 
 LOOKS: dict[Mode, Look] = {
     "light": Look("light", "#1C2530", "#5C6773", "#E7EAEE", "#FFFFFF", COLOURS, line=2.5, thin=1.25, dot=7),
-    "dark": Look("dark", "#E8ECF1", "#A3ADB8", "#2C333D", "#12161C", DARK_COLOURS, line=2.5, thin=1.25, dot=7),
+    "dark": Look("dark", "#E8ECF1", "#A3ADB8", "#2C333D", "#181D24", DARK_COLOURS, line=2.5, thin=1.25, dot=7),
     "print": Look("print", "#000000", "#404040", "#E3E3E3", "#FFFFFF", COLOURS, line=1.5, thin=0.8, dot=3.5),
 }
 
@@ -87,8 +86,14 @@ def look(mode: Mode) -> Look:
 
 def tint(colour: str, opacity: float) -> str:
     """``#RRGGBB`` as ``rgba(r,g,b,opacity)``."""
-    red, green, blue = (int(pair, 16) for pair in re.findall("..", colour[1:]))
+    red, green, blue = bytes.fromhex(colour[1:])
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def mix(colour: str, other: str, share: float) -> str:
+    """``share`` (0..1) of one ``#RRGGBB`` in the other: opaque, where a tint would let the page through."""
+    pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
+    return "#" + "".join(f"{round(share * one + (1 - share) * two):02X}" for one, two in pairs)
 
 
 @cache
@@ -113,14 +118,15 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
         xaxis={**axis, "showgrid": False}, yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
                 "bgcolor": "rgba(0,0,0,0)", "font": {"size": size, "color": style.ink}, "itemwidth": 30,
-                "tracegroupgap": 0, "title": {"text": ""}},
+                "tracegroupgap": 0, "itemsizing": "constant", "title": {"text": ""}},
         hoverlabel={"bgcolor": style.surface, "bordercolor": style.grid, "align": "left",
                     "font": {"family": font["family"], "size": size, "color": style.ink}},
         annotationdefaults={"showarrow": False, "font": {"size": size}},
         bargap=0.06, hovermode="closest", dragmode=False if in_print else "zoom",
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.muted, "activecolor": style.ink},
     )
-    return go.layout.Template(layout=layout)
+    bar = {"marker": {"colorbar": {"tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}}}}}
+    return go.layout.Template(layout=layout, data={"scatter": [bar], "scattergl": [bar]})
 
 
 def uid(*parts: object) -> str:
@@ -138,14 +144,15 @@ def points(size: float) -> float:
     return size * PX_PER_INCH / 72
 
 
-def blank(mode: Mode, name: str, x: str, y: str, height: int | None = None) -> go.Figure:
-    """An empty figure of the house style. ``name``: its name in FIGURES; ``x``, ``y``: axis titles with units.
+def blank(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Figure:
+    """An empty figure of the house style. ``name``: its name in FIGURES; ``x``, ``y``: axis titles with units;
+    ``aspect``: height over width on paper, unless the user asks for another.
 
-    ``layout.meta`` carries the name, the mode and the titles: the export and the CSV read them.
+    ``layout.meta`` carries all of these: the export and the CSV read them.
     """
     figure = go.Figure()
-    figure.update_layout(template=template(mode), height=height, uirevision=UIREVISION,
-                         meta={"figure": name, "mode": mode, "x": x, "y": y})
+    figure.update_layout(template=template(mode), uirevision=UIREVISION,
+                         meta={"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect})
     figure.update_xaxes(title_text=x)
     figure.update_yaxes(title_text=y)
     return figure

@@ -1,0 +1,115 @@
+"""The two groups of synthetic images: which classes they are, and what they look like."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from atesc_core.figures import theme
+from atesc_core.figures.theme import Mode, uid
+
+
+def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
+                class_names: Sequence[str]) -> go.Figure:
+    """Teacher classes on each side of the threshold.
+
+    ``labels``: (N,) the teacher's label of each synthetic image; ``fragile``: (N,) bool. Each side's bars are
+    shares of that group and add up to 100 %, so a class that fills the robust group stands out.
+    """
+    style = theme.look(mode)
+    labels, fragile = np.asarray(labels, int), np.asarray(fragile, bool)
+    figure = theme.blank(mode, "class_sides", "Share of the group (%)", "", aspect=0.8)
+    figure.layout.meta["y"] = "teacher class"
+    figure.update_layout(barmode="overlay", legend_traceorder="normal")
+    reach = {}
+    for role, members, sign in (("fragile", labels[fragile], -1), ("robust", labels[~fragile], 1)):
+        found = np.bincount(members, minlength=len(class_names))
+        share = 100 * found / max(len(members), 1)
+        reach[role] = share.max(initial=0)
+        figure.add_bar(
+            x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
+            name=f"{role}, {len(members):,} images", marker={"color": style.colour(role), "line_width": 0},
+            text=[f"{value:.1f}" if count else "" for value, count in zip(share, found, strict=True)],
+            textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
+            customdata=np.column_stack([share.round(2), found]),
+            hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
+            f"%{{customdata[1]}} of {len(members):,}<extra></extra>",
+            meta={"group": role, "customdata": ["share of the group, per cent", "images"]})
+    room = (0.16 if mode == "print" else 0.1) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
+    span = [-reach["fragile"] - room, reach["robust"] + room]
+    figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category",
+                        dtick=1 if len(class_names) <= 30 else None)
+    figure.add_vline(x=0, line={"color": style.muted, "width": style.thin})
+    return figure if len(labels) else theme.empty(figure, "No synthetic images yet")
+
+
+def _mirrored_ticks(left: float, right: float) -> dict[str, list]:
+    """Ticks on both sides of 0, of which the left ones read as positive too."""
+    step = next(size for size in (5, 10, 20, 25, 50) if (right - left) / size <= 8 or size == 50)
+    ticks = [tick for tick in range(-100, 101, step) if left <= tick <= right]
+    return {"tickvals": ticks, "ticktext": [str(abs(tick)) for tick in ticks]}
+
+
+def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike | None = None,
+                  columns: int = 12, count: int | None = None) -> go.Figure:
+    """Synthetic images by group.
+
+    ``images``: (N, 3, H, W) uint8, drawn in their order, ``columns`` a row; ``fragile``: (N,) bool, gives each its
+    frame's colour. ``count``: how many to draw at most.
+    """
+    style = theme.look(mode)
+    images = np.asarray(images)[:count]
+    frames = None if fragile is None else np.asarray(fragile, bool)[:count]
+    figure = theme.blank(mode, "contact_sheet", "", "")
+    if not len(images):
+        return theme.empty(figure, "No synthetic images yet")
+    sheet = mosaic(images, frames, columns, style.colour("fragile"), style.colour("robust"))
+    height, width = sheet.shape[:2]
+    figure.layout.meta["aspect"] = height / width + (0.0 if frames is None else 0.08)
+    figure.add_layout_image(source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch",
+                            layer="below")
+    for role in () if frames is None else ("fragile", "robust"):
+        held = int((frames == (role == "fragile")).sum())
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{role}, {held:,} of {len(images):,} shown",
+                           uid=uid("sheet", role), meta={"skip": True},
+                           marker={"symbol": "square-open", "size": 1.6 * style.dot, "color": style.colour(role),
+                                   "line_width": style.line})
+    figure.update_xaxes(range=[0, 1], visible=False, fixedrange=True, constrain="domain")
+    figure.update_yaxes(range=[0, 1], visible=False, fixedrange=True, scaleanchor="x", scaleratio=height / width,
+                        constrain="domain", constraintoward="top")
+    return figure
+
+
+def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, fragile_colour: str,
+           robust_colour: str) -> NDArray[np.uint8]:
+    """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square."""
+    zoom = max(1, math.ceil(64 / images.shape[-1]))
+    big = images.repeat(zoom, axis=2).repeat(zoom, axis=3).transpose(0, 2, 3, 1)
+    edge, gap = (max(2, big.shape[1] // 20), max(2, big.shape[1] // 16)) if fragile is not None else (0, 4)
+    cell = [side + 2 * (edge + gap) for side in big.shape[1:3]]
+    rows = math.ceil(len(big) / columns)
+    sheet = np.zeros((rows * cell[0], min(columns, len(big)) * cell[1], 4), np.uint8)
+    for place, picture in enumerate(big):
+        top, left = (place // columns) * cell[0] + gap, (place % columns) * cell[1] + gap
+        high, wide = picture.shape[0] + 2 * edge, picture.shape[1] + 2 * edge
+        if fragile is not None:
+            colour = fragile_colour if fragile[place] else robust_colour
+            sheet[top:top + high, left:left + wide] = [*bytes.fromhex(colour[1:]), 255]
+        inside = sheet[top + edge:top + high - edge, left + edge:left + wide - edge]
+        inside[..., :3], inside[..., 3] = picture, 255
+    return sheet
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

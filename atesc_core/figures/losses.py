@@ -1,0 +1,128 @@
+"""What the generator and the student are being asked, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from atesc_core.figures import theme
+from atesc_core.figures.theme import Look, Mode, uid
+
+GENERATOR_TERMS: dict[str, str] = {
+    "g/bn": "BatchNorm match, R<sub>BN</sub>",
+    "g/onehot": "One-hot, CE(T, argmax T) (nats)",
+    "g/adversarial": "Adversarial, −KL(T ‖ S) (nats)",
+    "g/balance": "Class balance, Σ p̄ log p̄ (nats)",
+}
+STUDENT_TERMS: dict[str, tuple[str, str]] = {
+    "s/fragile": ("fragile", "fragile: learn"),
+    "s/robust": ("robust", "robust: forget"),
+    "s/total": ("ink", "total"),
+}
+
+
+def progress(steps: pd.DataFrame) -> NDArray[np.float64]:
+    """Where each round lies in epochs: round 20 of 40 in epoch 3 is 2.5. Needs columns ``epoch`` and ``round``."""
+    rounds = max(int(steps["round"].max()), 1) if len(steps) else 1
+    return (steps["epoch"] - 1 + steps["round"] / rounds).to_numpy(float)
+
+
+def losses_generator(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
+    """Generator loss by term.
+
+    ``steps``: a row a round, with ``epoch``, ``round`` and a column ``g/<term>`` each, already weighted as they
+    add up. The terms differ by orders of magnitude, so each has a panel and a scale of its own.
+    """
+    style = theme.look(mode)
+    terms = [name for name in steps.columns if name.startswith("g/") and name != "g/total"]
+    figure = theme.blank(mode, "losses_generator", "Epoch", "", aspect=0.85)
+    figure.layout.meta["y"] = "weighted loss"
+    if not len(steps) or not terms:
+        return theme.empty(figure, "The first losses come with the first round")
+    at = progress(steps)
+    for row, term in enumerate(terms):
+        _panel(figure, style, row, len(terms), term, at, steps[term].to_numpy(float))
+    figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
+    return figure
+
+
+def _panel(figure: go.Figure, style: Look, row: int, rows: int, term: str, at: NDArray[np.float64],
+           values: NDArray[np.float64]) -> None:
+    """One term: its name above, its line, its last value at the end."""
+    suffix = "" if row == 0 else str(row + 1)
+    pitch, gap = 1 / rows, (0.46 if style.mode == "print" else 0.34) / rows
+    top = 1 - row * pitch
+    figure.update_layout({
+        f"yaxis{suffix}": {"domain": [top - pitch, top - gap], "anchor": "x", "nticks": 4, "title": {"text": ""},
+                           "tickformat": "~g"},
+        "xaxis": {"anchor": f"y{rows}" if rows > 1 else "y"},
+    })
+    figure.add_scatter(
+        x=at, y=values, yaxis=f"y{suffix}", uid=uid("loss", term), mode="lines", showlegend=False, name=term[2:],
+        line={"color": style.ink, "width": style.thin}, hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
+        meta={"term": term})
+    place = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
+    figure.add_annotation(text=GENERATOR_TERMS.get(term, term[2:]), x=0, xanchor="left",
+                          font={"color": style.muted}, **place)
+    figure.add_annotation(text=f"<b>{theme.number(values[-1])}</b>", x=1, xanchor="right", **place)
+
+
+def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
+    """Student loss by group.
+
+    ``steps``: a row a round, with ``epoch``, ``round`` and the columns ``s/fragile``, ``s/robust``, ``s/total``
+    as far as the run has them, in nats.
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "losses_student", "Epoch", "Student loss (nats)")
+    at = progress(steps) if len(steps) else np.empty(0)
+    for term, (role, name) in STUDENT_TERMS.items():
+        if term in steps and steps[term].notna().any():
+            figure.add_scatter(
+                x=at, y=steps[term], uid=uid("loss", term), name=name, mode="lines", connectgaps=False,
+                line={"color": style.colour(role), "width": style.thin if role == "ink" else style.line * 0.7},
+                hovertemplate=f"%{{y:.4g}} nats, {name}, at epoch %{{x:.2f}}<extra></extra>", meta={"term": term})
+    figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
+    figure.update_layout(showlegend=len(figure.data) > 0)
+    return figure if len(figure.data) else theme.empty(figure, "The first losses come with the first round")
+
+
+def _span(at: NDArray[np.float64], epochs: int | None) -> list[float]:
+    return [0, float(epochs or (at.max() if len(at) else 1))]
+
+
+def fragile_share(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None,
+                  changes: Mapping[float, float] | None = None) -> go.Figure:
+    """Share of fragile images by round.
+
+    ``steps``: a row a round, with ``epoch``, ``round`` and ``fragile_share`` in 0..1, missing while nothing is
+    split. ``changes``: epoch (may be fractional) -> threshold that was set there.
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "fragile_share", "Epoch", "Fragile share (%)")
+    figure.layout.meta["y"] = "fragile share of synthetic images, per cent"
+    figure.update_yaxes(theme.per_cent_axis(range=[0, 102]))
+    split = steps.dropna(subset=["fragile_share"]) if len(steps) else steps
+    at = progress(steps) if len(steps) else np.empty(0)
+    figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
+    if not len(split):
+        return theme.empty(figure, "Nothing is split yet: the first epochs distil plainly")
+    by_epoch = 100 * split.groupby("epoch")["fragile_share"].mean()
+    figure.add_scatter(
+        x=at[steps["fragile_share"].notna()], y=100 * split["fragile_share"], uid=uid("fragile share", "round"),
+        name="each round", mode="lines", line={"color": style.tint("fragile", 0.55), "width": style.thin},
+        fill="tozeroy", fillcolor=style.tint("fragile", 0.18), meta={"per": "round"},
+        hovertemplate="%{y:.1f} % fragile at epoch %{x:.2f}<extra></extra>")
+    figure.add_scatter(
+        x=np.repeat(by_epoch.index.to_numpy(float), 2) + np.tile([-1.0, 0.0], len(by_epoch)),
+        y=np.repeat(by_epoch.to_numpy(), 2), uid=uid("fragile share", "epoch"), name="mean of the epoch", mode="lines",
+        line={"color": style.colour("fragile"), "width": style.line}, hoverinfo="skip", meta={"per": "epoch"})
+    for epoch, threshold in (changes or {}).items():
+        figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+        figure.add_annotation(x=epoch, y=1, yref="paper", yanchor="top", xanchor="left", xshift=3,
+                              text=f"threshold {theme.number(threshold)}", font={"color": style.muted})
+    return figure

@@ -1,0 +1,123 @@
+"""What a teacher does with real images: robustness against ε, accuracy by class, confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from atesc_core.figures import theme
+from atesc_core.figures.theme import METRIC_NAMES, Mode, uid
+
+DOMAINS = {"id": "ID", "ood": "OOD"}
+NUMBERED_CELLS = 144  # a larger confusion matrix leaves no room for a number in a cell
+
+
+def robust_share(curves: pd.DataFrame, mode: Mode = "light", auroc: float | None = None,
+                 threshold: float | None = None, images: dict[str, int] | None = None) -> go.Figure:
+    """Robust share against ε.
+
+    ``curves``: columns ``epsilon`` (1/255) and, as far as known, ``id``, ``ood`` and ``synthetic``: per cent
+    of images whose prediction survives an attack of that budget. ``auroc``: of the score as a detector of real
+    OOD images. ``threshold``: an ε to mark. ``images``: how many images each column is a share of.
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "robust_share", "Attack budget ε (1/255)", "Robust images (%)")
+    figure.layout.meta["y"] = "per cent of images"
+    figure.update_yaxes(theme.per_cent_axis())
+    for role, name in {"synthetic": "synthetic", "id": "ID test", "ood": "OOD test"}.items():
+        if role not in curves:
+            continue
+        count = f", {images[role]:,} images" if images and role in images else ""
+        figure.add_scatter(
+            x=curves["epsilon"], y=curves[role], uid=uid("robust share", role), name=name,
+            mode="lines+markers" if len(curves) <= 20 else "lines",
+            line={"color": style.colour(role), "width": style.line}, marker={"size": style.dot * 0.8}, cliponaxis=False,
+            hovertemplate=f"<b>%{{y:.1f}} %</b> of {name} robust at ε = %{{x:.3g}}/255{count}<extra></extra>",
+            meta={"images of": name})
+    top = float(curves["epsilon"].max()) if len(curves) else 1.0
+    figure.update_xaxes(range=[0, 1.02 * top], minallowed=0, dtick=2 ** max(np.ceil(np.log2(top / 8)), -3))
+    if threshold is not None:
+        figure.add_shape(type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
+                         line={"color": style.ink, "width": style.thin})
+        figure.add_annotation(x=threshold, y=0.02, yref="paper", yanchor="bottom", xanchor="left", xshift=4,
+                              text=f"ε = {theme.number(threshold)}")
+    if auroc is not None:
+        figure.update_layout(legend_title={"text": f"AUROC <b>{auroc:.3f}</b>  ", "side": "left"}, showlegend=True)
+    return figure
+
+
+def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oacc") -> go.Figure:
+    """Accuracy by class.
+
+    ``accuracies``: columns ``domain`` (id or ood), ``class``, ``accuracy`` in per cent and ``images``, in the
+    order to be drawn from the top. ``metric``: what the OOD side is measured by (oacc, olacc or asr).
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "per_class", "", "", aspect=0.8)
+    figure.layout.meta.update(x="per cent of test images", y="class")
+    names = {"id": METRIC_NAMES["iacc"], "ood": METRIC_NAMES[metric]}
+    sides = {domain: accuracies[accuracies["domain"] == domain] for domain in DOMAINS}
+    same = list(sides["id"]["class"]) == list(sides["ood"]["class"])
+    gap = 0.05 if same else 0.06 + _label_share(style, sides["ood"]["class"].astype(str))
+    spans = {"id": [0, (1 - gap) / 2], "ood": [(1 + gap) / 2, 1]}
+    for place, (domain, title) in enumerate(DOMAINS.items()):
+        rows, axis = sides[domain], "" if place == 0 else "2"
+        figure.add_bar(
+            x=rows["accuracy"], y=rows["class"].astype(str), orientation="h", xaxis=f"x{axis}", yaxis=f"y{axis}",
+            uid=uid("per class", domain), name=title, showlegend=False, width=0.72, cliponaxis=False,
+            marker={"color": style.colour(domain), "line_width": 0}, customdata=rows["images"],
+            text=[f"{value:.1f}" for value in rows["accuracy"]], textposition="outside", constraintext="none",
+            textfont={"color": style.muted},
+            hovertemplate=f"<b>%{{x:.1f}} %</b> {names[domain]}, %{{y}}<br>%{{customdata}} {title} test images"
+            "<extra></extra>",
+            meta={"domain": domain, "metric": metric if domain == "ood" else "iacc", "customdata": ["images"]})
+        figure.update_layout({
+            f"xaxis{axis}": {"domain": spans[domain], "anchor": f"y{axis}", "range": [0, 125], "showgrid": True,
+                             "tickvals": [0, 50, 100], "title": {"text": f"{names[domain]} (%)"}},
+            f"yaxis{axis}": {"anchor": f"x{axis}", "autorange": "reversed", "showgrid": False, "type": "category",
+                             "dtick": 1 if len(rows) <= 30 else None, "showticklabels": place == 0 or not same,
+                             "title": {"text": ""}},
+        })
+        mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
+        figure.add_annotation(
+            text=f"{title} test <b>{mean:.1f} %</b>", x=spans[domain][0], xref="paper", y=1.01, yref="paper",
+            xanchor="left", yanchor="bottom", font={"color": style.colour(domain)})
+    figure.update_layout(margin_t=2.2 * figure.layout.template.layout.font.size)
+    return figure
+
+
+def _label_share(style: theme.Look, labels: pd.Series) -> float:
+    """About how much of a narrow figure's width the longest label takes; plotly measures only outer labels."""
+    size, width = (10.7, 312) if style.mode == "print" else (theme.SCREEN_FONT_PX, 520)
+    return min(0.55 * size * int(labels.str.len().max() or 0) / width, 0.4)
+
+
+def confusion(counts: ArrayLike, mode: Mode = "light", *, rows: Sequence[str], columns: Sequence[str] | None = None,
+              domain: str = "id") -> go.Figure:
+    """Confusion matrix.
+
+    ``counts``: (R, C) test images of true class r given label c; shaded by the share of each row, in the colour
+    of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, where they are others.
+    """
+    style = theme.look(mode)
+    counts = np.asarray(counts, float)
+    columns = rows if columns is None else columns
+    full = style.colour(domain)
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure = theme.blank(mode, "confusion", "Given label (% of each true class)", f"True class, {DOMAINS[domain]} test",
+                         aspect=0.95)
+    figure.layout.meta["z"] = "per cent of the class's test images"
+    figure.add_heatmap(
+        z=share, x=list(map(str, columns)), y=list(map(str, rows)), zmin=0, zmax=100, xgap=1, ygap=1, showscale=False,
+        uid=uid("confusion", domain), colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
+        text=[[f"{cell:.0f}" if cell >= 0.5 else "" for cell in row] for row in share],
+        texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None, customdata=counts, name=DOMAINS[domain],
+        hovertemplate=f"<b>%{{z:.1f}} %</b> of true %{{y}} given %{{x}}<br>%{{customdata:,}} {DOMAINS[domain]} test "
+        "images<extra></extra>", meta={"domain": domain, "customdata": ["images"]})
+    figure.update_xaxes(type="category", showline=False, ticks="", showgrid=False, constrain="domain")
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
+    return figure
