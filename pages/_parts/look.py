@@ -140,6 +140,11 @@ def tiles(*those: Html) -> None:
     st.html(f'<div class="atesc atesc-tiles">{"".join(map(text, those))}</div>')
 
 
+def label(words: str) -> None:
+    """The quiet name of what stands below it, where a heading would be too loud."""
+    st.html(f'<p class="atesc atesc-label">{escape(words)}</p>')
+
+
 def caption(words: str) -> None:
     """What a picture or number above is of."""
     st.html(f'<p class="atesc atesc-quiet">{escape(words)}</p>')
