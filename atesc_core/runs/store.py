@@ -353,7 +353,7 @@ def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:
 def _frame(rows: list[sqlite3.Row], columns: list[str], packed: str | None = None) -> pd.DataFrame:
     """A data frame of ``columns``, and one column for each key of the JSON objects in ``packed``."""
     frame = pd.DataFrame([tuple(row[name] for name in columns) for row in rows], columns=columns)
-    frame = frame.astype({name: float for name in NULLABLE.intersection(columns)})
+    frame = frame.astype(dict.fromkeys(NULLABLE.intersection(columns), float))
     if not packed or not rows:
         return frame
     values = json.loads("[" + ",".join(row[packed] for row in rows) + "]")

@@ -1,0 +1,124 @@
+"""Real workers, running the real loop, in processes that get killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+
+from atesc_core.models import build
+from atesc_core.runs import ensure_worker
+from atesc_core.runs.executor import ROOT
+from atesc_core.teachers.zoo import TeacherCard, save_teacher
+from tests.runs.waiting import until
+
+APP = """
+import sys
+from atesc_core.runs import RunStore, ensure_worker
+from atesc_core.spec import RunSpec
+store = RunStore(sys.argv[1])
+print(store.create(RunSpec.from_yaml(sys.stdin.readline().strip().encode().decode("unicode_escape"))), flush=True)
+ensure_worker(sys.argv[1])
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def teacher(store):
+    """An untrained teacher of the user's own, 16 px: quick, and enough to drive the loop."""
+    model = build("small", 10, seed=0)
+    card = TeacherCard(
+        name="tiny", kind="NTL", pair="mnistm-mnist", arch="small", image_side=16, num_classes=10,
+        class_names=tuple("0123456789"), parameters=1, metrics={}, test_images={})
+    save_teacher(model, card, store.runs_dir / "teachers")
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left(store):
+    yield
+    for process in workers(store):
+        process.kill()
+    until(lambda: not workers(store))
+
+
+def workers(store) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = process.info["cmdline"] or []
+        if "atesc_core.runs.worker" in line and str(store.runs_dir) in line:
+            found.append(process)
+    return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
+
+
+def finished(store, run_id):
+    def over():
+        run = store.get(run_id)
+        assert run.status != "failed", run.error
+        return run.status == "done"
+    until(over)
+
+
+def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(store, spec):
+    spec = spec.replaced({"epochs": 3, "rounds": 6})
+    run_id = store.create(spec)
+    ensure_worker(store.runs_dir)
+    until(lambda: (store.get(run_id).epoch, store.get(run_id).round) >= (2, 2))
+    [process] = workers(store)
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+
+    run, epochs, steps = store.get(run_id), store.epochs(run_id), store.steps(run_id)
+    assert run.status == "interrupted"
+    assert run.epoch >= 2
+    assert list(epochs["epoch"]) == list(range(1, len(epochs) + 1))
+    assert len(epochs) >= 1
+    assert len(steps) == (run.epoch - 1) * 6 + run.round
+    assert store.history(run_id).iloc[-1]["kind"] == "interrupted"
+
+    store.resume(run_id)
+    whole = store.create(spec)  # the same run, never interrupted
+    ensure_worker(store.runs_dir)
+    finished(store, run_id)
+    finished(store, whole)
+    for frame in ("epochs", "steps"):
+        resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (run_id, whole))
+        pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
+    for column in ("iacc", "oacc"):
+        assert list(epochs[column]) == list(store.epochs(run_id)[column][:len(epochs)])
+    states = [torch.load(store.checkpoint_file(each), weights_only=True)["state"] for each in (run_id, whole)]
+    for name, value in states[0]["student"].items():
+        assert torch.equal(value, states[1]["student"][name]), name
+    assert store.get(run_id).metrics == store.get(whole).metrics
+    assert store.snapshots(run_id) == [1, 2, 3]
+
+
+def test_a_run_outlives_the_app_that_started_it(store, spec):
+    app = subprocess.Popen([sys.executable, "-c", APP, str(store.runs_dir)], cwd=ROOT, text=True,
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    app.stdin.write(spec.to_yaml().encode("unicode_escape").decode() + "\n")
+    app.stdin.flush()
+    run_id = app.stdout.readline().strip()
+    assert app.stdout.readline().strip() == "started"
+    os.killpg(app.pid, signal.SIGKILL)
+    app.communicate()
+    assert store.get(run_id).status in ("queued", "running")
+    finished(store, run_id)
+    assert store.get(run_id).epoch == 2
+
+
+def test_a_worker_asked_to_leave_leaves_its_run_in_order(store, spec):
+    run_id = store.create(spec.replaced({"epochs": 1000}))
+    ensure_worker(store.runs_dir)
+    until(lambda: store.get(run_id).epoch >= 1)
+    [process] = workers(store)
+    process.terminate()
+    process.wait(60)
+    assert store.get(run_id).status == "interrupted"
+    store.stop(run_id)

@@ -1,0 +1,230 @@
+"""What the store keeps, what it refuses, and what it says."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from atesc_core.runs import RunBusy, RunStore, Snapshot, StoreError, UnknownRun, default_runs_dir
+from atesc_core.runs.files import replacing
+from atesc_core.runs.log import RunLog
+from atesc_core.spec import RunSpec
+
+HOSTILE = ["", ".", "..", "../../etc/passwd", "/etc/passwd", "abcdefg/", "abcdefgh/..", "ABCDEFGH", "abcdefgh\n",
+           "abcd\x00fgh", "%2e%2e%2f", "a" * 10_000, "' OR 1=1 --", None, 7]
+ASKING = ["get", "epochs", "steps", "history", "snapshots", "pause", "resume", "stop", "step", "delete", "folder"]
+
+
+def test_importing_the_store_is_light():
+    code = "import sys, atesc_core.runs; sys.exit(any(name in sys.modules for name in ('torch', 'streamlit')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_folder_is_the_users_unless_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path))
+    assert default_runs_dir() == tmp_path
+    monkeypatch.delenv("ATESC_RUNS_DIR")
+    assert default_runs_dir().is_absolute()
+
+
+def test_a_run_comes_back_as_it_was_put_in(store, spec):
+    run_id = store.create(spec, group="story", label="Plain · ε < 4")
+    again = RunStore(store.runs_dir)
+    run = again.get(run_id)
+    assert (run.spec, run.group, run.label, run.status, run.epochs) == (spec, "story", "Plain · ε < 4", "queued", 2)
+    assert (run.epoch, run.metrics, run.started, run.device, run.error) == (0, {}, None, None, None)
+    assert RunSpec.from_yaml((store.folder(run_id) / "spec.yaml").read_text()) == spec
+    assert list(store.history(run_id)["kind"]) == ["created"]
+    again.close()
+
+
+def test_runs_are_listed_newest_first(store, spec):
+    first, second, third = (store.create(spec, group=group) for group in ("a", None, "a"))
+    assert [run.id for run in store.list()] == [third, second, first]
+    assert [run.id for run in store.list(limit=2)] == [third, second]
+    assert [run.id for run in store.list(group="a")] == [third, first]
+    assert [run.id for run in store.queue()] == [first, second, third]
+
+
+def test_places_in_line_are_counted_for_each_device(store, spec):
+    first, second = store.create(spec), store.create(spec)
+    elsewhere = store.create(spec.replaced({"device": "cuda"}))
+    assert [store.get(run_id).place_in_line for run_id in (first, second, elsewhere)] == [1, 2, 1]
+    store.stop(first)
+    assert [store.get(run_id).place_in_line for run_id in (first, second)] == [None, 1]
+
+
+def test_a_waiting_run_can_be_paused_resumed_and_stopped(store, spec):
+    run_id, other = store.create(spec), store.create(spec)
+    store.pause(run_id)
+    assert store.get(run_id).status == "paused"
+    store.resume(run_id)
+    assert [run.id for run in store.queue()] == [other, run_id], "it joins the end of the line"
+    store.stop(run_id)
+    assert store.get(run_id).status == "stopped"
+    assert store.get(run_id).finished is not None
+    store.pause(run_id)  # nothing to a run that is over
+    assert store.get(run_id).status == "stopped"
+    assert list(store.history(run_id)["kind"]) == ["created", "paused", "stopped"]
+
+
+@pytest.mark.parametrize("run_id", HOSTILE, ids=lambda value: repr(value)[:24])
+def test_what_is_not_an_id_reaches_neither_path_nor_database(store, spec, run_id):
+    kept = store.create(spec)
+    for name in ASKING:
+        with pytest.raises(UnknownRun, match="is not a run's id"):
+            getattr(store, name)(run_id)
+    with pytest.raises(UnknownRun):
+        store.snapshot(run_id, 1)
+    with pytest.raises(UnknownRun):
+        store.set_threshold(run_id, 1.0)
+    assert [run.id for run in store.list()] == [kept]
+    assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [kept]
+
+
+@pytest.mark.parametrize("name", ["get", "pause", "resume", "stop", "step", "delete"])
+def test_an_unknown_run_is_named(store, name):
+    with pytest.raises(UnknownRun, match="zzzzzzzz"):
+        getattr(store, name)("zzzzzzzz")
+
+
+def test_deleting_takes_the_files_along(store, spec):
+    run_id, other = store.create(spec), store.create(spec)
+    store.delete(run_id)
+    assert not store.folder(run_id).exists()
+    assert store.folder(other).exists()
+    assert [run.id for run in store.list()] == [other]
+    assert store.history(run_id).empty
+
+
+def test_a_run_on_a_device_is_not_deleted(store, spec):
+    run_id = store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run_id,))
+    with pytest.raises(RunBusy, match="stop it"):
+        store.delete(run_id)
+    assert store.folder(run_id).exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_threshold_is_a_number(store, spec, value):
+    with pytest.raises(ValueError, match="threshold"):
+        store.set_threshold(store.create(spec), value)
+
+
+def a_snapshot(epoch: int) -> Snapshot:
+    random = np.random.default_rng(epoch)
+    return Snapshot(
+        epoch, random.integers(0, 256, (5, 3, 4, 4), dtype=np.uint8), random.random((5, 10), dtype=np.float32),
+        random.random((5, 10), dtype=np.float32), random.random((5, 7), dtype=np.float32),
+        {"min_eps": np.array([1, 2, 3, 4, np.inf], np.float32), "kl": random.random(5, dtype=np.float32)},
+        np.array([True, False, True, False, False]), 3.7)
+
+
+def test_a_snapshot_comes_back_as_it_was(store, spec):
+    run_id = store.create(spec)
+    for epoch in (10, 2):
+        RunLog(store, store.get(run_id)).snapshot(a_snapshot(epoch))
+    assert store.snapshots(run_id) == [2, 10]
+    saved, loaded = a_snapshot(10), store.snapshot(run_id, 10)
+    assert (loaded.epoch, loaded.threshold, set(loaded.scores)) == (10, 3.7, {"min_eps", "kl"})
+    for name in ("images", "teacher_probs", "student_probs", "features", "fragile"):
+        np.testing.assert_array_equal(getattr(saved, name), getattr(loaded, name), strict=True)
+    np.testing.assert_array_equal(saved.scores["min_eps"], loaded.scores["min_eps"], strict=True)
+    with pytest.raises(StoreError, match="there are: 2, 10"):
+        store.snapshot(run_id, 3)
+
+
+def test_half_a_file_leaves_the_whole_one(store, spec):
+    run_id = store.create(spec)
+    RunLog(store, store.get(run_id)).snapshot(a_snapshot(1))
+    path = store.snapshot_file(run_id, 1)
+    with pytest.raises(OSError, match="disk full"), replacing(path) as file:
+        file.write(b"half of")
+        raise OSError("disk full")
+    path.with_name(f".{path.name}.new").write_bytes(b"what a killed process left")
+    assert store.snapshots(run_id) == [1]
+    assert store.snapshot(run_id, 1).threshold == 3.7
+
+
+def test_a_pickle_in_a_snapshot_is_not_opened(store, spec):
+    run_id = store.create(spec)
+    path = store.snapshot_file(run_id, 1)
+    path.parent.mkdir()
+    np.savez(path, images=np.array([{"a": 1}], dtype=object), epoch=1, threshold=1.0)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        store.snapshot(run_id, 1)
+
+
+def test_rounds_and_epochs_are_frames(store, spec):
+    run_id = store.create(spec)
+    assert list(store.steps(run_id).columns) == ["epoch", "round", "images", "time", "threshold", "fragile_share"]
+    log = RunLog(store, store.get(run_id))
+    for number in range(1, 4):
+        log.step(1, number, 32 * number, {"g/bn": 0.1 * number}, None, None)
+    log.step(2, 1, 128, {"g/bn": 0.5, "s/robust": float("nan")}, 0.25, 4.0)
+    log.epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0})
+    steps, epochs = store.steps(run_id), store.epochs(run_id)
+    assert list(steps["g/bn"]) == [0.1, 0.2, 0.1 * 3, 0.5]
+    assert list(steps["fragile_share"].dropna()) == [0.25]
+    assert list(epochs["iacc"]) == [0.1 + 0.2], "to the last bit"
+    assert store.get(run_id).metrics == {"iacc": 0.1 + 0.2, "olacc": 100.0}
+    assert list(store.steps(run_id, at_most=2)["images"]) == [64, 128]
+
+
+def test_a_round_logged_again_takes_the_place_of_the_first(store, spec):
+    log = RunLog(store, store.get(store.create(spec)))
+    for value in (1.0, 2.0):
+        log.step(1, 1, 32, {"g/bn": value}, None, None)
+        log.epoch(1, 32, {"iacc": value})
+    assert list(store.steps(log.run.id)["g/bn"]) == [2.0]
+    assert list(store.epochs(log.run.id)["iacc"]) == [2.0]
+
+
+def test_a_new_folder_opened_by_many_at_once(tmp_path, spec):
+    def open_and_create(_: int) -> str:
+        store = RunStore(tmp_path / "new")
+        run_id = store.create(spec)
+        store.close()
+        return run_id
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(open_and_create, range(24)))
+    store = RunStore(tmp_path / "new")
+    assert {run.id for run in store.list()} == ids
+    assert len(ids) == 24
+    store.close()
+
+
+def test_a_spec_of_another_version_hides_only_itself(store, spec):
+    odd, fine = store.create(spec), store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET spec = ? WHERE id = ?", (json.dumps({"teacher": "t", "new": 1}), odd))
+    assert [run.id for run in store.list()] == [fine]
+
+
+def test_a_newer_database_is_left_alone(tmp_path):
+    RunStore(tmp_path).close()
+    with sqlite3.connect(tmp_path / "runs.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="newer version"):
+        RunStore(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "runs.sqlite").write_text("not a database, by any measure" * 100)
+    with pytest.raises(StoreError, match="runs.sqlite"):
+        RunStore(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="runs folder"):
+        RunStore(tmp_path / "file" / "runs")

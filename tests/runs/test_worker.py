@@ -1,0 +1,355 @@
+"""What the worker does with runs, told by a script in place of the loop: a run is then as fast as the test allows."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
+from atesc_core.runs import RunStore, worker
+from atesc_core.runs.log import RunLog
+from atesc_core.runs.worker import work
+from tests.runs.waiting import until
+
+
+class Script:
+    """Events in the loop's order. A run goes one round for each permit (``let``), or freely (``free``)."""
+
+    def __init__(self):
+        self.permits = defaultdict(lambda: threading.Semaphore(0))
+        self.free = False
+        self.opened: list[tuple[str, int]] = []  # (run, epoch it went on from)
+        self.rounds: list[tuple[str, int, int]] = []
+
+    def let(self, run_id: str, rounds: int) -> None:
+        self.permits[run_id].release(rounds)
+
+    def set_free(self) -> None:
+        self.free = True
+        for permits in list(self.permits.values()):
+            permits.release(1000)
+
+    def __call__(self, run, runs_dir, controls, resume) -> Iterator:
+        start = resume["epoch"] if resume else 0
+        self.opened.append((run.id, start))
+        threshold = resume["threshold"] if resume else None
+        for epoch in range(start + 1, run.epochs + 1):
+            for number in range(1, run.rounds + 1):
+                if not self.free:
+                    assert self.permits[run.id].acquire(timeout=60)
+                if run.label == "fails":
+                    raise RuntimeError("the device is on fire")
+                if controls.threshold not in (None, threshold):
+                    threshold = controls.threshold
+                    yield ThresholdChanged(epoch, number, threshold, "hand")
+                if epoch == 2 and threshold is None:
+                    threshold = 1.5
+                    yield ThresholdChanged(epoch, number, threshold, "auto")
+                self.rounds.append((run.id, epoch, number))
+                images = ((epoch - 1) * run.rounds + number) * 32
+                yield StepDone(epoch, number, images, {"g/bn": 0.5}, None, threshold)
+            yield EpochDone(epoch, images, {"iacc": 10.0 * epoch, "oacc": 5.0})
+            yield SnapshotTaken(epoch, torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2, 10),
+                                torch.zeros(2, 10), torch.zeros(2, 5), {"min_eps": torch.ones(2)},
+                                torch.ones(2, dtype=torch.bool), 4.0)
+            yield CheckpointReady(epoch, {"epoch": epoch, "threshold": threshold})
+
+
+class Lab:
+    """A worker in a thread, for the store's runs."""
+
+    def __init__(self, store: RunStore):
+        self.store, self.script, self.leaving = store, Script(), threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.leaving.clear()
+        self.thread = threading.Thread(
+            target=work, args=(self.store.runs_dir, "cpu", self.script, self.leaving), daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.leaving.set()
+        self.script.set_free()
+        if self.thread:
+            self.thread.join(60)
+            assert not self.thread.is_alive()
+
+    def wait(self, run_id: str, status: str) -> None:
+        until(lambda: self.store.get(run_id).status == status)
+
+    def at(self, run_id: str, epoch: int, number: int) -> None:
+        """Let the run go to this round, wait until it is logged."""
+        run = self.store.get(run_id)
+        self.script.let(run_id, (epoch - 1) * run.rounds + number - self.done(run_id))
+        self.logged(run_id, epoch, number)
+
+    def done(self, run_id: str) -> int:
+        run = self.store.get(run_id)
+        return max(0, (run.epoch - 1) * run.rounds + run.round)
+
+    def logged(self, run_id: str, epoch: int, number: int) -> None:
+        def there() -> bool:
+            run = self.store.get(run_id)
+            return (run.epoch, run.round) == (epoch, number)
+        until(there)
+
+    def kinds(self, run_id: str) -> list[str]:
+        return list(self.store.history(run_id)["kind"])
+
+
+@pytest.fixture
+def lab(store, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK_S", 0)  # rounds take no time here: look after each
+    lab = Lab(store)
+    yield lab
+    lab.end()
+
+
+def test_everything_a_run_says_is_kept(lab, store, spec):
+    run_id = store.create(spec)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "done")
+    run = store.get(run_id)
+    assert (run.epoch, run.round, run.images, run.metrics) == (2, 3, 192, {"iacc": 20.0, "oacc": 5.0})
+    assert run.progress == 1
+    assert run.device.startswith("CPU")
+    assert run.finished >= run.started >= run.created
+    assert list(zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"], strict=True)) == [
+        (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert list(store.epochs(run_id)["iacc"]) == [10.0, 20.0]
+    assert store.snapshots(run_id) == [1, 2]
+    assert lab.kinds(run_id) == ["created", "started", "threshold", "done"]
+    lab.thread.join(60)
+    assert not lab.thread.is_alive(), "a worker with nothing to do exits"
+
+
+def test_runs_go_one_at_a_time_in_the_order_they_came(lab, store, spec):
+    first, second, third = (store.create(spec) for _ in range(3))
+    lab.start()
+    lab.wait(first, "running")
+    assert [store.get(run_id).place_in_line for run_id in (first, second, third)] == [None, 1, 2]
+    lab.script.let(first, 6)
+    lab.wait(second, "running")
+    assert store.get(first).status == "done"
+    assert store.get(third).place_in_line == 1
+    lab.script.set_free()
+    lab.wait(third, "done")
+    assert [run_id for run_id, _ in lab.script.opened] == [first, second, third]
+
+
+def test_a_second_worker_leaves_the_device_to_the_first(lab, store, spec):
+    run_id = store.create(spec)
+    lab.start()
+    lab.wait(run_id, "running")
+    work(store.runs_dir, "cpu", lab.script)  # returns at once
+    assert store.get(run_id).status == "running"
+    assert len(lab.script.opened) == 1
+
+
+def test_a_paused_run_keeps_its_place_and_the_device_goes_on(lab, store, spec):
+    first = store.create(spec)
+    lab.start()
+    lab.at(first, 1, 1)
+    store.pause(first)
+    lab.script.let(first, 1)  # the worker looks after the round it is in
+    lab.wait(first, "paused")
+    assert store.get(first).images_per_s is None
+    second = store.create(spec)
+    lab.script.let(second, 6)
+    lab.wait(second, "done")
+    assert (store.get(first).epoch, store.get(first).round) == (1, 2)
+    store.resume(first)
+    lab.script.let(first, 4)
+    lab.wait(first, "done")
+    assert lab.script.opened == [(first, 0), (second, 0)], "the paused run was not begun again"
+    assert lab.script.rounds.count((first, 1, 2)) == 1
+    history = store.history(first).set_index("kind")
+    assert (history.loc["paused", "epoch"], history.loc["paused", "round"]) == (1, 2)
+    assert (history.loc["resumed", "epoch"], history.loc["resumed", "round"]) == (1, 2)
+
+
+def test_single_steps_do_one_round_each_and_the_epochs_end_with_its_last(lab, store, spec):
+    run_id = store.create(spec)
+    store.step(run_id)
+    lab.script.let(run_id, 100)
+    lab.start()
+    lab.wait(run_id, "paused")
+    assert (store.get(run_id).epoch, store.get(run_id).round, len(store.epochs(run_id))) == (1, 1, 0)
+    store.step(run_id)
+    store.step(run_id)  # clicked twice: two rounds
+    until(lambda: store.get(run_id).status == "paused" and store.get(run_id).round == 3)
+    assert list(store.epochs(run_id)["epoch"]) == [1]
+    assert store.snapshots(run_id) == [1]
+    assert len(lab.script.rounds) == 3
+    assert "resumed" not in lab.kinds(run_id)
+    assert lab.kinds(run_id).count("step") >= 2
+    store.resume(run_id)
+    lab.wait(run_id, "done")
+
+
+def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, 2, 1)
+    store.stop(run_id)
+    lab.script.let(run_id, 1)
+    lab.wait(run_id, "stopped")
+    run = store.get(run_id)
+    assert (run.epoch, run.round, run.metrics["iacc"]) == (2, 2, 10.0)
+    assert run.finished is not None
+    lab.thread.join(60)
+    store.resume(run_id)
+    assert store.get(run_id).status == "queued"
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "done")
+    assert lab.script.opened == [(run_id, 0), (run_id, 1)]
+    assert len(store.steps(run_id)) == 6
+    history = store.history(run_id)
+    assert history[history["kind"] == "resumed"]["text"].item() == "from the end of epoch 1"
+
+
+def test_a_stopped_pause_frees_the_worker(lab, store, spec):
+    run_id = store.create(spec)
+    store.step(run_id)
+    lab.script.let(run_id, 1)
+    lab.start()
+    lab.wait(run_id, "paused")
+    store.stop(run_id)
+    assert store.get(run_id).status == "stopped"
+    lab.thread.join(60)
+    assert not lab.thread.is_alive()
+    store.delete(run_id)
+    assert not store.folder(run_id).exists()
+
+
+def test_a_threshold_changes_while_the_run_goes(lab, store, spec):
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, 1, 1)
+    store.set_threshold(run_id, 2.5)
+    lab.script.set_free()
+    lab.wait(run_id, "done")
+    change = store.history(run_id).query("kind == 'threshold'").iloc[0]
+    assert (change["value"], change["text"]) == (2.5, "hand")
+    steps = store.steps(run_id)
+    from_there = (steps["epoch"] - 1) * 3 + steps["round"] >= (change["epoch"] - 1) * 3 + change["round"]
+    assert (steps["threshold"][from_there] == 2.5).all()
+    assert steps["threshold"][~from_there].isna().all()
+    assert from_there.sum() >= 4, "it took effect within two rounds"
+
+
+def test_a_threshold_can_be_set_before_the_run_starts(lab, store, spec):
+    run_id = store.create(spec)
+    store.set_threshold(run_id, 2.5)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "done")
+    assert (store.steps(run_id)["threshold"] == 2.5).all()
+
+
+def interrupted_after_a_change(lab, store, spec) -> tuple[str, int]:
+    """A run whose threshold was set by hand in its second epoch, then interrupted; the round it was set in."""
+    run_id = store.create(spec.replaced({"rounds": 5}))
+    lab.start()
+    lab.at(run_id, 2, 1)
+    store.set_threshold(run_id, 2.5)
+    lab.at(run_id, 2, 3)
+    lab.leaving.set()
+    lab.script.let(run_id, 1)
+    lab.thread.join(60)
+    assert store.get(run_id).status == "interrupted"
+    change = store.history(run_id).query("kind == 'threshold' and text == 'hand'")
+    assert change["epoch"].item() == 2
+    assert change["round"].item() in (2, 3)
+    return run_id, change["round"].item()
+
+
+def test_what_was_logged_before_an_interruption_is_all_there(lab, store, spec):
+    run_id, _ = interrupted_after_a_change(lab, store, spec)
+    assert (store.get(run_id).epoch, store.get(run_id).round) == (2, 4)
+    assert len(store.steps(run_id)) == 9
+    assert lab.kinds(run_id)[-1] == "interrupted"
+    assert store.get(run_id).images_per_s is None
+
+
+def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store, spec):
+    run_id, number = interrupted_after_a_change(lab, store, spec)
+    before = store.steps(run_id)
+    lab.leaving.clear()
+    store.resume(run_id)
+    lab.script.let(run_id, 1)
+    lab.start()
+    lab.logged(run_id, 2, 1)
+    lab.leaving.set()  # and once more before it comes to the change, or just after
+    lab.script.let(run_id, 1)
+    lab.thread.join(60)
+    store.resume(run_id)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "done")
+    after = store.steps(run_id)
+    assert len(after) == 10
+    assert list(after["threshold"][:9].fillna(0)) == list(before["threshold"].fillna(0))
+    changes = store.history(run_id).query("kind == 'threshold'")
+    assert [tuple(row) for row in changes[["epoch", "round", "value", "text"]].itertuples(index=False)] == [
+        (2, 1, 1.5, "auto"), (2, number, 2.5, "hand")]
+
+
+def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spec):
+    run_id, _ = interrupted_after_a_change(lab, store, spec)
+    store.set_threshold(run_id, 3.5)
+    store.resume(run_id)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "done")
+    changes = store.history(run_id).query("kind == 'threshold'")
+    assert [tuple(row) for row in changes[["epoch", "round", "value"]].itertuples(index=False)] == [(2, 1, 3.5)]
+    assert (store.steps(run_id).query("epoch == 2")["threshold"] == 3.5).all()
+
+
+def test_an_error_ends_its_run_and_not_the_queue(lab, store, spec):
+    bad, good = store.create(spec, label="fails"), store.create(spec)
+    lab.script.free = True
+    lab.start()
+    lab.wait(good, "done")
+    run = store.get(bad)
+    assert (run.status, run.error) == ("failed", "RuntimeError: the device is on fire")
+    assert "Traceback" in store.log_file(bad).read_text()
+    assert store.history(bad).iloc[-1]["text"] == run.error
+
+
+def test_a_run_of_a_dead_worker_is_interrupted_for_the_next_one(lab, store, spec):
+    run_id = store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running', kind = 'cpu' WHERE id = ?", (run_id,))
+    assert store.get(run_id).status == "interrupted"
+    assert lab.kinds(run_id) == ["created", "interrupted"]
+
+
+@pytest.mark.parametrize(("wish", "status"), [
+    ("pause", "paused"), ("resume", "queued"), ("step", "queued"), ("stop", "stopped")])
+def test_what_is_asked_while_the_worker_comes_to_rest_is_not_lost(store, spec, wish, status):
+    run_id = store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run_id,))
+    store.pause(run_id)  # the worker sees this ...
+    getattr(store, wish)(run_id)  # ... and before it stands still
+    assert RunLog(store, store.get(run_id)).hold(stepping=False) == status
+    assert store.get(run_id).status == status
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+def test_a_device_that_is_not_there_is_named(store, spec):
+    run_id = store.create(spec.replaced({"device": "cuda"}))
+    work(store.runs_dir, "cuda")
+    run = store.get(run_id)
+    assert run.status == "failed"
+    assert "cuda" in run.error
+    assert "not present" in run.error
