@@ -144,7 +144,7 @@ def _mark_changes(figure: go.Figure, style: Look, curve: Curve) -> None:
         text=[part for words in said for part in ("", words if written else "", "")],
         textposition="bottom right", textfont={"color": style.muted},
         hovertext=[part for words in said for part in (words, words, "")], hoverinfo="text",
-        meta={"run": curve.name, "metric": "threshold changed"})
+        meta={"skip": True})
 
 
 def _label_ends(figure: go.Figure, style: Look, curves: Sequence[Curve]) -> None:

@@ -35,7 +35,7 @@ def embedding(reference: pd.DataFrame, synthetic: pd.DataFrame | None = None, mo
     """
     style = theme.look(mode)
     figure = theme.blank(mode, "embedding", f"{method} 1 (a.u.)", f"{method} 2 (a.u.)", aspect=0.85)
-    figure.update_layout(dragmode=None, legend_traceorder="normal")
+    figure.update_layout(dragmode=None, legend={"traceorder": "normal", "itemsizing": "constant"})
     if not len(reference):
         return theme.empty(figure, "The map is empty: it needs features of real ID and OOD images")
     span = _span(reference, synthetic if within is None else within)

@@ -34,7 +34,7 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
         reach[role] = share.max(initial=0)
         figure.add_bar(
             x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
-            name=f"{role}, {len(members):,} images", marker={"color": style.colour(role), "line_width": 0},
+            name=f"{len(members):,} {role}", marker={"color": style.colour(role), "line_width": 0},
             text=[f"{value:.1f}" if count else "" for value, count in zip(share, found, strict=True)],
             textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
             customdata=np.column_stack([share.round(2), found]),
@@ -72,12 +72,12 @@ def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike
         return theme.empty(figure, "No synthetic images yet")
     sheet = mosaic(images, frames, columns, style.colour("fragile"), style.colour("robust"))
     height, width = sheet.shape[:2]
-    figure.layout.meta["aspect"] = height / width + (0.0 if frames is None else 0.08)
+    figure.layout.meta["aspect"] = 0.95 * height / width + (0.02 if frames is None else 0.12)
     figure.add_layout_image(source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch",
                             layer="below")
     for role in () if frames is None else ("fragile", "robust"):
         held = int((frames == (role == "fragile")).sum())
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{role}, {held:,} of {len(images):,} shown",
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{held:,} {role}",
                            uid=uid("sheet", role), meta={"skip": True},
                            marker={"symbol": "square-open", "size": 1.6 * style.dot, "color": style.colour(role),
                                    "line_width": style.line})

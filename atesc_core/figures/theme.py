@@ -114,11 +114,11 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
     layout = go.Layout(
         font=font, colorway=[style.muted], uirevision=UIREVISION, separators=".,",
         paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 0.5 * size, "r": size, "t": size, "b": 0.5 * size, "pad": 0, "autoexpand": True},
+        margin={"l": 0.5 * size, "r": size, "t": (0.3 if in_print else 1) * size, "b": 0.5 * size, "pad": 0},
         xaxis={**axis, "showgrid": False}, yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
                 "bgcolor": "rgba(0,0,0,0)", "font": {"size": size, "color": style.ink}, "itemwidth": 30,
-                "tracegroupgap": 0, "itemsizing": "constant", "title": {"text": ""}},
+                "tracegroupgap": 0, "title": {"text": "", "font": {"size": size}}},
         hoverlabel={"bgcolor": style.surface, "bordercolor": style.grid, "align": "left",
                     "font": {"family": font["family"], "size": size, "color": style.ink}},
         annotationdefaults={"showarrow": False, "font": {"size": size}},
