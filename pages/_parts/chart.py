@@ -9,6 +9,7 @@ import io
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -196,7 +197,7 @@ def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | Non
     if not isinstance(threshold, Threshold):
         threshold = Threshold(float(threshold))
     scores = threshold.scores
-    digits = max(0, -math.floor(math.log10(threshold.step)))
+    digits = max(0, -Decimal(str(threshold.step)).normalize().as_tuple().exponent)
     return vars(threshold) | {
         "digits": digits,
         # JSON has no infinity, and a score that no attack reached lies right of every line.

@@ -20,7 +20,7 @@ def sidebar(pages: Sequence[st.Page]) -> None:
         size="large",
     )
     with st.sidebar:
-        with st.container(key="menu", gap="xxsmall"):
+        with st.container(key="menu", gap="xsmall"):
             for page in pages:
                 st.page_link(page, width="stretch")
         _now()

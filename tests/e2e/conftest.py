@@ -1,0 +1,119 @@
+"""A real server and a real Chromium. Where no browser is found these tests fail; they never skip."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from atesc_core.figures.export import find_browser
+from atesc_core.runs import RunStore
+
+ROOT = Path(__file__).parents[2]
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]
+# Under a page's path Streamlit's client first looks for its server there, and then at the root.
+EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+class Lab:
+    """A served script with a runs folder of its own, which can be stopped and started like a user's."""
+
+    def __init__(self, script: Path, runs_dir: Path):
+        self.script, self.runs_dir = script, runs_dir
+        self.log = runs_dir.parent / f"{runs_dir.name}.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "streamlit", "run", str(self.script), f"--server.port={self.port}"]
+        environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The server did not start:\n{self.log.read_text()}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the server; a run's worker goes on, as it does for a user."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+
+    def close(self) -> None:
+        """End the server and ask every run that is left to stop."""
+        self.stop()
+        store = RunStore(self.runs_dir)
+        for run in store.list():
+            if run.status in ("queued", "running", "paused"):
+                store.stop(run.id)
+        store.close()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Lab]]:
+    """`serve(script)` starts a server of its own for a script; all end with the session."""
+    labs: list[Lab] = []
+
+    def start(script: Path) -> Lab:
+        labs.append(Lab(script, tmp_path_factory.mktemp("runs")))
+        labs[-1].start()
+        return labs[-1]
+
+    yield start
+    for lab in labs:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def lab(serve: Callable[[Path], Lab]) -> Lab:
+    """The app with an empty runs folder, a server for each test module."""
+    return serve(ROOT / "app.py")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()  # without one this says what to install, and the tests fail
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(path), args=SWITCHES)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab of 1280 x 900 in a fresh profile; the test fails where the page wrote an error into the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda message: _note(message, errors))
+    yield tab
+    context.close()
+    assert not errors, errors
+
+
+def _note(message, errors: list[str]) -> None:
+    if message.type == "error" and not message.location["url"].endswith(EXPECTED_404):
+        errors.append(f"{message.text} ({message.location['url']})")

@@ -1,0 +1,135 @@
+"""The chart in a real browser: what the user did to it outlives what the script does to it."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def charts(serve):
+    return serve(Path(__file__).with_name("chart_app.py"))
+
+
+@pytest.fixture
+def here(page: Page, charts) -> Page:
+    page.goto(charts.url)
+    for name in ("live", "cloud", "histogram"):
+        chart(page, name).locator(".main-svg").first.wait_for(timeout=30_000)
+    return page
+
+
+def chart(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-chart="{name}"]')
+
+
+def plot_area(page: Page, name: str) -> dict:
+    return chart(page, name).locator(".nsewdrag").first.bounding_box()
+
+
+def x_range(page: Page, name: str) -> list[float]:
+    return chart(page, name).locator(".js-plotly-plot").evaluate("plot => plot._fullLayout.xaxis.range.slice()")
+
+
+def points(page: Page, name: str) -> int:
+    return chart(page, name).locator(".js-plotly-plot").evaluate("plot => plot.data[0].x.length")
+
+
+def drag(page: Page, start: tuple[float, float], *stops: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    for stop in stops:
+        page.mouse.move(*stop, steps=5)
+    page.mouse.up()
+
+
+def wait_for_more(page: Page, name: str, count: int) -> None:
+    page.wait_for_function(
+        "([name, count]) => document.querySelector(`[data-chart=${name}] .js-plotly-plot`).data[0].x.length > count",
+        arg=[name, count],
+    )
+
+
+def test_zoom_and_node_survive_live_updates(here: Page):
+    wait_for_more(here, "live", 3)
+    here.evaluate("window.node = document.querySelector('[data-chart=live] .main-svg')")
+    area = plot_area(here, "live")
+    across = (area["x"] + 0.1 * area["width"], area["x"] + 0.6 * area["width"])
+    middle = area["y"] + area["height"] / 2
+    drag(here, (across[0], middle), (across[1], middle))
+    zoomed = x_range(here, "live")
+    wait_for_more(here, "live", points(here, "live") + 3)
+    assert x_range(here, "live") == zoomed
+    assert here.evaluate("window.node === document.querySelector('[data-chart=live] .main-svg')")
+
+
+def test_an_untouched_axis_follows_the_data(here: Page):
+    before = x_range(here, "live")
+    wait_for_more(here, "live", points(here, "live") + 3)
+    assert x_range(here, "live")[1] > before[1]
+
+
+def test_plotly_is_fetched_once(here: Page):
+    wait_for_more(here, "live", points(here, "live") + 1)
+    scripts = here.evaluate("performance.getEntriesByType('resource').filter(r => r.name.includes('plotly')).length")
+    assert scripts == 1
+
+
+def test_lasso_returns_ids_and_keeps_them(here: Page):
+    area = plot_area(here, "cloud")
+    left, right = area["x"] + 5, area["x"] + area["width"] - 5
+    top, bottom = area["y"] + 5, area["y"] + area["height"] - 5
+    drag(here, (left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4]")).to_be_visible()
+    wait_for_more(here, "live", points(here, "live") + 2)
+    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4]")).to_be_visible()
+    here.mouse.dblclick(left + 3, top + 3)
+    expect(here.get_by_text("selected 0: []")).to_be_visible()
+
+
+def test_hover_shows_a_picture_and_its_caption_as_text(here: Page):
+    node = chart(here, "cloud").locator(".js-plotly-plot")
+    x, y = node.evaluate(
+        "p => { const {xaxis, yaxis} = p._fullLayout; const t = p._fullData[0];"
+        " return [xaxis._offset + xaxis.d2p(t.x[7]), yaxis._offset + yaxis.d2p(t.y[7])] }"
+    )
+    box = node.bounding_box()
+    here.mouse.move(box["x"] + x - 2, box["y"] + y)
+    here.mouse.move(box["x"] + x, box["y"] + y)
+    tip = chart(here, "cloud").locator(".atesc-chart-tip")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("<b>class</b> 7")  # the caption is text, whatever it holds
+    picture = tip.locator(".atesc-chart-tip-picture")
+    assert picture.evaluate("e => getComputedStyle(e).backgroundImage").startswith('url("data:image/png')
+
+
+def test_dropping_the_threshold_reports_its_value(here: Page):
+    line = chart(here, "histogram").get_by_role("slider")
+    grip = line.bounding_box()
+    x, y = grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2
+    drag(here, (x, y), (x + 80, y))
+    dropped = float(line.get_attribute("aria-valuenow"))
+    assert dropped > 4.5
+    expect(here.get_by_text(f"threshold {dropped:.1f}")).to_be_visible()
+    expect(line).to_have_attribute("aria-valuenow", str(dropped))  # and it stays where it was dropped
+
+
+def test_the_threshold_moves_by_keys(here: Page):
+    line = chart(here, "histogram").get_by_role("slider")
+    line.focus()
+    before = float(line.get_attribute("aria-valuenow"))
+    for _ in range(3):
+        here.keyboard.press("ArrowLeft")
+    expect(here.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
+
+
+def test_a_change_of_theme_redraws_in_its_colours(here: Page):
+    here.emulate_media(color_scheme="dark")
+    ink = "p => p._fullLayout.font.color"
+    node = chart(here, "cloud").locator(".js-plotly-plot")
+    here.wait_for_function(
+        "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')._fullLayout.font.color === '#E8ECF1'"
+    )
+    assert node.evaluate(ink) == "#E8ECF1"
