@@ -38,7 +38,8 @@ class Lab:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "streamlit", "run", str(self.script), f"--server.port={self.port}"]
+        options = [f"--server.port={self.port}", "--server.headless=true", "--server.fileWatcherType=none"]
+        command = [sys.executable, "-m", "streamlit", "run", str(self.script), *options]
         environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

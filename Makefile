@@ -1,0 +1,59 @@
+# make app    makes the environment, then serves the app on this machine only
+# make test   makes what the tests need, a browser included, then runs ruff and every test
+#
+# Both start from nothing, and start at once when nothing they need has changed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
+
+.PHONY: app test browser clean
+.DELETE_ON_ERROR:
+
+app: $(VENV)/app.stamp
+	@$(BIN)/python -m streamlit run app.py
+
+test: $(VENV)/test.stamp browser
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+$(VENV)/app.stamp: requirements.txt | $(BIN)/pip
+	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/app.stamp tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+# pip is the last thing that venv makes: without it an earlier attempt was cut short.
+$(BIN)/pip:
+	@python=$$(for name in $$PYTHON python3 python3.13 python3.12 python3.11; do \
+	    "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done); \
+	if [ -z "$$python" ]; then \
+	    echo "Python 3.11 or newer was not found. Install it (Debian: apt-get install python3 python3-venv)," >&2; \
+	    echo "or say where it is: make app PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+	    package=$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	    $(call apt_install,$$package) || { \
+	        echo "$$python cannot make environments. Install what it lacks: apt-get install $$package" >&2; exit 1; }; \
+	fi; \
+	"$$python" -m venv --clear $(VENV)
+
+browser:
+	@for name in $(BROWSER_NAMES); do command -v $$name >/dev/null && exit 0; done; \
+	$(call apt_install,chromium fonts-liberation) || { \
+	    echo "The tests drive a browser and none was found. Install one: apt-get install chromium" >&2; exit 1; }
+
+clean:
+	rm -rf $(VENV)
+
+# apt-get where there is one and it may be used without a question; fails quietly otherwise.
+define apt_install
+{ command -v apt-get >/dev/null && \
+  { [ "$$(id -u)" = 0 ] && as_root= || { sudo -n true 2>/dev/null && as_root=sudo; }; } && \
+  echo "Installing $(1) with apt-get." && \
+  $$as_root apt-get update -qq && \
+  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
+endef
