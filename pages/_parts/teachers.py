@@ -1,0 +1,25 @@
+"""The cards of all teachers, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from atesc_core.runs import default_runs_dir
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+
+
+def cards() -> dict[str, TeacherCard]:
+    """The shipped teachers, then the user's own. Raises TeacherError where a card cannot be read."""
+    return {card.name: card for card in _teachers().list_teachers(default_runs_dir())}
+
+
+@st.cache_resource(show_spinner="Reading the teachers …")
+def _teachers():
+    """The core's teachers, which need PyTorch: two seconds, once, and only when a page needs a card."""
+    from atesc_core import teachers
+
+    return teachers
