@@ -6,6 +6,11 @@
 
 const charts = new WeakMap();
 
+// Halves to even, as Python writes them: the same share must not read differently beside the chart.
+const PER_CENT = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven",
+});
+
 export default function mount(component) {
   const { parentElement } = component;
   if (!charts.has(parentElement)) charts.set(parentElement, new Chart(parentElement));
@@ -277,13 +282,11 @@ class ThresholdLine {
     const value = `${label} ${this.value.toFixed(digits)}${unit}`;
     if (!scores?.length) return value;
     const share = (100 * scores.filter((score) => score <= this.value).length) / scores.length;
-    return `${value} · ${left} ${share.toFixed(1)} % · ${right} ${(100 - share).toFixed(1)} %`;
+    return `${value} · ${left} ${PER_CENT.format(share)} % · ${right} ${PER_CENT.format(100 - share)} %`;
   }
 
   grab(event) {
-    event.preventDefault();
     event.stopPropagation();
-    this.handle.focus({ preventScroll: true });
     this.handle.setPointerCapture(event.pointerId);
     this.dragging = true;
     this.before = this.value;
@@ -366,9 +369,15 @@ function place(tip, root, event) {
 }
 
 function config({ select, scroll_zoom }) {
-  const spare = ["toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"];
-  if (!select) spare.push("lasso2d", "select2d");
-  return { displaylogo: false, responsive: false, scrollZoom: scroll_zoom, modeBarButtonsToRemove: spare };
+  const tools = ["zoom2d", "pan2d", ...(select ? ["select2d", "lasso2d"] : [])];
+  return {
+    displaylogo: false,
+    responsive: false, // the ResizeObserver also sees the sidebar and the columns
+    scrollZoom: scroll_zoom,
+    modeBarButtons: [tools, ["resetScale2d"]],
+    showSendToCloud: false, // Plotly 4's "Share chart" would send it to a server of Plotly's
+    plotlyServerURL: "",
+  };
 }
 
 function readTheme(node) {

@@ -125,6 +125,11 @@ def test_the_threshold_moves_by_keys(here: Page):
     expect(here.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
 
 
+def test_no_button_sends_the_chart_anywhere(here: Page):
+    titles = chart(here, "cloud").locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
+    assert titles == ["Zoom", "Pan", "Box Select", "Lasso Select", "Reset axes"]
+
+
 def test_a_change_of_theme_redraws_in_its_colours(here: Page):
     here.emulate_media(color_scheme="dark")
     ink = "p => p._fullLayout.font.color"
