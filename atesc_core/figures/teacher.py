@@ -74,7 +74,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
             textfont={"color": style.muted},
             hovertemplate=f"<b>%{{x:.1f}} %</b> {names[domain]}, %{{y}}<br>%{{customdata}} {title} test images"
             "<extra></extra>",
-            meta={"domain": domain, "metric": metric if domain == "ood" else "iacc", "customdata": ["images"]})
+            meta={"domain": domain, "metric": names[domain], "customdata": ["images"]})
         figure.update_layout({
             f"xaxis{axis}": {"domain": spans[domain], "anchor": f"y{axis}", "range": [0, 125], "showgrid": True,
                              "tickvals": [0, 50, 100], "title": {"text": f"{names[domain]} (%)"}},

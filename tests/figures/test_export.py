@@ -1,0 +1,276 @@
+"""Files that a paper can take: drawn by a real browser, at the venue's width, with their origin inside."""
+
+import io
+import json
+import re
+import struct
+import threading
+import time
+import zipfile
+import zlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import yaml
+from PIL import Image
+
+from atesc_core.figures import FIGURES, export, theme
+from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHETIC
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_browser():
+    yield
+    export.close_browser()
+
+
+@pytest.fixture(scope="module")
+def printed():
+    return DRAW["accuracy"]("print")
+
+
+def pdf_width(file: bytes) -> float:
+    """Points."""
+    left, _, right, _ = map(float, re.search(rb"/MediaBox \[([^\]]+)\]", file)[1].split())
+    return right - left
+
+
+def pdf_streams(file: bytes) -> list[bytes]:
+    found = re.finditer(rb"stream\r?\n(.*?)endstream", file, re.DOTALL)
+    return [zlib.decompress(part[1]) for part in found if part[1][:1] == b"\x78"]
+
+
+# ── size ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("venue", "columns", "inches"), [
+    ("icml", 1, 3.25), ("icml", 2, 6.75), ("neurips", 1, 5.5), ("cvpr", 2, 6.875), ("ieee", 1, 3.5), ("ieee", 2, 7.16)])
+def test_a_pdf_is_as_wide_as_the_venue_prints(printed, venue, columns, inches):
+    file = export.image(printed, "pdf", venue, columns)
+    assert file.startswith(b"%PDF-")
+    assert pdf_width(file) == pytest.approx(72 * inches, abs=0.75)  # a page is rounded up to whole CSS pixels
+
+
+def test_a_pdf_is_one_page_and_the_figure_fills_it(printed):
+    """Kaleido's own print margins would push the figure 0.1 in off its page."""
+    file = export.image(printed, "pdf")
+    assert file.count(b"/Type /Page\n") == 1
+    page = next(part for part in pdf_streams(file) if b"re\nW" in part)
+    left, top = map(float, re.search(rb"([-\d.]+) ([-\d.]+) [-\d.]+ [-\d.]+ re\nW", page).groups())
+    assert (left, top) == (0, 0)
+
+
+def test_a_pdf_holds_text_and_lines_not_pixels(printed):
+    file = export.image(printed, "pdf")
+    assert b"/Subtype /CIDFontType2" in file and b"/Type3" not in file  # ICML refuses Type 3 fonts
+    assert b"/Subtype /Image" not in file
+
+
+def test_even_the_embedding_is_vectors():
+    file = export.image(DRAW["embedding"]("print"), "pdf")
+    assert b"/Subtype /Image" not in file
+    svg = ElementTree.fromstring(export.image(DRAW["embedding"]("print"), "svg"))
+    assert svg.find(f".//{SVG}image") is None and svg.find(f".//{SVG}canvas") is None
+
+
+@pytest.mark.parametrize("dpi", [96, 300])
+def test_a_png_has_inches_times_dpi_pixels(printed, dpi):
+    with Image.open(io.BytesIO(export.image(printed, "png", "icml", 2, height_in=3, dpi=dpi))) as picture:
+        assert picture.size == (round(6.75 * dpi), 3 * dpi)
+        assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=0.02)
+
+
+def test_an_svg_is_vectors_sized_in_inches(printed):
+    root = ElementTree.fromstring(export.image(printed, "svg"))
+    assert root.tag == f"{SVG}svg" and (root.get("width"), root.get("height")) == ("3.25in", "2.08in")
+    assert root.find(f".//{SVG}text") is not None and root.find(f".//{SVG}image") is None
+
+
+@pytest.mark.parametrize("points", [7, 10])
+def test_text_prints_at_the_points_asked_for(printed, points):
+    svg = export.image(printed, "svg", font_pt=points).decode()
+    sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)}
+    assert sizes and all(size == pytest.approx(points * 96 / 72, abs=0.01) for size in sizes)
+
+
+def test_the_serif_is_used(printed):
+    assert "Times New Roman" in export.image(printed, "svg", font="serif").decode()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_prints(name):
+    assert pdf_width(export.image(DRAW[name]("print"), "pdf")) == 234
+
+
+def test_printing_leaves_the_figure_as_it_was(printed):
+    before = printed.to_json()
+    export.for_print(printed, "ieee", 2, font_pt=10)
+    assert printed.to_json() == before
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"venue": "nature"}, "venue: 'nature'.*icml"), ({"columns": 3}, "columns: 3; expected 1 or 2"),
+    ({"font": "comic"}, "font: 'comic'.*sans"), ({"font_pt": 0}, "font_pt: 0"), ({"dpi": 0}, "dpi: 0")])
+def test_a_wrong_setting_is_named(printed, settings, said):
+    with pytest.raises(ValueError, match=said):
+        export.image(printed, "png", **settings)
+
+
+def test_a_figure_for_the_screen_is_refused():
+    with pytest.raises(ValueError, match="made for 'light'.*mode='print'"):
+        export.image(DRAW["accuracy"]("light"), "pdf")
+
+
+def test_an_unknown_format_is_named(printed):
+    with pytest.raises(ValueError, match="format: 'gif'.*pdf, svg, png"):
+        export.image(printed, "gif")
+
+
+# ── the browser ───────────────────────────────────────────────────────────────
+
+
+def test_the_second_figure_is_far_quicker_than_the_first(printed):
+    export.close_browser()
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        export.image(printed, "svg")
+        took.append(time.perf_counter() - start)
+    assert min(took[1:]) < took[0] / 2
+
+
+def test_threads_each_get_their_own_figure(printed):
+    got = {}
+
+    def draw(dpi):
+        got[dpi] = export.image(printed, "png", dpi=dpi)
+
+    threads = [threading.Thread(target=draw, args=(dpi,)) for dpi in (48, 96, 144, 192)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {dpi: struct.unpack(">I", file[16:20])[0] for dpi, file in got.items()} == {
+        dpi: round(3.25 * dpi) for dpi in (48, 96, 144, 192)}
+
+
+def test_a_browser_that_died_is_started_again(printed):
+    export.image(printed, "svg")
+    for child in psutil.Process().children(recursive=True):
+        if "--remote-debugging-pipe" in child.cmdline() and "--type=" not in " ".join(child.cmdline()):
+            child.kill()
+    assert export.image(printed, "svg").startswith(b"<svg")
+
+
+def test_closing_leaves_no_process_behind(printed):
+    export.image(printed, "svg")
+    export.close_browser()
+    left = [child for child in psutil.Process().children(recursive=True) if "chrom" in child.name()]
+    gone, alive = psutil.wait_procs(left, timeout=10)
+    assert not alive
+
+
+def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(printed, monkeypatch, tmp_path):
+    export.close_browser()
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr("choreographer.browsers.chromium.get_chrome_download_path", lambda **_: None)
+    monkeypatch.setattr("choreographer.browsers.chromium.get_old_chrome_download_path", lambda: None)
+    with pytest.raises(export.BrowserMissing, match="apt install chromium"):
+        export.image(printed, "pdf")
+    assert "IAcc" in export.csv(printed)
+    assert not [thread for thread in threading.enumerate() if thread.name == "figure-export" and thread.is_alive()
+                and not thread.join(5) and thread.is_alive()]
+
+
+# ── where it came from ────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def facts(printed):
+    return export.origin(printed, spec={"teacher": "é <b>"}, command="python -m atesc_core distill", device="CPU")
+
+
+def test_the_origin_names_spec_command_device_and_versions(facts):
+    assert facts["figure"] == "accuracy" and facts["device"] == "CPU"
+    assert facts["versions"]["plotly"].startswith("7.") and facts["spec"] == {"teacher": "é <b>"}
+    assert yaml.safe_load(export.sidecar(facts)) == facts
+
+
+def test_each_format_carries_its_origin(printed, facts):
+    pdf = export.image(printed, "pdf", origin=facts)
+    coded = re.search(rb"/ATEscOrigin <FEFF([0-9A-F]+)>", pdf)[1].decode()
+    assert json.loads(bytes.fromhex(coded).decode("utf-16-be")) == facts
+
+    svg = ElementTree.fromstring(export.image(printed, "svg", origin=facts))
+    assert json.loads(svg.find(f"{SVG}metadata").text) == facts
+
+    with Image.open(io.BytesIO(export.image(printed, "png", origin=facts))) as picture:
+        assert json.loads(picture.text["ATEscOrigin"]) == facts
+
+
+def test_the_pdfs_cross_references_point_at_objects(printed, facts):
+    file = export.image(printed, "pdf", origin=facts)
+    start = int(re.search(rb"startxref\s+(\d+)\s+%%EOF\s*$", file)[1])
+    first, offset = re.match(rb"xref\n(\d+) 1\n(\d{10}) 00000 n ", file[start:]).groups()
+    assert file[int(offset):].startswith(first + b" 0 obj")
+    previous = int(re.search(rb"/Prev (\d+)", file[start:])[1])
+    assert file[previous:].startswith(b"xref")
+    assert b"/Info " + first + b" 0 R" in file[start:]
+
+
+def test_a_bundle_holds_figure_data_and_origin(printed, facts):
+    packed = zipfile.ZipFile(io.BytesIO(export.bundle(printed, "my ../run", ("svg",), origin=facts)))
+    assert sorted(packed.namelist()) == ["my-..-run.csv", "my-..-run.svg", "my-..-run.yaml"]
+    assert packed.read("my-..-run.csv").decode() == export.csv(printed)
+
+
+# ── the data ──────────────────────────────────────────────────────────────────
+
+
+def read(figure) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(export.csv(figure)))
+
+
+def test_the_csv_gives_the_input_back():
+    rows = read(DRAW["accuracy"]("light"))
+    plain = rows[(rows["run"] == "plain") & (rows["metric"] == "IAcc")]
+    assert plain["Epoch"].tolist() == PLAIN["epoch"].tolist()
+    assert plain["per cent of test images"].tolist() == PLAIN["iacc"].tolist()
+    assert set(rows["run"]) == {curve.name for curve in CURVES}
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "contact_sheet"])
+@pytest.mark.parametrize("mode", ["light", "print"])
+def test_every_csv_reads_back_as_it_was(name, mode):
+    figure = DRAW[name](mode)
+    table = export.table(figure)
+    again = read(figure)
+    assert list(again) == list(table) and len(again) == len(table) > 0
+    assert "" not in list(table)
+    for column in table.select_dtypes("number"):
+        exact = table[column].to_numpy(float, na_value=np.nan)
+        np.testing.assert_array_equal(again[column].to_numpy(float), exact)
+
+
+def test_the_histograms_csv_counts_the_images():
+    rows = read(DRAW["scores"]("light"))
+    assert rows[rows["group"].isin(["fragile", "robust"])]["images"].sum() == len(SCORES)
+
+
+def test_the_confusions_csv_has_the_counts():
+    rows = read(DRAW["confusion"]("light"))
+    assert rows["images"].tolist() == CONFUSION.ravel().tolist()
+
+
+def test_the_embeddings_csv_has_the_ids():
+    rows = read(DRAW["embedding"]("light"))
+    assert sorted(rows["id"]) == SYNTHETIC["id"].tolist()
+
+
+def test_every_mode_has_the_same_data():
+    assert len({export.csv(DRAW["accuracy"](mode)) for mode in theme.MODES}) == 1

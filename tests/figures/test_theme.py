@@ -1,0 +1,66 @@
+"""The visual language of SCREENS.md: fixed hues, lines for escapes, one look per mode."""
+
+import colorsys
+
+import pytest
+
+from atesc_core.figures import theme
+
+OKABE_ITO = {"id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00", "SL": "#009E73",
+             "NTL": "#CC79A7"}
+
+
+def hls(colour: str) -> tuple[float, float, float]:
+    return colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(colour[1:])))
+
+
+def test_light_and_print_colours_are_those_of_the_visual_language():
+    for mode in ("light", "print"):
+        assert {role: theme.look(mode).colour(role) for role in OKABE_ITO} == OKABE_ITO
+
+
+@pytest.mark.parametrize("role", OKABE_ITO)
+def test_dark_lightens_and_keeps_the_hue(role):
+    hue, lightness, _ = hls(OKABE_ITO[role])
+    dark_hue, dark_lightness, _ = hls(theme.look("dark").colour(role))
+    assert abs(dark_hue - hue) * 360 < 2
+    assert dark_lightness > lightness
+
+
+def test_dark_colours_differ_from_each_other():
+    assert len(set(theme.DARK_COLOURS.values())) == len(theme.DARK_COLOURS)
+
+
+def test_escapes_differ_by_line():
+    assert theme.DASHES == {"none": "dot", "ckd": "dash", "atesc": "solid"}
+
+
+def test_screens_are_transparent_and_paper_is_white():
+    assert {theme.template(mode).layout.paper_bgcolor for mode in ("light", "dark")} == {"rgba(0,0,0,0)"}
+    assert theme.template("print").layout.paper_bgcolor == "#FFFFFF"
+
+
+def test_print_text_is_8_points_at_96_px_to_the_inch():
+    layout = theme.template("print").layout
+    assert layout.font.size == layout.xaxis.title.font.size == pytest.approx(8 * 96 / 72)
+
+
+def test_an_unknown_mode_is_named():
+    with pytest.raises(ValueError, match="sepia.*light, dark, print"):
+        theme.look("sepia")
+
+
+def test_number_has_three_digits_and_a_true_minus():
+    assert [theme.number(value) for value in (4, -0.5, 12.345)] == ["4", "−0.5", "12.3"]
+
+
+def test_uids_are_safe_in_a_css_selector_and_tell_names_apart():
+    names = ["a b", "a,b", "<b>", "a/b", "ä"]
+    uids = {theme.uid(name) for name in names}
+    assert len(uids) == len(names) and all(uid.isalnum() for uid in uids)
+    assert theme.uid("ab", "c") != theme.uid("a", "bc")
+
+
+def test_mixing_ends_at_both_colours():
+    assert theme.mix("#112233", "#FFEEDD", 1) == "#112233"
+    assert theme.mix("#112233", "#FFEEDD", 0) == "#FFEEDD"
