@@ -280,16 +280,21 @@ def work(runs_dir: Path, requested: str = "auto", events: Events = distilled,
         ensure_worker(store.runs_dir)
 
 
+def serve(runs_dir: Path, requested: str) -> None:
+    """``work`` as a process's only job: SIGTERM and Ctrl-C end it after the round."""
+    leaving = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leaving.set())
+    os.nice(5)  # the app, on the same cores, must stay quick
+    work(runs_dir, requested, leaving=leaving)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs-dir", type=Path, required=True)
     parser.add_argument("--device", choices=EVERY_DEVICE, default="auto")
     arguments = parser.parse_args()
-    leaving = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: leaving.set())
-    os.nice(5)  # the app, on the same cores, must stay quick
-    work(arguments.runs_dir, arguments.device, leaving=leaving)
+    serve(arguments.runs_dir, arguments.device)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ import psutil
 import pytest
 import torch
 
-from atesc_core.models import build
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.executor import ROOT
-from atesc_core.teachers.zoo import TeacherCard, save_teacher
+from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
 
 APP = """
@@ -32,12 +31,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def teacher(store):
-    """An untrained teacher of the user's own, 16 px: quick, and enough to drive the loop."""
-    model = build("small", 10, seed=0)
-    card = TeacherCard(
-        name="tiny", kind="NTL", pair="mnistm-mnist", arch="small", image_side=16, num_classes=10,
-        class_names=tuple("0123456789"), parameters=1, metrics={}, test_images={})
-    save_teacher(model, card, store.runs_dir / "teachers")
+    save_tiny_teacher(store.runs_dir)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,139 @@
+"""The real commands, as a shell runs them; what is typed wrong, in this process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from atesc_core import cli
+from atesc_core.models import build
+from atesc_core.runs import RunStore
+from tests.runs.tiny import save_tiny_teacher
+from tests.runs.waiting import until
+
+ROOT = Path(cli.__file__).parent.parent
+TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", "--set", "rounds=2",
+        "--set", "batch_size=16", "--set", "snapshot_images=16", "--set", "lr=1e-2", "--set", "device=cpu"]
+
+
+@pytest.fixture
+def runs_dir(tmp_path) -> Path:
+    save_tiny_teacher(tmp_path)
+    return tmp_path
+
+
+def command(*words: str | Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "atesc_core", *map(str, words)], cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def run(*words: str | Path) -> str:
+    """The command's stdout; it must succeed."""
+    process = command(*words)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def test_help_comes_without_the_heavy_imports():
+    code = ("import sys; from atesc_core.cli import app\n"
+            "try: app(['--help'])\n"
+            "except SystemExit: pass\n"
+            "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))")
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0
+    for name in ("distill", "score", "teachers", "runs", "worker"):
+        assert name in found.stdout
+
+
+def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
+    here = ("--runs-dir", runs_dir)
+    out = run("distill", "--preset", "quick", *TINY, "--escape", "ckd", "--seed", "3", "--json", *here)
+    result = json.loads(out.splitlines()[-1])
+    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    assert result["epoch"] == 2
+
+    store = RunStore(runs_dir)
+    [kept] = store.list()
+    assert (kept.id, kept.status, kept.metrics) == (
+        result["run_id"], "done", {"iacc": result["iacc"], "oacc": result["oacc"]})
+    assert (kept.spec.escape.kind, kept.spec.seed, kept.spec.lr, kept.spec.preset) == ("ckd", 3, 0.01, "quick")
+
+    [listed] = json.loads(run("runs", "list", "--json", *here))
+    assert (listed["id"], listed["status"], listed["metrics"]) == (kept.id, "done", kept.metrics)
+    assert kept.id in run("runs", "list", *here)
+    shown = run("runs", "show", kept.id, *here)
+    assert "status: done" in shown
+    assert "lr: 0.01" in shown
+
+    table = runs_dir / "scores.csv"
+    run("score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *here)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["index", "domain", "label", "teacher_class", "confidence", "min_eps", "margin", "kl"]
+    assert len(rows) == 16
+    snapshot = store.snapshot(kept.id, 1)
+    assert [int(row["teacher_class"]) for row in rows] == list(snapshot.teacher_probs.argmax(1))
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(list(snapshot.teacher_probs.max(1)), abs=1e-5)
+
+
+def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
+    process = command("distill", *TINY, "--set", "epochs=1000", "--runs-dir", runs_dir)
+    store = RunStore(runs_dir)
+    until(lambda: (found := store.list()) and found[0].epoch >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stopped" in err
+    [kept] = store.list()
+    assert kept.status == "stopped"
+    assert len(store.epochs(kept.id)) >= 1
+
+
+def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
+    torch.save(build("small", 10, seed=0).state_dict(), runs_dir / "mine.pt")
+    assert "10 classes" in run("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
+    names = [card["name"] for card in json.loads(run("teachers", "list", "--json", "--runs-dir", runs_dir))]
+    assert "tiny" in names
+
+
+@pytest.mark.parametrize(("words", "named"), [
+    (["distill", *TINY, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
+    (["distill", *TINY, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
+    (["distill", *TINY, "--set", "epochs"], ["--set", "'epochs'", "expected KEY=VALUE"]),
+    (["distill", *TINY, "--set", "escape.wait=1"], ["escape.wait", "known settings"]),
+    (["distill", *TINY, "--set", "student=huge"], ["student", "'huge'", "small"]),
+    (["distill", *TINY, "--preset", "slow"], ["preset", "'slow'", "quick"]),
+    (["distill", *TINY, "--escape", "run"], ["--escape", "'run'", "atesc"]),
+    (["distill", "--teacher", "nobody"], ["teacher", "'nobody'", "expected one of"]),
+    (["distill", "--teacher", "../tiny"], ["teacher", "'../tiny'"]),
+    (["runs", "show", "zzzzzzzz"], ["run", "'zzzzzzzz'"]),
+    (["runs", "show", "../../etc"], ["run", "'../../etc'", "8 letters"]),
+    (["score", "--teacher", "tiny", "--domain", "synthetic", "--out", "x.csv"], ["run", "--run ID"]),
+    (["score", "--teacher", "tiny", "--domain", "id", "--out", "/no/such/x.csv"], ["out", "/no/such", "not exist"]),
+    (["score", "--teacher", "tiny", "--domain", "id", "--out", "x.csv", "--set", "steps=0"], ["steps", "0"]),
+    (["score", "--teacher", "tiny", "--domain", "synthetic", "--run", "zzzzzzzz", "--out", "x.csv"], ["zzzzzzzz"]),
+    (["teachers", "train", "nobody"], ["teacher", "'nobody'", "expected one of"]),
+    (["teachers", "check", "missing.pt", "--arch", "small"], ["missing.pt", "no such file"]),
+], ids=lambda value: " ".join(value)[-32:] if isinstance(value, list) and len(value) > 3 else None)
+def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys, words, named):
+    monkeypatch.setattr(sys, "argv", ["atesc_core", *words])
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(runs_dir))
+    monkeypatch.chdir(runs_dir)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    last = said.err.strip().splitlines()[-1]
+    assert last.lower().startswith("error: ")
+    for word in named:
+        assert word in last
+    assert RunStore(runs_dir).list() == [], "nothing was queued"
