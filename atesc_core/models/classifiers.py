@@ -37,14 +37,17 @@ def _conv_bn(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
 
 
-def _pooled(layers: list[nn.Module]) -> nn.Sequential:
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+def _pooled(layers: list[nn.Module], side: int = 1) -> nn.Sequential:
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(side), nn.Flatten())
 
 
 def small(num_classes: int) -> Classifier:
-    """Four convolutions, 75 k parameters: fast enough for two cores at 16×16."""
+    """Four convolutions, 90 k parameters: fast enough for two cores at 16×16.
+
+    The head sees a 4×4 map rather than one mean: a backdoor trigger is known by its place.
+    """
     layers = [*_conv_bn(3, 32), *_conv_bn(32, 48, 2), *_conv_bn(48, 64), *_conv_bn(64, 64, 2)]
-    return Classifier(_pooled(layers), 64, num_classes)
+    return Classifier(_pooled(layers, side=4), 64 * 4 * 4, num_classes)
 
 
 def vgg13_bn(num_classes: int) -> Classifier:

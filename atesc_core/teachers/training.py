@@ -22,12 +22,13 @@ class TeacherRecipe(Spec):
     kind: Literal["SL", "NTL"]
     arch: str = setting("small", "Architecture", "ours")
     image_side: int = setting(16, "Image side in pixels", "ours", ge=8, le=256)
-    epochs: int = setting(20, "Epochs", "ours", ge=1, le=1000)
+    epochs: int = setting(15, "Epochs", "ours", ge=1, le=1000)
     batch_size: int = setting(128, "Images of each domain a step", "ours", ge=4, le=4096)
-    lr: float = setting(2e-3, "Learning rate (Adam, cosine to 0)", "ours", gt=0, le=1)
+    lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0)", "ours", gt=0, le=1)
     alpha: float = setting(0.1, "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)", "ours",
                            gt=0, le=10)
-    beta: float = setting(1.0, "β: weight of the MMD between ID and OOD features, clamped at 1", "paper", ge=0, le=10)
+    beta: float = setting(0.1, "β: weight of the MMD between ID and OOD features, clamped at 1. 1 saturates at once, "
+                          "and the OOD side stays fragile", "ours", ge=0, le=10)
     seed: int = setting(0, "Seed of initialisation and batches", "ours", ge=0, lt=2**31)
 
 

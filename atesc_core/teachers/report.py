@@ -1,0 +1,215 @@
+"""What a teacher does with real ID and OOD test images. To be looked at only: no student ever learns from it.
+
+    python -m atesc_core.teachers.report NAME --runs-dir DIR
+
+measures in a process of its own, prints its progress as JSON lines, and leaves the result in DIR/cache,
+under a name that is a hash of everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atesc_core.device import pick_device
+from atesc_core.distillation.evaluation import predict
+from atesc_core.domains import PAIRS, ImageSet, PairData, load_pair
+from atesc_core.robustness.detection import auroc, robust_share
+from atesc_core.robustness.scores import all_scores
+from atesc_core.spec import SplitSpec, parse
+from atesc_core.teachers.zoo import SHIPPED, Teacher, TeacherError, list_teachers, load_teacher
+
+IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them
+EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
+BATCH = 50
+SCORES_COST = 20  # all scores of an image cost as much time as so many points of the robust-share curve
+FORMAT = 1  # of the cached file
+
+
+@dataclass(frozen=True)
+class Side:
+    """A teacher on one domain's test set of M images, of which the first N are attacked (then empty no more)."""
+
+    labels: np.ndarray  # (M,) int64, the true classes
+    given: np.ndarray  # (M,) int64, the teacher's label
+    confidence: np.ndarray  # (M,) float32, the probability of that label
+    images: np.ndarray  # (N, 3, H, W) uint8
+    features: np.ndarray  # (N, F) float32, the penultimate layer
+    robust_share: np.ndarray  # (E,) per cent of the N that are robust at each ε
+    min_eps: np.ndarray  # (N,) float32, in 1/255
+    margin: np.ndarray  # (N,) float32
+    kl: np.ndarray  # (N,) float32
+
+    def scores(self, name: str) -> np.ndarray:
+        """(N,) of min_eps, margin or kl."""
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Report:
+    id: Side
+    ood: Side
+    epsilons: np.ndarray  # (E,) in 1/255
+    id_classes: tuple[str, ...]  # names of the ID domain's classes, which are the teacher's labels
+    ood_classes: tuple[str, ...]
+    target: int | None  # the label that an NTL teacher of this pair gives to OOD images; None in close-set
+    metric: str  # what the OOD side is measured by: oacc, olacc or asr
+
+    def hits(self, domain: str) -> np.ndarray:
+        """(M,) bool: given the true class or, on OOD with a target, the target. Their mean is the metric."""
+        side = getattr(self, domain)
+        return side.given == (side.labels if domain == "id" or self.target is None else self.target)
+
+    def confusion(self, domain: str) -> np.ndarray:
+        """(R, C) test images of true class r given label c."""
+        side, rows = getattr(self, domain), len(getattr(self, f"{domain}_classes"))
+        flat = side.labels * len(self.id_classes) + side.given
+        return np.bincount(flat, minlength=rows * len(self.id_classes)).reshape(rows, -1)
+
+    @property
+    def attacked(self) -> bool:
+        """Whether robustness is measured too."""
+        return len(self.id.min_eps) > 0 and len(self.ood.min_eps) > 0
+
+    def auroc(self, score: str) -> float:
+        """Of the score as a detector of OOD images, 0..1."""
+        return auroc(self.id.scores(score), self.ood.scores(score))
+
+    def widest_gap(self) -> tuple[float, float]:
+        """ε (1/255) at which most more of OOD than of ID is robust, and that difference in points."""
+        gaps = self.ood.robust_share - self.id.robust_share
+        return float(self.epsilons[gaps.argmax()]), float(gaps.max())
+
+    def save(self, path: Path) -> None:
+        """Written under another name and renamed: the file is there whole or not at all."""
+        arrays = {f"{domain}_{field.name}": getattr(getattr(self, domain), field.name)
+                  for domain in ("id", "ood") for field in fields(Side)}
+        facts = {name: getattr(self, name) for name in ("id_classes", "ood_classes", "target", "metric")}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
+            try:
+                np.savez_compressed(file, epsilons=self.epsilons, facts=json.dumps(facts), **arrays)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+        Path(file.name).replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        """Raises FileNotFoundError."""
+        with np.load(path, allow_pickle=False) as arrays:
+            sides = [Side(**{field.name: arrays[f"{domain}_{field.name}"] for field in fields(Side)})
+                     for domain in ("id", "ood")]
+            facts = json.loads(str(arrays["facts"]))
+            epsilons = arrays["epsilons"]
+        return cls(*sides, epsilons, tuple(facts["id_classes"]), tuple(facts["ood_classes"]), facts["target"],
+                   facts["metric"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a measurement has come. ``report``: as it is now, labels first, attacks at the end."""
+
+    share: float  # done, 0..1
+    what: str  # comes next
+    report: Report | None
+
+
+def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.device, images: int = IMAGES,
+            epsilons: tuple[float, ...] = EPSILONS) -> Iterator[Step]:
+    """Measure ``teacher`` on the test sets of ``data``, attacking the first ``images`` of each as ``split`` says.
+
+    Same teacher, data and split: same numbers (bit-identical on CPU). The last step holds the whole report.
+    """
+    model = teacher.model.to(device)
+    tests = {"id": data.id.test.to(device), "ood": data.ood.test.to(device)}
+    yield Step(0.0, "Labels", None)
+    sides = {domain: _labelled(model, test, images) for domain, test in tests.items()}
+    total = (SCORES_COST + len(epsilons)) * sum(len(side.images) for side in sides.values())
+    done = 0
+
+    def step(what: str) -> Step:
+        measured = Report(**sides, epsilons=np.asarray(epsilons), id_classes=data.id.classes,
+                          ood_classes=data.ood.classes, target=data.pair.target, metric=data.pair.metric)
+        return Step(done / total, what, measured)
+
+    yield step("Scores")
+    for domain, test in tests.items():
+        random = torch.Generator(device).manual_seed(0)
+        parts = test.images[:images].split(BATCH)
+        scored = []
+        for part in parts:
+            scored.append(all_scores(model, part, split, random))
+            done += SCORES_COST * len(part)
+            yield step(f"Scores of {domain.upper()} test images")
+        shares = []
+        for epsilon in epsilons:
+            shares += robust_share(model, test.images[:images], [epsilon], split.steps, random)
+            done += len(test.images[:images])
+            yield step(f"{domain.upper()} test images at \u03b5 = {epsilon:g}")
+        scores = {name: torch.cat([part[name] for part in scored]).float().cpu().numpy() for name in scored[0]}
+        sides[domain] = replace(sides[domain], robust_share=np.asarray(shares), **scores)
+    yield step("Done")
+
+
+def _labelled(model: torch.nn.Module, test: ImageSet, images: int) -> Side:
+    """What takes no attack."""
+    x = test.images[:images]
+    confidence, given = predict(model, test.images).softmax(1).max(1)
+    with torch.no_grad():
+        features = torch.cat([model.features(part).float() for part in x.split(500)])
+    none = np.empty(0, np.float32)
+    return Side(labels=test.labels.cpu().numpy(), given=given.cpu().numpy(), confidence=confidence.cpu().numpy(),
+                images=(x * 255).round().to(torch.uint8).cpu().numpy(), features=features.cpu().numpy(),
+                robust_share=none, min_eps=none, margin=none, kl=none)
+
+
+def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = IMAGES) -> Path:
+    """Where the report of a teacher lies, or would lie. Raises TeacherError where there is no such teacher."""
+    card = next((card for card in list_teachers(runs_dir) if card.name == name), None)
+    if card is None:
+        raise TeacherError(f"teacher: {name!r} is not known")
+    folders = (SHIPPED, Path(runs_dir) / "teachers")
+    weights = next(folder / f"{name}.safetensors" for folder in folders if (folder / f"{name}.json").exists())
+    how = split.model_dump(include={"epsilon", "max_epsilon", "steps"})
+    # The name and the accuracies do not matter; the pair's target and trigger do, and may change with the code.
+    what = [FORMAT, card.arch, card.image_side, repr(PAIRS[card.pair]), how, images, EPSILONS]
+    digest = hashlib.sha256(json.dumps(what).encode() + weights.read_bytes()).hexdigest()
+    return Path(runs_dir) / "cache" / f"report-{digest[:24]}.npz"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("--runs-dir", type=Path, required=True)
+    parser.add_argument("--split", type=json.loads, default={}, help="fields of SplitSpec, as JSON")
+    asked = parser.parse_args()
+    split = parse(SplitSpec, asked.split)
+    if hasattr(os, "nice"):
+        os.nice(5)  # a run that is going comes first
+
+    print(json.dumps({"share": 0, "what": "Starting"}), flush=True)
+    path = report_file(asked.runs_dir, asked.name, split)
+    if path.exists() and Report.load(path).attacked:
+        return
+    teacher = load_teacher(asked.name, asked.runs_dir)
+    data = load_pair(teacher.card.pair, teacher.card.image_side)
+    kept = None
+    for step in measure(teacher, data, split, pick_device()):
+        if step.report is not None and (kept is None or step.share == 1):
+            step.report.save(path)
+            kept = step.report
+        print(json.dumps({"share": step.share, "what": step.what}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
