@@ -19,7 +19,7 @@ test: $(VENV)/test.stamp browser
 
 $(VENV)/app.stamp: requirements.txt | $(BIN)/pip
 	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/app.stamp tests/requirements.txt
