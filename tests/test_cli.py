@@ -24,7 +24,8 @@ TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", 
 
 
 @pytest.fixture
-def runs_dir(tmp_path) -> Path:
+def runs_dir(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tiny tensors: a second thread would only wait for the first
     save_tiny_teacher(tmp_path)
     return tmp_path
 

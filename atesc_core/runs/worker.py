@@ -43,7 +43,6 @@ from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Run, RunStore, interrupt
 from atesc_core.teachers import load_teacher
 
-LOOK_S = 0.1  # a running run is written down and looked at again this often, or at every round if they are longer
 IDLE_S = 0.05  # while only paused runs are left
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 
@@ -66,8 +65,6 @@ class Session:
     events: Iterator[Event]
     again: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
     next_round: tuple[int, int]
-    looked: float = 0.0
-    stepping: bool = False
     taken: float | None = None  # a threshold asked for, given to the loop, not yet in a logged round
 
     @classmethod
@@ -85,7 +82,6 @@ class Session:
 
         Returns done, held (the user wants it to pause or stop) or interrupted. Raises what the run raises.
         """
-        self.looked = 0.0
         held = self.look(stepped=False)
         while not held:
             self.set_again()
@@ -100,25 +96,21 @@ class Session:
         return "held"
 
     def look(self, stepped: bool) -> bool:
-        """Commit what happened and read what the user asks; true where the run is to stand still.
+        """Read what the user asks; true where the run is to stand still.
 
         ``stepped``: a round was done since the last look.
         """
-        if time.monotonic() - self.looked < LOOK_S and not self.stepping:
-            return False
-        self.log.flush()
         asked = self.log.asked()
-        self.looked = time.monotonic()
         if asked.threshold is not None:
             self.controls.threshold = self.taken = asked.threshold
             if self.again:
                 self.again.clear()
                 self.log.forget_thresholds(self.next_round)
-        self.stepping = asked.wanted == "pause" and asked.steps > 0
-        if self.stepping and stepped:
-            self.log.took_step()
-            return asked.steps == 1
-        return asked.wanted != "run" and not self.stepping
+        if asked.wanted == "pause" and asked.steps:  # single rounds
+            if stepped:
+                self.log.took_step()
+            return stepped and asked.steps == 1
+        return asked.wanted != "run"
 
     def set_again(self) -> None:
         while self.again and self.again[0][:2] <= self.next_round:
@@ -137,8 +129,6 @@ class Session:
                               event.threshold)
                 last = event.round == self.log.run.rounds
                 self.next_round = (event.epoch + 1, 1) if last else (event.epoch, event.round + 1)
-                if last:
-                    self.log.flush()
                 if self.taken is not None:
                     self.log.took_threshold(self.taken)
                     self.taken = None

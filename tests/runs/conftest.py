@@ -8,6 +8,12 @@ from atesc_core.runs import RunStore
 from atesc_core.spec import RunSpec
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Workers compute on tiny tensors here: a second thread would only wait for the first."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def store(tmp_path: Path):
     store = RunStore(tmp_path / "runs here")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
-from atesc_core.runs import RunStore, worker
+from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from tests.runs.waiting import until
@@ -103,8 +103,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(store, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_S", 0)  # rounds take no time here: look after each
+def lab(store):
     lab = Lab(store)
     yield lab
     lab.end()
