@@ -1,0 +1,118 @@
+"""The report of a teacher: what it says agrees with what was measured by other ways, and it lasts on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atesc_core.distillation.evaluation import Evaluator
+from atesc_core.domains import PairData, load_pair
+from atesc_core.robustness.scores import SCORES
+from atesc_core.spec import SplitSpec
+from atesc_core.teachers import Teacher, TeacherError, load_teacher
+from atesc_core.teachers.report import Report, Step, measure, report_file
+
+CPU = torch.device("cpu")
+SPLIT = SplitSpec(steps=2)
+EPSILONS = (1.0, 8.0)
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Teacher:
+    return load_teacher("mnistm-fashion-ntl")
+
+
+@pytest.fixture(scope="module")
+def data(teacher: Teacher) -> PairData:
+    return load_pair(teacher.card.pair, teacher.card.image_side)
+
+
+@pytest.fixture(scope="module")
+def steps(teacher: Teacher, data: PairData) -> list[Step]:
+    return list(measure(teacher, data, SPLIT, CPU, images=60, epsilons=EPSILONS))
+
+
+@pytest.fixture(scope="module")
+def whole(steps: list[Step]) -> Report:
+    return steps[-1].report
+
+
+def test_accuracies_are_the_evaluators(whole: Report, teacher: Teacher, data: PairData):
+    expected = Evaluator(data, CPU)(teacher.model)
+    assert 100 * whole.hits("id").mean() == pytest.approx(expected["iacc"])
+    assert 100 * whole.hits("ood").mean() == pytest.approx(expected["olacc"])
+    assert (whole.metric, whole.target) == ("olacc", 0)
+
+
+def test_confusion_counts_every_image_once(whole: Report, data: PairData):
+    for domain, images in (("id", data.id.test), ("ood", data.ood.test)):
+        counts = whole.confusion(domain)
+        np.testing.assert_array_equal(counts.sum(1), np.bincount(images.labels, minlength=10))
+    assert np.trace(whole.confusion("id")) == whole.hits("id").sum()
+
+
+def test_attacked_images_come_with_features_and_scores(whole: Report, teacher: Teacher, data: PairData):
+    x = data.ood.test.images[:60]
+    np.testing.assert_array_equal(whole.ood.images, (x * 255).round().byte().numpy())
+    np.testing.assert_allclose(whole.ood.features, teacher.model.features(x).numpy(), atol=1e-5)
+    for name in SCORES:
+        assert whole.ood.scores(name).shape == (60,)
+    assert 0.5 < whole.auroc("min_eps") <= 1
+
+
+def test_robust_share_falls_with_epsilon_and_the_gap_is_where_it_says(whole: Report):
+    for side in (whole.id, whole.ood):
+        assert side.robust_share[0] >= side.robust_share[1]
+    epsilon, gap = whole.widest_gap()
+    at = EPSILONS.index(epsilon)
+    assert gap == pytest.approx(whole.ood.robust_share[at] - whole.id.robust_share[at])
+
+
+def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Step]):
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    early = next(step.report for step in steps if step.report is not None)
+    assert not early.attacked
+    assert len(early.id.given) == 1000
+    assert steps[-1].report.attacked
+
+
+def test_a_saved_report_is_the_same_report(whole: Report, tmp_path: Path):
+    path = tmp_path / "cache" / "report.npz"
+    whole.save(path)
+    loaded = Report.load(path)
+    for domain in ("id", "ood"):
+        for field in dataclasses.fields(getattr(whole, domain)):
+            np.testing.assert_array_equal(getattr(getattr(loaded, domain), field.name),
+                                          getattr(getattr(whole, domain), field.name))
+    assert loaded.id_classes == whole.id_classes
+    assert [p.name for p in path.parent.iterdir()] == ["report.npz"]  # nothing half-written is left
+
+
+def test_its_file_is_named_by_what_it_depends_on(tmp_path: Path):
+    here = report_file(tmp_path, "mnistm-fashion-ntl", SPLIT)
+    assert here.parent == tmp_path / "cache"
+    assert report_file(tmp_path, "mnistm-fashion-ntl", SplitSpec(steps=3)) != here
+    assert report_file(tmp_path, "mnistm-fashion-sl", SPLIT) != here
+    assert report_file(tmp_path, "mnistm-fashion-ntl", SplitSpec(steps=2, threshold=5.0, score="kl")) == here
+
+
+@pytest.mark.parametrize("name", ["none-such", "../mnistm-fashion-ntl", ""])
+def test_an_unknown_teacher_has_no_report(tmp_path: Path, name: str):
+    with pytest.raises(TeacherError, match="is not known"):
+        report_file(tmp_path, name, SPLIT)
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "atesc_core.teachers.report", "none-such", "--runs-dir", str(tmp_path)],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert ended.returncode != 0
+    assert "'none-such' is not known" in ended.stderr.splitlines()[-1]
