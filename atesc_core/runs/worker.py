@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -275,7 +274,6 @@ def serve(runs_dir: Path, requested: str) -> None:
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leaving.set())
-    os.nice(5)  # the app, on the same cores, must stay quick
     work(runs_dir, requested, leaving=leaving)
 
 
