@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import Curve, accuracy, theme
@@ -104,6 +104,7 @@ def test_names_from_users_do_not_reach_a_selector():
     assert all(each.uid.isalnum() for each in figure.data)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=10), st.floats(0.1, 12))
 def test_end_labels_keep_apart_and_in_order(values, gap):
     places = spread(values, gap)
@@ -113,6 +114,7 @@ def test_end_labels_keep_apart_and_in_order(values, gap):
     assert min(places) >= -1e-6 and max(places) <= 100 + 1e-6
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=10, unique=True))
 def test_end_labels_that_do_not_touch_stay_at_their_values(tens):
     values = [10.0 * ten for ten in tens]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import scores, theme
@@ -49,6 +49,7 @@ def test_a_bin_takes_its_upper_edge():
     assert counts(np.array([0.0, 1.0, 1.1, 2.0]), np.array([0.0, 1.0, 2.0])).tolist() == [2, 2, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.floats(-5, 40), st.just(np.inf)), max_size=60), st.floats(0, 32))
 def test_every_image_is_in_one_bar(values, threshold):
     found = bars(scores(values, threshold))
@@ -56,6 +57,7 @@ def test_every_image_is_in_one_bar(values, threshold):
     assert found["fragile"].y.sum() == sum(value <= threshold for value in values)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 32))
 def test_a_threshold_on_an_edge_divides_the_bars_cleanly(threshold):
     found = bars(scores(np.linspace(0, 32, 129), float(threshold)))

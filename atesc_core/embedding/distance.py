@@ -1,0 +1,26 @@
+"""How far images are from real ones, in feature space itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atesc_core.embedding.features import checked
+
+
+def knn_distance(features: ArrayLike, reference: ArrayLike, neighbours: int = 10) -> NDArray[np.float64]:
+    """Mean Euclidean distance to the nearest ``neighbours`` of ``reference``: (N, F), (M, F) -> (N,).
+
+    All of the reference counts where it has fewer. Raises ValueError where it is empty.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    known = checked(reference, "reference")
+    asked = checked(features, "features", known.shape[1])
+    if not len(known) or neighbours < 1:
+        raise ValueError(f"reference: {len(known)} images, neighbours: {neighbours}; expected at least one of each")
+    if not len(asked):
+        return np.empty(0)
+    # In double precision: the fast way to distances, by squares, loses small ones in single.
+    search = NearestNeighbors(n_neighbors=min(neighbours, len(known))).fit(known.astype(float))
+    return search.kneighbors(asked.astype(float))[0].mean(1)
