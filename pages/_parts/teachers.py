@@ -13,8 +13,28 @@ if TYPE_CHECKING:
 
 
 def cards() -> dict[str, TeacherCard]:
-    """The shipped teachers, then the user's own. Raises TeacherError where a card cannot be read."""
-    return {card.name: card for card in _teachers().list_teachers(default_runs_dir())}
+    """The shipped teachers, then the user's own. Raises TeacherError where a card cannot be read.
+
+    Read anew every few seconds; `forget_cards` after adding one.
+    """
+    return _cards(str(default_runs_dir()))
+
+
+def forget_cards() -> None:
+    _cards.clear()
+
+
+def architectures() -> list[str]:
+    """Names of what a student can be."""
+    _teachers()
+    from atesc_core.models import ARCHITECTURES
+
+    return list(ARCHITECTURES)
+
+
+@st.cache_data(ttl=10, max_entries=8, show_spinner=False)
+def _cards(runs_dir: str) -> dict[str, TeacherCard]:
+    return {card.name: card for card in _teachers().list_teachers(runs_dir)}
 
 
 @st.cache_resource(show_spinner="Reading the teachers …")

@@ -1,0 +1,81 @@
+"""What a run will cost here, and the command that does the same without the browser."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from statistics import median
+
+import yaml
+
+from atesc_core.runs import Run
+from atesc_core.spec import PRESETS, RunSpec, field_paths, from_preset
+from pages._parts.store import run_store
+
+LATEST = 12  # runs of the same kind that are asked how fast they went
+
+
+def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int], runs: Iterable[Run]) -> float | None:
+    """How long the run would take at the speed of earlier ones that did the same work; None: nobody did yet.
+
+    device: in words, as runs name it. side: the teacher's image side; sides: that of every known teacher.
+    runs: the earlier ones, newest first.
+    """
+    split = 0 if spec.escape.kind == "none" else max(0, spec.epochs - spec.escape.warmup_epochs)
+    plain = spec.epochs - split
+    alike = [run for run in runs if run.device == device and sides.get(run.spec.teacher) == side
+             and _step(run.spec) == _step(spec)]
+    plain_s = _per_image(alike, split=False, like=spec) if plain else 0.0
+    split_s = _per_image(alike, split=True, like=spec) if split else 0.0
+    if plain_s is None:
+        plain_s = split_s or None  # a split epoch does all that a plain one does: at most this
+    if plain_s is None or split_s is None:
+        return None
+    return images(spec) / spec.epochs * (plain * plain_s + split * split_s)
+
+
+def images(spec: RunSpec) -> int:
+    """Synthetic images that the student learns from, in the whole run."""
+    return spec.epochs * spec.rounds * spec.student_steps * spec.batch_size
+
+
+def command(spec: RunSpec) -> str:
+    """What to type to get this very run."""
+    preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
+    started_from = from_preset(preset, spec.teacher)
+    words = ["python", "-m", "atesc_core", "distill", "--teacher", spec.teacher, "--preset", preset,
+             "--escape", spec.escape.kind]
+    mine, theirs = spec.model_dump(), started_from.model_dump()
+    for path in field_paths(mine):
+        if path not in ("preset", "escape.kind") and _at(mine, path) != _at(theirs, path):
+            words += ["--set", f"{path}={yaml.safe_dump(_at(mine, path)).splitlines()[0]}"]
+    return shlex.join(words)
+
+
+def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:
+    """Seconds an image of the student's, the epoch's end included: the median over whole epochs, so that a
+    pause does not count. None: no such epoch was timed."""
+    if split:
+        runs = [run for run in runs if run.spec.escape.kind != "none" and _attack(run.spec) == _attack(like)]
+    timed = []
+    for run in runs[:LATEST]:
+        epochs = run_store().epochs(run.id)
+        warmup = run.epochs if run.spec.escape.kind == "none" else run.spec.escape.warmup_epochs
+        took = (epochs["time"].diff() / epochs["images"].diff())[(epochs["epoch"] > warmup) == split]
+        timed += took.dropna().tolist()
+    return median(timed) if timed else None
+
+
+def _step(spec: RunSpec) -> tuple:
+    """What decides how long an image takes, the attack aside."""
+    return (spec.student, spec.batch_size, spec.student_steps, spec.synthesis)
+
+
+def _attack(spec: RunSpec) -> tuple:
+    return (spec.split.score, spec.split.steps, spec.escape.kind)
+
+
+def _at(values: dict, path: str) -> object:
+    for name in path.split("."):
+        values = values[name]
+    return values

@@ -1,0 +1,46 @@
+"""The latest runs, a line each."""
+
+import streamlit as st
+
+from atesc_core.figures.theme import METRIC_NAMES
+from atesc_core.runs import Run
+from pages._parts import look
+from pages._parts.runs import may_change, method, when
+from pages._parts.store import run_store
+
+SHOWN = 8
+CELLS = "grid-template-columns:1.5fr 1.3fr 1fr 1.4fr 1.2fr;display:grid;align-items:center;gap:.75rem"
+
+
+def latest_runs() -> bool:
+    """The newest runs; whether any of them may still change."""
+    runs = run_store().list(SHOWN)
+    if not runs:
+        look.empty("No runs yet", "Run the story above, or distil a student of your own.")
+        return False
+    name, rest = st.columns([2, 5])
+    with name:
+        look.label("Teacher")
+    with rest:
+        _row(*map(look.quiet, ("Method", "Status", "IAcc", "On OOD", "When")))
+    for run in runs:
+        name, rest = st.columns([2, 5], vertical_alignment="center")
+        with name:
+            st.page_link("pages/distill.py", label=run.spec.teacher, query_params={"run": run.id})
+        with rest:
+            _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
+    return any(map(may_change, runs))
+
+
+def _accuracies(run: Run) -> tuple[str | look.Html, str | look.Html]:
+    """IAcc, and what is reported on the OOD side, each of the last epoch that was measured."""
+    metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
+    if metric is None:
+        return look.quiet("–"), look.quiet("–")
+    return (look.swatch("id", f"{look.per_cent(run.metrics['iacc'])} %"),
+            look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(run.metrics[metric])} %"))
+
+
+def _row(*cells: str | look.Html) -> None:
+    inside = "".join(f"<div>{look.text(cell)}</div>" for cell in cells)
+    st.html(f'<div class="atesc" style="{CELLS}">{inside}</div>')

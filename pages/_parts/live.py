@@ -1,0 +1,317 @@
+"""One run, as it stands: what it is and does, its curves, its images, the line that splits them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
+from pages._parts import cost, look
+from pages._parts.chart import Threshold, chart
+from pages._parts.gallery import gallery
+from pages._parts.runs import may_change, method, show_run, snapshot
+from pages._parts.store import run_store
+from pages._parts.teachers import cards
+
+ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
+WALL = 48  # images of the wall
+SCORE_NAMES = {"min_eps": "min ε", "margin": "margin", "kl": "−KL"}
+SCORE_UNITS = {"min_eps": "/255", "margin": "", "kl": " nats"}
+
+
+def panel(run_id: str) -> bool:
+    """The whole run; whether it may still change."""
+    try:
+        run = run_store().get(run_id)
+    except UnknownRun:
+        st.info("This run has been deleted.", icon=":material/delete:")
+        return False
+    if run.status == "queued":
+        ensure_worker(run_store().runs_dir)
+    head(run)
+    what_now(run)
+    numbers(run)
+    left, right = st.columns([3, 2])
+    with left:
+        accuracy(run)
+    with right, look.card():
+        shown = scrubbed(run)
+        wall(run, shown)
+    generator, student, split = st.columns(3)
+    steps = run_store().steps(run.id, at_most=ROUNDS_DRAWN)
+    with generator, look.card("Generator loss by term", "each round"):
+        chart(figures.losses_generator(steps, look.mode(), run.epochs), f"generator-{run.id}", height=440)
+    with student, look.card("Student loss by group", "each round"):
+        chart(figures.losses_student(steps, look.mode(), run.epochs), f"student-{run.id}", height=215)
+        look.line(look.bold("Fragile share"), look.quiet("of the images of a round"))
+        chart(figures.fragile_share(steps, look.mode(), run.epochs), f"share-{run.id}", height=180)
+    with split, look.card("Robustness scores", f"epoch {shown.epoch}" if shown else ""):
+        scores(run, shown)
+    return may_change(run)
+
+
+# ── what it is, and what can be asked of it ─────────────────────────────────────────────────────────
+
+
+def head(run: Run) -> None:
+    card = cards().get(run.spec.teacher)
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    with left:
+        kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
+        look.line(look.bold(card.pair if card else run.spec.teacher), *kind, method(run.spec), look.status(run.status),
+                  look.quiet(progress_words(run)))
+        if may_change(run):
+            st.html(look.bar(run.progress))
+    with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        buttons(run)
+
+
+def progress_words(run: Run) -> str:
+    """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
+    words = []
+    if run.place_in_line is not None:
+        words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
+    words.append(f"epoch {run.epoch}/{run.epochs}")
+    if run.device:
+        words.append(run.device)
+    if run.images_per_s is not None:
+        words.append(f"{look.count(round(run.images_per_s))} images/s")
+    if run.eta_s is not None:
+        words.append(f"{look.duration(run.eta_s)} left")
+    return " · ".join(words)
+
+
+def buttons(run: Run) -> None:
+    """Pause or resume, one step, stop: what makes sense of these now."""
+    store = run_store()
+    pausing = run.status == "running" and run.wanted == "pause"
+    if run.status in ("queued", "running") and not pausing:
+        _button("Pause", "pause", store.pause, run)
+    if run.status in ("stopped", "interrupted", "failed", "paused"):
+        _button("Resume", "play_arrow", store.resume, run)
+    if pausing:
+        _button("Pausing", "pause", store.pause, run, disabled=True)
+    if run.status in ("running", "paused"):
+        _button("Step", "skip_next", store.step, run, help="One round, then pause")
+    if may_change(run):
+        _button("Stop", "stop", store.stop, run, disabled=run.wanted == "stop")
+    else:
+        st.button("Again, changed", icon=":material/tune:", key=f"again {run.id}", on_click=_again, args=(run,),
+                  help="Open the form with this run's settings")
+
+
+def _button(words: str, icon: str, do: Callable[[str], None], run: Run, **more) -> None:
+    st.button(words, icon=f":material/{icon}:", key=f"{words} {run.id}", on_click=do, args=(run.id,), **more)
+
+
+def _again(run: Run) -> None:
+    show_run(None)
+    st.query_params["spec"] = run.spec.to_token()
+
+
+def what_now(run: Run) -> None:
+    """Why a run stands still, what was kept of it, and what to do."""
+    kept = f"Kept: {run.metrics and 'every epoch up to now' or 'its settings'}" \
+           f"{' and its synthetic images' if run.metrics else ''}."
+    again = "Resume goes on from the end of the last whole epoch." if run.metrics else "Resume begins anew."
+    if run.status == "failed":
+        look.problem(f"The run failed: {run.error}", kept, f"{again} The log is in {shlex.quote(log_name(run))}.")
+    elif run.status == "interrupted":
+        st.warning(f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n"
+                   f"{kept} {again}", icon=":material/power_off:")
+    elif run.status == "stopped":
+        st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
+    elif run.status == "paused":
+        st.info("**Paused between two rounds.** Resume goes on from this very round; Step does one.",
+                icon=":material/pause_circle:")
+
+
+def log_name(run: Run) -> str:
+    path = run_store().log_file(run.id)
+    return str(path.relative_to(run_store().runs_dir))
+
+
+# ── numbers and curves ──────────────────────────────────────────────────────────────────────────────
+
+
+def numbers(run: Run) -> None:
+    """The last epoch's accuracies, beside those of the plain run of the same teacher where there is one."""
+    if not run.metrics:
+        return
+    epochs = run_store().epochs(run.id)
+    last = int(epochs["epoch"].iloc[-1])
+    plain = plain_run(run)
+    tiles = [metric_tile(run, name, last, plain) for name in METRIC_NAMES if name in run.metrics]
+    shares = run_store().steps(run.id, at_most=ROUNDS_DRAWN).groupby("epoch")["fragile_share"].mean().dropna()
+    if len(shares):
+        tiles.append(look.tile("Fragile", look.per_cent(100 * shares.iloc[-1]), "%", role="fragile",
+                               of=f"of the student's images · epoch {shares.index[-1]}"))
+    tiles.append(look.tile("Images seen", look.count(run.images),
+                           of=f"of {look.count(cost.images(run.spec))} synthetic"))
+    look.tiles(*tiles)
+
+
+def metric_tile(run: Run, metric: str, epoch: int, plain: Run | None = None) -> look.Html:
+    """An accuracy of an epoch, and by how much it differs from that of a plain run in the same epoch."""
+    side = "id" if metric == "iacc" else "ood"
+    card = cards().get(run.spec.teacher)
+    change = ""
+    theirs = at_epoch(run_store().epochs(plain.id), epoch) if plain else None
+    ours = at_epoch(run_store().epochs(run.id), epoch)
+    if theirs is not None and metric in theirs:
+        change = f"{ours[metric] - theirs[metric]:+.1f} to plain".replace("-", "−")
+    of = look.of(f"{side.upper()} test", card.test_images[side] if card else None, epoch)
+    return look.tile(METRIC_NAMES[metric], look.per_cent(ours[metric]), "%", of=of, change=change, role=side)
+
+
+def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
+    """The row of an epoch, or None."""
+    rows = epochs[epochs["epoch"] == epoch]
+    return None if rows.empty else rows.iloc[0]
+
+
+def accuracy(run: Run) -> None:
+    others = [curve(other, ghost=True) for other in comparable(run)]
+    note = "faint: the same teacher without escape, and the SL teacher" if others else "of real test images"
+    with look.card("Student accuracy by epoch", note):
+        chart(figures.accuracy([*others, curve(run, changes=threshold_changes(run))], look.mode(), run.epochs),
+              f"accuracy-{run.id}", height=400)
+
+
+def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
+    card = cards().get(run.spec.teacher)
+    kind = card.kind if card else "NTL"
+    return figures.Curve(run_store().epochs(run.id), f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher", kind,
+                         run.spec.escape.kind, ghost, changes, uid=run.id)
+
+
+def threshold_changes(run: Run) -> pd.DataFrame:
+    """Columns epoch (fractional) and threshold: where the line was set anew."""
+    history = run_store().history(run.id)
+    at = history[history["kind"] == "threshold"]
+    return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
+
+
+def plain_run(run: Run) -> Run | None:
+    """The newest finished run that differs from this one only in that nothing is split."""
+    return next((other for other in comparable(run) if other.spec.teacher == run.spec.teacher), None)
+
+
+def comparable(run: Run) -> list[Run]:
+    """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
+    of the same seed and as many images an epoch."""
+    known = cards()
+    if run.spec.teacher not in known:
+        return []
+    card = known[run.spec.teacher]
+    found: dict[str, Run] = {}
+    for other in run_store().list():
+        theirs = known.get(other.spec.teacher)
+        if (other.status == "done" and other.id != run.id and other.spec.escape.kind == "none" and theirs
+                and (theirs.pair, theirs.image_side) == (card.pair, card.image_side)
+                and (other.spec.teacher == run.spec.teacher or theirs.kind == "SL")
+                and other.spec.seed == run.spec.seed and _epoch_size(other) == _epoch_size(run)):
+            found.setdefault(other.spec.teacher, other)
+    if run.spec.escape.kind == "none":
+        found.pop(run.spec.teacher, None)
+    return list(found.values())
+
+
+def _epoch_size(run: Run) -> int:
+    return cost.images(run.spec) // run.epochs
+
+
+# ── images and the line between the groups ──────────────────────────────────────────────────────────
+
+
+def scrubbed(run: Run) -> Snapshot | None:
+    """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
+    epochs = run_store().snapshots(run.id)
+    key, seen = f"epoch {run.id}", f"newest epoch {run.id}"
+    if not epochs:
+        look.line(look.bold("Synthetic images"))
+        return None
+    following = st.session_state.get(key, epochs[-1]) >= st.session_state.get(seen, epochs[-1])
+    if following:
+        st.session_state[key] = epochs[-1]
+    st.session_state[seen] = epochs[-1]
+    chosen = epochs[-1]
+    left, right = st.columns([2, 3], vertical_alignment="center")
+    with left:
+        look.line(look.bold("Synthetic images"))
+    if run.epochs > 1:
+        with right:
+            chosen = st.slider("Epoch", 1, run.epochs, key=key, label_visibility="collapsed", format="epoch %d")
+    try:
+        return snapshot(run.id, min(epochs, key=lambda epoch: abs(epoch - chosen)))
+    except StoreError:  # deleted meanwhile
+        return None
+
+
+def wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
+    """Synthetic images outlined by group, fragile first."""
+    if shown is None:
+        look.caption("The first ones are kept at the end of epoch 1." if may_change(run) else "None were kept.")
+        return
+    line, score = line_of(run, shown), shown.scores[run.spec.split.score]
+    fragile = score <= line
+    chosen = np.argsort(score[:count], kind="stable")
+    gallery(shown.images[chosen], columns=columns, roles=["fragile" if fragile[i] else "robust" for i in chosen],
+            titles=image_titles(run, shown, fragile, chosen))
+    share = f"{look.per_cent(100 * fragile.mean())} %"
+    look.line(look.swatch("fragile", f"fragile {share}", outline=True), look.swatch("robust", outline=True),
+              look.quiet(f"of {look.count(len(score))} images · epoch {shown.epoch}"))
+
+
+def image_titles(run: Run, shown: Snapshot, fragile: np.ndarray, chosen: np.ndarray) -> list[str]:
+    """What a pointer sees over each image: the teacher's class and confidence, the score, the group."""
+    card, score = cards().get(run.spec.teacher), run.spec.split.score
+    classes = card.class_names if card else range(shown.teacher_probs.shape[1])
+    titles = []
+    for index in chosen:
+        sure, value = shown.teacher_probs[index], shown.scores[score][index]
+        number = (f"{value:.2f}{SCORE_UNITS[score]}" if np.isfinite(value)
+                  else f"> {run.spec.split.max_epsilon:g}{SCORE_UNITS[score]}")
+        titles.append(f"{classes[int(sure.argmax())]} · {100 * sure.max():.1f} % sure · {SCORE_NAMES[score]} {number} "
+                      f"· {'fragile' if fragile[index] else 'robust'}")
+    return titles
+
+
+def line_of(run: Run, shown: Snapshot) -> float:
+    """Where the line between the groups is drawn: where the user put it, or where the run has it."""
+    return st.session_state.get(f"line {run.id}", shown.threshold)
+
+
+def scores(run: Run, shown: Snapshot | None) -> None:
+    """The histogram with the line to drag, and what can be done with the line."""
+    if shown is None:
+        chart(figures.scores([], None, look.mode(), score=run.spec.split.score), f"scores-{run.id}", height=360)
+        return
+    score, line = run.spec.split.score, line_of(run, shown)
+    values = shown.scores[score]
+    figure = figures.scores(values, line, look.mode(), score=score, max_epsilon=run.spec.split.max_epsilon, line=False)
+    key = f"line {run.id}"
+    low, high = (0.0, run.spec.split.max_epsilon) if score == "min_eps" else (None, None)
+    chart(figure, f"scores-{run.id}", height=360,
+          threshold=Threshold(line, low, high, 0.1, "threshold", SCORE_UNITS[score], values.tolist(),
+                              left_colour=look.colour("fragile"), right_colour=look.colour("robust")),
+          on_threshold=lambda value: st.session_state.update({key: value}))
+    moved = key in st.session_state and st.session_state[key] != shown.threshold
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if run.spec.escape.kind == "none":
+            look.caption("This run is plain: the line sorts the picture only.")
+        elif may_change(run):
+            st.button("Apply to this run", icon=":material/check:", key=f"apply {run.id}", disabled=not moved,
+                      help="The student is split at this line from the next round on",
+                      on_click=run_store().set_threshold, args=(run.id, line))
+        if moved:
+            st.button("Back", icon=":material/undo:", key=f"back {run.id}", help="To the line that the run has",
+                      on_click=lambda: st.session_state.pop(key, None))
+    if not moved:
+        look.caption("Drag the line.")

@@ -1,0 +1,23 @@
+"""Distil: start a run, and watch one while it goes."""
+
+import streamlit as st
+
+from pages._parts import live, look
+from pages._parts.new_run import LINKS, new_run
+from pages._parts.runs import follow, may_change, pick_run, show_run
+
+title, picker, button = st.columns([3, 5, 1.4], vertical_alignment="bottom")
+with title:
+    look.header("Distill")
+if "run" not in st.query_params and LINKS & set(st.query_params):
+    show_run(None)  # the link asks for the form
+with picker:
+    run = pick_run("Run", required=False)
+
+if run:
+    for name in LINKS:
+        st.query_params.pop(name, None)
+    button.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
+    follow(lambda: live.panel(run.id), may_change(run))
+else:
+    st.fragment(new_run)()
