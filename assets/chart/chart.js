@@ -52,6 +52,7 @@ class Chart {
     this.tip = null;
     this.line = null;
     this.held = false;
+    this.ids = [];
     this.onDown = () => (this.held = true);
     this.onUp = () => {
       this.held = false;
@@ -66,9 +67,11 @@ class Chart {
   }
 
   receive({ data, setStateValue, setTriggerValue }) {
+    const before = this.data?.revision ?? data.revision;
     this.data = data;
     this.setState = setStateValue;
     this.trigger = setTriggerValue;
+    if (before !== data.revision) this.report([]);
     this.root.dataset.chart = data.key;
     this.root.style.height = `${data.height}px`;
     this.root.setAttribute("role", "figure");
@@ -89,14 +92,15 @@ class Chart {
       const { traces, layout, config } = this.figure();
       await Plotly.react(this.plot, traces, layout, config);
       this.listen();
+      await this.followSelection(Plotly);
       this.drawThreshold();
       this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1);
     } catch (error) {
-      this.fail(error);
+      if (!this.gone) this.fail(error);
     } finally {
       this.drawing = false;
     }
-    this.draw();
+    this.gone ? this.purge() : this.draw();
   }
 
   figure() {
@@ -150,8 +154,12 @@ class Chart {
     this.sizes.disconnect();
     window.removeEventListener("pointerup", this.onUp);
     window.removeEventListener("pointercancel", this.onUp);
-    if (this.listening) window.Plotly.purge(this.plot);
+    if (!this.drawing) this.purge();
     this.root.remove();
+  }
+
+  purge() {
+    window.Plotly?.purge(this.plot);
   }
 
   // Python drew in the colours of the theme it knew of; when the user switches, ask it once to draw again.
@@ -166,13 +174,31 @@ class Chart {
   // ── selection ─────────────────────────────────────────────────────────────────────────────────
 
   select(points) {
-    // Plotly reports its own redraws too (event without points); only a gesture may change a selection.
+    // Plotly reports its own redraws too (an event without points); only a gesture may change a selection.
     if (!this.data.select || points === undefined) return;
-    const ids = [...new Set(points.map(idOf).filter((id) => id !== undefined))];
-    const message = JSON.stringify(ids);
-    if (message === (this.sent ?? "[]")) return;
-    this.sent = message;
+    this.report(points.map(idOf));
+  }
+
+  report(ids) {
+    ids = [...new Set(ids)].filter((id) => id !== undefined);
+    if (sameIds(ids, this.ids)) return;
+    this.ids = ids;
     this.setState("selection", { ids, revision: this.data.revision });
+  }
+
+  // New data under an old selection. A lasso or box is a place: what lies in it now is selected. Clicked
+  // points are those points, wherever they are now.
+  async followSelection(Plotly) {
+    if (!this.data.select || !this.ids.length) return;
+    const traces = this.plot._fullData;
+    const shown = traces.flatMap((trace) => (trace.selectedpoints ?? []).map((at) => idAt(trace, at)));
+    if (sameIds(shown, this.ids)) return;
+    if (this.plot.layout.selections?.length) return this.report(shown);
+    const wanted = new Set(this.ids);
+    const places = traces.map((trace) => pointsWhere(trace, (id) => wanted.has(id)));
+    const found = places.flatMap((own, index) => own.map((at) => idAt(traces[index], at)));
+    await Plotly.restyle(this.plot, { selectedpoints: found.length ? places : [null] });
+    this.report(found);
   }
 
   // ── pictures on hover ─────────────────────────────────────────────────────────────────────────
@@ -351,6 +377,19 @@ function box(node, left, top, width, height) {
 function idOf(point) {
   const own = point.customdata;
   return Array.isArray(own) || ArrayBuffer.isView(own) ? own[0] : own;
+}
+
+function idAt(trace, at) {
+  return idOf({ customdata: trace.customdata?.[at] });
+}
+
+function pointsWhere(trace, wanted) {
+  return Array.from(trace.customdata ?? [], (_, at) => at).filter((at) => wanted(idAt(trace, at)));
+}
+
+function sameIds(some, others) {
+  const left = new Set(some);
+  return left.size === new Set(others).size && others.every((id) => left.has(id));
 }
 
 function silenceHover(trace) {

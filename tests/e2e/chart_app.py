@@ -28,13 +28,21 @@ def live():
 
 @st.fragment
 def cloud():
-    points = random.normal(size=(64, 2))
-    dots = {"mode": "markers", "customdata": np.arange(64), "marker_color": "#0072B2"}
-    figure = go.Figure(go.Scattergl(x=points[:, 0], y=points[:, 1], **dots))
+    points = np.random.default_rng(1).normal(size=(64, 2))
+    if st.checkbox("move"):
+        points = -points
+    names = np.arange(64)
+    groups = [names]
+    if st.checkbox("recolour"):
+        groups = [names[::2], names[1::2]]
+        st.text("in two colours")
+    figure = go.Figure()
+    for group in groups:
+        figure.add_scattergl(x=points[group, 0], y=points[group, 1], customdata=group, mode="markers")
     captions = [f"image {i}\n<b>class</b> {i % 10}" for i in range(64)]
     pictures = thumbnails(random.random((64, 3, 16, 16)), captions=captions)
     result = chart(figure, "cloud", select="lasso", thumbnails=pictures)
-    st.text(f"selected {len(result.selected)}: {sorted(result.selected)[:5]}")
+    st.text(f"selected {len(result.selected)}: {sorted(result.selected)}")
 
 
 @st.fragment

@@ -1,11 +1,13 @@
 """The chart in a real browser: what the user did to it outlives what the script does to it."""
 
+import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.e2e
+ALONE = 12  # the point of the cloud that is farthest from any other
 
 
 @pytest.fixture(scope="module")
@@ -82,25 +84,22 @@ def test_lasso_returns_ids_and_keeps_them(here: Page):
     left, right = area["x"] + 5, area["x"] + area["width"] - 5
     top, bottom = area["y"] + 5, area["y"] + area["height"] - 5
     drag(here, (left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4]")).to_be_visible()
+    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
     wait_for_more(here, "live", points(here, "live") + 2)
-    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4]")).to_be_visible()
+    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
     here.mouse.dblclick(left + 3, top + 3)
     expect(here.get_by_text("selected 0: []")).to_be_visible()
 
 
 def test_hover_shows_a_picture_and_its_caption_as_text(here: Page):
     node = chart(here, "cloud").locator(".js-plotly-plot")
-    x, y = node.evaluate(
-        "p => { const {xaxis, yaxis} = p._fullLayout; const t = p._fullData[0];"
-        " return [xaxis._offset + xaxis.d2p(t.x[7]), yaxis._offset + yaxis.d2p(t.y[7])] }"
-    )
+    x, y = node.evaluate(POINT, ALONE)
     box = node.bounding_box()
     here.mouse.move(box["x"] + x - 2, box["y"] + y)
     here.mouse.move(box["x"] + x, box["y"] + y)
     tip = chart(here, "cloud").locator(".atesc-chart-tip")
     expect(tip).to_be_visible()
-    expect(tip).to_contain_text("<b>class</b> 7")  # the caption is text, whatever it holds
+    expect(tip).to_contain_text(f"image {ALONE}\n<b>class</b>")  # the caption is text, whatever it holds
     picture = tip.locator(".atesc-chart-tip-picture")
     assert picture.evaluate("e => getComputedStyle(e).backgroundImage").startswith('url("data:image/png')
 
@@ -138,3 +137,64 @@ def test_a_change_of_theme_redraws_in_its_colours(here: Page):
         "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')._fullLayout.font.color === '#E8ECF1'"
     )
     assert node.evaluate(ink) == "#E8ECF1"
+
+
+def shown_ids(page: Page) -> set[int]:
+    """What Plotly draws as selected."""
+    return set(chart(page, "cloud").locator(".js-plotly-plot").evaluate(
+        "p => p._fullData.flatMap(trace => (trace.selectedpoints ?? []).map(at => trace.customdata[at]))"
+    ))
+
+
+def told_ids(page: Page) -> set[int]:
+    """What Python was told."""
+    return set(json.loads(page.get_by_test_id("stText").filter(has_text="selected").text_content().split(": ")[1]))
+
+
+def lasso_left_half(page: Page) -> None:
+    area = plot_area(page, "cloud")
+    left, middle = area["x"] + 5, area["x"] + area["width"] / 2
+    top, bottom = area["y"] + 5, area["y"] + area["height"] - 5
+    drag(page, (left, top), (middle, top), (middle, bottom), (left, bottom), (left, top))
+    expect(page.get_by_text("selected 0:")).to_have_count(0)
+
+
+def test_a_lasso_outlives_a_recolouring(here: Page):
+    lasso_left_half(here)
+    before = told_ids(here)
+    here.get_by_text("recolour").click()
+    here.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    assert told_ids(here) == shown_ids(here) == before
+
+
+def test_a_lasso_takes_what_lies_in_it_after_points_moved(here: Page):
+    lasso_left_half(here)
+    before = told_ids(here)
+    here.get_by_text("move").click()
+    here.wait_for_function("before => !document.body.innerText.includes(before)", arg=f"{sorted(before)}")
+    assert told_ids(here) == shown_ids(here) != before
+
+
+def test_a_clicked_point_stays_selected_wherever_it_goes(here: Page):
+    click_point(here, ALONE)
+    expect(here.get_by_text("selected 1:")).to_be_visible()
+    here.get_by_text("recolour").click()
+    here.get_by_text("move").click()
+    expect(here.get_by_text("in two colours")).to_be_visible()
+    here.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    assert told_ids(here) == shown_ids(here) == {ALONE}
+
+
+def click_point(page: Page, index: int) -> None:
+    here = chart(page, "cloud").locator(".js-plotly-plot")
+    x, y = here.evaluate(POINT, index)
+    box = here.bounding_box()
+    page.mouse.move(box["x"] + x - 2, box["y"] + y)
+    page.mouse.click(box["x"] + x, box["y"] + y)
+
+
+POINT = """(plot, index) => {
+  const { xaxis, yaxis } = plot._fullLayout;
+  const trace = plot._fullData[0];
+  return [xaxis._offset + xaxis.d2p(trace.x[index]), yaxis._offset + yaxis.d2p(trace.y[index])];
+}"""
