@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +19,10 @@ SCORE_TITLES: dict[str, str] = {
     "kl": "−KL(T(x) ‖ T(x<sub>adv</sub>)) (nats)",
 }
 BINS = 40
+MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
+ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
+LINE = ""  # the threshold's own name among those of the suggestions
+ROOM = {"light": 460, "dark": 460, "print": 250}  # px that a plot is wide at least, to tell which words fit a row
 
 
 def scores(values: ArrayLike, threshold: float | None, mode: Mode = "light", *, score: str = "min_eps",
@@ -35,29 +41,39 @@ def scores(values: ArrayLike, threshold: float | None, mode: Mode = "light", *, 
     values = np.asarray(values, float)
     references = {"id": id_values, "ood": ood_values}
     real = {role: np.asarray(given, float) for role, given in references.items() if given is not None}
-    edges = bin_edges(score, [values, *real.values()], max_epsilon) if edges is None else np.asarray(edges, float)
+    every = [values, *real.values()]
+    if edges is None:
+        edges = bin_edges(score, [*every, np.array([] if threshold is None else [threshold])], max_epsilon)
+    edges = np.asarray(edges, float)
     figure = theme.blank(mode, "scores", SCORE_TITLES[score], "Synthetic images")
     figure.update_layout(barmode="stack", bargap=0, legend_traceorder="normal")
-    figure.update_yaxes(rangemode="tozero")
     if mode == "print":
         figure.update_layout(legend={"entrywidthmode": "fraction", "entrywidth": 0.48})
     figure.layout.meta.update(x="bin centre", y="images")
     _bars(figure, style, values, threshold, edges)
     for role, given in real.items():
         _outline(figure, style, role, given, edges, len(values))
-    _axis(figure, score, edges, has_infinite=any(np.isposinf(part).any() for part in (values, *real.values())))
+    infinite = f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(every)).any() else ""
+    _axis(figure, edges, infinite)
+    words = _place_words(figure, style, suggestions or {}, threshold, line)
+    heights = [counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
+    headroom = ROW[mode] * (1 + max((word.row for word in words.values()), default=-1))
+    figure.update_yaxes(range=[0, max(np.max(heights), 1) / (0.98 - headroom)])
     if threshold is not None and line:
-        _line(figure, style, threshold)
+        _line(figure, style, threshold, words[LINE])
     if suggestions:
-        _suggest(figure, style, suggestions, threshold)
+        _suggest(figure, style, suggestions, words)
     return figure if len(values) else theme.empty(figure, "No synthetic images yet")
 
 
 def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float = 32.0) -> NDArray[np.float64]:
-    """Edges of the bins of finite scores; min ε has fixed ones, so that its histograms can be compared."""
-    if score == "min_eps":
-        return np.linspace(0, max_epsilon, BINS + 1 if max_epsilon != 32 else 33)
+    """Edges of the bins of finite scores. Those of min ε are whole steps, as far as the scores go, rounded up
+    generously so that one epoch's histogram is seldom drawn on another axis than the last one's."""
     finite = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
+    if score == "min_eps":
+        step = max_epsilon / MIN_EPS_BINS
+        bins = MIN_EPS_STRETCH * int(np.clip(np.ceil(finite.max(initial=0) / step / MIN_EPS_STRETCH), 1, None))
+        return step * np.arange(min(bins, MIN_EPS_BINS) + 1)
     if not len(finite):
         return np.linspace(0, 1, BINS + 1)
     low, high = np.percentile(finite, [1, 99])  # a few far ones would leave the rest in two bins
@@ -104,12 +120,16 @@ def _bars(figure: go.Figure, style: Look, values: NDArray[np.float64], threshold
             meta={"group": role, "customdata": ["bin"]})
 
 
+def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], images: int) -> NDArray[np.float64]:
+    """Counts scaled to the area of ``images`` images."""
+    return counts(values, edges) * (images / max(len(values), 1))
+
+
 def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float64], edges: NDArray[np.float64],
              images: int) -> None:
     """A staircase over the bins; the bin of ∞ is a separate step."""
-    scale = images / len(values) if len(values) else 0.0
-    found = counts(values, edges)
-    height, share, names = found * scale, 100 * found / max(len(values), 1), bin_names(edges)
+    height = _outline_height(values, edges, images)
+    share, names = 100 * counts(values, edges) / max(len(values), 1), bin_names(edges)
     width, bins = edges[1] - edges[0], len(edges) - 1
     steps = [*np.repeat(np.arange(bins), 2), *[bins] * 6]
     far = [np.nan, edges[-1] + width, edges[-1] + width, edges[-1] + 2 * width, edges[-1] + 2 * width]
@@ -124,40 +144,75 @@ def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float
         line={"color": style.colour(role), "width": style.line * 0.8}, meta={"group": f"{role} outline"})
 
 
-def _axis(figure: go.Figure, score: str, edges: NDArray[np.float64], has_infinite: bool) -> None:
+def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
+    """``infinite``: what the bin of ∞ is called; empty where there is none."""
     width = edges[1] - edges[0]
-    if score != "min_eps":
-        figure.update_xaxes(range=[edges[0] - width, edges[-1] + (2.5 * width if has_infinite else width)])
-        return
-    ticks = np.unique(np.linspace(0, edges[-1], 9).round(2))
-    figure.update_xaxes(range=[-width / 2, edges[-1] + 2.5 * width], tickmode="array",
-                        tickvals=[*ticks, edges[-1] + 1.5 * width], minallowed=-width,
-                        ticktext=[*(f"{tick:g}" for tick in ticks[:-1]), "", f"> {edges[-1]:g}"])
+    step = 2.0 ** np.ceil(np.log2((edges[-1] - edges[0]) / 9))
+    last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
+    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step
+    end = edges[-1] + (2.5 if infinite else 0.5) * width
+    figure.update_xaxes(range=[edges[0] - 0.5 * width, end], tickmode="array", tickangle=0,
+                        tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,
+                        ticktext=[number(tick) for tick in ticks] + [infinite] * bool(infinite))
 
 
-def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float],
-             threshold: float | None) -> None:
-    """A tick a suggestion, each a line lower than the one before so that their names never meet."""
+@dataclass(frozen=True)
+class Word:
+    """Where a line's name stands: in which row from the top, and on which side of the line."""
+
+    row: int
+    side: Literal["left", "right"]
+    span: tuple[float, float]
+
+    def meets(self, other: Word) -> bool:
+        return self.row == other.row and self.span[0] < other.span[1] and other.span[0] < self.span[1]
+
+
+def _place_words(figure: go.Figure, style: Look, suggestions: Mapping[str, float], threshold: float | None,
+                 line: bool = True) -> dict[str, Word]:
+    """For each name the first place where it meets no other one and, if it can, crosses no threshold and no edge.
+
+    A page that draws the threshold itself (``line`` is false) has the first row to itself.
+    """
+    low, high = figure.layout.xaxis.range
+    px = figure.layout.template.layout.font.size * (high - low) / ROOM[style.mode]
+    lines = {} if threshold is None else {LINE: threshold}
+    lines |= dict(sorted(suggestions.items(), key=lambda item: item[1]))
+    words: dict[str, Word] = {}
+    for name, at in lines.items():
+        wide = (0.6 * len(name if name != LINE else "threshold 12.3") + 1.5) * px
+        places = [Word(row, *side) for row in range(len(lines))
+                  for side in (("right", (at, at + wide)), ("left", (at - wide, at)))]
+        free = [place for place in places if not any(place.meets(word) for word in words.values())]
+        best = [place for place in free if low <= place.span[0] and place.span[1] <= high
+                and (threshold is None or name == LINE or not place.span[0] < threshold < place.span[1])]
+        words[name] = (best or free)[0]  # a row a name: one is always free
+        if name == LINE and not line:
+            words[name] = Word(0, "right", (-np.inf, np.inf))
+    return words
+
+
+def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float], words: Mapping[str, Word]) -> None:
+    """A named tick for each suggestion, above the bars."""
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True,
                                  "showgrid": False})
-    levels = [0.88 - (0.13 if style.mode == "print" else 0.085) * place for place in range(len(suggestions))]
     at = list(suggestions.values())
-    sides = ["middle left" if threshold is not None and x <= threshold else "middle right" for x in at]
+    levels = [1 - ROW[style.mode] * (words[name].row + 0.5) for name in suggestions]
     figure.add_scatter(
-        x=at, y=levels, yaxis="y2", uid=uid("scores", "suggestions"), name="suggested threshold",
-        mode="markers+text", text=list(suggestions), textposition=sides, textfont={"color": style.muted},
-        marker={"symbol": "triangle-down", "size": 1.3 * style.dot, "color": style.muted}, showlegend=False,
+        x=at, y=levels, yaxis="y2", uid=uid("scores", "suggestions"), name="suggested threshold", showlegend=False,
+        mode="markers+text", text=list(suggestions), textfont={"color": style.muted},
+        textposition=[f"middle {words[name].side}" for name in suggestions],
+        marker={"symbol": "triangle-down", "size": 1.3 * style.dot, "color": style.muted},
         hovertemplate="%{text} suggests %{x:.2f}<extra></extra>", meta={"group": "suggested threshold"})
     for x, level in zip(at, levels, strict=True):
         figure.add_shape(type="line", x0=x, x1=x, y0=0, y1=level, yref="y2", layer="below",
                          line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
 
 
-def _line(figure: go.Figure, style: Look, threshold: float) -> None:
+def _line(figure: go.Figure, style: Look, threshold: float, word: Word) -> None:
     figure.add_shape(name="threshold", type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
                      line={"color": style.ink, "width": style.line})
-    low, high = figure.layout.xaxis.range
-    right_side = threshold < low + 0.75 * (high - low)
+    right = word.side == "right"
     figure.add_annotation(name="threshold", x=threshold, y=1, yref="paper", yanchor="top",
-                          xanchor="left" if right_side else "right", xshift=4 if right_side else -4,
+                          xanchor="left" if right else "right", xshift=4 if right else -4,
                           text=f"threshold <b>{number(threshold)}</b>")

@@ -45,6 +45,12 @@ def pdf_streams(file: bytes) -> list[bytes]:
     return [zlib.decompress(part[1]) for part in found if part[1][:1] == b"\x78"]
 
 
+def browsers() -> list[psutil.Process]:
+    """Every browser process of this one, apart from those that ended and wait to be collected."""
+    mine = psutil.Process().children(recursive=True)
+    return [child for child in mine if "chrom" in child.name() and child.status() != psutil.STATUS_ZOMBIE]
+
+
 # ── size ──────────────────────────────────────────────────────────────────────
 
 
@@ -161,17 +167,15 @@ def test_threads_each_get_their_own_figure(printed):
 
 def test_a_browser_that_died_is_started_again(printed):
     export.image(printed, "svg")
-    for child in psutil.Process().children(recursive=True):
-        if "--remote-debugging-pipe" in child.cmdline() and "--type=" not in " ".join(child.cmdline()):
-            child.kill()
+    for browser in browsers():
+        browser.kill()
     assert export.image(printed, "svg").startswith(b"<svg")
 
 
 def test_closing_leaves_no_process_behind(printed):
     export.image(printed, "svg")
     export.close_browser()
-    left = [child for child in psutil.Process().children(recursive=True) if "chrom" in child.name()]
-    gone, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(browsers(), timeout=10)
     assert not alive
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import scores, theme
-from atesc_core.figures.scores import SCORE_TITLES, bin_edges, counts
+from atesc_core.figures.scores import SCORE_TITLES, _place_words, bin_edges, counts
 from tests.figures.samples import ID_SCORES, OOD_SCORES, SCORES
 
 
@@ -40,7 +40,7 @@ def test_without_a_threshold_the_bars_are_grey():
 def test_infinite_scores_stand_in_a_bin_of_their_own_beyond_the_maximum():
     figure = scores(SCORES, 4.0, max_epsilon=32)
     robust = bars(figure)["robust"]
-    assert robust.y[-1] == 2 and robust.x[-1] > 32
+    assert robust.y[-1] == 2 and robust.x[-1] > 12
     place = list(figure.layout.xaxis.tickvals).index(robust.x[-1])
     assert figure.layout.xaxis.ticktext[place] == "> 32"
 
@@ -97,7 +97,32 @@ def test_suggestions_are_named_ticks():
     ticks = next(t for t in scores(SCORES, 4.0, suggestions={"valley": 6.0, "median": 3.0}).data
                  if t.meta["group"] == "suggested threshold")
     assert list(ticks.x) == [6.0, 3.0] and list(ticks.text) == ["valley", "median"]
-    assert len(set(ticks.y)) == 2
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 16), max_size=3), st.floats(0, 16), st.sampled_from(theme.MODES))
+def test_names_meet_no_other_name(at, threshold, mode):
+    figure = scores(SCORES, threshold, mode, suggestions={f"rule {n}": x for n, x in enumerate(at)})
+    rules = {f"rule {n}": x for n, x in enumerate(at)}
+    words = list(_place_words(figure, theme.look(mode), rules, threshold).values())
+    assert not any(one.meets(other) for place, one in enumerate(words) for other in words[:place])
+
+
+def test_a_page_that_draws_the_line_has_the_first_row_to_itself():
+    words = _place_words(scores(SCORES, 4.0), theme.look("light"), {"valley": 12.0}, 4.0, line=False)
+    assert words["valley"].row == 1
+
+
+def test_names_stand_above_every_bar():
+    figure = scores(SCORES, 4.0, id_values=ID_SCORES, suggestions={"valley": 4.1, "median": 4.2})
+    lowest = min(next(t for t in figure.data if t.meta["group"] == "suggested threshold").y)
+    tallest = max(np.nanmax(np.asarray(trace.y, float)) for trace in figure.data if trace.yaxis != "y2")
+    assert tallest / figure.layout.yaxis.range[1] < lowest
+
+
+def test_the_axis_ends_soon_after_the_scores_and_seldom_moves():
+    ends = [bin_edges("min_eps", [np.array([score, np.inf])])[-1] for score in (0.0, 7.9, 8.0, 8.1, 15.0, 31.0)]
+    assert ends == [8, 8, 8, 16, 16, 32]
 
 
 @pytest.mark.parametrize(("score", "unit"), [("min_eps", "(1/255)"), ("margin", "(logits)"), ("kl", "(nats)")])
