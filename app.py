@@ -27,7 +27,7 @@ st.set_page_config(
 
 pages = [
     st.Page(HERE / "pages" / f"{name}.py", title=title, icon=icon, default=name == "start")
-    for name, (title, icon) in PAGES.items() if (HERE / "pages" / f"{name}.py").exists()
+    for name, (title, icon) in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")  # client.showSidebarNavigation hides its menu in any case
 look.dress()

@@ -4,22 +4,20 @@ Markup is built from escaped text only: a `str` given to any function here is te
 functions themselves make is `Html`, which the others take as it is.
 """
 
+import base64
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Literal
 
 import streamlit as st
-from streamlit.components.v1 import declare_component
 
 from atesc_core.figures import theme
 from atesc_core.spec import describe_field
 
 ASSETS = Path(__file__).parents[2] / "assets"
-
-# Declared only so that Streamlit serves the folder; assets/look/look.css names the files.
-declare_component("fonts", path=str(ASSETS / "fonts"))
 
 Role = Literal["id", "ood", "fragile", "robust", "SL", "NTL", "synthetic"]
 ROLE_NAMES = {"id": "ID", "ood": "OOD"}
@@ -57,7 +55,18 @@ def dress() -> None:
     names |= {"--atesc-ink": style.ink, "--atesc-paper": style.surface}
     names["--atesc-surface"] = "#FFFFFF" if mode() == "light" else "#181D24"
     variables = "".join(f"{name}:{value};" for name, value in names.items())
-    st.html(f"<style>:root{{{variables}}}{(ASSETS / 'look' / 'look.css').read_text()}</style>")
+    st.html(f"<style>:root{{{variables}}}{_style_sheet()}</style>")
+
+
+@cache
+def _style_sheet() -> str:
+    """look.css with its fonts inside: nothing to serve, and no other font flashes up first. Streamlit's
+    client keeps a message this long, so that a rerun sends its name only."""
+    sheet = (ASSETS / "look" / "look.css").read_text()
+    for font in (ASSETS / "fonts").glob("*.woff2"):
+        data = base64.b64encode(font.read_bytes()).decode()
+        sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')
+    return sheet
 
 
 # ── pieces: each makes Html ─────────────────────────────────────────────────────────────────────────
