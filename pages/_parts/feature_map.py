@@ -1,0 +1,284 @@
+"""The map of the teacher's feature space: real images as ground, an epoch's synthetic images on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.embedding import PCAMap, ReferenceMap, Status, knn_distance
+from atesc_core.figures import theme
+from atesc_core.runs import Run, Snapshot
+from pages._parts import look
+from pages._parts.chart import chart, thumbnails
+from pages._parts.gallery import gallery
+from pages._parts.runs import may_change, snapshot
+from pages._parts.split import line_of
+from pages._parts.store import run_store
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+AT_MOST = 24  # epochs whose images set the map's extent and the curves below it
+GALLERY = 60  # images of a selection
+COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    run: Run
+    shown: Snapshot
+    report: Report
+    class_names: tuple[str, ...]
+
+    @property
+    def score(self) -> np.ndarray:
+        return self.shown.scores[self.run.spec.split.score]
+
+    @property
+    def fragile(self) -> np.ndarray:
+        return self.score <= line_of(self.run, self.shown, self.run.spec.split.score)
+
+
+def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
+    """The whole page below its header; whether it will be another a second later. Call it in a fragment."""
+    epochs = run_store().snapshots(run.id)
+    if not epochs:
+        look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        return may_change(run)
+    left, right = st.columns([3, 1])
+    with left, look.card():
+        top = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
+        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="map", help=(
+            "PCA is there at once. UMAP takes a while, once per teacher."))
+        colour = top[1].segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
+                                          format_func=COLOURS.get)
+        ground = top[2].segmented_control("Real images", ["density", "points"], default="density", required=True,
+                                          key="ground", format_func=str.capitalize)
+        epoch, playing = _transport(run, epochs)
+        scene = Scene(run, snapshot(run.id, epoch), report, card.class_names)
+        method, status = _method(wanted, scene)
+        picked = _map(scene, method, colour, ground, epochs)
+        _about(scene, method, status)
+    with right:
+        _distances(scene)
+        _selection(scene, picked)
+    _by_epoch(run, report, epochs)
+    return playing or may_change(run) or (status is not None and status.state in ("queued", "running"))
+
+
+def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
+    """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
+    key, seen, playing = (f"embedding {name} {run.id}" for name in ("epoch", "newest", "plays"))
+    state = st.session_state
+    if state.get(key) not in epochs or state[key] == state.get(seen) != epochs[-1]:
+        state[key] = epochs[-1]
+    state[seen] = epochs[-1]
+    if len(epochs) == 1:
+        look.caption(f"Epoch {epochs[0]}")
+        return epochs[0], False
+    if state.get(playing):
+        state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
+        state[playing] = state[key] != epochs[-1]
+
+    def toggle() -> None:
+        state[playing] = not state.get(playing)
+        if state[playing] and state[key] == epochs[-1]:
+            state[key] = epochs[0]
+
+    left, right = st.columns([1, 6], vertical_alignment="bottom")
+    left.button("Pause" if state.get(playing) else "Play", key=f"embedding play {run.id}", width="stretch",
+                icon=":material/pause:" if state.get(playing) else ":material/play_arrow:", on_click=toggle)
+    return right.select_slider("Epoch", epochs, key=key), bool(state.get(playing))
+
+
+# ── PCA at once, UMAP when it has come ──────────────────────────────────────────────────────────────
+
+
+def _method(wanted: str, scene: Scene) -> tuple[str, Status | None]:
+    """What can be drawn now, and how far UMAP is where it was asked for."""
+    if wanted == "PCA":
+        return "PCA", None
+    umap = _umap(scene.report)
+    umap.start()
+    if umap.coordinates() is None:
+        return "PCA", umap.status()
+    umap.transform(scene.shown.features)
+    return "UMAP", umap.status(scene.shown.features)
+
+
+def _umap(report: Report) -> ReferenceMap:
+    return ReferenceMap(report.id.features, report.ood.features, run_store().runs_dir / "cache")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _pca(id_features: np.ndarray, ood_features: np.ndarray) -> PCAMap:
+    return PCAMap.fit(id_features, ood_features)
+
+
+def _places(report: Report, method: str, features: np.ndarray) -> np.ndarray | None:
+    """(N, 2); None while UMAP has not placed them."""
+    if method == "PCA":
+        return _pca(report.id.features, report.ood.features).transform(features)
+    return _umap(report).transform(features)
+
+
+def _reference(report: Report, method: str) -> pd.DataFrame:
+    """A row a real image: x, y, domain, id, class."""
+    places = _umap(report).coordinates() if method == "UMAP" else None
+    frames = []
+    for number, domain in enumerate(("id", "ood")):
+        side = getattr(report, domain)
+        xy = places[number] if places else _places(report, method, side.features)
+        names = getattr(report, f"{domain}_classes")
+        frames.append(pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "domain": domain,
+                                    "id": [f"{domain}:{index}" for index in range(len(xy))],
+                                    "class": [names[label] for label in side.labels[:len(xy)]]}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _synthetic(scene: Scene, method: str) -> pd.DataFrame | None:
+    """A row a synthetic image: x, y, id, fragile, score, class, to_id, to_ood."""
+    xy = _places(scene.report, method, scene.shown.features)
+    if xy is None:
+        return None
+    to_id, to_ood = knn(scene.shown.features, scene.report.id.features, scene.report.ood.features)
+    return pd.DataFrame({
+        "x": xy[:, 0], "y": xy[:, 1], "id": _ids(scene), "fragile": scene.fragile, "score": scene.score,
+        "class": scene.shown.teacher_probs.argmax(1), "to_id": to_id, "to_ood": to_ood})
+
+
+def _ids(scene: Scene) -> list[str]:
+    """Names of the points; the epoch is in them, so that a selection is over when the epoch changes."""
+    return [f"{scene.shown.epoch}:{index}" for index in range(len(scene.score))]
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def knn(features: np.ndarray, id_features: np.ndarray, ood_features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distance to the nearest real ID images, and to the nearest real OOD images: (N,) each."""
+    return knn_distance(features, id_features), knn_distance(features, ood_features)
+
+
+def _some(epochs: list[int]) -> list[int]:
+    """Not more than AT_MOST of them, evenly, the first and the last included."""
+    at = np.unique(np.linspace(0, len(epochs) - 1, min(AT_MOST, len(epochs))).round().astype(int))
+    return [epochs[index] for index in at]
+
+
+# ── what is drawn ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _map(scene: Scene, method: str, colour: str, ground: str, epochs: list[int]) -> list[str]:
+    """The map; ids of the points under the lasso."""
+    reference, synthetic = _reference(scene.report, method), _synthetic(scene, method)
+    others = [_places(scene.report, method, snapshot(scene.run.id, epoch).features) for epoch in _some(epochs)]
+    within = pd.DataFrame(np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]),
+                          columns=["x", "y"])
+    score = scene.run.spec.split.score
+    figure = figures.embedding(
+        reference, synthetic, look.mode(), colour=colour, method=method, ground=ground, score=score,
+        threshold=line_of(scene.run, scene.shown, score), class_names=scene.class_names, within=within)
+    figure.update_layout(selectionrevision=str(scene.shown.epoch))
+    ids, images, captions = _pictures(scene, ground)
+    result = chart(figure, "map", height=560, select="lasso", scroll_zoom=True,
+                   revision=f"{scene.run.id} {method} {ground}", thumbnails=thumbnails(images, ids, captions))
+    return [own for own in result.selected if str(own) in set(ids)]
+
+
+def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[str]]:
+    """Ids, images and captions of all points that can be pointed at."""
+    to_id, to_ood = knn(scene.shown.features, scene.report.id.features, scene.report.ood.features)
+    names, fragile = scene.class_names, scene.fragile
+    ids, images = _ids(scene), [scene.shown.images]
+    captions = [f"synthetic, {'fragile' if fragile[index] else 'robust'}\nteacher: {names[row.argmax()]}, "
+                f"{100 * row.max():.1f} % sure\nk-NN distance {to_id[index]:.1f} to ID, {to_ood[index]:.1f} to OOD"
+                for index, row in enumerate(scene.shown.teacher_probs)]
+    for domain in ("id", "ood") if ground == "points" else ():
+        side, true = getattr(scene.report, domain), getattr(scene.report, f"{domain}_classes")
+        ids += [f"{domain}:{index}" for index in range(len(side.images))]
+        images.append(side.images)
+        captions += [f"{domain.upper()} test image\n{true[label]}, teacher: {names[given]}"
+                     for label, given in zip(side.labels[:len(side.images)], side.given, strict=False)]
+    return ids, np.concatenate(images), captions
+
+
+def _about(scene: Scene, method: str, status: Status | None) -> None:
+    """What the map is of, and how far the other one is."""
+    if status is not None and status.state == "failed":
+        look.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
+        st.button("Try again", icon=":material/refresh:", on_click=_umap(scene.report).retry)
+    elif status is not None and status.state != "done":
+        eta = f" · {look.duration(status.eta_s)} left" if status.eta_s else ""
+        here = "This is PCA until UMAP is there. " if method == "PCA" else ""
+        st.progress(status.share or 0.0, f"{here}{status.message}{eta}")
+    real = f"{len(scene.report.id.images)} ID and {len(scene.report.ood.images)} OOD test images"
+    share = ""
+    if method == "PCA":
+        explained = _pca(scene.report.id.features, scene.report.ood.features).explained
+        share = f" · PCA, {100 * sum(explained):.1f} % of the variance"
+    look.caption(f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real}{share} · "
+                 "lasso or click to see images")
+
+
+def _distances(scene: Scene) -> None:
+    to_id, to_ood = knn(scene.shown.features, scene.report.id.features, scene.report.ood.features)
+    nearer = 100 * (to_ood < to_id).mean()
+    of = look.of("synthetic", len(to_id), scene.shown.epoch)
+    look.tiles(look.tile("Nearer to ID", look.per_cent(100 - nearer), "%", of=of, role="id", help=(
+                   "By mean distance to the 10 nearest real images, in feature space itself")),
+               look.tile("Nearer to OOD", look.per_cent(nearer), "%", of=of, role="ood"))
+
+
+def _selection(scene: Scene, picked: list[str]) -> None:
+    with look.card("Selected", f"{len(picked)} images" if picked else ""):
+        if not picked:
+            look.caption("Draw a lasso around points: their images appear here.")
+            return
+        images, roles, titles, own = [], [], [], []
+        ids, pictures, captions = _pictures(scene, "points")
+        place = {name: at for at, name in enumerate(ids)}
+        for name in picked:
+            domain, _, index = name.partition(":")
+            images.append(pictures[place[name]])
+            titles.append(captions[place[name]].replace("\n", " · "))
+            if domain not in ("id", "ood"):
+                own.append(int(index))
+                domain = "fragile" if scene.fragile[int(index)] else "robust"
+            roles.append(domain)
+        if own:
+            to_id, to_ood = knn(scene.shown.features, scene.report.id.features, scene.report.ood.features)
+            look.line(look.swatch("id", f"{np.median(to_id[own]):.1f} to ID"),
+                      look.swatch("ood", f"{np.median(to_ood[own]):.1f} to OOD"),
+                      look.quiet(f"median k-NN distance of {len(own)} synthetic"))
+        gallery(np.stack(images[:GALLERY]), columns=6, roles=roles[:GALLERY], titles=titles[:GALLERY])
+        if len(images) > GALLERY:
+            look.caption(f"and {len(images) - GALLERY} more")
+
+
+def _by_epoch(run: Run, report: Report, epochs: list[int]) -> None:
+    """Median k-NN distance to ID and to OOD, epoch by epoch."""
+    if len(epochs) < 2:
+        return
+    some = _some(epochs)
+    medians = np.array([[np.median(part) for part in
+                         knn(snapshot(run.id, epoch).features, report.id.features, report.ood.features)]
+                        for epoch in some])
+    style = theme.look(look.mode())
+    figure = theme.blank(look.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
+    for place, (role, name) in enumerate({"id": "to real ID", "ood": "to real OOD"}.items()):
+        figure.add_trace(go.Scatter(
+            x=some, y=medians[:, place], name=name, mode="lines+markers", uid=theme.uid("distance", role),
+            line={"color": style.colour(role), "width": style.line}, marker={"size": style.dot},
+            hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>"))
+    figure.update_xaxes(tickformat="d", nticks=min(len(some), 12))
+    figure.update_yaxes(rangemode="tozero")
+    size = len(snapshot(run.id, some[-1]).fragile)
+    with look.card("How far synthetic images are from real ones", f"{size} synthetic images an epoch; "
+                   "the 10 nearest real images of each domain, in feature space"):
+        chart(figure, "distances", height=260)

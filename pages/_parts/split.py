@@ -1,0 +1,264 @@
+"""The split of a run's synthetic images at a line that the user drags: everything here follows the line at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.figures.scores import bin_edges
+from atesc_core.runs import Run, Snapshot
+from pages._parts import look
+from pages._parts.chart import Threshold, chart
+from pages._parts.gallery import gallery
+from pages._parts.runs import may_change, snapshot
+from pages._parts.store import run_store
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+SCORES = {"min_eps": "min ε", "margin": "margin", "kl": "KL"}
+UNITS = {"min_eps": "/255", "margin": "", "kl": " nats"}
+SHOWN = 32  # images of each group, nearest the line first
+COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the page is about: an epoch's images, by one score, at one line."""
+
+    run: Run
+    shown: Snapshot
+    score: str
+    line: float
+    class_names: tuple[str, ...]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self.shown.scores[self.score]
+
+    @property
+    def fragile(self) -> np.ndarray:
+        return self.values <= self.line
+
+    @property
+    def of(self) -> str:
+        return look.of("synthetic", len(self.values), self.shown.epoch)
+
+    def told(self, value: float) -> str:
+        """A score in words."""
+        if math.isinf(value):
+            return f"> {self.run.spec.split.max_epsilon:g}"
+        return f"{value:.1f}" if self.score == "min_eps" else f"{value:.2f}"
+
+
+def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> None:
+    """The whole page below its header; call it in a fragment."""
+    if not run_store().snapshots(run.id):
+        look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        return
+    left, right = st.columns([2, 3], vertical_alignment="bottom", gap="large")
+    with left:
+        score = st.segmented_control("Score", list(SCORES), default=run.spec.split.score, required=True,
+                                     format_func=SCORES.get, key=f"score {run.id}", help=(
+            "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
+            f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved."))
+    with right:
+        epoch = epoch_slider(run)
+    shown = snapshot(run.id, epoch)
+    names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
+    real = report if report is not None and report.attacked else None
+    split = Split(run, shown, score, line_of(run, shown, score), names)
+    left, right = st.columns([3, 1])
+    with left, look.card():
+        _histogram(split, real)
+        _suggestions(split)
+    with right:
+        _numbers(split, real)
+        _uses(split)
+    _groups(split)
+
+
+def epoch_slider(run: Run) -> int:
+    """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
+    epochs = run_store().snapshots(run.id)
+    key, seen = f"robustness epoch {run.id}", f"robustness newest {run.id}"
+    chosen = st.session_state.get(key, epochs[-1])
+    if chosen not in epochs or chosen >= st.session_state.get(seen, epochs[-1]):
+        st.session_state[key] = epochs[-1]
+    st.session_state[seen] = epochs[-1]
+    if len(epochs) == 1:
+        look.caption(f"Epoch {epochs[0]}")
+        return epochs[0]
+    return st.select_slider("Epoch", epochs, key=key)
+
+
+# ── the line ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def line_key(run: Run, score: str) -> str:
+    """Where this visit's line is kept; for the run's own score it is the page Distill's too."""
+    return f"line {run.id}" if score == run.spec.split.score else f"line {run.id} {score}"
+
+
+def line_of(run: Run, shown: Snapshot, score: str) -> float:
+    """Where the user put the line; else where the run has it; else, for another score, its valley."""
+    kept = st.session_state.get(line_key(run, score))
+    if kept is not None:
+        return kept
+    if score == run.spec.split.score:
+        return shown.threshold
+    return suggestions(run.id, shown.epoch, score, shown.scores[score]).get("valley", 0.0)
+
+
+def put_line(run: Run, score: str, value: float) -> None:
+    st.session_state[line_key(run, score)] = float(value)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray) -> dict[str, float]:
+    """Name -> threshold, from the synthetic images alone."""
+    from atesc_core.robustness.detection import SUGGESTIONS
+
+    if not np.isfinite(values).any():
+        return {}
+    return {name: rule(values) for name, rule in SUGGESTIONS.items()}
+
+
+def _span(split: Split, edges: np.ndarray) -> tuple[float, float, float]:
+    """Low and high end of the line's way, and its step: a round number, about 300 of them."""
+    low, high = float(edges[0]), float(edges[-1])
+    if split.score == "min_eps":
+        return low, high, 0.1
+    step = 10 ** math.floor(math.log10((high - low) / 100))
+    return math.floor(low / step) * step, math.ceil(high / step) * step, step
+
+
+# ── its pieces ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _histogram(split: Split, real: Report | None) -> None:
+    spec, score = split.run.spec.split, split.score
+    ours = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
+    last = snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
+    edges = bin_edges(score, [last.scores[score], *ours.values()], spec.max_epsilon)
+    suggested = suggestions(split.run.id, split.shown.epoch, score, split.values)
+    figure = figures.scores(split.values, split.line, look.mode(), score=score, max_epsilon=spec.max_epsilon,
+                            suggestions=suggested, edges=edges, line=False, **ours)
+    low, high, step = _span(split, edges)
+    put = partial(put_line, split.run, score)
+    chart(figure, "scores", height=400, revision=f"{split.run.id} {score}", on_threshold=put, threshold=Threshold(
+        split.line, low, high, step, "threshold", UNITS[score], split.values.tolist(),
+        left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
+    _dials(split, low, high, step, put)
+
+
+def _dials(split: Split, low: float, high: float, step: float, put: Callable[[float], None]) -> None:
+    """The same line as a slider and as a number."""
+    digits = max(0, -math.floor(math.log10(step)))
+    slider, number = (f"{name} {split.run.id} {split.score}" for name in ("slide", "type"))
+    st.session_state[slider] = min(max(round(split.line, digits), low), high)
+    st.session_state[number] = round(split.line, digits)
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left.slider("Threshold", low, high, step=step, key=slider, format=f"%.{digits}f",
+                on_change=lambda: put(st.session_state[slider]), label_visibility="collapsed")
+    right.number_input("Threshold", step=step, key=number, format=f"%.{digits}f",
+                       on_change=lambda: put(st.session_state[number]), label_visibility="collapsed")
+
+
+def _suggestions(split: Split) -> None:
+    """The suggested thresholds, to be taken by a click."""
+    from atesc_core.robustness.detection import SUGGESTIONS
+
+    found = suggestions(split.run.id, split.shown.epoch, split.score, split.values)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        look.line(look.quiet("Suggested"))
+        for name, value in found.items():
+            rule = (SUGGESTIONS[name].__doc__ or "").splitlines()[0]
+            st.button(f"{name} {split.told(value)}", key=f"suggest {name}", help=f"{rule} No real data is used.",
+                      on_click=put_line, args=(split.run, split.score, value))
+        if split.score == split.run.spec.split.score:
+            st.button(f"this run's {split.told(split.shown.threshold)}", key="suggest run", help=(
+                f"In force at the end of epoch {split.shown.epoch}"), on_click=put_line,
+                args=(split.run, split.score, split.shown.threshold))
+
+
+def _numbers(split: Split, real: Report | None) -> None:
+    images = len(split.values)
+    tiles = []
+    for role, members in (("fragile", split.fragile), ("robust", ~split.fragile)):
+        count = int(members.sum())
+        tiles.append(look.tile(role.capitalize(), look.per_cent(100 * count / images), "%", role=role, of=(
+            f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}")))
+    if real is not None:
+        tiles += _on_real_images(split, real)
+    look.tiles(*tiles)
+    if real is not None:
+        look.caption("Real images are for display only: no student learns from them.")
+
+
+def _on_real_images(split: Split, real: Report) -> list[look.Html]:
+    on_id, on_ood = (side.scores(split.score) > split.line for side in (real.id, real.ood))
+    images = f"real test images: {len(on_id)} ID, {len(on_ood)} OOD"
+    robust = int(on_id.sum() + on_ood.sum())
+    precision = 100 * on_ood.sum() / robust if robust else None
+    return [
+        look.tile("AUROC", f"{real.auroc(split.score):.3f}", of=images, help=(
+            "How often an OOD image scores more robust than an ID image, whatever the threshold")),
+        look.tile("Precision", look.per_cent(precision), "%", of=f"of {robust} robust real test images are OOD",
+                  help="Of “robust means OOD”, at this threshold"),
+        look.tile("Recall", look.per_cent(100 * on_ood.mean()), "%", of=f"of {len(on_ood)} OOD test images are robust",
+                  help="Of “robust means OOD”, at this threshold"),
+    ]
+
+
+def _uses(split: Split) -> None:
+    """Where the line may go from here."""
+    run, own = split.run, split.score == split.run.spec.split.score
+    if may_change(run):
+        why = ("This run is plain: it splits nothing" if run.spec.escape.kind == "none" else
+               f"This run splits by {SCORES[run.spec.split.score]}" if not own else "From its next round on")
+        if st.button("Use in this run", type="primary", icon=":material/bolt:", width="stretch", help=why,
+                     disabled=not own or run.spec.escape.kind == "none"):
+            run_store().set_threshold(run.id, split.line)
+            st.toast(f"Threshold {split.told(split.line)} from the next round on", icon=":material/check:")
+    changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
+    if run.spec.escape.kind == "none":
+        changes["escape.kind"] = "atesc"
+    st.page_link("pages/distill.py", label="Use for the next run", icon=":material/experiment:", width="stretch",
+                 query_params={"spec": run.spec.replaced(changes).to_token()})
+
+
+def _groups(split: Split) -> None:
+    """Both groups' images, nearest the line first, and the classes on each side."""
+    order = np.argsort(split.values, kind="stable")
+    groups = {"fragile": order[split.fragile[order]][::-1], "robust": order[~split.fragile[order]]}
+    columns = st.columns([3, 3, 2.6])
+    for (role, members), column in zip(groups.items(), columns, strict=False):
+        with column, look.card(role.capitalize(), f"nearest the line first · {min(SHOWN, len(members))} of "
+                                                  f"{look.count(len(members))} · epoch {split.shown.epoch}"):
+            if not len(members):
+                look.caption("No image on this side of the line.")
+                continue
+            near = members[:SHOWN]
+            gallery(split.shown.images[near], columns=COLUMNS, roles=[role] * len(near), titles=_titles(split, near),
+                    words=[split.told(split.values[index]) for index in near])
+    with columns[2], look.card("Teacher's classes on each side", split.of):
+        figure = figures.class_sides(split.shown.teacher_probs.argmax(1), split.fragile, look.mode(),
+                                     class_names=split.class_names)
+        chart(figure, "sides", height=360)
+
+
+def _titles(split: Split, members: np.ndarray) -> list[str]:
+    """What a pointer sees over each image."""
+    probabilities = split.shown.teacher_probs[members]
+    return [f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORES[split.score]} "
+            f"{split.told(split.values[index])}{UNITS[split.score]}"
+            for index, row in zip(members, probabilities, strict=True)]
