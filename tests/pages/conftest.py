@@ -1,0 +1,89 @@
+"""Labs for page tests: an empty one, and one with a run that the real worker really did."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from atesc_core.runs import Run, RunStore
+from atesc_core.runs.worker import work
+from atesc_core.spec import RunSpec, from_preset
+
+APP = Path(__file__).parents[2] / "app.py"
+TEACHER = "mnistm-badnet_sq-ntl"
+TINY = {"device": "cpu", "epochs": 2, "rounds": 4, "student_steps": 2, "batch_size": 32, "snapshot_images": 32,
+        "synthesis.width": 8, "split.steps": 2, "escape.warmup_epochs": 1}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A runs folder in which one plain and one ATEsc run of the same NTL teacher are done."""
+
+    runs_dir: Path
+    store: RunStore
+    plain: str  # run ids
+    atesc: str
+
+
+def tiny_spec(escape: str = "atesc", teacher: str = TEACHER) -> RunSpec:
+    """A whole run of a second or two."""
+    return from_preset("quick", teacher, **TINY, **{"escape.kind": escape})
+
+
+@pytest.fixture(scope="session")
+def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Shared by all tests: look, but do not change it."""
+    runs_dir = tmp_path_factory.mktemp("lab")
+    store = RunStore(runs_dir)
+    plain, atesc = (store.create(tiny_spec(escape)) for escape in ("none", "atesc"))
+    work(runs_dir, "cpu")
+    return Lab(runs_dir, store, plain, atesc)
+
+
+@pytest.fixture
+def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The ATEsc run of `lab_with_runs`, in the lab that the app now shows."""
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
+    return lab_with_runs.store.get(lab_with_runs.atesc)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """An empty lab of the test's own, which the app now shows; nothing that is queued in it starts."""
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    monkeypatch.setattr("atesc_core.runs.executor._start", lambda store, requested: None)
+    return RunStore(tmp_path / "lab")
+
+
+@pytest.fixture
+def open_page() -> Callable[..., AppTest]:
+    """`open_page("distill", run=ID)`: that page of the app, as a visitor's first look at it."""
+
+    def open_(name: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=120)
+        app.switch_page(f"pages/{name}.py")
+        for key, value in query.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return open_
+
+
+def said(app: AppTest) -> str:
+    """All text of the page outside widgets and charts, without its tags."""
+    texts = [element.proto.body for element in app.get("html")]
+    texts += [element.value for kind in ("markdown", "caption", "warning", "info", "error") for element in app.get(kind)]
+    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL)) for text in texts)
+
+
+def charts(app: AppTest) -> dict[str, dict]:
+    """key -> the figure of each chart on the page, as JSON."""
+    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: json.loads(data["figure"]) for data in sent if data and "figure" in data}
