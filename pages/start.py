@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._parts import look, story
-from pages._parts.latest import latest_runs
+from pages._parts.latest import SHOWN, latest_runs
 from pages._parts.machine import machine
 from pages._parts.new_run import estimate, waiting
 from pages._parts.runs import follow, may_change
@@ -12,10 +12,9 @@ from pages._parts.store import run_store
 from pages._parts.trap import picture
 
 GPU = {
-    "cpu": "No GPU found: the quick preset is made for this. A CUDA GPU would be used by itself, and the full "
-           "preset (larger images, longer runs) becomes practical.",
-    "mps": "Apple GPU found. The full preset is made for a CUDA GPU.",
-    "cuda": "GPU found: the full preset runs here too.",
+    "cpu": "No GPU found. With one, the app uses it, and the full preset becomes practical.",
+    "mps": "The full preset is made for a CUDA GPU.",
+    "cuda": "The full preset runs here too.",
 }
 
 
@@ -43,37 +42,50 @@ def needed(setting: str) -> str:
 
 def explained() -> None:
     left, right = st.columns([5, 3], gap="medium")
-    with left, look.card():
+    with left, look.card(height="stretch"):
         picture(key="trap")
-    with right, look.card("See it happen"):
+    with right, look.card("See it happen", height="stretch"):
         st.fragment(invite)()
 
 
 def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
-    follow(lambda: stage(group), any(map(may_change, story.parts(group).values())))
+    follow(lambda: stage(group), going(group))
+
+
+def going(group: str) -> bool:
+    return any(map(may_change, story.parts(group).values()))
+
+
+def this_machine() -> bool:
+    """The device, what a GPU would change, and the queue; whether PyTorch has yet to answer."""
+    device, busy = machine(), waiting()
+    look.line(look.bold("This machine"), device.summary if device else look.quiet("Asking PyTorch …"),
+              look.quiet(GPU[device.kind]) if device else "",
+              look.bold("Queue"), f"{busy} running or in line" if busy else "empty")
+    return device is None or busy > 0
 
 
 look.header("An NTL teacher fools data-free distillation. See it, then get out.",
             "A non-transferable (NTL) teacher draws the generator away from the ID domain; the student learns what "
             "misleads. ATEsc learns from the fragile images and forgets the robust ones.")
 group = st.query_params.get("story") or story.newest()
-going = group is not None and any(map(may_change, story.parts(group).values()))
-if going or "story" in st.query_params:
-    told(group)
-    explained()
-else:
-    explained()
-    if group:
-        look.line(look.bold("The last story"))
-        told(group)
+above, below = st.container(), st.container()
+with look.card():
+    follow(this_machine, machine() is None or waiting() > 0, every_s=2)
+with look.card("Latest runs"):
+    follow(latest_runs, any(map(may_change, run_store().list(SHOWN))), every_s=2)
 
-runs, here = st.columns([5, 2], gap="medium")
-with runs, look.card("Latest runs"):
-    follow(latest_runs, any(map(may_change, run_store().list(8))), every_s=2)
-with here, look.card("This machine"):
-    device = machine()
-    look.line(device.summary if device else look.quiet("Asking PyTorch …"))
-    look.caption(GPU[device.kind] if device else "")
-    look.label("Queue")
-    look.line(f"{waiting()} running or in line" if waiting() else "Empty")
+# Last, since the first visit waits here for PyTorch.
+if group and ("story" in st.query_params or going(group)):
+    with above:
+        told(group)
+    with below:
+        explained()
+else:
+    with above:
+        explained()
+    if group:
+        with below:
+            look.line(look.bold("The last story"))
+            told(group)

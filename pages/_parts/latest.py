@@ -9,7 +9,7 @@ from pages._parts.runs import may_change, method, when
 from pages._parts.store import run_store
 
 SHOWN = 8
-CELLS = "grid-template-columns:1.5fr 1.3fr 1fr 1.4fr 1.2fr;display:grid;align-items:center;gap:.75rem"
+CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
 
 
 def latest_runs() -> bool:
@@ -20,7 +20,7 @@ def latest_runs() -> bool:
         return False
     name, rest = st.columns([2, 5])
     with name:
-        look.label("Teacher")
+        st.html('<div class="atesc atesc-quiet" style="padding-left:.5rem">Teacher</div>')  # as a link is
     with rest:
         _row(*map(look.quiet, ("Method", "Status", "IAcc", "On OOD", "When")))
     for run in runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,9 +21,10 @@ from pages._parts.store import run_store
 from pages._parts.teachers import cards
 
 ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
-WALL = 48  # images of the wall
+WALL = 56  # images of the wall
 SCORE_NAMES = {"min_eps": "min ε", "margin": "margin", "kl": "−KL"}
 SCORE_UNITS = {"min_eps": "/255", "margin": "", "kl": " nats"}
+TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
 
 
 def panel(run_id: str) -> bool:
@@ -38,21 +40,23 @@ def panel(run_id: str) -> bool:
     what_now(run)
     numbers(run)
     left, right = st.columns([3, 2])
-    with left:
+    with left, look.card("Student accuracy by epoch", "real test images", height="stretch"):
         accuracy(run)
-    with right, look.card():
+    with right, look.card(height="stretch"):
         shown = scrubbed(run)
         wall(run, shown)
-    generator, student, split = st.columns(3)
+    left, right = st.columns(2)
     steps = run_store().steps(run.id, at_most=ROUNDS_DRAWN)
-    with generator, look.card("Generator loss by term", "each round"):
-        chart(figures.losses_generator(steps, look.mode(), run.epochs), f"generator-{run.id}", height=440)
-    with student, look.card("Student loss by group", "each round"):
-        chart(figures.losses_student(steps, look.mode(), run.epochs), f"student-{run.id}", height=215)
-        look.line(look.bold("Fragile share"), look.quiet("of the images of a round"))
-        chart(figures.fragile_share(steps, look.mode(), run.epochs), f"share-{run.id}", height=180)
-    with split, look.card("Robustness scores", f"epoch {shown.epoch}" if shown else ""):
+    with left, look.card("Robustness scores", f"synthetic images, epoch {shown.epoch}" if shown else "",
+                         height="stretch"):
         scores(run, shown)
+    with right, look.card("Student loss by group", "each round", height="stretch"):
+        student(run, steps)
+    left, right = st.columns(2)
+    with left, look.card("Generator loss by term", "each round, weighted", height="stretch"):
+        chart(figures.losses_generator(steps, look.mode(), run.epochs), f"generator-{run.id}", height=420)
+    with right, look.card("What happened", height="stretch"):
+        happened(run)
     return may_change(run)
 
 
@@ -178,10 +182,41 @@ def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
 
 def accuracy(run: Run) -> None:
     others = [curve(other, ghost=True) for other in comparable(run)]
-    note = "faint: the same teacher without escape, and the SL teacher" if others else "of real test images"
-    with look.card("Student accuracy by epoch", note):
-        chart(figures.accuracy([*others, curve(run, changes=threshold_changes(run))], look.mode(), run.epochs),
-              f"accuracy-{run.id}", height=400)
+    chart(figures.accuracy([*others, curve(run, changes=threshold_changes(run))], look.mode(), run.epochs),
+          f"accuracy-{run.id}", height=400, label="Student accuracy by epoch")
+    if others:
+        look.caption("Faint: finished plain students of the same pair and seed.")
+
+
+def student(run: Run, steps: pd.DataFrame) -> None:
+    chart(figures.losses_student(steps, look.mode(), run.epochs), f"student-{run.id}", height=220)
+    look.line(look.bold("Fragile share"), look.quiet("of a round's synthetic images"))
+    chart(figures.fragile_share(steps, look.mode(), run.epochs), f"share-{run.id}", height=190)
+
+
+HAPPENED = {
+    "created": "queued", "started": "started", "paused": "paused", "resumed": "resumed", "step": "one step, paused",
+    "stopped": "stopped", "interrupted": "its process ended", "failed": "failed", "done": "done",
+}
+
+
+def happened(run: Run) -> None:
+    """The run's history, its settings, and the command that does the same."""
+    rows = []
+    for event in run_store().history(run.id).itertuples():
+        if event.kind == "threshold":
+            by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event.text]
+            what = f"threshold {event.value:.2f}, {by}"
+        else:
+            what = HAPPENED[event.kind] + (f", {event.text}" if event.kind == "resumed" and event.text else "")
+        at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
+        clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+        rows.append(f"<span>{clock}</span><span>{look.text(what)}</span>{look.quiet(at)}")
+    st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
+    with st.expander("Settings", icon=":material/tune:"):
+        st.code(run.spec.to_yaml(), language="yaml")
+    look.label("The same from the command line")
+    st.code(cost.command(run.spec), language="bash", wrap_lines=True)
 
 
 def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:

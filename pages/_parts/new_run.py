@@ -39,9 +39,9 @@ def new_run() -> None:
         return
     linked = _linked()
     left, right = st.columns([3, 2], gap="medium")
-    with left, look.card():
+    with left, look.card(height="stretch"):
         base, origin = _basics(known, linked)
-    with right, look.card():
+    with right, look.card(height="stretch"):
         place = st.container()
     with st.expander("Advanced settings", icon=":material/tune:"):
         changes = _advanced(base, origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run, ensure_worker
 from pages._parts import live, look, story
 from pages._parts.chart import chart
@@ -15,6 +16,7 @@ from pages._parts.teachers import cards
 
 PICTURES, COLUMNS = 24, 8
 CHART_HEIGHT = 250
+SAID = "font-size:1.2rem;font-weight:600;line-height:1.4"  # read from the back row
 
 
 def stage(group: str) -> bool:
@@ -36,19 +38,19 @@ def stage(group: str) -> bool:
 
 
 def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
-    """What is going on, in a sentence; how long it will take, and a way to stop it."""
+    """What is going on, in a sentence or two; how long it will take, and a way to stop it."""
     card = cards()[next(iter(runs.values())).spec.teacher]
-    words, button = st.columns([5, 1], vertical_alignment="center")
+    words, button = st.columns([6, 1], vertical_alignment="center")
     with words:
-        for sentence in story.told(curves, over=not going):
-            st.html(f'<p class="atesc" style="font-size:1.2rem;font-weight:600">{look.text(sentence)}</p>')
-        look.line(look.quiet(f"{card.pair} · {look.of('ID test', card.test_images['id'])} · "
-                             f"{look.of('OOD test', card.test_images['ood'])} · one seed"),
-                  look.quiet(time_left(runs)) if going else "")
+        sentences = "<br>".join(look.text(sentence) for sentence in story.told(curves, over=not going))
+        st.html(f'<p class="atesc" role="status" style="{SAID}">{sentences}</p>')
+        look.line(look.quiet(f"{card.pair} · accuracies on {look.count(card.test_images['id'])} ID and "
+                             f"{look.count(card.test_images['ood'])} OOD test images · one seed"),
+                  look.bold(time_left(runs)) if going else "")
     with button:
         if going:
-            st.button("Stop", icon=":material/stop:", key=f"stop {runs['plain'].group}", width="stretch",
-                      on_click=_stop, args=(list(runs.values()),))
+            st.button("Stop", icon=":material/stop:", key="stop story", width="stretch", on_click=_stop,
+                      args=(list(runs.values()),), help="Stop the students that are not done; what they have is kept")
 
 
 def _stop(runs: list[Run]) -> None:
@@ -70,17 +72,36 @@ def time_left(runs: dict[str, Run]) -> str:
 def _student(name: str, runs: dict[str, Run]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
     run, part = runs[name], story.PARTS[name]
-    look.line(look.bold(part.title), look.chip(f"{part.kind} teacher", part.kind), look.status(run.status))
-    look.line(look.quiet(live.progress_words(run)))
+    look.line(look.bold(part.title), look.chip(f"{part.kind} teacher", part.kind))
+    look.line(look.status(run.status), look.quiet(_place(run)))
+    st.html(look.bar(run.progress))
     behind = [live.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []
     figure = figures.accuracy([*behind, live.curve(run)], look.mode(), run.epochs)
-    if run.metrics:  # the tiles below say the last values
-        figure.update_layout(annotations=[], margin_r=14)
-    figure.update_layout(showlegend=False)
+    figure.update_layout(showlegend=False, margin_r=14)
+    if run.metrics:
+        figure.layout.annotations = ()  # the tiles below say the last values
     chart(figure, f"story-{name}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {part.title}")
     if run.metrics:
-        epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
-        look.tiles(*(live.metric_tile(run, metric, epoch) for metric in run.metrics))
+        _numbers(run)
     epochs = run_store().snapshots(run.id)
     live.wall(run, snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
     st.page_link("pages/distill.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id})
+
+
+def _place(run: Run) -> str:
+    words = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.place_in_line is None else []
+    if run.place_in_line is not None:
+        words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
+    if run.eta_s is not None:
+        words.append(f"{look.duration(run.eta_s)} left")
+    return " · ".join(words)
+
+
+def _numbers(run: Run) -> None:
+    """The last accuracies in two tiles that stay beside each other in a narrow column."""
+    epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
+    tiles = "".join(
+        look.tile(METRIC_NAMES[metric], look.per_cent(value), "%", role="id" if metric == "iacc" else "ood",
+                  of=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}")
+        for metric, value in run.metrics.items())
+    st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{tiles}</div>')

@@ -79,7 +79,8 @@ def open_page() -> Callable[..., AppTest]:
 def said(app: AppTest) -> str:
     """All text of the page outside widgets and charts, without its tags."""
     texts = [element.proto.body for element in app.get("html")]
-    texts += [element.value for kind in ("markdown", "caption", "warning", "info", "error") for element in app.get(kind)]
+    for kind in ("markdown", "caption", "warning", "info", "error"):
+        texts += [element.value for element in app.get(kind)]
     return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL)) for text in texts)
 
 
