@@ -1,0 +1,58 @@
+"""The visual language: what is text stays text, and numbers are written one way."""
+
+import re
+import tomllib
+
+import pytest
+
+from atesc_core.figures import theme
+from pages._parts import look
+
+
+def test_text_given_to_any_piece_is_never_markup():
+    pieces = [look.chip("<b>"), look.bold("<b>"), look.quiet("<b>"), look.swatch("id", "<b>"), look.text("<b>"),
+              look.tile("<b>", "<b>", "<b>", of="<b>", help='"<b>', change="<b>")]
+    for piece in pieces:
+        assert "<b><b>" not in piece.replace("<b>&lt;b&gt;</b>", "")
+        assert "&lt;b&gt;" in piece
+    assert 'data-help="&quot;&lt;b&gt;"' in pieces[-1]
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"])
+def test_every_status_is_a_word_and_a_colour(status):
+    piece = look.status(status)
+    assert re.sub("<[^>]*>", "", piece) == status
+    assert "--role-" in piece
+
+
+def test_a_status_that_does_not_exist_is_refused():
+    with pytest.raises(KeyError):
+        look.status("sleeping")
+
+
+def test_streamlits_named_colours_are_the_roles_own():
+    """:blue[...] on a page is the ID blue, in the light theme and in the dark one."""
+    settings = tomllib.loads((look.ASSETS.parent / ".streamlit" / "config.toml").read_text())["theme"]
+    names = {"blue": "id", "red": "ood", "orange": "robust", "green": "SL", "violet": "NTL"}
+    for mode in ("light", "dark"):
+        style = theme.look(mode)
+        assert {name: settings[mode][f"{name}Color"] for name in names} == {
+            name: style.colour(role) for name, role in names.items()}
+        assert settings[mode]["textColor"] == style.ink
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (100, "1 min 40 s"), (7500, "2 h 05 min"), (None, "–")])
+def test_durations(seconds, words):
+    assert look.duration(seconds) == words
+
+
+def test_numbers_say_what_they_are_of():
+    assert look.of("ID test", 1000, 6) == "ID test · 1\u202f000 images · epoch 6"
+    assert look.per_cent(61.25) == "61.2"
+    assert look.per_cent(None) == "–"
+
+
+def test_the_style_sheet_needs_no_other_file():
+    assert set(re.findall(r"url\(\"?([a-z]+:)", look._style_sheet())) == {"data:"}
+    assert look._style_sheet().count("url(") == 2
