@@ -6,13 +6,13 @@ from pages._parts import live, look
 from pages._parts.new_run import LINKS, new_run
 from pages._parts.runs import follow, may_change, pick_run, show_run
 
-title, picker, button = st.columns([3, 5, 1.4], vertical_alignment="bottom")
-with title:
-    look.header("Distill")
+title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
 if "run" not in st.query_params and LINKS & set(st.query_params):
     show_run(None)  # the link asks for the form
 with picker:
     run = pick_run("Run", required=False)
+with title:
+    look.header("Distill", "" if run else "A student from a teacher, without any of its data.")
 
 if run:
     for name in LINKS:

@@ -166,7 +166,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
     try:
         spec = base.replaced(changes)
     except SpecError as error:
-        st.error("\n".join(f"- {line}" for line in str(error).splitlines()), icon=":material/error:")
+        st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     look.label("Before it starts")

@@ -17,19 +17,22 @@ from atesc_core.runs.worker import work
 from atesc_core.spec import RunSpec, from_preset
 
 APP = Path(__file__).parents[2] / "app.py"
-TEACHER = "mnistm-badnet_sq-ntl"
+TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
+STORY = "story-tests"
 TINY = {"device": "cpu", "epochs": 2, "rounds": 4, "student_steps": 2, "batch_size": 32, "snapshot_images": 32,
         "synthesis.width": 8, "split.steps": 2, "escape.warmup_epochs": 1}
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A runs folder in which one plain and one ATEsc run of the same NTL teacher are done."""
+    """A runs folder in which a small story is done: a plain and an ATEsc student of one NTL teacher, and a plain
+    one of the SL teacher."""
 
     runs_dir: Path
     store: RunStore
     plain: str  # run ids
     atesc: str
+    control: str
 
 
 def tiny_spec(escape: str = "atesc", teacher: str = TEACHER) -> RunSpec:
@@ -42,9 +45,10 @@ def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Shared by all tests: look, but do not change it."""
     runs_dir = tmp_path_factory.mktemp("lab")
     store = RunStore(runs_dir)
-    plain, atesc = (store.create(tiny_spec(escape)) for escape in ("none", "atesc"))
+    specs = tiny_spec("none"), tiny_spec("atesc"), tiny_spec("none", CONTROL)
+    runs = [store.create(spec, group=STORY) for spec in specs]
     work(runs_dir, "cpu")
-    return Lab(runs_dir, store, plain, atesc)
+    return Lab(runs_dir, store, *runs)
 
 
 @pytest.fixture

@@ -1,0 +1,202 @@
+"""Distil: the form says what a run is and costs, the panel shows a run as it stands."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from atesc_core import cli
+from atesc_core.runs import Run
+from atesc_core.spec import describe_field, field_paths, from_preset
+from pages._parts import cost, new_run
+from pages._parts.runs import method
+from tests.pages.conftest import CONTROL, TEACHER, charts, said, tiny_spec
+
+KINDS = ("number_input", "selectbox", "text_input", "toggle")
+
+
+def button(app, label):
+    return next((button for button in app.button if button.label == label), None)
+
+
+def field(app, path):
+    """The widget of a setting in the advanced part of the form."""
+    widgets = [widget for kind in KINDS for widget in app.get(kind)]
+    return next(widget for widget in widgets if widget.key and widget.key.endswith(f": {path}"))
+
+
+def set_status(store, run_id: str, status: str, error: str | None = None) -> None:
+    """What a worker, or its death, would have done to the run."""
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = ?, error = ? WHERE id = ?", (status, error, run_id))
+
+
+# ── the form ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_empty_lab_shows_the_form(open_page, store):
+    app = open_page("distill")
+    assert not app.exception
+    assert "Time: not known before a first run here" in said(app)
+    assert not button(app, "Start").disabled
+    assert not charts(app)
+
+
+def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store):
+    app = open_page("distill")
+    paths = [path for path in field_paths(from_preset("quick", TEACHER).model_dump()) if path not in new_run.IN_SIGHT]
+    assert len(paths) > 15
+    for path in paths:
+        sentence, source = describe_field(path)
+        assert field(app, path).help == sentence
+        assert f"[{source}]" in field(app, path).label
+
+
+def test_what_was_set_is_what_starts(open_page, store):
+    app = open_page("distill")
+    field(app, "epochs").set_value(2).run()
+    field(app, "split.threshold").set_value("by hand").run()
+    by_hand = next(widget for widget in app.number_input if widget.key.endswith("by hand"))
+    by_hand.set_value(3.5).run()
+    shown = app.code[-1].value
+    button(app, "Start").click().run()
+    assert not app.exception
+    (run,) = store.list()
+    assert run.spec == from_preset("quick", run.spec.teacher, **{"epochs": 2, "split.threshold": 3.5})
+    assert app.query_params["run"] == run.id
+    assert run_by_command(store, shown).spec == run.spec
+
+
+def run_by_command(store, command: str) -> Run:
+    """The run that the command line makes of the command; it is stopped before it starts."""
+    _, _, _, *words = shlex.split(command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+        CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
+    return store.list()[0]
+
+
+def test_a_wrong_value_is_explained_beside_the_form_and_cannot_start(open_page, store):
+    app = open_page("distill")
+    field(app, "epochs").set_value(0).run()
+    assert "epochs: 0: Input should be greater than or equal to 1" in said(app)
+    assert button(app, "Start").disabled
+    field(app, "epochs").set_value(3).run()
+    assert not button(app, "Start").disabled
+
+
+def test_a_link_brings_its_teacher(open_page, store):
+    app = open_page("distill", teacher="mnistm-fashion-sl")
+    assert app.selectbox[0].value == "mnistm-fashion-sl"
+
+
+def test_a_link_brings_all_its_settings(open_page, store):
+    spec = tiny_spec("ckd", CONTROL)
+    app = open_page("distill", spec=spec.to_token())
+    button(app, "Start").click().run()
+    assert store.list()[0].spec == spec
+
+
+def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
+    app = open_page("distill", spec="not-a-spec")
+    assert not app.exception
+    assert "This link's settings cannot be read" in said(app)
+    assert not button(app, "Start").disabled
+
+
+def test_the_cost_is_measured_on_earlier_runs(lab_with_runs):
+    runs = lab_with_runs.store.list()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
+        sides = {TEACHER: 16, CONTROL: 16}
+
+        def ask(spec, device=runs[0].device, side=16):
+            return cost.seconds(spec, device, side, sides, runs)
+
+        short, long = ask(tiny_spec()), ask(tiny_spec().replaced({"epochs": 4}))
+        assert 0 < short < long
+        assert ask(tiny_spec(), device="another device") is None
+        assert ask(tiny_spec(), side=32) is None
+        assert ask(tiny_spec().replaced({"split.steps": 20})) is None  # no run attacked that long yet
+        assert ask(tiny_spec().replaced({"batch_size": 64})) is None
+
+
+# ── a run ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
+    app = open_page("distill", run=finished_run.id)
+    assert not app.exception
+    shown = charts(app)
+    own = {key.removesuffix(f"-{finished_run.id}"): figure["data"] for key, figure in shown.items()}
+    assert sorted(own) == ["accuracy", "generator", "scores", "share", "student"]
+    measured = [trace for trace in own["accuracy"] if (trace.get("meta") or {}).get("metric")]
+    assert {trace["meta"]["teacher"] for trace in measured} == {"NTL", "SL"}  # the other two of its story, behind
+    words = said(app)
+    assert "epoch 2/2" in words
+    assert "ID test · 1\u202f000 images · epoch 2" in words
+    assert "to plain" in words
+    assert "of 32 images · epoch 2" in words
+    assert "from the synthetic images alone" in words  # the threshold, in its history
+
+
+def test_an_earlier_epoch_can_be_looked_at(open_page, finished_run):
+    app = open_page("distill", run=finished_run.id)
+    app.slider(key=f"epoch {finished_run.id}").set_value(1).run()
+    assert "of 32 images · epoch 1" in said(app)
+
+
+def test_again_changed_opens_the_form_with_the_runs_settings(open_page, finished_run):
+    app = open_page("distill", run=finished_run.id)
+    button(app, "Again, changed").click().run()
+    assert "run" not in app.query_params
+    assert field(app, "rounds").value == finished_run.spec.rounds
+    button(app, "Start")
+
+
+def test_a_run_in_line_can_be_paused_resumed_and_stopped(open_page, store):
+    run_id = store.create(tiny_spec())
+    app = open_page("distill", run=run_id)
+    assert "next in line" in said(app)
+    for press, status in (("Pause", "paused"), ("Resume", "queued"), ("Stop", "stopped"), ("Resume", "queued")):
+        button(app, press).click().run()
+        assert store.get(run_id).status == status
+        assert status in said(app)
+
+
+@pytest.mark.parametrize(("status", "words"), [
+    ("interrupted", "Its process ended before the run did"),
+    ("failed", "the device is on fire"),
+    ("stopped", "Stopped in epoch 0 of 2"),
+])
+def test_a_run_that_did_not_end_well_says_what_was_kept_and_offers_to_go_on(open_page, store, status, words):
+    run_id = store.create(tiny_spec())
+    set_status(store, run_id, status, error="the device is on fire")
+    app = open_page("distill", run=run_id)
+    assert not app.exception
+    assert words in said(app)
+    assert "Kept: its settings. Resume begins anew." in said(app)
+    assert button(app, "Resume")
+
+
+def test_the_url_says_which_run_and_the_visit_remembers_it(open_page, finished_run):
+    app = open_page("distill", run=finished_run.id)
+    app.switch_page("pages/distill.py").run()  # by the menu, which brings no run
+    assert app.query_params["run"] == finished_run.id
+    button(app, "New run").click().run()
+    assert "run" not in app.query_params
+    assert button(app, "Start")
+
+
+def test_an_unknown_run_in_the_url_is_said_and_the_form_shown(open_page, store):
+    app = open_page("distill", run="zzzzzzzz")
+    assert not app.exception
+    assert "There is no run 'zzzzzzzz' here" in said(app)
+    assert button(app, "Start")
+
+
+def test_the_method_in_words():
+    assert method(tiny_spec("atesc")) == "DFQ + ATEsc"
+    assert method(tiny_spec("none")) == "DFQ, plain"
