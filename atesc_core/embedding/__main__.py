@@ -1,7 +1,6 @@
 """``python -m atesc_core.embedding --job DIR``: make the map that DIR asks for. The app starts this itself."""
 
 import argparse
-import os
 from pathlib import Path
 
 from atesc_core.embedding.reference import LINGER_S
@@ -13,8 +12,6 @@ def main() -> None:
     parser.add_argument("--job", type=Path, required=True, help="folder of the map, made by ReferenceMap")
     parser.add_argument("--linger", type=float, default=LINGER_S, help="seconds to wait for more")
     arguments = parser.parse_args()
-    if hasattr(os, "nice"):
-        os.nice(5)  # a training run on the same cores goes first
     Worker(arguments.job, arguments.linger).run()
 
 

@@ -56,6 +56,7 @@ class Worker:
             turn.release()
 
     def _fit(self) -> None:
+        settings = json.loads((self.folder.path / "job.json").read_text())
         features = self.folder.read("reference.npy")
         known = self.folder.has("model.pkl")
         self._say(f"Starting UMAP for {len(features):,} real images", "import", *([] if known else ["fit"]))
@@ -70,7 +71,6 @@ class Worker:
             return
         self._say(f"Fitting UMAP to {len(features):,} real images", "fit")
         began = time.monotonic()
-        settings = json.loads((self.folder.path / "job.json").read_text())
         # One thread and a seed: the only way in which UMAP gives the same map twice.
         self.model = umap.UMAP(n_neighbors=settings["neighbours"], min_dist=settings["min_distance"],
                                random_state=settings["seed"], transform_seed=settings["seed"], n_jobs=1).fit(features)

@@ -42,7 +42,7 @@ def test_knn_distances_are_exact():
     assert knn_distance([[0.0, 0.0]], reference, 99) == pytest.approx([5])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(arrays.arrays(np.float32, (7, 3), elements=st.floats(-100, 100, width=32)),
        arrays.arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32)), st.integers(1, 9))
 def test_knn_distances_are_those_of_the_definition(reference, asked, neighbours):

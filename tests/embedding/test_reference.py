@@ -30,7 +30,7 @@ def cache(tmp_path_factory, pytestconfig):
 def made(clusters, cache):
     """A map that is there, with its process still waiting for more."""
     found = ReferenceMap.fit(*clusters, cache)
-    assert found.wait() == Status("done", "Ready", 1.0, 0.0)
+    assert found.wait(timeout_s=900) == Status("done", "Ready", 1.0, 0.0)
     yield found
     end(found)
 
@@ -45,7 +45,7 @@ def end(asked):
 
 def answer(asked, features):
     """Ask until there is an answer, as a page does."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while (found := asked.transform(features)) is None:
         assert asked.status(features).state != "failed", asked.status(features).message
         assert time.monotonic() < deadline
@@ -212,15 +212,12 @@ def test_retry_asks_anew(unmade, monkeypatch):
     assert unmade.status().state == "queued" and unmade.folder.alive()
 
 
-def test_an_error_in_the_process_is_told(clusters, tmp_path, cache):
-    (tmp_path / "numba").symlink_to(cache / "numba")
-    asked = ReferenceMap(*clusters, tmp_path)
-    asked.folder.write("job.json", '{"neighbours": "many"}')
-    asked.folder.write("reference.npy", np.zeros((3, 3)))
-    asked.start()
-    status = asked.wait()
-    assert status.state == "failed" and "KeyError" in status.message
-    assert "Traceback" in (asked.folder.path / "log.txt").read_text()
+def test_an_error_in_the_process_is_told(unmade):
+    unmade.folder.write("job.json", "{")
+    unmade.start()
+    status = unmade.wait()
+    assert status.state == "failed" and "JSONDecodeError" in status.message
+    assert "Traceback" in (unmade.folder.path / "log.txt").read_text()
 
 
 def test_progress_is_by_the_time_it_is_thought_to_take():
