@@ -5,26 +5,18 @@ import streamlit as st
 from pages._parts import look
 from pages._parts.feature_map import map_view
 from pages._parts.report import measuring, teacher_report
-from pages._parts.runs import follow, method, pick_run
+from pages._parts.runs import follow
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
+from pages._parts.top import run_page
 
-title, picker = st.columns([3, 5], vertical_alignment="bottom")
-with title:
-    look.header("Embedding")
-with picker:
-    place = st.container()
-with place:
-    run = pick_run("Run", with_images=True)
-
-if run:
-    card = cards().get(run.spec.teacher)
-    kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
-    look.line(look.bold(run.spec.teacher), *kind, method(run.spec), look.status(run.status),
-              look.quiet("Where the teacher's last layer puts real and synthetic images."))
-    report = teacher_report(card.name, run.spec.split) if card else None
-    if card:
-        measuring(card.name, run.spec.split, report)
+run = run_page("Embedding", "Where the teacher's last layer puts real and synthetic images.", with_images=True)
+if run and run.spec.teacher not in cards():
+    look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
+elif run:
+    card = cards()[run.spec.teacher]
+    report = teacher_report(card.name, run.spec.split)
+    measuring(card.name, run.spec.split, report)
     if report is not None:
         moving = f"map moves {run.id}"
 
@@ -33,5 +25,3 @@ if run:
             return st.session_state[moving]
 
         follow(show, st.session_state.get(moving, False))
-    elif card is None:
-        look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")

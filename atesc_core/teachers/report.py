@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from atesc_core.device import pick_device
 from atesc_core.distillation.evaluation import predict
@@ -197,18 +198,28 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
 
-    print(json.dumps({"share": 0, "what": "Starting"}), flush=True)
     path = report_file(asked.runs_dir, asked.name, split)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _say(0, "Waiting for its turn")
+    with FileLock(path.parent / "reports.lock"):  # two at a time would each take twice as long
+        _write(path, asked.name, asked.runs_dir, split)
+
+
+def _write(path: Path, name: str, runs_dir: Path, split: SplitSpec) -> None:
+    """Measure, and leave the report at ``path``: first with labels only, in the end with all of it."""
     if path.exists() and Report.load(path).attacked:
         return
-    teacher = load_teacher(asked.name, asked.runs_dir)
-    data = load_pair(teacher.card.pair, teacher.card.image_side)
+    teacher = load_teacher(name, runs_dir)
     kept = None
-    for step in measure(teacher, data, split, pick_device()):
+    for step in measure(teacher, load_pair(teacher.card.pair, teacher.card.image_side), split, pick_device()):
         if step.report is not None and (kept is None or step.share == 1):
             step.report.save(path)
             kept = step.report
-        print(json.dumps({"share": step.share, "what": step.what}), flush=True)
+        _say(step.share, step.what)
+
+
+def _say(share: float, what: str) -> None:
+    print(json.dumps({"share": share, "what": what}), flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
     left, right = st.columns([3, 1])
     with left, look.card():
         top = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
-        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="map", help=(
+        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method", help=(
             "PCA is there at once. UMAP takes a while, once per teacher."))
         colour = top[1].segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
                                           format_func=COLOURS.get)

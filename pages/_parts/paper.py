@@ -40,18 +40,21 @@ class Print:
 
 
 def settings() -> Print:
-    venue = st.segmented_control("Venue", list(export.VENUES), default="icml", required=True, key="venue",
-                                 format_func=lambda name: export.VENUES[name].name)
-    one, two = export.VENUES[venue].one, export.VENUES[venue].two
-    columns = 1
-    if one != two:
-        columns = st.segmented_control("Columns", [1, 2], default=1, required=True, key="columns",
-                                       format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in")
-    with st.expander("Type and height", icon=":material/format_size:"):
-        font = st.segmented_control("Type", ["sans", "serif"], default="sans", required=True, key="font")
-        font_pt = st.number_input("Size (pt)", 5.0, 14.0, 8.0, 0.5, format="%.1f", key="font size")
-        height = st.number_input("Height (in)", 1.0, 9.0, None, 0.1, format="%.2f", key="height", placeholder=(
-            "the figure's own"))
+    """A row of widgets."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        venue = st.segmented_control("Venue", list(export.VENUES), default="icml", required=True, key="venue",
+                                     format_func=lambda name: export.VENUES[name].name)
+        one, two = export.VENUES[venue].one, export.VENUES[venue].two
+        columns = 1
+        if one != two:
+            columns = st.segmented_control("Columns", [1, 2], default=1, required=True, key="columns",
+                                           format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in")
+        with st.popover("Type", icon=":material/format_size:"):
+            font = st.segmented_control("Type", ["sans", "serif"], default="sans", required=True, key="font",
+                                        format_func=str.capitalize)
+            font_pt = st.number_input("Size (pt)", 5.0, 14.0, 8.0, 0.5, format="%.1f", key="font size")
+            height = st.number_input("Height (in)", 1.0, 9.0, None, 0.1, format="%.2f", key="height", placeholder=(
+                "the figure's own"))
     return Print(venue, columns, font, font_pt, height)
 
 

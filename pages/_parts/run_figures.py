@@ -66,7 +66,7 @@ def draw(name: str, wanted: Wanted) -> Drawn:
     return FIGURES_OF_A_RUN[name](wanted)
 
 
-def questions(name: str, run: Run, card: TeacherCard | None) -> dict[str, Any]:
+def questions(name: str, run: Run) -> dict[str, Any]:
     """What this figure leaves open."""
     more: dict[str, Any] = {}
     epochs = run_store().snapshots(run.id)

@@ -179,7 +179,7 @@ def _suggestions(split: Split) -> None:
 
     found = suggestions(split.run.id, split.shown.epoch, split.score, split.values)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        look.line(look.quiet("Suggested"))
+        st.caption("Suggested", width="content")
         for name, value in found.items():
             rule = (SUGGESTIONS[name].__doc__ or "").splitlines()[0]
             st.button(f"{name} {split.told(value)}", key=f"suggest {name}", help=f"{rule} No real data is used.",
@@ -232,15 +232,16 @@ def _uses(split: Split) -> None:
     changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
     if run.spec.escape.kind == "none":
         changes["escape.kind"] = "atesc"
-    st.page_link("pages/distill.py", label="Use for the next run", icon=":material/experiment:", width="stretch",
-                 query_params={"spec": run.spec.replaced(changes).to_token()})
+    if st.button("Use for the next run", icon=":material/experiment:", width="stretch",
+                 help="Opens the form of a new run with these settings and this threshold"):
+        st.switch_page("pages/distill.py", query_params={"spec": run.spec.replaced(changes).to_token()})
 
 
 def _groups(split: Split) -> None:
     """Both groups' images, nearest the line first, and the classes on each side."""
     order = np.argsort(split.values, kind="stable")
     groups = {"fragile": order[split.fragile[order]][::-1], "robust": order[~split.fragile[order]]}
-    columns = st.columns([3, 3, 2.6])
+    columns = st.columns(3)
     for (role, members), column in zip(groups.items(), columns, strict=False):
         with column, look.card(role.capitalize(), f"nearest the line first · {min(SHOWN, len(members))} of "
                                                   f"{look.count(len(members))} · epoch {split.shown.epoch}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,17 +30,26 @@ STRIP = 6  # images of each domain, on the shelf
 
 
 def shelf(known: dict[str, TeacherCard]) -> None:
-    """A column a setting, a card a teacher."""
-    present = [setting for setting in SETTINGS if any(card.setting == setting for card in known.values())]
-    for setting, column in zip(present, st.columns(len(present), gap="medium"), strict=True):
-        theirs = [card for card in known.values() if card.setting == setting]
-        with column:
-            title, sentence = SETTINGS[setting]
-            st.subheader(title, anchor=False)
-            look.caption(sentence)
-            _strips(theirs[0].pair, min(card.image_side for card in theirs))
-            for card in sorted(theirs, key=lambda card: (card.image_side, card.kind != "SL", card.name)):
-                _card(card)
+    """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
+    ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
+    columns = {setting: theirs for setting in SETTINGS
+               if (theirs := [card for card in ordered if card.setting == setting])}
+    # Two tiles side by side fit a card of a third of the page.
+    st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
+    with st.container(key="shelf"):
+        for setting, place in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
+            with place:
+                title, sentence = SETTINGS[setting]
+                st.subheader(title, anchor=False)
+                look.caption(sentence)
+        for theirs, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
+            with place:
+                _strips(theirs[0].pair, theirs[0].image_side)
+        for row in zip_longest(*columns.values()):
+            for card, place in zip(row, st.columns(len(columns), gap="medium"), strict=True):
+                if card:
+                    with place:
+                        _card(card)
 
 
 def _card(card: TeacherCard) -> None:
@@ -59,7 +69,7 @@ def _accuracies(card: TeacherCard) -> list[look.Html]:
         side = "id" if metric == "iacc" else "ood"
         words = "of ID test images right" if metric == "iacc" else MEANS[metric]
         tiles.append(look.tile("ID" if metric == "iacc" else METRIC_NAMES[metric], look.per_cent(value), "%", role=side,
-                               of=f"of {look.count(card.test_images[side])} images", help=f"Per cent {words}"))
+                               of=f"of {look.count(card.test_images[side])} test images", help=f"Per cent {words}"))
     return tiles
 
 
@@ -90,7 +100,7 @@ def _open(name: str | None) -> None:
 
 def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     """Everything there is to see of one teacher."""
-    title, back, other, distil = st.columns([6, 1.5, 2.1, 2.2], vertical_alignment="bottom")
+    title, back, other, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         look.header(card.name)
     back.button("All teachers", icon=":material/arrow_back:", on_click=_open, args=(None,), width="stretch")
@@ -111,7 +121,8 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         left, right = st.columns(2)
         with left:
             _working_range(report)
-        with right, look.card("Accuracy by class", "real test images"):
+        metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real test images"
+        with right, look.card("By true class", metrics):
             figure = figures.per_class(class_accuracies(report), look.mode(), report.metric)
             chart(figure, f"class {card.name}", height=380)
         _confusions(card, report)

@@ -1,0 +1,28 @@
+"""The first lines of a page that shows a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from atesc_core.runs import Run
+from pages._parts import look
+from pages._parts.runs import method, pick_run
+from pages._parts.store import run_store
+from pages._parts.teachers import cards
+
+
+def run_page(title: str, lead: str, *, with_images: bool = False) -> Run | None:
+    """The page's name, the run it shows and what that run is; None: there is none, and the page says what to do."""
+    if not any(run.metrics or not with_images for run in run_store().list()):
+        look.header(title, lead)
+        return pick_run(with_images=with_images)
+    left, right = st.columns([4, 5], vertical_alignment="bottom")
+    with left:
+        look.header(title)
+    with right:
+        run = pick_run(with_images=with_images)
+    if run:
+        card = cards().get(run.spec.teacher)
+        kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
+        look.line(look.bold(run.spec.teacher), *kind, method(run.spec), look.status(run.status), look.quiet(lead))
+    return run
