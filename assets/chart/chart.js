@@ -94,6 +94,8 @@ class Chart {
       this.listen();
       await this.followSelection(Plotly);
       this.drawThreshold();
+      this.note?.remove();
+      this.note = undefined;
       this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1);
     } catch (error) {
       if (!this.gone) this.fail(error);
@@ -144,9 +146,8 @@ class Chart {
 
   fail(error) {
     console.error(error);
-    const note = element("p", "atesc-chart-error");
-    note.textContent = error.message;
-    this.root.replaceChildren(note);
+    this.note ??= this.root.appendChild(element("p", "atesc-chart-error"));
+    this.note.textContent = error.message;
   }
 
   destroy() {

@@ -200,8 +200,8 @@ def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | Non
     digits = max(0, -Decimal(str(threshold.step)).normalize().as_tuple().exponent)
     return vars(threshold) | {
         "digits": digits,
-        # JSON has no infinity, and a score that no attack reached lies right of every line.
-        "scores": None if scores is None else [float(s) if math.isfinite(s) else 1e30 for s in scores],
+        # JSON has no infinity; a score that no attack reached lies right of every line.
+        "scores": None if scores is None else np.clip(np.asarray(scores, float), -1e30, 1e30).tolist(),
     }
 
 

@@ -50,23 +50,25 @@ def colour(role: Role) -> str:
 
 def dress() -> None:
     """Give the whole app its style sheet: once a run, in app.py."""
-    style = theme.look(mode())
-    names = {f"--role-{role}": own for role, own in style.colours.items()}
-    names |= {"--atesc-ink": style.ink, "--atesc-paper": style.surface}
-    names["--atesc-surface"] = "#FFFFFF" if mode() == "light" else "#181D24"
-    variables = "".join(f"{name}:{value};" for name, value in names.items())
-    st.html(f"<style>:root{{{variables}}}{_style_sheet()}</style>")
+    st.html(f"<style>{_style_sheet()}</style>")
 
 
 @cache
 def _style_sheet() -> str:
-    """look.css with its fonts inside: nothing to serve, and no other font flashes up first. Streamlit's
-    client keeps a message this long, so that a rerun sends its name only."""
+    """look.css with its colours and fonts inside: nothing to serve, and no other font flashes up first.
+
+    Each colour holds both themes, so that a switch shows at once. Streamlit's client keeps a message this long,
+    and a rerun sends its name only.
+    """
     sheet = (ASSETS / "look" / "look.css").read_text()
     for font in (ASSETS / "fonts").glob("*.woff2"):
         data = base64.b64encode(font.read_bytes()).decode()
         sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')
-    return sheet
+    light, dark = theme.look("light"), theme.look("dark")
+    pairs = {f"role-{role}": (own, dark.colours[role]) for role, own in light.colours.items()}
+    pairs |= {"atesc-ink": (light.ink, dark.ink), "atesc-surface": (light.surface, dark.surface)}
+    variables = "".join(f"--{name}:light-dark({own[0]},{own[1]});" for name, own in pairs.items())
+    return f":root{{{variables}}}{sheet}"
 
 
 # ── pieces: each makes Html ─────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,13 @@ def sidebar(pages: Sequence[st.Page]) -> None:
 
 @st.fragment(run_every=2)
 def _now() -> None:
-    """This machine and its queue; a fragment, so that it moves while the page beside it stays."""
+    """This machine and its queue; a fragment, so that it moves while the page beside it stays.
+
+    It is also the first to hear that the visitor changed the theme, in which figures and the logo are drawn.
+    """
+    if st.session_state.setdefault("mode", look.mode()) != look.mode():
+        st.session_state.mode = look.mode()
+        st.rerun()
     device = machine()
     store = run_store()
     on_device = [run for run in store.list(LATEST) if run.status in ("running", "paused")]

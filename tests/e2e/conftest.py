@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from atesc_core.figures.export import find_browser
 from atesc_core.runs import RunStore
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60  # s that anything may take on a machine that is busy with a run; a page that works is far faster
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -43,7 +44,7 @@ class Lab:
         environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 3 * PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"The server did not start:\n{self.log.read_text()}")
@@ -51,9 +52,14 @@ class Lab:
 
     def stop(self) -> None:
         """End the server; a run's worker goes on, as it does for a user."""
-        if self.process:
-            self.process.terminate()
-            self.process.wait(20)
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def close(self) -> None:
         """End the server and ask every run that is left to stop."""
@@ -96,6 +102,7 @@ def lab(serve: Callable[[Path], Lab]) -> Lab:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = find_browser()  # without one this says what to install, and the tests fail
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(path), args=SWITCHES)
         yield chromium
@@ -106,6 +113,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A tab of 1280 x 900 in a fresh profile; the test fails where the page wrote an error into the console."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(1000 * PATIENCE)
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -19,7 +19,7 @@ def charts(serve):
 def here(page: Page, charts) -> Page:
     page.goto(charts.url)
     for name in ("live", "cloud", "histogram"):
-        chart(page, name).locator(".main-svg").first.wait_for(timeout=30_000)
+        chart(page, name).locator(".main-svg").first.wait_for()
     return page
 
 

@@ -52,9 +52,9 @@ def test_the_line_writes_as_many_digits_as_its_step_needs(step, digits):
 
 
 def test_scores_that_no_attack_reached_lie_right_of_every_line():
-    scores = json.loads(json.dumps(_threshold_data(Threshold(4.0, scores=[1.0, np.inf])), allow_nan=False))["scores"]
-    assert scores[0] == 1.0
-    assert scores[1] > 1e9
+    data = _threshold_data(Threshold(4.0, scores=[1.0, np.inf, -np.inf]))
+    one, right, left = json.loads(json.dumps(data, allow_nan=False))["scores"]
+    assert (one, right > 1e9, left < -1e9) == (1.0, True, True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 48])
