@@ -35,12 +35,10 @@ def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int, g
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
-    """Scores with ∞ put just above the largest finite one, so that they can be binned and fitted."""
+    """Scores with ∞ put at the largest finite one (0 where none is), so that they can be binned and fitted."""
     scores = np.asarray(scores, float)
     finite = scores[np.isfinite(scores)]
-    if not len(finite):
-        raise ValueError(f"scores: none of {len(scores)} is finite; expected at least one")
-    return np.where(np.isfinite(scores), scores, finite.max())
+    return np.where(np.isfinite(scores), scores, finite.max(initial=0.0))
 
 
 def valley(scores: np.ndarray) -> float:

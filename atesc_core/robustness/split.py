@@ -13,6 +13,8 @@ from atesc_core.robustness.attack import Model, pgd
 from atesc_core.robustness.scores import SCORES, predictions
 from atesc_core.spec import SplitSpec
 
+CROWDED_RATIO = 2.0
+
 
 def split_by_score(scores: Tensor, threshold: float) -> Tensor:
     """fragile = score ≤ threshold; robust = score above it. scores: (B,); returns (B,) bool, true = fragile."""
@@ -22,10 +24,21 @@ def split_by_score(scores: Tensor, threshold: float) -> Tensor:
 def fragile(teacher: Model, x: Tensor, split: SplitSpec, threshold: float, generator: torch.Generator) -> Tensor:
     """Which images are fragile: (B, 3, H, W) in [0, 1] -> (B,) bool.
 
-    For ``min_eps`` one attack at ε = threshold decides, and images leave it once flipped: no bisection
-    is needed to know on which side of the line a score lies.
+    For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the
+    line a score lies. On CPU images leave it once flipped; on CUDA that would cost a host sync a step.
     """
     if split.score == "min_eps":
         y = predictions(teacher, x)
-        return pgd(teacher, x, y, threshold, split.steps, generator, leave_when_flipped=True).flipped
+        return pgd(teacher, x, y, threshold, split.steps, generator, leave_when_flipped=not x.is_cuda).flipped
     return split_by_score(SCORES[split.score](teacher, x, split, generator), threshold)
+
+
+def crowded(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:
+    """Labels whose share of the robust group is at least twice their share of the fragile group [ours].
+
+    An OOD trap has a label: the one that the teacher was trained to give to OOD images. Labels that are
+    as common among the fragile are only easy digits. Counts are (C,), none negative; returns (C,) bool.
+    """
+    robust_share = robust_counts / robust_counts.sum().clamp_min(1)
+    fragile_share = fragile_counts / fragile_counts.sum().clamp_min(1)
+    return (robust_share > 0) & (robust_share >= CROWDED_RATIO * fragile_share)

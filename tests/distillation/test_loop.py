@@ -1,0 +1,133 @@
+"""The loop with a real, tiny spec and a shipped teacher."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from atesc_core.distillation.evaluation import Evaluator
+from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
+from atesc_core.distillation.loop import Controls, distill
+from atesc_core.distillation.memory import Memory
+from atesc_core.domains import load_pair
+from atesc_core.spec import RunSpec, from_preset
+from atesc_core.teachers import load_teacher
+
+TINY = {"device": "cpu", "epochs": 3, "rounds": 2, "student_steps": 2, "batch_size": 24, "snapshot_images": 16,
+        "synthesis.width": 8, "split.steps": 2, "split.threshold": 1.0, "escape.warmup_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return load_teacher("mnistm-badnet_sq-ntl")
+
+
+def tiny(**changes) -> RunSpec:
+    return from_preset("quick", "mnistm-badnet_sq-ntl", **{**TINY, **changes})
+
+
+def weights(events) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in
+            [e for e in events if isinstance(e, CheckpointReady)][-1].state["student"].items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
+@pytest.mark.parametrize("paper", [True, False])
+def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
+    plain_form = {f"escape.{name}": value for name, value in
+                  {"crowded_only": False, "probes": 0, "memory": 0, "unmix": False, "guard": False}.items()}
+    spec = tiny(**{"escape.kind": escape}, **(plain_form if paper else {}))
+    events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
+    steps = [e for e in events if isinstance(e, StepDone)]
+    assert len(steps) == spec.epochs * spec.rounds
+    assert steps[-1].images == spec.epochs * spec.rounds * spec.student_steps * spec.batch_size
+    assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
+    assert all((e.fragile_share is None) == (escape == "none" or e.epoch == 1) for e in steps)
+    assert ("s/robust" in steps[-1].losses) == (escape == "atesc")
+    epochs = [e for e in events if isinstance(e, EpochDone)]
+    assert [e.epoch for e in epochs] == [1, 2, 3]
+    assert all(set(e.metrics) == {"iacc", "asr"} for e in epochs)
+    snapshot = [e for e in events if isinstance(e, SnapshotTaken)][-1]
+    assert snapshot.images.shape == (16, 3, 16, 16)
+    assert snapshot.images.dtype == torch.uint8
+    assert torch.equal(snapshot.fragile, snapshot.scores["min_eps"] <= snapshot.threshold)
+
+
+def test_the_student_never_sees_real_data(teacher):
+    evaluate = Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))
+    assert same(weights(distill(tiny(), teacher, evaluate)), weights(distill(tiny(), teacher, None)))
+
+
+def test_same_spec_same_numbers_whatever_the_global_seed(teacher):
+    torch.manual_seed(1)
+    first = weights(distill(tiny(), teacher))
+    torch.manual_seed(2)
+    assert same(first, weights(distill(tiny(), teacher)))
+    assert not same(first, weights(distill(tiny(seed=1), teacher)))
+
+
+def test_looking_at_a_run_does_not_change_it(teacher):
+    few, many = (weights(distill(tiny(snapshot_images=count), teacher)) for count in (16, 64))
+    assert same(few, many)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(teacher):
+    checkpoints = []
+    for event in distill(tiny(), teacher):
+        if isinstance(event, CheckpointReady):
+            checkpoints.append(copy.deepcopy(event.state))
+    resumed = weights(distill(tiny(), teacher, resume=checkpoints[1]))
+    assert same(resumed, checkpoints[2]["student"])
+
+
+def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
+    controls = Controls()
+    seen = []
+    for event in distill(tiny(), teacher, controls=controls):
+        seen.append(event)
+        if isinstance(event, StepDone) and (event.epoch, event.round) == (2, 1):
+            controls.threshold = 5.0
+    changes = [e for e in seen if isinstance(e, ThresholdChanged)]
+    assert [(e.epoch, e.round, e.threshold, e.by) for e in changes] == [(2, 2, 5.0, "hand")]
+    after = seen[seen.index(changes[0]) + 1]
+    assert isinstance(after, StepDone)
+    assert after.threshold == 5.0
+
+
+def test_an_automatic_threshold_is_found_when_the_split_begins(teacher):
+    events = list(distill(tiny(**{"split.threshold": "auto"}), teacher))
+    (change,) = [e for e in events if isinstance(e, ThresholdChanged)]
+    assert (change.epoch, change.round, change.by) == (2, 1, "auto")
+    assert change.threshold > 0
+
+
+def test_an_unknown_student_is_named(teacher):
+    with pytest.raises(ValueError, match="'alexnet'"):
+        next(distill(tiny(student="alexnet"), teacher))
+
+
+def test_memory_keeps_the_newest_and_only_what_it_was_told():
+    memory = Memory(3, 1, 2, torch.Generator().manual_seed(0))
+    assert not memory.draw(4)[2].any()
+    values = torch.arange(6.0)
+    memory.add(values.view(6, 1, 1, 1).expand(-1, 3, 1, 1), torch.stack([values, -values], 1),
+               torch.tensor([True, False, True, True, False, True]))
+    images, logits, there = memory.draw(200)
+    assert there.all()
+    assert set(images[:, 0, 0, 0].tolist()) == {2.0, 3.0, 5.0}
+    assert torch.equal(images[:, 0, 0, 0], logits[:, 0])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("escape", ["none", "atesc"])
+def test_a_run_on_cuda(teacher, escape):
+    events = list(distill(tiny(device="cuda", **{"escape.kind": escape}), copy.deepcopy(teacher)))
+    losses = [value for e in events if isinstance(e, StepDone) for value in e.losses.values()]
+    assert torch.isfinite(torch.tensor(losses)).all()

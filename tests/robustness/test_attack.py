@@ -1,0 +1,109 @@
+"""Attacks on a linear two-class model, whose L∞ distance to the boundary is known: margin / ‖w_y − w_o‖₁."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from atesc_core.robustness.attack import margins, min_epsilon, pgd
+from atesc_core.robustness.scores import SCORES, all_scores
+from atesc_core.robustness.split import crowded, fragile, split_by_score
+from atesc_core.spec import SplitSpec
+
+
+def linear(seed: int = 0):
+    """(model, x, y, exact): images around mid-grey, so that clipping to [0, 1] never bites; exact in 1/255."""
+    random = torch.Generator().manual_seed(seed)
+    weight = torch.randn(2, 3 * 4 * 4, generator=random)
+    x = 0.5 + 0.02 * torch.randn(64, 3, 4, 4, generator=random)
+    model = lambda images: (images - 0.5).flatten(1) @ weight.T  # noqa: E731
+    logits = model(x)
+    gap = (logits[:, 0] - logits[:, 1]).abs()
+    return model, x, logits.argmax(1), 255 * gap / (weight[0] - weight[1]).norm(p=1)
+
+
+def generator():
+    return torch.Generator().manual_seed(1)
+
+
+def test_min_epsilon_is_the_exact_distance_of_a_linear_model():
+    model, x, y, exact = linear()
+    found = min_epsilon(model, x, y, 32, 20, generator(), bisections=12)
+    assert torch.isfinite(found).all()
+    assert (found >= exact - 1e-3).all()
+    assert (found - exact).abs().max() < 32 / 2**12 + 1e-3
+
+
+def test_pgd_flips_exactly_those_within_the_budget():
+    model, x, y, exact = linear()
+    epsilon = float(exact.median()) + 0.01
+    attack = pgd(model, x, y, epsilon, 20, generator())
+    assert torch.equal(attack.flipped, exact < epsilon)
+    assert torch.equal(attack.margin < 0, attack.flipped)
+
+
+def test_leaving_once_flipped_finds_the_same_images():
+    model, x, y, exact = linear()
+    for epsilon in (0.5, 2.0, 5.0):
+        slow = pgd(model, x, y, epsilon, 7, generator()).flipped
+        fast = pgd(model, x, y, epsilon, 7, generator(), leave_when_flipped=True).flipped
+        assert torch.equal(slow, fast)
+
+
+def test_adversarial_images_stay_in_the_budget_and_in_range():
+    model, x, y, _ = linear()
+    x = x.clone()
+    x[0], x[1] = 0.0, 1.0
+    attack = pgd(model, x, y, 8.0, 5, generator())
+    assert attack.adversarial.min() >= 0
+    assert attack.adversarial.max() <= 1
+    assert (attack.adversarial - x).abs().max() <= 8 / 255 + 1e-6
+
+
+def test_an_attack_that_never_succeeds_scores_infinity_and_a_wrong_start_zero():
+    model, x, y, exact = linear()
+    assert min_epsilon(model, x, y, float(exact.min()) / 2, 5, generator()).isinf().all()
+    assert (min_epsilon(model, x, 1 - y, 32, 5, generator()) == 0).all()
+
+
+def test_the_input_is_not_changed_and_no_gradient_reaches_the_model():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    _, x, _, _ = linear()
+    before = x.clone()
+    pgd(model, x, model(x).argmax(1), 4.0, 3, generator())
+    assert torch.equal(x, before)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_margins_by_hand():
+    logits = torch.tensor([[3.0, 1.0, 2.5], [0.0, 4.0, 1.0]])
+    assert torch.allclose(margins(logits, torch.tensor([0, 2])), torch.tensor([0.5, -3.0]))
+
+
+@pytest.mark.parametrize("score", ["min_eps", "margin"])
+def test_every_score_gives_the_papers_split(score):
+    """min_eps > ε and margin > 0 at ε are the same question."""
+    model, x, _, exact = linear()
+    epsilon = float(exact.median()) + 0.01
+    split = SplitSpec(score=score, epsilon=epsilon, steps=20)
+    threshold = epsilon if score == "min_eps" else 0.0
+    assert torch.equal(fragile(model, x, split, threshold, generator()), exact <= epsilon)
+
+
+def test_all_scores_are_larger_for_the_more_robust():
+    model, x, _, exact = linear()
+    scores = all_scores(model, x, SplitSpec(steps=20, epsilon=1.0), generator(), batch_size=50)
+    assert scores.keys() == SCORES.keys()
+    for values in scores.values():
+        assert values.shape == (64,)
+        assert torch.corrcoef(torch.stack([values, exact]))[0, 1] > 0.8
+
+
+def test_split_puts_the_threshold_itself_with_the_fragile():
+    assert split_by_score(torch.tensor([1.0, 2.0, 3.0, torch.inf]), 2.0).tolist() == [True, True, False, False]
+
+
+def test_crowded_labels_by_hand():
+    # Label 0 is 60 % of the robust and 20 % of the fragile; label 1 is 40 % and 40 %; label 2 never robust.
+    assert crowded(torch.tensor([6.0, 4.0, 0.0]), torch.tensor([2.0, 4.0, 4.0])).tolist() == [True, False, False]
+    assert not crowded(torch.zeros(3), torch.tensor([2.0, 4.0, 4.0])).any()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from atesc_core.distillation.losses import kl
+from atesc_core.models import build
+from atesc_core.spec import RunSpec
+from atesc_core.synthesis import SYNTHESIZERS, noise_probes
+from atesc_core.synthesis.base import BatchNormMatch
+
+
+def test_r_bn_by_hand():
+    """One layer, one channel, inputs 0, 0, 2, 2: mean 1, biased variance 1; running mean 3, variance 5: 4 + 2."""
+    layer = nn.BatchNorm2d(1).eval()
+    layer.running_mean.fill_(3.0)
+    layer.running_var.fill_(5.0)
+    with BatchNormMatch(nn.Sequential(layer)) as match:
+        layer(torch.tensor([0.0, 0.0, 2.0, 2.0]).view(4, 1, 1, 1))
+    assert match.loss().item() == pytest.approx(6.0)
+
+
+def test_r_bn_is_zero_where_the_statistics_match_and_without_batchnorm():
+    layer = nn.BatchNorm2d(1).eval()
+    layer.running_mean.fill_(1.0)
+    layer.running_var.fill_(1.0)
+    with BatchNormMatch(nn.Sequential(layer)) as match:
+        layer(torch.tensor([0.0, 0.0, 2.0, 2.0]).view(4, 1, 1, 1))
+    assert match.loss().item() == pytest.approx(0.0, abs=1e-6)
+    assert BatchNormMatch(nn.Linear(2, 2)).loss().item() == 0.0
+
+
+@pytest.mark.parametrize("kind", SYNTHESIZERS)
+def test_a_synthesizer_learns_and_its_state_gives_the_same_images(kind):
+    teacher, student = build("small", 4, 0).eval().requires_grad_(False), build("small", 4, 1)
+    spec = RunSpec(teacher="t", batch_size=16)
+
+    def fresh(seed):
+        return SYNTHESIZERS[kind](spec, teacher, 16, torch.Generator().manual_seed(seed))
+
+    first = fresh(0)
+    before = [p.clone() for p in student.parameters()]
+    matched = [first.train_round(student, guard=False)["bn"].item() for _ in range(30)]
+    assert matched[-1] < matched[0]
+    assert all(torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
+    x = first.sample(8)
+    assert x.shape == (8, 3, 16, 16)
+    assert not x.requires_grad
+    assert x.min() >= 0
+    assert x.max() <= 1
+    second = fresh(1)
+    second.load_state_dict(first.state_dict())
+    first.random.manual_seed(7)
+    second.random.manual_seed(7)
+    assert torch.equal(first.sample(8), second.sample(8))
+
+
+def test_guard_counts_only_images_on_which_student_and_teacher_agree():
+    """A student sure of one label disagrees wherever the teacher says another; guarded, only agreement is left."""
+    teacher, student = build("small", 4, 0).eval().requires_grad_(False), build("small", 4, 1)
+    student.head.weight.data.zero_()
+    student.head.bias.data = torch.tensor([0.0, 0.0, 0.0, 9.0])
+    spec = RunSpec(teacher="t", batch_size=16)
+
+    def term(guard):
+        synthesizer = SYNTHESIZERS["dfq"](spec, teacher, 16, torch.Generator().manual_seed(0))
+        return synthesizer.train_round(student, guard)["adversarial"].item()
+
+    with torch.no_grad():
+        t = teacher(SYNTHESIZERS["dfq"](spec, teacher, 16, torch.Generator().manual_seed(0)).sample(16))
+        s = student.head.bias.expand(16, 4)
+        each = kl(t, s)
+    agree = t.argmax(1) == 3
+    assert term(False) == pytest.approx(-each.mean().item(), rel=1e-4)
+    assert term(True) == pytest.approx(-(each * agree).mean().item(), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 13, 14, 42, 100])
+def test_noise_probes_are_as_many_as_asked_and_in_range(count):
+    x = noise_probes(count, 16, torch.Generator().manual_seed(0))
+    assert x.shape == (count, 3, 16, 16)
+    assert x.min() >= 0
+    assert x.max() <= 1
