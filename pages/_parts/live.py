@@ -65,11 +65,11 @@ def panel(run_id: str) -> bool:
 
 def head(run: Run) -> None:
     card = cards().get(run.spec.teacher)
-    left, right = st.columns([3, 2], vertical_alignment="center")
+    left, right = st.columns([3, 2])
     with left:
         kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
-        look.line(look.bold(card.pair if card else run.spec.teacher), *kind, method(run.spec), look.status(run.status),
-                  look.quiet(progress_words(run)))
+        look.line(look.bold(card.pair if card else run.spec.teacher), *kind, method(run.spec), look.status(run.status))
+        look.line(look.quiet(progress_words(run)))
         if may_change(run):
             st.html(look.bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):

@@ -140,10 +140,15 @@ def _escape(curves: dict[str, pd.DataFrame]) -> str:
         verdict = "ATEsc has not helped" if epoch == curves["plain"]["epoch"].max() else "ATEsc has not helped yet"
     else:
         verdict = "ATEsc is out of it" if gain >= half_way else "ATEsc is on its way out"
-    cost = plain["iacc"] - atesc["iacc"]
-    price = f"for {_points(cost)} of IAcc" if cost >= 0.05 else f"with {_points(-cost)} more IAcc"
-    return (f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, {price} "
-            f"(epoch {epoch}).")
+    return (f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
+            f"{_price(plain['iacc'] - atesc['iacc'])} (epoch {epoch}).")
+
+
+def _price(points: float) -> str:
+    """Points of IAcc that were lost, in words."""
+    if abs(points) < 0.05:
+        return "at the same IAcc"
+    return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
 
 
 def _gap(curves: dict[str, pd.DataFrame], metric: str, epoch: int, plain: pd.Series) -> float:
@@ -172,6 +177,3 @@ def _together(curves: dict[str, pd.DataFrame], one: str, other: str) -> tuple[in
 def _numbers(row: pd.Series, metric: str) -> str:
     return f"IAcc {row['iacc']:.1f}, {METRIC_NAMES[metric]} {row[metric]:.1f} %"
 
-
-def _points(difference: float) -> str:
-    return f"{difference:.1f} points"
