@@ -121,9 +121,11 @@ def _again(run: Run) -> None:
 
 def what_now(run: Run) -> None:
     """Why a run stands still, what was kept of it, and what to do."""
-    kept = f"Kept: {run.metrics and 'every epoch up to now' or 'its settings'}" \
-           f"{' and its synthetic images' if run.metrics else ''}."
-    again = "Resume goes on from the end of the last whole epoch." if run.metrics else "Resume begins anew."
+    if run.metrics:
+        kept = "Kept: every epoch up to now and its synthetic images."
+        again = "Resume goes on from the end of the last whole epoch."
+    else:
+        kept, again = "Kept: its settings.", "Resume begins anew."
     if run.status == "failed":
         look.problem(f"The run failed: {run.error}", kept, f"{again} The log is in {shlex.quote(log_name(run))}.")
     elif run.status == "interrupted":
