@@ -80,8 +80,10 @@ def method(spec: RunSpec) -> str:
 
 
 def name(run: Run) -> str:
-    """What tells a run from its neighbours, in one line."""
-    return f"{run.spec.teacher} · {method(run.spec)} · seed {run.spec.seed} · {when(run.created)} · {run.id}"
+    """What tells a run from its neighbours, in one line that never changes: Streamlit knows an option by its words,
+    and takes one that reads otherwise than before for another choice of the user's."""
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
+    return f"{run.spec.teacher} · {method(run.spec)} · seed {run.spec.seed} · {created} · {run.id}"
 
 
 def when(at: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ from atesc_core import cli
 from atesc_core.runs import Run
 from atesc_core.spec import describe_field, field_paths, from_preset
 from pages._parts import cost, new_run
-from pages._parts.runs import method
+from pages._parts.runs import method, name
 from tests.pages.conftest import CONTROL, TEACHER, charts, said, tiny_spec
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
@@ -200,3 +201,9 @@ def test_an_unknown_run_in_the_url_is_said_and_the_form_shown(open_page, store):
 def test_the_method_in_words():
     assert method(tiny_spec("atesc")) == "DFQ + ATEsc"
     assert method(tiny_spec("none")) == "DFQ, plain"
+
+
+def test_a_runs_name_never_changes(finished_run, monkeypatch):
+    before = name(finished_run)
+    monkeypatch.setattr("time.time", lambda: finished_run.created + 86_400)
+    assert name(replace(finished_run, status="queued", place_in_line=1, metrics={})) == before
