@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 SOON = 30_000  # ms: the page answers
 WORKER = 240_000  # ms: a worker starts (it imports PyTorch) and an epoch ends, on a machine that does other things too
-SMALL = {"Epochs": 200, "Rounds an epoch": 4, "Steps a round": 2, "Images a step": 32, "Images kept an epoch": 32}
+SMALL = {"Epochs": 5000, "Rounds an epoch": 4, "Steps a round": 2, "Images a step": 32, "Images kept an epoch": 32}
 
 
 @pytest.fixture
