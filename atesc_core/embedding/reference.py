@@ -80,6 +80,15 @@ class ReferenceMap:
                 self.folder.tell(Told())
         self._commission()
 
+    def stop(self) -> None:
+        """End the process that works on the map. What it finished is kept; ``start`` takes it up again."""
+        with self.folder.lock():
+            if self.folder.alive():
+                process = psutil.Process(self.folder.told().pid)
+                process.kill()
+                process.wait(10)
+            self.folder.tell(Told())
+
     def coordinates(self) -> tuple[Coordinates, Coordinates] | None:
         """Where ID and OOD lie, (N, 2) and (M, 2); None while that is not known."""
         found = self.folder.read("reference.xy.npy")

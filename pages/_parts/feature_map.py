@@ -185,6 +185,8 @@ def _map(scene: Scene, method: str, colour: str, ground: str, epochs: list[int])
         reference, synthetic, look.mode(), colour=colour, method=method, ground=ground, score=score,
         threshold=line_of(scene.run, scene.shown, score), class_names=scene.class_names, within=within)
     figure.update_layout(selectionrevision=str(scene.shown.epoch))
+    if method == "PCA":  # its first direction is far longer than its second: fill the card with both
+        figure.update_yaxes(scaleanchor=None)
     ids, images, captions = _pictures(scene, ground)
     result = chart(figure, "map", height=560, select="lasso", scroll_zoom=True,
                    revision=f"{scene.run.id} {method} {ground}", thumbnails=thumbnails(images, ids, captions))
@@ -216,7 +218,10 @@ def _about(scene: Scene, method: str, status: Status | None) -> None:
     elif status is not None and status.state != "done":
         eta = f" · {look.duration(status.eta_s)} left" if status.eta_s else ""
         here = "This is PCA until UMAP is there. " if method == "PCA" else ""
-        st.progress(status.share or 0.0, f"{here}{status.message}{eta}")
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.progress(status.share or 0.0, f"{here}{status.message}{eta}")
+        right.button("Stop", icon=":material/stop:", key="stop umap", width="stretch", on_click=_give_up,
+                     args=(scene.report,))
     real = f"{len(scene.report.id.images)} ID and {len(scene.report.ood.images)} OOD test images"
     share = ""
     if method == "PCA":
@@ -224,6 +229,11 @@ def _about(scene: Scene, method: str, status: Status | None) -> None:
         share = f" · PCA, {100 * sum(explained):.1f} % of the variance"
     look.caption(f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real}{share} · "
                  "lasso or click to see images")
+
+
+def _give_up(report: Report) -> None:
+    _umap(report).stop()
+    st.session_state["method"] = "PCA"
 
 
 def _distances(scene: Scene) -> None:

@@ -80,9 +80,10 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
     with left, look.card():
         _histogram(split, real)
         _suggestions(split)
-    with right:
+        with st.container(horizontal=True, gap="small"):
+            _uses(split)
+    with right, st.container(key="split-numbers"):
         _numbers(split, real)
-        _uses(split)
     _groups(split)
 
 
@@ -199,6 +200,7 @@ def _numbers(split: Split, real: Report | None) -> None:
             f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}")))
     if real is not None:
         tiles += _on_real_images(split, real)
+    st.html("<style>.st-key-split-numbers .atesc-tiles { grid-template-columns: 1fr }</style>")
     look.tiles(*tiles)
     if real is not None:
         look.caption("Real images are for display only: no student learns from them.")
@@ -225,14 +227,14 @@ def _uses(split: Split) -> None:
     if may_change(run):
         why = ("This run is plain: it splits nothing" if run.spec.escape.kind == "none" else
                f"This run splits by {SCORES[run.spec.split.score]}" if not own else "From its next round on")
-        if st.button("Use in this run", type="primary", icon=":material/bolt:", width="stretch", help=why,
+        if st.button("Use in this run", type="primary", icon=":material/bolt:", help=why,
                      disabled=not own or run.spec.escape.kind == "none"):
             run_store().set_threshold(run.id, split.line)
             st.toast(f"Threshold {split.told(split.line)} from the next round on", icon=":material/check:")
     changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
     if run.spec.escape.kind == "none":
         changes["escape.kind"] = "atesc"
-    if st.button("Use for the next run", icon=":material/experiment:", width="stretch",
+    if st.button("Use for the next run", icon=":material/experiment:",
                  help="Opens the form of a new run with these settings and this threshold"):
         st.switch_page("pages/distill.py", query_params={"spec": run.spec.replaced(changes).to_token()})
 
@@ -243,17 +245,20 @@ def _groups(split: Split) -> None:
     groups = {"fragile": order[split.fragile[order]][::-1], "robust": order[~split.fragile[order]]}
     columns = st.columns(3)
     for (role, members), column in zip(groups.items(), columns, strict=False):
-        with column, look.card(role.capitalize(), f"nearest the line first · {min(SHOWN, len(members))} of "
-                                                  f"{look.count(len(members))} · epoch {split.shown.epoch}"):
+        note = (f"nearest the line first · {min(SHOWN, len(members))} of {look.count(len(members))} · "
+                f"epoch {split.shown.epoch}")
+        with column, look.card(role.capitalize(), note, height="stretch"):
             if not len(members):
                 look.caption("No image on this side of the line.")
                 continue
             near = members[:SHOWN]
             gallery(split.shown.images[near], columns=COLUMNS, roles=[role] * len(near), titles=_titles(split, near),
                     words=[split.told(split.values[index]) for index in near])
-    with columns[2], look.card("Teacher's classes on each side", split.of):
+    with columns[2], look.card("Teacher's classes on each side", split.of, height="stretch"):
         figure = figures.class_sides(split.shown.teacher_probs.argmax(1), split.fragile, look.mode(),
                                      class_names=split.class_names)
+        low, high = figure.layout.xaxis.range
+        figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # a narrow card needs more room for the numbers
         chart(figure, "sides", height=360)
 
 

@@ -122,7 +122,7 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         with left:
             _working_range(report)
         metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real test images"
-        with right, look.card("By true class", metrics):
+        with right, look.card("By true class", metrics, height="stretch"):
             figure = figures.per_class(class_accuracies(report), look.mode(), report.metric)
             chart(figure, f"class {card.name}", height=380)
         _confusions(card, report)
@@ -162,7 +162,7 @@ def _pictures(report: Report) -> None:
 
 
 def _working_range(report: Report) -> None:
-    with look.card("Robust share against ε", f"PGD, {SPLIT.steps} steps"):
+    with look.card("Robust share against ε", f"PGD, {SPLIT.steps} steps", height="stretch"):
         if not report.attacked:
             look.caption("Comes with the measurement above.")
             return
@@ -180,7 +180,7 @@ def _confusions(card: TeacherCard, report: Report) -> None:
         with column, look.card(f"Confusion on {domain.upper()}", images):
             figure = figures.confusion(report.confusion(domain), look.mode(), rows=getattr(report, f"{domain}_classes"),
                                        columns=report.id_classes, domain=domain)
-            chart(figure, f"confusion {domain} {card.name}", height=430)
+            chart(figure, f"confusion {domain} {card.name}", height=400)
 
 
 def _made(card: TeacherCard) -> None:

@@ -212,6 +212,16 @@ def test_retry_asks_anew(unmade, monkeypatch):
     assert unmade.status().state == "queued" and unmade.folder.alive()
 
 
+def test_a_stopped_map_can_be_asked_for_again(unmade, monkeypatch):
+    monkeypatch.setattr(reference, "_launch", sleeper)
+    unmade.start()
+    unmade.stop()
+    assert not unmade.folder.alive()
+    assert unmade.status().state == "absent"
+    unmade.start()
+    assert unmade.folder.alive()
+
+
 def test_an_error_in_the_process_is_told(unmade):
     unmade.folder.write("job.json", "{")
     unmade.start()

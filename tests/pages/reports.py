@@ -1,0 +1,53 @@
+"""Reports of teachers on real test images, small enough for a page test, where the app looks for them."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from atesc_core.domains import load_pair
+from atesc_core.spec import SplitSpec
+from atesc_core.teachers import load_teacher
+from atesc_core.teachers.report import Report, measure, report_file
+from tests.pages.conftest import TEACHER, TINY, Lab
+
+RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # how the runs of the tests attack
+
+
+def save_report(runs_dir: Path, teacher: str = TEACHER, splits: tuple[SplitSpec, ...] = (RUNS_SPLIT,)) -> Report:
+    """Really measured, on 40 images of each domain; saved as if it were the whole report for each of the splits."""
+    loaded = load_teacher(teacher, runs_dir)
+    data = load_pair(loaded.card.pair, loaded.card.image_side)
+    *_, last = measure(loaded, data, splits[0], torch.device("cpu"), images=40, epsilons=(1.0, 4.0, 16.0))
+    for split in splits:
+        last.report.save(report_file(runs_dir, teacher, split))
+    return last.report
+
+
+@pytest.fixture(scope="session")
+def report(lab_with_runs: Lab) -> Report:
+    """In the lab with runs: the NTL teacher is measured."""
+    return save_report(lab_with_runs.runs_dir, splits=(RUNS_SPLIT, SplitSpec()))
+
+
+@pytest.fixture
+def held_job(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Measuring starts, and gets no further than this."""
+    job = SimpleNamespace(state="running", share=0.3, what="Scores of ID test images", eta_s=12.0, error="")
+    job.stop = lambda: setattr(job, "state", "stopped")
+    monkeypatch.setattr("atesc_core.background.find", lambda key: job)
+    monkeypatch.setattr("atesc_core.background.start", lambda *arguments: job)
+    return job
+
+
+def numbers(sent: Any) -> np.ndarray:
+    """An array of a figure as it was sent to the browser: a list, or its bytes."""
+    if isinstance(sent, dict):
+        return np.frombuffer(base64.b64decode(sent["bdata"]), sent["dtype"])
+    return np.asarray(sent)

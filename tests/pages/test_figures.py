@@ -1,0 +1,93 @@
+"""Figures: each can be drawn for a run, says what it waits for, and leaves with where it came from."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from atesc_core.figures import FIGURES, export
+from atesc_core.figures.export import BrowserMissing
+from atesc_core.runs import Run
+from atesc_core.spec import RunSpec
+from atesc_core.teachers.report import Report
+from pages._parts import paper
+from pages._parts.run_figures import FIGURES_OF_A_RUN
+from tests.pages.conftest import TEACHER, Lab, said
+from tests.pages.reports import held_job, report  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was asked of the browser, which is not started."""
+    asked: list[str] = []
+
+    def draw(figure, kind, printed, _origin):
+        asked.append(kind)
+        return b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+
+    monkeypatch.setattr(paper, "_drawn", draw)
+    return asked
+
+
+def download(app, label: str):
+    return next(button for button in app.get("download_button") if button.proto.label == label)
+
+
+def test_every_figure_has_a_place():
+    assert set(FIGURES_OF_A_RUN) == set(FIGURES)
+
+
+def test_without_runs_the_page_says_what_to_do(open_page, store):
+    app = open_page("figures")
+    assert not app.exception
+    assert "No runs yet" in said(app)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, name):  # noqa: F811
+    app = open_page("figures", run=finished_run.id)
+    app.selectbox(key="figure").set_value(name).run()
+    assert not app.exception
+    assert not app.error
+    assert drawn[-1] == "svg"
+    assert "3.25 in wide at ICML" in said(app)
+    assert not download(app, "PDF").proto.disabled
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):  # noqa: F811
+    store.create(RunSpec(teacher=TEACHER))
+    app = open_page("figures")
+    app.selectbox(key="figure").set_value(name).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, monkeypatch):
+    def missing(*arguments):
+        raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
+
+    monkeypatch.setattr(paper, "_drawn", missing)
+    app = open_page("figures", run=finished_run.id)
+    assert not app.exception
+    assert "apt install chromium" in app.error[0].value
+    assert download(app, "PDF").proto.disabled
+    assert not download(app, "CSV").proto.disabled
+
+
+def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab_with_runs: Lab, drawn, monkeypatch):
+    told = []
+    monkeypatch.setattr(export, "sidecar", lambda origin: told.append(origin) or "")
+    app = open_page("figures", run=finished_run.id)
+    origin = yaml.safe_load(yaml.safe_dump(told[-1]))
+    assert RunSpec.model_validate(origin["spec"]) == finished_run.spec
+    assert origin["command"] in app.code[0].value
+    assert origin["run"] == finished_run.id
+    assert origin["versions"]["torch"]
+
+
+def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: Run, drawn):
+    app = open_page("figures", run=finished_run.id)
+    app.segmented_control(key="venue").set_value("cvpr").run()
+    app.segmented_control(key="columns").set_value(2).run()
+    assert "6.875 in wide at CVPR" in said(app)

@@ -1,0 +1,147 @@
+"""Robustness: everything on the page follows the line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atesc_core.robustness.detection import SUGGESTIONS
+from atesc_core.runs import Run, RunStore
+from atesc_core.spec import RunSpec
+from atesc_core.teachers.report import Report
+from tests.pages.conftest import Lab, charts, said
+from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
+from tests.pages.test_teachers import button
+
+
+def text(app) -> str:
+    return " ".join(said(app).split())
+
+
+def bars(app) -> dict[str, int]:
+    """group -> images in the histogram's bars."""
+    return {trace["meta"]["group"]: int(numbers(trace["y"]).sum()) for trace in charts(app)["scores"]["data"]
+            if trace["type"] == "bar"}
+
+
+def slider(app):
+    return next(slider for slider in app.slider if slider.key.startswith("slide"))
+
+
+def test_without_runs_the_page_says_what_to_do(open_page, store):
+    app = open_page("robustness")
+    assert not app.exception
+    assert "No runs yet" in said(app)
+    assert not charts(app)
+
+
+def test_a_run_without_images_yet_says_when_they_come(open_page, store):
+    store.create(RunSpec(teacher="mnistm-badnet_sq-ntl"))
+    app = open_page("robustness")
+    assert not app.exception
+    assert "No synthetic images yet" in said(app)
+
+
+def test_the_numbers_are_those_of_the_snapshot_and_the_report(open_page, finished_run: Run, lab_with_runs: Lab,
+                                                              report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    assert not app.exception
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    fragile = shown.scores["min_eps"] <= shown.threshold
+    assert f"Fragile {100 * fragile.mean():.1f} % {fragile.sum()} of 32 synthetic · epoch 2" in text(app)
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+    robust_id, robust_ood = (side.min_eps > shown.threshold for side in (report.id, report.ood))
+    precision = 100 * robust_ood.sum() / (robust_id.sum() + robust_ood.sum())
+    assert f"AUROC ? {report.auroc('min_eps'):.3f} real test images: 40 ID, 40 OOD" in text(app)
+    assert f"Precision ? {precision:.1f} %" in text(app)
+    assert f"Recall ? {100 * robust_ood.mean():.1f} %" in text(app)
+
+
+def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
+    line = round(float(np.median(values[np.isfinite(values)])) + 0.05, 1)
+    slider(app).set_value(line).run()
+    assert not app.exception
+    fragile = values <= line
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+    assert f"Fragile {100 * fragile.mean():.1f} %" in text(app)
+    assert f"nearest the line first · {min(32, fragile.sum())} of {fragile.sum()}" in text(app)
+    sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
+    assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
+    nearest = values[fragile].max()
+    assert text(app).split("nearest the line first")[1].split()[8] == f"{nearest:.1f}"
+
+
+def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(0.0).run()
+    assert not app.exception
+    assert "No image on this side of the line." in said(app)
+
+
+@pytest.mark.parametrize("score", ["margin", "kl"])
+def test_another_score_starts_at_its_own_valley(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
+                                                score: str):
+    app = open_page("robustness", run=finished_run.id)
+    app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
+    assert not app.exception
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores[score]
+    fragile = values <= SUGGESTIONS["valley"](values)
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+
+
+def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    app.button(key="suggest median").click().run()
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
+    assert bars(app)["fragile"] == (values <= SUGGESTIONS["median"](values)).sum()
+
+
+def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    app.select_slider[0].set_value(1).run()
+    assert "synthetic · epoch 1" in text(app)
+    assert sum(bars(app).values()) == 32
+
+
+def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
+    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab", ignore=shutil.ignore_patterns("cache"))
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    app = open_page("robustness", run=lab_with_runs.atesc)
+    assert not app.exception
+    assert "AUROC" not in text(app)
+    assert "12 s left" in app.get("progress")[0].proto.text
+    assert sum(bars(app).values()) == 32
+
+
+def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(3.5).run()
+    button(app, "Use for the next run").click().run()
+    spec = RunSpec.from_token(app.query_params["spec"])
+    assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
+
+
+def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: Report):  # noqa: F811
+    assert button(open_page("robustness", run=finished_run.id), "Use in this run") is None
+
+
+def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):  # noqa: F811
+    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    monkeypatch.setattr(RunStore, "_settle", lambda self: None)
+    store = RunStore(tmp_path / "lab")
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (lab_with_runs.atesc,))
+    app = open_page("robustness", run=lab_with_runs.atesc)
+    slider(app).set_value(2.5).run()
+    button(app, "Use in this run").click().run()
+    assert not app.exception
+    rows = store.database.read("SELECT threshold_wanted FROM runs WHERE id = ?", lab_with_runs.atesc)
+    assert rows[0]["threshold_wanted"] == 2.5
+    app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
+    assert button(app, "Use in this run").disabled  # it is not this run's score
