@@ -50,7 +50,7 @@ def explained() -> None:
 
 def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
-    follow(lambda: stage(group), going(group))
+    follow(lambda: stage(group), going(group), every_s=1.5)
 
 
 def going(group: str) -> bool:
