@@ -24,8 +24,8 @@ from atesc_core.distillation.events import (
     StepDone,
     ThresholdChanged,
 )
-from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, without_labels
-from atesc_core.distillation.memory import Memory
+from atesc_core.distillation.losses import FORGETTING, ckd, group_mean
+from atesc_core.distillation.untrapped import KEPT, Untrapped
 from atesc_core.models import Classifier, build
 from atesc_core.robustness.detection import valley
 from atesc_core.robustness.scores import SCORES, all_scores
@@ -34,8 +34,6 @@ from atesc_core.spec import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS, noise_probes
 from atesc_core.teachers import Teacher
 
-COUNTS_KEPT = 0.99  # of the label counts, a batch: about the last hundred batches count
-MEMORY_IMAGES = 1024  # trapped images remembered, the newest
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
 
 
@@ -58,14 +56,14 @@ class Distillation:
         self.teacher.requires_grad_(False)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device, memory_format=memory_format(self.device))
-        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.teacher, teacher.card.image_side, self.random)
+        self.untrapped = Untrapped(self.teacher)  # with escape.untrap, what teaches once the split begins
+        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.untrapped, teacher.card.image_side, self.random)
         self.optimiser = torch.optim.SGD(self.student.parameters(), lr=spec.lr, momentum=0.9,
                                          weight_decay=spec.weight_decay)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, spec.epochs * spec.rounds * spec.student_steps)
         self.image_side = teacher.card.image_side
         self.counts = torch.zeros(2, teacher.card.num_classes, device=self.device)  # labels: robust, fragile; decayed
-        self.memory = Memory(MEMORY_IMAGES, self.image_side, teacher.card.num_classes, self.random)
         self.epoch = 0  # epochs done
         self.threshold: float | None = None if spec.split.threshold == "auto" else spec.split.threshold
 
@@ -77,70 +75,52 @@ class Distillation:
         x = self.synthesizer.sample(CALIBRATION_IMAGES)
         return valley(SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random).cpu().numpy())
 
-    def split(self, x: Tensor, y: Tensor, *, probes: bool = False) -> tuple[Tensor, Tensor]:
+    def split(self, x: Tensor, y: Tensor, teaching: int) -> tuple[Tensor, Tensor]:
         """(fragile, trapped): (B,) bool each. ``trapped`` is the robust group, or with ``crowded_only`` its
-        images whose label crowds it; x: (B, 3, H, W), y: (B,) the teacher's labels. Fragile probes are not
-        counted: crowding is measured against what teaches."""
+        images whose label crowds it; x: (B, 3, H, W), y: (B,) the teacher's labels. The first ``teaching`` images
+        are synthetic, the others probes: fragile probes are not counted, crowding is measured against what teaches."""
         is_fragile = fragile(self.teacher, x, self.spec.split, self.threshold, self.random)
         if not self.spec.escape.crowded_only:
             return is_fragile, ~is_fragile
+        self.counts.mul_(KEPT)
         self.counts[0].index_add_(0, y, (~is_fragile).float())
-        if not probes:
-            self.counts[1].index_add_(0, y, is_fragile.float())
-            self.counts.mul_(COUNTS_KEPT)
+        self.counts[1].index_add_(0, y[:teaching], is_fragile[:teaching].float())
         return is_fragile, ~is_fragile & crowded(*self.counts)[y]
-
-    @torch.no_grad()
-    def ask(self, x: Tensor) -> Tensor:
-        """The teacher's logits, (B, C) float32."""
-        with autocast(self.device):
-            return self.teacher(x).float()
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
         """One update of the student; returns detached loss terms, and ``fragile_share`` while splitting."""
         spec, escape, n = self.spec, self.spec.escape, self.spec.batch_size
-        x = self.synthesizer.sample(n).contiguous(memory_format=memory_format(self.device))
-        t = self.ask(x)
-        is_fragile = torch.ones(n, dtype=torch.bool, device=self.device)
-        trapped = ~is_fragile
-        if self.splitting(epoch):
-            is_fragile, trapped = self.split(x, t.argmax(1))
-        forgets = escape.kind == "atesc" and self.splitting(epoch)
-        x, t, forget = self.with_more_to_forget(x, t, trapped) if forgets else (x, t, trapped)
+        splitting = self.splitting(epoch)
+        x = self.synthesizer.sample(n)
+        if splitting and escape.probes:
+            x = torch.cat([x, noise_probes(escape.probes, self.image_side, self.random)])
+        x = x.contiguous(memory_format=memory_format(self.device))
+        with torch.no_grad(), autocast(self.device):
+            features = self.teacher.features(x)
+            t = self.teacher.head(features).float()
+        taught, trapped = t[:n], torch.zeros(len(x), dtype=torch.bool, device=self.device)
+        if splitting:
+            is_fragile, trapped = self.split(x, t.argmax(1), n)
+            if escape.untrap:
+                synthetic = torch.arange(len(x), device=self.device) < n
+                self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[t.argmax(1)])
+                with torch.no_grad(), autocast(self.device):
+                    taught = self.untrapped.head(features[:n]).float()
 
         self.student.train()
         with autocast(self.device):
             s = self.student(x).float()
-        taught = without_labels(t[:n], crowded(*self.counts)) if escape.unmix and forgets else t[:n]
-        terms = {"fragile": ckd(taught, s[:n], ~trapped, spec.temperature)}
-        if forgets:
-            terms["robust"] = escape.weight * group_mean(FORGETTING[escape.forgetting](t, s, escape.clamp), forget)
+        terms = {"fragile": ckd(taught, s[:n], ~trapped[:n], spec.temperature)}
+        if splitting and escape.kind == "atesc":
+            terms["robust"] = escape.weight * group_mean(FORGETTING[escape.forgetting](t, s, escape.clamp), trapped)
         terms["total"] = sum(terms.values())
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
         self.optimiser.step()
         self.schedule.step()
-        if self.splitting(epoch):
-            terms["fragile_share"] = is_fragile.float().mean()
+        if splitting:
+            terms["fragile_share"] = is_fragile[:n].float().mean()
         return {name: value.detach() for name, value in terms.items()}
-
-    def with_more_to_forget(self, x: Tensor, t: Tensor, trapped: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The batch (images, teacher's logits, which to forget) with probes and remembered images after it [ours].
-
-        They go through the student in one batch with the images that teach: a batch of trapped images alone
-        would be forgotten under BatchNorm statistics that no test image ever meets.
-        """
-        escape, n = self.spec.escape, len(x)
-        if escape.probes:
-            probes = noise_probes(escape.probes, self.image_side, self.random)
-            probes_t = self.ask(probes)
-            _, probes_trapped = self.split(probes, probes_t.argmax(1), probes=True)
-            x, t, trapped = torch.cat([x, probes]), torch.cat([t, probes_t]), torch.cat([trapped, probes_trapped])
-        if not escape.memory:
-            return x, t, trapped
-        self.memory.add(x, t, trapped)
-        again, again_t, there = self.memory.draw(escape.memory)
-        return torch.cat([x[:n], again]), torch.cat([t[:n], again_t]), torch.cat([torch.zeros_like(trapped[:n]), there])
 
     def snapshot(self) -> SnapshotTaken:
         """Looks without touching: the run's own randomness and BatchNorm statistics stay as they were."""
@@ -171,7 +151,7 @@ class Distillation:
             "epoch": self.epoch, "threshold": self.threshold, "counts": self.counts, "random": self.random.get_state(),
             "student": self.student.state_dict(), "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(), "synthesizer": self.synthesizer.state_dict(),
-            "memory": self.memory.state_dict(),
+            "untrapped": self.untrapped.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -182,7 +162,7 @@ class Distillation:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.synthesizer.load_state_dict(state["synthesizer"])
-        self.memory.load_state_dict(state["memory"])
+        self.untrapped.load_state(state["untrapped"])
 
 
 def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], dict[str, float]] | None = None,
@@ -215,8 +195,7 @@ def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], di
 
 def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:
     """Generator steps, then student steps. Values leave the device once a round, not once a step."""
-    guard = run.spec.escape.guard and run.splitting(epoch)
-    generator_terms = run.synthesizer.train_round(run.student, guard)
+    generator_terms = run.synthesizer.train_round(run.student)
     student_terms = [run.student_step(epoch) for _ in range(run.spec.student_steps)]
     losses = {f"g/{name}": float(value) for name, value in generator_terms.items()}
     means = {name: float(torch.stack([terms[name] for terms in student_terms]).mean()) for name in student_terms[0]}

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NO_LOGIT = -30.0  # e⁻³⁰: no probability, and no infinity in a KL
-
 
 def kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
     """KL(T ‖ S) of each image, (B,), times temperature² so that its gradient keeps its size (Hinton et al.)."""
@@ -30,13 +28,6 @@ def group_mean(values: Tensor, group: Tensor) -> Tensor:
 def ckd(teacher: Tensor, student: Tensor, fragile: Tensor, temperature: float = 1.0) -> Tensor:
     """Calibrated distillation: mean KL(T ‖ S) over the fragile group [paper]."""
     return group_mean(kl(teacher, student, temperature), fragile)
-
-
-def without_labels(teacher: Tensor, labels: Tensor) -> Tensor:
-    """Teacher logits with the probability of ``labels``, (C,) bool, taken out of every image that is not
-    predicted as one of them: the OOD label's share in all other answers is misleading too [ours]. (B, C)"""
-    elsewhere = ~labels[teacher.argmax(1)]
-    return teacher.masked_fill(elsewhere[:, None] & labels, NO_LOGIT)
 
 
 def negative_kl(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:

@@ -15,9 +15,8 @@ class Synthesizer(ABC):
     """Makes images from a frozen teacher. State lives here; randomness comes from the generator given."""
 
     @abstractmethod
-    def train_round(self, student: Classifier, guard: bool) -> dict[str, Tensor]:
-        """Learn for one round; returns each loss term, weighted, as a detached scalar. With ``guard`` the
-        adversarial term counts only images on which student and teacher agree."""
+    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+        """Learn for one round; returns each loss term, weighted, as a detached scalar."""
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:

@@ -29,7 +29,7 @@ class DFQ(Synthesizer):
         z = torch.randn(count, self.settings.latent, generator=self.random, device=self.device)
         return self.generator(z)
 
-    def train_round(self, student: Classifier, guard: bool) -> dict[str, Tensor]:
+    def train_round(self, student: Classifier) -> dict[str, Tensor]:
         student.eval()
         for _ in range(self.settings.steps):
             with autocast(self.device), BatchNormMatch(self.teacher) as match:
@@ -37,17 +37,14 @@ class DFQ(Synthesizer):
                 t = self.teacher(x).float()
                 s = student(x).float()
             p = t.softmax(1).mean(0)
-            disagreement = kl(t, s)
-            if guard:
-                disagreement = disagreement * (t.argmax(1) == s.argmax(1))
             terms = {
                 "bn": self.settings.bn * match.loss(),
                 "onehot": self.settings.onehot * F.cross_entropy(t, t.argmax(1)),
-                "adversarial": -self.settings.adversarial * disagreement.mean(),
+                "adversarial": -self.settings.adversarial * kl(t, s).mean(),
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
             }
             self.optimiser.zero_grad(set_to_none=True)
-            sum(terms.values()).backward()
+            sum(terms.values()).backward(inputs=list(self.generator.parameters()))  # the student's would be thrown away
             self.optimiser.step()
         return {name: value.detach() for name, value in terms.items()}
 

@@ -10,7 +10,6 @@ import torch
 from atesc_core.distillation.evaluation import Evaluator
 from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
 from atesc_core.distillation.loop import Controls, distill
-from atesc_core.distillation.memory import Memory
 from atesc_core.domains import load_pair
 from atesc_core.spec import RunSpec, from_preset
 from atesc_core.teachers import load_teacher
@@ -41,7 +40,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 @pytest.mark.parametrize("paper", [True, False])
 def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     plain_form = {f"escape.{name}": value for name, value in
-                  {"crowded_only": False, "probes": 0, "memory": 0, "unmix": False, "guard": False}.items()}
+                  {"crowded_only": False, "probes": 0, "untrap": False}.items()}
     spec = tiny(**{"escape.kind": escape}, **(plain_form if paper else {}))
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
     steps = [e for e in events if isinstance(e, StepDone)]
@@ -110,18 +109,6 @@ def test_an_automatic_threshold_is_found_when_the_split_begins(teacher):
 def test_an_unknown_student_is_named(teacher):
     with pytest.raises(ValueError, match="'alexnet'"):
         next(distill(tiny(student="alexnet"), teacher))
-
-
-def test_memory_keeps_the_newest_and_only_what_it_was_told():
-    memory = Memory(3, 1, 2, torch.Generator().manual_seed(0))
-    assert not memory.draw(4)[2].any()
-    values = torch.arange(6.0)
-    memory.add(values.view(6, 1, 1, 1).expand(-1, 3, 1, 1), torch.stack([values, -values], 1),
-               torch.tensor([True, False, True, True, False, True]))
-    images, logits, there = memory.draw(200)
-    assert there.all()
-    assert set(images[:, 0, 0, 0].tolist()) == {2.0, 3.0, 5.0}
-    assert torch.equal(images[:, 0, 0, 0], logits[:, 0])
 
 
 @pytest.mark.cuda

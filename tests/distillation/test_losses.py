@@ -15,7 +15,6 @@ from atesc_core.distillation.losses import (
     negative_kl,
     negative_learning,
     uniform,
-    without_labels,
 )
 
 
@@ -81,9 +80,3 @@ def test_an_empty_group_has_no_gradient():
     student = S.clone().requires_grad_()
     ckd(T, student, torch.tensor([False, False])).backward()
     assert not student.grad.any()
-
-
-def test_without_labels_renormalises_only_where_another_label_is_said():
-    teacher = logits([0.5, 0.4, 0.1], [0.4, 0.5, 0.1])
-    p = without_labels(teacher, torch.tensor([True, False, False])).softmax(1)
-    assert torch.allclose(p, torch.tensor([[0.5, 0.4, 0.1], [0.0, 5 / 6, 1 / 6]]), atol=1e-6)

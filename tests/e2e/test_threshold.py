@@ -29,13 +29,17 @@ def run_id(lab) -> str:
 
 @pytest.fixture
 def reruns(page: Page) -> list[bool]:
-    """A truth value for each run of the script since it was cleared: whether the whole page ran."""
+    """A truth value for each run of the script that came to its end: whether the whole page ran.
+
+    A fragment's run that a newer one cuts short (FINISHED_EARLY_FOR_RERUN) is not counted: the newer one is.
+    """
     seen: list[bool] = []
 
     def hear(frame: bytes | str) -> None:
         message = ForwardMsg.FromString(frame) if isinstance(frame, bytes) else ForwardMsg()
-        if message.WhichOneof("type") == "script_finished":
-            seen.append(message.script_finished != ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
+        ended = message.script_finished if message.WhichOneof("type") == "script_finished" else None
+        if ended in (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
+            seen.append(ended == ForwardMsg.FINISHED_SUCCESSFULLY)
 
     page.on("websocket", lambda socket: socket.on("framereceived", hear))
     return seen
