@@ -79,7 +79,7 @@ class Distillation:
         """(fragile, trapped): (B,) bool each. ``trapped`` is the robust group, or with ``crowded_only`` its
         images whose label crowds it; x: (B, 3, H, W), y: (B,) the teacher's labels. The first ``teaching`` images
         are synthetic, the others probes: fragile probes are not counted, crowding is measured against what teaches."""
-        is_fragile = fragile(self.teacher, x, self.spec.split, self.threshold, self.random)
+        is_fragile = fragile(self.teacher, x, y, self.spec.split, self.threshold, self.random)
         if not self.spec.escape.crowded_only:
             return is_fragile, ~is_fragile
         self.counts.mul_(KEPT)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.robustness.attack import Model, pgd
-from atesc_core.robustness.scores import SCORES, predictions
+from atesc_core.robustness.scores import SCORES
 from atesc_core.spec import SplitSpec
 
 CROWDED_RATIO = 2.0
@@ -21,14 +21,14 @@ def split_by_score(scores: Tensor, threshold: float) -> Tensor:
     return scores <= threshold
 
 
-def fragile(teacher: Model, x: Tensor, split: SplitSpec, threshold: float, generator: torch.Generator) -> Tensor:
-    """Which images are fragile: (B, 3, H, W) in [0, 1] -> (B,) bool.
+def fragile(teacher: Model, x: Tensor, y: Tensor, split: SplitSpec, threshold: float,
+            generator: torch.Generator) -> Tensor:
+    """Which images are fragile: x (B, 3, H, W) in [0, 1], y (B,) int64 the teacher's predictions -> (B,) bool.
 
     For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the
     line a score lies. On CPU images leave it once flipped; on CUDA that would cost a host sync a step.
     """
     if split.score == "min_eps":
-        y = predictions(teacher, x)
         return pgd(teacher, x, y, threshold, split.steps, generator, leave_when_flipped=not x.is_cuda).flipped
     return split_by_score(SCORES[split.score](teacher, x, split, generator), threshold)
 
