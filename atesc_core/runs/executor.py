@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from atesc_core.runs.store import RunStore, note
 
 ROOT = Path(atesc_core.__file__).parent.parent
 START_S = 120.0  # a worker that has not reported by then is given up; importing torch takes a few seconds
+# OpenMP threads that wait should soon give up their core: a browser and the app want it too. Measured on two cores
+# beside one busy process: a round of the quick preset in 0.7 s instead of 1.8; on idle ones 0.28 s instead of 0.26.
+SHORT_SPIN = {"GOMP_SPINCOUNT": "2000"}
 RETRY_S = 5.0  # between two starts for the same device
 ATTEMPTS = 3  # starts that fail in a row before the waiting runs are told
 LOG_BYTES = 1_000_000
@@ -94,7 +98,8 @@ def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen:
     with log.open("wb" if full else "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "atesc_core.runs.worker", "--runs-dir", str(runs_dir), "--device", requested],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            cwd=ROOT, env=SHORT_SPIN | os.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True)
     _started.append(process)
     return process
 
