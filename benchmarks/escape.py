@@ -28,6 +28,7 @@ from atesc_core.teachers import load_teacher
 DOCS = Path(__file__).parents[1] / "docs"
 ROWS, TABLE, HEAD = DOCS / "escape.jsonl", DOCS / "results.md", DOCS / "results.head.md"
 SEEDS, BATCHES, ESCAPES = (0, 1, 2), (96, 144), ("none", "atesc")
+MEASURED = ("mnistm-mnist", "mnistm-fashion", "mnistm-badnet_sq")  # the pairs with shipped teachers
 OTHER = {"oacc": "OAcc ↑", "olacc": "OLAcc ↓", "asr": "ASR ↓"}
 SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
 
@@ -36,7 +37,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 def specs() -> list[RunSpec]:
     return [from_preset("quick", f"{pair}-ntl", device="cpu", seed=seed, batch_size=batch, **{"escape.kind": escape})
-            for escape in ESCAPES for batch in BATCHES for seed in SEEDS for pair in PAIRS]
+            for escape in ESCAPES for batch in BATCHES for seed in SEEDS for pair in MEASURED]
 
 
 def measured() -> list[dict]:
