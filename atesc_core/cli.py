@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atesc_core.spec import PRESETS, RunSpec, SpecError, SplitSpec, from_preset, parse
@@ -38,7 +38,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   pretty_exceptions_enable=False, help="See data-free distillation get trapped, and escape.")
 teachers = typer.Typer(no_args_is_help=True, help="The teachers: shipped ones and your own.")
 runs = typer.Typer(no_args_is_help=True, help="The runs so far.")
+domains = typer.Typer(no_args_is_help=True, help="The domains: where images come from.")
 app.add_typer(teachers, name="teachers")
+app.add_typer(domains, name="domains")
 app.add_typer(runs, name="runs")
 
 class Images(StrEnum):
@@ -109,6 +111,39 @@ def check_teacher(file: Annotated[Path, typer.Argument(help="A .safetensors, .pt
     model = check_file(file, arch)
     parameters = sum(values.numel() for values in model.parameters())
     print(f"{file.name}: {arch}, {model.num_classes} classes, {parameters:,} parameters")
+
+
+@domains.command("list")
+def list_domains(as_json: AsJson = False) -> None:
+    """List the domains: which need no download, which are downloaded, which can be."""
+    from atesc_core.domains import DOMAINS, data_dir
+
+    if as_json:
+        print(json.dumps([{"name": name, "about": source.about, "classes": source.classes, "status": source.status,
+                           "megabytes": source.megabytes} for name, source in DOMAINS.items()]))
+        return
+    table = Table("domain", "images of", "classes", "status", "download")
+    for name, source in DOMAINS.items():
+        table.add_row(name, source.about, str(len(source.classes)), source.status,
+                      f"{source.megabytes:,} MB" if source.needs else "")
+    _show(table)
+    _say(f"Downloads are kept in {data_dir()}. Your own images are a domain too: folder:/path, one sub-folder a class.")
+
+
+@domains.command("get")
+def get_domain(name: Annotated[str, typer.Argument(help="A domain's name, as in `domains list`.")]) -> None:
+    """Download a domain. What is already there is not downloaded again."""
+    from atesc_core.domains import DOMAINS, data_dir, fetch_domain
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks = {}
+        for part in fetch_domain(name):
+            if part.file not in tasks:
+                tasks[part.file] = progress.add_task(part.file)
+            progress.update(tasks[part.file], completed=part.bytes, total=part.total)
+    where = f"in {data_dir()}" if DOMAINS[name].needs else "needs no download"
+    _say(f"{name}: {where}")
 
 
 @app.command()

@@ -33,7 +33,7 @@ PAPER = {"escape.kind": "atesc", "escape.weight": 1.0, "escape.crowded_only": Fa
 FORMS = {"plain": {"escape.kind": "none"}, "ATEsc": {"escape.kind": "atesc"}, "ATEsc, paper's form": PAPER,
          "CKD": {"escape.kind": "ckd"}, "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False}}
 MAIN = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
-OFFLINE = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")
+OFFLINE = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
 WATCHING = ("preset", "snapshot_images")  # these do not change what a run comes to
 OTHER = {"oacc": "OAcc ↑", "olacc": "OLAcc ↓", "asr": "ASR ↓"}
 SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}

@@ -50,7 +50,7 @@ def test_help_comes_without_the_heavy_imports():
             "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0
-    for name in ("distill", "score", "teachers", "runs", "worker"):
+    for name in ("distill", "score", "teachers", "domains", "runs", "worker"):
         assert name in found.stdout
 
 

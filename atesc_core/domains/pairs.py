@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from itertools import zip_longest
+from typing import Literal, get_args
 
-from atesc_core.domains.domain import Domain, ImageSet
-from atesc_core.domains.offline import load_domain
-from atesc_core.domains.triggers import stamp
+from atesc_core.domains.catalogue import DOMAINS, domain_classes, load_domain, version
+from atesc_core.domains.domain import Domain, DomainError, ImageSet
+from atesc_core.domains.folder import PREFIX
+from atesc_core.domains.triggers import TRIGGERS, stamp
 
 Setting = Literal["close", "open", "backdoor"]
 METRICS: dict[Setting, str] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}
+TARGET = 0  # the designated label, unless another is named (ours; BadNets' custom)
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,84 @@ class Pair:
         """What is reported beside IAcc: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
         return METRICS[self.setting]
 
+    @property
+    def offline(self) -> bool:
+        """Whether neither domain needs a download."""
+        return all(name.startswith(PREFIX) or not DOMAINS[name].needs for name in (self.id, self.ood))
+
 
 PAIRS: dict[str, Pair] = {pair.name: pair for pair in (
     Pair("mnistm-mnist", "close", "mnistm", "mnist"),
-    Pair("mnistm-fashion", "open", "mnistm", "fashion", target=0),
-    Pair("mnistm-badnet_sq", "backdoor", "mnistm", "mnistm", target=0, trigger="badnet_sq"),
+    Pair("mnistm-fashion", "open", "mnistm", "fashion", target=TARGET),
+    *(Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name) for name in TRIGGERS),
+    # the paper's
+    Pair("svhn-mnistm", "close", "svhn", "mnistm"),
+    Pair("cifar10-stl10", "close", "cifar10", "stl10"),
+    Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
+    Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
 )}
+
+
+def make_pair(setting: Setting, id: str, ood: str, target: int = TARGET) -> Pair:
+    """A pair of a user's own. ``ood`` is a domain, or for the backdoor setting a trigger on ID images.
+
+    Its name says all of it, and ``find_pair`` reads it back. Raises DomainError: unknown setting, domain or trigger;
+    the same domain twice; close-set classes that are not the same; a target that is no class of the ID domain.
+    """
+    if setting not in METRICS:
+        raise DomainError(f"setting: {setting!r}: expected one of {', '.join(get_args(Setting))}")
+    classes = domain_classes(id)
+    if setting == "close":
+        _check_aligned(id, classes, ood)
+        return Pair(shlex.join((setting, id, ood)), setting, id, ood)
+    if not 0 <= target < len(classes):
+        raise DomainError(f"target: {target}: expected a class of {id}, 0 to {len(classes) - 1}")
+    name = shlex.join((setting, id, ood, str(target)))
+    if setting == "open":
+        _check_other(id, ood)
+        domain_classes(ood)
+        return Pair(name, setting, id, ood, target)
+    if ood not in TRIGGERS:
+        raise DomainError(f"trigger: {ood!r} is not known; expected one of {', '.join(TRIGGERS)}")
+    return Pair(name, setting, id, id, target, trigger=ood)
+
+
+def _check_other(id: str, ood: str) -> None:
+    if id == ood:
+        raise DomainError(f"ood: {ood}: the ID domain itself; expected another domain")
+
+
+def _check_aligned(id: str, classes: tuple[str, ...], ood: str) -> None:
+    """Close-set: a label must mean the same on both sides, so classes are compared by name. Of a frog and a monkey
+    NTLBench makes one class, and so do we."""
+    _check_other(id, ood)
+    others = domain_classes(ood)
+    if not all(a.casefold() == b.casefold() or {a, b} == {"frog", "monkey"}
+               for a, b in zip_longest(classes, others, fillvalue="")):
+        raise DomainError(f"close-set needs the same classes in both domains: {id} has {_few(classes)}; "
+                          f"{ood} has {_few(others)}")
+
+
+def _few(classes: tuple[str, ...]) -> str:
+    return f"{len(classes)} ({', '.join(classes[:4])}{', …' if len(classes) > 4 else ''})"
+
+
+def find_pair(name: str) -> Pair:
+    """A pair by its name: one of PAIRS, or as ``make_pair`` writes it, e.g. ``open mnistm folder:/my/images 0``.
+
+    Raises DomainError where there is none.
+    """
+    if name in PAIRS:
+        return PAIRS[name]
+    try:
+        words = shlex.split(name)
+    except ValueError:
+        words = []
+    if len(words) == 3 and words[0] in METRICS:
+        return make_pair(*words)
+    if len(words) == 4 and words[0] in METRICS and words[3].isdecimal():
+        return make_pair(*words[:3], int(words[3]))
+    raise DomainError(f"pair: {name!r} is not known; expected 'SETTING ID OOD [TARGET]' or one of {', '.join(PAIRS)}")
 
 
 @dataclass(frozen=True)
@@ -48,12 +124,14 @@ class PairData:
     ood: Domain
 
 
-@cache
 def load_pair(name: str, image_side: int) -> PairData:
-    """Raises ValueError where there is no such pair."""
-    if name not in PAIRS:
-        raise ValueError(f"pair: {name!r} is not known; expected one of {', '.join(PAIRS)}")
-    pair = PAIRS[name]
+    """The images of ``find_pair(name)``. Shared: never written to. Raises DomainError, as load_domain does."""
+    pair = find_pair(name)
+    return _loaded(pair, image_side, version(pair.id), version(pair.ood))
+
+
+@cache
+def _loaded(pair: Pair, image_side: int, *versions: str) -> PairData:
     id_domain = load_domain(pair.id, image_side)
     ood_domain = load_domain(pair.ood, image_side)
     if pair.trigger:

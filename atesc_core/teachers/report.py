@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from atesc_core.device import pick_device
 from atesc_core.distillation.evaluation import predict
-from atesc_core.domains import PAIRS, ImageSet, PairData, load_pair
+from atesc_core.domains import ImageSet, PairData, find_pair, load_pair
 from atesc_core.robustness.detection import auroc, robust_share
 from atesc_core.robustness.scores import all_scores
 from atesc_core.spec import SplitSpec, parse
@@ -183,7 +183,7 @@ def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = IMAGE
     weights = next(folder / f"{name}.safetensors" for folder in folders if (folder / f"{name}.json").exists())
     how = split.model_dump(include={"epsilon", "max_epsilon", "steps"})
     # The name and the accuracies do not matter; the pair's target and trigger do, and may change with the code.
-    what = [FORMAT, card.arch, card.image_side, repr(PAIRS[card.pair]), how, images, EPSILONS]
+    what = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair)), how, images, EPSILONS]
     digest = hashlib.sha256(json.dumps(what).encode() + weights.read_bytes()).hexdigest()
     return Path(runs_dir) / "cache" / f"report-{digest[:24]}.npz"
 

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import DOMAINS, PAIRS, load_domain, load_pair
+from atesc_core.domains import DOMAINS, OFFLINE, DomainError, load_domain
+from atesc_core.domains.data_folder import kept
+from atesc_core.domains.domain import image_set
+from atesc_core.domains.drawn import draw
 from atesc_core.domains.fashion_subset import read_idx
-from atesc_core.domains.triggers import badnet_sq
+from atesc_core.domains.offline import shipped_with
+
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("name", OFFLINE)
 @pytest.mark.parametrize("side", [16, 32])
 def test_every_domain_gives_what_it_promises(name, side):
     domain = load_domain(name, side)
@@ -21,11 +29,17 @@ def test_every_domain_gives_what_it_promises(name, side):
         assert part.images.min() >= 0
         assert part.images.max() <= 1
         assert set(part.labels.tolist()) == set(range(len(domain.classes)))
+    assert domain.classes == DOMAINS[name].classes
+
+
+def test_offline_and_downloaded_domains_are_told_apart(data_folder):
+    assert OFFLINE == ("mnist", "mnistm", "digits", "syn", "fashion")
+    assert {source.status for name, source in DOMAINS.items() if name not in OFFLINE} == {"downloadable"}
 
 
 def test_splits_are_fixed_and_do_not_overlap():
-    first, again = load_domain("mnist", 16), DOMAINS["mnist"](16)
-    assert torch.equal(first.test.images, again.test.images)
+    first, again = load_domain("mnist", 16), DOMAINS["mnist"].read()
+    assert torch.equal(first.test.images, image_set(again[2], again[3], 16).images)
     train = {image.numpy().tobytes() for image in load_domain("mnist", 28).train.images}
     assert not any(image.numpy().tobytes() in train for image in load_domain("mnist", 28).test.images)
 
@@ -40,33 +54,58 @@ def test_mnistm_is_the_absolute_difference_of_digit_and_photograph():
     assert abs((1 - inverted).mean() - plain.mean()) < 0.05
 
 
-def test_badnet_sq_at_the_published_place_and_scaled():
-    stamped = badnet_sq(torch.zeros(1, 3, 32, 32))
-    assert stamped[0, :, 27:31, 27:31].eq(1).all()
-    assert stamped.sum() == 3 * 16
-    small = badnet_sq(torch.zeros(1, 3, 16, 16))
-    assert small[0, :, 14:16, 14:16].eq(1).all()
-    assert small.sum() == 3 * 4
+def test_syn_digits_are_drawn_by_their_seed_alone():
+    fonts = [shipped_with("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"]
+    images, labels = draw(fonts, 40, seed=1)
+    again, other = draw(fonts, 40, seed=1), draw(fonts, 40, seed=2)
+    assert np.array_equal(images, again[0])
+    assert np.array_equal(labels, again[1])
+    assert not np.array_equal(images, other[0])
+    assert np.bincount(labels).tolist() == [4] * 10
+    assert images.shape == (40, 32, 32, 3)
+    brightness = images @ np.array([0.299, 0.587, 0.114])
+    assert (brightness.max((1, 2)) - brightness.min((1, 2)) > 60).all()  # a digit can be seen in each
 
 
-def test_backdoor_tests_leave_out_the_target_class_and_keep_true_labels():
-    data = load_pair("mnistm-badnet_sq", 16)
-    assert 0 not in data.ood.test.labels
-    assert len(data.ood.test) == int((data.id.test.labels != 0).sum())
+def test_images_are_resized_alike_however_many_there_are():
+    images = np.random.default_rng(0).integers(0, 256, (1203, 9, 9, 3), np.uint8)
+    together = image_set(images, np.zeros(1203), 16).images
+    assert torch.equal(together[1100:1103], image_set(images[1100:1103], np.zeros(3), 16).images)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_pairs_name_their_metric(name):
-    pair = load_pair(name, 16).pair
-    assert pair.metric == {"close": "oacc", "open": "olacc", "backdoor": "asr"}[pair.setting]
-    assert (pair.target is None) == (pair.setting == "close")
+@pytest.mark.parametrize(("name", "side"), [("imagenet", 16), ("mnist", 4), ("mnist", 512)])
+def test_unknown_names_and_sides_are_clear_errors(name, side):
+    with pytest.raises(DomainError, match="expected"):
+        load_domain(name, side)
 
 
-@pytest.mark.parametrize("call", [lambda: load_domain("imagenet", 16), lambda: load_domain("mnist", 4),
-                                  lambda: load_pair("a-b", 16)])
-def test_unknown_names_and_sides_are_clear_errors(call):
-    with pytest.raises(ValueError, match="expected"):
-        call()
+def test_what_is_kept_is_made_again_only_when_its_key_changes_or_its_file_is_damaged(data_folder):
+    made = []
+
+    def make():
+        made.append(1)
+        return np.zeros((3, 2, 2), np.uint8), np.arange(3), np.ones((1, 2, 2), np.uint8), np.array([len(made)])
+
+    assert [kept("x", "a", make)[3].item(), kept("x", "a", make)[3].item()] == [1, 1]
+    assert kept("x", "b", make)[3].item() == 2
+    [file] = (data_folder / "made").iterdir()  # the older one is gone
+    file.write_bytes(file.read_bytes()[:200])
+    assert kept("x", "b", make)[3].item() == 3
+    assert kept("x", "b", make)[3].item() == 3
+
+
+def test_an_unwritable_data_folder_only_costs_time(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "file"))
+    split = tuple(np.zeros(n) for n in (1, 1, 1, 1))
+    assert kept("x", "a", lambda: split) is split
+
+
+def test_the_app_starts_without_the_heavy_readers():
+    code = ("import sys; from atesc_core.domains import PAIRS, load_pair; load_pair('mnistm-mnist', 16)\n"
+            "sys.exit(str([m for m in ('torchvision', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules]))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
 
 
 def test_idx_reader_on_the_official_format(tmp_path):

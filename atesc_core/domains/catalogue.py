@@ -1,0 +1,134 @@
+"""Every domain by name, and the one way to load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Literal
+
+import numpy as np
+
+from atesc_core.domains import downloads, drawn, folder, offline
+from atesc_core.domains.domain import TEST_IMAGES, TRAIN_IMAGES, Domain, DomainError, Split, image_set
+from atesc_core.domains.downloads import ARCHIVES, Fetching
+
+DIGITS = tuple("0123456789")
+GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+STL = tuple("monkey" if name == "frog" else name for name in CIFAR)  # NTLBench gives monkeys the label of frogs
+FIVE = ("mnist", "usps", "svhn", "mnistm", "syn")
+FIVE_SIDE = 32  # pixels, the largest of the five
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a domain comes from. ``needs``: the archives that must be downloaded for it."""
+
+    about: str
+    classes: tuple[str, ...]
+    read: Callable[[], Split]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Literal["offline", "present", "downloadable"]:
+        """offline: needs no download; present: downloaded; downloadable: not yet."""
+        if not self.needs:
+            return "offline"
+        return "present" if all(map(downloads.present, self.needs)) else "downloadable"
+
+    @property
+    def megabytes(self) -> int:
+        """Of what is to be downloaded, all of it."""
+        return sum(ARCHIVES[archive].megabytes for archive in self.needs)
+
+
+def _downloaded(archive: str, about: str, classes: tuple[str, ...]) -> Source:
+    return Source(about, classes, partial(downloads.read, archive), (archive,))
+
+
+def _five() -> Split:
+    """Equal parts of five digit domains, at 32 × 32 pixels."""
+    parts = [_as_small(DOMAINS[name].read()) for name in FIVE]
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _as_small(split: Split) -> Split:
+    train, test = (image_set(images[:count], labels[:count], FIVE_SIDE) for images, labels, count in (
+        (*split[:2], TRAIN_IMAGES // len(FIVE)), (*split[2:], TEST_IMAGES // len(FIVE))))
+    bytes_of = [(part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in (train, test)]
+    return bytes_of[0], train.labels.numpy(), bytes_of[1], test.labels.numpy()
+
+
+DOMAINS: dict[str, Source] = {
+    "mnist": Source("MNIST, 5 000 images", DIGITS, offline.mnist),
+    "mnistm": Source("MNIST-M, made here from MNIST and photographs", DIGITS, offline.mnistm),
+    "digits": Source("UCI handwritten digits, 8 × 8 pixels", DIGITS, offline.digits),
+    "syn": Source("SYN digits, drawn here with twelve fonts", DIGITS, drawn.syn),
+    "fashion": Source("Fashion-MNIST, 6 000 images", GARMENTS, offline.fashion),
+    "mnist_full": _downloaded("mnist_full", "MNIST", DIGITS),
+    "usps": _downloaded("usps", "USPS, digits on envelopes", DIGITS),
+    "svhn": _downloaded("svhn", "SVHN, house numbers", DIGITS),
+    "fashion_full": _downloaded("fashion_full", "Fashion-MNIST", GARMENTS),
+    "cifar10": _downloaded("cifar10", "CIFAR-10, things and animals", CIFAR),
+    "stl10": _downloaded("stl10", "STL-10, labelled images, classes in CIFAR-10's order", STL),
+    "digits5": Source("Digits: equal parts of mnist, usps, svhn, mnistm, syn", DIGITS, _five, ("usps", "svhn")),
+}
+OFFLINE = tuple(name for name, source in DOMAINS.items() if not source.needs)
+
+
+def domain_classes(name: str) -> tuple[str, ...]:
+    """Its class names, without reading an image. Raises DomainError where there is no such domain or folder."""
+    return folder.open_folder(name).classes if name.startswith(folder.PREFIX) else _source(name).classes
+
+
+def version(name: str) -> str:
+    """Changes when a file of a folder or of a download does. Raises DomainError: unknown, not downloaded."""
+    if name.startswith(folder.PREFIX):
+        return folder.version(folder.open_folder(name))
+    archives = _source(name).needs
+    with _naming_offline():
+        return " ".join(map(downloads.version, archives))
+
+
+def load_domain(name: str, image_side: int) -> Domain:
+    """The domain ``name``, or ``folder:/path``, at ``image_side`` pixels. Shared: never written to.
+
+    Nothing is downloaded here. Raises DomainError: unknown, not downloaded, unreadable.
+    """
+    if not 8 <= image_side <= 256:
+        raise DomainError(f"image_side: {image_side}: expected 8 to 256 pixels")
+    return _loaded(name, image_side, version(name))
+
+
+@cache
+def _loaded(name: str, image_side: int, version: str) -> Domain:
+    if name.startswith(folder.PREFIX):
+        split = folder.read_folder(folder.open_folder(name), image_side)
+    else:
+        with _naming_offline():
+            split = DOMAINS[name].read()
+    return Domain(name, domain_classes(name), image_set(*split[:2], image_side), image_set(*split[2:], image_side))
+
+
+def fetch_domain(name: str) -> Iterator[Fetching]:
+    """Download what ``name`` still needs; its progress. Raises DomainError: unknown, no network, no room."""
+    for archive in _source(name).needs:
+        with _naming_offline():
+            yield from downloads.fetch(archive)
+
+
+def _source(name: str) -> Source:
+    if name not in DOMAINS:
+        raise DomainError(f"domain: {name!r} is not known; expected {folder.PREFIX}/path or one of "
+                          f"{', '.join(DOMAINS)}")
+    return DOMAINS[name]
+
+
+@contextmanager
+def _naming_offline() -> Iterator[None]:
+    try:
+        yield
+    except DomainError as error:
+        raise DomainError(f"{error}. Domains that need no download: {', '.join(OFFLINE)}") from error

@@ -1,0 +1,303 @@
+"""Domains that are downloaded once, from where torchvision has them and read by its readers.
+
+Addresses, checksums and file layouts are torchvision's own, asked for when needed: it takes seconds to import.
+A file is taken in only if its checksum is right; CIFAR-10 is pickled, and is checked again before every unpickling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import shutil
+import tarfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import numpy as np
+from filelock import FileLock
+
+from atesc_core.domains.data_folder import as_they_are, data_dir, digest, kept
+from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, DomainError, Split, shuffled
+
+CHUNK = 2**18
+TIMEOUT_S = 30.0  # without a byte
+IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+# STL-10's labels in the order of CIFAR-10, whose frog and automobile are a monkey and a car here (NTLBench).
+CIFAR_LABEL_OF_STL = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file to fetch: its addresses, tried in turn, and what it becomes, as paths in the data folder."""
+
+    urls: tuple[str, ...]
+    md5: str
+    becomes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published data set. ``read``: its official parts, from the data folder."""
+
+    files: tuple[str, ...]
+    megabytes: int
+    remotes: Callable[[], list[Remote]]
+    read: Callable[[Path], Split]
+    pooled: bool = False  # train and test images are drawn from both official parts together (NTLBench, STL-10)
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """``total`` is None where the server does not say."""
+
+    file: str
+    bytes: int
+    total: int | None
+
+
+# where it is, and how it is read
+
+
+def _idx(kind: str, megabytes: int) -> Archive:
+    """MNIST and its likes: gzipped IDX files."""
+
+    def remotes() -> list[Remote]:
+        from torchvision import datasets
+
+        published = getattr(datasets, kind)
+        return [Remote(tuple(mirror + name for mirror in published.mirrors), md5,
+                       (f"{kind}/raw/{name.removesuffix('.gz')}",)) for name, md5 in published.resources]
+
+    def read(folder: Path) -> Split:
+        from torchvision import datasets
+
+        train, test = (getattr(datasets, kind)(folder, train=part) for part in (True, False))
+        return train.data.numpy(), train.targets.numpy(), test.data.numpy(), test.targets.numpy()
+
+    return Archive(tuple(f"{kind}/raw/{name}" for name in IDX), megabytes, remotes, read)
+
+
+def _usps_remotes() -> list[Remote]:
+    from torchvision.datasets import USPS
+
+    return [Remote((url,), md5, (name,)) for url, name, md5 in USPS.split_list.values()]
+
+
+def _read_usps(folder: Path) -> Split:
+    from torchvision.datasets import USPS
+
+    train, test = (USPS(folder, train=part) for part in (True, False))
+    return train.data, np.array(train.targets), test.data, np.array(test.targets)
+
+
+def _svhn_remotes() -> list[Remote]:
+    from torchvision.datasets import SVHN
+
+    return [Remote((url,), md5, (name,)) for url, name, md5 in (SVHN.split_list[part] for part in ("train", "test"))]
+
+
+def _read_svhn(folder: Path) -> Split:
+    from torchvision.datasets import SVHN
+
+    train, test = (SVHN(folder, part) for part in ("train", "test"))
+    return _channels_last(train.data), train.labels, _channels_last(test.data), test.labels
+
+
+CIFAR10_FILES = tuple(f"cifar-10-batches-py/{name}" for name in (
+    *(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"))
+
+
+def _cifar10_remotes() -> list[Remote]:
+    from torchvision.datasets import CIFAR10
+
+    return [Remote((CIFAR10.url,), CIFAR10.tgz_md5, CIFAR10_FILES)]
+
+
+def _read_cifar10(folder: Path) -> Split:
+    from torchvision.datasets import CIFAR10
+
+    train, test = (CIFAR10(folder, train=part) for part in (True, False))  # checks every md5 before it unpickles
+    return train.data, np.array(train.targets), test.data, np.array(test.targets)
+
+
+STL10_FILES = tuple(f"stl10_binary/{part}_{kind}.bin" for part in ("train", "test") for kind in "Xy")
+
+
+def _stl10_remotes() -> list[Remote]:
+    from torchvision.datasets import STL10
+
+    return [Remote((STL10.url,), STL10.tgz_md5, STL10_FILES)]
+
+
+def _read_stl10(folder: Path) -> Split:
+    from torchvision.datasets import STL10
+
+    class Labelled(STL10):
+        train_list = STL10.train_list[:2]  # the 2.7 GB of unlabelled images are not kept
+
+    train, test = (Labelled(folder, part) for part in ("train", "test"))
+    return (_channels_last(train.data), CIFAR_LABEL_OF_STL[train.labels],
+            _channels_last(test.data), CIFAR_LABEL_OF_STL[test.labels])
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    return images.transpose(0, 2, 3, 1)
+
+
+ARCHIVES: dict[str, Archive] = {
+    "mnist_full": _idx("MNIST", 12),
+    "fashion_full": _idx("FashionMNIST", 31),
+    "usps": Archive(("usps.bz2", "usps.t.bz2"), 9, _usps_remotes, _read_usps),
+    "svhn": Archive(("train_32x32.mat", "test_32x32.mat"), 246, _svhn_remotes, _read_svhn),
+    "cifar10": Archive(CIFAR10_FILES, 170, _cifar10_remotes, _read_cifar10),
+    "stl10": Archive(STL10_FILES, 2640, _stl10_remotes, _read_stl10, pooled=True),
+}
+
+
+def present(name: str) -> bool:
+    """Whether every file of the archive is in the data folder."""
+    return all((data_dir() / file).is_file() for file in ARCHIVES[name].files)
+
+
+def version(name: str) -> str:
+    """Changes when a file of the archive does. Raises DomainError where the archive is not in the data folder."""
+    archive, folder = ARCHIVES[name], data_dir()
+    if not present(name):
+        raise DomainError(f"{name}: not in {folder}; get it with `python -m atesc_core domains get {name}` "
+                          f"({archive.megabytes:,} MB)")
+    return digest(as_they_are([folder / file for file in archive.files]))
+
+
+def read(name: str) -> Split:
+    """Up to 8 000 training and 1 000 test images, drawn by a fixed seed from the official parts.
+
+    Raises DomainError where the archive is not there, or damaged.
+    """
+    key = digest(Path(__file__).read_bytes(), version(name))
+    return kept(name, key, lambda: _drawn(name, ARCHIVES[name]))
+
+
+def _drawn(name: str, archive: Archive) -> Split:
+    folder = data_dir()
+    try:
+        train_x, train_y, test_x, test_y = archive.read(folder)
+        _check(train_x, train_y, test_x, test_y)
+    except Exception as error:  # readers raise many types on damaged files; all mean the same here
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DomainError(f"{name}: its files in {folder} cannot be read ({reason[:160]}); "
+                          f"remove them and get them again") from error
+    if archive.pooled:
+        both = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
+        train_x, train_y, test_x, test_y = shuffled(*both, min(TEST_IMAGES, len(both[1]) // 2))
+        return train_x[:TRAIN_IMAGES], train_y[:TRAIN_IMAGES], test_x, test_y
+    rng = np.random.default_rng(SPLIT_SEED)
+    train, test = rng.permutation(len(train_y))[:TRAIN_IMAGES], rng.permutation(len(test_y))[:TEST_IMAGES]
+    return train_x[train], train_y[train].astype(np.int64), test_x[test], test_y[test].astype(np.int64)
+
+
+def _check(*split: np.ndarray) -> None:
+    for images, labels in (split[:2], split[2:]):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or labels.shape != images.shape[:1]:
+            raise ValueError(f"images {images.dtype} {images.shape}, labels {labels.shape}")
+        if not (len(labels) and labels.min() >= 0 and labels.max() <= 9):
+            raise ValueError("labels: expected 0 to 9")
+
+
+# download
+
+
+def fetch(name: str) -> Iterator[Fetching]:
+    """Download what is missing of an archive: its progress, a few times a second. Raises DomainError.
+
+    Files are renamed into place once their checksum is right; what was cut short leaves nothing behind.
+    """
+    folder = data_dir()
+    with _explained(name, str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):
+        for remote in ARCHIVES[name].remotes():
+            if all((folder / file).is_file() for file in remote.becomes):
+                continue
+            arriving = folder / f".{name}.arriving"
+            try:
+                yield from _download(name, remote, arriving)
+                with _explained(name, f"{_file(remote.urls[0])} in {folder}"):
+                    _unpack(arriving, _file(remote.urls[0]), folder, remote.becomes)
+            finally:
+                arriving.unlink(missing_ok=True)
+
+
+def _file(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+@contextlib.contextmanager
+def _explained(name: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
+        raise DomainError(f"{name}: could not write {what} ({error})") from error
+
+
+def _download(name: str, remote: Remote, to: Path) -> Iterator[Fetching]:
+    failures = []
+    for url in remote.urls:
+        try:
+            yield from _from(url, remote.md5, to)
+            return
+        except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
+            failures.append(f"{urlsplit(url).netloc}: {error or type(error).__name__}")
+    raise DomainError(f"{name}: {_file(remote.urls[0])} could not be downloaded ({'; '.join(failures)})")
+
+
+def _from(url: str, md5: str, to: Path) -> Iterator[Fetching]:
+    request = urllib.request.Request(url, headers={"User-Agent": "atesc-lab"})
+    found, done = hashlib.md5(usedforsecurity=False), 0
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response, to.open("wb") as file:
+        total = response.length
+        yield Fetching(_file(url), 0, total)
+        while chunk := response.read(CHUNK):
+            file.write(chunk)
+            found.update(chunk)
+            done += len(chunk)
+            yield Fetching(_file(url), done, total)
+    if total is not None and done < total:
+        raise ValueError(f"the connection ended after {done:,} of {total:,} bytes")
+    if found.hexdigest() != md5:
+        raise ValueError(f"md5 {found.hexdigest()} of {done:,} bytes; expected {md5}")
+
+
+def _unpack(arrived: Path, file: str, folder: Path, becomes: tuple[str, ...]) -> None:
+    """Only what is expected comes out, under names of ours."""
+    for path in becomes:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    if file.endswith(".tar.gz"):
+        missing = set(becomes)
+        with tarfile.open(arrived, "r:gz") as archive:
+            for member in archive:  # once through: going back would unpack 2.6 GB again
+                if member.isfile() and member.name in missing:
+                    _place(archive.extractfile(member), folder / member.name)
+                    missing.remove(member.name)
+        if missing:
+            raise KeyError(", ".join(sorted(missing)))
+    elif file.endswith(".gz"):
+        with gzip.open(arrived) as unpacked:
+            _place(unpacked, folder / becomes[0])
+    else:
+        arrived.replace(folder / becomes[0])
+
+
+def _place(source: IO[bytes], path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with source, unfinished.open("wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

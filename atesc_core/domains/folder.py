@@ -1,0 +1,140 @@
+"""A user's own images as a domain: ``folder:/absolute/path``, one sub-folder a class, named after it.
+
+Its files are data: 8-bit pictures of a few common formats, bounded in size before a pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from atesc_core.domains.data_folder import as_they_are, digest, kept
+from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, DomainError, Split
+
+PREFIX = "folder:"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow reads many more, and starts other programs for some
+MIN_CLASS_IMAGES = 5
+TEST_SHARE = 5  # one image in five is held out, up to TEST_IMAGES in all
+MAX_CLASSES = 1000
+MAX_CLASS_IMAGES = 100_000
+MAX_FILE_BYTES = 32 * 1024**2
+MAX_PIXELS = 50_000_000
+NAMED = 5  # bad files named in an error
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Class names in alphabetical order, whatever their case, and the image files of each, by name."""
+
+    path: Path
+    classes: tuple[str, ...]
+    files: tuple[tuple[Path, ...], ...]
+
+
+def folder_name(path: Path) -> str:
+    """The domain's name, wherever it is later asked for."""
+    return PREFIX + str(Path(path).expanduser().resolve())
+
+
+def open_folder(name: str) -> Folder:
+    """List ``folder:/path``; no image is read yet. Raises DomainError: not absolute, no such folder, no classes,
+    one class, too many classes or images, too few images in a class, names that cannot be shown."""
+    path = Path(name.removeprefix(PREFIX)).expanduser()
+    if not path.is_absolute():
+        raise DomainError(f"{name}: expected an absolute path, as in {PREFIX}/home/me/pictures")
+    if not path.is_dir():
+        raise DomainError(f"{name}: no such folder")
+    try:
+        classes = sorted((entry.name for entry in os.scandir(path)
+                          if entry.is_dir() and not entry.name.startswith(".")), key=lambda label: label.casefold())
+        _check_classes(name, classes)
+        files = tuple(_images(path / label) for label in classes)
+    except OSError as error:
+        raise DomainError(f"{name}: cannot be listed ({error})") from error
+    for label, found in zip(classes, files, strict=True):
+        if not MIN_CLASS_IMAGES <= len(found) <= MAX_CLASS_IMAGES:
+            raise DomainError(f"{name}: class {label!r} has {len(found):,} images ({', '.join(SUFFIXES)}); "
+                              f"expected {MIN_CLASS_IMAGES} to {MAX_CLASS_IMAGES:,}")
+    return Folder(path, tuple(classes), files)
+
+
+def _check_classes(name: str, classes: list[str]) -> None:
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        raise DomainError(f"{name}: {len(classes) or 'no'} sub-folder{'s' * (len(classes) != 1)}; expected one "
+                          f"a class, 2 to {MAX_CLASSES:,}")
+    for label in classes:
+        if not label.isprintable():
+            raise DomainError(f"{name}: class folder {label!r}: expected a name that can be shown")
+
+
+def _images(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(Path(entry.path) for entry in os.scandir(folder)
+                        if entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES
+                        and not entry.name.startswith(".")))
+
+
+def version(folder: Folder) -> str:
+    """Changes when a file of the folder does."""
+    return digest(folder.classes, *(as_they_are(files) for files in folder.files))
+
+
+def read_folder(folder: Folder, image_side: int) -> Split:
+    """Up to 8 000 + 1 000 images, the same number of each class where there are enough, by a fixed seed;
+    the middle square of each, scaled to ``image_side`` pixels. Raises DomainError naming the images that are bad."""
+    key = digest(Path(__file__).read_bytes(), version(folder))
+    # The user's words go through the digest: they never become a path of ours.
+    return kept(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side))
+
+
+def _read(folder: Folder, image_side: int) -> Split:
+    train, test = _chosen(folder)
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test)))
+    bad = [str(image) for image in read if isinstance(image, str)]
+    if bad:
+        more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
+        raise DomainError(f"{PREFIX}{folder.path}: {len(bad):,} of {len(read):,} images cannot be used: "
+                          f"{'; '.join(bad[:NAMED])}{more}")
+    images, labels = np.stack(read), np.array([label for _, label in train + test], np.int64)
+    return images[: len(train)], labels[: len(train)], images[len(train) :], labels[len(train) :]
+
+
+def _chosen(folder: Folder) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+    """(file, label) of the training and of the test images, each in random order."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    classes = len(folder.classes)
+    train, test = [], []
+    for label, files in enumerate(folder.files):
+        order = [(files[at], label) for at in rng.permutation(len(files))]
+        held_out = min(len(order) // TEST_SHARE, TEST_IMAGES // classes)
+        test += order[:held_out]
+        train += order[held_out : held_out + TRAIN_IMAGES // classes]
+    return _in_random_order(train, rng), _in_random_order(test, rng)
+
+
+def _in_random_order(images: list[tuple[Path, int]], rng: np.random.Generator) -> list[tuple[Path, int]]:
+    return [images[at] for at in rng.permutation(len(images))]
+
+
+def _image(file: Path, side: int) -> np.ndarray | str:
+    """(side, side, 3) uint8, or what is wrong with the file."""
+    where = f"{file.parent.name}/{file.name}"
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            return f"{where}: more than {MAX_FILE_BYTES // 1024**2} MB"
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return f"{where}: {image.width} × {image.height} pixels, more than {MAX_PIXELS // 10**6} million"
+            if image.mode[0] in "IF":
+                return f"{where}: {image.mode} pixels, not 8-bit"
+            image.draft("RGB", (2 * side, 2 * side))  # a large JPEG is decoded small
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
+    except Exception as error:  # decoders raise many types on damaged files; all mean the same here
+        return f"{where}: not a readable image ({type(error).__name__})"

@@ -1,0 +1,330 @@
+"""Each archive as its publisher lays it out, small, served by this machine; the real readers, the real checks."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import pickle
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from torchvision import datasets
+from typer.testing import CliRunner, Result
+
+from atesc_core import cli
+from atesc_core.domains import DOMAINS, PAIRS, DomainError, downloads, fetch_domain, load_domain, load_pair
+from atesc_core.domains.data_folder import data_dir
+
+TRAIN, TEST = 30, 20  # images of each official part
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+def images(count: int, *shape: int, seed: int) -> Part:
+    """Random images, and labels that go round 0 to 9."""
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8), np.arange(count) % 10
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+def tar_gz(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+class Published:
+    """What is on the server; torchvision's addresses and checksums are set to it."""
+
+    def __init__(self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch):
+        self.folder, self.url, self.patch = folder, url, monkeypatch
+
+    def put(self, name: str, data: bytes) -> tuple[str, str]:
+        (self.folder / name).write_bytes(data)
+        return f"{self.url}/{name}", md5(data)
+
+    def mnist(self, train: Part, test: Part, kind=datasets.MNIST) -> None:
+        files = dict(zip(downloads.IDX, (train[0], train[1], test[0], test[1]), strict=True))
+        resources = [(f"{name}.gz", self.put(f"{name}.gz", gzip.compress(idx(array)))[1])
+                     for name, array in files.items()]
+        self.patch.setattr(kind, "resources", resources)
+        self.patch.setattr(kind, "mirrors", ["http://127.0.0.1:1/", f"{self.url}/"])  # the first is down
+
+    def usps(self, train: Part, test: Part) -> None:
+        def text(part: Part) -> bytes:
+            return "".join(f"{label + 1} " + " ".join(f"{i}:{value / 127.5 - 1:.6f}" for i, value in
+                           enumerate(image.ravel(), 1)) + " \n" for image, label in zip(*part, strict=True)).encode()
+
+        self.patch.setattr(datasets.USPS, "split_list", {
+            part: [url, name, checksum] for part, name, rows in (("train", "usps.bz2", train),
+                                                                ("test", "usps.t.bz2", test))
+            for url, checksum in [self.put(name, bz2.compress(text(rows)))]})
+
+    def svhn(self, train: Part, test: Part) -> None:
+        def mat(part: Part) -> bytes:
+            file = io.BytesIO()
+            labels = np.where(part[1] == 0, 10, part[1]).astype(np.uint8)[:, None]
+            scipy.io.savemat(file, {"X": part[0].transpose(1, 2, 3, 0), "y": labels}, do_compression=True)
+            return file.getvalue()
+
+        self.patch.setattr(datasets.SVHN, "split_list", {
+            part: [url, name, checksum] for part, name, rows in (("train", "train_32x32.mat", train),
+                                                                ("test", "test_32x32.mat", test))
+            for url, checksum in [self.put(name, mat(rows))]})
+
+    def cifar10(self, train: Part, test: Part) -> None:
+        def batch(part: Part) -> bytes:
+            rows = part[0].transpose(0, 3, 1, 2).reshape(len(part[0]), -1)
+            return pickle.dumps({"batch_label": "b", "labels": part[1].tolist(), "data": rows}, protocol=2)
+
+        files = {f"data_batch_{i + 1}": batch((train[0][i::5], train[1][i::5])) for i in range(5)}
+        files |= {"test_batch": batch(test), "batches.meta": pickle.dumps({"label_names": list("abcdefghij")})}
+        self.tar(datasets.CIFAR10, "cifar-10-python.tar.gz", "cifar-10-batches-py", files)
+        checked = [[name, md5(data)] for name, data in files.items()]
+        self.patch.setattr(datasets.CIFAR10, "train_list", checked[:5])
+        self.patch.setattr(datasets.CIFAR10, "test_list", checked[5:6])
+        self.patch.setattr(datasets.CIFAR10, "meta",
+                           {"filename": "batches.meta", "key": "label_names", "md5": checked[6][1]})
+
+    def stl10(self, train: Part, test: Part) -> None:
+        def parts(name: str, part: Part) -> dict[str, bytes]:
+            return {f"{name}_X.bin": part[0].transpose(0, 3, 2, 1).tobytes(),  # column by column
+                    f"{name}_y.bin": (part[1] + 1).astype(np.uint8).tobytes()}
+
+        files = parts("train", train) | {"unlabeled_X.bin": bytes(27648)} | parts("test", test)
+        self.tar(datasets.STL10, "stl10_binary.tar.gz", "stl10_binary", files)
+        checked = {name: [name, md5(data)] for name, data in files.items()}
+        self.patch.setattr(datasets.STL10, "train_list",
+                           [checked[name] for name in ("train_X.bin", "train_y.bin", "unlabeled_X.bin")])
+        self.patch.setattr(datasets.STL10, "test_list", [checked[name] for name in ("test_X.bin", "test_y.bin")])
+
+    def tar(self, kind: type, name: str, folder: str, files: dict[str, bytes]) -> None:
+        url, checksum = self.put(name, tar_gz({f"{folder}/{file}": data for file, data in files.items()}
+                                              | {"../outside": b"", f"{folder}/readme.html": b""}))
+        self.patch.setattr(kind, "url", url)
+        self.patch.setattr(kind, "tgz_md5", checksum)
+
+
+@pytest.fixture
+def published(tmp_path, data_folder, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "published"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Published(folder, f"http://127.0.0.1:{server.server_port}", monkeypatch)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+SHAPES = {"mnist_full": (28, 28), "fashion_full": (28, 28), "usps": (16, 16), "svhn": (32, 32, 3),
+          "cifar10": (32, 32, 3), "stl10": (96, 96, 3)}
+
+
+def publish(published: Published, name: str) -> tuple[Part, Part]:
+    train, test = images(TRAIN, *SHAPES[name], seed=1), images(TEST, *SHAPES[name], seed=2)
+    if name == "fashion_full":
+        published.mnist(train, test, datasets.FashionMNIST)
+    else:
+        getattr(published, name.removesuffix("_full"))(train, test)
+    return train, test
+
+
+def as_set(part_images: np.ndarray, labels: np.ndarray) -> set[tuple[bytes, int]]:
+    return {(np.ascontiguousarray(image).tobytes(), int(label)) for image, label in
+            zip(part_images, labels, strict=True)}
+
+
+@pytest.mark.parametrize("name", ["mnist_full", "fashion_full", "svhn", "cifar10"])
+def test_what_is_downloaded_is_what_was_published(published, name):
+    train, test = publish(published, name)
+    assert DOMAINS[name].status == "downloadable"
+    progress = list(fetch_domain(name))
+    assert DOMAINS[name].status == "present"
+    assert progress[0].bytes == 0
+    assert progress[-1].bytes == progress[-1].total == (published.folder / progress[-1].file).stat().st_size
+    read = downloads.read(name)
+    assert as_set(*read[:2]) == as_set(*train)
+    assert as_set(*read[2:]) == as_set(*test)
+    assert [part.dtype for part in read] == [np.uint8, np.int64, np.uint8, np.int64]
+    left = {file.name for file in data_dir().rglob("*") if file.is_file()}
+    expected = {Path(file).name for file in downloads.ARCHIVES[name].files} | {f".{name}.lock"}
+    assert {file for file in left if not file.endswith(".npz")} == expected
+    assert list(fetch_domain(name)) == []  # nothing is downloaded twice
+
+
+def test_usps_grey_levels_are_those_of_its_text(published):
+    """Its text has −1 to 1 with rounded decimals: a level may be one lower than the byte it came from."""
+    train, test = publish(published, "usps")
+    list(fetch_domain("usps"))
+    read = downloads.read("usps")
+    assert sorted(read[1].tolist()) == sorted(train[1].tolist())
+    for read_images, published_images in ((read[0], train[0]), (read[2], test[0])):
+        nearest = np.abs(read_images[:, None].astype(int) - published_images[None]).max((2, 3)).min(1)
+        assert nearest.max() <= 1
+
+
+def test_stl10_has_cifar10s_labels_and_both_of_its_parts(published):
+    train, test = publish(published, "stl10")
+    list(fetch_domain("stl10"))
+    read = downloads.read("stl10")
+    assert not (data_dir() / "stl10_binary/unlabeled_X.bin").exists()
+    assert (len(read[1]), len(read[3])) == (25, 25)
+    aligned = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])  # bird and car, horse and monkey change places
+    both = np.concatenate([train[0], test[0]]), aligned[np.concatenate([train[1], test[1]])]
+    assert as_set(*read[:2]) | as_set(*read[2:]) == as_set(*both)
+    stl_classes = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+    named = [DOMAINS["stl10"].classes[label].replace("automobile", "car") for label in aligned]
+    assert tuple(named) == stl_classes
+    assert load_domain("stl10", 32).train.images.shape == (25, 3, 32, 32)
+
+
+def test_the_papers_pairs_load_once_their_domains_are_here(published):
+    for name in ("svhn", "cifar10", "stl10", "usps"):
+        publish(published, name)
+        list(fetch_domain(name))
+    assert DOMAINS["digits5"].status == "present"
+    loaded = {name: load_pair(name, 32) for name in ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")}
+    assert len(loaded["svhn-mnistm"].ood.train) == 8000
+    assert loaded["svhn-cifar10"].ood.classes == DOMAINS["cifar10"].classes
+    five = loaded["cifar10-digits5"].ood
+    assert len(five.train) == 3 * 1600 + 2 * TRAIN
+    assert len(five.test) == 3 * 200 + 2 * TEST
+    mnist = load_domain("mnist", 32)
+    assert (five.train.images[:1600] - mnist.train.images[:1600]).abs().max() <= 0.5 / 255 + 1e-6
+    assert torch.equal(five.train.labels[:1600], mnist.train.labels[:1600])
+
+
+def test_a_share_of_a_large_part_is_drawn_by_the_seed(published, monkeypatch):
+    publish(published, "svhn")
+    list(fetch_domain("svhn"))
+    monkeypatch.setattr(downloads, "TRAIN_IMAGES", 7)
+    monkeypatch.setattr(downloads, "TEST_IMAGES", 3)
+    first, again = (downloads._drawn("svhn", downloads.ARCHIVES["svhn"]) for _ in range(2))
+    assert (len(first[1]), len(first[3])) == (7, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("name", downloads.ARCHIVES)
+def test_what_is_not_here_is_not_downloaded_by_loading_it(data_folder, name):
+    with pytest.raises(DomainError, match=f"{name}: not in .*domains get {name}.*need no download: mnist, mnistm"):
+        load_domain(name, 16)
+
+
+def test_every_pair_says_what_it_lacks(data_folder):
+    for name, pair in PAIRS.items():
+        if not pair.offline:
+            with pytest.raises(DomainError, match="not in .* need no download: mnist, mnistm, digits, syn, fashion"):
+                load_pair(name, 16)
+
+
+def test_a_missing_network_is_a_clear_error(data_folder, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(datasets.SVHN, "split_list", {
+        part: ["http://127.0.0.1:1/train_32x32.mat", "train_32x32.mat", "0"] for part in ("train", "test")})
+    with pytest.raises(DomainError, match=r"^svhn: train_32x32.mat could not be downloaded \(127.0.0.1:1: .*refused.*\)"
+                                          r"\. Domains that need no download: mnist, mnistm, digits, syn, fashion$"):
+        list(fetch_domain("svhn"))
+
+
+def test_a_download_that_is_not_what_was_published_is_refused_and_leaves_nothing(published):
+    publish(published, "cifar10")
+    file = published.folder / "cifar-10-python.tar.gz"
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(DomainError, match="cifar10: cifar-10-python.tar.gz could not .*md5 .* expected"):
+        list(fetch_domain("cifar10"))
+    assert [path.name for path in data_dir().rglob("*")] == [".cifar10.lock"]
+    file.unlink()
+    with pytest.raises(DomainError, match="404"):
+        list(fetch_domain("cifar10"))
+
+
+def test_a_download_given_up_leaves_nothing_and_can_be_begun_again(published):
+    publish(published, "svhn")
+    begun = fetch_domain("svhn")
+    next(begun)
+    begun.close()
+    assert [path.name for path in data_dir().rglob("*")] == [".svhn.lock"]
+    list(fetch_domain("svhn"))
+    assert DOMAINS["svhn"].status == "present"
+
+
+class Hostile:
+    def __reduce__(self):
+        return Path.touch, (data_dir() / "executed",)
+
+
+def test_a_changed_pickle_is_never_unpickled(published):
+    publish(published, "cifar10")
+    list(fetch_domain("cifar10"))
+    (data_dir() / "cifar-10-batches-py/test_batch").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(DomainError, match="cifar10: its files in .* cannot be read .*corrupted.*get them again"):
+        load_domain("cifar10", 32)
+    assert not (data_dir() / "executed").exists()
+
+
+@pytest.mark.parametrize(("name", "file", "data"), [
+    ("usps", "usps.bz2", b"BZh9nonsense"), ("usps", "usps.t.bz2", bz2.compress(b"1 1:0 2:0\n")),
+    ("mnist_full", "MNIST/raw/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0"),
+    ("mnist_full", "MNIST/raw/train-labels-idx1-ubyte", idx(np.full(TRAIN, 200))),
+    ("mnist_full", "MNIST/raw/t10k-labels-idx1-ubyte", idx(np.zeros(TEST - 1))),
+    ("svhn", "test_32x32.mat", b"MATLAB 5.0"), ("stl10", "stl10_binary/train_y.bin", b"\x01"),
+])
+def test_a_damaged_file_is_a_clear_error(published, name, file, data):
+    publish(published, name)
+    list(fetch_domain(name))
+    (data_dir() / file).write_bytes(data)
+    with pytest.raises(DomainError, match=f"{name}: its files in .* cannot be read"):
+        load_domain(name, 32)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.app, ["domains", *words])
+
+
+def test_a_domain_is_got_by_a_command_and_listed(published):
+    publish(published, "usps")
+    got = run("get", "usps")
+    assert "usps.t.bz2" in got.stderr
+    assert f"usps: in {data_dir()}" in got.stderr
+    listed = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert list(listed) == list(DOMAINS)
+    assert {name: listed[name]["status"] for name in ("mnist", "usps", "svhn", "digits5")} == {
+        "mnist": "offline", "usps": "present", "svhn": "downloadable", "digits5": "downloadable"}
+    assert (listed["svhn"]["megabytes"], listed["digits5"]["megabytes"]) == (246, 255)
+    shown = run("list")
+    assert "cifar10" in shown.stdout
+    assert str(data_dir()) in shown.stderr
+
+
+def test_a_command_asked_for_what_it_cannot_get_says_so(data_folder):
+    assert "mnist: needs no download" in run("get", "mnist").stderr
+    wrong = run("get", "imagenet")
+    assert wrong.exit_code == 1  # main() makes it one line and exit status 2
+    assert str(wrong.exception).startswith("domain: 'imagenet' is not known; expected folder:/path or one of mnist, ")
