@@ -1,13 +1,8 @@
 """Teachers: trained here, shipped with the repo, or loaded from a user's file."""
 
-from atesc_core.teachers.zoo import (
-    Teacher,
-    TeacherCard,
-    TeacherError,
-    add_teacher,
-    check_file,
-    list_teachers,
-    load_teacher,
-)
+from atesc_core.teachers.files import TeacherError
+from atesc_core.teachers.formats import NORMALISATIONS, Recognised, check_file, recognise
+from atesc_core.teachers.zoo import Teacher, TeacherCard, add_teacher, list_teachers, load_teacher
 
-__all__ = ["Teacher", "TeacherCard", "TeacherError", "add_teacher", "check_file", "list_teachers", "load_teacher"]
+__all__ = ["NORMALISATIONS", "Recognised", "Teacher", "TeacherCard", "TeacherError", "add_teacher", "check_file",
+           "list_teachers", "load_teacher", "recognise"]

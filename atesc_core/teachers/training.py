@@ -1,8 +1,9 @@
-"""Training of SL and NTL teachers (tNTL: Wang et al., ICLR 2022), and what is measured of them."""
+"""Training of SL and NTL teachers: tNTL (Wang et al., ICLR 2022), and CUTI-domain from its own file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atesc_core.domains import PairData
+from atesc_core.domains import ImageSet, PairData
 from atesc_core.models import Classifier, build
 from atesc_core.spec import Spec, setting
+from atesc_core.teachers.cuti import cuti_loss, isolation_domain
 
 
 class TeacherRecipe(Spec):
@@ -20,6 +22,8 @@ class TeacherRecipe(Spec):
 
     pair: str
     kind: Literal["SL", "NTL"]
+    method: Literal["tntl", "cuti"] = setting("tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for "
+                                              "close-set pairs", "paper")
     arch: str = setting("small", "Architecture", "ours")
     image_side: int = setting(16, "Image side in pixels", "ours", ge=8, le=256)
     epochs: int = setting(15, "Epochs", "ours", ge=1, le=1000)
@@ -57,6 +61,38 @@ def ntl_loss(logits_id: Tensor, logits_ood: Tensor, f_id: Tensor, f_ood: Tensor,
 
 
 @dataclass(frozen=True)
+class Step:
+    """A batch of ID images and as many OOD images."""
+
+    number: int  # within the epoch, from 0
+    id: ImageSet
+    ood: ImageSet
+    target: int | None  # of the pair
+    random: torch.Generator
+
+
+def tntl(model: Classifier, recipe: TeacherRecipe, step: Step) -> Tensor:
+    """ID and OOD go through the network as one concatenated batch, so BatchNorm's running statistics mix both
+    domains, as published."""
+    features = model.features(torch.cat([step.id.images, step.ood.images]))
+    return ntl_loss(*model.head(features).chunk(2), *features.chunk(2), step.id.labels, step.ood.labels, step.target,
+                    recipe.alpha, recipe.beta)
+
+
+def cuti(model: Classifier, recipe: TeacherRecipe, step: Step) -> Tensor:
+    """Even steps take true OOD images, odd ones the isolation domain. Raises ValueError off the close set."""
+    if step.target is not None:
+        raise ValueError(f"method: 'cuti' is for close-set pairs; {recipe.pair} sends OOD images to label "
+                         f"{step.target}; expected 'tntl'")
+    with isolation_domain(model, step.random) if step.number % 2 else nullcontext():
+        logits = model(torch.cat([step.id.images, step.ood.images]))
+    return cuti_loss(*logits.chunk(2), step.id.labels, step.ood.labels, recipe.alpha)
+
+
+METHODS: dict[str, Callable[[Classifier, TeacherRecipe, Step], Tensor]] = {"tntl": tntl, "cuti": cuti}
+
+
+@dataclass(frozen=True)
 class TeacherEpochDone:
     epoch: int
     loss: float
@@ -66,8 +102,8 @@ class TeacherEpochDone:
 def train_teacher(recipe: TeacherRecipe, data: PairData, device: torch.device) -> Iterator[TeacherEpochDone]:
     """One event an epoch; the last one carries the finished model.
 
-    NTL: ID and OOD go through the network as one concatenated batch, so BatchNorm's running statistics
-    mix both domains, as published. Backdoor and open-set OOD batches are drawn independently of the ID ones.
+    OOD batches are drawn independently of the ID ones, as many images. Raises ValueError where the method is not
+    for the pair.
     """
     model = build(recipe.arch, len(data.id.classes), recipe.seed).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.lr)
@@ -78,18 +114,15 @@ def train_teacher(recipe: TeacherRecipe, data: PairData, device: torch.device) -
     for epoch in range(1, recipe.epochs + 1):
         order = torch.randperm(len(id_train), generator=generator).to(device)
         total = torch.zeros((), device=device)
-        for step in range(steps):
-            at = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            x, y = id_train.images[at], id_train.labels[at]
+        for number in range(steps):
+            at = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+            id_batch = id_train.where(at)
             if recipe.kind == "SL":
-                loss = F.cross_entropy(model(x), y)
+                loss = F.cross_entropy(model(id_batch.images), id_batch.labels)
             else:
                 where = torch.randint(len(ood_train), (len(at),), generator=generator).to(device)
-                features = model.features(torch.cat([x, ood_train.images[where]]))
-                logits = model.head(features)
-                n = len(at)
-                loss = ntl_loss(logits[:n], logits[n:], features[:n], features[n:], y, ood_train.labels[where],
-                                data.pair.target, recipe.alpha, recipe.beta)
+                step = Step(number, id_batch, ood_train.where(where), data.pair.target, generator)
+                loss = METHODS[recipe.method](model, recipe, step)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

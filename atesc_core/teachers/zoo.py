@@ -8,25 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from atesc_core.domains import PAIRS
 from atesc_core.domains.offline import ASSETS
-from atesc_core.models import ARCHITECTURES, Classifier, build
+from atesc_core.models import Classifier
 from atesc_core.spec import Spec, SpecError, parse
+from atesc_core.teachers.files import TeacherError
+from atesc_core.teachers.formats import check_file, recognise
 from atesc_core.teachers.training import TeacherRecipe
 
 SHIPPED = ASSETS / "teachers"
-MAX_FILE_BYTES = 512 * 1024**2
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-
-class TeacherError(ValueError):
-    """A teacher cannot be used; the message names what was wrong, and what was expected."""
 
 
 class TeacherCard(Spec):
@@ -85,73 +79,6 @@ def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
     raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
 
 
-def check_file(path: Path, arch: str, num_classes: int | None = None) -> Classifier:
-    """The file's weights in a classifier of ``arch``, frozen and in evaluation mode; nothing in it is executed.
-
-    ``num_classes`` None reads it off the file. Raises TeacherError: unreadable, empty, oversize or
-    pickled-code file, unlisted architecture, missing, unlisted or mis-shaped tensors, non-finite weights.
-    """
-    if arch not in ARCHITECTURES:
-        raise TeacherError(f"arch: {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
-    state = _read_tensors(Path(path))
-    if num_classes is None:
-        head = state.get("head.weight")
-        if head is None or head.ndim != 2:
-            raise TeacherError(f"{Path(path).name}: no 'head.weight' of two dimensions; expected the keys of {arch}")
-        num_classes = head.shape[0]
-    if not 2 <= num_classes <= 10_000:
-        raise TeacherError(f"{Path(path).name}: {num_classes} classes; expected 2 to 10000")
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in ARCHITECTURES[arch](num_classes).state_dict().items()}
-    _check_shapes(Path(path).name, state, expected, arch)
-    model = build(arch, num_classes)
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise TeacherError(f"{path.name}: no such file")
-    size = path.stat().st_size
-    if size == 0:
-        raise TeacherError(f"{path.name}: the file is empty; expected safetensors or a PyTorch state dict")
-    if size > MAX_FILE_BYTES:
-        raise TeacherError(f"{path.name}: {size / 1e6:,.0f} MB; expected at most {MAX_FILE_BYTES / 1e6:,.0f} MB")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise TeacherError(f"{path.name}: not a readable safetensors file ({error})") from None
-    if path.suffix not in (".pt", ".pth"):
-        raise TeacherError(f"{path.name}: expected a file ending in .safetensors, .pt or .pth")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types on hostile or damaged files; all mean the same here
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TeacherError(f"{path.name}: not a plain PyTorch state dict; it was not loaded, and nothing in it "
-                           f"was run ({reason[:160]})") from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise TeacherError(f"{path.name}: expected a dict of names to tensors")
-    return state
-
-
-def _check_shapes(name: str, state: dict[str, Tensor], expected: dict[str, tuple[int, ...]], arch: str) -> None:
-    def some(keys: set[str]) -> str:
-        return ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-
-    if missing := expected.keys() - state.keys():
-        raise TeacherError(f"{name}: not {arch}: missing {some(missing)}")
-    if unlisted := state.keys() - expected.keys():
-        raise TeacherError(f"{name}: not {arch}: unexpected {some(unlisted)}")
-    for key, tensor in state.items():
-        if tuple(tensor.shape) != expected[key]:
-            raise TeacherError(f"{name}: {key} has shape {tuple(tensor.shape)}; {arch} expects {expected[key]}")
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise TeacherError(f"{name}: {key} holds NaN or infinite values; expected finite weights")
-
-
 def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
     """Weights first, then the card, each renamed into place: a card on disk always has its weights."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,33 +90,46 @@ def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
 
 
 def add_teacher(path: Path, name: str, arch: str, kind: Literal["SL", "NTL"], pair: str, image_side: int,
-                runs_dir: Path) -> TeacherCard:
-    """Check a user's file, measure it on its pair, and keep it under ``runs_dir``. Raises TeacherError."""
+                runs_dir: Path, normalisation: str | None = None,
+                class_names: tuple[str, ...] | None = None) -> TeacherCard:
+    """Check a user's file, measure it on its pair, and keep it under ``runs_dir``. Raises TeacherError.
+
+    ``normalisation`` and ``class_names`` are what the file does not say itself: see `check_file`; None takes the
+    file's class names, or the pair's.
+    """
     if not NAME.fullmatch(name):
         raise TeacherError(f"name: {name!r}: expected lower-case letters, digits, '-' and '_', at most 64")
     if name in {card.name for card in list_teachers(runs_dir)}:
         raise TeacherError(f"name: {name!r} is taken; expected a new name")
     if pair not in PAIRS:
         raise TeacherError(f"pair: {pair!r} is not known; expected one of {', '.join(PAIRS)}")
-    model = check_file(path, arch)
-    card = measured_card(model, name, arch, kind, pair, image_side)
+    model = check_file(path, arch, normalisation=normalisation)
+    class_names = class_names or recognise(path).class_names
+    card = measured_card(model, name, arch, kind, pair, image_side, class_names=class_names)
     save_teacher(model, card, Path(runs_dir) / "teachers")
     return card
 
 
 def measured_card(model: Classifier, name: str, arch: str, kind: Literal["SL", "NTL"], pair: str, image_side: int,
-                  recipe: TeacherRecipe | None = None, command: str = "") -> TeacherCard:
-    """The card of ``model``, its accuracies measured now. Raises TeacherError where the classes do not match."""
+                  recipe: TeacherRecipe | None = None, command: str = "",
+                  class_names: tuple[str, ...] | None = None) -> TeacherCard:
+    """The card of ``model``, its accuracies measured now; ``class_names`` None takes the pair's.
+
+    Raises TeacherError where the number of classes does not match.
+    """
     from atesc_core.distillation.evaluation import Evaluator
     from atesc_core.domains import load_pair
 
     data = load_pair(pair, image_side)
     if model.num_classes != len(data.id.classes):
         raise TeacherError(f"num_classes: {model.num_classes}; the pair {pair} has {len(data.id.classes)} classes")
+    class_names = class_names or data.id.classes
+    if len(class_names) != model.num_classes:
+        raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
     metrics = Evaluator(data, next(model.parameters()).device)(model)
     return TeacherCard(
         name=name, kind=kind, pair=pair, arch=arch, image_side=image_side, num_classes=model.num_classes,
-        class_names=data.id.classes, parameters=sum(p.numel() for p in model.parameters()),
+        class_names=class_names, parameters=sum(p.numel() for p in model.parameters()),
         metrics={key: round(value, 2) for key, value in metrics.items()},
         test_images={"id": len(data.id.test), "ood": len(data.ood.test)}, recipe=recipe, command=command,
     )

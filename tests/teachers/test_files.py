@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from atesc_core.models import build
-from atesc_core.teachers import TeacherError, add_teacher, check_file, list_teachers, load_teacher, zoo
+from atesc_core.teachers import TeacherError, add_teacher, check_file, files, list_teachers, load_teacher
 
 
 @pytest.fixture
@@ -111,9 +112,47 @@ def test_a_misnamed_an_absent_and_an_oversize_file(tmp_path, good, monkeypatch):
     with pytest.raises(TeacherError, match="ending in"):
         check_file(tmp_path / "t.exe", "small")
     torch.save(good, tmp_path / "t.pt")
-    monkeypatch.setattr(zoo, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 1000)
     with pytest.raises(TeacherError, match="expected at most"):
         check_file(tmp_path / "t.pt", "small")
+
+
+@pytest.mark.parametrize(("true", "false"), [
+    (".safetensors", ".pt"), (".pt", ".safetensors"), (".pth", ".safetensors")])
+def test_a_renamed_file_says_what_it_really_is(tmp_path, good, true, false):
+    path = tmp_path / f"t{true}"
+    save_file(good, path) if true == ".safetensors" else torch.save(good, path)
+    kind = "safetensors" if true == ".safetensors" else "PyTorch"
+    with pytest.raises(TeacherError, match=f"named {false}, but its content is {kind}; expected the name to end in"):
+        check_file(path.rename(tmp_path / f"t{false}"), "small")
+
+
+def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path, good, monkeypatch):
+    """A zip bomb: 2 MB of zeros in a few kB."""
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data.pkl", bytes(2_000_000))
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 1_000_000)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(TeacherError, match=r"bomb\.pt: 2 MB when unpacked; expected at most 1 MB"):
+        check_file(path, "small")
+
+
+def test_shapes_are_checked_before_any_weight_is_read(tmp_path, good, monkeypatch):
+    good["backbone.0.weight"] = torch.zeros(32, 3, 5, 5)
+    torch.save(good, tmp_path / "t.pt")
+    monkeypatch.setattr("atesc_core.teachers.formats.read_tensors", lambda path: pytest.fail("weights were read"))
+    with pytest.raises(TeacherError, match="has shape"):
+        check_file(tmp_path / "t.pt", "small")
+
+
+@pytest.mark.parametrize("content", [
+    b"\x80", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\xff" * 7 + b"\x00{" * 9, b"{"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_noise_is_refused(tmp_path, content, suffix):
+    (tmp_path / f"t{suffix}").write_bytes(content)
+    with pytest.raises(TeacherError, match=rf"t\{suffix}: (not a|named|the file is empty)"):
+        check_file(tmp_path / f"t{suffix}", "small")
 
 
 def test_a_tensor_list_is_not_a_state_dict(tmp_path):

@@ -1,0 +1,24 @@
+"""The small network of the shipped teachers: fast enough for two cores at 16×16."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from atesc_core.models.base import Architecture, Classifier
+
+
+def small(num_classes: int) -> Classifier:
+    """Four convolutions with BatchNorm, 90 k parameters.
+
+    The head sees a 4×4 map rather than one mean: a backdoor trigger is known by its place.
+    """
+    layers = [*_conv_bn(3, 32), *_conv_bn(32, 48, 2), *_conv_bn(48, 64), *_conv_bn(64, 64, 2)]
+    backbone = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    return Classifier(backbone, 64 * 4 * 4, num_classes, stages=("2", "5", "8", "11"))
+
+
+def _conv_bn(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
+
+
+SMALL = {"small": Architecture(small, "Four convolutions with BatchNorm, made for two cores", image_side=16)}

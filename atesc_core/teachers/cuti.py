@@ -1,0 +1,66 @@
+"""CUTI-domain: a close-set teacher that learns to fail on OOD images, and on OOD features in ID style.
+
+Wang et al., CVPR 2023 (arXiv 2303.11078), as their code has it (LyWang12/CUTI-Domain, train_ts_digit.py;
+tmllab/NTLBench, pretrain/trainer_CUTI.py). Steps alternate: the OOD half of a batch goes through the network as
+it is, or takes the ID half's channel statistics after every stage (that is the isolation domain). The 1×1
+convolutions that mix those statistics are drawn anew at every stage of every step and never trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atesc_core.models import Classifier
+
+
+def restyle(content: Tensor, style: Tensor, mix_mean: Tensor, mix_std: Tensor) -> Tensor:
+    """content · sigmoid(mix_std · σ) + sigmoid(mix_mean · μ), with μ, σ the channel statistics of ``style``.
+
+    content, style: (B, C, H, W), paired by image; mix_mean, mix_std: (C, C). Variance + 1e-5, biased, so that a
+    1×1 map has one [ours; published: unbiased].
+    """
+    std = (style.var((2, 3), correction=0) + 1e-5).sqrt()
+    scale, shift = torch.sigmoid(std @ mix_std.T), torch.sigmoid(style.mean((2, 3)) @ mix_mean.T)
+    return content * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+def cuti_loss(logits_id: Tensor, logits_ood: Tensor, y_id: Tensor, y_ood: Tensor, alpha: float) -> Tensor:
+    """L_id − min(1, α·L_ood), cross-entropies. logits: (B, C); y: (B,)."""
+    return F.cross_entropy(logits_id, y_id) - (alpha * F.cross_entropy(logits_ood, y_ood)).clamp(max=1)
+
+
+@contextmanager
+def isolation_domain(model: Classifier, random: torch.Generator) -> Iterator[None]:
+    """Within, ``model`` takes a batch whose first half is ID and re-styles the second half after every stage.
+
+    BatchNorm's running statistics stay as they were [ours]: re-styled maps are not what the teacher will meet.
+    Measured after 4 epochs of ``mnistm-mnist-cuti``: IAcc 92 either way, OAcc 94 with them mixed in, 10 without.
+    """
+    def hook(_: nn.Module, __: tuple[Tensor], out: Tensor) -> Tensor:
+        style, content = out.chunk(2)
+        return torch.cat([style, restyle(content, style, *_mixing(out, random))])
+
+    norms = [(layer, layer.momentum) for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer, _ in norms:
+        layer.momentum = 0.0
+    hooks = [model.backbone.get_submodule(name).register_forward_hook(hook) for name in model.stages]
+    try:
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+        for layer, momentum in norms:
+            layer.momentum = momentum
+
+
+def _mixing(maps: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two (C, C) matrices, uniform in ±1/√C: what a fresh 1×1 convolution of PyTorch holds."""
+    channels = maps.shape[1]
+    drawn = (2 * torch.rand(2, channels, channels, generator=random) - 1) / channels**0.5
+    first, second = drawn.to(maps)
+    return first, second

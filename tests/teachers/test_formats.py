@@ -1,0 +1,177 @@
+"""Checkpoints of other repositories: recognised by keys and shapes, loaded, and computing what they compute there."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from atesc_core.models import ARCHITECTURES, build
+from atesc_core.teachers import NORMALISATIONS, TeacherError, add_teacher, check_file, recognise
+from atesc_core.teachers.formats import read_normalisation
+from tests.teachers.published import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
+
+CLASSES = 4
+
+
+@pytest.mark.parametrize("which", PUBLISHED)
+def test_a_published_checkpoint_is_recognised_and_computes_what_it_did(tmp_path, which):
+    make, logits, arch, side = PUBLISHED[which]
+    state = make(CLASSES)
+    path = tmp_path / "published.pth"
+    torch.save(state, path)
+    found = recognise(path)
+    assert (found.arch, found.num_classes, found.says_normalisation) == (arch, CLASSES, False)
+    model = check_file(path, arch, normalisation="cifar10")
+    x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in NORMALISATIONS["cifar10"])
+    with torch.no_grad():
+        theirs, ours = logits(state, (x - mean) / std), model(x)
+    assert theirs.std() > 1e-3
+    assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * theirs.abs().max().item())
+    assert model.features(x).shape == (2, model.head.in_features)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_this_labs_own_files_are_recognised(tmp_path, arch):
+    path = tmp_path / "own.safetensors"
+    save_file(build(arch, CLASSES).state_dict(), path)
+    found = recognise(path)
+    assert (found.arch, found.num_classes, found.source, found.says_normalisation) == (arch, CLASSES, "this lab", True)
+
+
+@pytest.fixture
+def published():
+    return wrn(CLASSES, blocks=2)
+
+
+def test_the_training_checkpoint_of_cmi_loads(tmp_path, published):
+    """What its train_scratch.py saves, from a DataParallel model: the optimiser and the scheduler come along."""
+    path = tmp_path / "cifar10_wrn16_2.pth"
+    weight = torch.nn.Parameter(torch.zeros(3))
+    weight.grad = torch.ones(3)
+    optimiser = torch.optim.SGD([weight], 0.1, momentum=0.9)
+    optimiser.step()
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [120], 0.1)
+    torch.save({"epoch": 200, "arch": "wrn16_2", "best_acc1": 93.9, "optimizer": optimiser.state_dict(),
+                "scheduler": schedule.state_dict(),
+                "state_dict": {f"module.{key}": value for key, value in published.items()}}, path)
+    assert recognise(path).arch == "wrn_16_2"
+    assert torch.equal(check_file(path, "wrn_16_2").head.weight, published["fc.weight"])
+
+
+@pytest.mark.parametrize("change", ["legacy file", "half precision", "no batch counts", "safetensors", "upper-case"])
+def test_other_ways_of_saving_the_same_weights(tmp_path, published, change):
+    path = tmp_path / {"safetensors": "t.safetensors", "upper-case": "T.PTH"}.get(change, "t.pth")
+    if change == "half precision":
+        published = {key: value.half() if value.is_floating_point() else value for key, value in published.items()}
+    if change == "no batch counts":  # PyTorch before 0.4.1
+        published = {key: value for key, value in published.items() if "num_batches" not in key}
+    if change == "safetensors":
+        save_file(published, path)
+    else:
+        torch.save(published, path, _use_new_zipfile_serialization=change != "legacy file")
+    model = check_file(path, recognise(path).arch)
+    assert torch.equal(model.head.weight, published["fc.weight"].float())
+    assert model.head.weight.dtype is torch.float32
+
+
+@pytest.mark.parametrize(("classes", "make", "usual"), [
+    (10, lambda n: wrn(n, 2), "cifar10"), (100, lambda n: wrn(n, 2), "cifar100"), (7, lambda n: wrn(n, 2), "half"),
+    (10, lambda n: ntl_vgg13(n, 32), "imagenet"),
+])
+def test_the_normalisation_that_is_usual_there_is_offered_and_taken(tmp_path, classes, make, usual):
+    path = tmp_path / "t.pth"
+    torch.save(make(classes), path)
+    found = recognise(path)
+    assert found.normalisation == usual
+    model = check_file(path, found.arch)
+    assert (tuple(model.mean.flatten().tolist()), tuple(model.std.flatten().tolist())) == tuple(
+        pytest.approx(values) for values in NORMALISATIONS[usual])
+
+
+def test_a_normalisation_by_hand(tmp_path, published):
+    assert read_normalisation("0.1, 0.2, 0.3, 1, 2, 3") == ((0.1, 0.2, 0.3), (1, 2, 3))
+    torch.save(published, tmp_path / "t.pth")
+    model = check_file(tmp_path / "t.pth", "wrn_16_2", normalisation="0.1,0.2,0.3,1,2,3")
+    assert model.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert model.std.flatten().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["", "cifar", "1,2,3", *(f"0,0,0,1,1,{bad}" for bad in ("0", "-1", "nan", "inf"))])
+def test_a_wrong_normalisation_is_named(text):
+    with pytest.raises(TeacherError, match="normalisation: .*expected one of half, cifar10"):
+        read_normalisation(text)
+
+
+def test_a_file_that_says_its_normalisation_is_not_overruled(tmp_path):
+    save_file(build("small", 4).state_dict(), tmp_path / "t.safetensors")
+    with pytest.raises(TeacherError, match="says its own normalisation"):
+        check_file(tmp_path / "t.safetensors", "small", normalisation="cifar10")
+
+
+@pytest.mark.parametrize(("make", "change", "says"), [
+    (resnet34, {"surprise": torch.zeros(1)}, r"not resnet34: unexpected surprise"),
+    (resnet34, {"layer2.0.shortcut.1.bias": None}, r"not resnet34: missing layer2\.0\.shortcut\.1\.bias"),
+    (lambda n: wrn(n, 6), {"block1.layer.3.conv1.weight": torch.zeros(32, 32, 5, 5)},
+     r"block1\.layer\.3\.conv1\.weight has shape \(32, 32, 5, 5\); wrn_40_2 expects \(32, 32, 3, 3\)"),
+    (lambda n: ntl_vgg13(n, 64), {"classifier1.0.weight": torch.zeros(256, 4608)},
+     r"classifier1\.0\.weight has shape \(256, 4608\); vgg13_dense32 expects \(256, 512\)"),
+    (lambda n: ntl_vgg13(n, 32), {"features.22.bias": torch.zeros(512, dtype=torch.long)},
+     r"features\.22\.bias holds the wrong kind of numbers; vgg13_dense32 expects torch\.float32"),
+    (lambda n: cmi_vgg(n, ((64,), (128,), (256, 256), (512, 512), (512, 512)), True), {"block4.3.weight": None},
+     r"not vgg11_bn: missing block4\.3\.weight"),
+])
+def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, change, says):
+    state = {key: value for key, value in (make(CLASSES) | change).items() if value is not None}
+    torch.save(state, tmp_path / "t.pth")
+    with pytest.raises(TeacherError, match=says):
+        recognise(tmp_path / "t.pth")
+
+
+@pytest.mark.parametrize(("key", "value", "says"), [
+    ("fc.bias", torch.tensor([0.0, 0.0, float("nan"), 0.0]), "fc.bias holds NaN or infinite"),
+    ("fc.bias", torch.tensor([0.0, 1e300, 0.0, 0.0], dtype=torch.double), "fc.bias holds NaN or infinite"),
+    ("bn1.running_var", torch.full((128,), -1.0), "bn1.running_var holds -1; expected positive"),
+    ("fc.weight", torch.zeros(20_000, 128), r"fc.weight has shape \(20000, 128\); expected 2 to 10000 classes"),
+    ("fc.weight", torch.zeros(4), r"fc.weight has shape \(4,\); expected"),
+    ("fc.weight", torch.zeros(1).expand(4, 10**9), r"not|fc.weight has shape \(4, 1000000000\); wrn_16_2 expects"),
+    ("fc.weight", torch.eye(4, 128).to_sparse(), "not a plain PyTorch state dict"),
+    ("fc.weight", "four", "'fc.weight' is a str; expected a dict of names to tensors"),
+])
+def test_hostile_values_in_a_published_checkpoint(tmp_path, published, key, value, says):
+    torch.save({"state_dict": published | {key: value}}, tmp_path / "t.pth")
+    with pytest.raises(TeacherError, match=says):
+        check_file(tmp_path / "t.pth", "wrn_16_2")
+
+
+def test_one_tensor_under_two_names_is_refused(tmp_path):
+    state = resnet34(CLASSES, imagenet=True)
+    state["layer2.0.shortcut.0.weight"] = state["layer2.0.downsample.0.weight"]
+    torch.save(state, tmp_path / "t.pth")
+    with pytest.raises(TeacherError, match="same tensor twice"):
+        recognise(tmp_path / "t.pth")
+
+
+def test_a_file_without_a_head_says_what_was_found(tmp_path):
+    torch.save({"encoder.weight": torch.zeros(2, 2)}, tmp_path / "t.pth")
+    with pytest.raises(TeacherError, match=r"found encoder\.weight; expected the keys of a listed architecture"):
+        recognise(tmp_path / "t.pth")
+
+
+def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
+    state = build("small", 10).state_dict()
+    spoken = [f"digit {at}" for at in range(10)]
+    torch.save({"state_dict": state, "class_names": spoken}, tmp_path / "says.pt")
+    torch.save(state, tmp_path / "silent.pt")
+    assert recognise(tmp_path / "says.pt").class_names == tuple(spoken)
+
+    def names(file: str, name: str, typed: tuple[str, ...] | None = None):
+        card = add_teacher(tmp_path / file, name, "small", "SL", "mnistm-mnist", 16, tmp_path, class_names=typed)
+        return card.class_names
+
+    assert names("says.pt", "a") == tuple(spoken)
+    assert names("silent.pt", "b") == tuple("0123456789")
+    assert names("says.pt", "c", tuple("abcdefghij")) == tuple("abcdefghij")
+    with pytest.raises(TeacherError, match="class_names: 2 names; expected 10"):
+        names("silent.pt", "d", ("a", "b"))
