@@ -182,7 +182,7 @@ ESCAPE: dict[str, Any] = {
     "escape.weight": 0.3, "escape.crowded_only": True, "escape.probes": 42, "escape.untrap": True,
 }
 QUICK: dict[str, Any] = {
-    "preset": "quick", "epochs": 8, "rounds": 20, "snapshot_images": 160, "synthesis.steps": 3, "synthesis.lr": 3e-3,
+    "preset": "quick", "epochs": 8, "rounds": 20, "snapshot_images": 128, "synthesis.steps": 3, "synthesis.lr": 3e-3,
     "synthesis.width": 48, "escape.warmup_epochs": 4, **ESCAPE,
 }
 FULL: dict[str, Any] = {

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from atesc_core.models.base import Architecture, Classifier
+
+
+class _Pool(nn.AdaptiveAvgPool2d):
+    """Leaves a map of the wanted side alone: at 16 px the mean over one pixel took 5 % of a step on the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.shape[-2:] == (self.output_size, self.output_size) else super().forward(x)
 
 
 def small(num_classes: int) -> Classifier:
@@ -13,7 +20,7 @@ def small(num_classes: int) -> Classifier:
     The head sees a 4×4 map rather than one mean: a backdoor trigger is known by its place.
     """
     layers = [*_conv_bn(3, 32), *_conv_bn(32, 48, 2), *_conv_bn(48, 64), *_conv_bn(64, 64, 2)]
-    backbone = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    backbone = nn.Sequential(*layers, _Pool(4), nn.Flatten())
     return Classifier(backbone, 64 * 4 * 4, num_classes, stages=("2", "5", "8", "11"))
 
 

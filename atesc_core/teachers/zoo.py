@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 from safetensors.torch import save_file
 
-from atesc_core.domains import PAIRS
+from atesc_core.domains import DomainError, find_pair
 from atesc_core.domains.offline import ASSETS
 from atesc_core.models import Classifier
 from atesc_core.spec import Spec, SpecError, parse
@@ -41,7 +41,7 @@ class TeacherCard(Spec):
 
     @property
     def setting(self) -> str:
-        return PAIRS[self.pair].setting
+        return find_pair(self.pair).setting
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,10 @@ def add_teacher(path: Path, name: str, arch: str, kind: Literal["SL", "NTL"], pa
         raise TeacherError(f"name: {name!r}: expected lower-case letters, digits, '-' and '_', at most 64")
     if name in {card.name for card in list_teachers(runs_dir)}:
         raise TeacherError(f"name: {name!r} is taken; expected a new name")
-    if pair not in PAIRS:
-        raise TeacherError(f"pair: {pair!r} is not known; expected one of {', '.join(PAIRS)}")
+    try:
+        find_pair(pair)
+    except DomainError as error:
+        raise TeacherError(str(error)) from None
     model = check_file(path, arch, normalisation=normalisation)
     class_names = class_names or recognise(path).class_names
     card = measured_card(model, name, arch, kind, pair, image_side, class_names=class_names)
