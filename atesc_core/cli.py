@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from atesc_core.runs import Run, RunStore
-    from atesc_core.teachers import Teacher
+    from atesc_core.teachers import Recognised, Teacher
 
 LOOK_S = 0.2  # how often a followed run is looked at
 STOP_S = 30.0  # how long Ctrl-C waits for the worker to finish its round
@@ -53,6 +53,13 @@ RunsDir = Annotated[Path | None, typer.Option(
     help="Folder of the runs and of your own teachers; the app's, unless named.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto takes CUDA, then MPS, then CPU.")]
+WeightsFile = Annotated[Path, typer.Argument(
+    help="A .safetensors, .pt or .pth state dict, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it.")]
+Arch = Annotated[str | None, typer.Option(
+    help="Its architecture; recognised from its keys and shapes, unless named.", show_default=False)]
+Normalisation = Annotated[str | None, typer.Option(
+    help="For a file that does not say: half, cifar10, cifar100, imagenet, or six numbers R,G,B,R,G,B: mean, then "
+    "standard deviation. What is usual where the file comes from, unless named.", show_default=False)]
 Settings = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", help="A setting, e.g. --set escape.weight=0.3; may be repeated.")]
 
@@ -103,14 +110,50 @@ def train_teacher(name: Annotated[str, typer.Argument(help="A shipped teacher's 
 
 
 @teachers.command("check")
-def check_teacher(file: Annotated[Path, typer.Argument(help="A .safetensors, .pt or .pth state dict.")],
-                  arch: Annotated[str, typer.Option(help="The architecture it should be.")]) -> None:
-    """Say whether a file can be a teacher. Nothing in it is executed."""
-    from atesc_core.teachers import check_file
+def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisation = None) -> None:
+    """Say whether a file can be a teacher, and what it does not say itself. Nothing in it is executed."""
+    from atesc_core.models import ARCHITECTURES
+    from atesc_core.teachers import check_file, recognise
 
-    model = check_file(file, arch)
+    name = arch or recognise(file).arch
+    model = check_file(file, name, normalisation=normalisation)
+    found = recognise(file)
     parameters = sum(values.numel() for values in model.parameters())
-    print(f"{file.name}: {arch}, {model.num_classes} classes, {parameters:,} parameters")
+    print(f"{file.name}: {name}, {model.num_classes} classes, {parameters:,} parameters")
+    print(f"recognised: {found.arch}, by the names of {found.source}")
+    names = ", ".join(found.class_names) if found.class_names else "not in the file; the pair's, unless you name them"
+    print(f"class names: {names}")
+    mean, std = (" ".join(f"{value:g}" for value in part.flatten().tolist()) for part in (model.mean, model.std))
+    print(f"normalisation: mean {mean}, std {std} ({_whence(found, normalisation)})")
+    print(f"architecture: {ARCHITECTURES[name].description}")
+
+
+@teachers.command("add")
+def add_teacher(
+    file: WeightsFile,
+    name: Annotated[str, typer.Argument(help="Its name from now on: lower-case letters, digits, - and _.")],
+    pair: Annotated[str, typer.Option(help="The pair of domains it was trained on; it is measured on it.")],
+    kind: Annotated[Literal["NTL", "SL"], typer.Option(help="Non-transferable, or plainly supervised.")],
+    arch: Arch = None,
+    image_side: Annotated[int | None, typer.Option(
+        min=8, max=256, help="Side of its images in pixels; the architecture's, unless named.",
+        show_default=False)] = None,
+    normalisation: Normalisation = None,
+    classes: Annotated[str | None, typer.Option(
+        metavar="A,B,...", help="Class names in the order of its outputs; the file's, else the pair's, unless named.",
+        show_default=False)] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Check a file, measure it on its pair and add it to your teachers."""
+    from atesc_core import teachers as zoo
+    from atesc_core.models import ARCHITECTURES
+
+    arch = arch or zoo.recognise(file).arch
+    if image_side is None and arch in ARCHITECTURES:
+        image_side = ARCHITECTURES[arch].image_side
+    card = zoo.add_teacher(file, name, arch, kind, pair, image_side, _folder(runs_dir), normalisation,
+                           tuple(word.strip() for word in classes.split(",")) if classes else None)
+    print(f"{card.name}: {card.arch}, {card.image_side} px, {_percents(card.metrics)}")
 
 
 @domains.command("list")
@@ -248,6 +291,13 @@ def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:
     from atesc_core.runs.worker import serve
 
     serve(_folder(runs_dir), device)
+
+
+def _whence(found: Recognised, typed: str | None) -> str:
+    """Where a checked file's normalisation comes from."""
+    if found.says_normalisation:
+        return "of the file"
+    return "as typed" if typed else f"not in the file; {found.normalisation}, unless --normalisation says other"
 
 
 # what was typed

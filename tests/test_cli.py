@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.models import build
 from atesc_core.runs import RunStore
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
+from tests.teachers.published import wrn
 
 ROOT = Path(cli.__file__).parent.parent
 TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", "--set", "rounds=2",
@@ -41,6 +43,13 @@ def run(*words: str | Path) -> str:
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out
+
+
+def here(*words: str | Path) -> str:
+    """The same without a process of its own."""
+    result = CliRunner().invoke(cli.app, [*map(str, words)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def test_help_comes_without_the_heavy_imports():
@@ -105,6 +114,28 @@ def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
     assert "tiny" in names
 
 
+def test_a_published_file_is_recognised_checked_and_added(runs_dir):
+    """CMI's WRN-16-2, as its registry names the tensors."""
+    file = runs_dir / "cifar10_wrn16_2.pth"
+    torch.save({"state_dict": wrn(10, blocks=2)}, file)
+    said = here("teachers", "check", file)
+    assert "wrn_16_2, 10 classes, 691,674 parameters" in said
+    assert "recognised: wrn_16_2, by the names of CMI and NAYER" in said
+    assert "class names: not in the file" in said
+    assert "mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201 (not in the file; cifar10, unless" in said
+    assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (as typed)" in here("teachers", "check", file, "--normalisation", "half")
+    said = here("teachers", "add", file, "mine", "--pair", "mnistm-mnist", "--kind", "SL", "--normalisation", "half",
+                "--classes", "a,b,c,d,e,f,g,h,i,j", "--image-side", "16", "--runs-dir", runs_dir)
+    assert said.startswith("mine: wrn_16_2, 16 px, IAcc ")
+    cards = json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))
+    assert next(card for card in cards if card["name"] == "mine")["class_names"] == list("abcdefghij")
+
+
+def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
+    torch.save(build("vgg13", 10).state_dict(), runs_dir / "plain.pt")
+    assert "R_BN is 0 whatever its weight" in here("teachers", "check", runs_dir / "plain.pt")
+
+
 @pytest.mark.parametrize(("words", "named"), [
     (["distill", *TINY, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
     (["distill", *TINY, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
@@ -123,6 +154,8 @@ def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
     (["score", "--teacher", "tiny", "--domain", "synthetic", "--run", "zzzzzzzz", "--out", "x.csv"], ["zzzzzzzz"]),
     (["teachers", "train", "nobody"], ["teacher", "'nobody'", "expected one of"]),
     (["teachers", "check", "missing.pt", "--arch", "small"], ["missing.pt", "no such file"]),
+    (["teachers", "check", "missing.pt"], ["missing.pt", "no such file"]),
+    (["teachers", "add", "missing.pt", "x", "--pair", "mnistm-mnist", "--kind", "SL"], ["missing.pt", "no such file"]),
 ], ids=lambda value: " ".join(value)[-32:] if isinstance(value, list) and len(value) > 3 else None)
 def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys, words, named):
     monkeypatch.setattr(sys, "argv", ["atesc_core", *words])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ SUFFIXES = {".safetensors": "safetensors", ".pt": "PyTorch", ".pth": "PyTorch"}
 
 class TeacherError(ValueError):
     """A teacher cannot be used; the message names what was wrong, and what was expected."""
+
+
+def shown(key: str) -> str:
+    """A name out of a file, fit for a message: short, and neither markup nor a line of its own."""
+    return re.sub(r"[^\w.-]", "?", key if len(key) <= 80 else key[:77] + "...")
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,6 @@ def _state(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
     state = inner if isinstance(inner, dict) else content
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor) or value.is_nested:
-            raise TeacherError(f"{path.name}: {key!r} is a {type(value).__name__}; expected a dict of names to "
-                               "tensors, bare or under 'state_dict'")
+            raise TeacherError(f"{path.name}: {shown(str(key))} is a {type(value).__name__}; expected a dict of names "
+                               "to tensors, bare or under 'state_dict'")
     return state

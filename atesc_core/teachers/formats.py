@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
-from atesc_core.teachers.files import Listing, TeacherError, list_file, read_tensors
+from atesc_core.teachers.files import Listing, TeacherError, list_file, read_tensors, shown
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -246,7 +246,7 @@ def _check_values(layout: _Layout, weights: dict[str, Tensor]) -> None:
 
 
 def _some(keys: Iterable[str]) -> str:
-    """The first three of ``keys``, each short enough to print."""
+    """The first three of ``keys``."""
     order = sorted(keys)
     more = f" and {len(order) - 3} more" if len(order) > 3 else ""
-    return ", ".join(key if len(key) <= 80 else key[:77] + "..." for key in order[:3]) + more
+    return ", ".join(map(shown, order[:3])) + more

@@ -128,6 +128,8 @@ def measured_card(model: Classifier, name: str, arch: str, kind: Literal["SL", "
     class_names = class_names or data.id.classes
     if len(class_names) != model.num_classes:
         raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
+    if wrong := [name for name in class_names if not 1 <= len(name) <= 80]:
+        raise TeacherError(f"class_names: {wrong[0][:80]!r}: expected 1 to 80 characters a name")
     metrics = Evaluator(data, next(model.parameters()).device)(model)
     return TeacherCard(
         name=name, kind=kind, pair=pair, arch=arch, image_side=image_side, num_classes=model.num_classes,

@@ -14,19 +14,21 @@ import streamlit as st
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import default_runs_dir
 from pages._parts import look
-from pages._parts.teachers import architectures, forget_cards
+from pages._parts.teachers import architecture, architectures, forget_cards
 
 if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers import Recognised, TeacherCard
 
 KINDS = ("safetensors", "pt", "pth")
+BY_HAND = "by hand"
 CHECKED = "checked teacher"  # what was asked of which file, and what the check found
 
 
 def add_teacher() -> None:
     with st.expander("Load your own teacher", icon=":material/upload_file:"):
         uploaded = st.file_uploader("Weights", type=list(KINDS), key="weights", help=(
-            "A state dict of a listed architecture. It is read as data: nothing in it is run."))
+            "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
+            "It is read as data: nothing in it is run."))
         if uploaded is None:
             look.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
             return
@@ -49,16 +51,44 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     from atesc_core.domains import PAIRS
 
     known = architectures()
-    arch = _recognised(uploaded)
+    found, problem = _recognised(uploaded)
     top = st.columns(3)
     name = top[0].text_input("Name", _slug(uploaded.name), max_chars=64, help="Lower-case letters, digits, - and _")
-    chosen = top[1].selectbox("Architecture", known, index=known.index(arch) if arch else 0, help=(
-        f"The file's tensors are those of {arch}." if arch else "None of these fits the file; Check says why."))
+    chosen = top[1].selectbox("Architecture", known, index=known.index(found.arch) if found else 0, help=(
+        f"The file's tensors are those of {found.arch}." if found else "None of these fits the file; Check says why."))
     kind = top[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
-    bottom = st.columns(3)
-    pair = bottom[0].selectbox("Pair", list(PAIRS), help="ID and OOD domain that it was trained on")
-    side = bottom[1].number_input("Image side (px)", 8, 256, 16, 4)
-    return {"name": name, "arch": chosen, "kind": kind, "pair": pair, "image_side": int(side)}
+    middle = st.columns(3)
+    pair = middle[0].selectbox("Pair", list(PAIRS), help="ID and OOD domain that it was trained on")
+    side = middle[1].number_input("Image side (px)", 8, 256, architecture(chosen).image_side, 4,
+                                  key=f"image side of {chosen}")
+    with middle[2]:
+        normalisation = _normalisation(found) if found and not found.says_normalisation else None
+    classes = st.text_input("Class names", ", ".join(found.class_names or ()) if found else "",
+                            placeholder="the pair's own", help=(
+        "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."))
+    if found:
+        look.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}")
+    else:
+        look.caption(f"Not recognised. {problem}.")
+    return {"name": name, "arch": chosen, "kind": kind, "pair": pair, "image_side": int(side),
+            "normalisation": normalisation, "class_names": _split(classes)}
+
+
+def _normalisation(found: Recognised) -> str:
+    """Asked where the file does not say: a name, or six numbers."""
+    from atesc_core.teachers import NORMALISATIONS
+
+    chosen = st.selectbox("Normalisation", [*NORMALISATIONS, BY_HAND], list(NORMALISATIONS).index(found.normalisation),
+                          help=(f"The file does not say it; {found.normalisation} is usual for files of "
+                                f"{found.source}. Images in [0, 1] less the mean, divided by the standard deviation "
+                                "of each channel."))
+    if chosen != BY_HAND:
+        return chosen
+    return st.text_input("Mean, then standard deviation of R, G, B", "0.5, 0.5, 0.5, 0.5, 0.5, 0.5")
+
+
+def _split(names: str) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in names.split(",")) if names.strip() else None
 
 
 def _check(uploaded: Any, asked: dict[str, Any]) -> None:
@@ -68,7 +98,9 @@ def _check(uploaded: Any, asked: dict[str, Any]) -> None:
 
     with _on_disk(uploaded) as path, st.spinner("Reading the file and measuring it on its pair …", show_time=True):
         try:
-            card = measured_card(check_file(path, asked["arch"]), **asked | {"name": "checked"})
+            rest = asked | {"name": "checked"}
+            model = check_file(path, asked["arch"], normalisation=rest.pop("normalisation"))
+            card = measured_card(model, **rest)
         except (TeacherError, ValueError) as error:
             st.session_state.pop(CHECKED, None)
             _refuse(error, path, uploaded)
@@ -109,21 +141,17 @@ def _refuse(error: ValueError, path: Path, uploaded: Any) -> None:
     look.problem("This file cannot be a teacher.", f"{words}.", "Nothing was kept. Change what is asked, or the file.")
 
 
-def _recognised(uploaded: Any) -> str | None:
-    """The architecture whose tensors the file holds."""
+def _recognised(uploaded: Any) -> tuple[Recognised | None, str]:
+    """What the file's tensors are, or why they are nothing that is known."""
     key = f"recognised {uploaded.file_id}"
     if key not in st.session_state:
-        from atesc_core.teachers import TeacherError, check_file
+        from atesc_core.teachers import TeacherError, recognise
 
-        st.session_state[key] = None
         with _on_disk(uploaded) as path:
-            for arch in architectures():
-                try:
-                    check_file(path, arch)
-                except TeacherError:
-                    continue
-                st.session_state[key] = arch
-                break
+            try:
+                st.session_state[key] = recognise(path), ""
+            except TeacherError as error:
+                st.session_state[key] = None, str(error).replace(path.name, uploaded.name)
     return st.session_state[key]
 
 

@@ -16,6 +16,7 @@ from pages._parts.chart import chart
 from pages._parts.gallery import gallery
 from pages._parts.report import class_accuracies, measuring, robust_curves, teacher_report
 from pages._parts.story import MEANS, SETTINGS
+from pages._parts.teachers import architecture
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
@@ -146,6 +147,8 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
             "OOD robust share minus ID robust share, where the difference is largest")))
     tiles.append(look.tile("Parameters", look.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
     look.tiles(*tiles)
+    if not architecture(card.arch).batch_norm:
+        look.caption(architecture(card.arch).description)
 
 
 def _pictures(report: Report) -> None:

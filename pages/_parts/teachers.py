@@ -9,6 +9,7 @@ import streamlit as st
 from atesc_core.runs import default_runs_dir
 
 if TYPE_CHECKING:
+    from atesc_core.models import Architecture
     from atesc_core.teachers import TeacherCard
 
 
@@ -25,11 +26,20 @@ def forget_cards() -> None:
 
 
 def architectures() -> list[str]:
-    """Names of what a student can be."""
+    """Names of what a teacher or a student can be."""
+    return list(_architectures())
+
+
+def architecture(name: str) -> Architecture:
+    """What it is, in words, and what it was made for."""
+    return _architectures()[name]
+
+
+def _architectures() -> dict[str, Architecture]:
     _teachers()
     from atesc_core.models import ARCHITECTURES
 
-    return list(ARCHITECTURES)
+    return ARCHITECTURES
 
 
 @st.cache_data(ttl=10, max_entries=8, show_spinner=False)

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import save
 
 from atesc_core.models import build
-from atesc_core.teachers import list_teachers
+from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.report import Report
 from tests.pages.conftest import TEACHER, charts, said
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
+from tests.teachers.published import wrn
 
 
 def button(app, label):
@@ -152,6 +153,50 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
         "my-teacher.json", "my-teacher.safetensors"}
+
+
+def test_a_published_file_is_recognised_and_asked_for_what_it_does_not_say(open_page, store, held_job):  # noqa: F811
+    app = upload(open_page("teachers"), "cifar10_wrn16_2.safetensors", save(wrn(10, blocks=2)))
+    assert not app.exception
+    assert "Recognised: wrn_16_2, by the names of CMI and NAYER." in said(app)
+    widgets = {widget.label: widget for widget in [*app.selectbox, *app.text_input, *app.number_input]}
+    assert widgets["Architecture"].value == "wrn_16_2"
+    assert widgets["Image side (px)"].value == 32
+    assert widgets["Normalisation"].value == "cifar10"
+    widgets["Normalisation"].set_value("by hand")
+    widgets["Class names"].set_value(", ".join("abcdefghij"))
+    widgets["Image side (px)"].set_value(16).run()
+    by_hand = next(widget for widget in app.text_input if widget.label.startswith("Mean"))
+    by_hand.set_value("0.1,0.2").run()
+    button(app, "Check").click().run()
+    assert "six numbers" in app.error[0].value
+    next(widget for widget in app.text_input if widget.label.startswith("Mean")).set_value("0.1,0.2,0.3,1,2,3").run()
+    button(app, "Check").click().run()
+    assert not app.exception
+    assert not app.error
+    button(app, "Add").click().run()
+    [card] = [card for card in list_teachers(store.runs_dir) if card.name == "cifar10_wrn16_2"]
+    assert (card.arch, card.image_side, card.class_names) == ("wrn_16_2", 16, tuple("abcdefghij"))
+    mean = load_teacher("cifar10_wrn16_2", store.runs_dir).model.mean
+    assert mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_a_file_of_this_lab_is_not_asked_for_its_normalisation(open_page, store):
+    app = upload(open_page("teachers"), "mine.safetensors", weights())
+    assert "Normalisation" not in {widget.label for widget in app.selectbox}
+
+
+def test_without_batchnorm_the_form_says_what_that_means(open_page, store):
+    app = upload(open_page("teachers"), "mine.safetensors", weights("vgg11"))
+    assert app.selectbox[0].value == "vgg11"
+    assert "R_BN is 0 whatever its weight" in said(app)
+
+
+def test_an_unknown_file_says_which_architecture_is_the_nearest(open_page, store):
+    state = wrn(10, blocks=2) | {"surprise": torch.zeros(1)}
+    app = upload(open_page("teachers"), "odd.safetensors", save(state))
+    assert "Not recognised. odd.safetensors: its tensors are those of no listed architecture; the nearest: not " \
+           "wrn_16_2: unexpected surprise." in said(app)
 
 
 def test_what_was_checked_must_be_checked_again_when_the_questions_change(open_page, store):

@@ -137,7 +137,7 @@ def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, c
     ("fc.weight", torch.zeros(4), r"fc.weight has shape \(4,\); expected"),
     ("fc.weight", torch.zeros(1).expand(4, 10**9), r"not|fc.weight has shape \(4, 1000000000\); wrn_16_2 expects"),
     ("fc.weight", torch.eye(4, 128).to_sparse(), "not a plain PyTorch state dict"),
-    ("fc.weight", "four", "'fc.weight' is a str; expected a dict of names to tensors"),
+    ("fc.weight", "four", "fc.weight is a str; expected a dict of names to tensors"),
 ])
 def test_hostile_values_in_a_published_checkpoint(tmp_path, published, key, value, says):
     torch.save({"state_dict": published | {key: value}}, tmp_path / "t.pth")
@@ -157,6 +157,14 @@ def test_a_file_without_a_head_says_what_was_found(tmp_path):
     torch.save({"encoder.weight": torch.zeros(2, 2)}, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match=r"found encoder\.weight; expected the keys of a listed architecture"):
         recognise(tmp_path / "t.pth")
+
+
+def test_a_name_out_of_a_file_is_no_markup_and_no_flood(tmp_path):
+    torch.save({"![x](http://x)\n" + "a" * 5000: torch.zeros(1)}, tmp_path / "t.pth")
+    with pytest.raises(TeacherError) as error:
+        recognise(tmp_path / "t.pth")
+    assert "found ??x??http???x??aaa" in str(error.value)
+    assert len(str(error.value)) < 400
 
 
 def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
