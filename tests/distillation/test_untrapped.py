@@ -18,7 +18,7 @@ IS_TRAPPED = torch.tensor([True, True, False, False])
 @pytest.fixture
 def untrapped() -> Untrapped:
     """A head that reads the three features as they are."""
-    teacher = Classifier(nn.Flatten(), 3, 3, mean=(0, 0, 0), std=(1, 1, 1)).requires_grad_(False)
+    teacher = Classifier(nn.Flatten(), 3, 3, stages=(), mean=(0, 0, 0), std=(1, 1, 1)).requires_grad_(False)
     teacher.head.weight.copy_(torch.eye(3))
     teacher.head.bias.zero_()
     return Untrapped(teacher)
