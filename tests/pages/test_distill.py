@@ -75,7 +75,7 @@ def test_what_was_set_is_what_starts(open_page, store):
 @pytest.mark.parametrize("kind", ["cmi", "nayer"])
 def test_another_method_brings_its_presets_settings(open_page, store, kind):
     app = open_page("distill")
-    next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value([kind]).run()
+    next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value(kind).run()
     field(app, "synthesis.steps").set_value(7).run()
     shown = app.code[-1].value
     button(app, "Start").click().run()
