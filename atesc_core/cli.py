@@ -193,6 +193,8 @@ def get_domain(name: Annotated[str, typer.Argument(help="A domain's name, as in 
 def distill(
     teacher: Annotated[str, typer.Option(help="Name of the teacher, as in `teachers list`.")],
     preset: Annotated[str, typer.Option(help=f"Settings to start from: {', '.join(PRESETS)}.")] = "quick",
+    synthesizer: Annotated[Literal["dfq", "cmi", "nayer"], typer.Option(
+        help="How images are made: by one generator, a new one a call, or labels through a noisy layer.")] = "dfq",
     escape: Annotated[Literal["none", "ckd", "atesc"] | None, typer.Option(
         help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
@@ -202,12 +204,14 @@ def distill(
 ) -> None:
     """Distil a student, waiting in line with the runs of the app, which shows this one too."""
     from atesc_core.runs import RunStore
+    from atesc_core.synthesis import batchnorm_notice
 
-    typed = {"escape.kind": escape, "seed": seed}
-    spec = from_preset(preset, teacher).replaced(
-        {name: value for name, value in typed.items() if value is not None} | _settings(settings))
+    typed = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed}
+    spec = from_preset(preset, teacher, **(
+        {name: value for name, value in typed.items() if value is not None} | _settings(settings)))
     store = RunStore(_folder(runs_dir))
-    _check_names(spec, store)
+    if notice := batchnorm_notice(_check_names(spec, store).model, spec.synthesis.kind):
+        _say(f"note: {notice}")
     run_id = store.create(spec)
     try:
         run = _follow(store, run_id)
@@ -320,16 +324,17 @@ def _settings(typed: list[str] | None) -> dict[str, Any]:
     return changes
 
 
-def _check_names(spec: RunSpec, store: RunStore) -> None:
-    """Refuse at once what the worker would refuse in line."""
+def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
+    """Refuse at once what the worker would refuse in line; returns the teacher."""
     from atesc_core.device import pick_device
     from atesc_core.models import ARCHITECTURES
     from atesc_core.teachers import load_teacher
 
-    load_teacher(spec.teacher, store.runs_dir)
+    teacher = load_teacher(spec.teacher, store.runs_dir)
     pick_device(spec.device)
     if spec.student not in ARCHITECTURES:
         raise SpecError(f"student: {spec.student!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
+    return teacher
 
 
 def _folder(runs_dir: Path | None) -> Path:

@@ -13,7 +13,7 @@ import zlib
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 Source = Literal["paper", "ours"]
 
@@ -27,10 +27,14 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+SYNTHESIS = ("How images are made. dfq: one generator, trained against the student; cmi: a new generator a call, its "
+             "images made unlike earlier ones; nayer: labels through a noisy layer. The last two keep a pool of images")
+
+
 class DFQSpec(Spec):
     """Data-free quantisation-style synthesis: one persistent generator, trained against the student."""
 
-    kind: Literal["dfq"] = "dfq"
+    kind: Literal["dfq"] = setting("dfq", SYNTHESIS, "paper")
     steps: int = setting(1, "Generator steps a round", "paper", ge=1, le=1000)
     lr: float = setting(1e-3, "Generator learning rate (Adam, betas 0.5 and 0.999)", "paper", gt=0, le=1)
     bn: float = setting(1.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
@@ -41,7 +45,70 @@ class DFQSpec(Spec):
     width: int = setting(64, "Channels of the generator's first convolution", "ours", ge=4, le=1024)
 
 
-SynthesisSpec = Annotated[DFQSpec, Field(description="How synthetic images are made")]
+class CMISpec(Spec):
+    """Contrastive model inversion (Fang et al., 2021): generator and z start anew at each call, the best batch joins
+    a pool that the student learns from."""
+
+    kind: Literal["cmi"] = setting("cmi", SYNTHESIS, "paper")
+    steps: int = setting(200, "Generator steps a call; a call a round", "paper", ge=1, le=10_000)
+    lr: float = setting(1e-3, "Learning rate of generator, z and head (Adam; generator and z with betas 0.5 and 0.999)",
+                        "paper", gt=0, le=1)
+    bn: float = setting(1.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
+    onehot: float = setting(1.0, "Weight of CE(T, y): images of the labels y drawn for them", "paper", ge=0, le=1e4)
+    adversarial: float = setting(0.5, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper",
+                                 ge=0, le=1e4)
+    contrast: float = setting(0.8, "Weight of L_cr: an image's two views alike, unlike those of all other images",
+                              "paper", ge=0, le=1e4)
+    contrast_temperature: float = setting(0.1, "Temperature of L_cr", "paper", gt=0, le=100)
+    bank: int = setting(40_960, "Images whose features are kept for L_cr", "paper", ge=1, le=1_000_000)
+    negatives: int = setting(4096, "Images drawn from the feature bank a step", "paper", ge=1, le=100_000)
+    head: int = setting(256, "Length of the feature that the head makes for L_cr", "paper", ge=2, le=4096)
+    flip: bool = setting(True, "Views may be mirrored; digits and letters are not the same mirrored", "paper")
+    latent: int = setting(256, "Length of the latent vector z", "paper", ge=2, le=4096)
+    width: int = setting(128, "Channels of the generator's first convolution", "paper", ge=4, le=1024)
+    pool: int = setting(51_200, "Images the pool holds, then the oldest leave (published: no bound, 200 calls of 256)",
+                        "ours", ge=2, le=10_000_000)
+
+
+class NAYERSpec(Spec):
+    """Noisy layer generation (Tran et al., 2024): a frozen label embedding instead of z, through a linear layer
+    that is drawn anew every loop; the best batch of a loop joins a pool that the student learns from."""
+
+    kind: Literal["nayer"] = setting("nayer", SYNTHESIS, "paper")
+    steps: int = setting(30, "Generator steps a loop", "paper", ge=1, le=10_000)
+    loops: int = setting(2, "Loops a round: noisy layers drawn, batches that join the pool", "paper", ge=1, le=1000)
+    warmup_loops: int = setting(10, "Loops a round while it warms up", "paper", ge=1, le=1000)
+    warmup_epochs: int = setting(
+        20, "Epochs without the adversarial term. The student learns from the first (published: it waits)", "paper",
+        ge=0, le=10_000)
+    life: int = setting(10, "Epochs a generator lives; a new one also starts when the warm-up ends", "paper",
+                        ge=1, le=100_000)
+    lr: float = setting(4e-3, "Generator learning rate (Adam, betas 0.5 and 0.999)", "paper", gt=0, le=1)
+    bn: float = setting(10.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
+    onehot: float = setting(0.5, "Weight of CE(T, y): images of the labels y asked for", "paper", ge=0, le=1e4)
+    adversarial: float = setting(1.33, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper",
+                                 ge=0, le=1e4)
+    flip: bool = setting(True, "Images may be mirrored on their way to the teacher; digits are not the same mirrored",
+                         "paper")
+    noise: int = setting(1000, "Length of what the noisy layer makes of a label", "paper", ge=2, le=8192)
+    width: int = setting(128, "Channels of the generator's first convolution", "paper", ge=4, le=1024)
+    pool: int = setting(51_200, "Images the pool holds, then the oldest leave (published: no bound)", "ours",
+                        ge=2, le=10_000_000)
+
+
+SYNTHESES: dict[str, type[Spec]] = {"dfq": DFQSpec, "cmi": CMISpec, "nayer": NAYERSpec}
+
+
+def _synthesis_kind(values: Any) -> Any:
+    """A synthesis without a kind is DFQ's: links from the time when there was no other."""
+    return values.get("kind", "dfq") if isinstance(values, dict) else getattr(values, "kind", None)
+
+
+SynthesisSpec = Annotated[
+    Annotated[DFQSpec, Tag("dfq")] | Annotated[CMISpec, Tag("cmi")] | Annotated[NAYERSpec, Tag("nayer")],
+    Discriminator(_synthesis_kind, custom_error_type="synthesis_kind",
+                  custom_error_message=f"expected a kind of {', '.join(SYNTHESES)}"),
+    Field(description="How synthetic images are made")]
 
 
 class SplitSpec(Spec):
@@ -95,7 +162,8 @@ class RunSpec(Spec):
     batch_size: int = setting(96, "Images a step", "ours", ge=2, le=65_536)
     lr: float = setting(0.1, "Student learning rate (SGD, momentum 0.9, cosine to 0)", "paper", gt=0, le=10)
     weight_decay: float = setting(1e-4, "Student weight decay", "paper", ge=0, le=1)
-    temperature: float = setting(1.0, "Temperature of the distillation loss", "paper", gt=0, le=1000)
+    temperature: float = setting(1.0, "Temperature of the distillation loss; published with CMI and NAYER: 20", "paper",
+                                 gt=0, le=1000)
     snapshot_images: int = setting(256, "Synthetic images kept, with scores, after each epoch", "ours", ge=8, le=20_000)
     synthesis: SynthesisSpec = DFQSpec()
     split: SplitSpec = SplitSpec()
@@ -111,8 +179,11 @@ class RunSpec(Spec):
 
     def to_token(self) -> str:
         """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
-        sparse = json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
-        return base64.urlsafe_b64encode(zlib.compress(sparse.encode(), 9)).decode().rstrip("=")
+        sparse = self.model_dump(mode="json", exclude_defaults=True)
+        if self.synthesis.kind != "dfq":  # a default of its own class: what is left out here would be read as dfq
+            sparse["synthesis"]["kind"] = self.synthesis.kind
+        text = json.dumps(sparse, separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
 
     @classmethod
     def from_token(cls, token: str) -> RunSpec:
@@ -126,8 +197,16 @@ class RunSpec(Spec):
         return parse(cls, values)
 
     def replaced(self, changes: dict[str, Any]) -> RunSpec:
-        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""
+        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew.
+
+        Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays.
+        """
         values = self.model_dump()
+        kind = changes.get("synthesis.kind", self.synthesis.kind)
+        if kind not in tuple(SYNTHESES):
+            raise SpecError(f"synthesis.kind: {_shown(kind)}: expected one of {', '.join(SYNTHESES)}")
+        if kind != self.synthesis.kind:
+            values["synthesis"] = SYNTHESES[kind]().model_dump()
         for path, value in changes.items():
             *groups, name = path.split(".")
             place = values
@@ -148,9 +227,13 @@ def parse(model: type[BaseModel], values: Any) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or model.__name__}: {_shown(e['input'])}: {e['msg']}"
-                 for e in error.errors()]
+        lines = [f"{_path(e['loc']) or model.__name__}: {_shown(e['input'])}: {e['msg']}" for e in error.errors()]
         raise SpecError("\n".join(lines)) from None
+
+
+def _path(place: tuple[str | int, ...]) -> str:
+    """Dotted; pydantic names the kind of synthesis as if it were a field."""
+    return ".".join(str(part) for part in place if part not in SYNTHESES)
 
 
 def _shown(value: Any) -> str:
@@ -166,12 +249,12 @@ def field_paths(values: dict[str, Any], prefix: str = "") -> list[str]:
     return paths
 
 
-def describe_field(path: str) -> tuple[str, Source | None]:
-    """The sentence and the source of a dotted field, for help texts and tooltips."""
+def describe_field(path: str, kind: str = "dfq") -> tuple[str, Source | None]:
+    """The sentence and the source of a dotted field, for help texts and tooltips; ``kind`` is the synthesis.kind."""
     model: type[BaseModel] = RunSpec
     *groups, name = path.split(".")
     for group in groups:
-        model = type(model.model_fields[group].default)
+        model = SYNTHESES[kind] if group == "synthesis" else type(model.model_fields[group].default)
     field = model.model_fields[name]
     extra = field.json_schema_extra or {}
     return field.description or "", extra.get("source")
@@ -182,18 +265,41 @@ ESCAPE: dict[str, Any] = {
     "escape.weight": 0.3, "escape.crowded_only": True, "escape.probes": 42, "escape.untrap": True,
 }
 QUICK: dict[str, Any] = {
-    "preset": "quick", "epochs": 8, "rounds": 20, "snapshot_images": 128, "synthesis.steps": 3, "synthesis.lr": 3e-3,
-    "synthesis.width": 48, "escape.warmup_epochs": 4, **ESCAPE,
+    "preset": "quick", "epochs": 8, "snapshot_images": 128, "escape.warmup_epochs": 4, **ESCAPE,
 }
 FULL: dict[str, Any] = {
-    "preset": "full", "epochs": 100, "rounds": 80, "batch_size": 256, "snapshot_images": 512, "synthesis.steps": 3,
-    "escape.warmup_epochs": 60, **ESCAPE,
+    "preset": "full", "epochs": 100, "batch_size": 256, "snapshot_images": 512, "escape.warmup_epochs": 60, **ESCAPE,
 }
-PRESETS: dict[str, dict[str, Any]] = {"quick": QUICK, "full": FULL}
+# By preset and synthesis.kind. CMI and NAYER make many images a call and keep them: a call is followed by many steps
+# of the student, 400 as published in full, at T = 20. Quick's shipped pairs are digits: nothing is mirrored.
+POOLED_QUICK: dict[str, Any] = {
+    "rounds": 4, "student_steps": 25, "temperature": 20.0, "synthesis.width": 48, "synthesis.flip": False,
+    "synthesis.pool": 4096,
+}
+POOLED_FULL: dict[str, Any] = {"rounds": 1, "student_steps": 400, "temperature": 20.0}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "quick": {
+        "dfq": QUICK | {"rounds": 20, "synthesis.steps": 3, "synthesis.lr": 3e-3, "synthesis.width": 48},
+        "cmi": QUICK | POOLED_QUICK | {"synthesis.steps": 15, "synthesis.lr": 1e-2, "synthesis.bank": 4096,
+                                       "synthesis.negatives": 512, "synthesis.latent": 128},
+        # in so few steps the published weights match the statistics, and the labels not at all: CE stays above log C
+        "nayer": QUICK | POOLED_QUICK | {"synthesis.steps": 15, "synthesis.loops": 1, "synthesis.warmup_loops": 1,
+                                         "synthesis.warmup_epochs": 2, "synthesis.noise": 128, "synthesis.lr": 1e-2,
+                                         "synthesis.bn": 2.0, "synthesis.onehot": 2.0},
+    },
+    "full": {
+        "dfq": FULL | {"rounds": 80, "synthesis.steps": 3},
+        "cmi": FULL | POOLED_FULL,
+        "nayer": FULL | POOLED_FULL,
+    },
+}
 
 
-def from_preset(preset: str, teacher: str, **changes: Any) -> RunSpec:
-    """The run that ``preset`` describes for ``teacher``; ``changes`` are dotted fields. Raises SpecError."""
+def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
+    """The run that ``preset`` describes for ``teacher`` and the synthesis.kind in ``changes`` (dfq, unless named);
+    ``changes`` are dotted fields. Raises SpecError."""
     if preset not in PRESETS:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    return RunSpec(teacher=teacher).replaced({**PRESETS[preset], **changes})
+    kind = changes.get("synthesis.kind", "dfq")
+    spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind})
+    return spec.replaced({**PRESETS[preset][kind], **changes})

@@ -94,6 +94,31 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     assert [float(row["confidence"]) for row in rows] == pytest.approx(list(snapshot.teacher_probs.max(1)), abs=1e-5)
 
 
+@pytest.mark.parametrize(("words", "kind", "temperature", "steps"), [
+    ([], "dfq", 1, 3), (["--synthesizer", "cmi"], "cmi", 20, 15), (["--set", "synthesis.kind=nayer"], "nayer", 20, 15),
+    (["--synthesizer", "cmi", "--set", "synthesis.steps=2", "--set", "temperature=4"], "cmi", 4, 2),
+])
+def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
+    monkeypatch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    [kept] = RunStore(runs_dir).list()
+    assert (kept.spec.synthesis.kind, kept.spec.temperature, kept.spec.synthesis.steps) == (kind, temperature, steps)
+    assert "note:" not in capsys.readouterr().err
+
+
+def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr("atesc_core.synthesis.base.BatchNormMatch.__init__",
+                        lambda self, teacher: setattr(self, "layers", []))
+    monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir",
+                                      str(runs_dir)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "note: The teacher has no BatchNorm layer: NAYER's R_BN" in capsys.readouterr().err
+
+
 def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
     process = command("distill", *TINY, "--set", "epochs=1000", "--runs-dir", runs_dir)
     store = RunStore(runs_dir)
@@ -141,6 +166,9 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     (["distill", *TINY, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
     (["distill", *TINY, "--set", "epochs"], ["--set", "'epochs'", "expected KEY=VALUE"]),
     (["distill", *TINY, "--set", "escape.wait=1"], ["escape.wait", "known settings"]),
+    (["distill", *TINY, "--synthesizer", "gan"], ["--synthesizer", "'gan'", "nayer"]),
+    (["distill", *TINY, "--synthesizer", "cmi", "--set", "synthesis.balance=3"],
+     ["synthesis.balance", "synthesis.bank"]),
     (["distill", *TINY, "--set", "student=huge"], ["student", "'huge'", "small"]),
     (["distill", *TINY, "--preset", "slow"], ["preset", "'slow'", "quick"]),
     (["distill", *TINY, "--escape", "run"], ["--escape", "'run'", "atesc"]),

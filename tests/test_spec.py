@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atesc_core.spec import PRESETS, RunSpec, SpecError, describe_field, field_paths, from_preset
+from atesc_core.spec import PRESETS, SYNTHESES, RunSpec, SpecError, describe_field, field_paths, from_preset, parse
 
 specs = st.builds(
     RunSpec,
@@ -14,6 +14,8 @@ specs = st.builds(
     seed=st.integers(0, 2**31 - 1),
     epochs=st.integers(1, 1000),
     lr=st.floats(1e-6, 10),
+    synthesis=st.sampled_from(list(SYNTHESES)).flatmap(
+        lambda kind: st.builds(SYNTHESES[kind], steps=st.integers(1, 1000), lr=st.floats(1e-6, 1))),
 )
 
 
@@ -29,16 +31,52 @@ def test_a_damaged_link_is_a_clear_error(token):
         RunSpec.from_token(token)
 
 
-def test_every_setting_says_what_it_is_and_whose_choice():
-    for path in field_paths(RunSpec(teacher="t").model_dump()):
-        sentence, source = describe_field(path)
-        if path.rsplit(".", 1)[-1] not in ("teacher", "kind") or path == "escape.kind":
-            assert sentence and source in ("paper", "ours"), path
+@pytest.mark.parametrize("kind", SYNTHESES)
+def test_every_setting_says_what_it_is_and_whose_choice(kind):
+    spec = RunSpec(teacher="t").replaced({"synthesis.kind": kind})
+    for path in field_paths(spec.model_dump()):
+        sentence, source = describe_field(path, kind)
+        assert sentence, path
+        assert source in ("paper", "ours") or path == "teacher", path
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_presets_are_specs_that_carry_their_name(preset):
-    assert from_preset(preset, "t").preset == preset
+@pytest.mark.parametrize("kind", SYNTHESES)
+def test_presets_are_specs_that_carry_their_name(preset, kind):
+    spec = from_preset(preset, "t", **{"synthesis.kind": kind})
+    assert (spec.preset, spec.synthesis.kind) == (preset, kind)
+    assert spec.temperature == (1 if kind == "dfq" else 20)
+    assert from_preset(preset, "t", **{"synthesis.kind": kind, "temperature": 3.0}).temperature == 3.0
+
+
+@given(specs, st.sampled_from(list(SYNTHESES)))
+def test_another_kind_of_synthesis_brings_its_own_defaults_and_its_own_kind_none(spec, kind):
+    other = spec.replaced({"synthesis.kind": kind})
+    assert other.synthesis == (spec.synthesis if kind == spec.synthesis.kind else SYNTHESES[kind]())
+    assert other.replaced({"synthesis": spec.synthesis}) == spec
+
+
+def test_settings_and_kind_may_be_set_together_in_any_order():
+    for changes in ({"synthesis.negatives": 7, "synthesis.kind": "cmi"}, {"synthesis.kind": "cmi",
+                                                                          "synthesis.negatives": 7}):
+        assert RunSpec(teacher="t").replaced(changes).synthesis.negatives == 7
+
+
+def test_a_link_from_before_there_was_a_choice_is_dfqs():
+    assert parse(RunSpec, {"teacher": "t", "synthesis": {"steps": 7}}).synthesis == SYNTHESES["dfq"](steps=7)
+
+
+@pytest.mark.parametrize(("synthesis", "named"), [
+    ({"kind": "cmi", "balance": 3}, "synthesis.balance: 3"),
+    ({"kind": "nayer", "steps": 0}, "synthesis.steps: 0"),
+    ({"kind": "gan"}, "expected a kind of dfq, cmi, nayer"),
+    ({"kind": ["cmi"]}, "expected a kind of dfq, cmi, nayer"),
+    (7, "synthesis: 7: expected a kind"),
+])
+def test_a_wrong_synthesis_in_a_file_is_named(synthesis, named):
+    with pytest.raises(SpecError) as caught:
+        parse(RunSpec, {"teacher": "t", "synthesis": synthesis})
+    assert named in str(caught.value)
 
 
 @pytest.mark.parametrize(("changes", "named"), [
@@ -47,6 +85,10 @@ def test_presets_are_specs_that_carry_their_name(preset):
     ({"escape.kind": "flee"}, "escape.kind: 'flee'"),
     ({"escape.wieght": 1}, "escape.wieght: no such setting"),
     ({"split.threshold": "high"}, "'high'"),
+    ({"synthesis.kind": "gan"}, "synthesis.kind: 'gan': expected one of dfq, cmi, nayer"),
+    ({"synthesis.kind": "cmi", "synthesis.balance": 3.0}, "synthesis.balance: no such setting"),
+    ({"synthesis.kind": "nayer", "synthesis.steps": 0}, "synthesis.steps: 0"),
+    ({"synthesis.contrast": 0.5}, "synthesis.contrast: no such setting"),
 ])
 def test_a_wrong_setting_is_named_with_its_value(changes, named):
     with pytest.raises(SpecError) as caught:

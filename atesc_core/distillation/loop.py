@@ -72,14 +72,29 @@ class Distillation:
 
     def calibrate(self) -> float:
         """The automatic threshold: the valley of synthetic images' own scores. No real data [ours]."""
-        x = self.synthesizer.sample(CALIBRATION_IMAGES)
-        return valley(SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random).cpu().numpy())
+        if not self.synthesizer.has_images:
+            self.synthesizer.train_round(self.student)
+        x, kept = self.synthesizer.draw(CALIBRATION_IMAGES, self.score)
+        return valley((self.score(x) if kept is None else kept).cpu().numpy())
 
-    def split(self, x: Tensor, y: Tensor, teaching: int) -> tuple[Tensor, Tensor]:
+    def score(self, x: Tensor) -> Tensor:
+        """The robustness score of x, (B, 3, H, W) in [0, 1]: (B,)."""
+        return SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random)
+
+    def fragile(self, x: Tensor, y: Tensor, kept: Tensor | None) -> Tensor:
+        """(B,) bool. The first images are not attacked again where their scores are ``kept``."""
+        if kept is None:
+            return fragile(self.teacher, x, y, self.spec.split, self.threshold, self.random)
+        n = len(kept)
+        probes = fragile(self.teacher, x[n:], y[n:], self.spec.split, self.threshold, self.random)
+        return torch.cat([split_by_score(kept, self.threshold), probes])
+
+    def split(self, x: Tensor, y: Tensor, teaching: int, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         """(fragile, trapped): (B,) bool each. ``trapped`` is the robust group, or with ``crowded_only`` its
         images whose label crowds it; x: (B, 3, H, W), y: (B,) the teacher's labels. The first ``teaching`` images
-        are synthetic, the others probes: fragile probes are not counted, crowding is measured against what teaches."""
-        is_fragile = fragile(self.teacher, x, y, self.spec.split, self.threshold, self.random)
+        are synthetic, with scores where they are ``kept``, the others probes: fragile probes are not counted,
+        crowding is measured against what teaches."""
+        is_fragile = self.fragile(x, y, kept)
         if not self.spec.escape.crowded_only:
             return is_fragile, ~is_fragile
         self.counts.mul_(KEPT)
@@ -91,7 +106,7 @@ class Distillation:
         """One update of the student; returns detached loss terms, and ``fragile_share`` while splitting."""
         spec, escape, n = self.spec, self.spec.escape, self.spec.batch_size
         splitting = self.splitting(epoch)
-        x = self.synthesizer.sample(n)
+        x, kept = self.synthesizer.draw(n, self.score if splitting else None)
         if splitting and escape.probes:
             x = torch.cat([x, noise_probes(escape.probes, self.image_side, self.random)])
         x = x.contiguous(memory_format=memory_format(self.device))
@@ -100,7 +115,7 @@ class Distillation:
             t = self.teacher.head(features).float()
         taught, trapped = t[:n], torch.zeros(len(x), dtype=torch.bool, device=self.device)
         if splitting:
-            is_fragile, trapped = self.split(x, t.argmax(1), n)
+            is_fragile, trapped = self.split(x, t.argmax(1), n, kept)
             if escape.untrap:
                 synthetic = torch.arange(len(x), device=self.device) < n
                 self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[t.argmax(1)])

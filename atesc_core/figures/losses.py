@@ -14,9 +14,10 @@ from atesc_core.figures.theme import Look, Mode, uid
 
 GENERATOR_TERMS: dict[str, str] = {
     "g/bn": "BatchNorm match, R<sub>BN</sub>",
-    "g/onehot": "One-hot, CE(T, argmax T) (nats)",
+    "g/onehot": "One-hot, CE(T, y) (nats)",
     "g/adversarial": "Adversarial, −KL(T ‖ S) (nats)",
     "g/balance": "Class balance, Σ p̄ log p̄ (nats)",
+    "g/contrast": "Contrast, L<sub>cr</sub> (nats)",
 }
 STUDENT_TERMS: dict[str, tuple[str, str]] = {
     "s/fragile": ("fragile", "fragile: learn"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from atesc_core.distillation.losses import kl
 from atesc_core.models import Classifier
 
 
 class Synthesizer(ABC):
     """Makes images from a frozen teacher. State lives here; randomness comes from the generator given."""
+
+    has_images = True  # before its first round
 
     @abstractmethod
     def train_round(self, student: Classifier) -> dict[str, Tensor]:
@@ -22,11 +26,32 @@ class Synthesizer(ABC):
     def sample(self, count: int) -> Tensor:
         """``count`` images for the student, (B, 3, H, W) in [0, 1], without gradient."""
 
+    def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
+        """As ``sample``, and the images' scores, (B,), where a pool keeps them; None where it does not.
+
+        ``score`` maps images, (B, 3, H, W) in [0, 1], to (B,); a kept image is given to it once in its life.
+        """
+        return self.sample(count), None
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]: ...
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
+    """L_adv = −mean[KL(T ‖ S) · 1(arg max agree)], of logits (B, C): the student is asked what it only just knows,
+    and not what it has wrong anyway (CMI, NAYER)."""
+    return -(kl(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
+
+
+def batchnorm_notice(teacher: nn.Module, kind: str) -> str | None:
+    """A sentence for the user where R_BN of the synthesizer ``kind`` has nothing to match; None where it has."""
+    if BatchNormMatch(teacher).layers:
+        return None
+    return (f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
+            "nothing holds its images to the statistics of the teacher's training data.")
 
 
 class BatchNormMatch:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.losses import kl
+from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Synthesizer
@@ -18,7 +19,7 @@ from atesc_core.synthesis.base import BatchNormMatch, Synthesizer
 class DFQ(Synthesizer):
     """L_G = bn·R_BN + onehot·CE(T, argmax T) − adversarial·KL(T‖S) + balance·Σ p̄ log p̄."""
 
-    def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, random: torch.Generator):
+    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
         self.settings, self.batch_size = spec.synthesis, spec.batch_size
         self.teacher, self.random, self.device = teacher, random, random.device
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)

@@ -42,12 +42,12 @@ def images(spec: RunSpec) -> int:
 def command(spec: RunSpec) -> str:
     """What to type to get this very run."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
-    started_from = from_preset(preset, spec.teacher)
+    started_from = from_preset(preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind})
     words = ["python", "-m", "atesc_core", "distill", "--teacher", spec.teacher, "--preset", preset,
-             "--escape", spec.escape.kind]
+             "--synthesizer", spec.synthesis.kind, "--escape", spec.escape.kind]
     mine, theirs = spec.model_dump(), started_from.model_dump()
     for path in field_paths(mine):
-        if path not in ("preset", "escape.kind") and _at(mine, path) != _at(theirs, path):
+        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(mine, path) != _at(theirs, path):
             words += ["--set", f"{path}={yaml.safe_dump(_at(mine, path)).splitlines()[0]}"]
     return shlex.join(words)
 

@@ -191,9 +191,10 @@ def badge(source: str | None) -> str:
     return {"paper": ":gray-badge[paper]", "ours": ":primary-badge[ours]", None: ""}[source]
 
 
-def setting(path: str, label: str) -> dict[str, str]:
-    """label and help of the widget for a RunSpec field: `st.slider(**setting("split.steps", "PGD steps"))`."""
-    sentence, source = describe_field(path)
+def setting(path: str, label: str, kind: str = "dfq") -> dict[str, str]:
+    """label and help of the widget for a RunSpec field: `st.slider(**setting("split.steps", "PGD steps"))`.
+    ``kind`` is the synthesis.kind, for fields of the synthesis."""
+    sentence, source = describe_field(path, kind)
     return {"label": f"{label} {badge(source)}".strip(), "help": sentence}
 
 

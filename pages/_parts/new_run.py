@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import ensure_worker
-from atesc_core.spec import PRESETS, RunSpec, SpecError, describe_field, from_preset
+from atesc_core.spec import PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
 from pages._parts import cost, look
 from pages._parts.machine import machine
 from pages._parts.runs import show_run
@@ -24,7 +24,12 @@ LABELS = {
     "student": "Architecture", "student_steps": "Steps a round", "snapshot_images": "Images kept an epoch",
     "synthesis.steps": "Steps a round", "synthesis.bn": "BatchNorm weight", "synthesis.onehot": "One-hot weight",
     "synthesis.adversarial": "Adversarial weight", "synthesis.balance": "Balance weight",
-    "synthesis.latent": "Latent length", "split.epsilon": "ε (1/255)", "split.max_epsilon": "Largest ε (1/255)",
+    "synthesis.latent": "Latent length", "synthesis.contrast": "Contrast weight",
+    "synthesis.contrast_temperature": "Contrast temperature", "synthesis.bank": "Feature bank",
+    "synthesis.head": "Head length", "synthesis.flip": "Mirrored views", "synthesis.loops": "Loops a round",
+    "synthesis.warmup_loops": "Loops, warming up", "synthesis.warmup_epochs": "Warm-up epochs",
+    "synthesis.life": "Epochs a generator", "synthesis.noise": "Noise length", "synthesis.pool": "Image pool",
+    "split.epsilon": "ε (1/255)", "split.max_epsilon": "Largest ε (1/255)",
     "split.steps": "PGD steps", "escape.weight": "λ", "escape.clamp": "Clamp (nats)",
     "escape.warmup_epochs": "Warm-up epochs",
 }
@@ -72,12 +77,14 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     preset = right.segmented_control("Preset", sources, default=sources[0], required=True, help=(
         "quick is made for two CPU cores, full for one GPU" + ("; link: the settings the link brought." if linked
                                                               else ".")))
-    base = linked.replaced({"teacher": teacher}) if preset == "link" else from_preset(preset, teacher)
-    left.segmented_control("Method", [base.synthesis.kind], default=base.synthesis.kind, required=True,
-                           format_func=str.upper, help=describe_field("synthesis.kind")[0] or None)
+    method = left.segmented_control(
+        **look.setting("synthesis.kind", "Method"), options=list(SYNTHESES), format_func=str.upper, required=True,
+        default=linked.synthesis.kind if linked else next(iter(SYNTHESES)))
+    base = (linked.replaced({"teacher": teacher, "synthesis.kind": method}) if preset == "link" else
+            from_preset(preset, teacher, **{"synthesis.kind": method}))
     kind = st.segmented_control(**look.setting("escape.kind", "Escape"), options=list(ESCAPE_NAMES), required=True,
                                 default=base.escape.kind, format_func=ESCAPE_NAMES.get)
-    return base.replaced({"escape.kind": kind}), f"{preset} {st.query_params.get('spec', '')}"
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {st.query_params.get('spec', '')}"
 
 
 def teacher_words(card) -> list:
@@ -100,23 +107,23 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
     prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
     changes = {}
     for tab, (title, model) in zip(st.tabs(list(groups)), groups.items(), strict=True):
-        paths = [prefixes[title] + name for name, field in model.model_fields.items() if not _nested(field.annotation)]
-        paths = [path for path in paths if path not in IN_SIGHT]
+        paths = [prefixes[title] + name for name in model.model_fields]
+        paths = [path for path in paths if path not in IN_SIGHT and not isinstance(_value(base, path), BaseModel)]
         with tab:
             for at in range(0, len(paths), COLUMNS):
                 for column, path in zip(st.columns(COLUMNS), paths[at:at + COLUMNS], strict=False):
                     with column:
                         default = _value(base, path)
                         value = _field(path, model.model_fields[path.split(".")[-1]].annotation, default,
-                                       key=f"new run, {origin}: {path}")
+                                       base.synthesis.kind, key=f"new run, {origin}: {path}")
                     if value != default:
                         changes[path] = value
     return changes
 
 
-def _field(path: str, kind: Any, default: Any, key: str) -> Any:
+def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
     """The widget of one field. Bounds are the spec's to check, in its own words."""
-    words = look.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()))
+    words = look.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
     if path == "student":
         return st.selectbox(**words, options=architectures(), index=architectures().index(default), key=key)
     if get_origin(kind) is Literal:
@@ -145,10 +152,6 @@ def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) ->
 def _number(words: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
     return st.number_input(**words, value=default, step=1 if kind is int else None, key=key,
                            format="%d" if kind is int else "%g")
-
-
-def _nested(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _value(spec: RunSpec, path: str) -> Any:

@@ -9,9 +9,11 @@ import torch
 
 from atesc_core.distillation.evaluation import Evaluator
 from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
-from atesc_core.distillation.loop import Controls, distill
+from atesc_core.distillation.loop import Controls, Distillation, distill
 from atesc_core.domains import load_pair
+from atesc_core.robustness.scores import SCORES
 from atesc_core.spec import RunSpec, from_preset
+from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import load_teacher
 
 TINY = {"device": "cpu", "epochs": 3, "rounds": 2, "student_steps": 2, "batch_size": 24, "snapshot_images": 16,
@@ -23,8 +25,18 @@ def teacher():
     return load_teacher("mnistm-badnet_sq-ntl")
 
 
+POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}
+SYNTHESIS = {
+    "dfq": {},
+    "cmi": {"synthesis.kind": "cmi", **POOLED, "synthesis.bank": 60, "synthesis.negatives": 16, "synthesis.head": 8,
+            "synthesis.latent": 8},
+    "nayer": {"synthesis.kind": "nayer", **POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
+}
+
+
 def tiny(**changes) -> RunSpec:
-    return from_preset("quick", "mnistm-badnet_sq-ntl", **{**TINY, **changes})
+    return from_preset("quick", "mnistm-badnet_sq-ntl", **{**TINY, **SYNTHESIS[changes.get("synthesis.kind", "dfq")],
+                                                          **changes})
 
 
 def weights(events) -> dict[str, torch.Tensor]:
@@ -58,6 +70,18 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     assert torch.equal(snapshot.fragile, snapshot.scores["min_eps"] <= snapshot.threshold)
 
 
+@pytest.mark.parametrize("kind", SYNTHESIZERS)
+@pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
+def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
+    spec = tiny(epochs=2, **{"synthesis.kind": kind, "escape.kind": escape})
+    events = list(distill(spec, teacher))
+    steps = [e for e in events if isinstance(e, StepDone)]
+    assert len(steps) == spec.epochs * spec.rounds
+    assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
+    assert {"g/bn", "g/onehot", "g/adversarial"} <= steps[-1].losses.keys()
+    assert (steps[-1].fragile_share is None) == (escape == "none")
+
+
 def test_the_student_never_sees_real_data(teacher):
     evaluate = Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))
     assert same(weights(distill(tiny(), teacher, evaluate)), weights(distill(tiny(), teacher, None)))
@@ -76,13 +100,41 @@ def test_looking_at_a_run_does_not_change_it(teacher):
     assert same(few, many)
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(teacher):
-    checkpoints = []
-    for event in distill(tiny(), teacher):
+@pytest.mark.parametrize("kind", SYNTHESIZERS)
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_resumed_run_is_the_uninterrupted_one(teacher, kind, after):
+    spec, checkpoints = tiny(**{"synthesis.kind": kind}), []
+    for event in distill(spec, teacher):
         if isinstance(event, CheckpointReady):
             checkpoints.append(copy.deepcopy(event.state))
-    resumed = weights(distill(tiny(), teacher, resume=checkpoints[1]))
+    resumed = weights(distill(spec, teacher, resume=checkpoints[after - 1]))
     assert same(resumed, checkpoints[2]["student"])
+
+
+@pytest.mark.parametrize("kind", ["cmi", "nayer"])
+def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it_by_that(teacher, kind, monkeypatch):
+    attacked = []
+    measure = SCORES["min_eps"]
+    monkeypatch.setitem(SCORES, "min_eps", lambda model, x, *rest: attacked.append(len(x)) or measure(model, x, *rest))
+    spec = tiny(**{"synthesis.kind": kind, "escape.probes": 0, "synthesis.pool": 1000})
+    run = Distillation(spec, teacher)
+    for round_ in (1, 2):
+        run.synthesizer.train_round(run.student)
+        for threshold in (0.5, 4.0, 1e9):
+            run.threshold = threshold
+            run.student_step(epoch=2)
+            x, scores = run.synthesizer.draw(24, run.score)
+            is_fragile, _ = run.split(x, torch.zeros(24, dtype=torch.int64), 24, scores)
+            assert torch.equal(is_fragile, scores <= threshold)
+        assert sum(attacked) == run.synthesizer.pool.added, round_
+
+
+@pytest.mark.parametrize("kind", SYNTHESIZERS)
+def test_a_threshold_is_found_even_before_the_first_round(teacher, kind):
+    spec = tiny(epochs=1, **{"synthesis.kind": kind, "split.threshold": "auto", "escape.warmup_epochs": 0})
+    events = list(distill(spec, teacher))
+    assert isinstance(events[0], ThresholdChanged)
+    assert sum(isinstance(e, StepDone) for e in events) == spec.rounds
 
 
 def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
@@ -113,8 +165,10 @@ def test_an_unknown_student_is_named(teacher):
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("escape", ["none", "atesc"])
-def test_a_run_on_cuda(teacher, escape):
-    events = list(distill(tiny(device="cuda", **{"escape.kind": escape}), copy.deepcopy(teacher)))
+def test_a_run_on_cuda(teacher, escape, kind):
+    spec = tiny(device="cuda", **{"escape.kind": escape, "synthesis.kind": kind})
+    events = list(distill(spec, copy.deepcopy(teacher)))
     losses = [value for e in events if isinstance(e, StepDone) for value in e.losses.values()]
     assert torch.isfinite(torch.tensor(losses)).all()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.runs import Run
-from atesc_core.spec import describe_field, field_paths, from_preset
+from atesc_core.spec import SYNTHESES, describe_field, field_paths, from_preset
 from pages._parts import cost, new_run
 from pages._parts.runs import method, name
 from tests.pages.conftest import CONTROL, TEACHER, charts, said, tiny_spec
@@ -45,12 +45,14 @@ def test_an_empty_lab_shows_the_form(open_page, store):
     assert not charts(app)
 
 
-def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store):
-    app = open_page("distill")
-    paths = [path for path in field_paths(from_preset("quick", TEACHER).model_dump()) if path not in new_run.IN_SIGHT]
+@pytest.mark.parametrize("kind", SYNTHESES)
+def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store, kind):
+    spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind})
+    app = open_page("distill", spec=spec.to_token())
+    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run.IN_SIGHT]
     assert len(paths) > 15
     for path in paths:
-        sentence, source = describe_field(path)
+        sentence, source = describe_field(path, kind)
         assert field(app, path).help == sentence
         assert f"[{source}]" in field(app, path).label
 
@@ -67,6 +69,19 @@ def test_what_was_set_is_what_starts(open_page, store):
     (run,) = store.list()
     assert run.spec == from_preset("quick", run.spec.teacher, **{"epochs": 2, "split.threshold": 3.5})
     assert app.query_params["run"] == run.id
+    assert run_by_command(store, shown).spec == run.spec
+
+
+@pytest.mark.parametrize("kind", ["cmi", "nayer"])
+def test_another_method_brings_its_presets_settings(open_page, store, kind):
+    app = open_page("distill")
+    next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value(kind).run()
+    field(app, "synthesis.steps").set_value(7).run()
+    shown = app.code[-1].value
+    button(app, "Start").click().run()
+    assert not app.exception
+    (run,) = store.list()
+    assert run.spec == from_preset("quick", run.spec.teacher, **{"synthesis.kind": kind, "synthesis.steps": 7})
     assert run_by_command(store, shown).spec == run.spec
 
 

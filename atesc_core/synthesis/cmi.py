@@ -1,0 +1,148 @@
+"""CMI: contrastive model inversion (Fang et al., 2021, as used by Hong et al., 2025)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atesc_core.device import autocast, memory_format
+from atesc_core.distillation.untrapped import Untrapped
+from atesc_core.models import Classifier, Generator
+from atesc_core.spec import RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
+from atesc_core.synthesis.pool import Best, Pooled, Ring
+from atesc_core.synthesis.views import shifted, zoomed
+
+
+def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Tensor:
+    """L_cr: each image's local view finds its own global view among those of all images; (scalar, nats).
+
+    local, whole: (B + N, F) unit vectors, the batch's first, then the bank's. The global side is a target without
+    gradient; batch and bank are averaged apart, so that a large bank leaves the batch its gradient (as published).
+    """
+    similar = local @ whole.detach().T / temperature
+    losses = F.cross_entropy(similar, torch.arange(len(local), device=local.device), reduction="none")
+    return losses[:batch].mean() + (losses[batch:].mean() if len(losses) > batch else 0)
+
+
+class LayerMeans:
+    """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
+    none, of what enters each convolution [ours]. Within ``with`` each forward pass of the teacher fills it anew."""
+
+    def __init__(self, teacher: nn.Module):
+        modules = list(teacher.modules())
+        self.layers = [m for m in modules if isinstance(m, nn.BatchNorm2d)] or \
+                      [m for m in modules if isinstance(m, nn.Conv2d)]
+        self.means: list[Tensor] = []
+
+    def __enter__(self) -> LayerMeans:
+        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
+        self.means.append(inputs[0].float().mean((2, 3)))
+
+    def take(self) -> Tensor:
+        """(B, D) of the pass just made."""
+        taken = torch.cat(self.means, 1)
+        self.means.clear()
+        return taken
+
+
+class CMI(Pooled):
+    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr, for a generator and z that start anew at each
+    call. The head of L_cr, its optimiser and the feature bank live as long as the run."""
+
+    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
+        super().__init__(spec.synthesis.pool, random)
+        self.settings, self.batch_size, self.teacher = spec.synthesis, spec.batch_size, teacher
+        self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
+        self.generator.to(self.device, memory_format=memory_format(self.device))
+        self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
+        with torch.no_grad(), LayerMeans(teacher) as means:
+            teacher(torch.zeros(1, 3, image_side, image_side, device=self.device))
+            length = means.take().shape[1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(spec.seed)
+            self.head = nn.Sequential(nn.Linear(length, length), nn.ReLU(inplace=True),
+                                      nn.Linear(length, self.settings.head)).to(self.device)
+        self.head_optimiser = torch.optim.Adam(self.head.parameters(), lr=self.settings.lr)
+
+    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+        student.eval()
+        restart(self.generator, self.random)
+        z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
+        z.requires_grad_()
+        y = torch.randint(self.teacher.teacher.num_classes, (self.batch_size,), generator=self.random,
+                          device=self.device)
+        learning = [*self.generator.parameters(), z]
+        optimiser = torch.optim.Adam(learning, lr=self.settings.lr, betas=(0.5, 0.999))
+        best = Best()
+        for _ in range(self.settings.steps):
+            with autocast(self.device):
+                x = self.generator(z).float()
+                terms, features = self._losses(x, y, student)
+            total = sum(terms.values())
+            best.see(total, x, features)
+            optimiser.zero_grad(set_to_none=True)
+            self.head_optimiser.zero_grad(set_to_none=True)
+            total.backward(inputs=[*learning, *self.head.parameters()])  # the student's would be thrown away
+            optimiser.step()
+            self.head_optimiser.step()
+        images, features = best.batch
+        self.pool.add(images)
+        self.bank.add(features)
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _losses(self, x: Tensor, y: Tensor, student: Classifier) -> tuple[dict[str, Tensor], Tensor]:
+        """The weighted terms, and the features of both views, (B, 2 D)."""
+        settings = self.settings
+        view = shifted(x, self.random, settings.flip)
+        with LayerMeans(self.teacher) as means:
+            with BatchNormMatch(self.teacher) as match:
+                t = self.teacher(view).float()
+            whole = means.take()
+            self.teacher(zoomed(x, self.random, settings.flip))
+            features = torch.cat([means.take(), whole], 1)
+        terms = {
+            "bn": settings.bn * match.loss(),
+            "onehot": settings.onehot * F.cross_entropy(t, y),
+            "adversarial": settings.adversarial * agreed_kl(t, student(view).float()),
+            "contrast": settings.contrast * self._contrast(features),
+        }
+        return terms, features
+
+    def _contrast(self, features: Tensor) -> Tensor:
+        both = features
+        if len(self.bank):
+            places = self.bank.draw(min(self.settings.negatives, len(self.bank)), self.random)
+            both = torch.cat([features, self.bank.rows[places]])
+        local, whole = (F.normalize(self.head(part).float(), dim=1) for part in both.chunk(2, 1))
+        return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"bank": self.bank.state_dict(), "head": self.head.state_dict(),
+                                       "head_optimiser": self.head_optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.bank.load_state_dict(state["bank"])
+        self.head.load_state_dict(state["head"])
+        self.head_optimiser.load_state_dict(state["head_optimiser"])
+
+
+@torch.no_grad()
+def restart(generator: nn.Module, random: torch.Generator) -> None:
+    """New weights, as in the published code: N(0, 0.02²), BatchNorm's N(1, 0.02²), biases 0."""
+    for layer in generator.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.BatchNorm2d)):
+            layer.weight.normal_(float(isinstance(layer, nn.BatchNorm2d)), 0.02, generator=random)
+            if layer.bias is not None:
+                layer.bias.zero_()

@@ -1,0 +1,123 @@
+"""NAYER: a noisy layer instead of a latent vector (Tran et al., 2024)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atesc_core.device import autocast, memory_format
+from atesc_core.distillation.untrapped import Untrapped
+from atesc_core.models import Classifier, Generator
+from atesc_core.spec import RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
+from atesc_core.synthesis.pool import Best, Pooled
+from atesc_core.synthesis.views import shifted
+
+EMBEDDING = 512  # length of a CLIP text embedding, which the published code uses
+
+
+class LabelGenerator(nn.Module):
+    """Labels → frozen embedding → BatchNorm1d → noisy Linear → Generator.
+
+    The embedding is one fixed orthogonal vector a class [ours: the published code takes CLIP's embeddings of "a
+    image of {class}"; no text encoder is needed here, nor what it knows of the classes' names]. Images i·C to
+    (i + 1)·C of a batch share the i-th noisy layer: within a layer each label is there once, so that it is the
+    layers that make the images of a label differ (as published).
+    """
+
+    embedding: Tensor  # (C, E)
+
+    def __init__(self, num_classes: int, batch_size: int, noise: int, image_side: int, width: int, seed: int):
+        super().__init__()
+        self.num_classes, layers = num_classes, -(-batch_size // num_classes)
+        length = max(EMBEDDING, num_classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the same for every generator of a run
+            self.register_buffer("embedding", nn.init.orthogonal_(torch.empty(num_classes, length)))
+        self.norm = nn.BatchNorm1d(length)
+        self.weight = nn.Parameter(torch.zeros(layers, length, noise))
+        self.bias = nn.Parameter(torch.zeros(layers, 1, noise))
+        self.body = Generator(noise, image_side, width, seed)
+
+    @torch.no_grad()
+    def redraw(self, random: torch.Generator) -> None:
+        """New noisy layers, weights from N(0, 1)."""
+        self.weight.normal_(generator=random)
+        self.bias.zero_()
+
+    def labels(self, count: int, random: torch.Generator) -> Tensor:
+        """(count,): every class once a noisy layer; which classes the last layer has is drawn."""
+        layers, device = len(self.weight), self.embedding.device
+        last = torch.randperm(self.num_classes, generator=random, device=device)
+        return torch.cat([torch.arange(self.num_classes, device=device).repeat(layers - 1), last])[:count]
+
+    def forward(self, y: Tensor) -> Tensor:
+        """y: (B,) labels in the order of ``labels``; returns (B, 3, H, W) in [0, 1]."""
+        known = self.norm(self.embedding[y])
+        missing = len(self.weight) * self.num_classes - len(y)
+        by_layer = F.pad(known, (0, 0, 0, missing)).view(len(self.weight), self.num_classes, -1)
+        noisy = torch.baddbmm(self.bias, by_layer, self.weight)
+        return self.body(noisy.flatten(0, 1)[:len(y)])
+
+
+class NAYER(Pooled):
+    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv. A loop draws new noisy layers, trains them with the generator
+    and puts its best batch into the pool; no adversarial term while it warms up."""
+
+    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
+        super().__init__(spec.synthesis.pool, random)
+        self.spec, self.settings, self.teacher, self.image_side = spec, spec.synthesis, teacher, image_side
+        self.rounds = 0  # done
+        self.generator = self._generator(spec.seed)
+
+    def _generator(self, seed: int) -> LabelGenerator:
+        generator = LabelGenerator(self.teacher.teacher.num_classes, self.spec.batch_size, self.settings.noise,
+                                   self.image_side, self.settings.width, seed)
+        return generator.to(self.device, memory_format=memory_format(self.device))
+
+    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+        student.eval()
+        settings = self.settings
+        epoch, round_ = divmod(self.rounds, self.spec.rounds)
+        if round_ == 0 and (epoch - settings.warmup_epochs) % settings.life == 0:
+            self.generator = self._generator(self.spec.seed + epoch)
+        warming = epoch < settings.warmup_epochs
+        for _ in range(settings.warmup_loops if warming else settings.loops):
+            terms = self._loop(student, 0.0 if warming else settings.adversarial)
+        self.rounds += 1
+        return terms
+
+    def _loop(self, student: Classifier, adversarial: float) -> dict[str, Tensor]:
+        self.generator.redraw(self.random)
+        y = self.generator.labels(self.spec.batch_size, self.random)
+        optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
+        best = Best()
+        for _ in range(self.settings.steps):
+            with autocast(self.device), BatchNormMatch(self.teacher) as match:
+                x = self.generator(y).float()
+                view = shifted(x, self.random, self.settings.flip)
+                t = self.teacher(view).float()
+                known = agreed_kl(t, student(view).float()) if adversarial else t.new_zeros(())
+            terms = {
+                "bn": self.settings.bn * match.loss(),
+                "onehot": self.settings.onehot * F.cross_entropy(t, y),
+                "adversarial": adversarial * known,
+            }
+            total = sum(terms.values())
+            best.see(total, x)
+            optimiser.zero_grad(set_to_none=True)
+            total.backward(inputs=list(self.generator.parameters()))
+            optimiser.step()
+        self.pool.add(*best.batch)
+        return {name: value.detach() for name, value in terms.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"rounds": self.rounds, "generator": self.generator.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.rounds = state["rounds"]
+        self.generator.load_state_dict(state["generator"])

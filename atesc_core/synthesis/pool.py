@@ -1,0 +1,140 @@
+"""What CMI and NAYER keep: rows of tensors on the run's own device, so many and no more.
+
+The published code writes its images as PNG files and builds a DataLoader at every call. Here they stay where they
+are made, 8 bits a channel as in a PNG, with the robustness score that each was given once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atesc_core.models import Classifier
+from atesc_core.synthesis.base import Synthesizer
+
+SCORED_AT_ONCE = 256  # images
+
+
+class Ring:
+    """Rows of one shape; once ``capacity`` are there, the newest take the places of the oldest."""
+
+    def __init__(self, capacity: int, device: torch.device):
+        self.capacity, self.device = capacity, device
+        self.added = 0  # rows ever
+        self.rows: Tensor | None = None  # (capacity, ...); made when the shape is known
+
+    def __len__(self) -> int:
+        return min(self.added, self.capacity)
+
+    def add(self, rows: Tensor) -> None:
+        """rows: (B, ...). Of more than ``capacity`` the last ones are kept."""
+        if self.rows is None:
+            self.rows = torch.empty(self.capacity, *rows.shape[1:], dtype=rows.dtype, device=self.device)
+        self.added += len(rows)
+        rows = rows[-self.capacity:]
+        self.rows[self.places(len(rows))] = rows.detach()
+
+    def places(self, newest: int) -> Tensor:
+        """Where the ``newest`` rows are, oldest of them first: (newest,) int64."""
+        return torch.arange(self.added - newest, self.added, device=self.device) % self.capacity
+
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
+        """Places of ``count`` rows, (count,) int64: no row twice before every row was drawn. Raises ValueError."""
+        if not len(self):
+            raise ValueError("draw: nothing is kept yet; add rows first")
+        passes = [torch.randperm(len(self), generator=random, device=self.device)
+                  for _ in range(-(-count // len(self)))]
+        return torch.cat(passes)[:count] if passes else torch.empty(0, dtype=torch.int64, device=self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of what is filled, so that a small ring makes a small checkpoint."""
+        return {"added": self.added, "rows": None if self.rows is None else self.rows[:len(self)].clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.added, self.rows = 0, None
+        if state["rows"] is not None:
+            Ring.add(self, state["rows"].to(self.device))
+        self.added = state["added"]
+
+
+class ImagePool(Ring):
+    """Images for the student, (3, H, W) in [0, 1] in 256 levels, each scored at most once."""
+
+    def __init__(self, capacity: int, device: torch.device):
+        super().__init__(capacity, device)
+        self.scores = torch.full((capacity,), torch.nan, device=device)
+        self.scored = 0  # of all images ever added, the first so many
+
+    def add(self, images: Tensor) -> None:
+        """images: (B, 3, H, W) in [0, 1]."""
+        super().add((images * 255).round().to(torch.uint8))
+
+    def images(self, places: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1]."""
+        return self.rows[places].float() / 255
+
+    def score(self, score: Callable[[Tensor], Tensor]) -> None:
+        """Score what came since the last time; score: (B, 3, H, W) in [0, 1] -> (B,)."""
+        new = self.places(min(self.added - self.scored, len(self)))
+        for part in new.split(SCORED_AT_ONCE) if len(new) else ():
+            self.scores[part] = score(self.images(part))
+        self.scored = self.added
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"scored": self.scored, "scores": self.scores[:len(self)].clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.scored = state["scored"]
+        self.scores[:len(self)] = state["scores"].to(self.device)
+
+
+class Best:
+    """The batch of the lowest loss so far. Compared on the device: no value leaves it."""
+
+    def __init__(self):
+        self.loss: Tensor | None = None
+        self.batch: tuple[Tensor, ...] = ()
+
+    def see(self, loss: Tensor, *batch: Tensor) -> None:
+        loss, batch = loss.detach(), tuple(part.detach() for part in batch)
+        if self.loss is None:
+            self.loss, self.batch = loss, batch
+            return
+        better = loss < self.loss
+        self.loss = torch.where(better, loss, self.loss)
+        self.batch = tuple(torch.where(better, new, old) for new, old in zip(batch, self.batch, strict=True))
+
+
+class Pooled(Synthesizer):
+    """A synthesizer whose best batches join a pool; the student is taught from the pool, old images and new."""
+
+    def __init__(self, capacity: int, random: torch.Generator):
+        self.random, self.device = random, random.device
+        self.pool = ImagePool(capacity, self.device)
+
+    @property
+    def has_images(self) -> bool:
+        return len(self.pool) > 0
+
+    def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
+        if score is not None:
+            self.pool.score(score)
+        places = self.pool.draw(count, self.random)
+        return self.pool.images(places), None if score is None else self.pool.scores[places]
+
+    def sample(self, count: int) -> Tensor:
+        return self.draw(count)[0]
+
+    @abstractmethod
+    def train_round(self, student: Classifier) -> dict[str, Tensor]: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"pool": self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.pool.load_state_dict(state["pool"])

@@ -1,0 +1,42 @@
+"""How CMI and NAYER show their images to the teacher: shifted, zoomed, mirrored, each image in its own way.
+
+Both are differentiable. x: (B, 3, H, H) in [0, 1]; so is what comes back. The published code uses kornia's
+RandomCrop (padding 4 at 32 px), RandomResizedCrop (25 to 100 % of the area) and RandomHorizontalFlip; here a zoomed
+part keeps the image's proportions [ours].
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SMALLEST_AREA = 0.25
+SHIFT = 8  # at most an eighth of the side
+
+
+def shifted(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
+    """The global view: moved by whole pixels, up to an eighth of the side each way; black comes in at the edges."""
+    side = x.shape[-1]
+    most = side // SHIFT
+    pixels = torch.randint(-most, most + 1, (len(x), 2), generator=random, device=x.device)
+    return _seen(x, torch.ones(len(x), device=x.device), 2 * pixels / side, random, flip, outside="zeros")
+
+
+def zoomed(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
+    """The local view: a square of 25 to 100 % of the area, anywhere inside, at the image's own size."""
+    area = SMALLEST_AREA + (1 - SMALLEST_AREA) * torch.rand(len(x), generator=random, device=x.device)
+    scale = area.sqrt()
+    centre = (2 * torch.rand(len(x), 2, generator=random, device=x.device) - 1) * (1 - scale)[:, None]
+    return _seen(x, scale, centre, random, flip, outside="border")
+
+
+def _seen(x: Tensor, scale: Tensor, centre: Tensor, random: torch.Generator, flip: bool, outside: str) -> Tensor:
+    """The square of side ``scale`` (B,) around ``centre`` (B, 2); 1 is the whole side, centres are in [-1, 1]."""
+    mirror = torch.ones_like(scale)
+    if flip:
+        mirror = 1 - 2 * torch.randint(0, 2, scale.shape, generator=random, device=x.device).to(scale.dtype)
+    affine = torch.zeros(len(x), 2, 3, device=x.device)
+    affine[:, 0, 0], affine[:, 1, 1], affine[:, :, 2] = scale * mirror, scale, centre
+    grid = F.affine_grid(affine, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode=outside, align_corners=False)
