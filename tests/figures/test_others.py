@@ -58,7 +58,7 @@ def test_rounds_are_placed_within_their_epoch():
 
 
 def test_an_unknown_term_is_drawn_under_its_own_name():
-    assert "contrast" in said(losses_generator(STEPS.rename(columns={"g/bn": "g/contrast"})))
+    assert "prior" in said(losses_generator(STEPS.rename(columns={"g/bn": "g/prior"})))
 
 
 def test_student_losses_have_their_groups_colours():
