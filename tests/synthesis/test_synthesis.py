@@ -37,7 +37,7 @@ def without_batchnorm() -> Classifier:
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(),
                              nn.Flatten())
-    return frozen(Classifier(backbone, 8 * 4 * 4, 4))
+    return frozen(Classifier(backbone, 8 * 4 * 4, 4, stages=()))
 
 
 def test_r_bn_by_hand():
