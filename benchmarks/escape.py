@@ -93,9 +93,9 @@ def one(spec: RunSpec) -> dict:
 @app.command()
 def table():
     """docs/results.md: both tables, written from the rows alone."""
-    runs = []
+    runs, rows = [], measured()
     for form, spec in plan():
-        if row := find(spec, measured()):
+        if row := find(spec, rows):
             pair = PAIRS[spec.teacher.removesuffix("-ntl")]
             runs.append({"form": form, "setting": pair.setting, "pair": pair.name, "metric": OTHER[pair.metric],
                          "batch": spec.batch_size, "seed": spec.seed, "iacc": row["metrics"]["iacc"],

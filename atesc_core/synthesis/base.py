@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,25 @@ def batchnorm_notice(teacher: nn.Module, kind: str) -> str | None:
             "nothing holds its images to the statistics of the teacher's training data.")
 
 
-class BatchNormMatch:
+class Watched(ABC):
+    """Within ``with``, ``_measure(layer, inputs)`` is called for each of ``layers`` that a forward pass comes to."""
+
+    def __init__(self, layers: list[nn.Module]):
+        self.layers = layers
+
+    def __enter__(self) -> Self:
+        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    @abstractmethod
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None: ...
+
+
+class BatchNormMatch(Watched):
     """R_BN = Σ over BatchNorm layers ‖σ²_run − σ²_batch‖₂ + ‖μ_run − μ_batch‖₂, on each layer's input.
 
     Within ``with BatchNormMatch(teacher) as match:`` a forward pass of the teacher fills ``match.loss()``.
@@ -63,16 +81,8 @@ class BatchNormMatch:
     """
 
     def __init__(self, teacher: nn.Module):
-        self.layers = [layer for layer in teacher.modules() if isinstance(layer, nn.BatchNorm2d)]
+        super().__init__([layer for layer in teacher.modules() if isinstance(layer, nn.BatchNorm2d)])
         self.terms: list[Tensor] = []
-
-    def __enter__(self) -> BatchNormMatch:
-        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
 
     def _measure(self, layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)

@@ -12,7 +12,7 @@ from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
+from atesc_core.synthesis.base import BatchNormMatch, Watched, agreed_kl
 from atesc_core.synthesis.pool import Best, Pooled, Ring
 from atesc_core.synthesis.views import shifted, zoomed
 
@@ -28,23 +28,15 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
     return losses[:batch].mean() + (losses[batch:].mean() if len(losses) > batch else 0)
 
 
-class LayerMeans:
+class LayerMeans(Watched):
     """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
     none, of what enters each convolution [ours]. Within ``with`` each forward pass of the teacher fills it anew."""
 
     def __init__(self, teacher: nn.Module):
         modules = list(teacher.modules())
-        self.layers = [m for m in modules if isinstance(m, nn.BatchNorm2d)] or \
-                      [m for m in modules if isinstance(m, nn.Conv2d)]
+        super().__init__([m for m in modules if isinstance(m, nn.BatchNorm2d)] or
+                         [m for m in modules if isinstance(m, nn.Conv2d)])
         self.means: list[Tensor] = []
-
-    def __enter__(self) -> LayerMeans:
-        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
 
     def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
         self.means.append(inputs[0].float().mean((2, 3)))
