@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -25,13 +26,14 @@ from atesc_core.distillation.events import (
     ThresholdChanged,
 )
 from atesc_core.distillation.losses import FORGETTING, ckd, group_mean
+from atesc_core.distillation.probes import Probes
 from atesc_core.distillation.untrapped import KEPT, Untrapped
 from atesc_core.models import Classifier, build
 from atesc_core.robustness.detection import valley
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
 from atesc_core.spec import RunSpec
-from atesc_core.synthesis import SYNTHESIZERS, noise_probes
+from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import Teacher
 
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
@@ -82,50 +84,56 @@ class Distillation:
         return SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random)
 
     def fragile(self, x: Tensor, y: Tensor, kept: Tensor | None) -> Tensor:
-        """(B,) bool. The first images are not attacked again where their scores are ``kept``."""
+        """(B,) bool, of x, (B, 3, H, W), and y, (B,) the teacher's labels: by their scores where they are ``kept``."""
         if kept is None:
             return fragile(self.teacher, x, y, self.spec.split, self.threshold, self.random)
-        n = len(kept)
-        probes = fragile(self.teacher, x[n:], y[n:], self.spec.split, self.threshold, self.random)
-        return torch.cat([split_by_score(kept, self.threshold), probes])
+        return split_by_score(kept, self.threshold)
 
-    def split(self, x: Tensor, y: Tensor, teaching: int, kept: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(fragile, trapped): (B,) bool each. ``trapped`` is the robust group, or with ``crowded_only`` its
-        images whose label crowds it; x: (B, 3, H, W), y: (B,) the teacher's labels. The first ``teaching`` images
-        are synthetic, with scores where they are ``kept``, the others probes: fragile probes are not counted,
-        crowding is measured against what teaches."""
-        is_fragile = self.fragile(x, y, kept)
+    def trapped(self, is_fragile: Tensor, y: Tensor, teaching: int) -> Tensor:
+        """(B,) bool: the robust group, or with ``crowded_only`` its images whose label crowds it. y: (B,) the
+        teacher's labels. The first ``teaching`` images are synthetic, the others probes: fragile probes are not
+        counted, crowding is measured against what teaches."""
         if not self.spec.escape.crowded_only:
-            return is_fragile, ~is_fragile
+            return ~is_fragile
         self.counts.mul_(KEPT)
         self.counts[0].index_add_(0, y, (~is_fragile).float())
         self.counts[1].index_add_(0, y[:teaching], is_fragile[:teaching].float())
-        return is_fragile, ~is_fragile & crowded(*self.counts)[y]
+        return ~is_fragile & crowded(*self.counts)[y]
+
+    @cached_property
+    def probes(self) -> Probes:
+        return Probes(self.teacher, self.image_side, self.spec.split, self.spec.seed, self.device)
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
         """One update of the student; returns detached loss terms, and ``fragile_share`` while splitting."""
         spec, escape, n = self.spec, self.spec.escape, self.spec.batch_size
         splitting = self.splitting(epoch)
         x, kept = self.synthesizer.draw(n, self.score if splitting else None)
-        if splitting and escape.probes:
-            x = torch.cat([x, noise_probes(escape.probes, self.image_side, self.random)])
         x = x.contiguous(memory_format=memory_format(self.device))
         with torch.no_grad(), autocast(self.device):
             features = self.teacher.features(x)
             t = self.teacher.head(features).float()
-        taught, trapped = t[:n], torch.zeros(len(x), dtype=torch.bool, device=self.device)
+        taught, trapped = t, torch.zeros(n, dtype=torch.bool, device=self.device)
         if splitting:
-            is_fragile, trapped = self.split(x, t.argmax(1), n, kept)
+            is_fragile = self.fragile(x, t.argmax(1), kept)
+            share = is_fragile.float().mean()
+            if escape.probes:
+                probes = self.probes.draw(escape.probes, self.threshold, self.random)
+                x, features, is_fragile = map(torch.cat, zip((x, features, is_fragile), probes, strict=True))
+                with torch.no_grad(), autocast(self.device):
+                    t = self.teacher.head(features).float()
+            y = t.argmax(1)
+            trapped = self.trapped(is_fragile, y, n)
             if escape.untrap:
                 synthetic = torch.arange(len(x), device=self.device) < n
-                self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[t.argmax(1)])
+                self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[y])
                 with torch.no_grad(), autocast(self.device):
                     taught = self.untrapped.head(features[:n]).float()
 
         self.student.train()
         with autocast(self.device):
             s = self.student(x).float()
-        terms = {"fragile": ckd(taught, s[:n], ~trapped[:n], spec.temperature)}
+        terms = {"fragile": ckd(taught[:n], s[:n], ~trapped[:n], spec.temperature)}
         if splitting and escape.kind == "atesc":
             terms["robust"] = escape.weight * group_mean(FORGETTING[escape.forgetting](t, s, escape.clamp), trapped)
         terms["total"] = sum(terms.values())
@@ -134,7 +142,7 @@ class Distillation:
         self.optimiser.step()
         self.schedule.step()
         if splitting:
-            terms["fragile_share"] = is_fragile[:n].float().mean()
+            terms["fragile_share"] = share
         return {name: value.detach() for name, value in terms.items()}
 
     def snapshot(self) -> SnapshotTaken:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from atesc_core.robustness.attack import Model, pgd
+from atesc_core.robustness.attack import Model, flips
 from atesc_core.robustness.scores import predictions
 
 
@@ -26,12 +25,10 @@ def auroc(id_scores: np.ndarray, ood_scores: np.ndarray) -> float:
     return float(roc_auc_score(is_ood, np.nan_to_num(scores, posinf=np.finfo(np.float32).max)))
 
 
-def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int, generator: torch.Generator
-                 ) -> list[float]:
-    """Per cent of the images x, (N, 3, H, W), whose prediction survives PGD at each ε (1/255)."""
+def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int) -> list[float]:
+    """Per cent of the images x, (N, 3, H, W), whose prediction survives the split's attack at each ε (1/255)."""
     y = predictions(teacher, x)
-    return [100 * (~pgd(teacher, x, y, epsilon, steps, generator, leave_when_flipped=True).flipped)
-            .float().mean().item() for epsilon in epsilons]
+    return [100 * (~flips(teacher, x, y, epsilon, steps)).float().mean().item() for epsilon in epsilons]
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def min_eps(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Genera
 
     The paper's split at budget ε is exactly ``min_eps > ε``: the threshold is the attack budget.
     """
-    return min_epsilon(teacher, x, predictions(teacher, x), split.max_epsilon, split.steps, generator)
+    return min_epsilon(teacher, x, predictions(teacher, x), split.max_epsilon, split.steps)
 
 
 def margin(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:

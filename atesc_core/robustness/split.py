@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from atesc_core.robustness.attack import Model, pgd
+from atesc_core.robustness.attack import Model, flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.spec import SplitSpec
 
@@ -26,10 +26,10 @@ def fragile(teacher: Model, x: Tensor, y: Tensor, split: SplitSpec, threshold: f
     """Which images are fragile: x (B, 3, H, W) in [0, 1], y (B,) int64 the teacher's predictions -> (B,) bool.
 
     For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the
-    line a score lies. On CPU images leave it once flipped; on CUDA that would cost a host sync a step.
+    line a score lies.
     """
     if split.score == "min_eps":
-        return pgd(teacher, x, y, threshold, split.steps, generator, leave_when_flipped=not x.is_cuda).flipped
+        return flips(teacher, x, y, threshold, split.steps)
     return split_by_score(SCORES[split.score](teacher, x, split, generator), threshold)
 
 

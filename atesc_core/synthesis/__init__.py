@@ -4,8 +4,7 @@ from atesc_core.synthesis.base import Synthesizer, batchnorm_notice
 from atesc_core.synthesis.cmi import CMI
 from atesc_core.synthesis.dfq import DFQ
 from atesc_core.synthesis.nayer import NAYER
-from atesc_core.synthesis.probes import noise_probes
 
 SYNTHESIZERS: dict[str, type[Synthesizer]] = {"dfq": DFQ, "cmi": CMI, "nayer": NAYER}
 
-__all__ = ["SYNTHESIZERS", "Synthesizer", "batchnorm_notice", "noise_probes"]
+__all__ = ["SYNTHESIZERS", "Synthesizer", "batchnorm_notice"]

@@ -33,7 +33,7 @@ IMAGES = 250  # test images of each domain that are attacked; labels are given t
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
 BATCH = 50
 SCORES_COST = 20  # all scores of an image cost as much time as so many points of the robust-share curve
-FORMAT = 1  # of the cached file
+FORMAT = 2  # of the cached file
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.de
             yield step(f"Scores of {domain.upper()} test images")
         shares = []
         for epsilon in epsilons:
-            shares += robust_share(model, test.images[:images], [epsilon], split.steps, random)
+            shares += robust_share(model, test.images[:images], [epsilon], split.steps)
             done += len(test.images[:images])
             yield step(f"{domain.upper()} test images at \u03b5 = {epsilon:g}")
         scores = {name: torch.cat([part[name] for part in scored]).float().cpu().numpy() for name in scored[0]}

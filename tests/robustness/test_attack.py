@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.robustness.attack import margins, min_epsilon, pgd
+from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
 from atesc_core.spec import SplitSpec
@@ -28,7 +28,7 @@ def generator():
 
 def test_min_epsilon_is_the_exact_distance_of_a_linear_model():
     model, x, y, exact = linear()
-    found = min_epsilon(model, x, y, 32, 20, generator(), bisections=12)
+    found = min_epsilon(model, x, y, 32, 20, bisections=12)
     assert torch.isfinite(found).all()
     assert (found >= exact - 1e-3).all()
     assert (found - exact).abs().max() < 32 / 2**12 + 1e-3
@@ -42,12 +42,25 @@ def test_pgd_flips_exactly_those_within_the_budget():
     assert torch.equal(attack.margin < 0, attack.flipped)
 
 
-def test_leaving_once_flipped_finds_the_same_images():
+def test_the_cheap_attack_flips_exactly_those_within_the_budget():
     model, x, y, exact = linear()
-    for epsilon in (0.5, 2.0, 5.0):
-        slow = pgd(model, x, y, epsilon, 7, generator()).flipped
-        fast = pgd(model, x, y, epsilon, 7, generator(), leave_when_flipped=True).flipped
-        assert torch.equal(slow, fast)
+    for epsilon in exact.quantile(torch.tensor([0.1, 0.5, 0.9])) + 1e-3:
+        assert torch.equal(flips(model, x, y, float(epsilon), 4), exact < epsilon)
+    assert torch.equal(flips(model, x, y, exact * 1.001, 4), torch.ones(64, dtype=torch.bool))
+    assert flips(model, x, 1 - y, 0.0, 4).all()  # not y to begin with
+
+
+def test_the_cheap_attack_goes_on_where_its_first_step_does_not_settle_it():
+    """The margin of y is 4 |mean − 0.5| − 0.2; from 0.6, where it is 0.2, a step of the whole budget may overshoot."""
+    def model(images):
+        margin = 4 * (images.mean((1, 2, 3)) - 0.5).abs() - 0.2
+        return torch.stack([margin, torch.zeros_like(margin)], 1)
+
+    x, y = torch.full((1, 3, 4, 4), 0.6), torch.tensor([0])
+    assert flips(model, x, y, 255 * 0.04, 4).tolist() == [False]  # at 0.56, margin 0.04
+    assert flips(model, x, y, 255 * 0.13, 4).tolist() == [True]  # at 0.47, margin −0.08
+    assert flips(model, x, y, 255 * 0.17, 4).tolist() == [True]  # at 0.43, margin 0.08; then back, 0.536 and −0.056
+    assert flips(model, x, y, 255 * 0.20, 4).tolist() == [False]  # at 0.4, margin 0.2 as before: what it cannot see
 
 
 def test_adversarial_images_stay_in_the_budget_and_in_range():
@@ -62,8 +75,8 @@ def test_adversarial_images_stay_in_the_budget_and_in_range():
 
 def test_an_attack_that_never_succeeds_scores_infinity_and_a_wrong_start_zero():
     model, x, y, exact = linear()
-    assert min_epsilon(model, x, y, float(exact.min()) / 2, 5, generator()).isinf().all()
-    assert (min_epsilon(model, x, 1 - y, 32, 5, generator()) == 0).all()
+    assert min_epsilon(model, x, y, float(exact.min()) / 2, 5).isinf().all()
+    assert (min_epsilon(model, x, 1 - y, 32, 5) == 0).all()
 
 
 def test_the_input_is_not_changed_and_no_gradient_reaches_the_model():

@@ -11,7 +11,7 @@ from atesc_core.distillation.losses import kl
 from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, build
 from atesc_core.spec import RunSpec, from_preset
-from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice, noise_probes
+from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice
 from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
 from atesc_core.synthesis.cmi import LayerMeans, contrast, restart
 from atesc_core.synthesis.nayer import LabelGenerator
@@ -243,11 +243,3 @@ def test_the_adversarial_term_is_what_the_student_does_not_know():
     with torch.no_grad():
         expected = -kl(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
     assert synthesizer.train_round(student)["adversarial"].item() == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("count", [1, 13, 14, 42, 100])
-def test_noise_probes_are_as_many_as_asked_and_in_range(count):
-    x = noise_probes(count, 16, torch.Generator().manual_seed(0))
-    assert x.shape == (count, 3, 16, 16)
-    assert x.min() >= 0
-    assert x.max() <= 1
