@@ -20,7 +20,7 @@ from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
 from tests.teachers.published import wrn
 
-ROOT = Path(cli.__file__).parent.parent
+ROOT = Path(cli.__file__).parents[2]
 TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", "--set", "rounds=2",
         "--set", "batch_size=16", "--set", "snapshot_images=16", "--set", "lr=1e-2", "--set", "device=cpu"]
 
@@ -99,7 +99,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     (["--synthesizer", "cmi", "--set", "synthesis.steps=2", "--set", "temperature=4"], "cmi", 4, 2),
 ])
 def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
-    monkeypatch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -109,7 +109,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 
 
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setattr("atesc_core.synthesis.base.BatchNormMatch.__init__",
                         lambda self, teacher: setattr(self, "layers", []))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir",

@@ -1,0 +1,34 @@
+"""The lab's jobs without a browser: ``python -m atesc_core --help``.
+
+Commands are thin: they read what was typed, call the core and print. What is heavy (torch, pandas) is
+imported where it is needed, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from atesc_core.cli import domains, runs, score, teachers
+from atesc_core.cli.common import say
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+                  pretty_exceptions_enable=False, help="See data-free distillation get trapped, and escape.")
+for command in (runs.distill, score.score, runs.worker):
+    app.command()(command)
+for group in (teachers, domains, runs):
+    app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
+
+
+def main() -> None:
+    """Run the command line; what is wrong with what was typed becomes one line and exit status 2."""
+    try:
+        app()
+    except Exception as error:
+        from atesc_core.runs import StoreError
+
+        if not isinstance(error, (ValueError, StoreError)):
+            raise
+        say(f"error: {error}")
+        sys.exit(2)

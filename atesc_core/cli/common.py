@@ -1,0 +1,90 @@
+"""What the commands share: options, what was typed, printing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from atesc_core.spec import SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from atesc_core.runs import RunStore
+
+METRICS = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
+
+RunsDir = Annotated[Path | None, typer.Option(
+    help="Folder of the runs and of your own teachers; the app's, unless named.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto takes CUDA, then MPS, then CPU.")]
+Settings = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", help="A setting, e.g. --set escape.weight=0.3; may be repeated.")]
+
+
+def typed_settings(typed: list[str] | None) -> dict[str, Any]:
+    """``key=value`` words as dotted fields; values are YAML scalars. Raises SpecError."""
+    changes = {}
+    for word in typed or []:
+        key, equals, text = word.partition("=")
+        if not (key and equals):
+            raise SpecError(f"--set: {word!r}: expected KEY=VALUE, e.g. escape.weight=0.3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = [text]
+        if isinstance(value, (list, dict)):
+            raise SpecError(f"{key}: {text!r}: expected a number, a word, true or false")
+        changes[key] = value
+    return changes
+
+
+def folder(runs_dir: Path | None) -> Path:
+    from atesc_core.runs import default_runs_dir
+
+    return runs_dir if runs_dir is not None else default_runs_dir()
+
+
+def open_store(runs_dir: Path | None) -> RunStore:
+    from atesc_core.runs import RunStore
+
+    return RunStore(folder(runs_dir))
+
+
+def say(text: str) -> None:
+    """To a person, on stderr; stdout is for results."""
+    print(text, file=sys.stderr)
+
+
+def show(table: Table) -> None:
+    """As wide as the terminal; as wide as it needs in a pipe."""
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)
+
+
+def as_table(frame: pd.DataFrame) -> Table:
+    table = Table(*frame.columns)
+    for row in frame.itertuples(index=False):
+        table.add_row(*("" if value is None or value != value else f"{value:.1f}" if isinstance(value, float)
+                        else str(value) for value in row))
+    return table
+
+
+def percents(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{METRICS[name]} {value:.1f}" for name, value in metrics.items() if name in METRICS)
+
+
+@contextmanager
+def progress_bar(note: str) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(note))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield progress

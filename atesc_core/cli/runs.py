@@ -1,0 +1,180 @@
+"""``distill``, ``runs list | show``, ``worker``: a run waits in line with those of the app, which shows it too."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from atesc_core.cli.common import (
+    METRICS,
+    AsJson,
+    Device,
+    RunsDir,
+    Settings,
+    as_table,
+    folder,
+    open_store,
+    percents,
+    progress_bar,
+    say,
+    show,
+    typed_settings,
+)
+from atesc_core.spec import PRESETS, RunSpec, SpecError, from_preset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from atesc_core.runs import Run, RunStore
+    from atesc_core.teachers import Teacher
+
+LOOK_S = 0.2  # how often a followed run is looked at
+STOP_S = 30.0  # how long Ctrl-C waits for the worker to finish its round
+
+commands = typer.Typer(no_args_is_help=True, help="The runs so far.")
+
+
+def distill(
+    teacher: Annotated[str, typer.Option(help="Name of the teacher, as in `teachers list`.")],
+    preset: Annotated[str, typer.Option(help=f"Settings to start from: {', '.join(PRESETS)}.")] = "quick",
+    synthesizer: Annotated[Literal["dfq", "cmi", "nayer"], typer.Option(
+        help="How images are made: by one generator, a new one a call, or labels through a noisy layer.")] = "dfq",
+    escape: Annotated[Literal["none", "ckd", "atesc"] | None, typer.Option(
+        help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
+    settings: Settings = None,
+    runs_dir: RunsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
+) -> None:
+    """Distil a student, waiting in line with the runs of the app, which shows this one too."""
+    from atesc_core.runs import RunStore
+    from atesc_core.synthesis import batchnorm_notice
+
+    typed = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed}
+    spec = from_preset(preset, teacher, **(
+        {name: value for name, value in typed.items() if value is not None} | typed_settings(settings)))
+    store = RunStore(folder(runs_dir))
+    if notice := batchnorm_notice(_check_names(spec, store).model, spec.synthesis.kind):
+        say(f"note: {notice}")
+    run_id = store.create(spec)
+    try:
+        run = _follow(store, run_id)
+    except KeyboardInterrupt:
+        run = _stop(store, run_id)
+    _report(run, store.epochs(run_id), as_json)
+
+
+@commands.command("list")
+def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
+              limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.", show_default=False)] = None,
+              ) -> None:
+    """List the runs, newest first."""
+    store = open_store(runs_dir)
+    found = store.list(limit=limit)
+    if as_json:
+        print(json.dumps([_as_json(run) for run in found]))
+        return
+    table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "student, %", "started")
+    for run in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
+        table.add_row(run.id, run.spec.teacher, run.spec.synthesis.kind, run.spec.escape.kind, str(run.spec.seed),
+                      run.status, f"{run.epoch}/{run.epochs}", percents(run.metrics), when)
+    show(table)
+
+
+@commands.command("show")
+def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: RunsDir = None) -> None:
+    """Show a run: its settings, its accuracies by epoch, what happened to it."""
+    store = open_store(runs_dir)
+    run = store.get(run_id)
+    print(f"run: {run.id}\nstatus: {run.status}\nepoch: {run.epoch} of {run.epochs}\ndevice: {run.device or '-'}")
+    if run.error:
+        print(f"error: {run.error}")
+    print("\n" + run.spec.to_yaml())
+    epochs = store.epochs(run_id).drop(columns="time")
+    show(as_table(epochs.rename(columns=METRICS)))
+    history = store.history(run_id)
+    history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) for at in history["time"]]
+    show(as_table(history))
+
+
+def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:
+    """Run what is queued, here and now, until the queue is empty. The app and `distill` start one themselves."""
+    from atesc_core.runs.worker import serve
+
+    serve(folder(runs_dir), device)
+
+
+def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
+    """Refuse at once what the worker would refuse in line; returns the teacher."""
+    from atesc_core.device import pick_device
+    from atesc_core.models import ARCHITECTURES
+    from atesc_core.teachers import load_teacher
+
+    teacher = load_teacher(spec.teacher, store.runs_dir)
+    pick_device(spec.device)
+    if spec.student not in ARCHITECTURES:
+        raise SpecError(f"student: {spec.student!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
+    return teacher
+
+
+# a run, followed
+
+
+def _follow(store: RunStore, run_id: str) -> Run:
+    """Show the run's progress until it is over."""
+    from atesc_core.runs import ensure_worker
+
+    with progress_bar("{task.fields[note]}") as progress:
+        task = progress.add_task(run_id, total=1, note="")
+        while True:
+            run = store.get(run_id)
+            progress.update(task, completed=run.progress, note=_note(run))
+            if run.status not in ("queued", "running", "paused"):
+                return run
+            ensure_worker(store.runs_dir)
+            time.sleep(LOOK_S)
+
+
+def _stop(store: RunStore, run_id: str) -> Run:
+    """After Ctrl-C: the run is stopped, what it logged is kept."""
+    say("stopping after this round ...")
+    store.stop(run_id)
+    end = time.monotonic() + STOP_S
+    while (run := store.get(run_id)).active and time.monotonic() < end:
+        time.sleep(LOOK_S)
+    return run
+
+
+def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
+    """The last epoch's metrics on stdout; exit status 1 where the run did not come to its end."""
+    last = {} if epochs.empty else epochs.iloc[-1].drop(["images", "time"]).to_dict()
+    if as_json and last:
+        print(json.dumps({"run_id": run.id, **last, "epoch": int(last["epoch"])}))
+    elif last:
+        print(f"run {run.id}, epoch {int(last['epoch'])} of {run.epochs}: {percents(last)}")
+    if run.status != "done":
+        say(f"error: run {run.id} {run.status}" + (f": {run.error}" if run.error else
+             "; what it logged is kept, and the app can resume it"))
+        raise typer.Exit(1)
+
+
+def _note(run: Run) -> str:
+    if run.status == "queued":
+        return "starting" if run.place_in_line == 1 else f"in line, place {run.place_in_line}"
+    words = [run.status, f"epoch {run.epoch}/{run.epochs}", percents(run.metrics)]
+    if run.images_per_s:
+        words.append(f"{run.images_per_s:,.0f} img/s")
+    if run.eta_s is not None:
+        words.append(f"{run.eta_s:.0f} s left")
+    return "  ".join(word for word in words if word)
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(run) | {"spec": run.spec.model_dump(mode="json")}

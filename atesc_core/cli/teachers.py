@@ -1,0 +1,111 @@
+"""``teachers list | train | check | add``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from atesc_core.cli.common import AsJson, Device, RunsDir, folder, percents, progress_bar, show
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import Recognised
+
+commands = typer.Typer(no_args_is_help=True, help="The teachers: shipped ones and your own.")
+
+WeightsFile = Annotated[Path, typer.Argument(
+    help="A .safetensors, .pt or .pth state dict, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it.")]
+Arch = Annotated[str | None, typer.Option(
+    help="Its architecture; recognised from its keys and shapes, unless named.", show_default=False)]
+Normalisation = Annotated[str | None, typer.Option(
+    help="For a file that does not say: half, cifar10, cifar100, imagenet, or six numbers R,G,B,R,G,B: mean, then "
+    "standard deviation. What is usual where the file comes from, unless named.", show_default=False)]
+
+
+@commands.command("list")
+def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
+    """List the teachers, with their accuracies."""
+    from atesc_core import teachers as zoo
+
+    cards = zoo.list_teachers(folder(runs_dir))
+    if as_json:
+        print(json.dumps([card.model_dump(mode="json") for card in cards]))
+        return
+    table = Table("teacher", "kind", "setting", "pair", "architecture", "side", "parameters", "test accuracy, %")
+    for card in cards:
+        table.add_row(card.name, card.kind, card.setting, card.pair, card.arch, f"{card.image_side} px",
+                      f"{card.parameters:,}", percents(card.metrics))
+    show(table)
+
+
+@commands.command("train")
+def train_teacher(name: Annotated[str, typer.Argument(help="A shipped teacher's name.")],
+                  device: Device = "auto") -> None:
+    """Train a shipped teacher anew and write its weights and card into the lab's assets."""
+    from atesc_core.device import pick_device
+    from atesc_core.teachers.recipes import RECIPES, train_shipped
+    from atesc_core.teachers.zoo import SHIPPED
+
+    epochs = RECIPES[name].epochs if name in RECIPES else None
+    with progress_bar("{task.fields[note]}") as progress:
+        task = progress.add_task(name, total=epochs, note="")
+        for event in train_shipped(name, pick_device(device)):
+            progress.update(task, completed=event.epoch, note=f"epoch {event.epoch}  loss {event.loss:.3f}")
+    print(SHIPPED / f"{name}.safetensors")
+
+
+@commands.command("check")
+def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisation = None) -> None:
+    """Say whether a file can be a teacher, and what it does not say itself. Nothing in it is executed."""
+    from atesc_core.models import ARCHITECTURES
+    from atesc_core.teachers import check_file, recognise
+
+    name = arch or recognise(file).arch
+    model = check_file(file, name, normalisation=normalisation)
+    found = recognise(file)
+    parameters = sum(values.numel() for values in model.parameters())
+    print(f"{file.name}: {name}, {model.num_classes} classes, {parameters:,} parameters")
+    print(f"recognised: {found.arch}, by the names of {found.source}")
+    names = ", ".join(found.class_names) if found.class_names else "not in the file; the pair's, unless you name them"
+    print(f"class names: {names}")
+    mean, std = (" ".join(f"{value:g}" for value in part.flatten().tolist()) for part in (model.mean, model.std))
+    print(f"normalisation: mean {mean}, std {std} ({_whence(found, normalisation)})")
+    print(f"architecture: {ARCHITECTURES[name].description}")
+
+
+@commands.command("add")
+def add_teacher(
+    file: WeightsFile,
+    name: Annotated[str, typer.Argument(help="Its name from now on: lower-case letters, digits, - and _.")],
+    pair: Annotated[str, typer.Option(help="The pair of domains it was trained on; it is measured on it.")],
+    kind: Annotated[Literal["NTL", "SL"], typer.Option(help="Non-transferable, or plainly supervised.")],
+    arch: Arch = None,
+    image_side: Annotated[int | None, typer.Option(
+        min=8, max=256, help="Side of its images in pixels; the architecture's, unless named.",
+        show_default=False)] = None,
+    normalisation: Normalisation = None,
+    classes: Annotated[str | None, typer.Option(
+        metavar="A,B,...", help="Class names in the order of its outputs; the file's, else the pair's, unless named.",
+        show_default=False)] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Check a file, measure it on its pair and add it to your teachers."""
+    from atesc_core import teachers as zoo
+    from atesc_core.models import ARCHITECTURES
+
+    arch = arch or zoo.recognise(file).arch
+    if image_side is None and arch in ARCHITECTURES:
+        image_side = ARCHITECTURES[arch].image_side
+    card = zoo.add_teacher(file, name, arch, kind, pair, image_side, folder(runs_dir), normalisation,
+                           tuple(word.strip() for word in classes.split(",")) if classes else None)
+    print(f"{card.name}: {card.arch}, {card.image_side} px, {percents(card.metrics)}")
+
+
+def _whence(found: Recognised, typed: str | None) -> str:
+    """Where a checked file's normalisation comes from."""
+    if found.says_normalisation:
+        return "of the file"
+    return "as typed" if typed else f"not in the file; {found.normalisation}, unless --normalisation says other"
