@@ -158,7 +158,7 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
     width = edges[1] - edges[0]
     step = 2.0 ** np.ceil(np.log2((edges[-1] - edges[0]) / 9))
     last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
-    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step
+    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step + 0.0  # a zero without a sign
     end = edges[-1] + (2.5 if infinite else 0.5) * width
     figure.update_xaxes(range=[edges[0] - 0.5 * width, end], tickmode="array", tickangle=0,
                         tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,

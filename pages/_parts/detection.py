@@ -46,9 +46,9 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
     with look.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            chart(figures.roc(both, line, look.mode(), suggestions=suggested), "roc", height=420)
-        with right:
+            chart(figures.roc(both, line, look.mode(), suggestions=suggested), "roc", height=400)
             look.tiles(*_tiles(shown, both["synthetic"], line))
+        with right:
             look.label("AUROC of every score")
             st.dataframe(_aurocs(shown, real), hide_index=True, width="stretch", column_config={
                 "real": st.column_config.NumberColumn("real test", format="%.3f"),
@@ -70,9 +70,9 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
             f"{len(is_ood)} images, epoch {shown.epoch}, by the oracle" if area is not None else
             f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side")),
         look.tile("Precision, synthetic", *_share(found.precision), of=(
-            f"of {found.robust} robust synthetic images are OOD by the oracle")),
+            f"OOD by the oracle, of {found.robust} robust synthetic images")),
         look.tile("Recall, synthetic", *_share(found.recall), of=(
-            f"of {int(is_ood.sum())} synthetic images that are OOD by the oracle are robust")),
+            f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle")),
     ]
 
 

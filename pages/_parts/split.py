@@ -69,7 +69,7 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
         look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return
     real = report if report is not None and report.attacked else None
-    left, right = st.columns([3, 2], vertical_alignment="bottom", gap="large")
+    left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
         newest = snapshot(run.id, run_store().snapshots(run.id)[-1])
         score = st.segmented_control("Score", scores_of(newest, real), default=run.spec.split.score, required=True,

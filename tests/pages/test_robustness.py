@@ -132,7 +132,8 @@ def test_the_rates_on_synthetic_images_follow_the_line(open_page, finished_run: 
     is_ood = report.oracle(shown.features) > 0
     found = rates(shown.scores["min_eps"], is_ood, 1.5)
     precision = "–" if found.precision is None else f"{100 * found.precision:.1f}"
-    assert f"Precision, synthetic {precision} % of {found.robust} robust synthetic images" in text(app)
+    assert (f"Precision, synthetic {precision} % OOD by the oracle, of {found.robust} robust synthetic images"
+            in text(app))
     dot = next(trace for trace in charts(app)["roc"]["data"]
                if trace["meta"] == {"images": "real", "group": "threshold"})
     assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
