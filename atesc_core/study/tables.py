@@ -117,23 +117,33 @@ def evidence_tables(frame: pd.DataFrame) -> str:
 
 
 def evidence_table(lines: pd.DataFrame) -> str:
-    """Cases whose forms were all not run take one line."""
-    table = ["| setting | teacher | form | seeds | IAcc ↑ | against plain | OOD metric | | against plain "
-             "| test images, ID + OOD | a run |", "|---" * 11 + "|"]
-    for (_, setting, pair, metric, kind), forms in lines.groupby(CASE, sort=False):
-        case = f"| {SETTINGS[setting]} `{pair}` | {kind} |"
-        if not forms.n.sum():
-            table.append(f"{case} {', '.join(forms.form)} | 0 of {forms.planned.max()} | {NOT_RUN} | | "
-                         f"{OTHER[metric]} | {NOT_RUN} | | | |")
-            continue
-        for _, line in forms.iterrows():
-            numbers = (spread(line.iacc_mean, line.iacc_sd), _against(line, "iacc"), OTHER[metric],
-                       spread(line.other_mean, line.other_sd), _against(line, "other"),
-                       f"{line.id_images:,.0f} + {line.ood_images:,.0f}", f"{line.seconds:.0f} s")
-            if not line.n:
-                numbers = (NOT_RUN, "", OTHER[metric], NOT_RUN, "", "", "")
-            table.append(f"{case} {line.form} | {line.n} of {line.planned} | {' | '.join(numbers)} |")
+    """Of ``summary``; cases whose forms were all not run take one line."""
+    words = in_words(lines).drop(columns="synthesizer")
+    case = ["setting", "pair", "teacher"]
+    table = [f"| {' | '.join(words)} |", "|---" * len(words.columns) + "|"]
+    for _, forms in words.groupby(case, sort=False):
+        if (forms["IAcc ↑"] == NOT_RUN).all():
+            forms = forms.head(1).assign(form=", ".join(forms.form))
+        table += [f"| {' | '.join(line)} |" for line in forms.itertuples(index=False)]
     return "\n".join(table)
+
+
+def in_words(lines: pd.DataFrame) -> pd.DataFrame:
+    """``summary`` as it is shown, all text."""
+    return pd.DataFrame([_in_words(line) for _, line in lines.iterrows()])
+
+
+def _in_words(line: pd.Series) -> dict[str, str]:
+    ran = line.n > 0
+    return {
+        "synthesizer": NAMES[line.synthesizer], "setting": SETTINGS[line.setting], "pair": line.pair,
+        "teacher": line.kind, "form": line.form, "seeds": f"{line.n} of {line.planned}",
+        "IAcc ↑": spread(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
+        "IAcc against plain": _against(line, "iacc") if ran else "", "OOD metric": OTHER[line.metric],
+        "its value": spread(line.other_mean, line.other_sd) if ran else NOT_RUN,
+        "its value against plain": _against(line, "other") if ran else "",
+        "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
+        "a run takes": f"{line.seconds:.0f} s" if ran else ""}
 
 
 def _against(line: pd.Series, value: str) -> str:
