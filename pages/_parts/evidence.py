@@ -77,7 +77,9 @@ def evidence_view(chosen: Chosen) -> None:
                   label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}")
         else:
             look.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
-    st.dataframe(in_words(summary(runs)).drop(columns="synthesizer"), hide_index=True, height="content")
+    words = in_words(summary(runs)).drop(columns="synthesizer")
+    st.dataframe(words[[*words.columns.drop("pair"), "pair"]], hide_index=True, height="content", column_config={
+        name: st.column_config.TextColumn(width=170) for name in words if "against" in name})
     look.caption("Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
                  "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
                  "number of comparisons.")
