@@ -83,7 +83,7 @@ def pair_view() -> None:
 
 def _asked() -> Pair | None:
     options = [OWN, *core().PAIRS]
-    chosen = st.selectbox("Pair", options, key="pair", bind="query-params",
+    chosen = st.selectbox("Pair", options, key="named", bind="query-params",
                           format_func=lambda name: "one of my own" if name == OWN else name)
     if chosen != OWN:
         look.caption(SAID[core().PAIRS[chosen].setting])
