@@ -40,14 +40,19 @@ class Folder:
 
 
 def folder_name(path: Path) -> str:
-    """The domain's name, wherever it is later asked for."""
-    return PREFIX + str(Path(path).expanduser().resolve())
+    """The domain's name, wherever it is later asked for. Raises DomainError where ``path`` is none."""
+    try:
+        return PREFIX + str(Path(path).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # e.g. ~nobody, a NUL
+        raise DomainError(f"{PREFIX}{path}: not a path of this machine ({error})") from error
 
 
 def open_folder(name: str) -> Folder:
     """List ``folder:/path``; no image is read yet. Raises DomainError: not absolute, no such folder, no classes,
     one class, too many classes or images, too few images in a class, names that cannot be shown."""
-    path = Path(name.removeprefix(PREFIX)).expanduser()
+    path = Path(name.removeprefix(PREFIX))
+    if path.parts[:1] == ("~",):
+        path = path.expanduser()
     if not path.is_absolute():
         raise DomainError(f"{name}: expected an absolute path, as in {PREFIX}/home/me/pictures")
     if not path.is_dir():

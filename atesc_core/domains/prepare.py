@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from contextlib import closing
@@ -29,8 +28,6 @@ def main() -> None:
     parser.add_argument("name")
     name = parser.parse_args().name
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exit cleans up; a plain end would not
-    if hasattr(os, "nice"):
-        os.nice(5)  # a run that is going comes first
     try:
         _folder(name) if name.startswith(PREFIX) else _published(name)
     except DomainError as error:

@@ -57,23 +57,26 @@ def _card(name: str) -> None:
         return
     state = look.chip("offline", "SL") if source.status == "offline" else look.chip("downloaded", "id")
     look.line(look.bold(name), state)
-    look.caption(source.about)
-    _samples(name, source.classes)
+    look.caption(f"{source.about} · {len(source.classes)} classes, a test image each")
+    _samples(name)
     look.caption(f"{source.origin}.")
 
 
 def _folder_card(name: str) -> None:
     look.line(look.bold(name.rpartition("/")[2] or name), look.chip("your folder", "synthetic"))
-    look.caption(name)
     try:
-        classes = core().domain_classes(name)
+        found = core().open_folder(name)
     except ValueError as error:  # a DomainError, whose module needs PyTorch
         look.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
         return
-    _samples(name, classes)
+    shown = f"the first {NAMED} shown, " if len(found.classes) > NAMED else ""
+    look.caption(f"{look.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image "
+                 "each")
+    _samples(name)
+    look.caption(name)
 
 
-def _samples(name: str, classes: tuple[str, ...]) -> None:
+def _samples(name: str) -> None:
     """A test image of each class, its name below; of many classes the first."""
     try:
         images, names = class_samples(name)
@@ -81,8 +84,6 @@ def _samples(name: str, classes: tuple[str, ...]) -> None:
         look.problem("It cannot be read.", f"{error}.", "The other domains stand.")
         return
     gallery(images, columns=5, words=names, titles=names)
-    more = f", the first {len(names)} shown" if len(names) < len(classes) else ""
-    look.caption(f"{len(classes)} classes{more} · a test image each")
 
 
 def class_samples(name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -134,7 +135,7 @@ def _not_here(name: str, job: Any) -> None:
         look.caption("The download was stopped. Nothing half-downloaded was kept.")
     else:
         look.problem(f"{name} could not be downloaded.", f"{job.error}.", "Nothing half-downloaded was kept. Look "
-                     "to the network and try again; the domains above need none.")
+                     "to the network, then try again.")
 
 
 # ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
@@ -156,13 +157,14 @@ def own_folders() -> None:
 def _folder(typed: str, check: bool) -> None:
     from atesc_core.domains.folder import PREFIX
 
-    name = core().folder_name(typed.removeprefix(PREFIX))
-    if check:
-        try:
+    try:
+        name = core().folder_name(typed.removeprefix(PREFIX))
+        if check:
             core().open_folder(name)
-        except ValueError as error:  # a DomainError
-            look.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
-            return
+    except ValueError as error:  # a DomainError
+        look.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
+        return
+    if check:
         prepare(name)
         st.rerun()
     job = preparation(name)

@@ -124,7 +124,7 @@ def _shown(pair: Pair) -> None:
     ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
     for role, of, images in zip(("id", "ood"), (pair.id, ood), sides, strict=True):
         look.line(look.swatch(role), look.quiet(f"{of}, a test image a class"))
-        gallery(images, columns=10, roles=[role] * len(images))
+        gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
     look.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",

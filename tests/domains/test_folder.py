@@ -164,11 +164,18 @@ def test_of_many_bad_images_the_first_are_named(pictures, monkeypatch):
 
 @pytest.mark.parametrize(("name", "message"), [
     ("folder:", "expected an absolute path"), ("folder:pictures", "expected an absolute path"),
-    ("folder:../../etc", "expected an absolute path"), ("folder:/nowhere/at/all", "no such folder"),
+    ("folder:../../etc", "expected an absolute path"), ("folder:~nobody/x", "expected an absolute path"),
+    ("folder:/nowhere/at/all", "no such folder"),
 ])
 def test_a_folder_that_is_not_there_is_a_clear_error(name, message):
     with pytest.raises(DomainError, match=f"{name}: {message}"):
         load_domain(name, 16)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "/a\0b"])
+def test_what_is_no_path_has_no_name(path):
+    with pytest.raises(DomainError, match="not a path of this machine"):
+        folder_name(path)
 
 
 def test_too_few_classes_and_images_are_clear_errors(tmp_path, monkeypatch):
