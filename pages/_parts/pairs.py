@@ -33,9 +33,9 @@ def pick_pair(place: DeltaGenerator, help: str) -> str:
 
     What is typed need not be a pair: whoever uses it says what is wrong with it.
     """
-    usable = [name for name, pair in core().PAIRS.items() if not pair.missing]
+    here = [name for name, pair in core().PAIRS.items() if not pair.missing]
     wanted = st.query_params.get("pair")
-    options = [wanted, *(name for name in usable if name != wanted)] if wanted else usable
+    options = [wanted, *(name for name in here if name != wanted)] if wanted else here
     return place.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
 
 
