@@ -15,6 +15,7 @@ PAGES = {
     "distill": ("Distill", ":material/experiment:"),
     "robustness": ("Robustness", ":material/vertical_split:"),
     "embedding": ("Embedding", ":material/scatter_plot:"),
+    "compare": ("Compare", ":material/stacked_line_chart:"),
     "figures": ("Figures", ":material/picture_as_pdf:"),
 }
 
