@@ -23,9 +23,9 @@ BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
 POINTS = 12  # at most, on a line: more would hide its dash
 A_ROW = 3  # panels
-GAP = {"light": 0.07, "dark": 0.07, "print": 0.13}  # of the figure's width between two panels: a letter and the ticks
-ROW_GAP = 0.2  # of the figure's height: the upper row's ticks and axis title
-LETTER_GAP = {"light": 0.055, "dark": 0.055, "print": 0.1}  # of an axis between two letters: a line of text
+GAP = {"light": 0.06, "dark": 0.06, "print": 0.11}  # of the figure's width between two panels: a letter and the ticks
+ROW_GAP = 0.18  # of the figure's height: the upper row's ticks and axis title, the lower one's name
+LETTER_GAP = {"light": 0.065, "dark": 0.065, "print": 0.1}  # of an axis between two letters: a line of text
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def compare(lines: Sequence[Line], quantities: Sequence[str], mode: Mode = "ligh
     places = grid(len(quantities), GAP[mode])
     figure = theme.blank(mode, "compare", "Epoch", "", aspect=(0.42 if places[0][0][1] < 1 else 0.64) * rows(places))
     figure.layout.meta["y"] = "value"
+    figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
     last = epochs or max((int(p["epoch"].max()) for line in lines for p in line.points.values() if len(p)), default=1)
     for panel, quantity in enumerate(quantities):
         on_log = log and quantity not in METRIC_NAMES
@@ -87,7 +88,7 @@ def role(quantity: str) -> str:
 
 
 def named(quantity: str) -> str:
-    """What a quantity is called on its axis, with its unit."""
+    """What a quantity is called above its panel, with its unit."""
     if quantity in METRIC_NAMES:
         return f"{METRIC_NAMES[quantity]} (%)"
     if quantity in STUDENT_TERMS:
@@ -120,16 +121,18 @@ def rows(places: Sequence[tuple[tuple[float, float], tuple[float, float]]]) -> i
 def _axes(figure: go.Figure, style: Look, panel: int, place: tuple[tuple[float, float], tuple[float, float]],
           quantity: str, last: int, log: bool) -> None:
     (left, right), height = place
-    suffix, metric, title = _suffix(panel), quantity in METRIC_NAMES, named(quantity)
+    suffix, metric = _suffix(panel), quantity in METRIC_NAMES
     ticks = {"dtick": 1} if last <= 14 * (right - left) else {"nticks": 4 + round(6 * (right - left))}
-    own = theme.per_cent_axis() if metric else {"type": "log" if log else "linear", "tickformat": "~g"}
+    own = theme.per_cent_axis() if metric else {"type": "log" if log else "linear", "tickformat": "~g",
+                                                **({"dtick": "D2"} if log else {})}  # 1, 2, 5, 10
     figure.update_layout({
         f"xaxis{suffix}": {"domain": [left, right], "anchor": f"y{suffix}", "title": {"text": "Epoch"},
                            "range": [1 - 0.03 * last, last + 0.03 * last], "tickformat": "d", "minallowed": 0,
                            **({"matches": "x"} if panel else {}), **ticks},
-        f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, **own, "title": {
-            "text": f'<span style="color:{style.colour(role(quantity))}"><b>{title}</b></span>' if metric else title}},
+        f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
     })
+    figure.add_annotation(text=f"<b>{named(quantity)}</b>", x=left, y=height[1], xref="paper", yref="paper", yshift=6,
+                          xanchor="left", yanchor="bottom", font={"color": style.colour(role(quantity))})
 
 
 def edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
@@ -203,15 +206,17 @@ def _legend_key(figure: go.Figure, style: Look, line: Line, symbol: str, band: B
 
 def _letters(figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.DataFrame]], panel: int, quantity: str,
              log: bool) -> None:
-    """Each line's letter at its end, moved apart where two would overlap."""
+    """Each line's letter at its end, moved apart where two of one epoch would overlap."""
     scale = np.log10 if log else np.asarray
     means = [scale(points["mean"].to_numpy(float)) for _, points in drawn]
     if not means:
         return
     low, high = (0.0, 100.0) if quantity in METRIC_NAMES else (min(map(np.min, means)), max(map(np.max, means)))
-    apart = spread([own[-1] for own in means], LETTER_GAP[style.mode] * (high - low), low, high)
-    for (line, points), place in zip(drawn, apart, strict=True):
+    at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([own[-1] for own in means])
+    for epoch in np.unique(at):
+        ends[at == epoch] = spread(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
+    for (line, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
         figure.add_annotation(
-            x=points["epoch"].iloc[-1], y=place, xref=f"x{_suffix(panel)}", yref=f"y{_suffix(panel)}",
+            x=epoch, y=place, xref=f"x{_suffix(panel)}", yref=f"y{_suffix(panel)}",
             text=f"<b>{line.letter}</b>", xanchor="left", xshift=0.7 * style.dot + 2, yanchor="middle",
             font={"color": style.colour(role(quantity))})

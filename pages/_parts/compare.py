@@ -82,7 +82,7 @@ def _filtered(runs: Sequence[Run]) -> list[Run]:
     offered = [path for path, values in told.items() if len(set(values)) > 1]
     *places, more = st.columns([*[3] * min(len(offered), IN_SIGHT), 2], vertical_alignment="bottom")
     passing = [True] * len(runs)
-    with more.popover("More filters", icon=":material/filter_list:", width="stretch", disabled=not offered[IN_SIGHT:]):
+    with more.popover("More", icon=":material/filter_list:", width="stretch", disabled=not offered[IN_SIGHT:]):
         places += [st.container() for _ in offered[IN_SIGHT:]]
     for path, place in zip(offered, places, strict=True):
         options = STATUSES if path == "status" else sorted(set(told[path]), key=_in_order)
@@ -214,8 +214,9 @@ def _curves(chosen: Sequence[str], shown: str, band: str, smoothing: float, log:
     height = PANEL_PX * rows(grid(len(quantities))) + LEGEND_PX * len(lines) + 24
     of = f"{shown} {log} {' '.join(quantities)} {' '.join(line.said for line in lines)}"
     chart(figure, "compare", height=height, revision=of, label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
-    for words in _remarks(groups, log and shown != "accuracy", lines):
-        look.caption(words)
+    with st.container(gap="xxsmall"):
+        for words in _remarks(groups, log and shown != "accuracy", lines):
+            look.caption(words)
     return going
 
 
@@ -291,11 +292,10 @@ def _results(chosen: Sequence[str]) -> bool:
 
 
 def _written(exact: pd.DataFrame) -> pd.DataFrame:
-    """The results as they are read: `68.1 ± 1.3`. Teacher and setting only where they differ."""
+    """The results as they are read: `68.1 ± 1.3`. A teacher is in the spec's name where there are several."""
     columns = {"": exact["sign"], "Spec": exact["spec"]}
-    for name in ("teacher", "setting"):
-        if exact[name].nunique() > 1:
-            columns[name.capitalize()] = exact[name].replace("", "–")
+    if exact["setting"].nunique() > 1:
+        columns["Setting"] = exact["setting"].replace("", "–")
     columns["Seeds"] = exact["seeds"]
     columns["Epoch"] = [str(at) if at == of else f"{at} of {of}" for at, of in
                         zip(exact["epoch"], exact["epochs"], strict=True)]

@@ -104,7 +104,7 @@ def test_letters_stand_at_the_ends_and_apart():
     ends = {note.text: note.y for note in figure.layout.annotations}
     assert set(ends) == {"<b>A</b>", "<b>B</b>"}
     assert sum(ends.values()) / 2 == pytest.approx(66)
-    assert ends["<b>B</b>"] - ends["<b>A</b>"] == pytest.approx(5.5)
+    assert ends["<b>B</b>"] - ends["<b>A</b>"] == pytest.approx(6.5)
 
 
 def test_panels_zoom_together():
