@@ -63,7 +63,8 @@ def compare(lines: Sequence[Line], quantities: Sequence[str], mode: Mode = "ligh
         raise ValueError("quantities: none; expected at least one metric or loss")
     style = theme.look(mode)
     places = grid(len(quantities), GAP[mode])
-    figure = theme.blank(mode, "compare", "Epoch", "", aspect=(0.42 if places[0][0][1] < 1 else 0.64) * rows(places))
+    aspect = 0.42 * rows(len(quantities)) if len(quantities) > 1 else 0.64
+    figure = theme.blank(mode, "compare", "Epoch", "", aspect)
     figure.layout.meta["y"] = "value"
     figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
     last = epochs or max((int(p["epoch"].max()) for line in lines for p in line.points.values() if len(p)), default=1)
@@ -102,8 +103,8 @@ def _suffix(panel: int) -> str:
 
 def grid(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Where each panel lies, row by row from the top: its span of the figure's width and of its height, 0..1."""
-    across = panels if panels <= A_ROW else math.ceil(panels / math.ceil(panels / A_ROW))
-    down = math.ceil(panels / across)
+    down = rows(panels)
+    across = math.ceil(panels / down)
     width, height = (1 - gap * (across - 1)) / across, (1 - ROW_GAP * (down - 1)) / down
     spans = []
     for panel in range(panels):
@@ -113,9 +114,9 @@ def grid(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple
     return spans
 
 
-def rows(places: Sequence[tuple[tuple[float, float], tuple[float, float]]]) -> int:
-    """How many rows of panels a grid has."""
-    return len({height for _, height in places})
+def rows(panels: int) -> int:
+    """How many rows of panels there are."""
+    return math.ceil(panels / A_ROW)
 
 
 def _axes(figure: go.Figure, style: Look, panel: int, place: tuple[tuple[float, float], tuple[float, float]],

@@ -7,7 +7,7 @@ threshold was moved by hand while it ran, for it is no longer what its spec says
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -61,7 +61,7 @@ class Seeds:
     spec: RunSpec
     measured: tuple[Measured, ...]
     epochs: pd.DataFrame
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ All of it is in the URL: the filters (?only.FIELD=VALUE), the ticked runs (?runs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from string import ascii_uppercase
 
@@ -13,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core.figures import comparison, table, theme
-from atesc_core.figures.compare import BANDS, Line, grid, rows
+from atesc_core.figures.compare import BANDS, Line, rows
 from atesc_core.figures.compare import compare as overlay
 from atesc_core.figures.comparison import SETTINGS, Measured, Seeds
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
@@ -46,7 +47,7 @@ def pick() -> list[str]:
         return []
     with look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"):
         listed = _filtered(runs)
-        ticked = _ticks(listed) if listed else set()
+        ticked = _ticks(runs, listed) if listed else set()
     if not listed:
         look.empty("No run passes these filters", "Take one of the filters above away.")
         return []
@@ -110,13 +111,12 @@ def _in_order(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def _ticks(listed: Sequence[Run]) -> set[str]:
-    """The list of runs, a box to tick at each; the ids of all that are ticked, in this list or not."""
-    named = set(filter(None, st.query_params.get("runs", "").split(",")))
-    known = {run.id for run in run_store().list()}
-    if unknown := named - known:
-        st.warning(f"Not here: {', '.join(sorted(own[:20] for own in unknown))}. These runs may have been deleted, or "
-                   "the link comes from another lab.", icon=":material/link_off:")
+def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
+    """The list, a box to tick at each run; ids of all that are ticked, in this list or not."""
+    named, known = set(filter(None, st.query_params.get("runs", "").split(","))), {run.id for run in runs}
+    if unknown := len(named - known):
+        st.warning(f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or the link "
+                   "comes from another lab.", icon=":material/link_off:")
     ids = [run.id for run in listed]
     key = theme.uid("ticks", *ids)  # another list is another widget: a tick is kept by its row's number
     there = [row for row, own in enumerate(ids) if own in named]
@@ -151,21 +151,30 @@ def _listing(listed: Sequence[Run]) -> pd.DataFrame:
 # ── the comparison ──────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True)
+class Now:
+    """What is compared, as it stands: the runs by spec, the oldest first; how many have no epoch yet; whether any
+    may still change."""
+
+    groups: list[Seeds]
+    waiting: int
+    going: bool
+
+
 def compare(chosen: Sequence[str]) -> None:
     """Curves and results, which move while a run does; then the difference of two of the specs."""
-    groups, going = _groups(chosen)
+    now = _now(chosen)
     with look.card("Curves"):
         shown, band, smoothing, log = _ways()
-        follow(lambda: _curves(chosen, shown, band, smoothing, log), going, every_s=2)
+        follow(lambda: _curves(chosen, len(now.groups), shown, band, smoothing, log), now.going, every_s=2)
     with look.card("Last epoch", "Test images, per cent; never smoothed"):
-        follow(lambda: _results(chosen), going, every_s=2)
-    if len(groups) > 1:
+        follow(lambda: _results(chosen), now.going, every_s=2)
+    if len(now.groups) > 1:
         with look.card("What differs", "The settings in which two specs are not alike, the seed aside"):
-            _difference(groups)
+            _difference(now.groups)
 
 
-def _groups(chosen: Sequence[str]) -> tuple[list[Seeds], bool]:
-    """The runs by spec, the oldest first, and whether any may still change."""
+def _now(chosen: Sequence[str]) -> Now:
     runs = sorted((run for run in run_store().list() if run.id in chosen), key=lambda run: run.created)
     measured = []
     for run in runs:
@@ -173,7 +182,8 @@ def _groups(chosen: Sequence[str]) -> tuple[list[Seeds], bool]:
             measured.append(Measured(run, run_store().epochs(run.id), _moved(run)))
         except StoreError:  # deleted meanwhile
             continue
-    return comparison.together(measured), any(map(may_change, runs))
+    waiting = sum(not each.last for each in measured)
+    return Now(comparison.together(measured), waiting, any(map(may_change, runs)))
 
 
 def _moved(run: Run) -> tuple[tuple[int, int, float], ...]:
@@ -198,26 +208,30 @@ def _ways() -> tuple[str, str, float, bool]:
     return shown, band, smoothing, log
 
 
-def _curves(chosen: Sequence[str], shown: str, band: str, smoothing: float, log: bool) -> bool:
-    groups, going = _groups(chosen)
+def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing: float, log: bool) -> bool:
+    """specs: how many the page knows of."""
+    now = _now(chosen)
+    groups = now.groups
+    if len(groups) != specs:  # a spec's first epoch is over: letters move on the whole page
+        st.rerun()
     values = [group.epochs if shown == "accuracy" else _losses(group) for group in groups]
     quantities = _quantities(shown, values)
     if not quantities:
         look.caption("These runs have no such loss.")
-        return going
+        return now.going
     lines = [_line(letter, name, group, own, quantities, smoothing) for letter, name, group, own in zip(
         letters(len(groups)), comparison.labels(groups), groups, values, strict=True)]
     figure = overlay(lines, quantities, look.mode(), band=band, log=log, epochs=max(g.spec.epochs for g in groups))
     # The legend holds long names: an entry a line, below the panels instead of above them.
-    figure.update_layout(legend={"orientation": "v", "y": -0.17 if rows(grid(len(quantities))) < 2 else -0.1,
-                                 "yanchor": "top", "x": 0})
-    height = PANEL_PX * rows(grid(len(quantities))) + LEGEND_PX * len(lines) + 24
+    down = rows(len(quantities))
+    figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
+    height = PANEL_PX * down + LEGEND_PX * len(lines) + 24
     of = f"{shown} {log} {' '.join(quantities)} {' '.join(line.said for line in lines)}"
     chart(figure, "compare", height=height, revision=of, label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
     with st.container(gap="xxsmall"):
-        for words in _remarks(groups, log and shown != "accuracy", lines):
+        for words in _remarks(now, log and shown != "accuracy", lines):
             look.caption(words)
-    return going
+    return now.going
 
 
 def _quantities(shown: str, values: Sequence[pd.DataFrame]) -> list[str]:
@@ -249,11 +263,13 @@ def _run_losses(runs_dir: str, run_id: str, last: int, written: float) -> pd.Dat
     return comparison.epoch_means(run_store().steps(run_id), last)
 
 
-def _remarks(groups: Sequence[Seeds], log: bool, lines: Sequence[Line]) -> list[str]:
+def _remarks(now: Now, log: bool, lines: Sequence[Line]) -> list[str]:
     """What a reader of the curves must know, a sentence each."""
-    signs = letters(len(groups))
+    groups, signs = now.groups, letters(len(now.groups))
     single = [sign for sign, group in zip(signs, groups, strict=True) if len(group.seeds) == 1]
     words = [f"{sign}: {note}" for sign, group in zip(signs, groups, strict=True) for note in group.notes]
+    if now.waiting:
+        words.append(f"{now.waiting} of these runs {'has' if now.waiting == 1 else 'have'} no epoch yet.")
     if single:
         words.append(f"{', '.join(single)}: one seed, so no band; what one seed shows may be chance.")
     settings = sorted({group.setting for group in groups if group.setting})
@@ -275,9 +291,11 @@ def letters(many: int) -> list[str]:
 
 
 def _results(chosen: Sequence[str]) -> bool:
-    groups, going = _groups(chosen)
-    exact = comparison.results(groups)
-    exact.insert(0, "sign", letters(len(groups)))
+    now = _now(chosen)
+    if not now.groups:  # deleted meanwhile
+        return now.going
+    exact = comparison.results(now.groups)
+    exact.insert(0, "sign", letters(len(exact)))
     written = _written(exact)
     st.html(_html(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")]))
     tex = table.latex(written.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_origin(exact))
@@ -288,7 +306,7 @@ def _results(chosen: Sequence[str]) -> bool:
                            on_click="ignore", key="comparison csv", help="Full precision, mean and sd apart, run ids")
         with st.popover("Copy LaTeX", icon=":material/content_copy:"):
             st.code(tex, language="latex")
-    return going
+    return now.going
 
 
 def _written(exact: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.figures import export, theme
-from atesc_core.figures.compare import BANDS, Line, compare, grid, named
+from atesc_core.figures.compare import BANDS, Line, compare, grid, named, rows
 
 MEAN = [30.0, 55.0, 66.0]
 
@@ -89,8 +89,7 @@ def test_a_logarithmic_axis_has_no_place_for_what_is_not_above_0():
     assert figure.layout.yaxis.type == "log"
     assert list(trace(figure, "A", "s/fragile").y) == [0.1, 0.01]
     assert list(trace(figure, "A", "s/fragile", "band").y) == pytest.approx([0.15, 0.06, 0.01, 0.05])
-    letter = next(note for note in figure.layout.annotations if note.text == "<b>A</b>")
-    assert letter.y == -2 and letter.x == 2  # 10 to the power of it, at the last point that is drawn
+    assert letters(figure) == {"<b>A</b>": (2, -2)}  # 10 to the power of it, at the last point that is drawn
 
 
 def test_accuracy_is_linear_whatever_is_asked():
@@ -99,12 +98,19 @@ def test_accuracy_is_linear_whatever_is_asked():
     assert list(figure.layout.yaxis.tickvals) == [0, 20, 40, 60, 80, 100]
 
 
+def letters(figure) -> dict[str, tuple[float, float]]:
+    return {note.text: (note.x, note.y) for note in figure.layout.annotations if note.yref != "paper"}
+
+
 def test_letters_stand_at_the_ends_and_apart():
-    figure = compare([PLAIN, ESCAPED], ["iacc"])
-    ends = {note.text: note.y for note in figure.layout.annotations}
-    assert set(ends) == {"<b>A</b>", "<b>B</b>"}
-    assert sum(ends.values()) / 2 == pytest.approx(66)
-    assert ends["<b>B</b>"] - ends["<b>A</b>"] == pytest.approx(6.5)
+    (at, lower), (_, upper) = letters(compare([PLAIN, ESCAPED], ["iacc"])).values()
+    assert at == 3 and (lower + upper) / 2 == pytest.approx(66)
+    assert upper - lower == pytest.approx(6.5)
+
+
+def test_letters_of_different_epochs_stay_at_their_lines():
+    shorter = Line("B", "ATEsc", {"iacc": points([30.0, 66.0])})
+    assert letters(compare([PLAIN, shorter], ["iacc"])) == {"<b>A</b>": (3, 66.0), "<b>B</b>": (2, 66.0)}
 
 
 def test_panels_zoom_together():
@@ -116,7 +122,7 @@ def test_panels_zoom_together():
 @pytest.mark.parametrize(("panels", "across", "down"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 2, 2), (5, 3, 2)])
 def test_panels_lie_in_rows(panels, across, down):
     places = grid(panels, 0.07)
-    assert len({x for x, _ in places}) == across and len({y for _, y in places}) == down
+    assert len({x for x, _ in places}) == across and len({y for _, y in places}) == down == rows(panels)
     assert all(0 <= low < high <= 1 + 1e-9 for place in places for low, high in place)
 
 

@@ -81,7 +81,7 @@ def test_the_link_names_the_runs(open_page, store, two_seeds):
 def test_a_link_to_runs_that_are_gone_says_so(open_page, store, two_seeds):
     app = open_page("compare", runs="abcdefgh")
     assert not app.exception
-    assert "Not here: abcdefgh" in said(app)
+    assert "Not here: 1 of the 1 runs that the link names" in said(app)
     assert charts(app)
 
 
@@ -148,6 +148,14 @@ def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, stor
     assert lines(app)["A · ATEsc y"] == [48]
     assert "A: Still going: shown to epoch 1 of 2, the last that all 3 seeds have." in said(app)
     assert table_of(app)[1][2:4] == ["3", "1 of 2"]
+
+
+def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_seeds):
+    logged(store, seed=2, status="queued")
+    app = open_page("compare")
+    assert not app.exception
+    assert lines(app)["A · ATEsc y"] == [52, 62]
+    assert "1 of these runs has no epoch yet." in said(app)
 
 
 def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
