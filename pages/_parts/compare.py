@@ -115,8 +115,8 @@ def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
     """The list, a box to tick at each run; ids of all that are ticked, in this list or not."""
     named, known = set(filter(None, st.query_params.get("runs", "").split(","))), {run.id for run in runs}
     if unknown := len(named - known):
-        st.warning(f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or the link "
-                   "comes from another lab.", icon=":material/link_off:")
+        st.warning(f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or "
+                   "the link comes from another lab.", icon=":material/link_off:")
     ids = [run.id for run in listed]
     key = theme.uid("ticks", *ids)  # another list is another widget: a tick is kept by its row's number
     there = [row for row, own in enumerate(ids) if own in named]
