@@ -17,6 +17,7 @@ PAGES = {
     "embedding": ("Embedding", ":material/scatter_plot:"),
     "compare": ("Compare", ":material/stacked_line_chart:"),
     "figures": ("Figures", ":material/picture_as_pdf:"),
+    "results": ("Results", ":material/table_chart:"),
 }
 
 st.set_page_config(
