@@ -16,6 +16,7 @@ PAGES = {
     "distill": ("Distill", ":material/experiment:"),
     "robustness": ("Robustness", ":material/vertical_split:"),
     "embedding": ("Embedding", ":material/scatter_plot:"),
+    "compare": ("Compare", ":material/stacked_line_chart:"),
     "figures": ("Figures", ":material/picture_as_pdf:"),
     "results": ("Results", ":material/table_chart:"),
 }
