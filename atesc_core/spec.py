@@ -16,6 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 Source = Literal["paper", "ours"]
+ScoreName = Literal["min_eps", "margin", "kl", "random", "confidence", "energy", "gmm"]
+EscapeKind = Literal["none", "ckd", "atesc", "abd", "tadfkd"]
+SPLITTING: tuple[EscapeKind, ...] = ("ckd", "atesc", "tadfkd")
 
 
 def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
@@ -114,12 +117,18 @@ SynthesisSpec = Annotated[
 class SplitSpec(Spec):
     """Which synthetic images are fragile: the robustness score and its threshold."""
 
-    score: Literal["min_eps", "margin", "kl"] = setting(
-        "min_eps", "Robustness score; larger is more robust. min_eps: smallest ε that changes the "
-        "prediction, in 1/255", "ours")
-    threshold: float | Literal["auto"] = setting(
-        "auto", "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. "
-        "auto: the valley of the synthetic images' own scores (Otsu), without real data", "ours")
+    score: ScoreName = setting(
+        "min_eps", "Score of an image; above the threshold it is robust. min_eps: smallest ε that changes the "
+        "prediction, in 1/255; margin, kl: what an attack at ε does to the label, to the output. Comparators that "
+        "attack nothing: random; confidence: log-odds of the teacher's label; energy: log Σ exp of its logits; gmm: "
+        "chance of a high loss, by a mixture fitted to the batch (TA-DFKD; its threshold is 0.5)", "ours")
+    threshold: float | Literal["auto", "mixture", "share"] = setting(
+        "auto", "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
+        "from the synthetic images' own scores when the split begins, without real data: auto, their valley (Otsu); "
+        "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile", "ours")
+    share: float = setting(
+        0.5, "Share of images that are fragile where the threshold is share: two scores at an equal rate", "ours",
+        gt=0, lt=1)
     epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", "ours", gt=0, le=255)
     max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞",
                                  "ours", gt=0, le=255)
@@ -129,9 +138,11 @@ class SplitSpec(Spec):
 class EscapeSpec(Spec):
     """What the student does with the two groups."""
 
-    kind: Literal["none", "ckd", "atesc"] = setting(
+    kind: EscapeKind = setting(
         "atesc", "none: plain distillation from every image; ckd: only the fragile group teaches; "
-        "atesc: CKD and forgetting on the robust group", "paper")
+        "atesc: CKD and forgetting on the robust group. Other papers' defences: abd, the generator is kept from images "
+        "that copies of the teacher with shuffled channels label alike (shuffling vaccine); tadfkd, only images that "
+        "TA-DFKD's mixture calls clean teach", "paper")
     weight: float = setting(1.0, "λ, the weight of forgetting", "paper", ge=0, le=1e3)
     forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
         "negative_learning", "What forgetting asks of the student on robust images", "ours")
@@ -147,6 +158,21 @@ class EscapeSpec(Spec):
     untrap: bool = setting(
         False, "While splitting, what teaches is the teacher without its trap: the direction from fragile to trapped "
         "images is taken out of its features, for the student's lessons and for the generator", "ours")
+    vaccine: float = setting(0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", "paper",
+                             ge=0, le=1e3)
+
+    @property
+    def splits(self) -> bool:
+        """Whether images are split into two groups at all."""
+        return self.kind in SPLITTING
+
+
+# What a kind of escape brings with it. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD by another score, from the
+# first epoch on; nothing of ours is added to it.
+BROUGHT: dict[str, dict[str, Any]] = {
+    "tadfkd": {"split.score": "gmm", "split.threshold": 0.5, "escape.warmup_epochs": 0, "escape.crowded_only": False,
+               "escape.probes": 0, "escape.untrap": False},
+}
 
 
 class RunSpec(Spec):
@@ -199,7 +225,8 @@ class RunSpec(Spec):
     def replaced(self, changes: dict[str, Any]) -> RunSpec:
         """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew.
 
-        Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays.
+        Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays. Another
+        ``escape.kind`` brings what ``BROUGHT`` has for it.
         """
         values = self.model_dump()
         kind = changes.get("synthesis.kind", self.synthesis.kind)
@@ -207,7 +234,9 @@ class RunSpec(Spec):
             raise SpecError(f"synthesis.kind: {_shown(kind)}: expected one of {', '.join(SYNTHESES)}")
         if kind != self.synthesis.kind:
             values["synthesis"] = SYNTHESES[kind]().model_dump()
-        for path, value in changes.items():
+        escape = changes.get("escape.kind", self.escape.kind)
+        brought = {} if escape == self.escape.kind else BROUGHT.get(escape, {})
+        for path, value in (brought | changes).items():
             *groups, name = path.split(".")
             place = values
             for group in groups:
@@ -302,4 +331,4 @@ def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
     kind = changes.get("synthesis.kind", "dfq")
     spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind})
-    return spec.replaced({**PRESETS[preset][kind], **changes})
+    return spec.replaced(PRESETS[preset][kind]).replaced(changes)

@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.models import ARCHITECTURES, build
+from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
 from tests.teachers.published import wrn
@@ -88,11 +90,30 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     run("score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *here)
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["index", "domain", "label", "teacher_class", "confidence", "min_eps", "margin", "kl"]
+    assert list(rows[0]) == ["index", "domain", "label", "teacher_class", "probability", *SCORES]
     assert len(rows) == 16
     snapshot = store.snapshot(kept.id, 1)
     assert [int(row["teacher_class"]) for row in rows] == list(snapshot.teacher_probs.argmax(1))
-    assert [float(row["confidence"]) for row in rows] == pytest.approx(list(snapshot.teacher_probs.max(1)), abs=1e-5)
+    assert [float(row["probability"]) for row in rows] == pytest.approx(list(snapshot.teacher_probs.max(1)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("words", "score", "threshold"), [
+    *(([f"--set=split.score={name}"], name, 4.0) for name in SCORES),
+    (["--set=split.score=random", "--set=split.threshold=share", "--set=split.share=0.25"], "random", None),
+    (["--set=split.threshold=mixture"], "min_eps", None),
+    (["--escape=abd"], "min_eps", None), (["--escape=tadfkd", "--set=split.threshold=0.5"], "gmm", 0.5),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
+    """The worker works in this process: a process each would take most of the time to start."""
+    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
+    here("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
+    [kept] = RunStore(runs_dir).list()
+    assert (kept.status, kept.spec.split.score) == ("done", score)
+    steps = RunStore(runs_dir).steps(kept.id)
+    assert ("g/vaccine" in steps) == (kept.spec.escape.kind == "abd")
+    split = steps[steps["threshold"].notna()]
+    assert bool(len(split)) == kept.spec.escape.splits
+    assert threshold is None or (split["threshold"] == threshold).all()
 
 
 @pytest.mark.parametrize(("words", "kind", "temperature", "steps"), [

@@ -99,3 +99,21 @@ def test_a_wrong_setting_is_named_with_its_value(changes, named):
 def test_a_spec_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         RunSpec(teacher="t").seed = 3
+
+
+def test_another_papers_selection_brings_its_score_and_nothing_of_ours():
+    spec = from_preset("quick", "t", **{"escape.kind": "tadfkd"})
+    assert (spec.split.score, spec.split.threshold) == ("gmm", 0.5)
+    assert (spec.escape.warmup_epochs, spec.escape.crowded_only, spec.escape.probes, spec.escape.untrap) == (
+        0, False, 0, False)
+    assert spec.replaced({"lr": 0.01}).split == spec.split
+    by_hand = from_preset("quick", "t", **{"escape.kind": "tadfkd", "split.threshold": 0.9})
+    assert by_hand.split.threshold == 0.9
+    assert by_hand.replaced({"escape.kind": "tadfkd"}) == by_hand
+    assert RunSpec.from_token(by_hand.to_token()) == by_hand
+
+
+@pytest.mark.parametrize("rule", ["auto", "mixture", "share"])
+def test_a_threshold_may_be_a_rule(rule):
+    spec = RunSpec(teacher="t").replaced({"split.threshold": rule})
+    assert RunSpec.from_yaml(spec.to_yaml()).split.threshold == rule

@@ -24,7 +24,7 @@ from atesc_core.cli.common import (
     show,
     typed_settings,
 )
-from atesc_core.spec import PRESETS, RunSpec, SpecError, from_preset
+from atesc_core.spec import PRESETS, EscapeKind, RunSpec, SpecError, from_preset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,9 @@ def distill(
     preset: Annotated[str, typer.Option(help=f"Settings to start from: {', '.join(PRESETS)}.")] = "quick",
     synthesizer: Annotated[Literal["dfq", "cmi", "nayer"], typer.Option(
         help="How images are made: by one generator, a new one a call, or labels through a noisy layer.")] = "dfq",
-    escape: Annotated[Literal["none", "ckd", "atesc"] | None, typer.Option(
-        help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones.")] = None,
+    escape: Annotated[EscapeKind | None, typer.Option(
+        help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: shuffling "
+        "vaccine; tadfkd: TA-DFKD's selection.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
     settings: Settings = None,
     runs_dir: RunsDir = None,

@@ -36,7 +36,10 @@ def score(
     device: Device = "auto",
     runs_dir: RunsDir = None,
 ) -> None:
-    """Write how robust the teacher is on each image: index, domain, label, teacher_class, confidence, scores."""
+    """Write how robust the teacher is on each image: index, domain, label, teacher_class, probability, scores.
+
+    The score gmm is fitted to 256 images of one domain at a time: the domains' values cannot be compared.
+    """
     import pandas as pd
 
     from atesc_core.device import pick_device
@@ -93,9 +96,9 @@ def _scored(teacher: Teacher, domain: Images, images, labels: list[int | None], 
     model, images = teacher.model.to(device), images.to(device)
     if images.shape[-1] != teacher.card.image_side:
         raise ValueError(f"run: its images are {images.shape[-1]} px; the teacher takes {teacher.card.image_side} px")
-    confidence, teacher_class = predict(model, images).softmax(1).max(1)
+    probability, teacher_class = predict(model, images).softmax(1).max(1)
     scores = all_scores(model, images, split, torch.Generator(device).manual_seed(seed))
     return pd.DataFrame({
         "index": range(len(images)), "domain": domain.value, "label": pd.array(labels, dtype="Int64"),
-        "teacher_class": teacher_class.cpu(), "confidence": confidence.cpu(),
+        "teacher_class": teacher_class.cpu(), "probability": probability.cpu(),
         **{name: values.cpu() for name, values in scores.items()}})

@@ -38,7 +38,7 @@ class SnapshotTaken:
     teacher_probs: Tensor  # (N, C) float32
     student_probs: Tensor  # (N, C) float32
     features: Tensor  # (N, F) float32, the teacher's penultimate layer
-    scores: dict[str, Tensor]  # (N,) float32 each: "min_eps" (1/255, inf where never flipped), "margin", "kl"
+    scores: dict[str, Tensor]  # (N,) float32 each, by name in SCORES; "min_eps" in 1/255, inf where never flipped
     fragile: Tensor  # (N,) bool, by the run's score and the threshold in force
     threshold: float
 

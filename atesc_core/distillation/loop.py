@@ -29,7 +29,7 @@ from atesc_core.distillation.losses import FORGETTING, ckd, group_mean
 from atesc_core.distillation.probes import Probes
 from atesc_core.distillation.untrapped import KEPT, Untrapped
 from atesc_core.models import Classifier, build
-from atesc_core.robustness.detection import valley
+from atesc_core.robustness.detection import suggest
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
 from atesc_core.spec import RunSpec
@@ -67,17 +67,22 @@ class Distillation:
         self.image_side = teacher.card.image_side
         self.counts = torch.zeros(2, teacher.card.num_classes, device=self.device)  # labels: robust, fragile; decayed
         self.epoch = 0  # epochs done
-        self.threshold: float | None = None if spec.split.threshold == "auto" else spec.split.threshold
+        self.threshold: float | None = None if isinstance(spec.split.threshold, str) else spec.split.threshold
 
     def splitting(self, epoch: int) -> bool:
-        return self.spec.escape.kind != "none" and epoch > self.spec.escape.warmup_epochs
+        return self.spec.escape.splits and epoch > self.spec.escape.warmup_epochs
 
     def calibrate(self) -> float:
-        """The automatic threshold: the valley of synthetic images' own scores. No real data [ours]."""
+        """The threshold that synthetic images' own scores suggest. No real data [ours]."""
         if not self.synthesizer.has_images:
             self.synthesizer.train_round(self.student)
         x, kept = self.synthesizer.draw(CALIBRATION_IMAGES, self.score)
-        return valley((self.score(x) if kept is None else kept).cpu().numpy())
+        return self.suggested(self.score(x) if kept is None else kept)
+
+    def suggested(self, scores: Tensor) -> float:
+        """By the spec's rule, which is a name as long as no threshold is in force."""
+        split = self.spec.split
+        return suggest(split.threshold, scores.cpu().numpy(), split.share)
 
     def score(self, x: Tensor) -> Tensor:
         """The robustness score of x, (B, 3, H, W) in [0, 1]: (B,)."""
@@ -155,7 +160,7 @@ class Distillation:
         scores = all_scores(self.teacher, x, self.spec.split, self.watching)
         threshold = self.threshold
         if threshold is None:
-            threshold = valley(scores[self.spec.split.score].cpu().numpy())
+            threshold = self.suggested(scores[self.spec.split.score])
         with torch.no_grad():
             features = torch.cat([self.teacher.features(part).float() for part in x.split(256)])
         return SnapshotTaken(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
+from atesc_core.figures.detection import Images, roc
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student
@@ -24,6 +25,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "contact_sheet": contact_sheet,
     "embedding": embedding,
     "robust_share": robust_share,
+    "roc": roc,
     "per_class": per_class,
     "confusion": confusion,
 }
@@ -34,4 +36,4 @@ def title(name: str) -> str:
     return (FIGURES[name].__doc__ or name).splitlines()[0].rstrip(".")
 
 
-__all__ = ["FIGURES", "Curve", "title", *FIGURES]
+__all__ = ["FIGURES", "Curve", "Images", "title", *FIGURES]

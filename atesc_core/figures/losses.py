@@ -18,6 +18,7 @@ GENERATOR_TERMS: dict[str, str] = {
     "g/adversarial": "Adversarial, −KL(T ‖ S) (nats)",
     "g/balance": "Class balance, Σ p̄ log p̄ (nats)",
     "g/contrast": "Contrast, L<sub>cr</sub> (nats)",
+    "g/vaccine": "Vaccine, −KL(T ‖ shuffled) / C (nats)",
 }
 STUDENT_TERMS: dict[str, tuple[str, str]] = {
     "s/fragile": ("fragile", "fragile: learn"),

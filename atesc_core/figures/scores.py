@@ -17,7 +17,16 @@ SCORE_TITLES: dict[str, str] = {
     "min_eps": "min ε (1/255)",
     "margin": "Smallest margin under attack (logits)",
     "kl": "−KL(T(x) ‖ T(x<sub>adv</sub>)) (nats)",
+    "random": "Random score, uniform in 0–1",
+    "confidence": "Log-odds of the teacher's label (nats)",
+    "energy": "−Energy, log Σ exp of the logits (nats)",
+    "gmm": "Chance of a high class-prior loss (0–1)",
+    "oracle": "Oracle's log-odds of OOD (nats)",
 }
+SCORE_NAMES: dict[str, str] = {"min_eps": "min ε", "margin": "margin", "kl": "KL", "random": "random",
+                               "confidence": "confidence", "energy": "energy", "gmm": "GMM", "oracle": "oracle"}
+SCORE_UNITS: dict[str, str] = {"min_eps": "/255", "margin": "", "kl": " nats", "random": "", "confidence": " nats",
+                               "energy": " nats", "gmm": "", "oracle": " nats"}
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
 ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
@@ -149,7 +158,7 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
     width = edges[1] - edges[0]
     step = 2.0 ** np.ceil(np.log2((edges[-1] - edges[0]) / 9))
     last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
-    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step
+    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step + 0.0  # a zero without a sign
     end = edges[-1] + (2.5 if infinite else 0.5) * width
     figure.update_xaxes(range=[edges[0] - 0.5 * width, end], tickmode="array", tickangle=0,
                         tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,

@@ -29,8 +29,8 @@ DARK_COLOURS: dict[str, str] = {
     "id": "#14A4F5", "ood": "#F98224", "fragile": "#9ED9FA", "robust": "#FFD066",
     "SL": "#1DC99A", "NTL": "#E699C3", "synthetic": "#A9AFB9",
 }
-DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid"}
-ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc"}
+DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid", "abd": "dashdot", "tadfkd": "longdash"}
+ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 
 METRIC_NAMES: dict[str, str] = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
 METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}

@@ -1,34 +1,72 @@
-"""How well a score tells ID from OOD on real data, and thresholds that need no real data."""
+"""How well a score tells ID from OOD, and thresholds that need no real data. Numbers only: no torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
-from sklearn.mixture import GaussianMixture
-from torch import Tensor
-
-from atesc_core.robustness.attack import Model, flips
-from atesc_core.robustness.scores import predictions
+from numpy.typing import ArrayLike, NDArray
 
 
-def auroc(id_scores: np.ndarray, ood_scores: np.ndarray) -> float:
+@dataclass(frozen=True)
+class Roc:
+    """A score as a detector of OOD images, at every threshold; robust (above it) means OOD. K points, from nothing
+    robust to everything."""
+
+    thresholds: NDArray[np.float64]  # (K,) falling; the last is −∞
+    false_alarms: NDArray[np.float64]  # (K,) share of ID images that are robust, 0..1
+    recall: NDArray[np.float64]  # (K,) share of OOD images that are robust, 0..1
+
+    @property
+    def auroc(self) -> float:
+        """Probability that an OOD image scores more robust than an ID image, 0..1; equal scores count as half."""
+        return float(np.trapezoid(self.recall, self.false_alarms))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The split at one threshold as a detector of OOD images; robust means OOD."""
+
+    robust: int  # images
+    precision: float | None  # share of the robust that are OOD, 0..1; None where none is robust
+    recall: float | None  # share of OOD images that are robust, 0..1; None where there are none
+    false_alarms: float | None  # share of ID images that are robust, 0..1; None where there are none
+
+
+def roc(scores: ArrayLike, is_ood: ArrayLike) -> Roc:
+    """scores: (N,), ∞ counts as largest; is_ood: (N,) bool. Raises ValueError where either side is empty."""
+    scores, is_ood = np.asarray(scores, float), np.asarray(is_ood, bool)
+    if not is_ood.any() or is_ood.all():
+        raise ValueError(f"roc: {(~is_ood).sum()} ID and {is_ood.sum()} OOD scores; expected at least one of each")
+    thresholds = np.append(np.unique(scores)[::-1], -np.inf)
+    above = [1 - np.searchsorted(np.sort(side), thresholds, side="right") / len(side)
+             for side in (scores[~is_ood], scores[is_ood])]
+    return Roc(thresholds, *above)
+
+
+def auroc(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
     """Probability that an OOD image scores more robust than an ID image, 0..1; ∞ counts as largest.
 
     Raises ValueError where either side is empty.
     """
-    if not len(id_scores) or not len(ood_scores):
-        raise ValueError(f"auroc: {len(id_scores)} ID and {len(ood_scores)} OOD scores; expected at least one of each")
-    scores = np.concatenate([id_scores, ood_scores]).astype(float)
-    is_ood = np.repeat([0, 1], [len(id_scores), len(ood_scores)])
-    return float(roc_auc_score(is_ood, np.nan_to_num(scores, posinf=np.finfo(np.float32).max)))
+    return roc(*labelled(id_scores, ood_scores)).auroc
 
 
-def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int) -> list[float]:
-    """Per cent of the images x, (N, 3, H, W), whose prediction survives the split's attack at each ε (1/255)."""
-    y = predictions(teacher, x)
-    return [100 * (~flips(teacher, x, y, epsilon, steps)).float().mean().item() for epsilon in epsilons]
+def labelled(id_scores: ArrayLike, ood_scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Both sides' scores as one, (N,), and which of them are OOD, (N,)."""
+    sides = [np.asarray(side, float) for side in (id_scores, ood_scores)]
+    return np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
+
+
+def rates(scores: ArrayLike, is_ood: ArrayLike, threshold: float) -> Rates:
+    """Precision, recall and false alarms of "score > threshold means OOD". scores: (N,); is_ood: (N,) bool."""
+    robust, is_ood = np.asarray(scores, float) > threshold, np.asarray(is_ood, bool)
+
+    def share(hits: np.ndarray) -> float | None:
+        return float(hits.mean()) if len(hits) else None
+
+    return Rates(int(robust.sum()), share(is_ood[robust]), share(robust[is_ood]), share(robust[~is_ood]))
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
@@ -53,6 +91,8 @@ def valley(scores: np.ndarray) -> float:
 def mixture(scores: np.ndarray) -> float:
     """Where a two-component Gaussian mixture is undecided, between its means."""
     values = _finite(scores)
+    from sklearn.mixture import GaussianMixture  # slow to import, and seldom asked for
+
     fit = GaussianMixture(2, random_state=0, n_init=2).fit(values[:, None])
     low, high = np.sort(fit.means_[:, 0])
     grid = np.linspace(low, high, 256)
@@ -60,9 +100,17 @@ def mixture(scores: np.ndarray) -> float:
     return float(grid[int(np.abs(upper - 0.5).argmin())])
 
 
-def median(scores: np.ndarray) -> float:
-    """Half of the images on each side."""
-    return float(np.median(_finite(scores)))
+def at_share(scores: np.ndarray, share: float = 0.5) -> float:
+    """A given share of the images is fragile; half of them unless another is named."""
+    return float(np.quantile(_finite(scores), share))
 
 
-SUGGESTIONS: dict[str, Callable[[np.ndarray], float]] = {"valley": valley, "mixture": mixture, "median": median}
+SUGGESTIONS: dict[str, Callable[..., float]] = {"valley": valley, "mixture": mixture, "share": at_share}
+
+
+def suggest(rule: str, scores: np.ndarray, share: float) -> float:
+    """The threshold that ``rule`` finds in synthetic images' scores, (N,): a name in SUGGESTIONS, or auto, which is
+    the valley. ``share``, 0..1, is for the rule of that name. No real data [ours]."""
+    if rule == "share":
+        return at_share(scores, share)
+    return SUGGESTIONS["valley" if rule == "auto" else rule](scores)

@@ -2,6 +2,8 @@
 
 The paper's split asks only whether an attack flips the teacher (Hong et al., 2025); a score lets a
 threshold be moved [ours]. Each is a function of (teacher, x, split, generator) returning (B,) float32.
+
+The last four attack nothing. They are comparators: what a split by something cheaper than an attack would do.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atesc_core.robustness.attack import Model, min_epsilon, pgd
+from atesc_core.robustness.attack import Model, flips, min_epsilon, pgd
 from atesc_core.spec import SplitSpec
 
 Score = Callable[[Model, Tensor, SplitSpec, torch.Generator], Tensor]
@@ -48,7 +50,74 @@ def kl(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) 
     return -F.kl_div(after, before, log_target=True, reduction="none").sum(1)
 
 
-SCORES: dict[str, Score] = {"min_eps": min_eps, "margin": margin, "kl": kl}
+def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
+    """Uniform in [0, 1), whatever the image: the threshold is the fragile share, so that any score can be compared
+    with chance at an equal rate."""
+    return torch.rand(len(x), generator=generator, device=x.device)
+
+
+@torch.no_grad()
+def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
+    """Log-odds of the teacher's own label, log p / (1 − p) in nats: a margin that needs no attack.
+
+    Read as a robustness score, the surer the more robust [ours]. Hendrycks & Gimpel (2017) read it the other way,
+    unsure = OOD; but an NTL teacher is surest of OOD images. AUROC as read here, shipped teachers, 500 + 500 test
+    images: close-set 0.29, open-set 0.995, backdoor 0.92.
+    """
+    logits = teacher(x).float()
+    y = logits.argmax(1, keepdim=True)
+    return logits.gather(1, y)[:, 0] - logits.scatter(1, y, float("-inf")).logsumexp(1)
+
+
+@torch.no_grad()
+def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
+    """log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
+
+    As ``confidence``, read the larger the more robust [ours; published: the smaller, the more OOD]. AUROC as read
+    here: close-set 0.56, open-set 0.997, backdoor 0.93.
+    """
+    return teacher(x).float().logsumexp(1)
+
+
+@torch.no_grad()
+def gmm(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
+    """Probability, 0..1, of the high-loss component of a two-Gaussian mixture fitted to the batch's class-prior
+    losses CE(T(x), argmax T(x)): what TA-DFKD selects by (Shin & Choi, AAAI 2024), clean = at most 0.5.
+
+    As published, sure images are the clean ones, which teach: the opposite of ``confidence`` above. Published:
+    batches of 32, and new images are drawn until a batch of clean ones is full; here it is the batch that is given
+    (the student's, 256 of a pool), and the clean part of it teaches.
+    """
+    logits = teacher(x).float()
+    return high_component(F.cross_entropy(logits, logits.argmax(1), reduction="none"))
+
+
+EM_STEPS, EM_FLOOR = 10, 5e-4  # as published: iterations of the fit, and what is added to each variance
+
+
+def high_component(values: Tensor) -> Tensor:
+    """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 for all of equal
+    values.
+
+    EM on values scaled to [0, 1], as published; it starts from the two halves of that range [ours: published,
+    k-means], always takes all its steps, and stays on the device.
+    """
+    low, high = values.aminmax()
+    scaled = ((values - low) / (high - low).clamp_min(1e-12))[:, None]
+    upper = (scaled > 0.5).float()
+    belongs = torch.cat([1 - upper, upper], 1)
+    for _ in range(EM_STEPS):
+        weight = belongs.sum(0).clamp_min(1e-6)
+        mean = (belongs * scaled).sum(0) / weight
+        variance = (belongs * (scaled - mean) ** 2).sum(0) / weight + EM_FLOOR
+        belongs = (weight.log() - variance.log() / 2 - (scaled - mean) ** 2 / (2 * variance)).softmax(1)
+    return belongs[:, 1]
+
+
+SCORES: dict[str, Score] = {
+    "min_eps": min_eps, "margin": margin, "kl": kl,
+    "random": random, "confidence": confidence, "energy": energy, "gmm": gmm,
+}
 
 
 def all_scores(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator,
@@ -56,3 +125,9 @@ def all_scores(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
     """Every score of every image, in batches: name -> (N,) on x's device."""
     return {name: torch.cat([score(teacher, part, split, generator) for part in x.split(batch_size)])
             for name, score in SCORES.items()}
+
+
+def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int) -> list[float]:
+    """Per cent of the images x, (N, 3, H, W), whose prediction survives the split's attack at each ε (1/255)."""
+    y = predictions(teacher, x)
+    return [100 * (~flips(teacher, x, y, epsilon, steps)).float().mean().item() for epsilon in epsilons]

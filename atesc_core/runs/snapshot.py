@@ -19,7 +19,7 @@ class Snapshot:
     teacher_probs: np.ndarray  # (N, C) float32
     student_probs: np.ndarray  # (N, C) float32
     features: np.ndarray  # (N, F) float32, the teacher's penultimate layer
-    scores: dict[str, np.ndarray]  # (N,) float32 each: min_eps (1/255, inf where never flipped), margin, kl
+    scores: dict[str, np.ndarray]  # (N,) float32 each, by name in SCORES; min_eps in 1/255, inf where never flipped
     fragile: np.ndarray  # (N,) bool, by the run's score and the threshold in force
     threshold: float
 

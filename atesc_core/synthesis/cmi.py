@@ -14,6 +14,7 @@ from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Watched, agreed_kl
 from atesc_core.synthesis.pool import Best, Pooled, Ring
+from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.synthesis.views import shifted, zoomed
 
 
@@ -55,6 +56,7 @@ class CMI(Pooled):
     def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
         super().__init__(spec.synthesis.pool, random)
         self.settings, self.batch_size, self.teacher = spec.synthesis, spec.batch_size, teacher
+        self.vaccine = Vaccine(spec, teacher.teacher)
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
         self.generator.to(self.device, memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
@@ -108,7 +110,7 @@ class CMI(Pooled):
             "onehot": settings.onehot * F.cross_entropy(t, y),
             "adversarial": settings.adversarial * agreed_kl(t, student(view).float()),
             "contrast": settings.contrast * self._contrast(features),
-        }
+        } | self.vaccine.terms(view, t)
         return terms, features
 
     def _contrast(self, features: Tensor) -> Tensor:

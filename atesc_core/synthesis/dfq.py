@@ -14,6 +14,7 @@ from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Synthesizer
+from atesc_core.synthesis.vaccine import Vaccine
 
 
 class DFQ(Synthesizer):
@@ -22,6 +23,7 @@ class DFQ(Synthesizer):
     def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
         self.settings, self.batch_size = spec.synthesis, spec.batch_size
         self.teacher, self.random, self.device = teacher, random, random.device
+        self.vaccine = Vaccine(spec, teacher.teacher)
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
         self.generator.to(self.device, memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
@@ -43,7 +45,7 @@ class DFQ(Synthesizer):
                 "onehot": self.settings.onehot * F.cross_entropy(t, t.argmax(1)),
                 "adversarial": -self.settings.adversarial * kl(t, s).mean(),
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
-            }
+            } | self.vaccine.terms(x, t)
             self.optimiser.zero_grad(set_to_none=True)
             sum(terms.values()).backward(inputs=list(self.generator.parameters()))  # the student's would be thrown away
             self.optimiser.step()

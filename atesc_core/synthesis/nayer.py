@@ -24,6 +24,7 @@ from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
 from atesc_core.synthesis.pool import Best, Pooled
+from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.synthesis.views import shifted
 
 EMBEDDING = 512  # length of a CLIP text embedding, which the published code uses
@@ -80,6 +81,7 @@ class NAYER(Pooled):
     def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
         super().__init__(spec.synthesis.pool, random)
         self.spec, self.settings, self.teacher, self.image_side = spec, spec.synthesis, teacher, image_side
+        self.vaccine = Vaccine(spec, teacher.teacher)
         self.rounds = 0  # done
         self.generator = self._generator(spec.seed)
 
@@ -115,7 +117,7 @@ class NAYER(Pooled):
                 "bn": self.settings.bn * match.loss(),
                 "onehot": self.settings.onehot * F.cross_entropy(t, y),
                 "adversarial": adversarial * known,
-            }
+            } | self.vaccine.terms(view, t)
             total = sum(terms.values())
             best.see(total, x)
             optimiser.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""What a teacher does with real ID and OOD test images. To be looked at only: no student ever learns from it.
+"""What a teacher does with real ID and OOD images. To be looked at only: no student ever learns from it.
 
     python -m atesc_core.teachers.report NAME --runs-dir DIR
 
@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +24,18 @@ from filelock import FileLock
 from atesc_core.device import pick_device
 from atesc_core.distillation.evaluation import predict
 from atesc_core.domains import ImageSet, PairData, find_pair, load_pair
-from atesc_core.robustness.detection import auroc, robust_share
-from atesc_core.robustness.scores import all_scores
+from atesc_core.robustness.detection import auroc
+from atesc_core.robustness.oracle import Oracle
+from atesc_core.robustness.scores import all_scores, robust_share
 from atesc_core.spec import SplitSpec, parse
 from atesc_core.teachers.zoo import SHIPPED, Teacher, TeacherError, list_teachers, load_teacher
 
 IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
-BATCH = 50
+BATCH = 100
+ORACLE_IMAGES = 1000  # training images of each domain that the oracle is fitted on
 SCORES_COST = 20  # all scores of an image cost as much time as so many points of the robust-share curve
-FORMAT = 2  # of the cached file
+FORMAT = 3  # of the cached file
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,16 @@ class Side:
     images: np.ndarray  # (N, 3, H, W) uint8
     features: np.ndarray  # (N, F) float32, the penultimate layer
     robust_share: np.ndarray  # (E,) per cent of the N that are robust at each ε
-    min_eps: np.ndarray  # (N,) float32, in 1/255
-    margin: np.ndarray  # (N,) float32
-    kl: np.ndarray  # (N,) float32
+    scored: dict[str, np.ndarray] = field(default_factory=dict)  # (N,) float32 each, by name in SCORES, and "oracle"
 
     def scores(self, name: str) -> np.ndarray:
-        """(N,) of min_eps, margin or kl."""
-        return getattr(self, name)
+        """(N,) of a name in SCORES or of the oracle; empty as long as it is not measured."""
+        return self.scored.get(name, np.empty(0, np.float32))
+
+    @property
+    def min_eps(self) -> np.ndarray:
+        """(N,) in 1/255."""
+        return self.scores("min_eps")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Report:
     ood_classes: tuple[str, ...]
     target: int | None  # the label that an NTL teacher of this pair gives to OOD images; None in close-set
     metric: str  # what the OOD side is measured by: oacc, olacc or asr
+    oracle: Oracle | None = None  # fitted on training images; None as long as nothing is attacked
 
     def hits(self, domain: str) -> np.ndarray:
         """(M,) bool: given the true class or, on OOD with a target, the target. Their mean is the metric."""
@@ -92,8 +98,12 @@ class Report:
 
     def save(self, path: Path) -> None:
         """Written under another name and renamed: the file is there whole or not at all."""
-        arrays = {f"{domain}_{field.name}": getattr(getattr(self, domain), field.name)
-                  for domain in ("id", "ood") for field in fields(Side)}
+        sides = {"id": self.id, "ood": self.ood}
+        arrays = {f"{domain}_{name}": getattr(side, name) for domain, side in sides.items() for name in _arrays()}
+        arrays |= {f"{domain}{SCORE}{name}": values for domain, side in sides.items()
+                   for name, values in side.scored.items()}
+        if self.oracle is not None:
+            arrays |= {"oracle_weight": self.oracle.weight, "oracle_bias": self.oracle.bias}
         facts = {name: getattr(self, name) for name in ("id_classes", "ood_classes", "target", "metric")}
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
@@ -107,13 +117,23 @@ class Report:
     @classmethod
     def load(cls, path: Path) -> Report:
         """Raises FileNotFoundError."""
-        with np.load(path, allow_pickle=False) as arrays:
-            sides = [Side(**{field.name: arrays[f"{domain}_{field.name}"] for field in fields(Side)})
-                     for domain in ("id", "ood")]
-            facts = json.loads(str(arrays["facts"]))
-            epsilons = arrays["epsilons"]
-        return cls(*sides, epsilons, tuple(facts["id_classes"]), tuple(facts["ood_classes"]), facts["target"],
-                   facts["metric"])
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        sides = [Side(**{name: arrays[f"{domain}_{name}"] for name in _arrays()},
+                      scored={name.removeprefix(domain + SCORE): values for name, values in arrays.items()
+                              if name.startswith(domain + SCORE)}) for domain in ("id", "ood")]
+        facts = json.loads(str(arrays["facts"]))
+        oracle = Oracle(arrays["oracle_weight"], float(arrays["oracle_bias"])) if "oracle_weight" in arrays else None
+        return cls(*sides, arrays["epsilons"], tuple(facts["id_classes"]), tuple(facts["ood_classes"]),
+                   facts["target"], facts["metric"], oracle)
+
+
+SCORE = "_score_"  # in the file, between a domain and a score's name
+
+
+def _arrays() -> list[str]:
+    """Names of the fields of a Side that are one array each."""
+    return [own.name for own in fields(Side) if own.name != "scored"]
 
 
 @dataclass(frozen=True)
@@ -135,43 +155,56 @@ def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.de
     tests = {"id": data.id.test.to(device), "ood": data.ood.test.to(device)}
     yield Step(0.0, "Labels", None)
     sides = {domain: _labelled(model, test, images) for domain, test in tests.items()}
-    total = (SCORES_COST + len(epsilons)) * sum(len(side.images) for side in sides.values())
-    done = 0
+    x = {domain: test.images[:images] for domain, test in tests.items()}
+    count = sum(map(len, x.values()))
+    total, done = (SCORES_COST + len(epsilons)) * count, 0
+    oracle = None
 
     def step(what: str) -> Step:
         measured = Report(**sides, epsilons=np.asarray(epsilons), id_classes=data.id.classes,
-                          ood_classes=data.ood.classes, target=data.pair.target, metric=data.pair.metric)
+                          ood_classes=data.ood.classes, target=data.pair.target, metric=data.pair.metric,
+                          oracle=oracle)
         return Step(done / total, what, measured)
 
     yield step("Scores")
-    for domain, test in tests.items():
-        random = torch.Generator(device).manual_seed(0)
-        parts = test.images[:images].split(BATCH)
-        scored = []
-        for part in parts:
-            scored.append(all_scores(model, part, split, random))
-            done += SCORES_COST * len(part)
-            yield step(f"Scores of {domain.upper()} test images")
-        shares = []
+    both, random = torch.cat(list(x.values())), torch.Generator(device).manual_seed(0)
+    batches = -(-count // BATCH)
+    scored: dict[str, torch.Tensor] = {}
+    for first in range(batches):  # both domains in each batch: a score that is fitted to its batch compares them
+        mixed = torch.arange(first, count, batches, device=device)
+        for name, values in all_scores(model, both[mixed], split, random).items():
+            scored.setdefault(name, torch.empty(count, device=device))[mixed] = values.float()
+        done += SCORES_COST * len(mixed)
+        yield step("Scores of test images")
+    robust: dict[str, list[float]] = {domain: [] for domain in x}
+    for domain, own in x.items():
         for epsilon in epsilons:
-            shares += robust_share(model, test.images[:images], [epsilon], split.steps)
-            done += len(test.images[:images])
+            robust[domain] += robust_share(model, own, [epsilon], split.steps)
+            done += len(own)
             yield step(f"{domain.upper()} test images at \u03b5 = {epsilon:g}")
-        scores = {name: torch.cat([part[name] for part in scored]).float().cpu().numpy() for name in scored[0]}
-        sides[domain] = replace(sides[domain], robust_share=np.asarray(shares), **scores)
+    oracle = Oracle.fit(*(_features(model, domain.train.images[:ORACLE_IMAGES].to(device))
+                          for domain in (data.id, data.ood)))
+    places = {"id": slice(None, len(x["id"])), "ood": slice(len(x["id"]), None)}
+    for domain, side in sides.items():
+        own = {name: values[places[domain]].cpu().numpy() for name, values in scored.items()}
+        sides[domain] = replace(side, robust_share=np.asarray(robust[domain]),
+                                scored=own | {"oracle": oracle(side.features)})
     yield step("Done")
+
+
+@torch.no_grad()
+def _features(model: torch.nn.Module, x: torch.Tensor) -> np.ndarray:
+    """(N, F) float32, the penultimate layer of images (N, 3, H, W)."""
+    return torch.cat([model.features(part).float() for part in x.split(500)]).cpu().numpy()
 
 
 def _labelled(model: torch.nn.Module, test: ImageSet, images: int) -> Side:
     """What takes no attack."""
     x = test.images[:images]
     confidence, given = predict(model, test.images).softmax(1).max(1)
-    with torch.no_grad():
-        features = torch.cat([model.features(part).float() for part in x.split(500)])
-    none = np.empty(0, np.float32)
     return Side(labels=test.labels.cpu().numpy(), given=given.cpu().numpy(), confidence=confidence.cpu().numpy(),
-                images=(x * 255).round().to(torch.uint8).cpu().numpy(), features=features.cpu().numpy(),
-                robust_share=none, min_eps=none, margin=none, kl=none)
+                images=(x * 255).round().to(torch.uint8).cpu().numpy(), features=_features(model, x),
+                robust_share=np.empty(0, np.float32))
 
 
 def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = IMAGES) -> Path:

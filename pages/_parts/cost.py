@@ -21,7 +21,7 @@ def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int],
     device: in words, as runs name it. side: the teacher's image side; sides: that of every known teacher.
     runs: the earlier ones, newest first.
     """
-    split = 0 if spec.escape.kind == "none" else max(0, spec.epochs - spec.escape.warmup_epochs)
+    split = max(0, spec.epochs - spec.escape.warmup_epochs) if spec.escape.splits else 0
     plain = spec.epochs - split
     alike = [run for run in runs if run.device == device and sides.get(run.spec.teacher) == side
              and _step(run.spec) == _step(spec)]
@@ -42,7 +42,8 @@ def images(spec: RunSpec) -> int:
 def command(spec: RunSpec) -> str:
     """What to type to get this very run."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
-    started_from = from_preset(preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind})
+    started_from = from_preset(preset, spec.teacher, **{
+        "synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind})
     words = ["python", "-m", "atesc_core", "distill", "--teacher", spec.teacher, "--preset", preset,
              "--synthesizer", spec.synthesis.kind, "--escape", spec.escape.kind]
     mine, theirs = spec.model_dump(), started_from.model_dump()
@@ -56,11 +57,11 @@ def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:
     """Seconds an image of the student's, the epoch's end included: the median over whole epochs, so that a
     pause does not count. None: no such epoch was timed."""
     if split:
-        runs = [run for run in runs if run.spec.escape.kind != "none" and _attack(run.spec) == _attack(like)]
+        runs = [run for run in runs if run.spec.escape.splits and _attack(run.spec) == _attack(like)]
     timed = []
     for run in runs[:LATEST]:
         epochs = run_store().epochs(run.id)
-        warmup = run.epochs if run.spec.escape.kind == "none" else run.spec.escape.warmup_epochs
+        warmup = run.spec.escape.warmup_epochs if run.spec.escape.splits else run.epochs
         took = (epochs["time"].diff() / epochs["images"].diff())[(epochs["epoch"] > warmup) == split]
         timed += took.dropna().tolist()
     return median(timed) if timed else None
@@ -68,7 +69,7 @@ def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:
 
 def _step(spec: RunSpec) -> tuple:
     """What decides how long an image takes, the attack aside."""
-    return (spec.student, spec.batch_size, spec.student_steps, spec.synthesis)
+    return (spec.student, spec.batch_size, spec.student_steps, spec.synthesis, spec.escape.kind == "abd")
 
 
 def _attack(spec: RunSpec) -> tuple:

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
 from pages._parts import cost, look
@@ -22,8 +23,6 @@ from pages._parts.teachers import cards
 
 ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
 WALL = 56  # images of the wall
-SCORE_NAMES = {"min_eps": "min ε", "margin": "margin", "kl": "−KL"}
-SCORE_UNITS = {"min_eps": "/255", "margin": "", "kl": " nats"}
 TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
 
 
@@ -341,8 +340,8 @@ def scores(run: Run, shown: Snapshot | None) -> None:
           on_threshold=lambda value: st.session_state.update({key: value}))
     moved = key in st.session_state and st.session_state[key] != shown.threshold
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if run.spec.escape.kind == "none":
-            look.caption("This run is plain: the line sorts the picture only.")
+        if not run.spec.escape.splits:
+            look.caption("This run splits nothing: the line sorts the picture only.")
         elif may_change(run):
             st.button("Apply to this run", icon=":material/check:", key=f"apply {run.id}", disabled=not moved,
                       help="The student is split at this line from the next round on",

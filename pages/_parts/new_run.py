@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import ensure_worker
-from atesc_core.spec import PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
+from atesc_core.spec import BROUGHT, PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
 from pages._parts import cost, look
 from pages._parts.machine import machine
 from pages._parts.runs import show_run
@@ -30,7 +30,8 @@ LABELS = {
     "synthesis.warmup_loops": "Loops, warming up", "synthesis.warmup_epochs": "Warm-up epochs",
     "synthesis.life": "Epochs a generator", "synthesis.noise": "Noise length", "synthesis.pool": "Image pool",
     "split.epsilon": "ε (1/255)", "split.max_epsilon": "Largest ε (1/255)",
-    "split.steps": "PGD steps", "escape.weight": "λ", "escape.clamp": "Clamp (nats)",
+    "split.steps": "PGD steps", "split.share": "Fragile share",
+    "escape.vaccine": "Vaccine weight", "escape.weight": "λ", "escape.clamp": "Clamp (nats)",
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
@@ -86,7 +87,8 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
                                 default=base.escape.kind, format_func=ESCAPE_NAMES.get)
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
-    return base.replaced({"escape.kind": kind}), f"{preset} {method} {st.query_params.get('spec', '')}"
+    brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {st.query_params.get('spec', '')}"
 
 
 def _batchnorm_notice(arch: str, method: str) -> str | None:

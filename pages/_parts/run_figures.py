@@ -13,11 +13,13 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.embedding import PCAMap, ReferenceMap
+from atesc_core.figures.scores import SCORE_NAMES
 from atesc_core.runs import Run, Snapshot
+from pages._parts.detection import judged, scores_of
 from pages._parts.live import comparable, curve, threshold_changes
 from pages._parts.report import class_accuracies, robust_curves
 from pages._parts.runs import snapshot
-from pages._parts.split import SCORES, suggestions
+from pages._parts.split import suggestions
 from pages._parts.store import run_store
 
 if TYPE_CHECKING:
@@ -73,9 +75,10 @@ def questions(name: str, run: Run) -> dict[str, Any]:
     if name in NEEDS_EPOCH and epochs:
         more["epoch"] = (st.select_slider("Epoch", epochs, epochs[-1], key=f"figures epoch {run.id}")
                          if len(epochs) > 1 else epochs[0])
-    if name == "scores":
-        more["score"] = st.segmented_control("Score", list(SCORES), default=run.spec.split.score, required=True,
-                                             format_func=SCORES.get, key=f"figures score {run.id}")
+    if name in NEEDS_SCORE and epochs:
+        kept = scores_of(snapshot(run.id, epochs[-1]), None)
+        more["score"] = st.segmented_control("Score", kept, default=run.spec.split.score, required=True,
+                                             format_func=SCORE_NAMES.get, key=f"figures score {run.id}")
     if name == "confusion":
         more["domain"] = st.segmented_control("Domain", ["id", "ood"], default="id", required=True,
                                               format_func=str.upper, key="figures domain")
@@ -132,6 +135,14 @@ def _embedding(wanted: Wanted) -> Drawn:
     return figures.embedding(reference, synthetic, "print", method=method)
 
 
+def _roc(wanted: Wanted) -> Drawn:
+    if wanted.attacked is None:
+        return MEASURING
+    shown, spec = wanted.shown, wanted.run.spec.split
+    line = shown.threshold if wanted.score == spec.score else None
+    return figures.roc(judged(shown, wanted.score, wanted.attacked), line, "print")
+
+
 def _robust_share(wanted: Wanted) -> Drawn:
     report = wanted.attacked
     if report is None:
@@ -163,8 +174,10 @@ FIGURES_OF_A_RUN: dict[str, Callable[[Wanted], Drawn]] = {
     "contact_sheet": _contact_sheet,
     "embedding": _embedding,
     "robust_share": _robust_share,
+    "roc": _roc,
     "per_class": _per_class,
     "confusion": _confusion,
 }
-NEEDS_EPOCH = {"scores", "class_sides", "contact_sheet", "embedding"}
-NEEDS_REPORT = {"scores", "embedding", "robust_share", "per_class", "confusion"}
+NEEDS_EPOCH = {"scores", "class_sides", "contact_sheet", "embedding", "roc"}
+NEEDS_SCORE = {"scores", "roc"}
+NEEDS_REPORT = {"scores", "embedding", "robust_share", "roc", "per_class", "confusion"}

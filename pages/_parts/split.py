@@ -12,10 +12,12 @@ import numpy as np
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.scores import bin_edges
+from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges
+from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
 from atesc_core.runs import Run, Snapshot
 from pages._parts import look
 from pages._parts.chart import Threshold, chart
+from pages._parts.detection import detection_view, real_tiles, scores_of, values_of
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, snapshot
 from pages._parts.store import run_store
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
 
-SCORES = {"min_eps": "min ε", "margin": "margin", "kl": "KL"}
-UNITS = {"min_eps": "/255", "margin": "", "kl": " nats"}
+STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first: TA-DFKD's, the oracle's own
+EQUAL = "same share"
 SHOWN = 32  # images of each group, nearest the line first
 COLUMNS = 8
 
@@ -37,12 +39,14 @@ class Split:
     run: Run
     shown: Snapshot
     score: str
+    values: np.ndarray  # (N,) the images' scores
     line: float
     class_names: tuple[str, ...]
 
     @property
-    def values(self) -> np.ndarray:
-        return self.shown.scores[self.score]
+    def own(self) -> bool:
+        """Whether this is the score that the run itself is split by."""
+        return self.score == self.run.spec.split.score
 
     @property
     def fragile(self) -> np.ndarray:
@@ -64,18 +68,23 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
     if not run_store().snapshots(run.id):
         look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return
-    left, right = st.columns([2, 3], vertical_alignment="bottom", gap="large")
+    real = report if report is not None and report.attacked else None
+    left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
-        score = st.segmented_control("Score", list(SCORES), default=run.spec.split.score, required=True,
-                                     format_func=SCORES.get, key=f"score {run.id}", help=(
+        newest = snapshot(run.id, run_store().snapshots(run.id)[-1])
+        score = st.segmented_control("Score", scores_of(newest, real), default=run.spec.split.score, required=True,
+                                     format_func=SCORE_NAMES.get, key=f"score {run.id}", help=(
             "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
-            f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved."))
+            f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved. "
+            "Comparators attack nothing. Random: chance; confidence: log-odds of the teacher's label; energy: of its "
+            "logits; GMM: chance of a high loss, by TA-DFKD's mixture. Oracle: has seen real images of both domains; "
+            "for display only."))
     with right:
         epoch = epoch_slider(run)
     shown = snapshot(run.id, epoch)
     names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
-    real = report if report is not None and report.attacked else None
-    split = Split(run, shown, score, line_of(run, shown, score), names)
+    values = values_of(shown, score, real)
+    split = Split(run, shown, score, values, line_of(run, shown, score, values), names)
     left, right = st.columns([3, 1])
     with left, look.card():
         _histogram(split, real)
@@ -84,6 +93,8 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
             _uses(split)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
+    if real is not None:
+        detection_view(shown, score, split.line, suggested(split), real)
     _groups(split)
 
 
@@ -109,14 +120,15 @@ def line_key(run: Run, score: str) -> str:
     return f"line {run.id}" if score == run.spec.split.score else f"line {run.id} {score}"
 
 
-def line_of(run: Run, shown: Snapshot, score: str) -> float:
-    """Where the user put the line; else where the run has it; else, for another score, its valley."""
+def line_of(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
+    """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
+    unless it has a line of its own. values: (N,) the images' scores."""
     kept = st.session_state.get(line_key(run, score))
     if kept is not None:
         return kept
     if score == run.spec.split.score:
         return shown.threshold
-    return suggestions(run.id, shown.epoch, score, shown.scores[score]).get("valley", 0.0)
+    return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("valley", 0.0))
 
 
 def put_line(run: Run, score: str, value: float) -> None:
@@ -124,13 +136,25 @@ def put_line(run: Run, score: str, value: float) -> None:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray) -> dict[str, float]:
-    """Name -> threshold, from the synthetic images alone."""
-    from atesc_core.robustness.detection import SUGGESTIONS
-
+def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: float = 0.5) -> dict[str, float]:
+    """Name -> threshold, from the synthetic images alone. share: of them fragile, by the rule of that name."""
     if not np.isfinite(values).any():
         return {}
-    return {name: rule(values) for name, rule in SUGGESTIONS.items()}
+    return {name: suggest(name, values, share) for name in SUGGESTIONS}
+
+
+def suggested(split: Split) -> dict[str, float]:
+    """Those, and for another score than the run's own the threshold at an equal rate."""
+    share = split.run.spec.split.share
+    found = suggestions(split.run.id, split.shown.epoch, split.score, split.values, share)
+    if found and not split.own:
+        found = found | {EQUAL: at_share(split.values, own_share(split))}
+    return found
+
+
+def own_share(split: Split) -> float:
+    """Of the epoch's images, 0..1: fragile by the run's own score and threshold."""
+    return float(split.shown.fragile.mean())
 
 
 def _span(split: Split, edges: np.ndarray) -> tuple[float, float, float]:
@@ -147,16 +171,15 @@ def _span(split: Split, edges: np.ndarray) -> tuple[float, float, float]:
 
 def _histogram(split: Split, real: Report | None) -> None:
     spec, score = split.run.spec.split, split.score
-    ours = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
+    reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
     last = snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
-    edges = bin_edges(score, [last.scores[score], *ours.values()], spec.max_epsilon)
-    suggested = suggestions(split.run.id, split.shown.epoch, score, split.values)
+    edges = bin_edges(score, [values_of(last, score, real), *reference.values()], spec.max_epsilon)
     figure = figures.scores(split.values, split.line, look.mode(), score=score, max_epsilon=spec.max_epsilon,
-                            suggestions=suggested, edges=edges, line=False, **ours)
+                            suggestions=suggested(split), edges=edges, line=False, **reference)
     low, high, step = _span(split, edges)
     put = partial(put_line, split.run, score)
     chart(figure, "scores", height=400, revision=f"{split.run.id} {score}", on_threshold=put, threshold=Threshold(
-        split.line, low, high, step, "threshold", UNITS[score], split.values.tolist(),
+        split.line, low, high, step, "threshold", SCORE_UNITS[score], split.values.tolist(),
         left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
     _dials(split, low, high, step, put)
 
@@ -176,19 +199,25 @@ def _dials(split: Split, low: float, high: float, step: float, put: Callable[[fl
 
 def _suggestions(split: Split) -> None:
     """The suggested thresholds, to be taken by a click."""
-    from atesc_core.robustness.detection import SUGGESTIONS
-
-    found = suggestions(split.run.id, split.shown.epoch, split.score, split.values)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Suggested", width="content")
-        for name, value in found.items():
-            rule = (SUGGESTIONS[name].__doc__ or "").splitlines()[0]
-            st.button(f"{name} {split.told(value)}", key=f"suggest {name}", help=f"{rule} No real data is used.",
+        for name, value in suggested(split).items():
+            st.button(f"{name} {split.told(value)}", key=f"suggest {name}", help=_rule(split, name),
                       on_click=put_line, args=(split.run, split.score, value))
-        if split.score == split.run.spec.split.score:
+        if split.own:
             st.button(f"this run's {split.told(split.shown.threshold)}", key="suggest run", help=(
                 f"In force at the end of epoch {split.shown.epoch}"), on_click=put_line,
                 args=(split.run, split.score, split.shown.threshold))
+
+
+def _rule(split: Split, name: str) -> str:
+    """Where a suggestion comes from, in words."""
+    if name == EQUAL:
+        return (f"As many fragile images as by this run's own split: {100 * own_share(split):.1f} % of those of epoch "
+                f"{split.shown.epoch}. So two scores are compared at an equal rate. No real data is used.")
+    if name == "share":
+        return f"{100 * split.run.spec.split.share:g} % of the images are fragile. No real data is used."
+    return f"{(SUGGESTIONS[name].__doc__ or '').splitlines()[0]} No real data is used."
 
 
 def _numbers(split: Split, real: Report | None) -> None:
@@ -199,43 +228,31 @@ def _numbers(split: Split, real: Report | None) -> None:
         tiles.append(look.tile(role.capitalize(), look.per_cent(100 * count / images), "%", role=role, of=(
             f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}")))
     if real is not None:
-        tiles += _on_real_images(split, real)
+        tiles += real_tiles(split.score, split.line, real)
     st.html("<style>.st-key-split-numbers .atesc-tiles { grid-template-columns: 1fr }</style>")
     look.tiles(*tiles)
     if real is not None:
         look.caption("Real images are for display only: no student learns from them.")
 
 
-def _on_real_images(split: Split, real: Report) -> list[look.Html]:
-    on_id, on_ood = (side.scores(split.score) > split.line for side in (real.id, real.ood))
-    images = f"real test images: {len(on_id)} ID, {len(on_ood)} OOD"
-    robust = int(on_id.sum() + on_ood.sum())
-    precision = 100 * on_ood.sum() / robust if robust else None
-    return [
-        look.tile("AUROC", f"{real.auroc(split.score):.3f}", of=images, help=(
-            "How often an OOD image scores more robust than an ID image, whatever the threshold")),
-        look.tile("Precision", look.per_cent(precision), "%", of=f"of {robust} robust real test images are OOD",
-                  help="Of “robust means OOD”, at this threshold"),
-        look.tile("Recall", look.per_cent(100 * on_ood.mean()), "%", of=f"of {len(on_ood)} OOD test images are robust",
-                  help="Of “robust means OOD”, at this threshold"),
-    ]
-
-
 def _uses(split: Split) -> None:
     """Where the line may go from here."""
-    run, own = split.run, split.score == split.run.spec.split.score
+    run = split.run
     if may_change(run):
-        why = ("This run is plain: it splits nothing" if run.spec.escape.kind == "none" else
-               f"This run splits by {SCORES[run.spec.split.score]}" if not own else "From its next round on")
+        why = ("This run splits nothing" if not run.spec.escape.splits else
+               f"This run splits by {SCORE_NAMES[run.spec.split.score]}" if not split.own else
+               "From its next round on")
         if st.button("Use in this run", type="primary", icon=":material/bolt:", help=why,
-                     disabled=not own or run.spec.escape.kind == "none"):
+                     disabled=not split.own or not run.spec.escape.splits):
             run_store().set_threshold(run.id, split.line)
             st.toast(f"Threshold {split.told(split.line)} from the next round on", icon=":material/check:")
     changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
-    if run.spec.escape.kind == "none":
+    if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
-    if st.button("Use for the next run", icon=":material/experiment:",
-                 help="Opens the form of a new run with these settings and this threshold"):
+    shown_only = split.score == "oracle"
+    if st.button("Use for the next run", icon=":material/experiment:", disabled=shown_only, help=(
+            "The oracle has seen real images: no student may learn by it" if shown_only else
+            "Opens the form of a new run with these settings and this threshold")):
         st.switch_page("pages/distill.py", query_params={"spec": run.spec.replaced(changes).to_token()})
 
 
@@ -265,6 +282,6 @@ def _groups(split: Split) -> None:
 def _titles(split: Split, members: np.ndarray) -> list[str]:
     """What a pointer sees over each image."""
     probabilities = split.shown.teacher_probs[members]
-    return [f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORES[split.score]} "
-            f"{split.told(split.values[index])}{UNITS[split.score]}"
+    return [f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORE_NAMES[split.score]} "
+            f"{split.told(split.values[index])}{SCORE_UNITS[split.score]}"
             for index, row in zip(members, probabilities, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import get_args
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotT
 from atesc_core.distillation.loop import Controls, Distillation, distill
 from atesc_core.domains import load_pair
 from atesc_core.robustness.scores import SCORES
-from atesc_core.spec import RunSpec, from_preset
+from atesc_core.spec import EscapeKind, RunSpec, from_preset
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import load_teacher
 
@@ -71,7 +72,7 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
 
 
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
-@pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
+@pytest.mark.parametrize("escape", get_args(EscapeKind))
 def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
     spec = tiny(epochs=2, **{"synthesis.kind": kind, "escape.kind": escape})
     events = list(distill(spec, teacher))
@@ -79,7 +80,39 @@ def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
     assert len(steps) == spec.epochs * spec.rounds
     assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
     assert {"g/bn", "g/onehot", "g/adversarial"} <= steps[-1].losses.keys()
-    assert (steps[-1].fragile_share is None) == (escape == "none")
+    assert ("g/vaccine" in steps[-1].losses) == (escape == "abd")
+    assert (steps[-1].fragile_share is None) == (escape in ("none", "abd"))
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("rule", ["auto", "mixture", "share"])
+def test_every_score_splits_by_every_rule(teacher, score, rule):
+    events = list(distill(tiny(epochs=2, **{"split.score": score, "split.threshold": rule}), teacher))
+    (change,) = [e for e in events if isinstance(e, ThresholdChanged)]
+    snapshot = [e for e in events if isinstance(e, SnapshotTaken)][-1]
+    assert snapshot.threshold == change.threshold
+    assert snapshot.scores.keys() == SCORES.keys()
+    assert torch.equal(snapshot.fragile, snapshot.scores[score] <= change.threshold)
+    assert 0 <= [e for e in events if isinstance(e, StepDone)][-1].fragile_share <= 1
+
+
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_random_splits_at_the_share_asked_for(teacher, share):
+    spec = tiny(epochs=2, rounds=8, student_steps=4, batch_size=64, **{
+        "split.score": "random", "split.threshold": "share", "split.share": share, "escape.probes": 0})
+    shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, StepDone) and e.epoch == 2]
+    assert sum(shares) / len(shares) == pytest.approx(share, abs=0.07)  # 2048 images, at a quantile of 512
+
+
+@pytest.mark.parametrize("changes", [{"split.score": "random"}, {"split.score": "gmm"}, {"split.score": "energy"},
+                                     {"escape.kind": "abd"}, {"escape.kind": "tadfkd"}], ids=str)
+@pytest.mark.parametrize("kind", ["dfq", "nayer"])
+def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
+    spec, checkpoints = tiny(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []
+    for event in distill(spec, teacher):
+        if isinstance(event, CheckpointReady):
+            checkpoints.append(copy.deepcopy(event.state))
+    assert same(weights(distill(spec, teacher, resume=checkpoints[0])), checkpoints[1]["student"])
 
 
 def test_the_student_never_sees_real_data(teacher):

@@ -22,6 +22,8 @@ STEPS = pd.DataFrame({
     "s/robust": [np.nan, np.nan, 0.4, 0.2], "s/total": [1.0, 0.8, 1.0, 0.7],
 })
 SCORES = np.array([0.5, 1.0, 3.9, 4.0, 4.1, 12.0, np.inf, np.inf])
+IS_OOD = np.array([0, 0, 1, 0, 0, 1, 1, 1], bool)
+FRAGILE_ONES = SCORES <= 4.0
 ID_SCORES, OOD_SCORES = np.array([0.5, 1.5, 2.5, 9.5]), np.array([8.0, 16.0, np.inf, np.inf])
 
 LABELS, FRAGILE = np.array([0, 0, 0, 1, 2, 2]), np.array([False, False, True, True, True, False])
@@ -52,6 +54,8 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "class_sides": lambda mode: FIGURES["class_sides"](LABELS, FRAGILE, mode, class_names=["0", "1", "2"]),
     "contact_sheet": lambda mode: FIGURES["contact_sheet"](IMAGES, mode, fragile=FRAGILE, columns=3),
     "embedding": lambda mode: FIGURES["embedding"](REFERENCE, SYNTHETIC, mode),
+    "roc": lambda mode: FIGURES["roc"]({"real": (SCORES, IS_OOD), "synthetic": (SCORES, ~FRAGILE_ONES)}, 4.0, mode,
+                                       suggestions={"valley": 6.0}),
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),
     "confusion": lambda mode: FIGURES["confusion"](CONFUSION, mode, rows=["0", "1"]),

@@ -1,10 +1,12 @@
 """The visual language of SCREENS.md: fixed hues, lines for escapes, one look per mode."""
 
 import colorsys
+from typing import get_args
 
 import pytest
 
 from atesc_core.figures import theme
+from atesc_core.spec import EscapeKind
 
 OKABE_ITO = {"id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00", "SL": "#009E73",
              "NTL": "#CC79A7"}
@@ -32,7 +34,9 @@ def test_dark_colours_differ_from_each_other():
 
 
 def test_escapes_differ_by_line():
-    assert theme.DASHES == {"none": "dot", "ckd": "dash", "atesc": "solid"}
+    assert {name: theme.DASHES[name] for name in ("none", "ckd", "atesc")} == {
+        "none": "dot", "ckd": "dash", "atesc": "solid"}
+    assert len(set(theme.DASHES.values())) == len(theme.DASHES) == len(theme.ESCAPE_NAMES) == len(get_args(EscapeKind))
 
 
 def test_screens_are_transparent_and_paper_is_white():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.runs import Run
-from atesc_core.spec import SYNTHESES, describe_field, field_paths, from_preset
+from atesc_core.spec import SYNTHESES, EscapeKind, ScoreName, describe_field, field_paths, from_preset
 from atesc_core.teachers import list_teachers
 from pages._parts import cost, new_run
 from pages._parts.runs import method, name
@@ -86,11 +87,35 @@ def test_another_method_brings_its_presets_settings(open_page, store, kind):
     assert run_by_command(store, shown).spec == run.spec
 
 
+@pytest.mark.parametrize("kind", get_args(EscapeKind))
+def test_every_escape_starts_with_what_it_brings(open_page, store, kind):
+    app = open_page("distill")
+    escape = next(widget for widget in app.get("button_group") if widget.label.startswith("Escape"))
+    escape.set_value(kind).run()
+    field(app, "epochs").set_value(2).run()
+    if kind == "tadfkd":
+        assert (field(app, "split.score").value, field(app, "split.threshold").value) == ("gmm", "by hand")
+        field(app, "split.threshold").set_value("auto").run()
+    shown = app.code[-1].value
+    button(app, "Start").click().run()
+    assert not app.exception
+    (run,) = store.list()
+    changes = {"split.threshold": "auto"} if kind == "tadfkd" else {}
+    assert run.spec == from_preset("quick", run.spec.teacher, **{"escape.kind": kind, "epochs": 2, **changes})
+    assert run_by_command(store, shown).spec == run.spec
+
+
+def test_every_score_is_offered_and_explained(open_page, store):
+    choice = field(open_page("distill"), "split.score")
+    assert choice.options == list(get_args(ScoreName))
+    assert all(name in choice.help for name in choice.options)
+
+
 def run_by_command(store, command: str) -> Run:
     """The run that the command line makes of the command; it is stopped before it starts."""
     _, _, _, *words = shlex.split(command)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+        patch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
     return store.list()[0]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 
-from atesc_core.robustness.detection import SUGGESTIONS
+from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
 from atesc_core.runs import Run, RunStore
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
@@ -83,7 +85,7 @@ def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # 
     assert "No image on this side of the line." in said(app)
 
 
-@pytest.mark.parametrize("score", ["margin", "kl"])
+@pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
 def test_another_score_starts_at_its_own_valley(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
                                                 score: str):
     app = open_page("robustness", run=finished_run.id)
@@ -96,9 +98,80 @@ def test_another_score_starts_at_its_own_valley(open_page, finished_run: Run, la
 
 def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
-    app.button(key="suggest median").click().run()
+    app.button(key="suggest share").click().run()
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
-    assert bars(app)["fragile"] == (values <= SUGGESTIONS["median"](values)).sum()
+    assert bars(app)["fragile"] == (values <= SUGGESTIONS["share"](values)).sum()
+
+
+def choose(app, run: Run, score: str) -> None:
+    app.segmented_control(key=f"score {run.id}").set_value(score).run()
+    assert not app.exception
+
+
+def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    is_ood = report.oracle(shown.features) > 0
+    assert (f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real test images · {(~is_ood).sum()} ID and "
+            f"{is_ood.sum()} OOD synthetic images, by the oracle, epoch 2") in text(app)
+    curves = {trace["meta"]["images"]: trace for trace in charts(app)["roc"]["data"] if "group" not in trace["meta"]}
+    assert f"AUROC <b>{report.auroc('min_eps'):.3f}</b>" in curves["real"]["name"]
+    table = app.dataframe[0].value.set_index("score")
+    assert list(table.index) == ["min ε", "margin", "KL", "random", "confidence", "energy", "GMM", "oracle"]
+    assert table.loc["oracle", "real"] == pytest.approx(report.auroc("oracle"))
+    if 0 < is_ood.sum() < len(is_ood):
+        own = shown.scores["kl"]
+        assert table.loc["KL", "synthetic"] == pytest.approx(auroc(own[~is_ood], own[is_ood]))
+
+
+def test_the_rates_on_synthetic_images_follow_the_line(open_page, finished_run: Run, lab_with_runs: Lab,
+                                                       report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(1.5).run()
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    is_ood = report.oracle(shown.features) > 0
+    found = rates(shown.scores["min_eps"], is_ood, 1.5)
+    precision = "–" if found.precision is None else f"{100 * found.precision:.1f}"
+    assert (f"Precision, synthetic {precision} % OOD by the oracle, of {found.robust} robust synthetic images"
+            in text(app))
+    dot = next(trace for trace in charts(app)["roc"]["data"]
+               if trace["meta"] == {"images": "real", "group": "threshold"})
+    assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
+
+
+def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab,
+                                                   report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    choose(app, finished_run, "oracle")
+    is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
+    assert bars(app) == {"fragile": (~is_ood).sum(), "robust": is_ood.sum()}
+    assert button(app, "Use for the next run").disabled
+
+
+def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(open_page, finished_run: Run, lab_with_runs: Lab,
+                                                            report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    choose(app, finished_run, "random")
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    app.button(key="suggest same share").click().run()
+    assert abs(bars(app)["fragile"] - shown.fragile.sum()) <= 1
+    button(app, "Use for the next run").click().run()
+    assert not app.exception
+    spec = RunSpec.from_token(app.query_params["spec"])
+    assert spec.split.score == "random"
+    assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
+
+
+def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_run: Run, report: Report,  # noqa: F811
+                                                           monkeypatch):
+    load = RunStore.snapshot
+    monkeypatch.setattr(RunStore, "snapshot", lambda self, *which: replace(
+        (own := load(self, *which)), scores={name: own.scores[name] for name in ("min_eps", "margin", "kl")}))
+    st.cache_data.clear()
+    app = open_page("robustness", run=finished_run.id)
+    assert not app.exception
+    assert list(app.dataframe[0].value["score"]) == ["min ε", "margin", "KL", "oracle"]
+    st.cache_data.clear()
 
 
 def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811

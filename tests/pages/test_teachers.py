@@ -80,7 +80,7 @@ def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, repo
 
 def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: Report, monkeypatch):  # noqa: F811
     none = np.empty(0, np.float32)
-    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, min_eps=none, margin=none, kl=none)
+    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={})
              for name in ("id", "ood")}
     monkeypatch.setattr("pages._parts.teacher_view.teacher_report",
                         lambda name, split: dataclasses.replace(report, **sides))

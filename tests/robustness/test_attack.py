@@ -107,8 +107,8 @@ def test_all_scores_are_larger_for_the_more_robust():
     model, x, _, exact = linear()
     scores = all_scores(model, x, SplitSpec(steps=20, epsilon=1.0), generator(), batch_size=50)
     assert scores.keys() == SCORES.keys()
-    for values in scores.values():
-        assert values.shape == (64,)
+    assert all(values.shape == (64,) for values in scores.values())
+    for values in (scores["min_eps"], scores["margin"], scores["kl"]):
         assert torch.corrcoef(torch.stack([values, exact]))[0, 1] > 0.8
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from atesc_core.distillation.evaluation import Evaluator
 from atesc_core.domains import PairData, load_pair
+from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.spec import SplitSpec
 from atesc_core.teachers import Teacher, TeacherError, load_teacher
@@ -61,9 +61,39 @@ def test_attacked_images_come_with_features_and_scores(whole: Report, teacher: T
     x = data.ood.test.images[:60]
     np.testing.assert_array_equal(whole.ood.images, (x * 255).round().byte().numpy())
     np.testing.assert_allclose(whole.ood.features, teacher.model.features(x).numpy(), atol=1e-5)
-    for name in SCORES:
+    for name in (*SCORES, "oracle"):
         assert whole.ood.scores(name).shape == (60,)
     assert 0.5 < whole.auroc("min_eps") <= 1
+
+
+def test_scores_are_those_of_their_own_image(whole: Report, teacher: Teacher, data: PairData):
+    for side, images in ((whole.id, data.id.test.images), (whole.ood, data.ood.test.images)):
+        expected = SCORES["confidence"](teacher.model, images[:60], SPLIT, torch.Generator())
+        np.testing.assert_allclose(side.scores("confidence"), expected.numpy(), atol=1e-4)
+        labels = side.given[:60]
+        np.testing.assert_array_equal(side.min_eps > EPSILONS[0], ~flips(
+            teacher.model, images[:60], torch.tensor(labels), EPSILONS[0], SPLIT.steps).numpy())
+
+
+def test_both_domains_are_in_every_batch_that_is_scored(teacher: Teacher, data: PairData, monkeypatch):
+    """A mixture fitted to each domain apart would say nothing of the one against the other."""
+    batches: list[torch.Tensor] = []
+    monkeypatch.setattr("atesc_core.teachers.report.BATCH", 16)
+    monkeypatch.setattr("atesc_core.teachers.report.all_scores", lambda model, x, split, random: (
+        batches.append(x) or {"min_eps": x.mean((1, 2, 3))}))
+    *_, last = measure(teacher, data, SPLIT, CPU, images=20, epsilons=())
+    assert [len(batch) for batch in batches] == [14, 13, 13]
+    id_images = data.id.test.images[:20].flatten(1)
+    for batch in batches:
+        of_id = sum((image == id_images).all(1).any() for image in batch.flatten(1))
+        assert 0.4 < of_id / len(batch) < 0.6
+    np.testing.assert_array_equal(last.report.ood.min_eps, data.ood.test.images[:20].mean((1, 2, 3)).numpy())
+
+
+def test_the_oracle_tells_real_domains_apart_and_was_fitted_on_other_images(whole: Report):
+    assert whole.auroc("oracle") > 0.95
+    assert (whole.oracle(whole.ood.features) > 0).mean() > 0.9
+    assert (whole.oracle(whole.id.features) < 0).mean() > 0.9
 
 
 def test_robust_share_falls_with_epsilon_and_the_gap_is_where_it_says(whole: Report):
@@ -89,9 +119,13 @@ def test_a_saved_report_is_the_same_report(whole: Report, tmp_path: Path):
     whole.save(path)
     loaded = Report.load(path)
     for domain in ("id", "ood"):
-        for field in dataclasses.fields(getattr(whole, domain)):
-            np.testing.assert_array_equal(getattr(getattr(loaded, domain), field.name),
-                                          getattr(getattr(whole, domain), field.name))
+        here, there = getattr(whole, domain), getattr(loaded, domain)
+        assert there.scored.keys() == here.scored.keys()
+        for name in ("labels", "given", "confidence", "images", "features", "robust_share"):
+            np.testing.assert_array_equal(getattr(there, name), getattr(here, name), strict=True)
+        for name, values in here.scored.items():
+            np.testing.assert_array_equal(there.scores(name), values, strict=True)
+    np.testing.assert_array_equal(loaded.oracle(whole.id.features), whole.id.scores("oracle"))
     assert loaded.id_classes == whole.id_classes
     assert [p.name for p in path.parent.iterdir()] == ["report.npz"]  # nothing half-written is left
 

@@ -1,0 +1,72 @@
+"""A score as a detector of OOD images: the ROC curve, and where a threshold stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from atesc_core.figures import theme
+from atesc_core.figures.theme import Look, Mode, number, uid
+from atesc_core.robustness.detection import Roc, rates
+from atesc_core.robustness.detection import roc as roc_curve
+
+Images = Literal["real", "synthetic"]
+ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
+NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by the oracle"}
+
+
+def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float | None = None, mode: Mode = "light", *,
+        suggestions: Mapping[str, float] | None = None) -> go.Figure:
+    """Robust as a sign of OOD: ROC curve.
+
+    ``judged``: for ``real`` and ``synthetic`` images the scores, (N,), and which are OOD, (N,) bool: as they are
+    for real ones, as the oracle says for synthetic ones. ``threshold``: the split's, a dot on each curve.
+    ``suggestions``: name -> threshold, triangles on the curve of the real images. Images that are all of one side
+    have no curve.
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "roc", "ID images called robust (%)", "OOD images called robust (%)", aspect=0.95)
+    figure.layout.meta.update(x="false alarms, per cent of ID images", y="recall, per cent of OOD images")
+    figure.update_xaxes(theme.per_cent_axis(constrain="domain"))
+    figure.update_yaxes(theme.per_cent_axis(scaleanchor="x", constrain="domain"))
+    figure.add_shape(type="line", x0=0, y0=0, x1=100, y1=100, layer="below",
+                     line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+    drawn = 0
+    for images, (scores, is_ood) in judged.items():
+        try:
+            curve = roc_curve(scores, is_ood)
+        except ValueError:  # all of one side
+            continue
+        drawn += 1
+        _curve(figure, style, images, curve, len(scores))
+        if threshold is not None:
+            _point(figure, style, images, "threshold", threshold, scores, is_ood)
+        for name, value in (suggestions or {}).items() if images == "real" else ():
+            _point(figure, style, images, name, value, scores, is_ood)
+    return figure if drawn else theme.empty(figure, "Needs ID and OOD images")
+
+
+def _curve(figure: go.Figure, style: Look, images: Images, curve: Roc, count: int) -> None:
+    figure.add_scatter(
+        x=100 * curve.false_alarms, y=100 * curve.recall, customdata=[number(value) for value in curve.thresholds],
+        uid=uid("roc", images), mode="lines", name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>", cliponaxis=False,
+        line={"color": style.colour(ROLES[images]), "width": style.line, "shape": "linear"},
+        hovertemplate=f"<b>%{{y:.1f}} %</b> of OOD and %{{x:.1f}} % of ID robust above %{{customdata}}<br>"
+        f"{count:,} {NAMES[images]}<extra></extra>", meta={"images": images, "customdata": ["threshold"]})
+
+
+def _point(figure: go.Figure, style: Look, images: Images, name: str, threshold: float, scores: ArrayLike,
+           is_ood: ArrayLike) -> None:
+    found, own = rates(scores, is_ood, threshold), name == "threshold"
+    precision = "–" if found.precision is None else f"{100 * found.precision:.1f} %"
+    figure.add_scatter(
+        x=[100 * found.false_alarms], y=[100 * found.recall], uid=uid("roc", images, name), mode="markers",
+        name=name, showlegend=False, cliponaxis=False,
+        marker={"size": (1.6 if own else 1.3) * style.dot, "symbol": "circle" if own else "triangle-down",
+                "color": style.colour(ROLES[images]) if own else style.muted,
+                "line": {"color": style.surface, "width": style.thin if own else 0}},
+        hovertemplate=f"<b>{name} {number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
+        f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>", meta={"images": images, "group": name})

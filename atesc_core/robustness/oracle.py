@@ -1,0 +1,35 @@
+"""The oracle: ID or OOD, by a classifier that has seen both [ours]. It bounds what a score could do, and judges what
+synthetic images are. It needs real data, so it is for display only: no run can be split by it, and it is not among
+the SCORES.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Logistic regression on the teacher's penultimate features."""
+
+    weight: NDArray[np.float32]  # (F,)
+    bias: float
+
+    @classmethod
+    def fit(cls, id_features: NDArray[np.float32], ood_features: NDArray[np.float32]) -> Oracle:
+        """From features of real training images, (N, F) and (M, F); both domains count alike."""
+        from sklearn.linear_model import LogisticRegression  # slow to import, and only a report is fitted
+
+        features = np.concatenate([id_features, ood_features]).astype(float)
+        is_ood = np.repeat([0, 1], [len(id_features), len(ood_features)])
+        mean, scale = features.mean(0), features.std(0) + 1e-6
+        fit = LogisticRegression(class_weight="balanced", max_iter=500).fit((features - mean) / scale, is_ood)
+        weight = fit.coef_[0] / scale
+        return cls(weight.astype(np.float32), float(fit.intercept_[0] - mean @ weight))
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-odds of OOD, (N,), of features (N, F): above 0 it says OOD."""
+        return (features @ self.weight + self.bias).astype(np.float32)
