@@ -54,6 +54,13 @@ class TeacherSpec(JobSpec, TeacherRecipe):
         return TeacherRecipe(**self.model_dump(include=set(TeacherRecipe.model_fields)))
 
 
+ABOUT_METHODS: dict[Method, tuple[str, str]] = {
+    "sl": ("SL", "Plain supervision on ID images only: the trustworthy control"),
+    "tntl": ("tNTL", "Right on ID; wrong on OOD or, in open set and backdoor, one label for all of it. MMD keeps the "
+             "features of the two domains apart (Wang et al., ICLR 2022)"),
+    "cuti": ("CUTI-domain", "Right on ID, wrong on OOD and on OOD features in ID style; close set only (Wang et al., "
+             "CVPR 2023)"),
+}
 METHODS: dict[Method, dict[str, Any]] = {
     "sl": {"kind": "SL"}, "tntl": {"kind": "NTL", "method": "tntl"}, "cuti": {"kind": "NTL", "method": "cuti"},
 }
