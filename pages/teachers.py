@@ -33,9 +33,9 @@ else:
     if under_way:
         with look.card("Trained here", "the latest"):
             follow(trainings, any(map(may_change, list(under_way.values())[:SHOWN])), every_s=2)
+    add_teacher()
+    train_teacher()
     if known:
         shelf(known)
     else:
-        look.empty("No teachers yet", "Train one, or load a file of your own below.")
-    add_teacher()
-    train_teacher()
+        look.empty("No teachers yet", "Load a file of your own, or train one, above.")

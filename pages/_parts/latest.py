@@ -28,11 +28,11 @@ def latest_runs() -> bool:
         with name:
             st.page_link(PAGES[run.makes], label=run.teacher, query_params={"run": run.id})
         with rest:
-            _row(method(run.spec), look.status(run.status), *accuracies(run), look.quiet(when(run.created)))
+            _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
     return any(map(may_change, runs))
 
 
-def accuracies(run: Run) -> tuple[str | look.Html, str | look.Html]:
+def _accuracies(run: Run) -> tuple[str | look.Html, str | look.Html]:
     """IAcc, and what is reported on the OOD side, each of the last epoch that was measured."""
     metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
     if metric is None:

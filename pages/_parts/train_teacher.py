@@ -7,14 +7,14 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
+from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
 from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.spec import SpecError, describe_field
 from atesc_core.teacher_spec import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from pages._parts import look
-from pages._parts.latest import accuracies
 from pages._parts.machine import machine
 from pages._parts.new_run import waiting
-from pages._parts.runs import may_change, method, when
+from pages._parts.runs import follow, may_change, method, when
 from pages._parts.store import run_store
 from pages._parts.teachers import architecture, architectures
 
@@ -32,7 +32,7 @@ PAIR_HELP = ("ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LA
 def train_teacher() -> None:
     """The form, folded away until it is asked for, by hand or by a link (?spec=...)."""
     with st.expander("Train a teacher", expanded="spec" in st.query_params, icon=":material/model_training:"):
-        st.fragment(_form)()
+        follow(_form, machine() is None, every_s=2)
 
 
 def trainings() -> bool:
@@ -43,15 +43,18 @@ def trainings() -> bool:
         with name:
             st.page_link("pages/teachers.py", label=run.teacher, query_params={"run": run.id})
         with rest:
+            measured = [look.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {look.per_cent(value)} %")
+                        for metric, value in run.metrics.items()]
             look.line(look.quiet(method(run.spec)), look.status(run.status), f"epoch {run.epoch}/{run.epochs}",
-                      *accuracies(run), look.quiet(when(run.created)))
+                      *measured, look.quiet(when(run.created)))
     return any(map(may_change, runs))
 
 
 # ── the form ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _form() -> None:
+def _form() -> bool:
+    """Whether it cannot yet say how long the training will take: PyTorch has still to name the device."""
     linked = _linked()
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -59,10 +62,11 @@ def _form() -> None:
             base, origin = _basics(linked)
         except ValueError as error:  # a DomainError, whose module needs PyTorch: the pair is none
             _refuse(error)
-            return
+            return machine() is None
         changes = _settings(base, origin)
     with right:
         _offer(base, changes)
+    return machine() is None
 
 
 def _linked() -> TeacherSpec | None:

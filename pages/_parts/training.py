@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from atesc_core import figures
@@ -14,12 +16,15 @@ from pages._parts.store import run_store
 from pages._parts.story import MEANS
 from pages._parts.teachers import cards, forget_cards
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 CHART_HEIGHT = 400
 
 
 def training(run: Run) -> None:
     """The page of one training, live. Where its teacher is done, it can be opened and distilled."""
-    title, back, distil = st.columns([5, 1.8, 2.2], vertical_alignment="bottom")
+    title, back, opened, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         look.header(run.teacher)
     back.button("All teachers", icon=":material/arrow_back:", on_click=_leave, width="stretch")
@@ -27,7 +32,7 @@ def training(run: Run) -> None:
         if run.teacher not in cards():
             forget_cards()
         if run.teacher in cards():
-            _done(run, distil)
+            _done(run, opened, distil)
     follow(lambda: _panel(run.id), may_change(run))
 
 
@@ -35,11 +40,11 @@ def _leave() -> None:
     st.query_params.clear()
 
 
-def _done(run: Run, place) -> None:
-    if place.button("Distil this teacher", type="primary", icon=":material/experiment:", width="stretch"):
+def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
+    opened.button("Open", icon=":material/visibility:", width="stretch", help="What it does with real images",
+                  on_click=lambda: st.query_params.from_dict({"teacher": run.teacher}))
+    if distil.button("Distil this teacher", type="primary", icon=":material/experiment:", width="stretch"):
         st.switch_page("pages/distill.py", query_params={"teacher": run.teacher})
-    st.page_link("pages/teachers.py", label="What it does with real images", icon=":material/visibility:",
-                 query_params={"teacher": run.teacher})
 
 
 def _panel(run_id: str) -> bool:

@@ -19,7 +19,7 @@ from pages._parts import train_teacher
 from pages._parts.train_teacher import FIELDS, estimate
 from tests.pages.conftest import charts, said, tiny_spec
 
-SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=2, batch_size=32, device="cpu")
+SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=2, batch_size=128, device="cpu")
 
 
 def button(app, label):
