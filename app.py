@@ -16,6 +16,7 @@ PAGES = {
     "robustness": ("Robustness", ":material/vertical_split:"),
     "embedding": ("Embedding", ":material/scatter_plot:"),
     "figures": ("Figures", ":material/picture_as_pdf:"),
+    "results": ("Results", ":material/table_chart:"),
 }
 
 st.set_page_config(

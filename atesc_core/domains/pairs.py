@@ -49,6 +49,7 @@ PAIRS: dict[str, Pair] = {pair.name: pair for pair in (
     Pair("cifar10-stl10", "close", "cifar10", "stl10"),
     Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
     Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
+    *(Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name) for name in TRIGGERS),
 )}
 
 
