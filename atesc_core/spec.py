@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -28,6 +28,50 @@ def setting(default: Any, description: str, source: Source, **bounds: Any) -> An
 
 class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class JobSpec(Spec):
+    """All of a run: what is written beside it, put into a link, and typed as a command."""
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        return parse(cls, yaml.safe_load(text))
+
+    def sparse(self) -> dict[str, Any]:
+        """Only what differs from the defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def to_token(self) -> str:
+        """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
+        text = json.dumps(self.sparse(), separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+    @classmethod
+    def from_token(cls, token: str) -> Self:
+        """Raises SpecError where the token is damaged or its fields are not a spec's."""
+        try:
+            packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            text = zlib.decompressobj().decompress(packed, 64 * 1024)
+            values = json.loads(text)
+        except (ValueError, zlib.error) as error:
+            raise SpecError(f"spec: {token[:40]!r} is not a run's link ({error})") from None
+        return parse(cls, values)
+
+    def replaced(self, changes: dict[str, Any]) -> Self:
+        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""
+        values = self.model_dump()
+        for path, value in changes.items():
+            *groups, name = path.split(".")
+            place = values
+            for group in groups:
+                place = place.get(group) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or name not in place:
+                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
+            place[name] = value
+        return parse(type(self), values)
 
 
 SYNTHESIS = ("How images are made. dfq: one generator, trained against the student; cmi: a new generator a call, its "
@@ -175,7 +219,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
 }
 
 
-class RunSpec(Spec):
+class RunSpec(JobSpec):
     """One distillation run. Same spec, same seed, same kind of device: same numbers."""
 
     teacher: str = Field(min_length=1, max_length=200, description="Name of the teacher, as in the list of teachers")
@@ -196,55 +240,24 @@ class RunSpec(Spec):
     escape: EscapeSpec = EscapeSpec()
     preset: str = setting("custom", "The preset these settings started from", "ours", max_length=40)
 
-    def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def from_yaml(cls, text: str) -> RunSpec:
-        return parse(cls, yaml.safe_load(text))
-
-    def to_token(self) -> str:
-        """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
-        sparse = self.model_dump(mode="json", exclude_defaults=True)
+    def sparse(self) -> dict[str, Any]:
+        values = super().sparse()
         if self.synthesis.kind != "dfq":  # a default of its own class: what is left out here would be read as dfq
-            sparse["synthesis"]["kind"] = self.synthesis.kind
-        text = json.dumps(sparse, separators=(",", ":"))
-        return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+            values["synthesis"]["kind"] = self.synthesis.kind
+        return values
 
-    @classmethod
-    def from_token(cls, token: str) -> RunSpec:
-        """Raises SpecError where the token is damaged or its fields are not a spec's."""
-        try:
-            packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            text = zlib.decompressobj().decompress(packed, 64 * 1024)
-            values = json.loads(text)
-        except (ValueError, zlib.error) as error:
-            raise SpecError(f"spec: {token[:40]!r} is not a run's link ({error})") from None
-        return parse(cls, values)
-
-    def replaced(self, changes: dict[str, Any]) -> RunSpec:
-        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew.
-
-        Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays. Another
-        ``escape.kind`` brings what ``BROUGHT`` has for it.
-        """
-        values = self.model_dump()
+    def replaced(self, changes: dict[str, Any]) -> Self:
+        """Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays. Another
+        ``escape.kind`` brings what ``BROUGHT`` has for it."""
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):
             raise SpecError(f"synthesis.kind: {_shown(kind)}: expected one of {', '.join(SYNTHESES)}")
         if kind != self.synthesis.kind:
-            values["synthesis"] = SYNTHESES[kind]().model_dump()
+            changes = {"synthesis": SYNTHESES[kind]().model_dump()} | changes
         escape = changes.get("escape.kind", self.escape.kind)
-        brought = {} if escape == self.escape.kind else BROUGHT.get(escape, {})
-        for path, value in (brought | changes).items():
-            *groups, name = path.split(".")
-            place = values
-            for group in groups:
-                place = place.get(group) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or name not in place:
-                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
-            place[name] = value
-        return parse(type(self), values)
+        if escape != self.escape.kind:
+            changes = BROUGHT.get(escape, {}) | changes
+        return super().replaced(changes)
 
 
 class SpecError(ValueError):
@@ -278,9 +291,8 @@ def field_paths(values: dict[str, Any], prefix: str = "") -> list[str]:
     return paths
 
 
-def describe_field(path: str, kind: str = "dfq") -> tuple[str, Source | None]:
+def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpec) -> tuple[str, Source | None]:
     """The sentence and the source of a dotted field, for help texts and tooltips; ``kind`` is the synthesis.kind."""
-    model: type[BaseModel] = RunSpec
     *groups, name = path.split(".")
     for group in groups:
         model = SYNTHESES[kind] if group == "synthesis" else type(model.model_fields[group].default)

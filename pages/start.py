@@ -74,7 +74,7 @@ above, below = st.container(), st.container()
 with look.card():
     follow(this_machine, machine() is None or waiting() > 0, every_s=2)
 with look.card("Latest runs"):
-    follow(latest_runs, any(map(may_change, run_store().list(SHOWN))), every_s=2)
+    follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
 if group and ("story" in st.query_params or going(group)):

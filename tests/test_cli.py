@@ -19,6 +19,7 @@ from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
+from atesc_core.teachers import list_teachers
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
 from tests.teachers.published import wrn
@@ -26,6 +27,8 @@ from tests.teachers.published import wrn
 ROOT = Path(cli.__file__).parents[2]
 TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", "--set", "rounds=2",
         "--set", "batch_size=16", "--set", "snapshot_images=16", "--set", "lr=1e-2", "--set", "device=cpu"]
+
+MINE = ["teachers", "train", "mine", "--pair", "mnistm-mnist"]
 
 
 @pytest.fixture
@@ -153,6 +156,35 @@ def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
     assert len(store.epochs(kept.id)) >= 1
 
 
+def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
+    out = run("teachers", "train", "mine", "--pair", "close digits mnist", "--method", "sl", "--set", "epochs=2",
+              "--set", "image_side=8", "--device", "cpu", "--json", "--runs-dir", runs_dir)
+    result = json.loads(out.splitlines()[-1])
+    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    [kept] = RunStore(runs_dir).list(makes="teacher")
+    assert (kept.id, kept.status, kept.teacher) == (result["run_id"], "done", "mine")
+    assert (kept.spec.trained_by, kept.spec.epochs, kept.spec.device, kept.spec.preset) == ("sl", 2, "cpu", "quick")
+    cards = {card["name"]: card for card in json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))}
+    assert cards["mine"]["metrics"] == pytest.approx({"iacc": result["iacc"], "oacc": result["oacc"]}, abs=0.005)
+    assert "training, sl" in here("runs", "list", "--runs-dir", runs_dir)
+    assert "name: mine" in here("runs", "show", kept.id, "--runs-dir", runs_dir)
+
+
+def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
+    process = command("teachers", "train", "mine", "--pair", "close digits mnist", "--set", "epochs=1000", "--set",
+                      "image_side=8", "--set", "device=cpu", "--runs-dir", runs_dir)
+    store = RunStore(runs_dir)
+    until(lambda: (found := store.list(makes="teacher")) and found[0].epoch >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stopped" in err
+    [kept] = store.list(makes="teacher")
+    assert kept.status == "stopped"
+    assert len(store.epochs(kept.id)) >= 1
+    assert "mine" not in {card.name for card in list_teachers(runs_dir)}
+
+
 def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
     torch.save(build("small", 10, seed=0).state_dict(), runs_dir / "mine.pt")
     assert "10 classes" in run("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
@@ -201,7 +233,17 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "/no/such/x.csv"], ["out", "/no/such", "not exist"]),
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "x.csv", "--set", "steps=0"], ["steps", "0"]),
     (["score", "--teacher", "tiny", "--domain", "synthetic", "--run", "zzzzzzzz", "--out", "x.csv"], ["zzzzzzzz"]),
-    (["teachers", "train", "nobody"], ["teacher", "'nobody'", "expected one of"]),
+    (["teachers", "train", "nobody"], ["teacher", "'nobody'", "expected one of", "--pair"]),
+    (["teachers", "train", "mine", "--method", "sl"], ["pair", "--pair"]),
+    ([*MINE, "--method", "gan"], ["--method", "'gan'", "cuti"]),
+    ([*MINE, "--preset", "slow"], ["preset", "'slow'", "quick"]),
+    ([*MINE, "--arch", "huge"], ["arch", "'huge'", "small"]),
+    ([*MINE, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
+    ([*MINE, "--set", "wait=1"], ["wait", "known settings"]),
+    (["teachers", "train", "tiny", "--pair", "mnistm-mnist"], ["name", "'tiny'", "taken"]),
+    (["teachers", "train", "../x", "--pair", "mnistm-mnist"], ["name", "'../x'"]),
+    (["teachers", "train", "mine", "--pair", "mnistm-fashion", "--method", "cuti"], ["method", "'cuti'", "close-set"]),
+    (["teachers", "train", "mine", "--pair", "svhn-mnistm", "--preset", "paper"], ["svhn: not in", "domains get svhn"]),
     (["teachers", "check", "missing.pt", "--arch", "small"], ["missing.pt", "no such file"]),
     (["teachers", "check", "missing.pt"], ["missing.pt", "no such file"]),
     (["teachers", "add", "missing.pt", "x", "--pair", "mnistm-mnist", "--kind", "SL"], ["missing.pt", "no such file"]),
@@ -209,6 +251,7 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
 def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys, words, named):
     monkeypatch.setattr(sys, "argv", ["atesc_core", *words])
     monkeypatch.setenv("ATESC_RUNS_DIR", str(runs_dir))
+    monkeypatch.setenv("ATESC_DATA_DIR", str(runs_dir / "no downloads"))
     monkeypatch.chdir(runs_dir)
     with pytest.raises(SystemExit) as exit_:
         cli.main()
@@ -219,4 +262,4 @@ def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys,
     assert last.lower().startswith("error: ")
     for word in named:
         assert word in last
-    assert RunStore(runs_dir).list() == [], "nothing was queued"
+    assert RunStore(runs_dir).list(makes=None) == [], "nothing was queued"

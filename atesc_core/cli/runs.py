@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from atesc_core.runs import Run, RunStore
+    from atesc_core.teacher_spec import TeacherSpec
     from atesc_core.teachers import Teacher
 
 LOOK_S = 0.2  # how often a followed run is looked at
@@ -61,12 +62,7 @@ def distill(
     store = RunStore(folder(runs_dir))
     if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
         say(f"note: {notice}")
-    run_id = store.create(spec)
-    try:
-        run = _follow(store, run_id)
-    except KeyboardInterrupt:
-        run = _stop(store, run_id)
-    _report(run, store.epochs(run_id), as_json)
+    run_to_its_end(store, spec, as_json)
 
 
 @commands.command("list")
@@ -75,15 +71,17 @@ def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
               ) -> None:
     """List the runs, newest first."""
     store = open_store(runs_dir)
-    found = store.list(limit=limit)
+    found = store.list(limit=limit, makes=None)
     if as_json:
         print(json.dumps([_as_json(run) for run in found]))
         return
-    table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "student, %", "started")
+    table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "accuracy, %", "started")
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
-        table.add_row(run.id, run.spec.teacher, run.spec.synthesis.kind, run.spec.escape.kind, str(run.spec.seed),
-                      run.status, f"{run.epoch}/{run.epochs}", percents(run.metrics), when)
+        how = ((f"training, {run.spec.trained_by}", "") if run.makes == "teacher" else
+               (run.spec.synthesis.kind, run.spec.escape.kind))
+        table.add_row(run.id, run.teacher, *how, str(run.spec.seed), run.status, f"{run.epoch}/{run.epochs}",
+                      percents(run.metrics), when)
     show(table)
 
 
@@ -124,6 +122,17 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
 
 
 # a run, followed
+
+
+def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) -> None:
+    """Queue it, show its progress, print its last accuracies. Ctrl-C stops it; exit status 1 where it did not end
+    well."""
+    run_id = store.create(spec)
+    try:
+        run = _follow(store, run_id)
+    except KeyboardInterrupt:
+        run = _stop(store, run_id)
+    _report(run, store.epochs(run_id), as_json)
 
 
 def _follow(store: RunStore, run_id: str) -> Run:

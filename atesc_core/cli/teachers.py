@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from atesc_core.cli.common import AsJson, Device, RunsDir, folder, percents, progress_bar, show
+from atesc_core.cli.common import AsJson, Device, RunsDir, folder, percents, progress_bar, show, typed_settings
+from atesc_core.cli.runs import run_to_its_end
+from atesc_core.teacher_spec import ABOUT_PRESETS
 
 if TYPE_CHECKING:
     from atesc_core.teachers import Recognised
@@ -42,18 +44,61 @@ def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
 
 
 @commands.command("train")
-def train_teacher(name: Annotated[str, typer.Argument(help="A shipped teacher's name.")],
-                  device: Device = "auto") -> None:
-    """Train a shipped teacher anew and write its weights and card into the lab's assets."""
+def train_teacher(
+    name: Annotated[str, typer.Argument(help="A shipped teacher's name; with --pair, a new one of your own.")],
+    pair: Annotated[str | None, typer.Option(
+        help="The pair of domains of a teacher of your own, e.g. mnistm-mnist, or 'open mnistm folder:/my/images 0'.",
+        show_default=False)] = None,
+    method: Annotated[Literal["sl", "tntl", "cuti"] | None, typer.Option(
+        help="sl: ID only, by plain supervision; tntl, cuti (close-set): and to fail on OOD; tntl unless named.",
+        show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option(
+        help="; ".join(f"{name}: {about}" for name, about in ABOUT_PRESETS.items()) + ". quick unless named.",
+        show_default=False)] = None,
+    arch: Annotated[str | None, typer.Option(help="Architecture; the preset's, unless named.",
+                                             show_default=False)] = None,
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting, e.g. --set epochs=30; may be repeated.")] = None,
+    device: Device = "auto",
+    runs_dir: RunsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
+) -> None:
+    """Train a teacher of your own, waiting in line with the runs of the app, which shows it too. Without --pair:
+    train a shipped one anew, here and now, and write its weights and card into the lab's assets."""
+    if pair is not None:
+        typed = {"arch": arch, "device": None if device == "auto" else device}
+        _train_own(name, pair, method or "tntl", preset or "quick",
+                   {key: value for key, value in typed.items() if value is not None} | typed_settings(settings),
+                   folder(runs_dir), as_json)
+    elif method or preset or arch or settings:
+        raise ValueError("pair: a teacher of your own needs --pair; a shipped one takes no settings")
+    else:
+        _train_shipped(name, device)
+
+
+def _train_own(name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path,
+               as_json: bool) -> None:
+    from atesc_core.runs import RunStore
+    from atesc_core.teachers import recipes
+
+    spec = recipes.from_preset(preset, name, pair, method, **changes)
+    store = RunStore(runs_dir)
+    recipes.check_spec(spec, recipes.taken_names(runs_dir) | store.in_training())
+    run_to_its_end(store, spec, as_json)
+
+
+def _train_shipped(name: str, device: str) -> None:
     from atesc_core.device import pick_device
+    from atesc_core.distillation.events import EpochDone
     from atesc_core.teachers.recipes import RECIPES, train_shipped
     from atesc_core.teachers.zoo import SHIPPED
 
-    epochs = RECIPES[name].epochs if name in RECIPES else None
+    events = train_shipped(name, pick_device(device))
     with progress_bar("{task.fields[note]}") as progress:
-        task = progress.add_task(name, total=epochs, note="")
-        for event in train_shipped(name, pick_device(device)):
-            progress.update(task, completed=event.epoch, note=f"epoch {event.epoch}  loss {event.loss:.3f}")
+        task = progress.add_task(name, total=RECIPES[name].epochs, note="")
+        for event in events:
+            if isinstance(event, EpochDone):
+                progress.update(task, completed=event.epoch, note=f"epoch {event.epoch}  {percents(event.metrics)}")
     print(SHIPPED / f"{name}.safetensors")
 
 

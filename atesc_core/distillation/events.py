@@ -10,12 +10,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class StepDone:
-    """One round: the generator's steps, then the student's. Losses are the round's means."""
+    """One round: the generator's steps, then the student's; or some steps of a teacher's training. Losses are the
+    round's means."""
 
     epoch: int  # from 1
     round: int  # from 1, within the epoch
-    images: int  # synthetic images the student has seen so far in the run
-    losses: dict[str, float]  # generator terms "g/bn" ...; student terms "s/fragile", "s/robust", "s/total"
+    images: int  # that the student, or the teacher in training, has seen so far in the run
+    losses: dict[str, float]  # generator terms "g/bn" ...; student terms "s/fragile" ...; teacher terms "t/id" ...
     fragile_share: float | None  # of the round's images, 0..1; None while nothing is split
     threshold: float | None  # the split's threshold in force; None while nothing is split
 

@@ -11,7 +11,7 @@ from atesc_core.figures.accuracy import Curve, accuracy
 from atesc_core.figures.detection import Images, roc
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
-from atesc_core.figures.losses import fragile_share, losses_generator, losses_student
+from atesc_core.figures.losses import fragile_share, losses_generator, losses_student, losses_teacher
 from atesc_core.figures.scores import scores
 from atesc_core.figures.teacher import confusion, per_class, robust_share
 
@@ -19,6 +19,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "accuracy": accuracy,
     "losses_generator": losses_generator,
     "losses_student": losses_student,
+    "losses_teacher": losses_teacher,
     "fragile_share": fragile_share,
     "scores": scores,
     "class_sides": class_sides,

@@ -25,6 +25,12 @@ STUDENT_TERMS: dict[str, tuple[str, str]] = {
     "s/robust": ("robust", "robust: forget"),
     "s/total": ("ink", "total"),
 }
+TEACHER_TERMS: dict[str, str] = {
+    "t/total": "Total",
+    "t/id": "ID cross-entropy (nats)",
+    "t/ood": "OOD cross-entropy, weighted and clamped (nats)",
+    "t/separation": "Separation, min(1, β·MMD)",
+}
 
 
 def progress(steps: pd.DataFrame) -> NDArray[np.float64]:
@@ -39,20 +45,39 @@ def losses_generator(steps: pd.DataFrame, mode: Mode = "light", epochs: int | No
     ``steps``: a row a round, with ``epoch``, ``round`` and a column ``g/<term>`` each, already weighted as they
     add up. The terms differ by orders of magnitude, so each has a panel and a scale of its own.
     """
-    style = theme.look(mode)
     terms = [name for name in steps.columns if name.startswith("g/") and name != "g/total"]
-    figure = theme.blank(mode, "losses_generator", "Epoch", "", aspect=0.85)
+    return _panels("losses_generator", steps, {term: GENERATOR_TERMS.get(term, term[2:]) for term in terms}, mode,
+                   epochs)
+
+
+def losses_teacher(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
+    """Teacher loss by term.
+
+    ``steps``: a row a round, with ``epoch``, ``round`` and a column ``t/<term>`` each, missing in a round without a
+    step. The total is as it is trained on: the OOD term or the separation is subtracted in it.
+    """
+    terms = {term: name for term, name in TEACHER_TERMS.items() if term in steps}
+    if set(terms) == {"t/total", "t/id"}:  # an SL teacher: they are the same
+        del terms["t/total"]
+    return _panels("losses_teacher", steps, terms, mode, epochs)
+
+
+def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, epochs: int | None) -> go.Figure:
+    """A panel a term, column -> name, under one another over the same epochs."""
+    style = theme.look(mode)
+    figure = theme.blank(mode, key, "Epoch", "", aspect=0.85)
     figure.layout.meta["y"] = "weighted loss"
     if not len(steps) or not terms:
         return theme.empty(figure, "The first losses come with the first round")
     at = progress(steps)
-    for row, term in enumerate(terms):
-        _panel(figure, style, row, len(terms), term, at, steps[term].to_numpy(float))
+    for row, (term, name) in enumerate(terms.items()):
+        there = steps[term].notna().to_numpy()
+        _panel(figure, style, row, len(terms), term, name, at[there], steps[term].to_numpy(float)[there])
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     return figure
 
 
-def _panel(figure: go.Figure, style: Look, row: int, rows: int, term: str, at: NDArray[np.float64],
+def _panel(figure: go.Figure, style: Look, row: int, rows: int, term: str, name: str, at: NDArray[np.float64],
            values: NDArray[np.float64]) -> None:
     """One term: its name above, its line, its last value at the end."""
     suffix = "" if row == 0 else str(row + 1)
@@ -68,7 +93,7 @@ def _panel(figure: go.Figure, style: Look, row: int, rows: int, term: str, at: N
         line={"color": style.ink, "width": style.thin}, hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
         meta={"term": term})
     place = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
-    figure.add_annotation(text=GENERATOR_TERMS.get(term, term[2:]), x=0, xanchor="left",
+    figure.add_annotation(text=name, x=0, xanchor="left",
                           font={"color": style.muted}, **place)
     figure.add_annotation(text=f"<b>{theme.number(values[-1])}</b>", x=1, xanchor="right", **place)
 

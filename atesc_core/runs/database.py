@@ -16,14 +16,15 @@ from typing import Any
 
 from atesc_core.runs.locks import gate
 
-VERSION = 1  # raised when TABLES change; a migration then takes older databases along
+VERSION = 2  # raised when TABLES change; MIGRATIONS then take older databases along
 
 TABLES = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     label TEXT,
     story TEXT,                           -- runs of one group belong together ("group" is an SQL word)
-    spec TEXT NOT NULL,                   -- RunSpec as JSON
+    makes TEXT NOT NULL DEFAULT 'student',  -- or teacher; says of what class its spec is
+    spec TEXT NOT NULL,                   -- RunSpec or TeacherSpec as JSON
     requested TEXT NOT NULL,              -- spec.device: auto, cpu, cuda, mps
     epochs INTEGER NOT NULL,
     rounds INTEGER NOT NULL,
@@ -88,6 +89,9 @@ CREATE TABLE starting (
 );
 """
 
+# from version -> what makes the next one of it
+MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'"}
+
 
 class StoreError(RuntimeError):
     """The runs folder cannot be used; the message says why."""
@@ -104,9 +108,9 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            if self._version() == 0:
-                with gate(path.parent):  # two processes may open a new folder at once
-                    self._create()
+            if self._version() < VERSION:
+                with gate(path.parent):  # two processes may open a new or old folder at once
+                    self._bring_up_to_date()
         except sqlite3.Error as error:
             raise StoreError(f"{path}: cannot be used as the runs' database ({error})") from error
         if self._version() > VERSION:
@@ -116,13 +120,14 @@ class Database:
     def _version(self) -> int:
         return self._connection.execute("PRAGMA user_version").fetchone()[0]
 
-    def _create(self) -> None:
+    def _bring_up_to_date(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self.write() as connection:
-            if self._version() == 0:
-                for statement in TABLES.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            version = self._version()
+            statements = TABLES.split(";\n") if version == 0 else [MIGRATIONS[v] for v in range(version, VERSION)]
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         self._connection.close()

@@ -32,8 +32,11 @@ from atesc_core.runs.database import Database, StoreError
 from atesc_core.runs.files import replacing
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.snapshot import Snapshot
-from atesc_core.spec import RunSpec, SpecError, parse
+from atesc_core.spec import JobSpec, RunSpec, SpecError, parse
+from atesc_core.teacher_spec import TeacherSpec
 
+Makes = Literal["student", "teacher"]
+SPECS: dict[Makes, type[JobSpec]] = {"student": RunSpec, "teacher": TeacherSpec}  # what a run may make
 Status = Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
@@ -55,12 +58,16 @@ def default_runs_dir() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("atesc-lab"))
 
 
+def makes_of(spec: RunSpec | TeacherSpec) -> Makes:
+    return next(makes for makes, model in SPECS.items() if isinstance(spec, model))
+
+
 @dataclass(frozen=True)
 class Run:
     """A run as it stands. Times are unix seconds."""
 
     id: str
-    spec: RunSpec
+    spec: RunSpec | TeacherSpec
     label: str | None
     group: str | None
     status: Status
@@ -73,12 +80,21 @@ class Run:
     round: int  # of the last logged event, from 1
     epochs: int
     rounds: int  # an epoch
-    images: int  # synthetic images the student has seen
+    images: int  # that the student, or the teacher in training, has seen
     images_per_s: float | None  # lately, while running
     eta_s: float | None  # to the run's end, while running
     error: str | None
     place_in_line: int | None  # 1 is next; None where it does not wait
     metrics: dict[str, float]  # of the last finished epoch, percentages; empty before the first
+
+    @property
+    def makes(self) -> Makes:
+        return makes_of(self.spec)
+
+    @property
+    def teacher(self) -> str:
+        """The teacher that a student learns from, or that a training makes."""
+        return self.spec.name if self.makes == "teacher" else self.spec.teacher
 
     @property
     def progress(self) -> float:
@@ -117,16 +133,22 @@ class RunStore:
             raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
         return _run(rows[0], self._places())
 
-    def list(self, limit: int | None = None, group: str | None = None) -> list[Run]:
-        """Newest first."""
+    def list(self, limit: int | None = None, group: str | None = None,
+             makes: Makes | None = "student") -> list[Run]:
+        """Newest first; those that make a student, unless teachers, or with None all of them, are asked for."""
         self._settle()
-        rows = self._rows("WHERE ?1 IS NULL OR story = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2",
-                          group, -1 if limit is None else limit)
+        rows = self._rows("WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) "
+                          "ORDER BY created DESC, rowid DESC LIMIT ?3", group, makes, -1 if limit is None else limit)
         return _readable(rows, self._places())
 
     def queue(self) -> list[Run]:
         """Runs that wait for a device, next first."""
         return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._places())
+
+    def in_training(self) -> set[str]:
+        """Names of the teachers that are not yet, and will be unless their run ends badly."""
+        rows = self._rows("WHERE makes = 'teacher' AND status IN ('queued', 'running', 'paused')")
+        return {run.teacher for run in _readable(rows, {})}
 
     def epochs(self, run_id: str) -> pd.DataFrame:
         """A row an epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
@@ -135,7 +157,7 @@ class RunStore:
         return _frame(rows, ["epoch", "images", "time"], "metrics")
 
     def steps(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
-        """A row a round: epoch, round, images, time, threshold, fragile_share, and the losses g/... and s/...
+        """A row a round: epoch, round, images, time, threshold, fragile_share, and the losses g/..., s/... or t/...
 
         ``at_most`` thins a long run evenly to about that many rows, for charts.
         """
@@ -176,7 +198,7 @@ class RunStore:
 
     # what can be asked for
 
-    def create(self, spec: RunSpec, group: str | None = None, label: str | None = None) -> str:
+    def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
         """Queue a run; its id. Somebody must then see to a worker: ``ensure_worker``."""
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with replacing(self.folder(run_id) / "spec.yaml") as file:
@@ -184,10 +206,10 @@ class RunStore:
         now = time.time()
         with self.database.write() as connection:
             connection.execute(
-                "INSERT INTO runs (id, label, story, spec, requested, epochs, rounds, created, queued) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], spec.model_dump_json(),
-                 spec.device, spec.epochs, spec.rounds, now, now))
+                "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
+                 spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
             note(connection, run_id, "created")
         return run_id
 
@@ -337,7 +359,7 @@ def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
     columns = ("id", "label", "status", "wanted", "device", "created", "started", "finished", "epoch", "round",
                "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
     return Run(**{name: row[name] for name in columns}, group=row["story"],
-               spec=parse(RunSpec, json.loads(row["spec"])), place_in_line=places.get(row["id"]),
+               spec=parse(SPECS[row["makes"]], json.loads(row["spec"])), place_in_line=places.get(row["id"]),
                metrics=json.loads(row["metrics"] or "{}"))
 
 

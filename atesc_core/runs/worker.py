@@ -1,9 +1,9 @@
 """The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-It holds the device's lock, takes runs in line until there are none, and exits. A run is the loop's
-generator of events: each is written down, and between rounds the worker reads what the user asks.
-To pause is not to ask for the next event; the generator stays as it is while the device goes to the
-next run in line.
+It holds the device's lock, takes runs in line until there are none, and exits. A run is a generator
+of events, the loop's or a teacher's training's: each is written down, and between rounds the worker
+reads what the user asks. To pause is not to ask for the next event; the generator stays as it is while
+the device goes to the next run in line.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from atesc_core.runs.files import replacing
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.snapshot import Snapshot
-from atesc_core.runs.store import Run, RunStore, interrupt
+from atesc_core.runs.store import Makes, Run, RunStore, interrupt
 from atesc_core.teachers import load_teacher
+from atesc_core.teachers.recipes import train_own
 
 IDLE_S = 0.05  # while only paused runs are left
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
@@ -53,6 +54,18 @@ def distilled(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, An
     teacher = load_teacher(run.spec.teacher, runs_dir)
     evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), pick_device(run.spec.device))
     return distill(run.spec, teacher, evaluate, controls, resume)
+
+
+def trained(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
+    """The run's events, at whose end its teacher joins those under ``runs_dir``. Nothing in it has a threshold."""
+    return train_own(run.spec, runs_dir, resume)
+
+
+EVENTS: dict[Makes, Events] = {"student": distilled, "teacher": trained}
+
+
+def events_of(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
+    return EVENTS[run.makes](run, runs_dir, controls, resume)
 
 
 @dataclass
@@ -243,7 +256,7 @@ def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | N
         return lock
 
 
-def work(runs_dir: Path, requested: str = "auto", events: Events = distilled,
+def work(runs_dir: Path, requested: str = "auto", events: Events = events_of,
          leaving: threading.Event | None = None) -> None:
     """Run what is queued for a device; returns at once where another worker has it.
 

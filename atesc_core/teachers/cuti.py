@@ -29,9 +29,11 @@ def restyle(content: Tensor, style: Tensor, mix_mean: Tensor, mix_std: Tensor) -
     return content * scale[:, :, None, None] + shift[:, :, None, None]
 
 
-def cuti_loss(logits_id: Tensor, logits_ood: Tensor, y_id: Tensor, y_ood: Tensor, alpha: float) -> Tensor:
-    """L_id − min(1, α·L_ood), cross-entropies. logits: (B, C); y: (B,)."""
-    return F.cross_entropy(logits_id, y_id) - (alpha * F.cross_entropy(logits_ood, y_ood)).clamp(max=1)
+def cuti_loss(logits_id: Tensor, logits_ood: Tensor, y_id: Tensor, y_ood: Tensor, alpha: float) -> dict[str, Tensor]:
+    """L_id − min(1, α·L_ood), cross-entropies: the two terms and their total. logits: (B, C); y: (B,)."""
+    loss_id = F.cross_entropy(logits_id, y_id)
+    loss_ood = (alpha * F.cross_entropy(logits_ood, y_ood)).clamp(max=1)
+    return {"id": loss_id, "ood": loss_ood, "total": loss_id - loss_ood}
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,12 +14,11 @@ from atesc_core.domains import DomainError, find_pair
 from atesc_core.domains.offline import ASSETS
 from atesc_core.models import Classifier
 from atesc_core.spec import Spec, SpecError, parse
+from atesc_core.teacher_spec import NAME, TeacherRecipe
 from atesc_core.teachers.files import TeacherError
 from atesc_core.teachers.formats import check_file, recognise
-from atesc_core.teachers.training import TeacherRecipe
 
 SHIPPED = ASSETS / "teachers"
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class TeacherCard(Spec):

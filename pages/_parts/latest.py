@@ -5,7 +5,7 @@ import streamlit as st
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run
 from pages._parts import look
-from pages._parts.runs import may_change, method, when
+from pages._parts.runs import PAGES, may_change, method, when
 from pages._parts.store import run_store
 
 SHOWN = 8
@@ -14,7 +14,7 @@ CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:cent
 
 def latest_runs() -> bool:
     """The newest runs; whether any of them may still change."""
-    runs = run_store().list(SHOWN)
+    runs = run_store().list(SHOWN, makes=None)
     if not runs:
         look.empty("No runs yet", "Run the story above, or distil a student of your own.")
         return False
@@ -26,7 +26,7 @@ def latest_runs() -> bool:
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
-            st.page_link("pages/distill.py", label=run.spec.teacher, query_params={"run": run.id})
+            st.page_link(PAGES[run.makes], label=run.teacher, query_params={"run": run.id})
         with rest:
             _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
     return any(map(may_change, runs))

@@ -121,7 +121,7 @@ def _again(run: Run) -> None:
 def what_now(run: Run) -> None:
     """Why a run stands still, what was kept of it, and what to do."""
     if run.metrics:
-        kept = "Kept: every epoch up to now and its synthetic images."
+        kept = f"Kept: every epoch up to now{' and its synthetic images' if run.makes == 'student' else ''}."
         again = "Resume goes on from the end of the last whole epoch."
     else:
         kept, again = "Kept: its settings.", "Resume begins anew."
@@ -201,8 +201,8 @@ HAPPENED = {
 }
 
 
-def happened(run: Run) -> None:
-    """The run's history, its settings, and the command that does the same."""
+def timeline(run: Run) -> None:
+    """What happened to the run, a line each."""
     rows = []
     for event in run_store().history(run.id).itertuples():
         if event.kind == "threshold":
@@ -214,6 +214,11 @@ def happened(run: Run) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
         rows.append(f"<span>{clock}</span><span>{look.text(what)}</span>{look.quiet(at)}")
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
+
+
+def happened(run: Run) -> None:
+    """The run's history, its settings, and the command that does the same."""
+    timeline(run)
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")

@@ -215,4 +215,4 @@ def estimate(spec: RunSpec) -> float | None:
 
 def waiting() -> int:
     """Runs that are on the device or in line."""
-    return sum(run.active for run in run_store().list())
+    return sum(run.active for run in run_store().list(makes=None))

@@ -8,10 +8,12 @@ import streamlit as st
 from atesc_core.figures.theme import ESCAPE_NAMES
 from atesc_core.runs import Run, Snapshot
 from atesc_core.spec import RunSpec
+from atesc_core.teacher_spec import ABOUT_METHODS, TeacherSpec
 from pages._parts import look
 from pages._parts.store import run_store
 
 PICKER = "run_picker"  # the widget; what it holds is always copied from the URL
+PAGES = {"student": "pages/distill.py", "teacher": "pages/teachers.py"}  # where a run that makes it is shown
 REMEMBERED = "run_shown"  # the run last looked at, for pages reached by the menu
 
 
@@ -52,6 +54,11 @@ def _named(runs: list[Run]) -> Run | None:
     """The run of the URL, or the one this visit last looked at."""
     wanted = st.query_params.get("run")
     known = {run.id: run for run in runs}
+    if wanted in {run.id for run in run_store().list(makes="teacher")}:
+        st.info("This run trains a teacher.", icon=":material/school:")
+        st.page_link(PAGES["teacher"], label="See it on the page Teachers", query_params={"run": wanted})
+        show_run(None)
+        return None
     if wanted is not None and wanted not in known:
         st.warning(f"There is no run {wanted[:20]!r} here. It may have been deleted, or the link comes from "
                    "another lab.", icon=":material/link_off:")
@@ -72,8 +79,10 @@ def _say_none(waiting: bool) -> None:
 # ── a run in words ──────────────────────────────────────────────────────────────────────────────────
 
 
-def method(spec: RunSpec) -> str:
-    """`DFQ + ATEsc`, `DFQ, plain`."""
+def method(spec: RunSpec | TeacherSpec) -> str:
+    """`DFQ + ATEsc`, `DFQ, plain`; of a teacher's training: `Training, tNTL`."""
+    if isinstance(spec, TeacherSpec):
+        return f"Training, {ABOUT_METHODS[spec.trained_by][0]}"
     synthesis = spec.synthesis.kind.upper()
     escape = ESCAPE_NAMES[spec.escape.kind]
     return f"{synthesis}, {escape}" if spec.escape.kind == "none" else f"{synthesis} + {escape}"

@@ -7,6 +7,7 @@ import streamlit as st
 from atesc_core.runs import Run
 from pages._parts import look
 from pages._parts.machine import machine
+from pages._parts.runs import PAGES
 from pages._parts.store import run_store
 
 SHOWN = 4  # runs; the rest is a number
@@ -37,7 +38,7 @@ def _now() -> None:
         st.rerun()
     device = machine()
     store = run_store()
-    on_device = [run for run in store.list(LATEST) if run.status in ("running", "paused")]
+    on_device = [run for run in store.list(LATEST, makes=None) if run.status in ("running", "paused")]
     runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
         look.label("This machine")
@@ -54,7 +55,7 @@ def _now() -> None:
 
 def _row(run: Run) -> None:
     with st.container(gap="xxsmall"):
-        st.page_link("pages/distill.py", label=run.label or run.spec.teacher, query_params={"run": run.id})
+        st.page_link(PAGES[run.makes], label=run.label or run.teacher, query_params={"run": run.id})
         look.line(look.status(run.status), look.quiet(_where(run)))
         if run.status in ("running", "paused"):
             st.html(look.bar(run.progress))

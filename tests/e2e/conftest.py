@@ -65,7 +65,7 @@ class Lab:
         """End the server and ask every run that is left to stop."""
         self.stop()
         store = RunStore(self.runs_dir)
-        for run in store.list():
+        for run in store.list(makes=None):
             if run.status in ("queued", "running", "paused"):
                 store.stop(run.id)
         store.close()

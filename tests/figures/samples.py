@@ -20,6 +20,8 @@ STEPS = pd.DataFrame({
     "fragile_share": [np.nan, np.nan, 0.6, 0.7], "threshold": [np.nan, np.nan, 4.0, 4.0],
     "g/bn": [9.0, 8.0, 7.0, 6.0], "g/onehot": [0.4, 0.3, 0.2, 0.1], "s/fragile": [1.0, 0.8, 0.6, 0.5],
     "s/robust": [np.nan, np.nan, 0.4, 0.2], "s/total": [1.0, 0.8, 1.0, 0.7],
+    "t/id": [2.3, np.nan, 1.1, 0.6], "t/ood": [0.2, np.nan, 0.9, 1.0], "t/separation": [0.1, np.nan, 0.2, 0.3],
+    "t/total": [2.28, np.nan, 0.92, 0.3],
 })
 SCORES = np.array([0.5, 1.0, 3.9, 4.0, 4.1, 12.0, np.inf, np.inf])
 IS_OOD = np.array([0, 0, 1, 0, 0, 1, 1, 1], bool)
@@ -48,6 +50,7 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "accuracy": lambda mode: FIGURES["accuracy"](CURVES, mode, epochs=6),
     "losses_generator": lambda mode: FIGURES["losses_generator"](STEPS, mode),
     "losses_student": lambda mode: FIGURES["losses_student"](STEPS, mode),
+    "losses_teacher": lambda mode: FIGURES["losses_teacher"](STEPS, mode),
     "fragile_share": lambda mode: FIGURES["fragile_share"](STEPS, mode, changes={1.0: 4.0}),
     "scores": lambda mode: FIGURES["scores"](SCORES, 4.0, mode, id_values=ID_SCORES, ood_values=OOD_SCORES,
                                              suggestions={"valley": 6.0}),

@@ -58,7 +58,8 @@ def test_it_becomes_json(name):
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name not in
-                                  ("contact_sheet", "per_class", "confusion", "losses_generator", "class_sides")])
+                                  ("contact_sheet", "per_class", "confusion", "losses_generator", "losses_teacher",
+                                   "class_sides")])
 def test_axes_are_titled(name):
     figure = DRAW[name]("light")
     assert figure.layout.xaxis.title.text and figure.layout.yaxis.title.text

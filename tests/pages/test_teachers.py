@@ -59,7 +59,7 @@ def test_without_any_teacher_the_page_says_what_to_do(open_page, store, monkeypa
     monkeypatch.setattr("atesc_core.teachers.zoo.SHIPPED", tmp_path)
     app = open_page("teachers")
     assert not app.exception
-    assert "No teachers yet Load a file of your own below." in " ".join(said(app).split())
+    assert "No teachers yet Load a file of your own, or train one, above." in " ".join(said(app).split())
 
 
 # ── opened ──────────────────────────────────────────────────────────────────────────────────────────

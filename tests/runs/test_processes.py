@@ -14,6 +14,8 @@ import torch
 
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.executor import ROOT
+from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.teachers import load_teacher
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
 
@@ -91,6 +93,62 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
         assert torch.equal(value, states[1]["student"][name]), name
     assert store.get(run_id).metrics == store.get(whole).metrics
     assert store.snapshots(run_id) == [1, 2, 3]
+
+
+def training(name: str) -> TeacherSpec:
+    """Seconds an epoch on 1 500 small digits."""
+    return TeacherSpec(name=name, pair="close digits mnist", kind="NTL", image_side=8, epochs=4, batch_size=32,
+                       device="cpu")
+
+
+def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_same_line(store, spec):
+    killed, student = store.create(training("killed")), store.create(spec)
+    ensure_worker(store.runs_dir)
+    until(lambda: (store.get(killed).epoch, store.get(killed).round) >= (2, 3))
+    assert (store.get(student).status, store.get(student).place_in_line) == ("queued", 1)
+    [process] = workers(store)
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+
+    run, epochs, steps = store.get(killed), store.epochs(killed), store.steps(killed)
+    assert run.status == "interrupted"
+    assert list(epochs["epoch"]) == list(range(1, len(epochs) + 1))
+    assert len(epochs) >= 1
+    assert len(steps) == (run.epoch - 1) * run.rounds + run.round
+    assert not (store.runs_dir / "teachers" / "killed.json").exists()
+
+    store.resume(killed)
+    whole = store.create(training("whole"))
+    ensure_worker(store.runs_dir)
+    finished(store, whole)
+    for run_id in (killed, student):
+        assert store.get(run_id).status == "done", store.get(run_id).error
+    for frame in ("epochs", "steps"):
+        resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (killed, whole))
+        pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
+    for column in ("iacc", "oacc"):
+        assert list(epochs[column]) == list(store.epochs(killed)[column][:len(epochs)])
+    teachers = store.runs_dir / "teachers"
+    assert (teachers / "killed.safetensors").read_bytes() == (teachers / "whole.safetensors").read_bytes()
+    assert load_teacher("killed", store.runs_dir).card.metrics == pytest.approx(store.get(killed).metrics, abs=0.005)
+
+
+def test_a_training_is_paused_stepped_resumed_and_stopped(store):
+    run_id = store.create(training("mine").replaced({"epochs": 1000}))
+    ensure_worker(store.runs_dir)
+    until(lambda: store.get(run_id).epoch >= 1)
+    store.pause(run_id)
+    until(lambda: store.get(run_id).status == "paused")
+    at = store.get(run_id)
+    store.step(run_id)
+    until(lambda: store.get(run_id).status == "paused" and store.get(run_id).images > at.images)
+    assert len(store.steps(run_id)) == len({*zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"],
+                                                 strict=True)})
+    store.resume(run_id)
+    until(lambda: store.get(run_id).epoch > at.epoch + 1)
+    store.stop(run_id)
+    until(lambda: store.get(run_id).status == "stopped")
+    assert not (store.runs_dir / "teachers" / "mine.json").exists()
 
 
 def test_a_run_outlives_the_app_that_started_it(store, spec):

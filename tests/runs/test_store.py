@@ -15,7 +15,9 @@ from atesc_core.runs import RunBusy, RunStore, Snapshot, StoreError, UnknownRun,
 from atesc_core.runs.files import replacing
 from atesc_core.runs.log import RunLog
 from atesc_core.spec import RunSpec
+from atesc_core.teacher_spec import TeacherSpec
 
+TRAINING = TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu")
 HOSTILE = ["", ".", "..", "../../etc/passwd", "/etc/passwd", "abcdefg/", "abcdefgh/..", "ABCDEFGH", "abcdefgh\n",
            "abcd\x00fgh", "%2e%2e%2f", "a" * 10_000, "' OR 1=1 --", None, 7]
 ASKING = ["get", "epochs", "steps", "history", "snapshots", "pause", "resume", "stop", "step", "delete", "folder"]
@@ -50,6 +52,80 @@ def test_runs_are_listed_newest_first(store, spec):
     assert [run.id for run in store.list(limit=2)] == [third, second]
     assert [run.id for run in store.list(group="a")] == [third, first]
     assert [run.id for run in store.queue()] == [first, second, third]
+
+
+def test_a_training_is_a_run_but_not_among_those_that_make_a_student(store, spec):
+    student, teacher = store.create(spec), store.create(TRAINING, label="Mine")
+    run = RunStore(store.runs_dir).get(teacher)
+    assert (run.spec, run.makes, run.teacher, run.epochs, run.rounds) == (TRAINING, "teacher", "mine", 2, 20)
+    assert TeacherSpec.from_yaml((store.folder(teacher) / "spec.yaml").read_text()) == TRAINING
+    assert [run.id for run in store.list()] == [student]
+    assert [run.id for run in store.list(makes="teacher")] == [teacher]
+    assert [run.id for run in store.list(makes=None)] == [teacher, student]
+    assert [run.id for run in store.queue()] == [student, teacher], "one line for both"
+    assert (store.get(student).makes, store.get(student).teacher) == ("student", spec.teacher)
+
+
+def test_a_name_is_in_training_until_its_run_is_over(store, spec):
+    store.create(spec)
+    first, second = store.create(TRAINING), store.create(TRAINING.replaced({"name": "other"}))
+    store.pause(second)
+    assert store.in_training() == {"mine", "other"}
+    store.stop(first)
+    assert store.in_training() == {"other"}
+
+
+VERSION_1 = """
+CREATE TABLE runs (id TEXT PRIMARY KEY, label TEXT, story TEXT, spec TEXT NOT NULL, requested TEXT NOT NULL,
+    epochs INTEGER NOT NULL, rounds INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'queued', created REAL NOT NULL,
+    queued REAL NOT NULL, started REAL, finished REAL, wanted TEXT NOT NULL DEFAULT 'run',
+    steps_wanted INTEGER NOT NULL DEFAULT 0, threshold_wanted REAL, kind TEXT, device TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0, images INTEGER NOT NULL DEFAULT 0,
+    images_per_s REAL, eta_s REAL, error TEXT);
+CREATE INDEX runs_by_status ON runs (status, queued);
+CREATE INDEX runs_by_age ON runs (created);
+CREATE TABLE steps (run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL,
+    round INTEGER NOT NULL, time REAL NOT NULL, images INTEGER NOT NULL, threshold REAL, fragile_share REAL,
+    losses TEXT NOT NULL, PRIMARY KEY (run, epoch, round)) WITHOUT ROWID;
+CREATE TABLE epochs (run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL, time REAL NOT NULL,
+    images INTEGER NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (run, epoch)) WITHOUT ROWID;
+CREATE TABLE history (number INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    time REAL NOT NULL, kind TEXT NOT NULL, epoch INTEGER NOT NULL, round INTEGER NOT NULL, value REAL, text TEXT);
+CREATE INDEX history_by_run ON history (run, number);
+CREATE TABLE workers (kind TEXT PRIMARY KEY, serves TEXT NOT NULL);
+CREATE TABLE starting (requested TEXT PRIMARY KEY, pid INTEGER NOT NULL, time REAL NOT NULL,
+    attempts INTEGER NOT NULL);
+PRAGMA journal_mode = WAL;
+PRAGMA user_version = 1;
+"""
+
+
+def test_runs_from_before_there_was_a_training_open_and_a_training_joins_them(tmp_path, spec):
+    old = sqlite3.connect(tmp_path / "runs.sqlite")
+    old.executescript(VERSION_1)
+    old.execute("INSERT INTO runs (id, spec, requested, epochs, rounds, status, created, queued, epoch, round) "
+                "VALUES ('abcdefgh', ?, 'cpu', 2, 3, 'done', 1.0, 1.0, 2, 3)", (spec.model_dump_json(),))
+    old.execute("INSERT INTO epochs VALUES ('abcdefgh', 2, 5.0, 96, '{\"iacc\": 70.5}')")
+    old.commit()
+    old.close()
+    store = RunStore(tmp_path)
+    [run] = store.list()
+    assert (run.id, run.spec, run.makes, run.status, run.metrics) == (
+        "abcdefgh", spec, "student", "done", {"iacc": 70.5})
+    training = store.create(TRAINING)
+    again = RunStore(tmp_path)
+    assert [run.id for run in again.list(makes=None)] == [training, "abcdefgh"]
+    for each in (store, again):
+        each.close()
+
+
+def test_an_old_folder_opened_by_many_at_once(tmp_path):
+    sqlite3.connect(tmp_path / "runs.sqlite").executescript(VERSION_1).close()
+    with ThreadPoolExecutor(8) as threads:
+        stores = list(threads.map(lambda _: RunStore(tmp_path), range(8)))
+    assert all(store.list(makes=None) == [] for store in stores)
+    for store in stores:
+        store.close()
 
 
 def test_places_in_line_are_counted_for_each_device(store, spec):
