@@ -294,11 +294,15 @@ def csv(figures: go.Figure | Sequence[go.Figure]) -> str:
 def bundle(figures: go.Figure | Sequence[go.Figure], name: str, kinds: Iterable[Format] = ("pdf",), *,
            origin: dict[str, Any], dpi: int = 300, **layout: Any) -> bytes:
     """A zip of the figure in each format, its data (CSV) and its origin (YAML). ``layout`` is ``sheet``'s."""
-    name = file_stem(name)
-    drawn = sheet(figures, **layout)
-    files = {f"{name}.{kind}": drawn.file(kind, origin, dpi) for kind in kinds}
-    files[f"{name}.csv"] = csv(figures).encode()
-    files[f"{name}.yaml"] = sidecar(origin).encode()
+    return zipped(file_stem(name), figures, sheet(figures, **layout), origin, dpi, kinds)
+
+
+def zipped(stem: str, figures: go.Figure | Sequence[go.Figure], drawn: Sheet, origin: dict[str, Any], dpi: int = 300,
+           kinds: Iterable[Format] = FORMATS) -> bytes:
+    """``bundle`` of what is drawn already. ``stem``: what its files are called."""
+    files = {f"{stem}.{kind}": drawn.file(kind, origin, dpi) for kind in kinds}
+    files[f"{stem}.csv"] = csv(figures).encode()
+    files[f"{stem}.yaml"] = sidecar(origin).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         for path, content in files.items():

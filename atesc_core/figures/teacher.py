@@ -131,7 +131,8 @@ def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Lo
     trace.visible = "legendonly"
     high, wide = share.shape
     figure.update_xaxes(categoryorder="array", categoryarray=trace.x, range=[-0.5, wide - 0.5], dtick=1)
-    figure.update_yaxes(categoryorder="array", categoryarray=trace.y, autorange=False, range=[high - 0.5, -0.5], dtick=1)
+    figure.update_yaxes(categoryorder="array", categoryarray=trace.y, autorange=False, range=[high - 0.5, -0.5],
+                        dtick=1)
     cells = [(row, column) for row in range(high) for column in range(wide)]
     figure.update_layout(shapes=[
         {"type": "rect", "x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48,
