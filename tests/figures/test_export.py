@@ -26,10 +26,6 @@ from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHE
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_browser():
-    yield
-    export.close_browser()
 
 
 @pytest.fixture(scope="module")
