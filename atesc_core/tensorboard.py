@@ -14,7 +14,7 @@ from atesc_core.command import run_command
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import RunStore
 
-GROUPS = {"g": "generator loss", "s": "student loss"}
+GROUPS = {"g": "generator_loss", "s": "student_loss"}
 SUFFIX = ".atesc-lab"  # of our event files, which a new export replaces
 PICTURES = 64  # synthetic images an epoch
 
@@ -41,10 +41,10 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
         steps = store.steps(run.id)
         tags = {name: f"{GROUPS[name[0]]}/{name[2:]}" for name in steps if name[:2] in ("g/", "s/")}
         _scalars(writer, steps, (steps["epoch"] - 1) * run.rounds + steps["round"] if len(steps) else [],
-                 tags | {"threshold": "split/threshold", "fragile_share": "split/fragile share"})
+                 tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"})
         times = dict(zip(ends["epoch"], ends["time"], strict=True)) if len(ends) else {}
         for epoch in store.snapshots(run.id):
-            writer.add_images("synthetic images", store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),
+            writer.add_images("synthetic_images", store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),
                               epoch * run.rounds, walltime=times.get(epoch, time.time()))
     return target
 

@@ -41,11 +41,11 @@ def test_every_curve_is_there_at_its_round(lab: Lab, tmp_path):  # noqa: F811
     found, run = scalars(folder), lab.store.get(lab.atesc)
     epochs, steps = lab.store.epochs(run.id), lab.store.steps(run.id)
     assert found["accuracy/IAcc"] == pytest.approx(dict(zip([3, 6], epochs["iacc"], strict=True)))
-    assert list(found["generator loss/bn"]) == [1, 2, 3, 4, 5, 6]
-    assert list(found["generator loss/bn"].values()) == pytest.approx(steps["g/bn"].tolist())
+    assert list(found["generator_loss/bn"]) == [1, 2, 3, 4, 5, 6]
+    assert list(found["generator_loss/bn"].values()) == pytest.approx(steps["g/bn"].tolist())
     split = steps.dropna(subset=["fragile_share"])
-    assert list(found["split/fragile share"].values()) == pytest.approx(split["fragile_share"].tolist())
-    assert all(step > 3 for step in found["split/fragile share"])  # the first epoch splits nothing
+    assert list(found["split/fragile_share"].values()) == pytest.approx(split["fragile_share"].tolist())
+    assert all(step > 3 for step in found["split/fragile_share"])  # the first epoch splits nothing
 
 
 def test_events_happened_when_they_did(lab: Lab, tmp_path):  # noqa: F811
@@ -61,7 +61,7 @@ def test_settings_and_images_are_there(lab: Lab, tmp_path):  # noqa: F811
     told = {tag: value.tensor.string_val[0].decode() for tag, value in values.items() if value.tensor.string_val}
     assert any("teacher: tiny" in text for text in told.values())
     assert any("atesc_core distill --teacher tiny" in text for text in told.values())
-    assert values["synthetic images"].image.encoded_image_string.startswith(b"\x89PNG")
+    assert values["synthetic_images"].image.encoded_image_string.startswith(b"\x89PNG")
 
 
 def test_exporting_again_replaces_what_was_exported(lab: Lab, tmp_path):  # noqa: F811
