@@ -1,30 +1,18 @@
 """Figures: a run's figure as it will print, and the files to take home."""
 
-import streamlit as st
-
-from atesc_core.figures import title
+from atesc_core.figures.of_run import NotYet, draw_all
 from pages._parts import look
-from pages._parts.paper import downloads, preview, settings
-from pages._parts.report import measuring, teacher_report
-from pages._parts.run_figures import FIGURES_OF_A_RUN, NEEDS_REPORT, Wanted, draw, questions
-from pages._parts.teachers import cards
+from pages._parts.paper import downloads, preview
+from pages._parts.recipe_form import measure_what_is_missing, recipe_form, sources
 from pages._parts.top import run_page
 
 run = run_page("Figures", "As it will print, and to take home.")
 if run:
-    card = cards().get(run.spec.teacher)
-    which, how = st.columns([1, 2.4], vertical_alignment="bottom", gap="medium")
-    name = which.selectbox("Figure", list(FIGURES_OF_A_RUN), format_func=title, key="figure", bind="query-params")
-    with how:
-        printed = settings()
-    more = questions(name, run)
-    report = None
-    if card and name in NEEDS_REPORT:
-        report = teacher_report(card.name, run.spec.split)
-        measuring(card.name, run.spec.split, report)
-    figure = draw(name, Wanted(run, card, report, **more))
-    if isinstance(figure, str):
-        look.empty("Not yet", figure)
+    recipe = recipe_form(run)
+    measure_what_is_missing(recipe)
+    try:
+        drawn = draw_all(recipe, sources())
+    except NotYet as reason:
+        look.empty("Not yet", str(reason))
     else:
-        drawn = preview(figure, printed, name, run, more)
-        downloads(figure, printed, name, run, more, drawn)
+        downloads(recipe, drawn, preview(recipe, drawn))

@@ -1,9 +1,10 @@
-"""``distill``, ``runs list | show``, ``worker``: a run waits in line with those of the app, which shows it too."""
+"""``distill``, ``runs list | show | export``, ``worker``: a run waits in line with those of the app, which shows it."""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -99,6 +100,23 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
     history = store.history(run_id)
     history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) for at in history["time"]]
     show(as_table(history))
+
+
+@commands.command("export")
+def export_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    tensorboard: Annotated[Path | None, typer.Option(
+        metavar="DIR", help="Write TensorBoard's event files into DIR/ID.", show_default=False)] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Write a run for another program to read: its curves, synthetic images and settings."""
+    from atesc_core.tensorboard import export_events
+
+    if tensorboard is None:
+        raise ValueError("export: nothing to write; expected --tensorboard DIR")
+    if tensorboard.exists() and not tensorboard.is_dir():
+        raise ValueError(f"tensorboard: {str(tensorboard)!r} is a file; expected a folder")
+    print(export_events(open_store(runs_dir), run_id, tensorboard))
 
 
 def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from atesc_core.figures import theme
 from atesc_core.figures.theme import DASHES, ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES, Look, Mode, uid
 
+LEGEND_ROW = 0.06  # of a column's width, for a curve's name: two fit above the plot as it is
 LABELLED_CURVES = 4  # with more, the last values no longer fit beside the lines
 LABEL_GAP = {"light": 7.5, "dark": 7.5, "print": 12.0}  # per cent between two labels: a line of text
 
@@ -64,7 +65,8 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
     """
     style = theme.look(mode)
     metrics = [metric for metric in METRIC_NAMES if any(metric in curve.metrics for curve in curves)]
-    figure = theme.blank(mode, "accuracy", "Epoch", f"{_named(style, metrics)} (%)")
+    legend = LEGEND_ROW * max(0, len(curves) - 2)
+    figure = theme.blank(mode, "accuracy", "Epoch", f"{_named(style, metrics)} (%)", aspect=0.64 + legend)
     figure.layout.meta["y"] = "per cent of test images"
     marked = any(curve.changes is not None and len(curve.changes) for curve in curves)
     figure.update_yaxes(theme.per_cent_axis(range=[-2, MARK_TOP[mode] if marked else 102]))

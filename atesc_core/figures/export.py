@@ -1,43 +1,41 @@
 """Figures to take home: PDF, SVG and PNG at a venue's column width, the data as CSV, and where it came from.
 
-Rendering is Kaleido's, through one Chromium that stays open: a second figure takes a tenth of the time of
-the first. Kaleido's own sync server is not used, because it can hand one thread another's picture or hang
-(plotly/Kaleido issue 441); its documented ``Kaleido`` class is driven from one thread of ours instead.
+One figure or several panels are laid out at their printed size (``sheet``), drawn once as SVG with the fonts that
+will print, and from that very SVG come the preview, the PDF and the PNG.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import copy
 import html
 import io
 import json
 import platform
 import re
-import threading
 import zipfile
-from collections.abc import Iterable
-from concurrent.futures import TimeoutError as Late
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import yaml
 
-from atesc_core.figures import theme
+from atesc_core.figures import browser, fonts, theme
+from atesc_core.figures.browser import BrowserMissing, RenderError, close_browser, find_browser
 
-if TYPE_CHECKING:
-    from kaleido import Kaleido
+__all__ = ["FORMATS", "VENUES", "BrowserMissing", "RenderError", "Sheet", "bundle", "close_browser", "csv",
+           "find_browser", "for_print", "image", "origin", "sheet", "sidecar", "table"]
 
 Format = Literal["pdf", "svg", "png"]
 FORMATS: tuple[Format, ...] = ("pdf", "svg", "png")
-SECONDS = 60.0  # a browser that takes longer than this for one figure is taken for dead
+DPI = (36, 1200)
+GAP_IN = 0.12  # between two panels
 
 
 @dataclass(frozen=True)
@@ -63,23 +61,16 @@ VENUES: dict[str, Venue] = {
 }
 
 
-class BrowserMissing(RuntimeError):
-    """There is no Chromium to draw with; the message says what to install. The CSV needs none."""
-
-
-class RenderError(RuntimeError):
-    """The browser did not give the figure, not even after a fresh start."""
-
-
 # ── the figure at its printed size ─────────────────────────────────────────────────────────────────────
 
 
 def for_print(figure: go.Figure, venue: str = "icml", columns: int = 1, *, height_in: float | None = None,
-              font_pt: float = theme.PRINT_FONT_PT, font: str = "sans") -> go.Figure:
+              font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", width_in: float | None = None) -> go.Figure:
     """A copy laid out at the venue's width, 96 px to the inch, with all text of ``font_pt`` points on paper.
 
-    ``height_in``: inches; default, the figure's own proportions. ``font``: ``sans`` or ``serif``.
-    Raises ValueError for an unknown venue or font, and for a figure that was not made with ``mode="print"``.
+    ``height_in``: inches; default, the figure's own proportions. ``font``: ``sans`` or ``serif``. ``width_in``: of a
+    panel, instead of the column's. Raises ValueError for an unknown venue or font, and for a figure that was not
+    made with ``mode="print"``.
     """
     if venue not in VENUES:
         raise ValueError(f"venue: {venue!r} is not known; expected one of {', '.join(VENUES)}")
@@ -90,7 +81,7 @@ def for_print(figure: go.Figure, venue: str = "icml", columns: int = 1, *, heigh
     meta = figure.layout.meta or {}
     if meta.get("mode") != "print":
         raise ValueError(f"figure: made for {meta.get('mode')!r}; expected one made with mode='print'")
-    width = VENUES[venue].width(columns)
+    width = width_in or VENUES[venue].width(columns)
     printed = go.Figure(copy.deepcopy(figure))
     grown = theme.points(font_pt) / theme.points(theme.PRINT_FONT_PT)
     own = printed.layout.margin.to_plotly_json()
@@ -101,132 +92,109 @@ def for_print(figure: go.Figure, venue: str = "icml", columns: int = 1, *, heigh
     return printed
 
 
-def image(figure: go.Figure, kind: Format, venue: str = "icml", columns: int = 1, *, height_in: float | None = None,
-          font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", dpi: int = 300,
-          origin: dict[str, Any] | None = None) -> bytes:
-    """The file of a figure made with ``mode="print"``. ``dpi`` is for PNG; ``origin`` goes into its metadata.
+@dataclass(frozen=True)
+class Sheet:
+    """What will be on paper: drawn, and ready to become a file."""
 
-    Raises BrowserMissing, RenderError, and ValueError as ``for_print`` does.
+    title: str
+    body: str  # the panels, as SVG elements
+    width: float  # px, 96 to the inch
+    height: float
+    font: str  # sans or serif
+
+    @cached_property
+    def text(self) -> str:
+        """Every character that is drawn."""
+        return "".join(ElementTree.fromstring(self.svg()).itertext())
+
+    @property
+    def missing(self) -> str:
+        """Characters that the shipped font lacks: these alone print in a font of this machine's."""
+        return fonts.missing(self.text, self.font)
+
+    def svg(self, inside: str = "") -> str:
+        """As SVG, sized in inches, over white; ``inside``: further elements, before the picture."""
+        inches = (f'{name}="{side / theme.PX_PER_INCH:g}in"' for name, side in
+                  (("width", self.width), ("height", self.height)))
+        spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        return (f'<svg {spaces} {" ".join(inches)} viewBox="0 0 {self.width:g} {self.height:g}">{inside}'
+                f'<rect width="100%" height="100%" style="fill:#FFFFFF"/>{self.body}</svg>')
+
+    def file(self, kind: Format, origin: dict[str, Any] | None = None, dpi: int = 300) -> bytes:
+        """``dpi`` is for PNG; ``origin`` goes into its metadata. Raises as ``image`` does."""
+        if kind not in FORMATS:
+            raise ValueError(f"format: {kind!r} is not known; expected one of {', '.join(FORMATS)}")
+        if not DPI[0] <= dpi <= DPI[1]:
+            raise ValueError(f"dpi: {dpi!r}; expected {DPI[0]} to {DPI[1]}")
+        style = f"<style>{fonts.face_rules(self.font, self.text)}</style>"
+        if kind == "svg":
+            words, facts = (html.escape(part, quote=False) for part in (self.title, json.dumps(origin or {})))
+            return self.svg(f"<title>{words}</title><metadata>{facts}</metadata>{style}").encode()
+        drawn = browser.print_svg(self.svg(style), kind, self.width, self.height, dpi)
+        return (_pdf_with if kind == "pdf" else _png_with)(drawn, origin or {}, self.title, dpi)
+
+
+def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns: int = 1, *,
+          height_in: float | None = None, font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", across: int = 2,
+          labels: Sequence[str] = ()) -> Sheet:
+    """Draw figures made with ``mode="print"``, as they will print.
+
+    Several become panels (a), (b) ..., ``across`` in a row; ``labels``: what stands beside their letters.
+    ``height_in``: of the whole. Raises BrowserMissing, RenderError, and ValueError as ``for_print`` does.
+    """
+    panels = [figures] if isinstance(figures, go.Figure) else list(figures)
+    across = min(across, len(panels))
+    line = 1.6 * theme.points(font_pt) if len(panels) > 1 else 0.0  # px above a panel, for its letter
+    full, gap = VENUES[venue].width(columns) if venue in VENUES else 1.0, GAP_IN * theme.PX_PER_INCH
+    width_in = (full - GAP_IN * (across - 1)) / across
+    rows = [list(enumerate(panels))[first:first + across] for first in range(0, len(panels), across)]
+    natural = [width_in * max((panel.layout.meta or {}).get("aspect", 1) for _, panel in row) for row in rows]
+    spent = (line * len(rows) + gap * (len(rows) - 1)) / theme.PX_PER_INCH
+    room = (height_in - spent) / sum(natural) if height_in else 1.0
+    if room <= 0:
+        raise ValueError(f"height_in: {height_in:g}; expected more than {spent:.2g} in for {len(rows)} rows of panels")
+    body, top = "", 0.0
+    for row, own in zip(rows, natural, strict=True):
+        for place, (index, panel) in enumerate(row):
+            printed = for_print(panel, venue, columns, width_in=width_in, height_in=own * room, font_pt=font_pt,
+                                font=font)
+            left = place * (width_in * theme.PX_PER_INCH + gap)
+            if line:
+                label = labels[index] if index < len(labels) else ""
+                body += _letter(index, label, left, top + 0.75 * line, font_pt, font)
+            body += browser.draw(printed).replace("<svg ", f'<svg x="{left:g}" y="{top + line:g}" ', 1)
+        top += line + own * room * theme.PX_PER_INCH + gap
+    return Sheet(_title(panels), body, full * theme.PX_PER_INCH, top - gap, font)
+
+
+def _letter(index: int, label: str, x: float, y: float, font_pt: float, font: str) -> str:
+    family = theme.PRINT_FONTS[font].replace("'", "")
+    words = f'<tspan style="font-weight:700">({chr(ord("a") + index)})</tspan> {html.escape(label)}'.strip()
+    return (f'<text x="{x:g}" y="{y:g}" style="font-family: {family}; font-size: {theme.points(font_pt):g}px; '
+            f'fill: {theme.look("print").ink}">{words}</text>')
+
+
+def image(figures: go.Figure | Sequence[go.Figure], kind: Format, venue: str = "icml", columns: int = 1, *,
+          dpi: int = 300, origin: dict[str, Any] | None = None, **layout: Any) -> bytes:
+    """The file of one figure, or of several as panels; ``layout`` is ``sheet``'s, ``dpi`` and ``origin`` are
+    ``Sheet.file``'s.
+
+    Raises BrowserMissing, RenderError, and ValueError for a setting that is wrong.
     """
     if kind not in FORMATS:
         raise ValueError(f"format: {kind!r} is not known; expected one of {', '.join(FORMATS)}")
-    if not 36 <= dpi <= 2400:
-        raise ValueError(f"dpi: {dpi!r}; expected 36 to 2400")
-    printed = for_print(figure, venue, columns, height_in=height_in, font_pt=font_pt, font=font)
-    scale = dpi / theme.PX_PER_INCH if kind == "png" else 1
-    drawn = render(printed, kind, scale)
-    return _WRITE_ORIGIN[kind](drawn, origin or {}, printed, dpi)
-
-
-# ── the browser ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def find_browser() -> Path:
-    """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissing."""
-    from choreographer.browsers.chromium import Chromium
-
-    found = Chromium.find_browser(skip_local=False)
-    if found and Path(found).is_file():
-        return Path(found)
-    where = f"BROWSER_PATH names {found!r}, which is not a file" if found else "no Chromium, Chrome or Edge was found"
-    raise BrowserMissing(
-        f"PDF, SVG and PNG are drawn by a browser: {where}. Install one with 'apt install chromium' on Debian, "
-        "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none.")
-
-
-class _Browser:
-    """One Chromium and the thread that talks to it. Any thread may call ``draw``; Kaleido queues the calls."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="figure-export", daemon=True).start()
-        try:
-            self.kaleido: Kaleido = self._do(_open(find_browser()))
-        except BaseException:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            raise
-
-    def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
-
-    def draw(self, figure: dict[str, Any], options: dict[str, Any]) -> bytes:
-        return self._do(self.kaleido.calc_fig(figure, opts=options))
-
-    def close(self) -> None:
-        try:
-            asyncio.run_coroutine_threadsafe(self.kaleido.close(), self.loop).result(10)
-        except Exception:  # noqa: BLE001 - it is being thrown away, whatever state it is in
-            pass
-        finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
-
-
-async def _open(path: Path) -> Kaleido:
-    import kaleido
-
-    class Page(kaleido.PageGenerator):
-        # Kaleido prints PDFs with margins of 0.1 in, which push the figure off its own page.
-        header = kaleido.PageGenerator.header.replace("</title>", "</title><style>@page { margin: 0 }</style>")
-
-    # Without mathjax=False every start waits for a script from the network.
-    browser = kaleido.Kaleido(path=path, timeout=SECONDS, page_generator=Page(mathjax=False))
-    await browser.open()
-    return browser
-
-
-_browser: _Browser | None = None
-_starting = threading.Lock()
-
-
-def _running() -> _Browser:
-    global _browser
-    with _starting:
-        if _browser is None:
-            _browser = _Browser()
-        return _browser
-
-
-def close_browser(which: _Browser | None = None) -> None:
-    """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one."""
-    global _browser
-    with _starting:
-        if _browser is None or (which is not None and which is not _browser):
-            return
-        closing, _browser = _browser, None
-    closing.close()
-
-
-atexit.register(close_browser)
-
-
-def render(figure: go.Figure, kind: str, scale: float = 1.0) -> bytes:
-    """The figure at its own width and height, times ``scale``. A browser that died is started again, once."""
-    from kaleido.errors import KaleidoError
-
-    options = {"format": kind, "width": figure.layout.width, "height": figure.layout.height, "scale": scale}
-    figure_json = figure.to_dict()
-    for attempt in (1, 2):
-        browser = _running()
-        try:
-            return browser.draw(figure_json, options)
-        except KaleidoError as error:  # the browser is well and says that the figure is not
-            raise RenderError(f"figure: the browser could not draw it: {error}") from error
-        except (Exception, Late) as error:
-            close_browser(browser)
-            if attempt == 2:
-                raise RenderError(f"figure: the browser gave nothing, twice: {error!r}") from error
-    raise AssertionError("unreachable")
+    return sheet(figures, venue, columns, **layout).file(kind, origin, dpi)
 
 
 # ── where it came from ─────────────────────────────────────────────────────────────────────────────────
 
 
-def origin(figure: go.Figure, *, spec: dict[str, Any] | None = None, command: str | None = None,
+def origin(figures: go.Figure | Sequence[go.Figure], *, spec: dict[str, Any] | None = None, command: str | None = None,
            device: str | None = None, **more: Any) -> dict[str, Any]:
     """What a reader needs to make the figure again: the run's spec, the command, device and versions."""
     packages = ("atesc-lab", "torch", "numpy", "pandas", "plotly", "kaleido", "scikit-learn", "umap-learn")
     return {
-        "figure": (figure.layout.meta or {}).get("figure"), "command": command, "device": device, "spec": spec, **more,
+        "figure": ", ".join(_names(figures)), "command": command, "device": device, "spec": spec, **more,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -239,14 +207,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _pdf_with(file: bytes, facts: dict[str, Any], figure: go.Figure, dpi: int) -> bytes:
+def _pdf_with(file: bytes, facts: dict[str, Any], title: str, dpi: int) -> bytes:
     """Replace the document's information by an incremental update (PDF 1.7, 7.5.6): the pages stay untouched."""
     trailer = re.search(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF\s*$", file, re.DOTALL)
     if trailer is None:
         return file
     size = int(re.search(rb"/Size (\d+)", trailer[1])[1])
     root = re.search(rb"/Root \d+ \d+ R", trailer[1])[0]
-    entries = {"Title": _title(figure), "Creator": "ATEsc Lab", "Producer": "ATEsc Lab, Plotly, Kaleido, Chromium",
+    entries = {"Title": title, "Creator": "ATEsc Lab", "Producer": "ATEsc Lab, Plotly, Kaleido, Chromium",
                "ATEscOrigin": json.dumps(facts, ensure_ascii=False)}
     fields = b" ".join(b"/%s <FEFF%s>" % (key.encode(), value.encode("utf-16-be").hex().upper().encode())
                        for key, value in entries.items())
@@ -256,24 +224,12 @@ def _pdf_with(file: bytes, facts: dict[str, Any], figure: go.Figure, dpi: int) -
     return body + update + table % (size, len(body), size + 1, root, size, int(trailer[2]), len(body) + len(update))
 
 
-def _svg_with(file: bytes, facts: dict[str, Any], figure: go.Figure, dpi: int) -> bytes:
-    """Say the size in inches, and put the facts into the metadata element that SVG has for them."""
-    text = file.decode()
-    for side in ("width", "height"):
-        inches = getattr(figure.layout, side) / theme.PX_PER_INCH
-        text = re.sub(rf'(<svg[^>]*?\b{side}=")[^"]*(")', rf"\g<1>{inches:g}in\g<2>", text, count=1)
-    title, origin = (html.escape(words, quote=False) for words in (_title(figure), json.dumps(facts)))
-    told = f"<title>{title}</title><metadata>{origin}</metadata>"
-    end = text.index(">", text.index("<svg")) + 1
-    return (text[:end] + told + text[end:]).encode()
-
-
-def _png_with(file: bytes, facts: dict[str, Any], figure: go.Figure, dpi: int) -> bytes:
+def _png_with(file: bytes, facts: dict[str, Any], title: str, dpi: int) -> bytes:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     told = PngInfo()
-    told.add_itxt("Title", _title(figure))
+    told.add_itxt("Title", title)
     told.add_itxt("ATEscOrigin", json.dumps(facts, ensure_ascii=False))
     out = io.BytesIO()
     with Image.open(io.BytesIO(file)) as picture:
@@ -281,21 +237,34 @@ def _png_with(file: bytes, facts: dict[str, Any], figure: go.Figure, dpi: int) -
     return out.getvalue()
 
 
-_WRITE_ORIGIN = {"pdf": _pdf_with, "svg": _svg_with, "png": _png_with}
+def _names(figures: go.Figure | Sequence[go.Figure]) -> list[str]:
+    panels = [figures] if isinstance(figures, go.Figure) else figures
+    return [(panel.layout.meta or {}).get("figure", "") for panel in panels]
 
 
-def _title(figure: go.Figure) -> str:
+def _title(panels: Sequence[go.Figure]) -> str:
     from atesc_core.figures import FIGURES, title
 
-    name = (figure.layout.meta or {}).get("figure", "")
-    return title(name) if name in FIGURES else "Figure"
+    return "; ".join(dict.fromkeys(title(name) if name in FIGURES else "Figure" for name in _names(panels)))
 
 
 # ── the data ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def table(figure: go.Figure) -> pd.DataFrame:
-    """What the figure draws, one row a point: what the trace is of, x and y by their titles, and its further data."""
+def table(figures: go.Figure | Sequence[go.Figure]) -> pd.DataFrame:
+    """What the figure draws, one row a point: what the trace is of, x and y by their titles, and its further data.
+
+    Of several panels one below the other, with a column ``panel`` (a, b ...) first.
+    """
+    if isinstance(figures, go.Figure):
+        return _table(figures)
+    parts = [_table(figure) for figure in figures]
+    for index, part in enumerate(parts):
+        part.insert(0, "panel", chr(ord("a") + index))
+    return pd.concat(parts, ignore_index=True).convert_dtypes()
+
+
+def _table(figure: go.Figure) -> pd.DataFrame:
     names = figure.layout.meta or {}
     parts = [_rows(trace, names) for trace in figure.data if not (trace.meta or {}).get("skip")]
     return pd.concat(parts, ignore_index=True).convert_dtypes() if parts else pd.DataFrame()
@@ -317,23 +286,33 @@ def _rows(trace: Any, names: dict[str, Any]) -> pd.DataFrame:
     return rows.convert_dtypes()
 
 
-def csv(figure: go.Figure) -> str:
-    """The figure's data as CSV, full precision."""
-    return table(figure).to_csv(index=False, lineterminator="\n")
+def csv(figures: go.Figure | Sequence[go.Figure]) -> str:
+    """The data as CSV, full precision."""
+    return table(figures).to_csv(index=False, lineterminator="\n")
 
 
-def bundle(figure: go.Figure, name: str, kinds: Iterable[Format] = ("pdf",), *, origin: dict[str, Any],
-           **settings: Any) -> bytes:
-    """A zip of the figure in each format, its data (CSV) and its origin (YAML). ``settings`` are ``image``'s."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "figure"
-    files = {f"{name}.{kind}": image(figure, kind, origin=origin, **settings) for kind in kinds}
-    files[f"{name}.csv"] = csv(figure).encode()
-    files[f"{name}.yaml"] = sidecar(origin).encode()
+def bundle(figures: go.Figure | Sequence[go.Figure], name: str, kinds: Iterable[Format] = ("pdf",), *,
+           origin: dict[str, Any], dpi: int = 300, **layout: Any) -> bytes:
+    """A zip of the figure in each format, its data (CSV) and its origin (YAML). ``layout`` is ``sheet``'s."""
+    return zipped(file_stem(name), figures, sheet(figures, **layout), origin, dpi, kinds)
+
+
+def zipped(stem: str, figures: go.Figure | Sequence[go.Figure], drawn: Sheet, origin: dict[str, Any], dpi: int = 300,
+           kinds: Iterable[Format] = FORMATS) -> bytes:
+    """``bundle`` of what is drawn already. ``stem``: what its files are called."""
+    files = {f"{stem}.{kind}": drawn.file(kind, origin, dpi) for kind in kinds}
+    files[f"{stem}.csv"] = csv(figures).encode()
+    files[f"{stem}.yaml"] = sidecar(origin).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         for path, content in files.items():
             packed.writestr(path, content)
     return out.getvalue()
+
+
+def file_stem(name: str) -> str:
+    """``name`` as a file may be called, without its suffix: never a path."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "figure"
 
 
 def sidecar(origin: dict[str, Any]) -> str:

@@ -120,4 +120,26 @@ def confusion(counts: ArrayLike, mode: Mode = "light", *, rows: Sequence[str], c
         "images<extra></extra>", meta={"domain": domain, "customdata": ["images"]})
     figure.update_xaxes(type="category", showline=False, ticks="", showgrid=False, constrain="domain")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
+    if mode == "print":
+        _as_vectors(figure, share, full, style)
     return figure
+
+
+def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Look) -> None:
+    """Cells as rectangles: plotly draws a heatmap as an image. The trace stays, unseen, for the CSV."""
+    trace = figure.data[0]
+    trace.visible = "legendonly"
+    high, wide = share.shape
+    figure.update_xaxes(categoryorder="array", categoryarray=trace.x, range=[-0.5, wide - 0.5], dtick=1)
+    figure.update_yaxes(categoryorder="array", categoryarray=trace.y, autorange=False, range=[high - 0.5, -0.5],
+                        dtick=1)
+    cells = [(row, column) for row in range(high) for column in range(wide)]
+    figure.update_layout(shapes=[
+        {"type": "rect", "x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48,
+         "line_width": 0, "fillcolor": theme.mix(full, style.surface, 0.05 + 0.95 * share[row, column] / 100)}
+        for row, column in cells])
+    if trace.texttemplate:
+        figure.update_layout(annotations=[
+            {"x": column, "y": row, "text": trace.text[row][column], "showarrow": False,
+             "font": {"color": style.surface if share[row, column] > 55 else style.ink}}
+            for row, column in cells if trace.text[row][column]])

@@ -40,9 +40,11 @@ CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
                  "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
 
 SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
+# The first of each is shipped and embedded (fonts.py). The others are as wide: for a program that reads an SVG
+# and leaves its fonts aside.
 PRINT_FONTS: dict[str, str] = {
-    "sans": "Arial, 'Liberation Sans', Helvetica, sans-serif",
-    "serif": "'Times New Roman', 'Liberation Serif', Times, serif",
+    "sans": "Arimo, Arial, 'Liberation Sans', Helvetica, sans-serif",
+    "serif": "Tinos, 'Times New Roman', 'Liberation Serif', Times, serif",
 }
 
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -231,24 +231,44 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
 
-    path = report_file(asked.runs_dir, asked.name, split)
+    ready(asked.name, asked.runs_dir, split, tell=_say)
+
+
+def ready(name: str, runs_dir: Path, split: SplitSpec, *, attacked: bool = True,
+          tell: Callable[[float, str], None] = lambda share, what: None) -> Report:
+    """The report of a teacher as it is kept, measured first as far as it is missing. Raises TeacherError.
+
+    ``attacked=False`` asks for no more than what takes no attack: labels and features. ``tell``: share 0..1, next.
+    """
+    path = report_file(runs_dir, name, split)
+    if (kept := _kept(path, attacked)) is not None:
+        return kept
     path.parent.mkdir(parents=True, exist_ok=True)
-    _say(0, "Waiting for its turn")
+    tell(0, "Waiting for its turn")
     with FileLock(path.parent / "reports.lock"):  # two at a time would each take twice as long
-        _write(path, asked.name, asked.runs_dir, split)
+        if (kept := _kept(path, attacked)) is None:
+            kept = _write(path, name, runs_dir, split, attacked, tell)
+    return kept
 
 
-def _write(path: Path, name: str, runs_dir: Path, split: SplitSpec) -> None:
+def _kept(path: Path, attacked: bool) -> Report | None:
+    report = Report.load(path) if path.exists() else None
+    return report if report is None or report.attacked or not attacked else None
+
+
+def _write(path: Path, name: str, runs_dir: Path, split: SplitSpec, attacked: bool,
+           tell: Callable[[float, str], None]) -> Report:
     """Measure, and leave the report at ``path``: first with labels only, in the end with all of it."""
-    if path.exists() and Report.load(path).attacked:
-        return
     teacher = load_teacher(name, runs_dir)
     kept = None
     for step in measure(teacher, load_pair(teacher.card.pair, teacher.card.image_side), split, pick_device()):
+        tell(step.share, step.what)
         if step.report is not None and (kept is None or step.share == 1):
             step.report.save(path)
             kept = step.report
-        _say(step.share, step.what)
+        if kept is not None and not attacked:
+            break
+    return kept
 
 
 def _say(share: float, what: str) -> None:

@@ -1,15 +1,12 @@
-"""What a run will cost here, and the command that does the same without the browser."""
+"""What a run will cost here."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from statistics import median
 
-import yaml
-
 from atesc_core.runs import Run
-from atesc_core.spec import PRESETS, RunSpec, field_paths, from_preset
+from atesc_core.spec import RunSpec
 from pages._parts.store import run_store
 
 LATEST = 12  # runs of the same kind that are asked how fast they went
@@ -39,20 +36,6 @@ def images(spec: RunSpec) -> int:
     return spec.epochs * spec.rounds * spec.student_steps * spec.batch_size
 
 
-def command(spec: RunSpec) -> str:
-    """What to type to get this very run."""
-    preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
-    started_from = from_preset(preset, spec.teacher, **{
-        "synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind})
-    words = ["python", "-m", "atesc_core", "distill", "--teacher", spec.teacher, "--preset", preset,
-             "--synthesizer", spec.synthesis.kind, "--escape", spec.escape.kind]
-    mine, theirs = spec.model_dump(), started_from.model_dump()
-    for path in field_paths(mine):
-        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(mine, path) != _at(theirs, path):
-            words += ["--set", f"{path}={yaml.safe_dump(_at(mine, path)).splitlines()[0]}"]
-    return shlex.join(words)
-
-
 def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:
     """Seconds an image of the student's, the epoch's end included: the median over whole epochs, so that a
     pause does not count. None: no such epoch was timed."""
@@ -74,9 +57,3 @@ def _step(spec: RunSpec) -> tuple:
 
 def _attack(spec: RunSpec) -> tuple:
     return (spec.split.score, spec.split.steps, spec.escape.kind)
-
-
-def _at(values: dict, path: str) -> object:
-    for name in path.split("."):
-        values = values[name]
-    return values

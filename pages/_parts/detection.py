@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.figures.of_run import judged, scores_of
 from atesc_core.figures.scores import SCORE_NAMES
 from atesc_core.robustness.detection import Rates, labelled, rates, roc
 from atesc_core.runs import Snapshot
@@ -18,25 +19,6 @@ from pages._parts.chart import chart
 
 if TYPE_CHECKING:
     from atesc_core.teachers.report import Report
-
-Judged = dict[figures.Images, tuple[np.ndarray, np.ndarray]]  # scores (N,), and which of the images are OOD (N,)
-
-
-def values_of(shown: Snapshot, score: str, real: Report | None) -> np.ndarray:
-    """(N,) scores of the synthetic images; the oracle's come from their features and the report."""
-    return real.oracle(shown.features) if score == "oracle" else shown.scores[score]
-
-
-def scores_of(shown: Snapshot, real: Report | None) -> list[str]:
-    """Names of the scores that these images have: a run of an earlier version has fewer; the oracle needs a report."""
-    return [name for name in SCORE_NAMES if name in shown.scores or (name == "oracle" and real is not None)]
-
-
-def judged(shown: Snapshot, score: str, real: Report) -> Judged:
-    """Real images as they are; synthetic ones as the oracle says."""
-    return {"real": labelled(real.id.scores(score), real.ood.scores(score)),
-            "synthetic": (values_of(shown, score, real), real.oracle(shown.features) > 0)}
-
 
 def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[str, float], real: Report) -> None:
     """The score's ROC curves, its rates at the line on synthetic images, and every score's AUROC."""

@@ -13,6 +13,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.embedding import PCAMap, ReferenceMap, Status, knn_distance
 from atesc_core.figures import theme
+from atesc_core.figures.of_run import ground_points
 from atesc_core.runs import Run, Snapshot
 from pages._parts import look
 from pages._parts.chart import chart, thumbnails
@@ -132,15 +133,8 @@ def _places(report: Report, method: str, features: np.ndarray) -> np.ndarray | N
 def _reference(report: Report, method: str) -> pd.DataFrame:
     """A row a real image: x, y, domain, id, class."""
     places = _umap(report).coordinates() if method == "UMAP" else None
-    frames = []
-    for number, domain in enumerate(("id", "ood")):
-        side = getattr(report, domain)
-        xy = places[number] if places else _places(report, method, side.features)
-        names = getattr(report, f"{domain}_classes")
-        frames.append(pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "domain": domain,
-                                    "id": [f"{domain}:{index}" for index in range(len(xy))],
-                                    "class": [names[label] for label in side.labels[:len(xy)]]}))
-    return pd.concat(frames, ignore_index=True)
+    return ground_points(report, *(places or (_places(report, method, side.features)
+                                              for side in (report.id, report.ood))))
 
 
 def _synthetic(scene: Scene, method: str) -> pd.DataFrame | None:

@@ -11,8 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.command import run_command
+from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
-from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
 from pages._parts import cost, look
 from pages._parts.chart import Threshold, chart
@@ -183,7 +185,8 @@ def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
 
 def accuracy(run: Run) -> None:
     others = [curve(other, ghost=True) for other in comparable(run)]
-    chart(figures.accuracy([*others, curve(run, changes=threshold_changes(run))], look.mode(), run.epochs),
+    own = curve(run, changes=of_run.threshold_changes(run, run_store()))
+    chart(figures.accuracy([*others, own], look.mode(), run.epochs),
           f"accuracy-{run.id}", height=400, label="Student accuracy by epoch")
     if others:
         look.caption("Faint: finished plain students of the same pair and seed.")
@@ -222,21 +225,11 @@ def happened(run: Run) -> None:
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")
-    st.code(cost.command(run.spec), language="bash", wrap_lines=True)
+    st.code(run_command(run.spec), language="bash", wrap_lines=True)
 
 
 def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
-    card = cards().get(run.spec.teacher)
-    kind = card.kind if card else "NTL"
-    return figures.Curve(run_store().epochs(run.id), f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher", kind,
-                         run.spec.escape.kind, ghost, changes, uid=run.id)
-
-
-def threshold_changes(run: Run) -> pd.DataFrame:
-    """Columns epoch (fractional) and threshold: where the line was set anew."""
-    history = run_store().history(run.id)
-    at = history[history["kind"] == "threshold"]
-    return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
+    return of_run.curve(run, run_store(), cards(), ghost, changes)
 
 
 def plain_run(run: Run) -> Run | None:
@@ -245,27 +238,7 @@ def plain_run(run: Run) -> Run | None:
 
 
 def comparable(run: Run) -> list[Run]:
-    """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
-    of the same seed and as many images an epoch."""
-    known = cards()
-    if run.spec.teacher not in known:
-        return []
-    card = known[run.spec.teacher]
-    found: dict[str, Run] = {}
-    for other in run_store().list():
-        theirs = known.get(other.spec.teacher)
-        if (other.status == "done" and other.id != run.id and other.spec.escape.kind == "none" and theirs
-                and (theirs.pair, theirs.image_side) == (card.pair, card.image_side)
-                and (other.spec.teacher == run.spec.teacher or theirs.kind == "SL")
-                and other.spec.seed == run.spec.seed and _epoch_size(other) == _epoch_size(run)):
-            found.setdefault(other.spec.teacher, other)
-    if run.spec.escape.kind == "none":
-        found.pop(run.spec.teacher, None)
-    return list(found.values())
-
-
-def _epoch_size(run: Run) -> int:
-    return cost.images(run.spec) // run.epochs
+    return of_run.comparable(run, run_store(), cards())
 
 
 # ── images and the line between the groups ──────────────────────────────────────────────────────────

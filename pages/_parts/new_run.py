@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import streamlit as st
 from pydantic import BaseModel
 
+from atesc_core.command import run_command
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import ensure_worker
 from atesc_core.spec import BROUGHT, PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
@@ -195,7 +196,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         show_run(run_id)
         st.rerun()
     look.label("The same from the command line")
-    st.code(cost.command(spec), language="bash", wrap_lines=True)
+    st.code(run_command(spec), language="bash", wrap_lines=True)
 
 
 def time_words(spec: RunSpec) -> str:

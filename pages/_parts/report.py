@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
 from atesc_core import background
@@ -51,22 +50,6 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
             _ended(job, key, name, split)
 
     progress()
-
-
-def robust_curves(report: Report) -> pd.DataFrame:
-    """Columns epsilon (1/255), id and ood (per cent robust)."""
-    return pd.DataFrame({"epsilon": report.epsilons, "id": report.id.robust_share, "ood": report.ood.robust_share})
-
-
-def class_accuracies(report: Report) -> pd.DataFrame:
-    """Columns domain, class, accuracy (per cent that get the label they should, or that the trap gives), images."""
-    frames = []
-    for domain, names in (("id", report.id_classes), ("ood", report.ood_classes)):
-        hits, labels = report.hits(domain), getattr(report, domain).labels
-        rows = [(domain, names[label], 100 * hits[labels == label].mean(), int((labels == label).sum()))
-                for label in range(len(names)) if (labels == label).any()]
-        frames.append(pd.DataFrame(rows, columns=["domain", "class", "accuracy", "images"]))
-    return pd.concat(frames, ignore_index=True)
 
 
 def _progress(job: background.Job) -> None:

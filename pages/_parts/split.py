@@ -12,12 +12,13 @@ import numpy as np
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.figures.of_run import scores_of, values_of
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
 from atesc_core.runs import Run, Snapshot
 from pages._parts import look
 from pages._parts.chart import Threshold, chart
-from pages._parts.detection import detection_view, real_tiles, scores_of, values_of
+from pages._parts.detection import detection_view, real_tiles
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, snapshot
 from pages._parts.store import run_store

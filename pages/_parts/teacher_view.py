@@ -9,12 +9,13 @@ import numpy as np
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.figures.of_run import class_accuracies, robust_curves
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.spec import SplitSpec
 from pages._parts import look
 from pages._parts.chart import chart
 from pages._parts.gallery import gallery
-from pages._parts.report import class_accuracies, measuring, robust_curves, teacher_report
+from pages._parts.report import measuring, teacher_report
 from pages._parts.story import MEANS, SETTINGS
 from pages._parts.teachers import architecture
 

@@ -1,5 +1,7 @@
 """Files that a paper can take: drawn by a real browser, at the venue's width, with their origin inside."""
 
+import base64
+import copy
 import io
 import json
 import re
@@ -15,6 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from fontTools.ttLib import TTFont
 from PIL import Image
 
 from atesc_core.figures import FIGURES, export, theme
@@ -23,10 +26,6 @@ from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHE
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_browser():
-    yield
-    export.close_browser()
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +76,83 @@ def test_a_pdf_holds_text_and_lines_not_pixels(printed):
     assert b"/Subtype /Image" not in file
 
 
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"contact_sheet"}))  # which shows photographs
+def test_every_figure_is_vectors_in_print(name):
+    drawn = export.sheet(DRAW[name]("print"))
+    assert b"/Subtype /Image" not in drawn.file("pdf")
+    svg = ElementTree.fromstring(drawn.file("svg"))
+    assert svg.find(f".//{SVG}image") is None and svg.find(f".//{SVG}foreignObject") is None
+
+
+# ── fonts ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("font", "family"), [("sans", "Arimo"), ("serif", "Tinos")])
+def test_a_pdf_embeds_the_shipped_font_and_no_other(printed, font, family):
+    file = export.image(printed, "pdf", font=font)
+    names = {name.decode() for name in re.findall(rb"/BaseFont /[A-Z]{6}\+(\S+)", file)}
+    assert names == {family, f"{family}-Bold"}
+    assert len(set(re.findall(rb"/FontFile2 (\d+) 0 R", file))) == 2  # one for each face, in the file itself
+    assert len(re.findall(rb"/BaseFont", file)) == len(re.findall(rb"/BaseFont /[A-Z]{6}\+", file))
+
+
+@pytest.mark.parametrize("font", ["sans", "serif"])
+def test_every_character_of_every_figure_is_in_the_shipped_fonts(font):
+    missing = {name: export.sheet(DRAW[name]("print"), font=font).missing for name in FIGURES}
+    assert missing == dict.fromkeys(FIGURES, "")
+
+
+def test_a_character_that_the_font_lacks_is_told(printed):
+    figure = copy.deepcopy(printed)
+    figure.add_annotation(x=1, y=50, text="鳥 and 猴 鳥", showarrow=False)
+    drawn = export.sheet(figure)
+    assert drawn.missing == "鳥猴"
+    others = {name.decode() for name in re.findall(rb"/BaseFont /[A-Z]{6}\+(\S+)", drawn.file("pdf"))}
+    assert {"Arimo", "Arimo-Bold"} <= others
+
+
+def test_an_svg_brings_its_fonts_along(printed):
+    """A browser that shows it in an <img>, as the preview does, sees no font but these and the system's."""
+    style = ElementTree.fromstring(export.image(printed, "svg")).find(f"{SVG}style").text
+    faces = re.findall(r"font-family:'(\w+)';font-weight:(\d+);src:url\(data:font/ttf;base64,([^)]+)\)", style)
+    assert [face[:2] for face in faces] == [("Arimo", "400"), ("Arimo", "700")]
+    for _, _, data in faces:
+        with TTFont(io.BytesIO(base64.b64decode(data))) as font:
+            assert {ord(letter) for letter in "IAccOLepoch0123468%"} <= set(font.getBestCmap())
+            assert len(font.getBestCmap()) < 100  # only what is drawn
+
+
+# ── panels ────────────────────────────────────────────────────────────────────
+
+
+def test_panels_stand_in_a_grid_at_the_width_of_the_page():
+    drawn = export.sheet([DRAW[name]("print") for name in ("accuracy", "scores", "confusion")], "icml", 2, across=2,
+                         labels=("NTL & SL",))
+    assert drawn.width == 6.75 * 96
+    panels = [part for part in ElementTree.fromstring(drawn.svg()) if part.tag == f"{SVG}svg"]
+    wide = (6.75 - export.GAP_IN) / 2 * 96
+    assert [float(panel.get("width")) for panel in panels] == pytest.approx([wide] * 3, abs=0.01)
+    assert [float(panel.get("x")) for panel in panels] == pytest.approx([0, 6.75 * 96 - wide, 0], abs=0.01)
+    assert float(panels[0].get("y")) == float(panels[1].get("y")) < float(panels[2].get("y"))
+    assert drawn.text.startswith("(a) NTL & SL") and "(c)" in drawn.text
+    assert pdf_width(drawn.file("pdf")) == pytest.approx(6.75 * 72, abs=0.75)
+
+
+def test_panels_share_the_height_that_is_asked_for():
+    pair = [DRAW[name]("print") for name in ("accuracy", "scores")]
+    assert export.sheet(pair, height_in=4, across=1).height == pytest.approx(4 * 96)
+    with pytest.raises(ValueError, match="height_in: 0.2; expected more than"):
+        export.sheet(pair, height_in=0.2, across=1)
+
+
+def test_panels_have_one_csv():
+    rows = read([DRAW["accuracy"]("print"), DRAW["scores"]("print")])
+    alone = read(DRAW["scores"]("print"))
+    assert set(rows["panel"]) == {"a", "b"}
+    second = rows[rows["panel"] == "b"].dropna(axis=1, how="all").drop(columns="panel")
+    pd.testing.assert_frame_equal(second.reset_index(drop=True), alone, check_dtype=False)
+
+
 def test_even_the_embedding_is_vectors():
     file = export.image(DRAW["embedding"]("print"), "pdf")
     assert b"/Subtype /Image" not in file
@@ -84,11 +160,30 @@ def test_even_the_embedding_is_vectors():
     assert svg.find(f".//{SVG}image") is None and svg.find(f".//{SVG}canvas") is None
 
 
+def test_a_large_scatter_is_vectors_every_point_of_it():
+    points = pd.DataFrame(np.random.default_rng(0).normal(size=(3000, 2)), columns=["x", "y"])
+    figure = FIGURES["embedding"](points[:200].assign(domain="id"),
+                                  points.assign(id=range(3000), fragile=[True, False] * 1500), "print")
+    drawn = export.sheet(figure)
+    svg = ElementTree.fromstring(drawn.svg())
+    colours = [fill[1] for path in svg.iter(f"{SVG}path")
+               if (fill := re.search(r"fill: (rgb\([^)]+\))", path.get("style", "")))]
+    assert colours.count("rgb(86, 180, 233)") == colours.count("rgb(230, 159, 0)") == 1501  # and the legend's own dot
+    assert b"/Subtype /Image" not in drawn.file("pdf")
+
+
 @pytest.mark.parametrize("dpi", [96, 300])
 def test_a_png_has_inches_times_dpi_pixels(printed, dpi):
     with Image.open(io.BytesIO(export.image(printed, "png", "icml", 2, height_in=3, dpi=dpi))) as picture:
         assert picture.size == (round(6.75 * dpi), 3 * dpi)
         assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=0.02)
+
+
+def test_a_png_is_white_behind_whatever_the_theme(printed):
+    with Image.open(io.BytesIO(export.image(printed, "png", "ieee", 2, dpi=150))) as picture:
+        assert picture.mode == "RGB" and picture.size[0] == pytest.approx(7.16 * 150, abs=1)
+        assert {picture.getpixel(corner) for corner in [(0, 0), (picture.width - 1, picture.height - 1)]} == {
+            (255, 255, 255)}
 
 
 def test_an_svg_is_vectors_sized_in_inches(printed):

@@ -7,34 +7,30 @@ import yaml
 
 from atesc_core.figures import FIGURES, export
 from atesc_core.figures.export import BrowserMissing
+from atesc_core.figures.recipe import Recipe
 from atesc_core.runs import Run
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
 from pages._parts import paper
-from pages._parts.run_figures import FIGURES_OF_A_RUN
 from tests.pages.conftest import TEACHER, Lab, said
 from tests.pages.reports import held_job, report  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """What was asked of the browser, which is not started."""
-    asked: list[str] = []
+    asked: list[Recipe] = []
 
-    def draw(figure, kind, printed, _origin):
-        asked.append(kind)
-        return b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    def draw(figures, recipe):
+        asked.append(recipe)
+        return export.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "_drawn", draw)
+    monkeypatch.setattr(paper, "_on_paper", draw)
     return asked
 
 
 def download(app, label: str):
     return next(button for button in app.get("download_button") if button.proto.label == label)
-
-
-def test_every_figure_has_a_place():
-    assert set(FIGURES_OF_A_RUN) == set(FIGURES)
 
 
 def test_without_runs_the_page_says_what_to_do(open_page, store):
@@ -49,7 +45,7 @@ def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, r
     app.selectbox(key="figure").set_value(name).run()
     assert not app.exception
     assert not app.error
-    assert drawn[-1] == "svg"
+    assert [panel.figure for panel in drawn[-1].panels] == [name]
     assert "3.25 in wide at ICML" in said(app)
     assert not download(app, "PDF").proto.disabled
 
@@ -67,7 +63,7 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     def missing(*arguments):
         raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
 
-    monkeypatch.setattr(paper, "_drawn", missing)
+    monkeypatch.setattr(paper, "_on_paper", missing)
     app = open_page("figures", run=finished_run.id)
     assert not app.exception
     assert "apt install chromium" in app.error[0].value
@@ -81,7 +77,8 @@ def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab
     app = open_page("figures", run=finished_run.id)
     origin = yaml.safe_load(yaml.safe_dump(told[-1]))
     assert RunSpec.model_validate(origin["spec"]) == finished_run.spec
-    assert origin["command"] in app.code[0].value
+    assert app.code[0].value == origin["figure_command"]
+    assert app.code[1].value == origin["command"]
     assert origin["run"] == finished_run.id
     assert origin["versions"]["torch"]
 

@@ -1,0 +1,169 @@
+"""``figure list``, ``figure NAME --run ID --out FILE``, ``figure RECIPE.yaml --out DIR``: what the app's page Figures
+draws, from the same data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from atesc_core.cli.common import AsJson, RunsDir, open_store, progress_bar, say, show
+
+if TYPE_CHECKING:
+    from atesc_core.figures.recipe import Recipe
+    from atesc_core.runs import RunStore
+
+RECIPES = (".yaml", ".yml")
+FILES = (".pdf", ".svg", ".png", ".csv")
+
+
+def figure(
+    what: Annotated[str, typer.Argument(
+        metavar="NAME|RECIPE.yaml|list", help="A figure's name, a recipe saved by the app, or list.")],
+    run: Annotated[str | None, typer.Option(metavar="ID", help="The run that it is of.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(
+        help="The file to write, .pdf, .svg, .png or .csv; of a recipe the folder.", show_default=False)] = None,
+    venue: Annotated[Literal["icml", "neurips", "cvpr", "ieee"], typer.Option(help="Whose columns it fits.")] = "icml",
+    columns: Annotated[int, typer.Option(help="As wide as 1 column, or as the page (2).")] = 1,
+    font: Annotated[Literal["sans", "serif"], typer.Option(help="Arimo (Arial's widths) or Tinos (Times's).")] = "sans",
+    font_pt: Annotated[float, typer.Option(help="Size of all text, in points on paper.")] = 8.0,
+    height_in: Annotated[float | None, typer.Option(
+        help="Height in inches; its own proportions, unless named.", show_default=False)] = None,
+    dpi: Annotated[int, typer.Option(help="Pixels to the inch, for .png.")] = 300,
+    epoch: Annotated[int | None, typer.Option(
+        help="Epoch of the synthetic images; the last one, unless named.", show_default=False)] = None,
+    score: Annotated[str | None, typer.Option(
+        help="min_eps, margin or kl; the run's own, unless named.", show_default=False)] = None,
+    threshold: Annotated[float | None, typer.Option(
+        help="Line between fragile and robust; the run's own, unless named.", show_default=False)] = None,
+    real: Annotated[bool, typer.Option(help="scores: real test images too; the teacher is measured once.")] = False,
+    against: Annotated[list[str] | None, typer.Option(
+        metavar="ID", help="accuracy: a run to draw faintly behind; may be repeated.")] = None,
+    domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which test images.")] = "id",
+    method: Annotated[Literal["PCA", "UMAP"], typer.Option(help="embedding: UMAP takes a minute, once a teacher.")
+                      ] = "PCA",
+    colour: Annotated[Literal["group", "score", "class", "domain"], typer.Option(
+        help="embedding: what colours synthetic images.")] = "group",
+    ground: Annotated[Literal["density", "points"], typer.Option(help="embedding: how real images are drawn.")
+                      ] = "density",
+    as_json: AsJson = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Write a figure of a run, as it will print, with its data and where it comes from."""
+    if what == "list":
+        _list(as_json)
+        return
+    if out is None:
+        raise ValueError("out: missing; expected --out "
+                         + ("DIR" if what.endswith(RECIPES) else f"FILE, ending in {', '.join(FILES)}"))
+    if what.endswith(RECIPES):
+        _again(Path(what), out, open_store(runs_dir))
+        return
+    panel = {"epoch": epoch, "score": score, "threshold": threshold, "real": real, "against": tuple(against or ()),
+             "domain": domain, "method": method, "colour": colour, "ground": ground}
+    paper = {"venue": venue, "columns": columns, "font": font, "font_pt": font_pt, "height_in": height_in, "dpi": dpi}
+    _one(_typed(what, run, panel, paper), out, runs_dir)
+
+
+def _list(as_json: bool) -> None:
+    from atesc_core.figures import title
+    from atesc_core.figures.recipe import OPTIONS
+
+    if as_json:
+        print(json.dumps([{"name": name, "title": title(name), "options": options}
+                          for name, options in OPTIONS.items()]))
+        return
+    table = Table("figure", "shows", "options")
+    for name, options in OPTIONS.items():
+        table.add_row(name, title(name), "  ".join(f"--{option}" for option in options))
+    show(table)
+
+
+def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, Any]) -> Recipe:
+    """Raises SpecError for the first field that is wrong, under the name it was typed by."""
+    from atesc_core.figures.recipe import Panel, Paper, Recipe
+    from atesc_core.spec import parse
+
+    if run is None:
+        parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
+        raise ValueError("run: missing; expected --run ID, as in `runs list`")
+    return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(Paper, paper))
+
+
+def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
+    """One file, and beside it where it comes from."""
+    from atesc_core.figures import export
+    from atesc_core.figures.of_run import draw_all, on_paper, origin, put
+
+    kind = out.suffix.lower()
+    if kind not in FILES:
+        raise ValueError(f"out: {str(out)!r} ends in {out.suffix or 'nothing'}; expected {', '.join(FILES)}")
+    if not out.parent.is_dir():
+        raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
+    store = open_store(runs_dir)
+    drawn = _measured(store, lambda sources: draw_all(recipe, sources))
+    facts = origin(recipe, drawn, store) | {"figure_command": recipe.command(str(out))}
+    csv = export.csv(drawn).encode()
+    if kind == ".csv":
+        put(out, csv)
+    else:
+        try:
+            sheet = on_paper(recipe, drawn)
+            _notice(sheet)
+            put(out, sheet.file(kind[1:], facts, recipe.paper.dpi))
+        except (export.BrowserMissing, export.RenderError) as error:
+            _undrawn(error, put(out.with_suffix(".csv"), csv))
+    put(Path(f"{out}.yaml"), export.sidecar(facts).encode())
+    print(out)
+
+
+def _again(file: Path, folder: Path, store: RunStore) -> None:
+    """All files of a recipe."""
+    from atesc_core.figures import export
+    from atesc_core.figures.of_run import write
+    from atesc_core.figures.recipe import Recipe
+    from atesc_core.spec import SpecError
+
+    if not file.is_file():
+        raise ValueError(f"recipe: {str(file)!r}: no such file")
+    try:
+        recipe = Recipe.from_yaml(file.read_text(encoding="utf-8"))
+    except (SpecError, UnicodeDecodeError) as error:
+        raise ValueError(f"recipe {file}: {error}") from None
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out: {str(folder)!r} is a file; expected a folder for the recipe's files")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in _measured(store, lambda sources: write(recipe, sources, folder)):
+            print(path)
+    except (export.BrowserMissing, export.RenderError) as error:
+        _undrawn(error, folder / f"{recipe.stem}.csv")
+
+
+def _measured(store: RunStore, work: Any) -> Any:
+    """``work(sources)``, with a bar while a teacher is being measured for it."""
+    from atesc_core.figures.of_run import measuring
+
+    with progress_bar("{task.fields[note]}") as progress:
+        task: list[Any] = []
+
+        def tell(share: float, what: str) -> None:
+            if not task:
+                task.append(progress.add_task("Measuring the teacher", total=1, note=""))
+            progress.update(task[0], completed=share, note=what)
+
+        return work(measuring(store, tell))
+
+
+def _notice(sheet: Any) -> None:
+    if sheet.missing:
+        say(f"note: font: the shipped {sheet.font} font lacks {sheet.missing!r}; these print in a font of this machine")
+
+
+def _undrawn(error: Exception, kept: Path) -> None:
+    """Not the fault of what was typed: exit status 1, and the data is there."""
+    say(f"error: {error} The data is in {kept}.")
+    raise typer.Exit(1)

@@ -1,0 +1,179 @@
+"""What is to be drawn, of which run, and how it is to be printed: the widgets that make a figure's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from string import ascii_lowercase
+from typing import Any
+
+import streamlit as st
+
+from atesc_core.embedding import ReferenceMap
+from atesc_core.figures import export, title
+from atesc_core.figures.of_run import Sources, scores_of
+from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
+from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
+from atesc_core.runs import Run
+from pages._parts import runs
+from pages._parts.live import comparable
+from pages._parts.report import measuring, teacher_report
+from pages._parts.store import run_store
+from pages._parts.teachers import cards
+
+PANELS = 4  # at most, side by side on a screen
+# True: under attack too
+MEASURED = {"embedding": False, "robust_share": True, "roc": True, "per_class": False, "confusion": False}
+
+
+def recipe_form(run: Run) -> Recipe:
+    """The recipe that the widgets describe, of ``run`` unless a panel names another."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        count = st.segmented_control("Panels", range(1, PANELS + 1), default=1, required=True, key="panels")
+        across = 1 if count == 1 else st.segmented_control(
+            "In a row", range(1, count + 1), default=min(2, count), required=True, key="across")
+        paper = _paper()
+    if count == 1:
+        left, right = st.columns([1, 2.4], vertical_alignment="bottom", gap="medium")
+        return Recipe(panels=(_panel("", run, left, right),), paper=paper)
+    panels = []
+    for letter, column in zip(ascii_lowercase, st.columns(count, gap="medium"), strict=False):
+        with column, st.container(border=True):
+            panels.append(_panel(letter, run, st.container(), st.container()))
+    return Recipe(panels=tuple(panels), across=across, paper=paper)
+
+
+def _paper() -> Paper:
+    venue = st.segmented_control("Venue", list(export.VENUES), default="icml", required=True, key="venue",
+                                 format_func=lambda name: export.VENUES[name].name)
+    one, two = export.VENUES[venue].one, export.VENUES[venue].two
+    columns = 1
+    if one != two:
+        columns = st.segmented_control("Columns", [1, 2], default=1, required=True, key="columns",
+                                       format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in")
+    with st.popover("Type", icon=":material/format_size:"):
+        font = st.segmented_control("Type", ["sans", "serif"], default="sans", required=True, key="font", help=(
+            "Arimo, as wide as Arial, or Tinos, as wide as Times. Both come with the lab and go into the file."),
+            format_func=str.capitalize)
+        font_pt = st.number_input("Size (pt)", 5.0, 14.0, 8.0, 0.5, format="%.1f", key="font size")
+        height = st.number_input("Height (in)", 1.0, 9.0, None, 0.1, format="%.2f", key="height", placeholder=(
+            "the figure's own"))
+        dpi = st.number_input("PNG, pixels to the inch", *export.DPI, 300, 50, key="dpi")
+    return Paper(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
+
+
+def _panel(letter: str, run: Run, top: Any, below: Any) -> Panel:
+    """``letter``: of a panel among several; empty where the figure is alone."""
+    words: dict[str, Any] = {}
+    with top:
+        name = st.selectbox(f"Figure ({letter})" if letter else "Figure", list(OPTIONS), format_func=title,
+                            index=ascii_lowercase.find(letter) % len(OPTIONS) if letter else 0,
+                            key=f"figure {letter}".strip(), bind=None if letter else "query-params")
+        if letter:
+            known = {other.id: other for other in run_store().list()}
+            of = st.selectbox(f"Run ({letter})", list(known), list(known).index(run.id), key=f"run {letter}",
+                              format_func=lambda own: runs.name(known[own]))
+            run = known[of]
+            words["label"] = st.text_input(f"Beside the letter ({letter})", key=f"label {letter}", max_chars=80)
+    with below, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for option in OPTIONS[name]:
+            if option in ASK:
+                words |= ASK[option](run, f"figures {option} {letter} {run.id}", words)
+    return Panel(figure=name, run=run.id, **words)
+
+
+# ── one widget an option: (run, its key, what was answered before) -> fields ────────────────────────────
+
+
+def _epoch(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    epochs = run_store().snapshots(run.id)
+    if not epochs:
+        return {}
+    return {"epoch": st.select_slider("Epoch", epochs, epochs[-1], key=key) if len(epochs) > 1 else epochs[0]}
+
+
+def _score(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    epochs = run_store().snapshots(run.id)
+    if not epochs:
+        return {}
+    kept = scores_of(runs.snapshot(run.id, epochs[-1]), None)
+    return {"score": st.segmented_control("Score", kept, default=run.spec.split.score, required=True, key=key,
+                                          format_func=SCORE_NAMES.get)}
+
+
+def _threshold(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Where the user dragged the line on another page, unless something else is typed here."""
+    score = before.get("score", run.spec.split.score)
+    unit = {"min_eps": "1/255"}.get(score, SCORE_UNITS[score].strip())
+    label = f"Threshold ({unit})" if unit else "Threshold"
+    own = score == run.spec.split.score
+    moved = st.session_state.get(f"line {run.id}" if own else f"line {run.id} {score}")
+    value = st.number_input(label, value=moved, format="%.3g", key=f"{key} {score}",
+                            placeholder="the run's" if own else "its valley", width=150)
+    return {"threshold": value}
+
+
+def _real(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    known = _report(run.spec.teacher, run.spec.split, True) if run.spec.teacher in cards() else None
+    return {"real": st.toggle("Real test images", known is not None and known.attacked, key=key, help=(
+        "Outlines of real ID and OOD test images; the teacher is measured for them once"))}
+
+
+def _against(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    others = comparable(run)
+    shown = others and st.toggle("With comparable runs", True, key=key, help=(
+        "Plain students of the same teacher, and of the SL teacher: same seed, same images an epoch"))
+    return {"against": tuple(other.id for other in others)} if shown else {}
+
+
+def _domain(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    return {"domain": st.segmented_control("Domain", ["id", "ood"], default="id", required=True, key=key,
+                                           format_func=str.upper)}
+
+
+def _method(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
+    made = report is not None and ReferenceMap(report.id.features, report.ood.features, run_store().runs_dir / "cache",
+                                               ).coordinates() is not None
+    return {"method": st.segmented_control("Map", ["PCA", "UMAP"], default="UMAP" if made else "PCA", required=True,
+                                           key=key, help="UMAP once the page Embedding has made it")}
+
+
+def _colour(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    return {"colour": st.segmented_control("Colour", ["group", "score", "class", "domain"], default="group",
+                                           required=True, key=key, format_func=str.capitalize)}
+
+
+def _ground(run: Run, key: str, before: dict[str, Any]) -> dict[str, Any]:
+    return {"ground": st.segmented_control("Real images", ["density", "points"], default="density", required=True,
+                                           key=key, format_func=str.capitalize)}
+
+
+ASK: dict[str, Callable[[Run, str, dict[str, Any]], dict[str, Any]]] = {
+    "epoch": _epoch, "score": _score, "threshold": _threshold, "real": _real, "against": _against, "domain": _domain,
+    "method": _method, "colour": _colour, "ground": _ground,
+}
+
+
+# ── what the figures are drawn from ─────────────────────────────────────────────────────────────────────
+
+
+def sources() -> Sources:
+    """As far as it is known: a page waits for nothing."""
+    return Sources(run_store(), cards, _report)
+
+
+def _report(teacher: str, split: Any, attacked: bool) -> Any:
+    return teacher_report(teacher, split)
+
+
+def measure_what_is_missing(recipe: Recipe) -> None:
+    """See to it that the first teacher that a panel needs measured is being measured; the others follow."""
+    for panel in recipe.panels:
+        run = run_store().get(panel.run)
+        if not (panel.real or panel.figure in MEASURED) or run.spec.teacher not in cards():
+            continue
+        report = teacher_report(run.spec.teacher, run.spec.split)
+        attacked = panel.real or MEASURED[panel.figure]
+        if report is None or attacked and not report.attacked:
+            measuring(run.spec.teacher, run.spec.split, report)
+            return

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from atesc_core.figures import export
+from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from atesc_core.spec import RunSpec
+from tests.runs.tiny import save_tiny_teacher
+
+TINY = RunSpec(teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16,
+               ).replaced({"split.threshold": 4.0, "split.steps": 2, "synthesis.width": 8})
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Runs that the real worker really did: an ATEsc student, a plain one; and one that still waits."""
+
+    runs_dir: Path
+    store: RunStore
+    atesc: str  # run ids
+    plain: str
+    waiting: str
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Shared by all tests: look, but do not change it."""
+    runs_dir = tmp_path_factory.mktemp("figures lab")
+    save_tiny_teacher(runs_dir)
+    store = RunStore(runs_dir)
+    atesc, plain = store.create(TINY), store.create(TINY.replaced({"escape.kind": "none"}))
+    work(runs_dir, "cpu")
+    return Lab(runs_dir, store, atesc, plain, store.create(TINY))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_browser():
+    yield
+    export.close_browser()

@@ -1,0 +1,173 @@
+"""A figure, described: it round-trips, says what is wrong with it, and draws the same data wherever it is read."""
+
+from __future__ import annotations
+
+import io
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from atesc_core.cli import figure as command
+from atesc_core.figures import FIGURES, export, of_run
+from atesc_core.figures.of_run import DRAW, NotYet, draw, draw_all, measuring, origin, write
+from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
+from atesc_core.spec import RunSpec, SpecError
+
+TWO = Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=1, score="margin", threshold=-0.5, label="NTL ‖ SL"),
+                     Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA")),
+             across=1, paper=Paper(venue="ieee", columns=2, font="serif", dpi=600), formats=("pdf",))
+
+
+@pytest.fixture
+def sources(lab):
+    return measuring(lab.store)
+
+
+def data(panel: Panel, sources) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(export.csv(draw(panel, sources))))
+
+
+# ── the recipe ────────────────────────────────────────────────────────────────
+
+
+def test_every_figure_of_a_run_has_its_options_and_its_drawing():
+    assert set(OPTIONS) == set(DRAW) <= set(FIGURES)
+    assert {name for options in OPTIONS.values() for name in options} <= set(Panel.model_fields)
+
+
+def test_a_recipe_round_trips_and_says_only_what_is_not_usual():
+    assert Recipe.from_yaml(TWO.to_yaml()) == TWO
+    plain = Recipe(panels=(Panel(figure="accuracy", run="abcdefgh"),))
+    assert yaml.safe_load(plain.to_yaml()) == {"panels": [{"figure": "accuracy", "run": "abcdefgh"}]}
+    assert Recipe.from_yaml(plain.to_yaml()) == plain
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("panels: [{figure: acuracy, run: abcdefgh}]", r"panels\.0\.figure: 'acuracy': expected one of accuracy, losses"),
+    ("panels: [{figure: accuracy, run: abcdefgh, epoch: 3}]", r"panels\.0\.epoch: 3: the figure accuracy takes no "
+                                                              "epoch; expected against"),
+    ("panels: [{figure: embedding, run: abcdefgh, method: TSNE}]", r"panels\.0\.method: 'TSNE': .*'PCA' or 'UMAP'"),
+    ("panels: []", "panels: .*at least 1"),
+    ("panels: [{figure: accuracy}]", r"panels\.0\.run: .*required"),
+    ("paper: {dpi: 9000}\npanels: [{figure: accuracy, run: abcdefgh}]", r"paper\.dpi: 9000: .*1200"),
+    ("panels: [{figure: accuracy, run: abcdefgh}]\nmood: good", "mood: 'good'"),
+    ("panels: [", "recipe: not YAML"),
+    ("just words", "Recipe: 'just words'"),
+])
+def test_what_is_wrong_in_a_recipe_is_named(text, said):
+    with pytest.raises(SpecError, match=said):
+        Recipe.from_yaml(text)
+
+
+def test_a_name_from_a_recipe_never_becomes_a_path():
+    assert Recipe(panels=(Panel(figure="accuracy", run="../../etc/x"),)).stem == "accuracy-..-..-etc-x"
+
+
+@pytest.mark.parametrize("recipe", [
+    Recipe(panels=(Panel(figure="accuracy", run="abcdefgh", against=("bcdefghj", "cdefghjk")),)),
+    Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=2, score="kl", threshold=-0.1234567891, real=True),),
+           paper=Paper(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450)),
+    Recipe(panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
+           paper=Paper(venue="cvpr", columns=2)),
+])
+def test_the_command_that_is_shown_asks_for_this_very_figure(recipe, monkeypatch):
+    from typer.testing import CliRunner
+
+    from atesc_core import cli
+
+    asked = []
+    monkeypatch.setattr(command, "_one", lambda recipe, out, runs_dir: asked.append(recipe))
+    words = shlex.split(recipe.command())
+    assert words[:3] == ["python", "-m", "atesc_core"]
+    CliRunner().invoke(cli.app, words[3:], catch_exceptions=False)
+    assert asked == [recipe]
+
+
+def test_panels_are_made_again_from_the_recipes_file():
+    assert TWO.command() == "python -m atesc_core figure scores-embedding-abcdefgh.recipe.yaml --out ."
+
+
+# ── what is drawn ─────────────────────────────────────────────────────────────
+
+
+def test_accuracy_is_what_the_run_logged(lab, sources):
+    rows = data(Panel(figure="accuracy", run=lab.atesc, against=(lab.plain,)), sources)
+    for run, name in ((lab.atesc, "ATEsc, NTL teacher"), (lab.plain, "plain, NTL teacher")):
+        own = rows[(rows["run"] == name) & (rows["metric"] == "IAcc")]
+        assert own["per cent of test images"].tolist() == lab.store.epochs(run)["iacc"].tolist()
+
+
+def test_scores_are_split_where_the_run_did_unless_told_otherwise(lab, sources):
+    values = lab.store.snapshot(lab.atesc, 2).scores["min_eps"]
+    for panel, line in ((Panel(figure="scores", run=lab.atesc), 4.0),
+                        (Panel(figure="scores", run=lab.atesc, threshold=1.5), 1.5)):
+        counted = data(panel, sources).groupby("group")["images"].sum()
+        assert counted["fragile"] == (values <= line).sum() and counted.sum() == len(values) == 16
+
+
+def test_an_epoch_is_the_one_that_is_asked_for(lab, sources):
+    first, last = (data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=epoch), sources)
+                   for epoch in (1, None))
+    assert not first.equals(last)
+    assert last.equals(data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=2), sources))
+
+
+def test_the_embedding_holds_every_synthetic_image_at_its_place(lab, sources):
+    from atesc_core.embedding import PCAMap
+
+    rows = data(Panel(figure="embedding", run=lab.atesc), sources)
+    report = sources.report("tiny", lab.store.get(lab.atesc).spec.split, False)
+    shown = lab.store.snapshot(lab.atesc, 2)
+    places = PCAMap.fit(report.id.features, report.ood.features).transform(shown.features)
+    rows = rows.sort_values("id")
+    np.testing.assert_allclose(rows[["PCA 1 (a.u.)", "PCA 2 (a.u.)"]].to_numpy(), places, rtol=1e-6)
+    assert rows["fragile"].tolist() == shown.fragile.tolist()
+
+
+@pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding"])
+def test_a_run_without_images_says_what_it_waits_for(lab, sources, name):
+    with pytest.raises(NotYet, match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which "
+                                     f"'{name}' shows"):
+        draw(Panel(figure=name, run=lab.waiting), sources)
+
+
+def test_a_score_that_is_not_kept_is_named(lab, sources):
+    with pytest.raises(ValueError, match="score: 'luck' is not kept .*expected one of min_eps, margin, kl"):
+        draw(Panel(figure="scores", run=lab.atesc, score="luck"), sources)
+
+
+def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
+    page = of_run.Sources(lab.store, measuring(lab.store).cards, lambda *asked: None)
+    with pytest.raises(NotYet, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
+        draw(Panel(figure="confusion", run=lab.atesc), page)
+
+
+# ── the files ─────────────────────────────────────────────────────────────────
+
+
+def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_path):
+    recipe = Recipe(panels=(Panel(figure="accuracy", run=lab.atesc), Panel(figure="fragile_share", run=lab.plain),
+                            Panel(figure="class_sides", run=lab.atesc, threshold=2.0)), formats=("svg",))
+    shown = export.csv(draw_all(recipe, sources))
+    again = Recipe.from_yaml(recipe.to_yaml())
+    written = {path.suffix: path for path in write(again, measuring(lab.store), tmp_path)}
+    assert set(written) == {".csv", ".yaml", ".svg"}
+    assert written[".csv"].read_text() == shown
+
+    told = yaml.safe_load(written[".yaml"].read_text())
+    run = lab.store.get(lab.atesc)
+    assert RunSpec.model_validate(told["spec"]) == run.spec and told["device"] == run.device
+    assert told["command"].startswith("python -m atesc_core distill --teacher tiny ")
+    assert told["figure_command"] == recipe.command()
+    assert Recipe.model_validate(told["recipe"]) == recipe
+    assert [other["run"] for other in told["other_runs"]] == [lab.plain]
+    assert set(told["versions"]) >= {"python", "torch", "plotly", "kaleido"}
+
+
+def test_the_origin_of_a_run_that_goes_on_says_so(lab, sources):
+    panel = Panel(figure="accuracy", run=lab.waiting)
+    told = origin(Recipe(panels=(panel,)), [draw(panel, sources)], lab.store)
+    assert (told["status"], told["epochs_done"]) == ("queued", 0)
