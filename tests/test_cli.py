@@ -59,7 +59,7 @@ def test_help_comes_without_the_heavy_imports():
             "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0
-    for name in ("distill", "score", "teachers", "domains", "runs", "worker"):
+    for name in ("distill", "score", "teachers", "domains", "runs", "recording", "worker"):
         assert name in found.stdout
 
 
@@ -99,7 +99,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     (["--synthesizer", "cmi", "--set", "synthesis.steps=2", "--set", "temperature=4"], "cmi", 4, 2),
 ])
 def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
-    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -109,7 +109,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 
 
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
-    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setattr("atesc_core.synthesis.base.BatchNormMatch.__init__",
                         lambda self, teacher: setattr(self, "layers", []))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir",

@@ -62,7 +62,7 @@ def distill(
         say(f"note: {notice}")
     run_id = store.create(spec)
     try:
-        run = _follow(store, run_id)
+        run = follow(store, run_id)
     except KeyboardInterrupt:
         run = _stop(store, run_id)
     _report(run, store.epochs(run_id), as_json)
@@ -125,7 +125,7 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
 # a run, followed
 
 
-def _follow(store: RunStore, run_id: str) -> Run:
+def follow(store: RunStore, run_id: str) -> Run:
     """Show the run's progress until it is over."""
     from atesc_core.runs import ensure_worker
 
