@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 
 PAGES = {
     "start": ("Start", ":material/home:"),
+    "story": ("Story", ":material/slideshow:"),
     "teachers": ("Teachers", ":material/school:"),
     "distill": ("Distill", ":material/experiment:"),
     "robustness": ("Robustness", ":material/vertical_split:"),

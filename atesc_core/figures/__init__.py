@@ -8,6 +8,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
+from atesc_core.figures.border import border
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student
@@ -26,6 +27,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "robust_share": robust_share,
     "per_class": per_class,
     "confusion": confusion,
+    "border": border,
 }
 
 

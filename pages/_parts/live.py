@@ -13,7 +13,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
-from pages._parts import cost, look
+from pages._parts import cost, look, recordings
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, method, show_run, snapshot
@@ -215,6 +215,8 @@ def happened(run: Run) -> None:
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
         rows.append(f"<span>{clock}</span><span>{look.text(what)}</span>{look.quiet(at)}")
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
+    if run.metrics and not may_change(run):
+        recordings.download_runs([run], f"{run.spec.teacher} · {method(run.spec)}")
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")
