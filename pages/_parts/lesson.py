@@ -23,7 +23,7 @@ from pages._parts.theatre import theatre
 
 SHOWN, COLUMNS = 32, 8  # images of a group, nearest the line first
 SAID = "font-size:1.45rem;font-weight:600;line-height:1.4;max-width:75rem"  # read from the back row
-TOLD = "font-size:1.15rem;font-weight:550;line-height:1.4;min-height:3.3em"  # two lines, whatever they say
+TOLD = "font-size:1.15rem;font-weight:550;line-height:1.4;min-height:1.4em"
 TERMS = {  # of a loss, in plain words, and the symbol it stands for
     "g/bn": ("BatchNorm match, [[R_BN]]", 2), "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
     "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3), "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),

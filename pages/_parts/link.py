@@ -27,5 +27,6 @@ def put(name: str, value: object) -> None:
 def bound(name: str, value: object) -> dict[str, object]:
     """Key and callback of a widget that holds the link's value: ``st.slider("ε", 0.0, 8.0, **bound("eps", 4.0))``."""
     key = f"link {name}"
-    st.session_state[key] = value
+    if st.session_state.get(key) != value:  # set again, it would be taken from a hand that has moved on
+        st.session_state[key] = value
     return {"key": key, "on_change": lambda: put(name, st.session_state[key])}

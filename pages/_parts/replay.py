@@ -67,7 +67,8 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
     for name in names:
         side = "id" if name == "iacc" else "ood"
         images = run.teacher.test_images.get(side)
-        of = look.of(f"{side.upper()} test", images, len(epochs) or None)
+        many = f"{look.count(images)} {side.upper()} images" if images else f"{side.upper()} test"
+        of = look.of(many, epoch=len(epochs) or None)
         value = float(epochs[name].iloc[-1]) if len(epochs) else None
         tiles.append(look.tile(METRIC_NAMES[name], look.per_cent(value), "%", role=side, of=of))
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(tiles)}</div>')
