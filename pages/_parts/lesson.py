@@ -189,15 +189,16 @@ def _play(scene: Scene, names: tuple[str, ...]) -> None:
     runs = [scene.parts[name] for name in names if name in scene.parts]
     live = scene.group is not None and recordings.going(scene.group)
     theatre(scene.tape, runs, live=live, bare=scene.bare, ghost=scene.parts["plain"],
-            tell=lambda at: _told(scene, names, at, over=not live))
+            tell=lambda at: _told(scene, names, at))
 
 
-def _told(scene: Scene, names: tuple[str, ...], at: float, over: bool) -> None:
+def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
     """What the numbers say by then, of all that the step compares."""
     compared = {"plain", *names} | ({"control"} if "atesc" in names else set())
     curves = {name: run.curve(at) for name, run in scene.parts.items() if name in compared}
-    begun = any(len(curve) for curve in curves.values())
-    words = story.told(curves, over) if begun else ["Press Play." if over else "The first accuracies come soon."]
+    words = story.told(curves, over=True) if len(curves["plain"]) else story.told({}, over=False)
+    if at == 0:
+        words = ["Press Play."]
     if "atesc" in names and len(words) > 1:
         words = words[1:]  # the trap was step 3
     st.html(f'<p class="atesc" role="status" style="{TOLD}">{"<br>".join(map(look.text, words))}</p>')

@@ -88,7 +88,8 @@ def opener() -> None:
         return
     content = given.getvalue()
     try:
-        load(io.BytesIO(content))
+        if not load(io.BytesIO(content)).recording.runs:
+            raise RecordingError("there is no run in it")
     except RecordingError as error:
         st.session_state["opened"] = (given.file_id, str(error))
         st.rerun()
