@@ -22,6 +22,7 @@ Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Metric = Literal["iacc", "oacc", "olacc", "asr"]
 Losses = dict[Annotated[str, Field(pattern=r"^[gs]/[a-z_]{1,40}$")], float | None]
 Shape = tuple[int, ...]
+METRICS: dict[str, Metric] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}  # reported beside IAcc, by setting
 
 
 class RecordedTeacher(Spec):
@@ -82,6 +83,14 @@ class RecordedRun(Spec):
             if any(after[0] <= before[0] or after[1] < before[1]
                    for before, after in zip(numbers, numbers[1:], strict=False)):
                 raise ValueError(f"{name}: expected rising epochs and seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _measured(self) -> RecordedRun:
+        expected = {"iacc", METRICS[self.teacher.setting]}
+        for row in self.epochs:
+            if set(row.metrics) != expected:
+                raise ValueError(f"epochs: metrics {sorted(row.metrics)}; expected {sorted(expected)}, by the setting")
         return self
 
     @property
@@ -158,6 +167,12 @@ class Recording(Spec):
     runs: tuple[RecordedRun, ...] = Field(max_length=MAX_RUNS)
     border: Border | None = None
     first: FirstSteps | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Recording:
+        if len({run.run for run in self.runs}) < len(self.runs):
+            raise ValueError("runs: expected each once")
+        return self
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.recording import RecordedRun, Tape
-from atesc_core.recording.tape import FirstStep, FirstSteps, KeptImages
+from atesc_core.recording.tape import METRICS, FirstStep, FirstSteps, KeptImages
 from pages._parts import link, look, recordings, replay, story
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
@@ -43,7 +43,7 @@ class Scene:
     @property
     def metric(self) -> str:
         """The OOD side's metric, by the setting."""
-        return {"close": "oacc", "open": "olacc", "backdoor": "asr"}[self.parts["plain"].teacher.setting]
+        return METRICS[self.parts["plain"].teacher.setting]
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,9 @@ def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
     """What the numbers say by then, of all that the step compares."""
     compared = {"plain", *names} | ({"control"} if "atesc" in names else set())
     curves = {name: run.curve(at) for name, run in scene.parts.items() if name in compared}
-    words = story.told(curves, over=True) if len(curves["plain"]) else story.told({}, over=False)
+    begun = set(curves["plain"]["epoch"])
+    curves = {name: curve for name, curve in curves.items() if begun & set(curve["epoch"])}
+    words = story.told(curves, over=bool(begun))
     if at == 0:
         words = ["Press Play."]
     if "atesc" in names and len(words) > 1:

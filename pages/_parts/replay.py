@@ -21,11 +21,16 @@ WALL, COLUMNS = 24, 8
 
 
 def parts(tape: Tape) -> dict[str, RecordedRun]:
-    """part -> its run, where the recording tells the story; of two that play one part, the first."""
+    """part -> its run, where the recording tells the story of one pair; of two that play one part, the first.
+
+    Without a plain student of an NTL teacher there is no story, whatever else there is.
+    """
     found: dict[str, RecordedRun] = {}
     for run in tape.recording.runs:
         found.setdefault(part_of(run.teacher.kind, run.spec.escape.kind) or "", run)
-    return {name: found[name] for name in PARTS if name in found}
+    plain = found.get("plain")
+    return {name: run for name in PARTS if plain and (run := found.get(name)) and
+            (run.teacher.pair, run.teacher.setting) == (plain.teacher.pair, plain.teacher.setting)}
 
 
 def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: RecordedRun | None = None) -> None:

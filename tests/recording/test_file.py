@@ -97,6 +97,8 @@ IMAGES = "runs/0/2/images"
     (setting("runs.0.epochs.0.metrics.iacc", 101), ["metrics.iacc", "101"]),
     (setting("runs.0.epochs.1.epoch", 1), ["epochs", "rising"]),
     (setting("runs.0.epochs.1.seconds", 1), ["epochs", "rising"]),
+    (setting("runs.0.teacher.setting", "open"), ["epochs", "olacc"]),
+    (with_manifest(lambda manifest: manifest["runs"].append(manifest["runs"][0])), ["runs", "each once"]),
     (setting("runs.0.teacher.target", 2), ["target", "2"]),
     (setting("runs.0.teacher.name", "<script>"), ["teacher.name", "<script>"]),
     (setting("runs.0.teacher.image_side", 100_000), ["image_side", "100000"]),
@@ -113,7 +115,7 @@ IMAGES = "runs/0/2/images"
     (put("border/probs", np.full(8, -1, np.float32)), ["border/probs", "probabilities"]),
     (put("runs/0/2/min_eps", np.array([0, 1, np.nan], np.float32)), ["min_eps", "scores"]),
     (put("runs/0/2/margin", np.array([0, 1, np.inf], np.float32)), ["margin", "finite"]),
-], ids=range(28))
+], ids=range(30))
 def test_what_is_wrong_is_named(tape: Tape, change, named):
     with pytest.raises(RecordingError) as error:
         load(io.BytesIO(repacked(to_bytes(tape), change)))
