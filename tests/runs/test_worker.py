@@ -22,6 +22,7 @@ class Script:
     def __init__(self):
         self.permits = defaultdict(lambda: threading.Semaphore(0))
         self.free = False
+        self.waiting = False  # for a permit, the round before it all written down
         self.opened: list[tuple[str, int]] = []  # (run, epoch it went on from)
         self.rounds: list[tuple[str, int, int]] = []
 
@@ -40,7 +41,9 @@ class Script:
         for epoch in range(start + 1, run.epochs + 1):
             for number in range(1, run.rounds + 1):
                 if not self.free:
+                    self.waiting = True
                     assert self.permits[run.id].acquire(timeout=60)
+                    self.waiting = False
                 if run.label == "fails":
                     raise RuntimeError("the device is on fire")
                 if controls.threshold not in (None, threshold):
@@ -78,6 +81,13 @@ class Lab:
         if self.thread:
             self.thread.join(60)
             assert not self.thread.is_alive()
+
+    def leave_after_a_round(self, run_id: str) -> None:
+        """A worker that had not yet looked whether to leave after the round before left without this one."""
+        until(lambda: self.script.waiting)
+        self.leaving.set()
+        self.script.let(run_id, 1)
+        self.thread.join(60)
 
     def wait(self, run_id: str, status: str) -> None:
         until(lambda: self.store.get(run_id).status == status)
@@ -260,9 +270,7 @@ def interrupted_after_a_change(lab, store, spec) -> tuple[str, int]:
     lab.at(run_id, 2, 1)
     store.set_threshold(run_id, 2.5)
     lab.at(run_id, 2, 3)
-    lab.leaving.set()
-    lab.script.let(run_id, 1)
-    lab.thread.join(60)
+    lab.leave_after_a_round(run_id)
     assert store.get(run_id).status == "interrupted"
     change = store.history(run_id).query("kind == 'threshold' and text == 'hand'")
     assert change["epoch"].item() == 2
@@ -286,9 +294,7 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
     lab.script.let(run_id, 1)
     lab.start()
     lab.logged(run_id, 2, 1)
-    lab.leaving.set()  # and once more before it comes to the change, or just after
-    lab.script.let(run_id, 1)
-    lab.thread.join(60)
+    lab.leave_after_a_round(run_id)  # once more before it comes to the change, or just after
     store.resume(run_id)
     lab.script.free = True
     lab.start()
