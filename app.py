@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 
 PAGES = {
     "start": ("Start", ":material/home:"),
+    "story": ("Story", ":material/slideshow:"),
     "domains": ("Domains", ":material/photo_library:"),
     "teachers": ("Teachers", ":material/school:"),
     "distill": ("Distill", ":material/experiment:"),

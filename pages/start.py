@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._parts import look, story
+from pages._parts import look, recordings, story
 from pages._parts.latest import SHOWN, latest_runs
 from pages._parts.machine import machine
 from pages._parts.new_run import estimate, waiting
@@ -27,7 +27,14 @@ def invite() -> None:
     chosen = st.segmented_control("Setting", list(settings), default=next(iter(settings)), required=True,
                                   format_func=lambda name: story.SETTINGS[name][0], key="setting")
     look.caption(story.SETTINGS[chosen][1])
-    if st.button("Run the story live", type="primary", icon=":material/play_arrow:", width="stretch"):
+    recorded = recordings.SHIPPED.exists()
+    if st.button("Play the story", type="primary" if recorded else "secondary", icon=":material/slideshow:",
+                 width="stretch", disabled=not recorded, help=(
+                     "Five steps, from a recording: nothing is computed" if recorded else
+                     f"This copy has no recording; `{recordings.MAKE}` makes it")):
+        st.switch_page("pages/story.py")
+    if st.button("Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:",
+                 width="stretch"):
         st.query_params["story"] = story.begin(chosen)
         st.rerun()
     look.caption(f"Three students, one after the other{needed(chosen)}.")
@@ -50,11 +57,10 @@ def explained() -> None:
 
 def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
-    follow(lambda: stage(group), going(group), every_s=1.5)
-
-
-def going(group: str) -> bool:
-    return any(map(may_change, story.parts(group).values()))
+    follow(lambda: stage(group), recordings.going(group), every_s=1.5)
+    if story.parts(group):
+        st.page_link("pages/story.py", label="The same in five steps", icon=":material/slideshow:",
+                     query_params={"story": group})
 
 
 def this_machine() -> bool:
@@ -77,7 +83,7 @@ with look.card("Latest runs"):
     follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
-if group and ("story" in st.query_params or going(group)):
+if group and ("story" in st.query_params or recordings.going(group)):
     with above:
         told(group)
     with below:

@@ -65,7 +65,7 @@ def test_help_comes_without_the_heavy_imports():
             "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0
-    for name in ("distill", "score", "teachers", "domains", "runs", "worker"):
+    for name in ("distill", "score", "teachers", "domains", "runs", "recording", "worker"):
         assert name in found.stdout
 
 
@@ -108,7 +108,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
     """The worker works in this process: a process each would take most of the time to start."""
-    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
     here("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
     [kept] = RunStore(runs_dir).list()
     assert (kept.status, kept.spec.split.score) == ("done", score)
@@ -124,7 +124,7 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
     (["--synthesizer", "cmi", "--set", "synthesis.steps=2", "--set", "temperature=4"], "cmi", 4, 2),
 ])
 def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
-    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -134,7 +134,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 
 
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
-    monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     monkeypatch.setitem(ARCHITECTURES, "small", dataclasses.replace(ARCHITECTURES["small"], batch_norm=False))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir",
                                       str(runs_dir)])

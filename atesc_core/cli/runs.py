@@ -147,13 +147,13 @@ def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) 
     well."""
     run_id = store.create(spec)
     try:
-        run = _follow(store, run_id)
+        run = follow(store, run_id)
     except KeyboardInterrupt:
         run = _stop(store, run_id)
     _report(run, store.epochs(run_id), as_json)
 
 
-def _follow(store: RunStore, run_id: str) -> Run:
+def follow(store: RunStore, run_id: str) -> Run:
     """Show the run's progress until it is over."""
     from atesc_core.runs import ensure_worker
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
+from atesc_core.figures.border import border
 from atesc_core.figures.detection import Images, roc
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
@@ -29,6 +30,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "roc": roc,
     "per_class": per_class,
     "confusion": confusion,
+    "border": border,
 }
 
 

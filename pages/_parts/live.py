@@ -16,7 +16,7 @@ from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
-from pages._parts import cost, look
+from pages._parts import cost, look, recordings
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, method, show_run, snapshot
@@ -222,6 +222,8 @@ def timeline(run: Run) -> None:
 def happened(run: Run) -> None:
     """The run's history, its settings, and the command that does the same."""
     timeline(run)
+    if run.metrics and not may_change(run):
+        recordings.download_runs([run], f"{run.spec.teacher} · {method(run.spec)}")
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")

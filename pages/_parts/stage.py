@@ -6,6 +6,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.theme import METRIC_NAMES
+from atesc_core.recording.story import PARTS
 from atesc_core.runs import Run, ensure_worker
 from pages._parts import live, look, story
 from pages._parts.chart import chart
@@ -30,7 +31,7 @@ def stage(group: str) -> bool:
         ensure_worker(run_store().runs_dir)
     curves = {name: run_store().epochs(run.id) for name, run in runs.items()}
     _head(runs, curves, going)
-    for column, name in zip(st.columns(len(story.PARTS), gap="medium"), story.PARTS, strict=True):
+    for column, name in zip(st.columns(len(PARTS), gap="medium"), PARTS, strict=True):
         if name in runs:
             with column, look.card():
                 _student(name, runs)
@@ -71,7 +72,7 @@ def time_left(runs: dict[str, Run]) -> str:
 
 def _student(name: str, runs: dict[str, Run]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
-    run, part = runs[name], story.PARTS[name]
+    run, part = runs[name], PARTS[name]
     look.line(look.bold(part.title), look.chip(f"{part.kind} teacher", part.kind))
     look.line(look.status(run.status), look.quiet(_place(run)))
     st.html(look.bar(run.progress))

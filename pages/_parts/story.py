@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
-
 import pandas as pd
 
 from atesc_core.figures.theme import METRIC_NAMES
+from atesc_core.recording.story import GROUP, queue_story, story_runs, story_specs
+from atesc_core.recording.story import tellable as told_by
 from atesc_core.runs import Run, ensure_worker
-from atesc_core.spec import RunSpec, from_preset
+from atesc_core.spec import RunSpec
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
 
-GROUP = "story-"
 SETTINGS = {
     "backdoor": ("Backdoor", "OOD: the same digits with a white square in the corner. The NTL teacher sends them all "
                  "to one class."),
@@ -27,63 +25,26 @@ MEANS = {
 FELT = 5.0  # per cent points below which a difference of two single runs is called none
 
 
-@dataclass(frozen=True)
-class Part:
-    """One of the three students."""
-
-    title: str
-    kind: str  # of its teacher
-    escape: str
-
-
-PARTS = {
-    "plain": Part("Plain student", "NTL", "none"),
-    "atesc": Part("ATEsc student", "NTL", "atesc"),
-    "control": Part("Plain student", "SL", "none"),
-}
-
-
 def tellable() -> dict[str, dict[str, str]]:
     """setting -> {NTL: teacher, SL: teacher}: the settings that have both, at their smallest image side."""
-    found: dict[str, dict[str, str]] = {}
-    for setting in SETTINGS:
-        theirs = sorted((card for card in cards().values() if card.setting == setting), key=lambda c: c.image_side)
-        for ntl in (card for card in theirs if card.kind == "NTL"):
-            sl = next((card for card in theirs if card.kind == "SL" and
-                       (card.pair, card.image_side) == (ntl.pair, ntl.image_side)), None)
-            if sl and setting not in found:
-                found[setting] = {"NTL": ntl.name, "SL": sl.name}
-    return found
+    return told_by(cards().values())
 
 
 def specs(setting: str) -> dict[str, RunSpec]:
-    """part -> what it runs: one preset, one seed, and nothing but the teacher and the escape differs."""
-    teachers = tellable()[setting]
-    return {name: from_preset("quick", teachers[part.kind], **{"escape.kind": part.escape})
-            for name, part in PARTS.items()}
+    """part -> what it runs."""
+    return story_specs(tellable()[setting])
 
 
 def begin(setting: str) -> str:
     """Queue the three; the story's group."""
-    group = GROUP + secrets.token_hex(4)
-    for name, spec in specs(setting).items():
-        part = PARTS[name]
-        run_store().create(spec, group=group, label=f"{part.title}, {part.kind} teacher")
+    runs = queue_story(run_store(), specs(setting))
     ensure_worker(run_store().runs_dir)
-    return group
+    return run_store().get(runs["plain"]).group
 
 
 def parts(group: str) -> dict[str, Run]:
     """part -> its run; a deleted one is missing."""
-    known = cards()
-    found = {}
-    for run in run_store().list(group=group):
-        kind = known[run.spec.teacher].kind if run.spec.teacher in known else None
-        name = next((name for name, part in PARTS.items() if (part.kind, part.escape) == (kind, run.spec.escape.kind)),
-                    None)
-        if name:
-            found[name] = run
-    return {name: found[name] for name in PARTS if name in found}
+    return story_runs(run_store(), group, {card.name: card.kind for card in cards().values()})
 
 
 def newest() -> str | None:

@@ -34,6 +34,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), np.uint8)
 ROBUST = pd.DataFrame({"epsilon": [0, 2, 4, 8], "id": [100.0, 79.0, 59.0, 32.0], "ood": [100.0, 100.0, 100.0, 98.0]})
 CLASSES = pd.DataFrame({"domain": ["id", "id", "ood", "ood"], "class": ["0", "1", "Coat", "Bag"],
                         "accuracy": [90.0, 94.0, 99.0, 97.0], "images": [50, 150, 100, 100]})
+BORDER = pd.DataFrame({"share": [0.0, 50.0, 100.0], "NTL": [99.0, 40.0, 0.1], "SL": [98.0, 97.0, 96.0]})
 CONFUSION = np.array([[45, 5], [3, 147]])
 
 
@@ -62,4 +63,5 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),
     "confusion": lambda mode: FIGURES["confusion"](CONFUSION, mode, rows=["0", "1"]),
+    "border": lambda mode: FIGURES["border"](BORDER, mode, place=45.0),
 }

@@ -1,0 +1,77 @@
+// Where a replay is, and the handle to put it elsewhere. The clock runs on here between two of the server's
+// pictures; what the server sends never fights with a hand on the handle, and only a hand sends anything back.
+
+const bars = new WeakMap();
+const ANSWER_MS = 2000; // how long what was dropped stands while the server has not answered
+
+export default function mount(component) {
+  const { parentElement } = component;
+  if (!bars.has(parentElement)) bars.set(parentElement, new Scrub(parentElement));
+  const bar = bars.get(parentElement);
+  bar.receive(component);
+  return () => {
+    bar.destroy();
+    bars.delete(parentElement);
+  };
+}
+
+class Scrub {
+  constructor(parent) {
+    this.root = document.createElement("div");
+    this.root.className = "atesc-scrub";
+    this.input = this.root.appendChild(document.createElement("input"));
+    this.word = this.root.appendChild(document.createElement("output"));
+    Object.assign(this.input, { type: "range", min: 0, step: 0.1 });
+    this.input.setAttribute("aria-label", "Seconds of each run");
+    this.input.addEventListener("input", () => this.drag());
+    this.input.addEventListener("change", () => this.drop());
+    parent.append(this.root);
+  }
+
+  receive({ data, setTriggerValue }) {
+    this.trigger = setTriggerValue;
+    const answered = !this.dropped || data.seeks !== this.dropped.seeks || performance.now() > this.dropped.until;
+    this.data = data;
+    this.input.max = data.end;
+    if (this.held || !answered) return;
+    this.dropped = undefined;
+    this.from = { seconds: data.position, at: performance.now() };
+    this.draw();
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    if (this.held || this.dropped) return;
+    const { playing, speed, end } = this.data;
+    const played = playing ? ((performance.now() - this.from.at) / 1000) * speed : 0;
+    this.show(Math.min(this.from.seconds + played, end));
+    if (playing) this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  show(seconds) {
+    this.input.value = seconds;
+    this.write(seconds);
+  }
+
+  write(seconds) {
+    const text = `${Math.floor(seconds + 1e-6)} s of ${Math.round(this.data.end)} s`;
+    if (this.word.textContent !== text) this.word.textContent = text;
+    this.input.setAttribute("aria-valuetext", text);
+  }
+
+  drag() {
+    this.held = true;
+    this.write(Number(this.input.value));
+  }
+
+  drop() {
+    this.held = false;
+    this.dropped = { seeks: this.data.seeks, until: performance.now() + ANSWER_MS };
+    this.trigger("seek", Number(this.input.value));
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.frame);
+    this.root.remove();
+  }
+}

@@ -1,0 +1,121 @@
+"""``recording make | story | show``: runs as one small file that any lab replays without computing anything."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atesc_core.cli.common import RunsDir, Settings, folder, open_store, percents, progress_bar, say, typed_settings
+
+if TYPE_CHECKING:
+    from atesc_core.recording import RecordedRun, Tape
+    from atesc_core.runs import Run, RunStore
+
+SHIPPED = Path("assets/recordings/story.atesc")
+IMAGES_HELP = "Synthetic images kept of an epoch, at most."
+
+commands = typer.Typer(no_args_is_help=True, help="Runs as small files, to be replayed.")
+
+
+@commands.command("make")
+def make_recording(
+    run: Annotated[list[str], typer.Option(help="The run's id, as in `runs list`; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="The file to write, e.g. lesson.atesc.")],
+    title: Annotated[str, typer.Option(help="What the replay is called.")] = "",
+    images: Annotated[int, typer.Option(min=1, max=512, help=IMAGES_HELP)] = 96,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Record runs as they now stand. The three students of a story get its first two scenes too."""
+    _check_out(out)
+    store = open_store(runs_dir)
+    _write(store, [store.get(run_id) for run_id in run], out, title, images,
+           " ".join(["python -m atesc_core recording make", *(f"--run {run_id}" for run_id in run)]))
+
+
+@commands.command("story")
+def make_story(
+    setting: Annotated[str, typer.Option(help="backdoor, open or close.")] = "backdoor",
+    out: Annotated[Path, typer.Option(help="The file to write; the default is the one that the app ships.")] = SHIPPED,
+    images: Annotated[int, typer.Option(min=1, max=512, help=IMAGES_HELP)] = 96,
+    settings: Settings = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Run the story's three students with the quick preset, and record them: what *Play the story* plays."""
+    from atesc_core.recording.story import queue_story, story_specs, tellable
+    from atesc_core.teachers import list_teachers
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    teachers = tellable(list_teachers(folder(runs_dir)))
+    if setting not in teachers:
+        raise ValueError(f"setting: {setting!r}: expected one of {', '.join(teachers)}, which have an NTL and an SL "
+                         "teacher of one pair")
+    specs = story_specs(teachers[setting], **typed_settings(settings))
+    store = open_store(runs_dir)
+    runs = _run_all(store, list(queue_story(store, specs).values()))
+    _write(store, runs, out, "The story", images, f"python -m atesc_core recording story --setting {setting}")
+
+
+@commands.command("show")
+def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -> None:
+    """Check a recording, and say what it holds."""
+    from atesc_core.recording import load
+
+    tape = load(file)
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(tape.recording.created))
+    print(f"{tape.recording.title}: {made}, {tape.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
+    for run in tape.recording.runs:
+        print(f"  {_words(run)}")
+    scenes = [name for name in ("border", "first") if getattr(tape.recording, name)]
+    if scenes:
+        print(f"  scenes: {', '.join(scenes)}")
+
+
+def _words(run: RecordedRun) -> str:
+    last = percents(run.epochs[-1].metrics) if run.epochs else "no epoch"
+    return f"{run.run}  {run.label}  {run.spec.teacher}  {len(run.epochs)} epochs  {last}"
+
+
+def _check_out(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
+
+
+def _write(store: RunStore, runs: list[Run], out: Path, title: str, images: int, command: str) -> None:
+    from atesc_core.recording import record, save
+    from atesc_core.teachers import list_teachers
+
+    cards = {card.name: card for card in list_teachers(store.runs_dir)}
+    kinds = {name: card.kind for name, card in cards.items()}
+    tape = record(store, [run.id for run in runs], cards, title, command, _scenes(store, runs, kinds), images)
+    save(tape, out)
+    say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {tape.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
+
+
+def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Tape | None:
+    """Those of the story that the runs tell; None where they tell none."""
+    from atesc_core.recording.story import PARTS, part_of
+
+    parts = {part_of(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
+    if not PARTS.keys() <= parts.keys():
+        return None
+    from atesc_core.recording.scenes import scenes
+
+    with progress_bar("") as progress:
+        task = progress.add_task("scenes", total=1)
+        return scenes(parts["plain"].spec, parts["control"].spec.teacher, store.runs_dir,
+                      lambda share, what: progress.update(task, completed=share, description=what))
+
+
+def _run_all(store: RunStore, run_ids: list[str]) -> list[Run]:
+    """Follow each to its end. Raises ValueError where one does not get there."""
+    from atesc_core.cli.runs import follow
+
+    runs = [follow(store, run_id) for run_id in run_ids]
+    for run in runs:
+        if run.status != "done":
+            why = f": {run.error}" if run.error else ""
+            raise ValueError(f"run: {run.id} {run.status}{why}; nothing was recorded, what it logged is kept")
+    return runs

@@ -1,0 +1,171 @@
+"""A recording's file: a zip archive of one JSON manifest and raw arrays. It is data, and never code.
+
+Nothing is unpacked to disk, and no array says what it is: the manifest, validated first, promises every
+array's name, type and shape, and the archive must hold just those, each of just that size.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from atesc_core.recording.tape import Recording, Tape, arrays
+from atesc_core.runs.files import replacing
+from atesc_core.spec import SpecError, parse
+
+MAX_FILE_BYTES = 32 * 1024**2
+MAX_UNPACKED_BYTES = 128 * 1024**2
+MAX_MANIFEST_BYTES = 8 * 1024**2
+MANIFEST = "recording.json"
+SUFFIX = ".atesc"
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+
+
+class RecordingError(ValueError):
+    """A file is no recording that can be played; the message says what was found and what was expected."""
+
+
+def save(tape: Tape, path: Path) -> None:
+    """Write the file, whole or not at all. The same recording gives the same bytes. Raises RecordingError: too big."""
+    packed = to_bytes(tape)
+    with replacing(Path(path)) as file:
+        file.write(packed)
+
+
+def to_bytes(tape: Tape) -> bytes:
+    """The file's content. Raises RecordingError where no lab would take it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        _add(archive, MANIFEST, tape.recording.model_dump_json(exclude_none=True).encode())
+        for name, (kind, shape) in arrays(tape.recording).items():
+            _add(archive, name, np.ascontiguousarray(tape.arrays[name], kind).reshape(shape).tobytes())
+        _check_unpacked(archive.infolist())
+    _check_size("file", content.tell(), MAX_FILE_BYTES)
+    return content.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name)  # dated 1980: no clock in the file but the manifest's
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(info, content)
+
+
+def load(source: Path | BinaryIO) -> Tape:
+    """Read and check a whole recording. Raises RecordingError."""
+    if isinstance(source, Path):
+        if not source.is_file():
+            raise RecordingError(f"{source.name}: no such file")
+        with source.open("rb") as file:
+            return load(file)
+    _check_size("file", source.seek(0, io.SEEK_END), MAX_FILE_BYTES)
+    source.seek(0)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _read(archive)
+    except (RecordingError, SpecError):
+        raise
+    except DAMAGE as error:
+        raise RecordingError(f"file: damaged or not a recording ({error}); expected a file of "
+                             "`python -m atesc_core recording make`") from None
+
+
+def _read(archive: zipfile.ZipFile) -> Tape:
+    members = archive.infolist()
+    _check_unpacked(members)
+    there = {info.filename: info for info in members}
+    if len(there) < len(members):
+        raise RecordingError("file: holds one name twice; expected each once")
+    if MANIFEST not in there:
+        raise RecordingError(f"file: a zip archive without {MANIFEST}; expected a recording")
+    _check_size(MANIFEST, there[MANIFEST].file_size, MAX_MANIFEST_BYTES)
+    recording = _manifest(_content(archive, there[MANIFEST]))
+    promised = arrays(recording)
+    for name in there:
+        if name not in promised and name != MANIFEST:
+            raise RecordingError(f"{name[:80]!r}: no part of this recording")
+    read = {name: _array(archive, there, name, *what) for name, what in promised.items()}
+    _check_values(recording, read)
+    return Tape(recording, read)
+
+
+def _manifest(text: bytes) -> Recording:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(f"{MANIFEST}: not JSON ({error})") from None
+    _check_version(values)
+    try:
+        return parse(Recording, values)
+    except SpecError as error:
+        first, *more = str(error).splitlines()
+        raise RecordingError(f"{MANIFEST}: {first}" + (f" (and {len(more)} more)" if more else "")) from None
+
+
+def _check_version(values: Any) -> None:
+    newest = Recording.model_fields["version"].default
+    version = values.get("version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > newest:
+        raise RecordingError(f"version: {version}: expected at most {newest}; made by a newer lab, update this one")
+
+
+def _array(archive: zipfile.ZipFile, there: dict[str, zipfile.ZipInfo], name: str, kind: str,
+           shape: tuple[int, ...]) -> np.ndarray:
+    if name not in there:
+        raise RecordingError(f"{name}: missing; the manifest promises it")
+    expected = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
+    if there[name].file_size != expected:
+        raise RecordingError(f"{name}: {there[name].file_size} bytes; expected {expected} for {shape}")
+    array = np.frombuffer(_content(archive, there[name]), kind).reshape(shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """No more than it says it holds is ever unpacked: ``archive.read`` would unpack all and cut afterwards."""
+    with archive.open(info) as file:
+        return file.read(info.file_size)
+
+
+def _check_unpacked(members: list[zipfile.ZipInfo]) -> None:
+    """By what the archive says; a member that says less than it holds is cut off there, and fails its checksum."""
+    _check_size("file when unpacked", sum(info.file_size for info in members), MAX_UNPACKED_BYTES)
+    for info in members:
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise RecordingError(f"{info.filename[:80]!r}: packed in another way than stored or deflated")
+
+
+def _check_size(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise RecordingError(f"{what}: {size / 1e6:,.1f} MB; expected at most {most / 1e6:,.1f} MB")
+
+
+def _check_values(recording: Recording, read: dict[str, np.ndarray]) -> None:
+    """Classes that exist, probabilities, and scores that are numbers; only min ε may be ∞."""
+    classes = {f"runs/{number}": len(run.teacher.class_names) for number, run in enumerate(recording.runs)}
+    classes |= {name: len(part.class_names) for name in ("border", "first") if (part := getattr(recording, name))}
+    for name, values in read.items():
+        field = name.rpartition("/")[2]
+        if field.endswith("_class"):
+            known = classes["/".join(name.split("/")[:2])] if name.startswith("runs/") else classes["first"]
+            _check(values < known, name, f"a class below {known}")
+        elif field in ("teacher_sure", "probs"):
+            _check((values >= 0) & (values <= 1.001), name, "probabilities, 0 to 1")
+        elif field == "min_eps":
+            _check(values >= 0, name, "scores of at least 0")
+        elif field != "images":
+            _check(np.isfinite(values), name, "finite scores")
+    if (border := recording.border) and any(pair.label >= len(border.class_names) for pair in border.pairs):
+        raise RecordingError(f"border: a label outside its {len(border.class_names)} classes")
+    for run in recording.runs:
+        if run.teacher.target is not None and run.teacher.target >= len(run.teacher.class_names):
+            raise RecordingError(f"target: {run.teacher.target}: expected a class below {len(run.teacher.class_names)}")
+
+
+def _check(good: np.ndarray, name: str, expected: str) -> None:
+    if not good.all():
+        raise RecordingError(f"{name}: {int((~good).sum())} values are wrong; expected {expected}")

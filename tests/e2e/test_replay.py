@@ -1,0 +1,55 @@
+"""A recording in a real browser: it plays by itself, keeps its charts, and a link shows another visitor the same."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from atesc_core.recording import save
+from tests.e2e.test_story import SOON, chart, wait_for_points
+from tests.pages.conftest import lab_with_runs  # noqa: F401 - a fixture
+from tests.recording.conftest import recorded, story_scenes  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.e2e
+NAME = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def story(lab, recorded) -> str:  # noqa: F811
+    """The address of a recorded story in a lab that has no runs."""
+    folder = lab.runs_dir / "recordings"
+    folder.mkdir(parents=True, exist_ok=True)
+    save(recorded, folder / f"{NAME}.atesc")
+    return f"{lab.url}/story?recording={NAME}"
+
+
+def test_the_replay_plays_and_keeps_its_charts(page: Page, story: str, recorded):  # noqa: F811
+    run = recorded.recording.runs[0].run
+    page.goto(f"{story}&step=3&speed=1")
+    handle = page.get_by_role("slider", name="Seconds of each run")
+    expect(handle).to_be_visible(timeout=SOON)
+    chart(page, f"replay {run}").locator(".main-svg").first.wait_for(timeout=SOON)
+    page.evaluate(f"window.node = document.querySelector('[data-chart=\"replay {run}\"] .main-svg')")
+    page.get_by_role("button", name="Play", exact=True).click()
+    wait_for_points(page, f"replay {run}", more_than=1)
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=SOON)  # it is over
+    assert page.evaluate(f"window.node === document.querySelector('[data-chart=\"replay {run}\"] .main-svg')")
+
+
+def test_the_handle_goes_where_it_is_put_and_the_link_says_so(page: Page, story: str, browser: Browser, recorded):  # noqa: F811
+    run = recorded.recording.runs[0].run
+    page.goto(f"{story}&step=5")
+    handle = page.get_by_role("slider", name="Seconds of each run")
+    expect(handle).to_be_visible(timeout=SOON)
+    handle.focus()
+    page.keyboard.press("End")
+    wait_for_points(page, f"replay {run}", more_than=1)
+    page.wait_for_url(lambda url: "t=" in url, timeout=SOON)
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(f"{page.url}&projector=1")
+    assert wait_for_points(other, f"replay {run}", more_than=1) == 2
+    expect(other.get_by_test_id("stSidebar")).to_be_hidden()
+    other.keyboard.press("PageUp")
+    expect(other.get_by_text("Push")).to_be_visible(timeout=SOON)
+    context.close()

@@ -1,0 +1,102 @@
+"""A recording says what the store says, on the run's own clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from atesc_core.recording import BadRecording, Tape, record
+from atesc_core.recording.make import Clock, thinned
+from atesc_core.runs import UnknownRun
+from atesc_core.teachers import list_teachers
+from tests.pages.conftest import Lab
+
+
+def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded: Tape):
+    store = lab_with_runs.store
+    for own, run_id in zip(recorded.recording.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control),
+                           strict=True):
+        assert (own.run, own.spec, own.status) == (run_id, store.get(run_id).spec, "done")
+        pd.testing.assert_frame_equal(own.curve(), store.epochs(run_id).drop(columns="time"))
+        assert len(own.steps) == len(store.steps(run_id))
+        assert [kept.epoch for kept in own.kept] == store.snapshots(run_id)
+        shown, ours = store.snapshot(run_id, 2), recorded.pictures(own, 2)
+        np.testing.assert_array_equal(ours.images, shown.images)
+        np.testing.assert_array_equal(ours.score("min_eps"), shown.scores["min_eps"])
+        np.testing.assert_array_equal(ours.teacher_class, shown.teacher_probs.argmax(1))
+        assert own.kept[-1].threshold == shown.threshold
+
+
+def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: Tape):
+    run = recorded.recording.runs[0]
+    history = lab_with_runs.store.history(run.run)
+    began = history.loc[history["kind"] == "started", "time"].iloc[0]
+    steps, epochs = lab_with_runs.store.steps(run.run), lab_with_runs.store.epochs(run.run)
+    np.testing.assert_allclose([row.seconds for row in run.steps], steps["time"] - began, atol=2e-3)
+    np.testing.assert_allclose([row.seconds for row in run.epochs], epochs["time"] - began, atol=2e-3)
+
+
+def test_a_run_is_seen_as_it_stood_then(tape: Tape):
+    run = tape.recording.runs[0]
+    assert list(run.curve(2.4)["epoch"]) == []
+    assert list(run.curve(2.5)["iacc"]) == [50.0]
+    assert list(run.curve()["iacc"]) == [50.0, 75.0]
+    assert (run.place(0.5), run.place(1.0), run.place(9.0)) == (0.0, 0.25, 1.0)
+    assert run.seen(4.9) is None
+    assert run.seen(5.0).epoch == 2
+    assert run.seconds == tape.seconds == 5.0
+
+
+def history(*events: tuple[float, str]) -> pd.DataFrame:
+    return pd.DataFrame(events, columns=["time", "kind"])
+
+
+def test_the_clock_stands_while_the_run_is_held():
+    """Rounds of 1 s from 100; paused from 102 to 150; its last round after a resume; an epoch's end 0.5 s later."""
+    steps = pd.DataFrame({"time": [101.0, 102.0, 151.0]})
+    clock = Clock(steps, history((90, "created"), (100, "started"), (102.1, "paused"), (150, "resumed")))
+    assert [clock(at) for at in (99, 100.5, 101, 102, 120, 151, 151.5)] == [0, 0, 1, 2, 3, 3, 3.5]
+
+
+def test_a_single_step_between_two_pauses_counts_as_the_others():
+    steps = pd.DataFrame({"time": [102.0, 104.0, 170.0]})
+    clock = Clock(steps, history((100, "started"), (104.1, "paused"), (170.1, "step")))
+    assert [clock(at) for at in (102, 104, 170)] == [2, 4, 6]
+
+
+def test_a_run_without_rounds_has_no_time():
+    assert Clock(pd.DataFrame({"time": []}), history((100, "started")))(123) == 0
+
+
+def test_thinned_keeps_both_ends():
+    assert thinned([1, 2, 3], 3) == [1, 2, 3]
+    assert thinned(list(range(1, 101)), 4) == [1, 34, 67, 100]
+
+
+def test_fewer_images_where_asked(lab_with_runs: Lab):
+    cards = {card.name: card for card in list_teachers()}
+    tape = record(lab_with_runs.store, [lab_with_runs.plain], cards, images=5)
+    assert [kept.images for kept in tape.recording.runs[0].kept] == [5, 5]
+    assert tape.recording.title == tape.recording.runs[0].label == "mnistm-badnet_sq-ntl"
+    assert tape.recording.border is None
+
+
+@pytest.mark.parametrize(("ids", "error", "named"), [
+    ([], BadRecording, "0 runs; expected 1 to 12"), (["zzzzzzzz"], UnknownRun, "zzzzzzzz"),
+    (["zzzzzzzz"] * 2, BadRecording, "expected each once"), (["../../x"], UnknownRun, "8 letters")])
+def test_what_cannot_be_recorded_is_named(lab_with_runs: Lab, ids, error, named):
+    with pytest.raises(error, match=named):
+        record(lab_with_runs.store, ids, {})
+
+
+def test_a_teacher_that_is_gone_is_named(lab_with_runs: Lab):
+    with pytest.raises(BadRecording, match="'mnistm-badnet_sq-ntl' is not among the teachers"):
+        record(lab_with_runs.store, [lab_with_runs.plain], {})
+
+
+def test_markup_in_names_becomes_words(lab_with_runs: Lab):
+    cards = {card.name: card.model_copy(update={"class_names": ("<b>", *"123456789")}) for card in list_teachers()}
+    tape = record(lab_with_runs.store, [lab_with_runs.plain], cards, title="<i>\nx")
+    assert tape.recording.title == "‹i› x"
+    assert tape.recording.runs[0].teacher.class_names[0] == "‹b›"
