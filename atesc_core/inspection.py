@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--runs-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
+    print(json.dumps({"share": 0.5, "what": "the models are being read"}), flush=True)
     inspect(RunStore(asked.runs_dir), asked.run, asked.epoch, asked.index, asked.epsilon).save(asked.out)
 
 
