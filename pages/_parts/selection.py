@@ -39,8 +39,11 @@ class Selection:
         """Raises ValueError where it is not one of these."""
         epoch, _, packed = token.partition("-")
         try:
+            unpacked = zlib.decompressobj()
             squeezed = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-            bits = np.unpackbits(np.frombuffer(zlib.decompressobj().decompress(squeezed, MOST_BYTES), np.uint8))
+            bits = np.unpackbits(np.frombuffer(unpacked.decompress(squeezed, MOST_BYTES), np.uint8))
+            if not unpacked.eof:
+                raise ValueError("it is cut short")
             return cls(int(epoch), tuple(np.flatnonzero(bits).tolist()), None if image is None else int(image))
         except (ValueError, binascii.Error, zlib.error) as error:
             raise ValueError(f"picked: {token[:40]!r} is not a link's selection ({error})") from None
