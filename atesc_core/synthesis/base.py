@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.distillation.losses import kl
-from atesc_core.models import Classifier
+from atesc_core.models import ARCHITECTURES, Classifier
 
 
 class Synthesizer(ABC):
@@ -46,9 +46,10 @@ def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
     return -(kl(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
 
 
-def batchnorm_notice(teacher: nn.Module, kind: str) -> str | None:
-    """A sentence for the user where R_BN of the synthesizer ``kind`` has nothing to match; None where it has."""
-    if BatchNormMatch(teacher).layers:
+def batchnorm_notice(arch: str, kind: str) -> str | None:
+    """A sentence for the user where R_BN of the synthesizer ``kind`` has nothing to match in a teacher of ``arch``;
+    None where it has. Asked of the table of architectures: no teacher need be loaded for it."""
+    if ARCHITECTURES[arch].batch_norm:
         return None
     return (f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
             "nothing holds its images to the statistics of the teacher's training data.")

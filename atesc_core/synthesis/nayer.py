@@ -1,4 +1,14 @@
-"""NAYER: a noisy layer instead of a latent vector (Tran et al., 2024)."""
+"""NAYER: a noisy layer instead of a latent vector (Tran et al., 2024).
+
+Left out of the published code (tmtuan1307/NAYER), besides what is marked [ours] below:
+
+- ``bn_mmt`` (0.9 there): from the second loop on it asks of a mean of this batch's statistics and those of earlier
+  loops, weighed 1 to 9, what R_BN here asks of every batch alone [ours: one R_BN for all synthesizers; a batch
+  here holds every class about equally often, so that its own statistics can be asked to be those of all].
+- The student's own augmentation: there the pool is read through the data set's training transform, so that the
+  student sees its images shifted and mirrored, anew each time. Here it sees them as they are, as with CMI: the
+  robustness score that splits them is that of the very image, and is kept with it (pool.py).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What CMI and NAYER keep: rows of tensors on the run's own device, so many and no more.
 
 The published code writes its images as PNG files and builds a DataLoader at every call. Here they stay where they
-are made, 8 bits a channel as in a PNG, with the robustness score that each was given once.
+are made, 8 bits a channel as in a PNG, with the robustness score that each was given once. The student sees them as
+they are; the published code shifts and mirrors them on their way to it, which would change their scores [ours].
 """
 
 from __future__ import annotations

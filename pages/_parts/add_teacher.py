@@ -14,6 +14,7 @@ import streamlit as st
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import default_runs_dir
 from pages._parts import look
+from pages._parts.pairs import others, pick_pair
 from pages._parts.teachers import architecture, architectures, forget_cards
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CHECKED = "checked teacher"  # what was asked of which file, and what the check 
 
 
 def add_teacher() -> None:
-    with st.expander("Load your own teacher", icon=":material/upload_file:"):
+    with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
         uploaded = st.file_uploader("Weights", type=list(KINDS), key="weights", help=(
             "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
             "It is read as data: nothing in it is run."))
@@ -48,8 +49,6 @@ def add_teacher() -> None:
 
 def _questions(uploaded: Any) -> dict[str, Any]:
     """What the file does not say itself, with what could be recognised as the first answer."""
-    from atesc_core.domains import PAIRS
-
     known = architectures()
     found, problem = _recognised(uploaded)
     top = st.columns(3)
@@ -58,7 +57,7 @@ def _questions(uploaded: Any) -> dict[str, Any]:
         f"The file's tensors are those of {found.arch}." if found else "None of these fits the file; Check says why."))
     kind = top[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
     middle = st.columns(3)
-    pair = middle[0].selectbox("Pair", list(PAIRS), help="ID and OOD domain that it was trained on")
+    pair = pick_pair(middle[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
     side = middle[1].number_input("Image side (px)", 8, 256, architecture(chosen).image_side, 4,
                                   key=f"image side of {chosen}")
     with middle[2]:
@@ -66,6 +65,7 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     classes = st.text_input("Class names", ", ".join(found.class_names or ()) if found else "",
                             placeholder="the pair's own", help=(
         "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."))
+    others()
     if found:
         look.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}")
     else:

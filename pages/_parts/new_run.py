@@ -84,7 +84,15 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
             from_preset(preset, teacher, **{"synthesis.kind": method}))
     kind = st.segmented_control(**look.setting("escape.kind", "Escape"), options=list(ESCAPE_NAMES), required=True,
                                 default=base.escape.kind, format_func=ESCAPE_NAMES.get)
+    if notice := _batchnorm_notice(known[teacher].arch, method):
+        st.warning(notice, icon=":material/rule:")
     return base.replaced({"escape.kind": kind}), f"{preset} {method} {st.query_params.get('spec', '')}"
+
+
+def _batchnorm_notice(arch: str, method: str) -> str | None:
+    from atesc_core.synthesis import batchnorm_notice
+
+    return batchnorm_notice(arch, method)
 
 
 def teacher_words(card) -> list:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.domains.published import published  # noqa: F401 - a fixture
+
 
 @pytest.fixture(scope="package", autouse=True)
 def nothing_in_the_users_data_folder(tmp_path_factory):

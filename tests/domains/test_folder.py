@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atesc_core.domains import DomainError, domain_classes, folder_name, load_domain, load_pair, make_pair
+from atesc_core.domains import (
+    DomainError,
+    class_samples,
+    domain_classes,
+    folder_name,
+    load_domain,
+    load_pair,
+    make_pair,
+)
 from atesc_core.domains import folder as folders
 
 
@@ -40,6 +48,21 @@ def test_a_folder_is_a_domain(pictures):
     shades = (domain.train.images[domain.train.labels == 1][:, 1, 0, 0] * 255).round().int().tolist()
     held_out = (domain.test.images[domain.test.labels == 1][:, 1, 0, 0] * 255).round().int().tolist()
     assert sorted(shades + held_out) == list(range(10))
+
+
+def test_its_samples_are_an_image_of_each_class(pictures):
+    images, classes = class_samples(folder_name(pictures), 16)
+    assert classes == ("Green", "red")
+    assert images.shape == (2, 3, 16, 16)
+    assert (images[0, 1] > 0.98).all()
+    assert (images[1, 0] == 1).all()
+    assert class_samples(folder_name(pictures), 16, most=1)[1] == ("Green",)
+
+
+def test_reading_it_tells_how_far_it_is(pictures):
+    told = []
+    folders.read_folder(folders.open_folder(folder_name(pictures)), 16, lambda read, of: told.append((read, of)))
+    assert told == [(read, 20) for read in range(1, 21)]
 
 
 def test_its_split_is_fixed_and_its_images_are_read_once(pictures, monkeypatch):
@@ -141,11 +164,18 @@ def test_of_many_bad_images_the_first_are_named(pictures, monkeypatch):
 
 @pytest.mark.parametrize(("name", "message"), [
     ("folder:", "expected an absolute path"), ("folder:pictures", "expected an absolute path"),
-    ("folder:../../etc", "expected an absolute path"), ("folder:/nowhere/at/all", "no such folder"),
+    ("folder:../../etc", "expected an absolute path"), ("folder:~nobody/x", "expected an absolute path"),
+    ("folder:/nowhere/at/all", "no such folder"),
 ])
 def test_a_folder_that_is_not_there_is_a_clear_error(name, message):
     with pytest.raises(DomainError, match=f"{name}: {message}"):
         load_domain(name, 16)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "/a\0b"])
+def test_what_is_no_path_has_no_name(path):
+    with pytest.raises(DomainError, match="not a path of this machine"):
+        folder_name(path)
 
 
 def test_too_few_classes_and_images_are_clear_errors(tmp_path, monkeypatch):

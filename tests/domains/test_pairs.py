@@ -3,8 +3,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.domains import PAIRS, TRIGGERS, DomainError, find_pair, load_pair, make_pair
+from atesc_core.domains import (
+    PAIRS,
+    PAPER,
+    TRIGGERS,
+    DomainError,
+    fetch_domain,
+    find_pair,
+    load_pair,
+    make_pair,
+    pair_samples,
+)
+from atesc_core.domains.triggers import stamp
 from atesc_core.teachers.recipes import RECIPES
+from tests.domains.published import publish
 
 OFFLINE_PAIRS = [name for name, pair in PAIRS.items() if pair.offline]
 
@@ -18,6 +30,29 @@ def test_the_offline_pairs_are_those_without_a_download():
 def test_the_papers_pairs_are_presets(name, setting):
     pair = PAIRS[name]
     assert (pair.setting, f"{pair.id}-{pair.ood}", pair.offline) == (setting, name, False)
+
+
+def test_the_papers_pairs_are_named_and_say_what_is_to_be_downloaded(published):
+    assert {name: PAIRS[name].missing for name in PAPER} == {
+        "svhn-mnistm": ("svhn",), "cifar10-stl10": ("cifar10", "stl10"), "svhn-cifar10": ("svhn", "cifar10"),
+        "cifar10-digits5": ("cifar10", "digits5")}
+    assert not any(PAIRS[name].missing for name in OFFLINE_PAIRS)
+    publish(published, "svhn")
+    list(fetch_domain("svhn"))
+    assert (PAIRS["svhn-mnistm"].missing, PAIRS["svhn-cifar10"].missing) == ((), ("cifar10",))
+
+
+@pytest.mark.parametrize("pair", [PAIRS[name] for name in OFFLINE_PAIRS], ids=lambda pair: pair.name)
+def test_samples_of_a_pair_are_its_test_images(pair):
+    id_images, ood_images = pair_samples(pair, 32)
+    data = load_pair(pair.name, 32)
+    for images, side in ((id_images, data.id), (ood_images, data.id if pair.trigger else data.ood)):
+        assert len(images) == len(side.classes)
+        first = [side.test.images[int((side.test.labels == label).nonzero()[0])] for label in range(len(side.classes))]
+        expected = torch.stack(first)
+        if pair.trigger and images is ood_images:
+            expected = stamp(pair.trigger, expected)
+        assert torch.equal(torch.from_numpy(images), expected)
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=lambda pair: pair.name)

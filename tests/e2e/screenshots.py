@@ -58,9 +58,10 @@ def run_story(browser: Browser, url: str, store: RunStore) -> None:
 
 def photograph(browser: Browser, url: str, scheme: str, run: str, group: str) -> None:
     page = browser.new_page(viewport=SIZE, color_scheme=scheme)
-    views = {"start": f"/?story={group}", "teachers": "/teachers", "distill": f"/distill?run={run}",
-             "robustness": f"/robustness?run={run}", "embedding": f"/embedding?run={run}",
-             "figures": f"/figures?run={run}"}
+    views = {"start": f"/?story={group}", "domains": "/domains", "teachers": "/teachers",
+             "distill": f"/distill?run={run}", "robustness": f"/robustness?run={run}",
+             "embedding": f"/embedding?run={run}", "compare": "/compare", "figures": f"/figures?run={run}",
+             "results": "/results"}
     for name, path in views.items():
         page.goto(url + path)
         settled(page)

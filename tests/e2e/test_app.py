@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
-TITLES = ["Start", "Teachers", "Distill", "Robustness", "Embedding", "Figures"]
+TITLES = ["Start", "Domains", "Teachers", "Distill", "Robustness", "Embedding", "Compare", "Figures", "Results"]
 
 
 def menu(page: Page):

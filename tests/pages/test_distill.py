@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from atesc_core import cli
 from atesc_core.runs import Run
 from atesc_core.spec import SYNTHESES, describe_field, field_paths, from_preset
+from atesc_core.teachers import list_teachers
 from pages._parts import cost, new_run
 from pages._parts.runs import method, name
 from tests.pages.conftest import CONTROL, TEACHER, charts, said, tiny_spec
@@ -106,6 +107,19 @@ def test_a_wrong_value_is_explained_beside_the_form_and_cannot_start(open_page, 
 def test_a_link_brings_its_teacher(open_page, store):
     app = open_page("distill", teacher="mnistm-fashion-sl")
     assert app.selectbox[0].value == "mnistm-fashion-sl"
+
+
+def test_a_teacher_without_batchnorm_is_said_before_the_run(open_page, store):
+    card = next(card for card in list_teachers() if card.name == TEACHER)
+    (store.runs_dir / "teachers").mkdir()
+    (store.runs_dir / "teachers" / "plain.json").write_text(
+        card.model_copy(update={"name": "plain", "arch": "vgg13"}).model_dump_json())
+    app = open_page("distill", teacher="plain")
+    assert "The teacher has no BatchNorm layer: DFQ's R_BN term has nothing to match" in said(app)
+    next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value("cmi").run()
+    assert "CMI's R_BN term" in said(app)
+    app.selectbox[0].set_value(TEACHER).run()
+    assert "R_BN term" not in said(app)
 
 
 def test_a_link_brings_all_its_settings(open_page, store):

@@ -11,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from atesc_core.domains import PAIRS
 from atesc_core.models import build
 from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.report import Report
+from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
 from tests.pages.conftest import TEACHER, charts, said
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.teachers.published import wrn
@@ -184,6 +186,29 @@ def test_a_published_file_is_recognised_and_asked_for_what_it_does_not_say(open_
 def test_a_file_of_this_lab_is_not_asked_for_its_normalisation(open_page, store):
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     assert "Normalisation" not in {widget.label for widget in app.selectbox}
+
+
+def test_pairs_that_are_not_here_are_named_but_not_offered(open_page, store, data_folder):  # noqa: F811
+    app = upload(open_page("teachers"), "mine.safetensors", weights())
+    pair = next(box for box in app.selectbox if box.label == "Pair")
+    assert pair.options == [name for name in PAIRS if PAIRS[name].offline]
+    assert "Not offered until downloaded: svhn-mnistm: svhn (246 MB); cifar10-stl10: " in said(app)
+
+
+def test_a_link_brings_a_pair_of_ones_own(open_page, store, held_job):  # noqa: F811
+    app = upload(open_page("teachers", pair="open digits mnist 3"), "mine.safetensors", weights())
+    assert next(box for box in app.selectbox if box.label == "Pair").value == "open digits mnist 3"
+    button(app, "Check").click().run()
+    assert not app.error
+    button(app, "Add").click().run()
+    assert next(card for card in list_teachers(store.runs_dir) if card.name == "mine").pair == "open digits mnist 3"
+
+
+def test_a_link_with_no_pair_is_refused_by_the_check(open_page, store):
+    app = upload(open_page("teachers", pair="close mnist nowhere"), "mine.safetensors", weights())
+    button(app, "Check").click().run()
+    assert "'nowhere' is not known" in app.error[0].value
+    assert button(app, "Add").disabled
 
 
 def test_without_batchnorm_the_form_says_what_that_means(open_page, store):

@@ -1,0 +1,71 @@
+"""Make a domain ready to be used, as a job: download what it needs, or read a folder's images.
+
+    python -m atesc_core.domains.prepare NAME
+
+prints its progress as JSON lines and ends with status 0 once the domain can be loaded; else the last line on stderr
+says why not. Told to stop, it leaves nothing half-done behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from contextlib import closing
+
+from atesc_core.domains import DOMAINS, DomainError, class_samples, fetch_domain, open_folder
+from atesc_core.domains.downloads import ARCHIVES, Fetching, present
+from atesc_core.domains.folder import PREFIX, read_folder
+
+CHECK_SIDE = 32  # pixels at which a folder's images are read to check them, and shown
+DOWNLOADED = 0.95  # share done when all has come; the rest is reading it once
+MEGABYTE = 10**6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    name = parser.parse_args().name
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exit cleans up; a plain end would not
+    try:
+        _folder(name) if name.startswith(PREFIX) else _published(name)
+    except DomainError as error:
+        sys.exit(" ".join(str(error).splitlines()))
+    _say(1, "Done")
+
+
+def _published(name: str) -> None:
+    _say(0, "Waiting for the server")
+    needs = DOMAINS[name].needs if name in DOMAINS else ()
+    expected = MEGABYTE * sum(ARCHIVES[archive].megabytes for archive in needs if not present(archive))
+    arrived: dict[str, int] = {}  # bytes of each file
+    told = ""
+    with closing(fetch_domain(name)) as parts:
+        for part in parts:
+            arrived[part.file] = part.bytes
+            if (words := _words(part)) != told:
+                _say(DOWNLOADED * min(sum(arrived.values()) / expected, 1), words)
+                told = words
+    _say(DOWNLOADED, "Reading it once")
+    class_samples(name, CHECK_SIDE)
+
+
+def _words(part: Fetching) -> str:
+    if part.bytes == part.total:
+        return f"{part.file}: unpacking"
+    of = f" of {part.total / MEGABYTE:,.0f}" if part.total else ""
+    return f"{part.file}, {part.bytes // MEGABYTE:,}{of} MB"
+
+
+def _folder(name: str) -> None:
+    _say(0, "Listing the folder")
+    read_folder(open_folder(name), CHECK_SIDE, lambda read, of: _say(read / of, f"{read:,} of {of:,} images"))
+
+
+def _say(share: float, what: str) -> None:
+    print(json.dumps({"share": share, "what": what}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

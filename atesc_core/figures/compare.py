@@ -1,0 +1,223 @@
+"""Runs of several specs over each other, seeds as a band, a panel a quantity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from atesc_core.figures import theme
+from atesc_core.figures.accuracy import spread
+from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
+from atesc_core.figures.theme import DASHES, METRIC_NAMES, METRIC_ROLES, Look, Mode, uid
+
+Band = Literal["sd", "range"]
+BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
+# Colour says which quantity, the dash which escape: specs that share both are told apart by their points.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
+POINTS = 12  # at most, on a line: more would hide its dash
+A_ROW = 3  # panels
+GAP = {"light": 0.06, "dark": 0.06, "print": 0.11}  # of the figure's width between two panels: a letter and the ticks
+ROW_GAP = 0.18  # of the figure's height: the upper row's ticks and axis title, the lower one's name
+LETTER_GAP = {"light": 0.065, "dark": 0.065, "print": 0.1}  # of an axis between two letters: a line of text
+
+
+@dataclass(frozen=True)
+class Line:
+    """A spec: its mean over seeds.
+
+    points: quantity (a metric or a loss) -> columns epoch, mean, sd, low, high, as comparison.summary gives them.
+    rough: the same before smoothing, where it was smoothed. letter: its sign beside the line.
+    """
+
+    letter: str
+    name: str
+    points: dict[str, pd.DataFrame]
+    seeds: int = 1
+    teacher: Literal["NTL", "SL"] = "NTL"
+    escape: Literal["none", "ckd", "atesc"] = "none"
+    rough: dict[str, pd.DataFrame] | None = None
+
+    @property
+    def said(self) -> str:
+        return f"{self.letter} · {self.name}"
+
+
+def compare(lines: Sequence[Line], quantities: Sequence[str], mode: Mode = "light", *, band: Band = "sd",
+            log: bool = False, epochs: int | None = None) -> go.Figure:
+    """Runs compared, by epoch.
+
+    A panel for each of ``quantities``: metrics (iacc, oacc, olacc, asr; per cent) or losses (g/..., s/...). IAcc is
+    in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid; an SL
+    teacher's lines are thin with open points. ``band``: ± one standard deviation over seeds, or their range.
+    ``log``: losses on a logarithmic axis, where what is not above 0 has no place. ``epochs``: the x axis' end.
+    Raises ValueError where there is no quantity.
+    """
+    if not quantities:
+        raise ValueError("quantities: none; expected at least one metric or loss")
+    style = theme.look(mode)
+    places = grid(len(quantities), GAP[mode])
+    aspect = 0.42 * rows(len(quantities)) if len(quantities) > 1 else 0.64
+    figure = theme.blank(mode, "compare", "Epoch", "", aspect)
+    figure.layout.meta["y"] = "value"
+    figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
+    last = epochs or max((int(p["epoch"].max()) for line in lines for p in line.points.values() if len(p)), default=1)
+    for panel, quantity in enumerate(quantities):
+        on_log = log and quantity not in METRIC_NAMES
+        _axes(figure, style, panel, places[panel], quantity, last, on_log)
+        drawn = [(line, symbol, points) for line, symbol in zip(lines, cycle(SYMBOLS), strict=False)
+                 if len(points := _drawable(line.points.get(quantity), on_log))]
+        for line, symbol, points in drawn:
+            _draw(figure, style, line, points, symbol, panel, quantity, band, on_log)
+        _letters(figure, style, [(line, points) for line, _, points in drawn], panel, quantity, on_log)
+    if not figure.data:
+        return theme.empty(figure, "The first point comes at the end of epoch 1")
+    for line, symbol in zip(lines, cycle(SYMBOLS), strict=False):
+        _legend_key(figure, style, line, symbol, band)
+    return figure
+
+
+def role(quantity: str) -> str:
+    """Whose colour a quantity has."""
+    return METRIC_ROLES.get(quantity) or STUDENT_TERMS.get(quantity, ("ink", ""))[0]
+
+
+def named(quantity: str) -> str:
+    """What a quantity is called above its panel, with its unit."""
+    if quantity in METRIC_NAMES:
+        return f"{METRIC_NAMES[quantity]} (%)"
+    if quantity in STUDENT_TERMS:
+        return f"Student loss, {STUDENT_TERMS[quantity][1]} (nats)"
+    return GENERATOR_TERMS.get(quantity, f"Generator loss, {quantity[2:]}")
+
+
+def _suffix(panel: int) -> str:
+    return "" if panel == 0 else str(panel + 1)
+
+
+def grid(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Where each panel lies, row by row from the top: its span of the figure's width and of its height, 0..1."""
+    down = rows(panels)
+    across = math.ceil(panels / down)
+    width, height = (1 - gap * (across - 1)) / across, (1 - ROW_GAP * (down - 1)) / down
+    spans = []
+    for panel in range(panels):
+        row, column = divmod(panel, across)
+        left, top = column * (width + gap), 1 - row * (height + ROW_GAP)
+        spans.append(((left, left + width), (max(0.0, top - height), top)))
+    return spans
+
+
+def rows(panels: int) -> int:
+    """How many rows of panels there are."""
+    return math.ceil(panels / A_ROW)
+
+
+def _axes(figure: go.Figure, style: Look, panel: int, place: tuple[tuple[float, float], tuple[float, float]],
+          quantity: str, last: int, log: bool) -> None:
+    (left, right), height = place
+    suffix, metric = _suffix(panel), quantity in METRIC_NAMES
+    ticks = {"dtick": 1} if last <= 14 * (right - left) else {"nticks": 4 + round(6 * (right - left))}
+    own = theme.per_cent_axis() if metric else {"type": "log" if log else "linear", "tickformat": "~g",
+                                                **({"dtick": "D2"} if log else {})}  # 1, 2, 5, 10
+    figure.update_layout({
+        f"xaxis{suffix}": {"domain": [left, right], "anchor": f"y{suffix}", "title": {"text": "Epoch"},
+                           "range": [1 - 0.03 * last, last + 0.03 * last], "tickformat": "d", "minallowed": 0,
+                           **({"matches": "x"} if panel else {}), **ticks},
+        f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
+    })
+    figure.add_annotation(text=f"<b>{named(quantity)}</b>", x=left, y=height[1], xref="paper", yref="paper", yshift=6,
+                          xanchor="left", yanchor="bottom", font={"color": style.colour(role(quantity))})
+
+
+def edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
+    """Lower and upper edge of the band; on a logarithmic axis it ends below at the lowest mean."""
+    low, high = ((points["low"], points["high"]) if band == "range" else
+                 (points["mean"] - points["sd"].fillna(0), points["mean"] + points["sd"].fillna(0)))
+    return low.clip(lower=points["mean"].min()) if log else low, high
+
+
+def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
+    """The points that have a place on the axis."""
+    if points is None:
+        return pd.DataFrame()
+    return points[points["mean"] > 0] if log else points
+
+
+def _draw(figure: go.Figure, style: Look, line: Line, points: pd.DataFrame, symbol: str, panel: int, quantity: str,
+          band: Band, log: bool) -> None:
+    colour = style.colour(role(quantity))
+    axes = {"xaxis": f"x{_suffix(panel)}", "yaxis": f"y{_suffix(panel)}", "legendgroup": line.letter,
+            "showlegend": False}
+    if line.seeds > 1:
+        low, high = edges(points, band, log)
+        figure.add_scatter(
+            x=[*points["epoch"], *points["epoch"][::-1]], y=[*high, *low[::-1]], uid=uid(line.letter, quantity, "band"),
+            name=f"{line.said} {BANDS[band]}", fill="toself", fillcolor=theme.tint(colour, 0.16), mode="lines",
+            line_width=0, hoverinfo="skip", meta={"skip": True}, **axes)
+    if line.rough:
+        rough = line.rough[quantity]
+        figure.add_scatter(
+            x=rough["epoch"], y=rough["mean"], uid=uid(line.letter, quantity, "rough"), mode="lines", opacity=0.35,
+            name=f"{line.said}, not smoothed", line={"color": colour, "dash": DASHES[line.escape], "width": style.thin},
+            hoverinfo="skip", meta={"run": line.said, "quantity": quantity, "smoothed": False, "seeds": line.seeds},
+            **axes)
+    unit = " %" if quantity in METRIC_NAMES else ""
+    digits = ".1f" if unit else ".4g"
+    spreads = {"sd": f" ± %{{customdata[0]:{digits}}}", "range": f" (%{{customdata[1]:{digits}}} to "
+               f"%{{customdata[2]:{digits}}})"}[band] if line.seeds > 1 else ""
+    figure.add_scatter(
+        x=points["epoch"], y=points["mean"], uid=uid(line.letter, quantity), name=line.said, mode="lines+markers",
+        line={"color": colour, "dash": DASHES[line.escape], "width": _width(style, line)},
+        marker=_marker(style, line, symbol, colour), customdata=points[["sd", "low", "high"]],
+        hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {named(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
+                      f"{line.said}, {_seeds(line)}<extra></extra>",
+        meta={"run": line.said, "quantity": quantity, "teacher": line.teacher, "escape": line.escape,
+              "seeds": line.seeds, "smoothed": bool(line.rough), "customdata": ["sd", "low", "high"]}, **axes)
+
+
+def _width(style: Look, line: Line) -> float:
+    return style.thin if line.teacher == "SL" else style.line
+
+
+def _marker(style: Look, line: Line, symbol: str, colour: str) -> dict[str, object]:
+    return {"symbol": symbol, "size": style.dot * 1.15, "maxdisplayed": POINTS,
+            "color": style.surface if line.teacher == "SL" else colour,
+            "line": {"color": colour, "width": style.thin if line.teacher == "SL" else 0}}
+
+
+def _seeds(line: Line) -> str:
+    return f"{line.seeds} seeds" if line.seeds > 1 else "one seed"
+
+
+def _legend_key(figure: go.Figure, style: Look, line: Line, symbol: str, band: Band) -> None:
+    """One neutral entry a spec: its dash, its points, and what its line and band are."""
+    of = f"mean, {BANDS[band]}, {line.seeds} seeds" if line.seeds > 1 else "one seed"
+    figure.add_scatter(
+        x=[None], y=[None], uid=uid(line.letter, "key"), name=f"{line.said} ({of})", legendgroup=line.letter,
+        mode="lines+markers", meta={"skip": True}, marker=_marker(style, line, symbol, style.muted),
+        line={"color": style.muted, "dash": DASHES[line.escape], "width": _width(style, line)})
+
+
+def _letters(figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.DataFrame]], panel: int, quantity: str,
+             log: bool) -> None:
+    """Each line's letter at its end, moved apart where two of one epoch would overlap."""
+    scale = np.log10 if log else np.asarray
+    means = [scale(points["mean"].to_numpy(float)) for _, points in drawn]
+    if not means:
+        return
+    low, high = (0.0, 100.0) if quantity in METRIC_NAMES else (min(map(np.min, means)), max(map(np.max, means)))
+    at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([own[-1] for own in means])
+    for epoch in np.unique(at):
+        ends[at == epoch] = spread(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
+    for (line, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
+        figure.add_annotation(
+            x=epoch, y=place, xref=f"x{_suffix(panel)}", yref=f"y{_suffix(panel)}",
+            text=f"<b>{line.letter}</b>", xanchor="left", xshift=0.7 * style.dot + 2, yanchor="middle",
+            font={"color": style.colour(role(quantity))})

@@ -1,0 +1,85 @@
+"""Which runs a study asks for, in the order in which they are done: any prefix makes a useful table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from atesc_core.spec import RunSpec, from_preset
+
+FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # of the evidence: escape.kind, all else as the preset has it
+SYNTHESIZERS = ("dfq", "cmi", "nayer")
+KINDS = ("NTL", "SL")  # of teachers: the trap first, then the control
+OFFLINE = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
+PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5",
+         "cifar10-badnet_sq", "cifar10-badnet_grid", "cifar10-blend", "cifar10-sig")
+
+# Which part of the escape does it, and does the KD batch matter: DFQ, NTL teachers.
+BATCHES = (96, 144)
+ESCAPE_FORMS = {
+    "plain": {"escape.kind": "none"}, "ATEsc": {"escape.kind": "atesc"},
+    "ATEsc, paper's form": {"escape.kind": "atesc", "escape.weight": 1.0, "escape.crowded_only": False,
+                            "escape.probes": 0, "escape.untrap": False},
+    "CKD": {"escape.kind": "ckd"}, "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False},
+}
+ESCAPE_MAIN = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    pair: str
+    kind: str  # of its teacher: NTL or SL
+    form: str
+    spec: RunSpec
+
+
+def offline(seeds: int) -> list[Cell]:
+    """{SL, NTL} × three settings × three synthesizers × {plain, CKD, ATEsc}, ``quick``, seed by seed."""
+    return _evidence("quick", OFFLINE, "", seeds, "cpu")
+
+
+def paper(seeds: int) -> list[Cell]:
+    """The same on the paper's pairs at 32 × 32 pixels, ``full``, on what the machine has."""
+    return _evidence("full", PAPER, "-32", seeds, "auto")
+
+
+def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, device: str) -> list[Cell]:
+    return [Cell(pair, kind, form, from_preset(preset, f"{pair}-{kind.lower()}{suffix}", device=device, seed=seed,
+                                               **{"synthesis.kind": synthesizer, "escape.kind": escape}))
+            for seed in range(seeds) for synthesizer in SYNTHESIZERS for kind in KINDS
+            for pair in pairs for form, escape in FORMS.items()]
+
+
+def escape(seeds: int) -> list[Cell]:
+    """Forms of the escape and two batch sizes, the main forms first."""
+    forms = [(form, BATCHES) for form in ESCAPE_MAIN]
+    forms += [(form, BATCHES[:1]) for form in ESCAPE_FORMS if form not in ESCAPE_MAIN]
+    return [Cell(pair, "NTL", form, from_preset("quick", f"{pair}-ntl", device="cpu", seed=seed, batch_size=batch,
+                                                **ESCAPE_FORMS[form]))
+            for form, batches in forms for batch in batches for seed in range(seeds) for pair in OFFLINE]
+
+
+STUDIES: dict[str, Callable[[int], list[Cell]]] = {"offline": offline, "escape": escape, "paper": paper}
+SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # unless another number is asked for
+
+
+def missing(cells: list[Cell], runs_dir: Path | None = None) -> dict[str, list[str]]:
+    """What this machine lacks for the cells: teacher -> commands that get it, data first; teachers that lack
+    nothing are left out."""
+    from atesc_core.domains import DOMAINS, find_pair
+    from atesc_core.teachers import list_teachers
+
+    there = {card.name for card in list_teachers(runs_dir)}
+    lacking = {}
+    for teacher, name in {cell.spec.teacher: cell.pair for cell in cells}.items():
+        pair = find_pair(name)
+        commands = [f"python -m atesc_core domains get {domain}" for domain in dict.fromkeys((pair.id, pair.ood))
+                    if DOMAINS[domain].status == "downloadable"]
+        if teacher not in there:
+            commands.append(f"python -m atesc_core teachers train {teacher}")
+        if commands:
+            lacking[teacher] = commands
+    return lacking

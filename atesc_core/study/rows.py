@@ -1,0 +1,83 @@
+"""The rows: every finished run of a study with its whole spec, one JSON object a line, shared by all studies."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from filelock import FileLock
+
+from atesc_core.spec import RunSpec, SpecError, parse
+
+DOCS = Path(__file__).parents[2] / "docs"
+ROWS = DOCS / "rows.jsonl"
+WATCHING = ("preset", "snapshot_images")  # these do not change what a run comes to
+
+
+def key(spec: RunSpec) -> Hashable:
+    """What decides a run's outcome: a plain run has no use for the split's and the escape's settings."""
+    plain = ("split", "escape") if spec.escape.kind == "none" else ()
+    return spec.model_copy(update=dict.fromkeys((*WATCHING, *plain)))
+
+
+def measured(file: Path) -> dict[Hashable, dict[str, Any]]:
+    """The rows of a file by the key of their spec; of equal ones the first. No file: no rows.
+
+    A setting that is younger than a row has its default there, which is what was before it. A row with a setting
+    that is no more is left where it is, and found by nobody. Raises ValueError where a line is no row.
+    """
+    found: dict[Hashable, dict[str, Any]] = {}
+    for number, line in enumerate(file.read_text().splitlines() if file.exists() else (), 1):
+        try:
+            row = json.loads(line)
+            found.setdefault(key(parse(RunSpec, row["spec"])), row)
+        except SpecError:
+            continue
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{file}, line {number}: {line[:60]!r}: expected a run as a JSON object "
+                             f"({error})") from None
+    return found
+
+
+def keep(row: dict[str, Any], file: Path) -> None:
+    """Add a row; any number of processes may."""
+    with FileLock(f"{file}.lock"), file.open("a") as rows:
+        rows.write(json.dumps(row) + "\n")
+
+
+def measure(spec: RunSpec, runs_dir: Path | None = None,
+            on_epoch: Callable[[int], None] = lambda epoch: None) -> dict[str, Any]:
+    """One run to its last epoch, as a row. ``on_epoch`` is told each epoch's number when it is done."""
+    import torch
+
+    from atesc_core.device import describe, pick_device
+    from atesc_core.distillation.evaluation import Evaluator
+    from atesc_core.distillation.events import EpochDone, ThresholdChanged
+    from atesc_core.distillation.loop import distill
+    from atesc_core.domains import load_pair
+    from atesc_core.teachers import load_teacher
+
+    teacher, device = load_teacher(spec.teacher, runs_dir), pick_device(spec.device)
+    evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device)
+    began, threshold, curve = time.monotonic(), None, []
+    for event in distill(spec, teacher, evaluate):
+        if isinstance(event, ThresholdChanged):
+            threshold = event.threshold
+        elif isinstance(event, EpochDone):
+            curve.append({name: round(value, 2) for name, value in event.metrics.items()})
+            on_epoch(event.epoch)
+    return {"spec": spec.model_dump(mode="json"), "metrics": curve[-1], "curve": curve, "threshold": threshold,
+            "images": {"id": len(evaluate.id), "ood": len(evaluate.ood)}, "device": describe(device).summary,
+            "seconds": round(time.monotonic() - began, 1), "torch": torch.__version__}
+
+
+def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:
+    """What runs like this one took, or else any of its preset; None where none is known."""
+    of_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
+    alike = [row for row in of_preset if row["spec"]["synthesis"]["kind"] == spec.synthesis.kind
+             and row["spec"]["escape"]["kind"] == spec.escape.kind]
+    return mean(row["seconds"] for row in alike or of_preset) if of_preset else None

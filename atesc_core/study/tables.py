@@ -1,0 +1,216 @@
+"""Tables made from the rows alone. A cell that was not run says so, and is never filled."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from atesc_core.study import plan
+from atesc_core.study.plan import ESCAPE_FORMS, ESCAPE_MAIN, SEEDS, STUDIES, Cell
+from atesc_core.study.rows import DOCS, measured
+
+OTHER = {"oacc": "OAcc ↑", "olacc": "OLAcc ↓", "asr": "ASR ↓"}
+SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
+NAMES = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
+TESTED_FROM = 3  # seeds; a t-test over two differences says next to nothing
+NOT_RUN = "not run"
+CASE = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the forms of a case are compared within
+
+
+# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def results(cells: list[Cell], rows: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
+    """A line for every cell of a study, in its order; NaN in what a run would have said where it was not run.
+
+    Columns: synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
+    cent; id_images and ood_images, which these are over; seconds, device, torch.
+    """
+    from atesc_core.domains import find_pair
+    from atesc_core.study.rows import key
+    from atesc_core.teachers import list_teachers
+
+    shipped = {card.name: card.test_images for card in list_teachers()}
+    lines = []
+    for cell in cells:
+        pair, spec = find_pair(cell.pair), cell.spec
+        row = rows.get(key(spec), {})
+        metrics, images = row.get("metrics", {}), row.get("images") or (shipped[spec.teacher] if row else {})
+        lines.append({
+            "synthesizer": spec.synthesis.kind, "setting": pair.setting, "pair": pair.name, "metric": pair.metric,
+            "kind": cell.kind, "form": cell.form, "batch": spec.batch_size, "seed": spec.seed,
+            "iacc": metrics.get("iacc", np.nan), "other": metrics.get(pair.metric, np.nan),
+            "id_images": images.get("id", np.nan), "ood_images": images.get("ood", np.nan),
+            "seconds": row.get("seconds", np.nan), "device": row.get("device"), "torch": row.get("torch")})
+    return pd.DataFrame(lines)
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """``results`` over seeds, a line for each form of a case, in the study's order.
+
+    Columns: those of CASE, form, planned and n (seeds), id_images, ood_images, seconds (mean of a run), and for
+    value in (iacc, other): ``{value}_mean``, ``{value}_sd``, and against plain on the same seeds ``{value}_pairs``,
+    ``{value}_difference``, ``{value}_p``.
+    """
+    lines = []
+    for case, runs in frame.groupby(CASE, sort=False):
+        done = runs.dropna(subset="iacc").set_index("seed")
+        plain = done[done.form == "plain"]
+        for form in dict.fromkeys(runs.form):
+            own = done[done.form == form]
+            line = dict(zip(CASE, case, strict=True)) | {
+                "form": form, "planned": int((runs.form == form).sum()), "n": len(own),
+                **own[["id_images", "ood_images", "seconds"]].mean()}
+            for value in ("iacc", "other"):
+                line |= {f"{value}_mean": own[value].mean(), f"{value}_sd": own[value].std()}
+                if form != "plain":
+                    pairs, difference, p = paired(own[value], plain[value])
+                    line |= {f"{value}_pairs": pairs, f"{value}_difference": difference, f"{value}_p": p}
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def paired(values: pd.Series, plain: pd.Series) -> tuple[int, float, float]:
+    """(n, mean difference, p) on the seeds that both have: the two-sided paired t-test.
+
+    Both are indexed by seed. p is NaN with fewer than three pairs, and where all differences are the same.
+    """
+    from scipy.stats import ttest_1samp
+
+    differences = (values - plain).dropna()
+    n = len(differences)
+    testable = n >= TESTED_FROM and np.ptp(differences) > 1e-9
+    return n, differences.mean(), float(ttest_1samp(differences, 0).pvalue) if testable else np.nan
+
+
+# ── Markdown ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spread(mean: float, sd: float) -> str:
+    """``63.2 ± 13.1``; without ± for one seed."""
+    return f"{mean:.1f}" + ("" if pd.isna(sd) else f" ± {sd:.1f}")
+
+
+def against(pairs: float, difference: float, p: float) -> str:
+    """``+5.8 (p = 0.31, n = 3)``: the difference from plain, and how sure it is."""
+    if pd.isna(pairs):
+        return ""
+    if pairs == 0:
+        return "plain not run"
+    words = "no test" if pd.isna(p) else "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"{difference:+.1f} ({words}, n = {pairs:.0f})".replace("-", "−")
+
+
+def evidence_tables(frame: pd.DataFrame) -> str:
+    """A table for each synthesizer."""
+    done = frame.iacc.notna()
+    parts = [f"{done.sum()} of {len(frame)} runs are done."]
+    for synthesizer, runs in frame.groupby("synthesizer", sort=False):
+        count = int(runs.iacc.notna().sum())
+        parts.append(f"### {NAMES[synthesizer]}: {count} of {len(runs)} runs")
+        parts.append(evidence_table(summary(runs)) if count else f"{NOT_RUN.capitalize()}.")
+    return "\n\n".join(parts)
+
+
+def evidence_table(lines: pd.DataFrame) -> str:
+    """Of ``summary``; cases whose forms were all not run take one line."""
+    words = in_words(lines).drop(columns="synthesizer")
+    case = ["setting", "pair", "teacher"]
+    table = [f"| {' | '.join(words)} |", "|---" * len(words.columns) + "|"]
+    for _, forms in words.groupby(case, sort=False):
+        if (forms["IAcc ↑"] == NOT_RUN).all():
+            forms = forms.head(1).assign(form=", ".join(forms.form))
+        table += [f"| {' | '.join(line)} |" for line in forms.itertuples(index=False)]
+    return "\n".join(table)
+
+
+def in_words(lines: pd.DataFrame) -> pd.DataFrame:
+    """``summary`` as it is shown, all text."""
+    return pd.DataFrame([_in_words(line) for _, line in lines.iterrows()])
+
+
+def _in_words(line: pd.Series) -> dict[str, str]:
+    ran = line.n > 0
+    return {
+        "synthesizer": NAMES[line.synthesizer], "setting": SETTINGS[line.setting], "pair": line.pair,
+        "teacher": line.kind, "form": line.form, "seeds": f"{line.n} of {line.planned}",
+        "IAcc ↑": spread(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
+        "IAcc against plain": _against(line, "iacc") if ran else "", "OOD metric": OTHER[line.metric],
+        "its value": spread(line.other_mean, line.other_sd) if ran else NOT_RUN,
+        "its value against plain": _against(line, "other") if ran else "",
+        "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
+        "a run takes": f"{line.seconds:.0f} s" if ran else ""}
+
+
+def _against(line: pd.Series, value: str) -> str:
+    names = [f"{value}_{name}" for name in ("pairs", "difference", "p")]
+    return against(*(line.get(name, np.nan) for name in names))
+
+
+def escape_table(frame: pd.DataFrame) -> str:
+    """Plain and ATEsc by seed, at each batch size."""
+    table = ["| setting | KD batch | seeds | IAcc ↑ plain | IAcc ↑ ATEsc | OOD metric | plain | ATEsc "
+             "| by seed, plain → ATEsc: IAcc; OOD metric |", "|---" * 9 + "|"]
+    frame = frame[frame.form.isin(ESCAPE_MAIN)]
+    for (batch, setting, pair, metric), runs in frame.groupby(["batch", "setting", "pair", "metric"], sort=False):
+        both = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
+        cells = {name: spread(both[name].mean(), both[name].std()) if len(both) else NOT_RUN for name in both.columns}
+        seeds = ["; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))
+                 for _, row in both.iterrows()]
+        table.append(f"| {SETTINGS[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
+                     f"| {cells['iacc', 'ATEsc']} | {OTHER[metric]} | {cells['other', 'plain']} "
+                     f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |")
+    return "\n".join(table)
+
+
+def forms_table(frame: pd.DataFrame) -> str:
+    """Each form of the escape, at the first batch size."""
+    frame = frame[frame.batch == plan.BATCHES[0]]
+    pairs = frame.drop_duplicates("pair")
+    heads = [f"{SETTINGS[pair.setting]}: IAcc ↑, {OTHER[pair.metric]}" for pair in pairs.itertuples()]
+    table = [f"| form | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    for form in ESCAPE_FORMS:
+        groups = [frame[(frame.form == form) & (frame.pair == pair)].dropna(subset="iacc") for pair in pairs.pair]
+        cells = [", ".join(spread(group[name].mean(), group[name].std()) for name in ("iacc", "other"))
+                 if len(group) else NOT_RUN for group in groups]
+        table.append(f"| {form} | {', '.join(dict.fromkeys(str(len(group)) for group in groups))} "
+                     f"| {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
+def made_on(rows: list[dict[str, Any]]) -> str:
+    """How many runs, how long in all, on what."""
+    if not rows:
+        return "No runs yet."
+    hours = sum(row["seconds"] for row in rows) / 3600
+    devices = dict.fromkeys(row.get("device", "CPU") for row in rows)
+    return (f"{len(rows)} runs, {hours:.1f} hours in all, on {'; '.join(devices)}; "
+            f"PyTorch {', '.join(dict.fromkeys(row['torch'] for row in rows))}.")
+
+
+def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
+    """results.md beside the rows file, from the rows, what benchmarks wrote beside it, and docs/results.head.md.
+
+    ``seeds``: how many each study asks for, where that is not the usual number.
+    """
+    rows = measured(rows_file)
+    frames = {name: results(cells((SEEDS | (seeds or {}))[name]), rows) for name, cells in STUDIES.items()}
+    cost = rows_file.with_name("split_cost.md")
+    parts = {
+        "made": made_on(list(rows.values())), "evidence": evidence_tables(frames["offline"]),
+        "paper": evidence_tables(frames["paper"]), "escape": escape_table(frames["escape"]),
+        "forms": forms_table(frames["escape"]),
+        "split_cost": cost.read_text().strip() if cost.exists() else f"{NOT_RUN.capitalize()}.",
+    }
+    text = (DOCS / "results.head.md").read_text()
+    for name, part in parts.items():
+        text = text.replace(f"{{{{{name}}}}}", part)
+    page = rows_file.with_name("results.md")
+    unfinished = page.with_suffix(".md.part")
+    unfinished.write_text(text)
+    unfinished.replace(page)
+    return page

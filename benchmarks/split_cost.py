@@ -1,0 +1,174 @@
+"""What the split costs and how often it agrees with PGD-20, for each shipped NTL teacher.
+
+    python -m benchmarks.split_cost [--json]
+
+On synthetic images of a short plain run (``quick``, DFQ): the split's attack (`flips`), PGD-4 and PGD-20 from another
+random start, each against PGD-20. Then rounds of a plain run and of an ATEsc run in turn, both going on from that
+student. One thread, its CPU time (other work on the machine does not count), side by side, medians. Writes
+docs/split_cost.md, which docs/results.md shows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor
+
+from atesc_core.device import describe, memory_format
+from atesc_core.distillation.loop import Distillation, one_round
+from atesc_core.robustness.attack import flips, pgd
+from atesc_core.robustness.scores import predictions
+from atesc_core.spec import RunSpec, from_preset
+from atesc_core.study import ROWS, write_page
+from atesc_core.study.plan import OFFLINE
+from atesc_core.teachers import load_teacher
+
+TEACHERS = tuple(f"{pair}-ntl" for pair in OFFLINE)
+IMAGES = 480  # attacked, in batches as the loop's
+PLAIN_EPOCHS = 1
+ROUNDS = 7  # timed, of each run
+BUDGET = 4.0  # the ε besides the automatic threshold, in 1/255
+AIMS = {"agreement": 99.0, "epoch_ratio": 1.5}
+
+Attack = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, H, W) and the teacher's labels (B,) -> flipped, (B,) bool
+
+
+def quick(teacher: str, escape: str) -> RunSpec:
+    return from_preset("quick", teacher, device="cpu", **{"escape.kind": escape})
+
+
+def measure(plain_spec: RunSpec, atesc_spec: RunSpec) -> dict[str, Any]:
+    """One teacher: agreement and time of the attacks at both budgets, then the cost of a splitting epoch."""
+    teacher = load_teacher(plain_spec.teacher)
+    plain, atesc = Distillation(plain_spec, teacher), Distillation(atesc_spec, teacher)
+    for epoch in range(1, PLAIN_EPOCHS + 1):
+        for round_ in range(1, plain_spec.rounds + 1):
+            one_round(plain, epoch, round_)
+    atesc.load_state(plain.state())
+    began = time.process_time()
+    atesc.threshold = atesc.calibrate()
+    calibrating = time.process_time() - began
+    x = plain.synthesizer.sample(IMAGES).contiguous(memory_format=memory_format(plain.device))
+    budgets = [agreement(plain, x, epsilon, plain_spec.split.steps) for epsilon in (atesc.threshold, BUDGET)]
+    return {"teacher": plain_spec.teacher, "images": IMAGES, "budgets": budgets,
+            **cost(plain, atesc, ROUNDS, calibrating)}
+
+
+def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[str, float]:
+    """Per cent of x, (B, 3, H, W), on which each attack of budget ``epsilon`` (1/255) says what PGD-20 says; and its
+    time over PGD-20's."""
+    def by_pgd(steps: int, seed: int) -> Attack:
+        random = torch.Generator(x.device).manual_seed(seed)
+        return lambda x, y: pgd(run.teacher, x, y, epsilon, steps, random).flipped
+
+    attacks: dict[str, Attack] = {
+        "pgd20": by_pgd(20, 0), "flips": lambda x, y: flips(run.teacher, x, y, epsilon, steps),
+        "pgd4": by_pgd(4, 1), "pgd20_again": by_pgd(20, 2)}
+    flipped, seconds = {name: [] for name in attacks}, {name: [] for name in attacks}
+    for part in x.split(run.spec.batch_size):
+        y = predictions(run.teacher, part)
+        for name, attack in attacks.items():
+            found, took = timed(partial(attack, part, y))
+            flipped[name].append(found)
+            seconds[name].append(took)
+    reference = torch.cat(flipped.pop("pgd20"))
+    row = {"epsilon": epsilon, "robust": per_cent(~reference)}
+    for name, parts in flipped.items():
+        row |= {name: per_cent(torch.cat(parts) == reference),
+                f"{name}_time": median(seconds[name]) / median(seconds["pgd20"])}
+    return row
+
+
+def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: float) -> dict[str, float]:
+    """Rounds of both in turn, the splitting epochs' first. ``run_ratio`` is of the whole run: plain epochs first,
+    the threshold (``calibrating`` seconds) and the first split, which also attacks the probes, then splitting epochs;
+    training alone, without measuring the student."""
+    spec = atesc.spec
+    epoch = spec.escape.warmup_epochs + 1
+    _, first = timed(partial(one_round, atesc, epoch, 1))
+    one_round(plain, epoch, 1)
+    seconds: dict[Distillation, list[float]] = {plain: [], atesc: []}
+    for round_ in range(2, rounds + 2):
+        for run in seconds:
+            seconds[run].append(timed(partial(one_round, run, epoch, round_))[1])
+    plain_round, atesc_round = median(seconds[plain]), median(seconds[atesc])
+    splitting = spec.epochs - spec.escape.warmup_epochs
+    once = calibrating + max(first - atesc_round, 0)
+    whole = (spec.escape.warmup_epochs * plain_round + splitting * atesc_round) * spec.rounds + once
+    return {"plain_round_s": plain_round, "atesc_round_s": atesc_round, "once_s": once,
+            "epoch_ratio": atesc_round / plain_round, "run_ratio": whole / (spec.epochs * spec.rounds * plain_round)}
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.process_time()
+    return work(), time.process_time() - began
+
+
+def per_cent(hits: Tensor) -> float:
+    return 100 * hits.float().mean().item()
+
+
+def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
+    """All of it, with the means that the aims are about: agreement over images and both budgets, epoch over epoch."""
+    budgets = [budget for row in teachers for budget in row["budgets"]]
+
+    def mean(name: str, rows: list[dict[str, Any]]) -> float:
+        return sum(row[name] for row in rows) / len(rows)
+
+    return {"device": describe(torch.device("cpu")).summary, "torch": torch.__version__, "threads": 1,
+            "images": sum(row["images"] for row in teachers), "agreement": mean("flips", budgets),
+            "agreement_lowest": min(budget["flips"] for budget in budgets),
+            "ceiling": mean("pgd20_again", budgets), "epoch_ratio": mean("epoch_ratio", teachers),
+            "epoch_ratio_highest": max(row["epoch_ratio"] for row in teachers),
+            "run_ratio": mean("run_ratio", teachers), "aims": AIMS, "teachers": teachers}
+
+
+def page(found: dict[str, Any]) -> str:
+    """Both tables and what was reached, as Markdown."""
+    lines = [
+        f"`python -m benchmarks.split_cost`, on {found['device']}, CPU time of one thread, PyTorch {found['torch']}. "
+        f"Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
+        "again* is the ceiling: PGD-20 against itself, from another random start.", "",
+        "| teacher | images | ε, 1/255 | robust, PGD-20 | agree with PGD-20: flips | PGD-4 | PGD-20 again "
+        "| time over PGD-20's: flips, PGD-4 |", "|---" * 8 + "|"]
+    for row in found["teachers"]:
+        for budget, name in zip(row["budgets"], ("auto, ", ""), strict=True):
+            lines.append(f"| `{row['teacher']}` | {row['images']} | {name}{budget['epsilon']:.2f} "
+                         f"| {budget['robust']:.1f} % | {budget['flips']:.1f} % | {budget['pgd4']:.1f} % "
+                         f"| {budget['pgd20_again']:.1f} % | {budget['flips_time']:.2f}, {budget['pgd4_time']:.2f} |")
+    lines += ["", "| teacher | plain round | ATEsc round | splitting epoch / plain epoch | whole run / plain run |",
+              "|---" * 5 + "|"]
+    for row in found["teachers"]:
+        lines.append(f"| `{row['teacher']}` | {row['plain_round_s']:.2f} s | {row['atesc_round_s']:.2f} s "
+                     f"| {row['epoch_ratio']:.2f} | {row['run_ratio']:.2f} |")
+    lines += ["", f"Agreement, mean of both budgets: **{found['agreement']:.1f} %** (lowest "
+              f"{found['agreement_lowest']:.1f}; ceiling {found['ceiling']:.1f}; aim {AIMS['agreement']:.0f}). "
+              f"Splitting epoch over plain epoch, mean: **{found['epoch_ratio']:.2f}** (highest "
+              f"{found['epoch_ratio_highest']:.2f}; aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs, "
+              "the threshold and the probes, and without measuring the student: "
+              f"**{found['run_ratio']:.2f}**."]
+    return "\n".join(lines) + "\n"
+
+
+def main(as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
+         rows: Annotated[Path, typer.Option(help="The studies' rows; both pages are written beside them.")] = ROWS,
+         ) -> None:
+    torch.set_num_threads(1)
+    found = overall([measure(quick(teacher, "none"), quick(teacher, "atesc")) for teacher in TEACHERS])
+    rows.with_name("split_cost.md").write_text(page(found))
+    write_page(rows)
+    print(page(found))
+    if as_json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    typer.run(main)

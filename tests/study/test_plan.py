@@ -1,0 +1,76 @@
+"""Which runs a study asks for, and in which order."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from atesc_core.domains import DOMAINS, PAIRS, find_pair
+from atesc_core.spec import from_preset
+from atesc_core.study import SEEDS, STUDIES, missing, plan
+from atesc_core.teachers import list_teachers
+from atesc_core.teachers.recipes import RECIPES
+
+
+def test_offline_holds_every_combination_once():
+    cells = STUDIES["offline"](5)
+    found = [(cell.kind, find_pair(cell.pair).setting, cell.spec.synthesis.kind, cell.spec.escape.kind, cell.spec.seed)
+             for cell in cells]
+    wanted = product(("SL", "NTL"), ("close", "open", "backdoor"), ("dfq", "cmi", "nayer"), ("none", "ckd", "atesc"),
+                     range(5))
+    assert len(found) == 270
+    assert set(found) == set(wanted)
+
+
+def test_a_prefix_is_a_useful_table():
+    """A seed is done before the next begins; in it DFQ from NTL teachers first, with all that it is compared with."""
+    cells = STUDIES["offline"](2)
+    assert [cell.spec.seed for cell in cells] == [0] * 54 + [1] * 54
+    blocks = [(cell.spec.synthesis.kind, cell.kind) for cell in cells[:54:9]]
+    assert blocks == [("dfq", "NTL"), ("dfq", "SL"), ("cmi", "NTL"), ("cmi", "SL"), ("nayer", "NTL"), ("nayer", "SL")]
+    assert [cell.form for cell in cells[:3]] == ["plain", "CKD", "ATEsc"]
+    assert {cell.pair for cell in cells[:9]} == set(plan.OFFLINE)
+
+
+def test_a_run_is_the_presets():
+    cell = STUDIES["offline"](1)[2]
+    assert cell.spec == from_preset("quick", "mnistm-fashion-ntl", device="cpu", seed=0,
+                                    **{"synthesis.kind": "dfq", "escape.kind": "atesc"})
+
+
+def test_the_offline_study_lacks_nothing():
+    assert missing(STUDIES["offline"](1)) == {}
+
+
+def test_more_seeds_only_add_runs():
+    for name, cells in STUDIES.items():
+        assert set(cells(SEEDS[name])) < set(cells(SEEDS[name] + 1))
+
+
+def test_the_papers_pairs_have_recipes_and_all_settings():
+    cells = STUDIES["paper"](1)
+    assert {cell.spec.teacher for cell in cells} <= set(RECIPES)
+    assert {find_pair(cell.pair).setting for cell in cells} == {"close", "open", "backdoor"}
+    assert {cell.spec.preset for cell in cells} == {"full"}
+    assert not any(PAIRS[cell.pair].offline for cell in cells)
+
+
+def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path))
+    cells = [cell for cell in STUDIES["paper"](1) if cell.pair == "svhn-mnistm"]
+    assert DOMAINS["svhn"].status == "downloadable"
+    assert missing(cells) == {
+        f"svhn-mnistm-{kind}-32": ["python -m atesc_core domains get svhn",
+                                   f"python -m atesc_core teachers train svhn-mnistm-{kind}-32"]
+        for kind in ("ntl", "sl")}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_run_is_planned_twice(name):
+    specs = [cell.spec for cell in STUDIES[name](2)]
+    assert len(set(specs)) == len(specs)
+
+
+def test_teachers_of_the_offline_study_are_shipped():
+    assert {cell.spec.teacher for cell in STUDIES["offline"](1)} <= {card.name for card in list_teachers()}

@@ -1,0 +1,106 @@
+"""Tables of made-up rows, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from atesc_core.study import STUDIES, results, summary, tables, write_page
+from atesc_core.study.rows import measured
+from tests.study.rows import row, write
+
+CELLS = STUDIES["offline"](3)
+
+
+def cell(form: str, seed: int, pair: str = "mnistm-fashion"):
+    return next(cell for cell in CELLS if (cell.form, cell.spec.seed, cell.pair) == (form, seed, pair))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Plain on seeds 0, 1, 2; ATEsc on 0, 1, 2; CKD on 2 only."""
+    plain = [row(cell("plain", seed), iacc, 100) for seed, iacc in enumerate((60, 62, 64))]
+    atesc = [row(cell("ATEsc", seed), iacc, 10) for seed, iacc in enumerate((61, 64, 67))]
+    return write(tmp_path / "rows.jsonl", plain + atesc + [row(cell("CKD", 2), 63, 99)])
+
+
+@pytest.fixture
+def lines(file) -> pd.DataFrame:
+    frame = summary(results(CELLS, measured(file)))
+    return frame[(frame.pair == "mnistm-fashion") & (frame.kind == "NTL") & (frame.synthesizer == "dfq")].set_index(
+        "form")
+
+
+def test_means_and_sample_deviations(lines):
+    assert (lines.iacc_mean["plain"], lines.iacc_sd["plain"], lines.n["plain"]) == (62, 2, 3)
+    assert (lines.other_mean["ATEsc"], lines.other_sd["ATEsc"]) == (10, 0)
+    assert lines.id_images["plain"] == 1000 and lines.ood_images["plain"] == 891
+
+
+def test_significance_by_hand(lines):
+    """Differences 1, 2, 3: t = 2 / (1 / √3) = 2√3 with 2 degrees of freedom, p = 1 − t / √(t² + 2)."""
+    t = 2 * math.sqrt(3)
+    assert lines.iacc_pairs["ATEsc"] == 3
+    assert lines.iacc_difference["ATEsc"] == 2
+    assert lines.iacc_p["ATEsc"] == pytest.approx(1 - t / math.sqrt(t * t + 2))
+
+
+def test_equal_differences_and_few_seeds_are_not_tested(lines):
+    assert math.isnan(lines.other_p["ATEsc"])  # all −90
+    assert (lines.iacc_pairs["CKD"], lines.iacc_difference["CKD"]) == (1, -1)
+    assert math.isnan(lines.iacc_p["CKD"])
+
+
+def test_only_common_seeds_are_compared():
+    n, difference, p = tables.paired(pd.Series({0: 5.0, 1: 6.0, 3: 9.0}), pd.Series({1: 4.0, 2: 0.0, 3: 9.0}))
+    assert (n, difference) == (2, 1.0)
+    assert math.isnan(p)
+
+
+@pytest.mark.parametrize(("numbers", "words"), [
+    ((5, 5.84, 0.123), "+5.8 (p = 0.12, n = 5)"), ((3, -99.6, 1e-5), "−99.6 (p < 0.001, n = 3)"),
+    ((2, 1.0, math.nan), "+1.0 (no test, n = 2)"), ((0, math.nan, math.nan), "plain not run"),
+    ((math.nan, math.nan, math.nan), "")])
+def test_differences_in_words(numbers, words):
+    assert tables.against(*numbers) == words
+
+
+def test_the_page_shows_what_was_run_and_nothing_else(file):
+    page = write_page(file, {"offline": 3}).read_text()
+    assert "7 of 162 runs are done." in page
+    assert "7 runs, 0.1 hours in all, on abacus; PyTorch 2.0." in page
+    assert ("| open-set | mnistm-fashion | NTL | ATEsc | 3 of 3 | 64.0 ± 3.0 | +2.0 (p = 0.074, n = 3) | OLAcc ↓ "
+            "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 1,000 ID, 891 OOD | 60 s |") in page
+    assert "| open-set | mnistm-fashion | NTL | CKD | 1 of 3 | 63.0 | −1.0 (no test, n = 1) |" in page
+    assert "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
+    assert "### CMI: 0 of 54 runs\n\nNot run." in page
+    assert "{{" not in page and "nan" not in page
+
+
+def test_seeds_side_by_side(file):
+    page = write_page(file).read_text()
+    assert ("| open-set `mnistm-fashion` | 96 | 3 | 62.0 ± 2.0 | 64.0 ± 3.0 | OLAcc ↓ | 100.0 ± 0.0 | 10.0 ± 0.0 "
+            "| 60.0 → 61.0; 100.0 → 10.0<br>62.0 → 64.0; 100.0 → 10.0<br>64.0 → 67.0; 100.0 → 10.0 |") in page
+    assert "| open-set `mnistm-fashion` | 144 | 0 | not run | not run | OLAcc ↓ | not run | not run |  |" in page
+    assert "| CKD | 1, 0 | 63.0, 99.0 | not run | not run |" in page
+
+
+def test_without_rows_every_cell_says_so(tmp_path):
+    page = write_page(tmp_path / "rows.jsonl").read_text()
+    assert "No runs yet." in page and "0 of 270 runs are done." in page
+    assert "±" not in page.split("## The evidence")[1].split("## Batch size")[0]
+
+
+def test_the_cost_of_the_split_is_the_benchmarks_own_table(tmp_path):
+    (tmp_path / "split_cost.md").write_text("| made | here |\n")
+    assert "## What the split costs\n\n| made | here |\n" in write_page(tmp_path / "rows.jsonl").read_text()
+
+
+def test_a_row_without_its_counts_has_those_of_the_shipped_teacher(tmp_path):
+    old = row(cell("plain", 0, "mnistm-badnet_sq"), 60, 90)
+    del old["images"], old["device"]
+    file = write(tmp_path / "rows.jsonl", [old])
+    done = results(CELLS, measured(file)).dropna(subset="iacc")
+    assert done[["id_images", "ood_images"]].to_numpy().tolist() == [[1000, 891]]
