@@ -1,5 +1,7 @@
 """Robustness: where the line between fragile and robust lies, and what lies on either side of it."""
 
+import streamlit as st
+
 from pages._parts.report import measuring, teacher_report
 from pages._parts.runs import follow, may_change
 from pages._parts.split import split_view
@@ -14,10 +16,11 @@ if run:
     if card:
         report = teacher_report(card.name, run.spec.split)
         measuring(card.name, run.spec.split, report)
+    moving = f"split moves {run.id}"
 
     def show() -> bool:
         now = run_store().get(run.id)
-        split_view(now, card, report)
-        return may_change(now)
+        st.session_state[moving] = split_view(now, card, report) or may_change(now)
+        return st.session_state[moving]
 
-    follow(show, may_change(run), every_s=2.0)
+    follow(show, st.session_state.get(moving, may_change(run)), every_s=2.0)

@@ -67,11 +67,11 @@ class Chart {
   }
 
   receive({ data, setStateValue, setTriggerValue }) {
-    const before = this.data?.revision ?? data.revision;
+    const turned = this.data !== undefined && this.data.revision !== data.revision;
     this.data = data;
     this.setState = setStateValue;
     this.trigger = setTriggerValue;
-    if (before !== data.revision) this.report([]);
+    this.follow(data, turned);
     this.root.dataset.chart = data.key;
     this.root.style.height = `${data.height}px`;
     this.root.setAttribute("role", "figure");
@@ -92,6 +92,7 @@ class Chart {
       const { traces, layout, config } = this.figure();
       await Plotly.react(this.plot, traces, layout, config);
       this.listen();
+      await this.adopt(Plotly);
       await this.followSelection(Plotly);
       this.drawThreshold();
       this.note?.remove();
@@ -184,7 +185,35 @@ class Chart {
     ids = [...new Set(ids)].filter((id) => id !== undefined);
     if (sameIds(ids, this.ids)) return;
     this.ids = ids;
-    this.setState("selection", { ids, revision: this.data.revision });
+    this.at = Date.now();
+    this.setState("selection", { ids, revision: this.data.revision, at: this.at });
+  }
+
+  // Python's word on what is selected counts once it has heard ours; until then it speaks of what was before.
+  follow({ selected, heard }, turned) {
+    if (!selected) {
+      if (turned) this.report([]);
+    } else if (turned || ((this.at === undefined || this.at === heard) && !sameIds(selected, this.ids))) {
+      this.adopted = selected;
+    }
+  }
+
+  // A selection made elsewhere: points, without a place.
+  async adopt(Plotly) {
+    if (!this.adopted) return;
+    const wanted = new Set(this.adopted);
+    this.adopted = undefined;
+    if (this.plot.layout.selections?.length) await Plotly.relayout(this.plot, { selections: [] });
+    this.ids = await this.mark(Plotly, wanted);
+  }
+
+  // Draw points as selected; the ids of those that there are.
+  async mark(Plotly, wanted) {
+    const traces = this.plot._fullData;
+    const places = traces.map((trace) => pointsWhere(trace, (id) => wanted.has(id)));
+    const found = places.flatMap((own, index) => own.map((at) => idAt(traces[index], at)));
+    await Plotly.restyle(this.plot, { selectedpoints: found.length ? places : [null] });
+    return [...new Set(found)];
   }
 
   // New data under an old selection. A lasso or box is a place: what lies in it now is selected. Clicked
@@ -195,11 +224,7 @@ class Chart {
     const shown = traces.flatMap((trace) => (trace.selectedpoints ?? []).map((at) => idAt(trace, at)));
     if (sameIds(shown, this.ids)) return;
     if (this.plot.layout.selections?.length) return this.report(shown);
-    const wanted = new Set(this.ids);
-    const places = traces.map((trace) => pointsWhere(trace, (id) => wanted.has(id)));
-    const found = places.flatMap((own, index) => own.map((at) => idAt(traces[index], at)));
-    await Plotly.restyle(this.plot, { selectedpoints: found.length ? places : [null] });
-    this.report(found);
+    this.report(await this.mark(Plotly, new Set(this.ids)));
   }
 
   // ── pictures on hover ─────────────────────────────────────────────────────────────────────────

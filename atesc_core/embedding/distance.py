@@ -24,3 +24,13 @@ def knn_distance(features: ArrayLike, reference: ArrayLike, neighbours: int = 10
     # In double precision: the fast way to distances, by squares, loses small ones in single.
     search = NearestNeighbors(n_neighbors=min(neighbours, len(known))).fit(known.astype(float))
     return search.kneighbors(asked.astype(float))[0].mean(1)
+
+
+def nearest(feature: ArrayLike, reference: ArrayLike, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The images of ``reference``, (M, F), nearest to one of features (F,): (their indices, their Euclidean distances),
+    nearest first, at most ``count``."""
+    known = checked(reference, "reference")
+    asked = checked(np.asarray(feature)[None], "feature", known.shape[1])
+    distances = np.linalg.norm(known.astype(float) - asked, axis=1)
+    order = np.argsort(distances, kind="stable")[:count]
+    return order, distances[order]

@@ -46,7 +46,8 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
     figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category",
                         dtick=1 if len(class_names) <= 30 else None)
-    figure.add_vline(x=0, line={"color": style.muted, "width": style.thin})
+    figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, yref="y domain",
+                     line={"color": style.muted, "width": style.thin})
     return figure if len(labels) else theme.empty(figure, "No synthetic images yet")
 
 

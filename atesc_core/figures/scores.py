@@ -90,15 +90,19 @@ def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float =
 
 
 def counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Images a bin, and last those with a score of ∞: (len(edges),).
+    """Images a bin, and last those with a score of ∞: (len(edges),)."""
+    return np.bincount(places(values, edges), minlength=len(edges))
+
+
+def places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bin of each score, (N,); that of ∞ is the last, len(edges) − 1.
 
     A bin takes its upper edge and not its lower one, as the split does: fragile is *at or below* the
-    threshold. Finite scores outside the edges count in the first or the last bin.
+    threshold. Finite scores outside the edges are in the first or the last bin.
     """
     bins = len(edges) - 1
-    finite = values[np.isfinite(values)]
-    place = np.clip(np.searchsorted(edges, finite, side="left") - 1, 0, bins - 1)
-    return np.append(np.bincount(place, minlength=bins), np.isposinf(values).sum())
+    finite = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, bins - 1)
+    return np.where(np.isposinf(values), bins, finite)
 
 
 def bin_names(edges: NDArray[np.float64]) -> list[str]:

@@ -152,12 +152,11 @@ def blank(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Fig
 
     ``layout.meta`` carries all of these: the export and the CSV read them.
     """
-    figure = go.Figure()
-    figure.update_layout(template=template(mode), uirevision=UIREVISION,
-                         meta={"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect})
-    figure.update_xaxes(title_text=x)
-    figure.update_yaxes(title_text=y)
-    return figure
+    # All at once: plotly first copies a template of its own into a figure that is made without one.
+    return go.Figure(layout={
+        "template": template(mode), "uirevision": UIREVISION,
+        "meta": {"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect},
+        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}})
 
 
 def per_cent_axis(**changes: object) -> dict[str, object]:

@@ -51,8 +51,13 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
 
 
 def flips(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int) -> Tensor:
-    """Whether an attack within the budget changes the prediction, and nothing more: (B,) bool. The cheap form of
-    ``pgd(...).flipped`` [ours; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
+    """Whether ``strike`` changes the prediction: (B,) bool."""
+    return strike(model, x, y, epsilon, steps)[1]
+
+
+def strike(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """(adversarial, flipped): where the attack left each image, (B, 3, H, W), and whether the prediction changed there,
+    (B,) bool. The cheap form of ``pgd`` [ours; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
 
     The first step, from the image itself, takes the whole budget. Most images are then settled and leave the attack:
     those that it flipped, and as robust those that kept more than half of their margin. Up to ``steps`` signed steps
@@ -72,16 +77,17 @@ def flips(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: in
         active = active[~flipped & (after <= margin / 2)]
     for _ in range(steps):
         if not len(active):
-            return flipped
+            return adversarial, flipped
         here = adversarial[active]
         margin, gradient = _look(model, here, y[active])
-        adversarial[active] = _moved(here, gradient, 2.5 / steps, x[active], budget[active])
+        moved = _moved(here, gradient, 2.5 / steps, x[active], budget[active])
         flipped[active] |= margin < 0
+        adversarial[active] = torch.where(flipped[active].view(-1, 1, 1, 1), here, moved)
         if leaving:
             active = active[margin > 0]
     with torch.no_grad():
         flipped[active] |= margins(model(adversarial[active]).float(), y[active]) < 0
-    return flipped
+    return adversarial, flipped
 
 
 def _budget(epsilon: float | Tensor, x: Tensor) -> Tensor:

@@ -99,6 +99,7 @@ def chart(
     *,
     height: int | None = None,
     select: Literal["lasso", "box", "click"] | None = None,
+    selected: Sequence[Id] | None = None,
     thumbnails: Thumbnails | None = None,
     threshold: float | Threshold | None = None,
     revision: Hashable = "",
@@ -111,6 +112,8 @@ def chart(
 
     select: lasso and box are the tool in hand at first; a click on a point selects in every mode.
         A point's id is its `customdata`, or the first of them.
+    selected: ids that are selected now, wherever that was done; where they are not those that the user selected
+        here, they take their place, and `on_select` is not told. None: what is selected is the chart's own affair.
     revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes,
         both start afresh.
     label: what a screen reader says; the figure's title where it has one.
@@ -126,6 +129,8 @@ def chart(
             "plotly": f"component/{_plotly_js.name}/plotly.min.js",
             "height": int(height or figure.layout.height or DEFAULT_HEIGHT),
             "select": select,
+            "selected": None if selected is None else list(selected),
+            "heard": (_state(key) or {}).get("at"),
             "thumbnails": _thumbnail_data(thumbnails),
             "threshold": _threshold_data(threshold),
             "revision": revision,
@@ -140,6 +145,17 @@ def chart(
         on_theme_change=lambda: None,  # the rerun is the answer: it draws in the new theme's colours
     )
     return ChartResult(selected=_ids(state.selection, revision), threshold=state.threshold)
+
+
+def told(key: str, revision: Hashable) -> tuple[Id, ...]:
+    """Ids that the user last selected in the chart of this key itself, where that was on this revision."""
+    return _ids(_state(key), str(revision))
+
+
+def _state(key: str) -> dict[str, Any] | None:
+    """What the chart in the browser said last of its selection."""
+    state = st.session_state.get(key)
+    return state.get("selection") if state else None
 
 
 def thumbnails(

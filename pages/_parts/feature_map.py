@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +16,13 @@ from atesc_core import figures
 from atesc_core.embedding import PCAMap, ReferenceMap, Status, knn_distance
 from atesc_core.figures import theme
 from atesc_core.figures.of_run import ground_points
+from atesc_core.figures.scores import bin_edges
+from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
-from pages._parts import look
-from pages._parts.chart import chart, thumbnails
-from pages._parts.gallery import gallery
+from pages._parts import look, selection
+from pages._parts.chart import chart, thumbnails, told
+from pages._parts.gallery import gallery, pressable
+from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, snapshot
 from pages._parts.split import line_of
 from pages._parts.store import run_store
@@ -37,6 +42,11 @@ class Scene:
     shown: Snapshot
     report: Report
     class_names: tuple[str, ...]
+    picked: selection.Selection | None  # of this epoch's images
+
+    @property
+    def line(self) -> float:
+        return line_of(self.run, self.shown, self.run.spec.split.score, self.score)
 
     @property
     def score(self) -> np.ndarray:
@@ -44,7 +54,7 @@ class Scene:
 
     @property
     def fragile(self) -> np.ndarray:
-        return self.score <= line_of(self.run, self.shown, self.run.spec.split.score)
+        return self.score <= self.line
 
 
 def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
@@ -63,23 +73,34 @@ def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
         ground = top[2].segmented_control("Real images", ["density", "points"], default="density", required=True,
                                           key="ground", format_func=str.capitalize)
         epoch, playing = _transport(run, epochs)
-        scene = Scene(run, snapshot(run.id, epoch), report, card.class_names)
+        shown = snapshot(run.id, epoch)
+        scene = Scene(run, shown, report, card.class_names, selection.selected(run, epoch, len(shown.images)))
         method, status = _method(wanted, scene)
-        picked = _map(scene, method, colour, ground, epochs)
+        real = _map(scene, method, colour, ground, epochs)
         _about(scene, method, status)
+        selection.elsewhere(run, epoch, _slider_key(run))
     with right:
         _distances(scene)
-        _selection(scene, picked)
+        _selection(scene, real)
+    waiting = False
+    if scene.picked and scene.picked.image is not None:
+        waiting = inspector(Sample(run, shown, scene.picked.image, scene.line, card), report)
     _by_epoch(run, report, epochs)
-    return playing or may_change(run) or (status is not None and status.state in ("queued", "running"))
+    computing = status is not None and status.state in ("queued", "running")
+    return playing or waiting or may_change(run) or computing
+
+
+def _slider_key(run: Run) -> str:
+    return f"embedding epoch {run.id}"
 
 
 def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
-    key, seen, playing = (f"embedding {name} {run.id}" for name in ("epoch", "newest", "plays"))
-    state = st.session_state
-    if state.get(key) not in epochs or state[key] == state.get(seen) != epochs[-1]:
-        state[key] = epochs[-1]
+    key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
+    state, picked = st.session_state, selection.selected(run)
+    chosen = state.get(key, picked.epoch if picked else epochs[-1])
+    follows = chosen == state.get(seen) != epochs[-1] and not (picked and picked.epoch == chosen)
+    state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     state[seen] = epochs[-1]
     if len(epochs) == 1:
         look.caption(f"Epoch {epochs[0]}")
@@ -150,7 +171,11 @@ def _synthetic(scene: Scene, method: str) -> pd.DataFrame | None:
 
 def _ids(scene: Scene) -> list[str]:
     """Names of the points; the epoch is in them, so that a selection is over when the epoch changes."""
-    return [f"{scene.shown.epoch}:{index}" for index in range(len(scene.score))]
+    return [_name(scene, index) for index in range(len(scene.score))]
+
+
+def _name(scene: Scene, index: int) -> str:
+    return f"{scene.shown.epoch}:{index}"
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -169,22 +194,36 @@ def _some(epochs: list[int]) -> list[int]:
 
 
 def _map(scene: Scene, method: str, colour: str, ground: str, epochs: list[int]) -> list[str]:
-    """The map; ids of the points under the lasso."""
+    """The map; ids of the real images under the lasso. The synthetic ones are the selection."""
     reference, synthetic = _reference(scene.report, method), _synthetic(scene, method)
     others = [_places(scene.report, method, snapshot(scene.run.id, epoch).features) for epoch in _some(epochs)]
     within = pd.DataFrame(np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]),
                           columns=["x", "y"])
-    score = scene.run.spec.split.score
     figure = figures.embedding(
-        reference, synthetic, look.mode(), colour=colour, method=method, ground=ground, score=score,
-        threshold=line_of(scene.run, scene.shown, score), class_names=scene.class_names, within=within)
+        reference, synthetic, look.mode(), colour=colour, method=method, ground=ground,
+        score=scene.run.spec.split.score, threshold=scene.line, class_names=scene.class_names, within=within)
     figure.update_layout(selectionrevision=str(scene.shown.epoch))
     if method == "PCA":  # its first direction is far longer than its second: fill the card with both
         figure.update_yaxes(scaleanchor=None)
     ids, images, captions = _pictures(scene, ground)
-    result = chart(figure, "map", height=560, select="lasso", scroll_zoom=True,
-                   revision=f"{scene.run.id} {method} {ground}", thumbnails=thumbnails(images, ids, captions))
-    return [own for own in result.selected if str(own) in set(ids)]
+    revision = f"{scene.run.id} {method} {ground}"
+    own = [name for name in told("map", revision) if name in set(ids)]
+    indices = scene.picked.indices if scene.picked else ()
+    here = _indices(scene, own) == list(indices)  # else the selection was made elsewhere since
+    chart(figure, "map", height=560, select="lasso", scroll_zoom=True, revision=revision,
+          thumbnails=thumbnails(images, ids, captions), on_select=partial(_take, scene),
+          selected=own if here else [_name(scene, index) for index in indices])
+    return [name for name in own if here and name.startswith(("id:", "ood:"))]
+
+
+def _take(scene: Scene, ids: tuple[str, ...]) -> None:
+    selection.select(scene.run, scene.shown.epoch, _indices(scene, ids))
+
+
+def _indices(scene: Scene, ids: Sequence[str]) -> list[int]:
+    """Those of the ids that are synthetic images of this epoch, ascending."""
+    own = f"{scene.shown.epoch}:"
+    return sorted(int(name.removeprefix(own)) for name in ids if name.startswith(own))
 
 
 def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[str]]:
@@ -239,30 +278,58 @@ def _distances(scene: Scene) -> None:
                look.tile("Nearer to OOD", look.per_cent(nearer), "%", of=of, role="ood"))
 
 
-def _selection(scene: Scene, picked: list[str]) -> None:
-    with look.card("Selected", f"{len(picked)} images" if picked else ""):
-        if not picked:
-            look.caption("Draw a lasso around points: their images appear here.")
+def _selection(scene: Scene, real: list[str]) -> None:
+    """The selected images, and where they lie among all scores. real: ids of real images under the lasso."""
+    indices = np.array(scene.picked.indices if scene.picked else (), int)
+    count = len(indices) + len(real)
+    with look.card("Selected", f"{look.count(count)} images" if count else ""):
+        if not count:
+            look.caption("Draw a lasso around points: their images appear here. Press one to look at it closely.")
             return
-        images, roles, titles, own = [], [], [], []
-        ids, pictures, captions = _pictures(scene, "points")
-        place = {name: at for at, name in enumerate(ids)}
-        for name in picked:
-            domain, _, index = name.partition(":")
-            images.append(pictures[place[name]])
-            titles.append(captions[place[name]].replace("\n", " · "))
-            if domain not in ("id", "ood"):
-                own.append(int(index))
-                domain = "fragile" if scene.fragile[int(index)] else "robust"
-            roles.append(domain)
-        if own:
+        if len(indices):
             to_id, to_ood = knn(scene.shown.features, scene.report.id.features, scene.report.ood.features)
-            look.line(look.swatch("id", f"{np.median(to_id[own]):.1f} to ID"),
-                      look.swatch("ood", f"{np.median(to_ood[own]):.1f} to OOD"),
-                      look.quiet(f"median k-NN distance of {len(own)} synthetic"))
-        gallery(np.stack(images[:GALLERY]), columns=6, roles=roles[:GALLERY], titles=titles[:GALLERY])
-        if len(images) > GALLERY:
-            look.caption(f"and {len(images) - GALLERY} more")
+            look.line(look.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
+                      look.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
+                      look.quiet(f"median k-NN distance of {look.count(len(indices))} synthetic"))
+            _wall(scene, indices[:GALLERY])
+            if len(indices) > GALLERY:
+                look.caption(f"and {look.count(len(indices) - GALLERY)} more")
+            _histogram(scene, indices)
+        if real:
+            _real(scene, real[:GALLERY])
+        if len(indices):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.page_link("pages/robustness.py", label="Split them", icon=":material/vertical_split:",
+                             query_params=st.query_params.to_dict())
+                st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
+                          args=(scene.run,))
+
+
+def _wall(scene: Scene, indices: np.ndarray) -> None:
+    _, _, captions = _pictures(scene, "density")
+    pressable(scene.shown.images[indices], indices, "wall map",
+              partial(selection.inspect, scene.run, scene.shown.epoch), columns=6, chosen=scene.picked.image,
+              roles=["fragile" if scene.fragile[index] else "robust" for index in indices],
+              titles=[captions[index].replace("\n", " · ") for index in indices])
+
+
+def _real(scene: Scene, names: list[str]) -> None:
+    ids, pictures, captions = _pictures(scene, "points")
+    places = [ids.index(name) for name in names]
+    gallery(pictures[places], columns=6, roles=[name.partition(":")[0] for name in names],
+            titles=[captions[at].replace("\n", " · ") for at in places])
+
+
+def _histogram(scene: Scene, indices: np.ndarray) -> None:
+    """The epoch's scores, and those of the selection among them."""
+    split = scene.run.spec.split
+    edges = bin_edges(split.score, [scene.score], split.max_epsilon)
+    figure = figures.scores(scene.score, scene.line, look.mode(), score=split.score, max_epsilon=split.max_epsilon,
+                            edges=edges)
+    figure.update_layout(showlegend=False)
+    figure.update_yaxes(title_text="")
+    mark_samples(figure, scene.score[indices], [_name(scene, index) for index in indices], edges)
+    chart(figure, "selected scores", height=190, label="Robustness scores of the selected images")
 
 
 def _by_epoch(run: Run, report: Report, epochs: list[int]) -> None:

@@ -43,6 +43,9 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
 
 def show_run(run_id: str | None) -> None:
     """Put a run, or none, into the URL and into this visit's memory."""
+    if st.query_params.get("run", run_id) != run_id:
+        for selected in ("picked", "image"):  # of the other run
+            st.query_params.pop(selected, None)
     if run_id is None:
         st.query_params.pop("run", None)
     elif st.query_params.get("run") != run_id:
@@ -138,7 +141,8 @@ def snapshot(run_id: str, epoch: int) -> Snapshot:
     return _snapshot(str(run_store().runs_dir), run_id, epoch, written)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _snapshot(runs_dir: str, run_id: str, epoch: int, written: int) -> Snapshot:
+    """One for all visitors, and never written to: a copy of 20 000 images at every look took longer than the look."""
     return run_store().snapshot(run_id, epoch)
 

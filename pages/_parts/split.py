@@ -6,20 +6,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.of_run import scores_of, values_of
-from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges
+from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges, bin_names
+from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
 from atesc_core.runs import Run, Snapshot
-from pages._parts import look
-from pages._parts.chart import Threshold, chart
+from pages._parts import look, selection
+from pages._parts.chart import Threshold, chart, thumbnails, told
 from pages._parts.detection import detection_view, real_tiles
-from pages._parts.gallery import gallery
+from pages._parts.gallery import pressable
+from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, snapshot
 from pages._parts.store import run_store
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first: TA-DFKD's, the oracle's own
 EQUAL = "same share"
 SHOWN = 32  # images of each group, nearest the line first
+PICKED = 64  # images of a selection
+STROKES = 400  # selected images that are marked in the histogram
 COLUMNS = 8
 
 
@@ -43,6 +48,7 @@ class Split:
     values: np.ndarray  # (N,) the images' scores
     line: float
     class_names: tuple[str, ...]
+    picked: selection.Selection | None = None  # of this epoch's images
 
     @property
     def own(self) -> bool:
@@ -64,11 +70,11 @@ class Split:
         return f"{value:.1f}" if self.score == "min_eps" else f"{value:.2f}"
 
 
-def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> None:
-    """The whole page below its header; call it in a fragment."""
+def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> bool:
+    """The whole page below its header; whether the inspector waits for a computation. Call it in a fragment."""
     if not run_store().snapshots(run.id):
         look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
-        return
+        return False
     real = report if report is not None and report.attacked else None
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
@@ -85,7 +91,9 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
     shown = snapshot(run.id, epoch)
     names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
     values = values_of(shown, score, real)
-    split = Split(run, shown, score, values, line_of(run, shown, score, values), names)
+    picked = selection.selected(run, epoch, len(shown.images))
+    split = Split(run, shown, score, values, line_of(run, shown, score, values), names, picked)
+    selection.elsewhere(run, epoch, slider_key(run))
     left, right = st.columns([3, 1])
     with left, look.card():
         _histogram(split, real)
@@ -94,18 +102,29 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> Non
             _uses(split)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
+    _selected(split)
+    waiting = False
+    if picked and picked.image is not None:
+        own_line = line_of(run, shown, run.spec.split.score, shown.scores[run.spec.split.score])
+        waiting = inspector(Sample(run, shown, picked.image, own_line, card), report)
     if real is not None:
         detection_view(shown, score, split.line, suggested(split), real)
     _groups(split)
+    return waiting
+
+
+def slider_key(run: Run) -> str:
+    return f"robustness epoch {run.id}"
 
 
 def epoch_slider(run: Run) -> int:
-    """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
+    """The epoch whose images are shown: that of the selection at first, else the newest; the newest again when it
+    comes, unless the user went back to an earlier one or selected images of this one."""
     epochs = run_store().snapshots(run.id)
-    key, seen = f"robustness epoch {run.id}", f"robustness newest {run.id}"
-    chosen = st.session_state.get(key, epochs[-1])
-    if chosen not in epochs or chosen >= st.session_state.get(seen, epochs[-1]):
-        st.session_state[key] = epochs[-1]
+    key, seen, picked = slider_key(run), f"robustness newest {run.id}", selection.selected(run)
+    chosen = st.session_state.get(key, picked.epoch if picked else epochs[-1])
+    follows = chosen >= st.session_state.get(seen, epochs[-1]) and not (picked and picked.epoch == chosen)
+    st.session_state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     st.session_state[seen] = epochs[-1]
     if len(epochs) == 1:
         look.caption(f"Epoch {epochs[0]}")
@@ -181,8 +200,32 @@ def _histogram(split: Split, real: Report | None) -> None:
     put = partial(put_line, split.run, score)
     chart(figure, "scores", height=400, revision=f"{split.run.id} {score}", on_threshold=put, threshold=Threshold(
         split.line, low, high, step, "threshold", SCORE_UNITS[score], split.values.tolist(),
-        left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
+        left_colour=look.colour("fragile"), right_colour=look.colour("robust")), **_selecting(split, figure, edges))
     _dials(split, low, high, step, put)
+
+
+def _selecting(split: Split, figure: go.Figure, edges: np.ndarray) -> dict[str, Any]:
+    """What makes the histogram take a range of scores for a selection, and show the present one."""
+    figure.update_layout(selectdirection="h")
+    indices = np.array(split.picked.indices if split.picked else (), int)
+    own = told("scores", f"{split.run.id} {split.score}")
+    taken = {"select": "box", "on_select": partial(_take, split, edges), "selected": (
+        own if len(indices) and np.array_equal(in_bins(split.values, edges, own), indices) else ())}
+    if len(indices):
+        some = indices[np.unique(np.linspace(0, len(indices) - 1, STROKES).round().astype(int))]
+        ids = [f"{split.shown.epoch}:{index}" for index in some]
+        mark_samples(figure, split.values[some], ids, edges)
+        taken["thumbnails"] = thumbnails(split.shown.images[some], ids)
+    return taken
+
+
+def _take(split: Split, edges: np.ndarray, ids: tuple[str, ...]) -> None:
+    """Bars: their images are selected. A stroke: its image is looked at. Nothing: nothing is selected any more."""
+    strokes = [own for own in ids if own.startswith(f"{split.shown.epoch}:")]
+    if strokes and not set(bin_names(edges)) & set(ids):
+        selection.inspect(split.run, split.shown.epoch, int(strokes[0].partition(":")[2]))
+    else:
+        selection.select(split.run, split.shown.epoch, in_bins(split.values, edges, ids))
 
 
 def _dials(split: Split, low: float, high: float, step: float, put: Callable[[float], None]) -> None:
@@ -270,14 +313,40 @@ def _groups(split: Split) -> None:
                 look.caption("No image on this side of the line.")
                 continue
             near = members[:SHOWN]
-            gallery(split.shown.images[near], columns=COLUMNS, roles=[role] * len(near), titles=_titles(split, near),
-                    words=[split.told(split.values[index]) for index in near])
+            _wall(split, near, role)
     with columns[2], look.card("Teacher's classes on each side", split.of, height="stretch"):
         figure = figures.class_sides(split.shown.teacher_probs.argmax(1), split.fragile, look.mode(),
                                      class_names=split.class_names)
         low, high = figure.layout.xaxis.range
         figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # a narrow card needs more room for the numbers
         chart(figure, "sides", height=360)
+
+
+def _selected(split: Split) -> None:
+    """The images of the selection, wherever it was made."""
+    indices = np.array(split.picked.indices if split.picked else (), int)
+    if not len(indices):
+        look.caption("Drag across the bars to select their images; press an image to look at it closely.")
+        return
+    with look.card("Selected", look.of("synthetic", len(indices), split.shown.epoch)):
+        ordered = indices[np.argsort(split.values[indices], kind="stable")]
+        _wall(split, ordered[:PICKED], "selected", columns=2 * COLUMNS)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.page_link("pages/embedding.py", label="See them on the map", icon=":material/scatter_plot:",
+                         query_params=st.query_params.to_dict())
+            st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
+                      args=(split.run,))
+            if len(indices) > PICKED:
+                st.caption(f"and {look.count(len(indices) - PICKED)} more", width="content")
+
+
+def _wall(split: Split, members: np.ndarray, name: str, columns: int = COLUMNS) -> None:
+    """Images to be pressed, outlined by group."""
+    pressable(split.shown.images[members], members, f"wall {name}",
+              partial(selection.inspect, split.run, split.shown.epoch), columns=columns,
+              roles=["fragile" if split.fragile[index] else "robust" for index in members],
+              titles=_titles(split, members), words=[split.told(split.values[index]) for index in members],
+              chosen=split.picked.image if split.picked else None)
 
 
 def _titles(split: Split, members: np.ndarray) -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from atesc_core.embedding import PCAMap, knn_distance
+from atesc_core.embedding import PCAMap, knn_distance, nearest
 from atesc_core.embedding.features import content_hash
 
 
@@ -49,6 +49,14 @@ def test_knn_distances_are_those_of_the_definition(reference, asked, neighbours)
     every = np.sqrt(((asked[:, None].astype(float) - reference[None]) ** 2).sum(-1))
     expected = np.sort(every, 1)[:, :neighbours].mean(1)
     assert knn_distance(asked, reference, neighbours) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_nearest_come_first_with_their_distances():
+    reference = [[6.0, 8.0], [0.0, 0.0], [3.0, 4.0], [30.0, 40.0]]
+    places, distances = nearest([0.0, 0.0], reference, 3)
+    assert places.tolist() == [1, 2, 0]
+    assert distances.tolist() == [0, 5, 10]
+    assert len(nearest([0.0, 0.0], reference, 99)[0]) == 4
 
 
 def test_nothing_asked_is_nothing_answered():

@@ -92,3 +92,9 @@ def charts(app: AppTest) -> dict[str, dict]:
     """key -> the figure of each chart on the page, as JSON."""
     sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
     return {data["key"]: json.loads(data["figure"]) for data in sent if data and "figure" in data}
+
+
+def walls(app: AppTest) -> dict[str, list[dict]]:
+    """key -> the pictures of each wall whose images can be pressed."""
+    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: data["cells"] for data in sent if isinstance(data, dict) and "cells" in data}

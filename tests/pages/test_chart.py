@@ -46,6 +46,22 @@ def test_a_selection_counts_only_on_the_revision_it_was_made_on():
     assert _ids(None, "epoch 1") == ()
 
 
+def selecting():
+    import plotly.graph_objects as go
+    import streamlit as st
+
+    from pages._parts.chart import chart
+
+    chart(go.Figure(), "points", select="lasso", selected=(4, 5) if "elsewhere" in st.query_params else None)
+
+
+def test_the_browser_is_told_what_was_selected_elsewhere():
+    app = AppTest.from_function(selecting)
+    assert (sent(app.run())["selected"], sent(app)["heard"]) == (None, None)
+    app.query_params["elsewhere"] = "yes"
+    assert sent(app.run())["selected"] == [4, 5]
+
+
 @pytest.mark.parametrize(("step", "digits"), [(0.1, 1), (0.25, 2), (1, 0), (5, 0), (0.01, 2)])
 def test_the_line_writes_as_many_digits_as_its_step_needs(step, digits):
     assert _threshold_data(Threshold(4.0, step=step))["digits"] == digits

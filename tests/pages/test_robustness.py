@@ -14,7 +14,7 @@ from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
 from atesc_core.runs import Run, RunStore
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
-from tests.pages.conftest import Lab, charts, said
+from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
 
@@ -75,7 +75,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with
     sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
     assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
     nearest = values[fragile].max()
-    assert text(app).split("nearest the line first")[1].split()[8] == f"{nearest:.1f}"
+    assert walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
 
 
 def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # noqa: F811

@@ -1,0 +1,40 @@
+"""Single samples in a histogram of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from atesc_core.figures import theme
+from atesc_core.figures.scores import bin_names, places
+from atesc_core.figures.theme import uid
+
+HEIGHT = 0.045  # where they stand above the axis, of its length
+
+
+def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges: ArrayLike) -> go.Figure:
+    """Put a stroke for each selected sample under the bars of ``scores``, changing the figure given.
+
+    ``values``: (N,) their scores; ``ids``: their names, the points' ``customdata``; ``edges``: of the bins. A score of
+    ∞ stands in the bin of ∞, one beyond the edges at the nearer end.
+    """
+    values, edges = np.asarray(values, float), np.asarray(edges, float)
+    style = theme.look(figure.layout.meta["mode"])
+    beyond = edges[-1] + 1.5 * (edges[1] - edges[0])
+    x = np.where(np.isposinf(values), beyond, np.clip(values, edges[0], edges[-1]))
+    figure.add_scatter(
+        x=x, y=np.full(len(x), HEIGHT * figure.layout.yaxis.range[1]), mode="markers", cliponaxis=False,
+        customdata=list(ids), uid=uid("scores", "selected"), name=f"{len(x):,} selected", hoverinfo="name",
+        marker={"symbol": "line-ns-open", "size": 2 * style.dot, "color": style.ink, "line_width": style.thin},
+        meta={"group": "selected"})
+    return figure
+
+
+def in_bins(values: ArrayLike, edges: ArrayLike, names: Sequence[str]) -> NDArray[np.int64]:
+    """Samples whose score is in the bins of these ``bin_names``, which are the bars' ``customdata``: ascending."""
+    edges = np.asarray(edges, float)
+    wanted = [place for place, name in enumerate(bin_names(edges)) if name in set(names)]
+    return np.flatnonzero(np.isin(places(np.asarray(values, float), edges), wanted))

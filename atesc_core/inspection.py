@@ -1,0 +1,125 @@
+"""One synthetic image, looked at closely: what the attack makes of it, and what teacher and student then say.
+
+    python -m atesc_core.inspection RUN EPOCH INDEX EPSILON --runs-dir DIR --out FILE
+
+does it in a process of its own, for models that take longer than a page may, and leaves the result in FILE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atesc_core.distillation.evaluation import predict
+from atesc_core.models import Classifier, build
+from atesc_core.robustness.attack import strike
+from atesc_core.robustness.scores import predictions
+from atesc_core.runs import RunStore
+from atesc_core.runs.files import replacing
+from atesc_core.spec import SplitSpec
+from atesc_core.teachers import load_teacher
+
+# The slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core; this much of it is one second.
+STEP_PIXELS_A_SECOND = 8 * 64**2
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """An image after the attack; what is said of it before is in the snapshot."""
+
+    epsilon: float  # the attack's budget, 1/255
+    flipped: bool  # whether the teacher's label changed
+    adversarial: np.ndarray  # (3, H, W) float32 in [0, 1]
+    teacher: np.ndarray  # (C,) float32, the teacher's probabilities of the adversarial image
+    student: np.ndarray | None  # (C,) float32, the student's; None where the student of that epoch is not kept
+    student_epoch: int | None  # the epoch whose student is kept; None where none is yet
+
+    def save(self, path: Path) -> None:
+        student = np.empty(0, np.float32) if self.student is None else self.student
+        facts = json.dumps([self.epsilon, self.flipped, self.student_epoch])
+        with replacing(path) as file:
+            np.savez(file, adversarial=self.adversarial, teacher=self.teacher, student=student, facts=facts)
+
+    @classmethod
+    def load(cls, path: Path) -> Inspection:
+        """Raises FileNotFoundError."""
+        with np.load(path, allow_pickle=False) as arrays:
+            student = arrays["student"]
+            epsilon, flipped, epoch = json.loads(str(arrays["facts"]))
+            return cls(epsilon, flipped, arrays["adversarial"], arrays["teacher"],
+                       student if len(student) else None, epoch)
+
+
+def smallest(min_eps: float, split: SplitSpec) -> float:
+    """The budget that just changes the teacher's mind by its score, or the largest that was tried; in 1/255."""
+    return split.max_epsilon if math.isinf(min_eps) else float(min_eps)
+
+
+def takes_long(image_side: int, steps: int) -> bool:
+    """Whether to look at an image of so many pixels a side may take over a second on a laptop."""
+    return steps * image_side**2 > STEP_PIXELS_A_SECOND
+
+
+def attacked(teacher: Classifier, student: Classifier | None, x: Tensor, epsilon: float,
+             steps: int) -> tuple[Tensor, bool, Tensor, Tensor | None]:
+    """The attack that the split and ``min_eps`` are measured by, on one image: x (3, H, W) in [0, 1], epsilon in 1/255.
+
+    Returns (adversarial image, whether the teacher's label changed, probabilities of teacher and of student there).
+    """
+    x = x[None]
+    adversarial, flipped = strike(teacher, x, predictions(teacher, x), epsilon, steps)
+    said = [None if model is None else predict(model, adversarial).softmax(1)[0] for model in (teacher, student)]
+    return adversarial[0], bool(flipped), *said
+
+
+def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float) -> Inspection:
+    """Attack an image of a run's snapshot. On the CPU, so that a run on a GPU is left alone.
+
+    Raises UnknownRun, StoreError, TeacherError; ValueError where the snapshot has no such image.
+    """
+    run, shown = store.get(run_id), store.snapshot(run_id, epoch)
+    if not 0 <= index < len(shown.images):
+        raise ValueError(f"index: {index} of epoch {epoch}; expected 0 to {len(shown.images) - 1}")
+    teacher = load_teacher(run.spec.teacher, store.runs_dir).model
+    kept, student = _student(store.checkpoint_file(run_id), run.spec.student, teacher.num_classes, epoch)
+    x = torch.from_numpy(shown.images[index]).float() / 255
+    adversarial, flipped, *said = attacked(teacher, student, x, epsilon, run.spec.split.steps)
+    return Inspection(float(epsilon), flipped, adversarial.numpy(),
+                      *(None if part is None else part.numpy() for part in said), kept)
+
+
+def _student(checkpoint: Path, arch: str, num_classes: int, epoch: int) -> tuple[int | None, Classifier | None]:
+    """The epoch of the run's checkpoint, and its student where that is the epoch asked for: no other belongs."""
+    if not checkpoint.exists():
+        return None, None
+    # Mapped, not read: beside the student lie the optimiser and perhaps a pool of images.
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    if saved["epoch"] != epoch:
+        return saved["epoch"], None
+    student = build(arch, num_classes, seed=0)
+    student.load_state_dict(saved["state"]["student"])
+    return epoch, student.eval().requires_grad_(False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m atesc_core.inspection", description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("epoch", type=int)
+    parser.add_argument("index", type=int)
+    parser.add_argument("epsilon", type=float, help="the attack's budget, 1/255")
+    parser.add_argument("--runs-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    print(json.dumps({"share": 0.5, "what": "the models are being read"}), flush=True)
+    inspect(RunStore(asked.runs_dir), asked.run, asked.epoch, asked.index, asked.epsilon).save(asked.out)
+
+
+if __name__ == "__main__":
+    main()

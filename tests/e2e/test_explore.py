@@ -1,0 +1,122 @@
+"""One selection in a real browser: lasso on the map, its pictures, one of them closely, and all of it elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from tests.e2e.conftest import PATIENCE
+from tests.pages.conftest import tiny_spec
+from tests.pages.reports import save_report
+
+pytestmark = pytest.mark.e2e
+IMAGES = 32
+
+
+@pytest.fixture(scope="module")
+def run_id(lab) -> str:
+    """A finished run in the lab, its teacher measured."""
+    store = RunStore(lab.runs_dir)
+    run_id = store.create(tiny_spec())
+    work(lab.runs_dir, "cpu")
+    save_report(lab.runs_dir)
+    store.close()
+    return run_id
+
+
+def chart(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-chart="{name}"]')
+
+
+def wall(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-gallery="{name}"] button')
+
+
+def drawn(page: Page, name: str) -> None:
+    chart(page, name).locator(".main-svg").first.wait_for()
+    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def selected_points(page: Page, name: str) -> set[str]:
+    """Ids of what Plotly draws as selected."""
+    return set(chart(page, name).locator(".js-plotly-plot").evaluate(
+        "plot => plot._fullData.flatMap(t => (t.selectedpoints ?? []).map(at => [t.customdata[at]].flat()[0]))"))
+
+
+def lasso_all(page: Page) -> None:
+    area = chart(page, "map").locator(".nsewdrag").first.bounding_box()
+    left, right = area["x"] + 4, area["x"] + area["width"] - 4
+    top, bottom = area["y"] + 4, area["y"] + area["height"] - 4
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(*corner, steps=5)
+    page.mouse.up()
+
+
+def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: str, browser: Browser):
+    page.goto(f"{lab.url}/embedding?run={run_id}")
+    drawn(page, "map")
+    expect(wall(page, "wall map")).to_have_count(0)
+    lasso_all(page)
+    expect(wall(page, "wall map")).to_have_count(IMAGES)
+    assert selected_points(page, "map") == {f"2:{index}" for index in range(IMAGES)}
+
+    wall(page, "wall map").nth(5).click()
+    expect(page.get_by_text("Image 5", exact=True)).to_be_visible()
+    expect(wall(page, "wall map").nth(5)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text(re.compile("difference × \\d+"))).to_be_visible()
+    for who in ("teacher", "student"):
+        drawn(page, f"said {who}")
+        assert chart(page, f"said {who}").locator(".js-plotly-plot").evaluate("plot => plot.data.length") == 2
+    expect(page.get_by_text("Nearest real OOD")).to_be_in_viewport()
+    assert selected_points(page, "map") == {f"2:{index}" for index in range(IMAGES)}, "the inspector took the lasso"
+
+    page.wait_for_url(re.compile("picked=.*image=5|image=5.*picked="))
+    visitor = browser.new_context(viewport={"width": 1280, "height": 900})
+    visitor.set_default_timeout(1000 * PATIENCE)
+    other = visitor.new_page()
+    other.goto(page.url)
+    expect(other.get_by_text("Image 5", exact=True)).to_be_visible()
+    expect(wall(other, "wall map")).to_have_count(IMAGES)
+    drawn(other, "map")
+    other.wait_for_function("many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+                            ".flatMap(t => t.selectedpoints ?? []).length === many", arg=IMAGES)
+    visitor.close()
+
+
+def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id: str):
+    page.goto(f"{lab.url}/robustness?run={run_id}")
+    drawn(page, "scores")
+    area = chart(page, "scores").locator(".nsewdrag").first.bounding_box()
+    low = chart(page, "scores").get_by_role("slider").bounding_box()
+    y = area["y"] + 0.8 * area["height"]
+    page.mouse.move(low["x"] + low["width"] + 12, y)  # from the line to the right: a part of the robust group
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] - 2, y, steps=8)
+    page.mouse.up()
+    walled = wall(page, "wall selected")
+    expect(walled.first).to_be_visible()
+    drawn(page, "scores")
+    count = walled.count()
+    assert 0 < count < IMAGES
+    strokes = chart(page, "scores").locator(".js-plotly-plot").evaluate(
+        "plot => plot.data.find(trace => trace.meta?.group === 'selected').customdata")
+    assert len(strokes) == count
+
+    page.get_by_role("link", name="See them on the map").click()
+    drawn(page, "map")
+    expect(wall(page, "wall map")).to_have_count(count)
+    page.wait_for_function("many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+                           ".flatMap(t => t.selectedpoints ?? []).length === many", arg=count)
+    assert selected_points(page, "map") == set(strokes)
+
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(wall(page, "wall map")).to_have_count(0)
+    page.wait_for_function("() => !document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+                           ".some(trace => trace.selectedpoints?.length)")
+    page.wait_for_url(re.compile("^(?!.*picked=)"))
