@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from atesc_core.figures import FIGURES, export
+from atesc_core.figures import export
 from atesc_core.figures.export import BrowserMissing
-from atesc_core.figures.recipe import Recipe
+from atesc_core.figures.recipe import OPTIONS, Recipe
 from atesc_core.runs import Run
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
@@ -39,7 +39,7 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
     assert "No runs yet" in said(app)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, name):  # noqa: F811
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
@@ -50,7 +50,7 @@ def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, r
     assert not download(app, "PDF").proto.disabled
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):  # noqa: F811
     store.create(RunSpec(teacher=TEACHER))
     app = open_page("figures")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
 from atesc_core.runs import Run, RunStore
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
+from pages._parts.runs import _snapshot
 from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
@@ -167,11 +167,11 @@ def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_r
     load = RunStore.snapshot
     monkeypatch.setattr(RunStore, "snapshot", lambda self, *which: replace(
         (own := load(self, *which)), scores={name: own.scores[name] for name in ("min_eps", "margin", "kl")}))
-    st.cache_data.clear()
+    _snapshot.clear()
     app = open_page("robustness", run=finished_run.id)
     assert not app.exception
     assert list(app.dataframe[0].value["score"]) == ["min ε", "margin", "KL", "oracle"]
-    st.cache_data.clear()
+    _snapshot.clear()
 
 
 def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811

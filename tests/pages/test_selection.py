@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.figures.scores import bin_edges
+from atesc_core.figures.scores import SCORE_NAMES, bin_edges
 from atesc_core.inspection import inspect, smallest
 from atesc_core.runs import Run
 from atesc_core.teachers.report import Report
@@ -122,12 +122,12 @@ def test_bars_select_their_images_and_strokes_open_theirs(finished_run: Run, lab
     done = []
     monkeypatch.setattr(selection, "select", lambda run, epoch, indices: done.append((epoch, list(indices))))
     monkeypatch.setattr(selection, "inspect", lambda run, epoch, index: done.append((epoch, index)))
-    split, edges = Split(finished_run, shown, "min_eps", 4.0, ()), bin_edges("min_eps", [shown.scores["min_eps"]])
+    scores = shown.scores["min_eps"]
+    split, edges = Split(finished_run, shown, "min_eps", scores, 4.0, ()), bin_edges("min_eps", [scores])
     _take(split, edges, ("1 to 2", "2 to 3", "2:5"))
     _take(split, edges, ("∞",))
     _take(split, edges, ("2:5",))
     _take(split, edges, ())
-    scores = shown.scores["min_eps"]
     assert done == [(2, np.flatnonzero((scores > 1) & (scores <= 3)).tolist()),
                     (2, np.flatnonzero(np.isinf(scores)).tolist()), (2, 5), (2, [])]
 
@@ -159,7 +159,8 @@ def test_the_inspector_says_what_the_core_computes(open_page, finished_run: Run,
     distances = np.sort(np.linalg.norm(report.ood.features - shown.features[7], axis=1))[:6]
     assert " ".join(f"{distance:.1f}" for distance in distances) in text(app)
     ranks = app.dataframe[0].value
-    scores = [shown.scores[name] for name in ("min_eps", "margin", "kl")]
+    scores = shown.scores.values()
+    assert ranks["score"].tolist() == [SCORE_NAMES[name] for name in shown.scores]
     assert ranks["more robust than"].tolist() == [f"{100 * np.mean(own < own[7]):.1f} %" for own in scores]
     button(app, "Close").click().run()
     assert "Image 7" not in said(app)
