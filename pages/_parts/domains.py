@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,12 +102,17 @@ def _kept(name: str, version: str) -> tuple[np.ndarray, tuple[str, ...]]:
 # ── to download ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def _short(path: Path) -> str:
+    """The home folder as ~: the page is shown to a class."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
 def downloads() -> None:
     """The domains that are not here yet, each with its size and a button; what is on its way, and what went wrong."""
     missing = {name: source for name, source in core().DOMAINS.items() if source.status == "downloadable"}
     if not missing:
         return
-    with look.card("To download", f"once, into {core().data_dir()}; checked against the published checksums"):
+    with look.card("To download", f"once, into {_short(core().data_dir())}; checked against the published checksums"):
         for name, source in missing.items():
             _download(name, source)
 

@@ -58,7 +58,7 @@ def run_story(browser: Browser, url: str, store: RunStore) -> None:
 
 def photograph(browser: Browser, url: str, scheme: str, run: str, group: str) -> None:
     page = browser.new_page(viewport=SIZE, color_scheme=scheme)
-    views = {"start": f"/?story={group}", "domains": "/domains", "teachers": "/teachers",
+    views = {"start": f"/?story={group}", "story": "/story?step=5&t=48", "domains": "/domains", "teachers": "/teachers",
              "distill": f"/distill?run={run}", "robustness": f"/robustness?run={run}",
              "embedding": f"/embedding?run={run}", "compare": "/compare", "figures": f"/figures?run={run}",
              "results": "/results"}
