@@ -31,6 +31,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from atesc_core.domains import find_pair
+from atesc_core.robustness.oracle import Oracle
+from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore, Snapshot
 from atesc_core.runs.log import RunLog
 from atesc_core.spec import RunSpec
@@ -100,10 +102,12 @@ def make_run(runs_dir: Path, images: int) -> str:
     sides = [Side(labels=random.integers(0, CLASSES, REAL), given=random.integers(0, CLASSES, REAL),
                   confidence=random.random(REAL, np.float32), features=random.normal(size=(REAL, FEATURES)),
                   images=random.integers(0, 256, (REAL, 3, SIDE, SIDE), np.uint8),
-                  robust_share=np.linspace(100, 0, len(EPSILONS)), **scores(random, REAL)) for _ in range(2)]
+                  robust_share=np.linspace(100, 0, len(EPSILONS)), scored=scores(random, REAL) | {
+                      "oracle": random.normal(size=REAL).astype(np.float32)}) for _ in range(2)]
     names = tuple(map(str, range(CLASSES)))
     pair = find_pair("mnistm-badnet_sq")
-    report = Report(*sides, np.array(EPSILONS), names, names, pair.target, pair.metric)
+    report = Report(*sides, np.array(EPSILONS), names, names, pair.target, pair.metric,
+                    Oracle(random.normal(size=FEATURES).astype(np.float32), 0.0))
     report.save(report_file(runs_dir, TEACHER, store.get(run_id).spec.split))
     store.close()
     return run_id
@@ -112,8 +116,8 @@ def make_run(runs_dir: Path, images: int) -> str:
 def scores(random: np.random.Generator, images: int) -> dict[str, np.ndarray]:
     min_eps = np.ceil(random.gamma(2, 2, images) * 4) / 4
     min_eps[random.random(images) < 0.05] = np.inf
-    return {"min_eps": min_eps.astype(np.float32), "margin": random.normal(size=images).astype(np.float32),
-            "kl": -random.gamma(1, 1, images).astype(np.float32)}
+    return {name: random.normal(size=images).astype(np.float32) for name in SCORES} | {
+        "min_eps": min_eps.astype(np.float32)}
 
 
 # ── server and visitor ──────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
@@ -16,6 +17,9 @@ from atesc_core.robustness.detection import roc as roc_curve
 Images = Literal["real", "synthetic"]
 ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
 NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by the oracle"}
+
+
+CORNERS = 500  # of a curve that are drawn, at most: of 20 000 images it has far more than a screen has pixels
 
 
 def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float | None = None, mode: Mode = "light", *,
@@ -50,8 +54,10 @@ def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float |
 
 
 def _curve(figure: go.Figure, style: Look, images: Images, curve: Roc, count: int) -> None:
+    at = np.unique(np.linspace(0, len(curve.recall) - 1, CORNERS).round().astype(int))
     figure.add_scatter(
-        x=100 * curve.false_alarms, y=100 * curve.recall, customdata=[number(value) for value in curve.thresholds],
+        x=100 * curve.false_alarms[at], y=100 * curve.recall[at],
+        customdata=[number(value) for value in curve.thresholds[at]],
         uid=uid("roc", images), mode="lines", name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>", cliponaxis=False,
         line={"color": style.colour(ROLES[images]), "width": style.line, "shape": "linear"},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of OOD and %{{x:.1f}} % of ID robust above %{{customdata}}<br>"

@@ -10,7 +10,7 @@ import numpy as np
 from atesc_core.runs.files import replacing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal if the same: what is found out about one is kept by it
 class Snapshot:
     """N synthetic images at the end of an epoch, with everything that is shown of them."""
 

@@ -60,7 +60,7 @@ class Side:
         return self.scores("min_eps")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     id: Side
     ood: Side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,7 @@ def _auroc(part: tuple[np.ndarray, np.ndarray]) -> float | None:
     return None if part[1].all() or not part[1].any() else roc(*part).auroc
 
 
+@lru_cache(maxsize=8)  # the line has no part in it
 def _aurocs(shown: Snapshot, real: Report) -> pd.DataFrame:
     """A row a score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
     rows = [(SCORE_NAMES[name], *(_auroc(part) for part in judged(shown, name, real).values()))
