@@ -15,6 +15,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from atesc_core.figures.export import find_browser
 from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from tests.pages.conftest import tiny_spec
+from tests.pages.reports import save_report
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # s that anything may take on a machine that is busy with a run; a page that works is far faster
@@ -97,6 +100,17 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
 def lab(serve: Callable[[Path], Lab]) -> Lab:
     """The app with an empty runs folder, a server for each test module."""
     return serve(ROOT / "app.py")
+
+
+@pytest.fixture(scope="module")
+def run_id(lab: Lab) -> str:
+    """A finished run in the lab, its teacher measured."""
+    store = RunStore(lab.runs_dir)
+    run_id = store.create(tiny_spec())
+    work(lab.runs_dir, "cpu")
+    save_report(lab.runs_dir)
+    store.close()
+    return run_id
 
 
 @pytest.fixture(scope="session")

@@ -7,25 +7,10 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from atesc_core.runs import RunStore
-from atesc_core.runs.worker import work
 from tests.e2e.conftest import PATIENCE
-from tests.pages.conftest import tiny_spec
-from tests.pages.reports import save_report
 
 pytestmark = pytest.mark.e2e
 IMAGES = 32
-
-
-@pytest.fixture(scope="module")
-def run_id(lab) -> str:
-    """A finished run in the lab, its teacher measured."""
-    store = RunStore(lab.runs_dir)
-    run_id = store.create(tiny_spec())
-    work(lab.runs_dir, "cpu")
-    save_report(lab.runs_dir)
-    store.close()
-    return run_id
 
 
 def chart(page: Page, name: str) -> Locator:

@@ -12,21 +12,10 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from atesc_core.runs import RunStore
-from atesc_core.runs.worker import work
 from atesc_core.spec import RunSpec
 from tests.pages.conftest import tiny_spec
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def run_id(lab) -> str:
-    store = RunStore(lab.runs_dir)
-    run_id = store.create(tiny_spec())
-    work(lab.runs_dir, "cpu")
-    store.close()
-    return run_id
 
 
 @pytest.fixture

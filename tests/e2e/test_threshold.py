@@ -8,23 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from atesc_core.runs import RunStore
-from atesc_core.runs.worker import work
-from tests.pages.conftest import tiny_spec
-from tests.pages.reports import save_report
-
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def run_id(lab) -> str:
-    """A finished run in the lab, its teacher measured."""
-    store = RunStore(lab.runs_dir)
-    run_id = store.create(tiny_spec())
-    work(lab.runs_dir, "cpu")
-    save_report(lab.runs_dir)
-    store.close()
-    return run_id
 
 
 @pytest.fixture
