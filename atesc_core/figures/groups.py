@@ -35,13 +35,14 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
         figure.add_bar(
             x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
             name=f"{len(members):,} {role}", marker={"color": style.colour(role), "line_width": 0},
-            text=[f"{value:.1f}" if count else "" for value, count in zip(share, found, strict=True)],
+            text=[f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
+                  for value, count in zip(share, found, strict=True)],
             textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
             customdata=np.column_stack([share.round(2), found]),
             hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
             f"%{{customdata[1]}} of {len(members):,}<extra></extra>",
             meta={"group": role, "customdata": ["share of the group, per cent", "images"]})
-    room = (0.16 if mode == "print" else 0.1) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
+    room = (0.16 if mode == "print" else 0.18) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
     span = [-reach["fragile"] - room, reach["robust"] + room]
     figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category",
