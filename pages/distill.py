@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._parts import live, look
 from pages._parts.new_run import LINKS, new_run
-from pages._parts.runs import follow, may_change, pick_run, show_run
+from pages._parts.runs import pick_run, show_run, watch
 
 title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
 if "run" not in st.query_params and LINKS & set(st.query_params):
@@ -18,6 +18,6 @@ if run:
     for name in LINKS:
         st.query_params.pop(name, None)
     button.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
-    follow(lambda: live.panel(run.id), may_change(run))
+    watch(run, live.panel)
 else:
     st.fragment(new_run)()

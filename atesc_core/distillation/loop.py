@@ -138,7 +138,7 @@ class Distillation:
         self.student.train()
         with autocast(self.device):
             s = self.student(x).float()
-        terms = {"fragile": ckd(taught[:n], s[:n], ~trapped[:n], spec.temperature)}
+        terms = {"fragile": ckd(taught, s[:n], ~trapped[:n], spec.temperature)}
         if splitting and escape.kind == "atesc":
             terms["robust"] = escape.weight * group_mean(FORGETTING[escape.forgetting](t, s, escape.clamp), trapped)
         terms["total"] = sum(terms.values())

@@ -15,7 +15,7 @@ from atesc_core.command import run_command
 from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import METRIC_NAMES
-from atesc_core.runs import Run, Snapshot, StoreError, UnknownRun, ensure_worker
+from atesc_core.runs import Run, Snapshot, StoreError
 from pages._parts import cost, look, recordings
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
@@ -28,15 +28,8 @@ WALL = 56  # images of the wall
 TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
 
 
-def panel(run_id: str) -> bool:
-    """The whole run; whether it may still change."""
-    try:
-        run = run_store().get(run_id)
-    except UnknownRun:
-        st.info("This run has been deleted.", icon=":material/delete:")
-        return False
-    if run.status == "queued":
-        ensure_worker(run_store().runs_dir)
+def panel(run: Run) -> None:
+    """The whole run."""
     head(run)
     what_now(run)
     numbers(run)
@@ -58,7 +51,6 @@ def panel(run_id: str) -> bool:
         chart(figures.losses_generator(steps, look.mode(), run.epochs), f"generator-{run.id}", height=420)
     with right, look.card("What happened", height="stretch"):
         happened(run)
-    return may_change(run)
 
 
 # ── what it is, and what can be asked of it ─────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from atesc_core.figures.theme import ESCAPE_NAMES
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import Run, Snapshot, UnknownRun, ensure_worker
 from atesc_core.spec import RunSpec
 from atesc_core.teacher_spec import ABOUT_METHODS, TeacherSpec
 from pages._parts import look
@@ -132,6 +132,23 @@ def follow(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> No
             st.rerun()
 
     fragment()
+
+
+def watch(run: Run, panel: Callable[[Run], None]) -> None:
+    """`panel` of the run as it stands, again and again as long as it may change; a queued run gets its worker."""
+
+    def show() -> bool:
+        try:
+            now = run_store().get(run.id)
+        except UnknownRun:
+            st.info("This run has been deleted.", icon=":material/delete:")
+            return False
+        if now.status == "queued":
+            ensure_worker(run_store().runs_dir)
+        panel(now)
+        return may_change(now)
+
+    follow(show, may_change(run))
 
 
 def snapshot(run_id: str, epoch: int) -> Snapshot:

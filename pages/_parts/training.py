@@ -8,10 +8,10 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.theme import METRIC_NAMES
-from atesc_core.runs import Run, UnknownRun, ensure_worker
+from atesc_core.runs import Run
 from pages._parts import live, look
 from pages._parts.chart import chart
-from pages._parts.runs import follow, may_change, method
+from pages._parts.runs import may_change, method, watch
 from pages._parts.store import run_store
 from pages._parts.story import MEANS
 from pages._parts.teachers import cards, forget_cards
@@ -33,7 +33,7 @@ def training(run: Run) -> None:
             forget_cards()
         if run.teacher in cards():
             _done(run, opened, distil)
-    follow(lambda: _panel(run.id), may_change(run))
+    watch(run, _panel)
 
 
 def _leave() -> None:
@@ -47,15 +47,8 @@ def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
         st.switch_page("pages/distill.py", query_params={"teacher": run.teacher})
 
 
-def _panel(run_id: str) -> bool:
-    """The whole run; whether it may still change."""
-    try:
-        run = run_store().get(run_id)
-    except UnknownRun:
-        st.info("This run has been deleted.", icon=":material/delete:")
-        return False
-    if run.status == "queued":
-        ensure_worker(run_store().runs_dir)
+def _panel(run: Run) -> None:
+    """The whole run."""
     _head(run)
     live.what_now(run)
     _numbers(run)
@@ -67,7 +60,6 @@ def _panel(run_id: str) -> bool:
         chart(figures.losses_teacher(steps, look.mode(), run.epochs), f"losses-{run.id}", height=CHART_HEIGHT)
     with look.card("What happened"):
         _happened(run)
-    return may_change(run)
 
 
 def _head(run: Run) -> None:
