@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from atesc_core.spec import RunSpec, from_preset
 from benchmarks import split_cost
 from tests.study.test_rows import TINY
+from tests.test_combinations import SMALL
 
 
 @dataclass(eq=False)
@@ -50,8 +51,8 @@ def test_the_cost_of_a_run_adds_up(monkeypatch):
 def test_the_command_writes_its_table_into_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(split_cost, "TEACHERS", ("mnistm-mnist-ntl",))
     monkeypatch.setattr(split_cost, "IMAGES", 24)
-    monkeypatch.setattr(split_cost, "quick", lambda teacher, escape: from_preset(
-        "quick", teacher, **TINY, **{"escape.kind": escape}))
+    monkeypatch.setattr(split_cost, "quick", lambda teacher, synthesizer, escape: from_preset(
+        "quick", teacher, **TINY | SMALL[synthesizer] | {"synthesis.kind": synthesizer, "escape.kind": escape}))
     app = split_cost.typer.Typer()
     app.command()(split_cost.main)
     result = CliRunner().invoke(app, ["--json", "--rows", str(tmp_path / "rows.jsonl")], catch_exceptions=False)
@@ -59,7 +60,11 @@ def test_the_command_writes_its_table_into_the_page(tmp_path, monkeypatch):
     [row] = found["teachers"]
     assert [budget["epsilon"] for budget in row["budgets"]][1] == 4.0
     assert all(0 <= budget[name] <= 100 for budget in row["budgets"] for name in ("flips", "pgd4", "pgd20_again"))
-    assert found["epoch_ratio"] == pytest.approx(row["atesc_round_s"] / row["plain_round_s"])
+    assert [cost["synthesizer"] for cost in row["costs"]] == ["dfq", "cmi", "nayer"]
+    for cost in row["costs"]:
+        expected = cost["atesc_round_s"] / cost["plain_round_s"]
+        assert found["epoch_ratios"][cost["synthesizer"]] == pytest.approx(expected)
+    assert found["epoch_ratio"] == found["epoch_ratios"]["dfq"]
     table = (tmp_path / "split_cost.md").read_text()
     assert "| `mnistm-mnist-ntl` | 24 | auto, " in table
     assert table.strip() in (tmp_path / "results.md").read_text()

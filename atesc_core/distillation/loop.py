@@ -88,10 +88,12 @@ class Distillation:
         """The robustness score of x, (B, 3, H, W) in [0, 1]: (B,)."""
         return SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random)
 
-    def fragile(self, x: Tensor, y: Tensor, kept: Tensor | None) -> Tensor:
-        """(B,) bool, of x, (B, 3, H, W), and y, (B,) the teacher's labels: by their scores where they are ``kept``."""
+    def fragile(self, x: Tensor, t: Tensor, kept: Tensor | None) -> Tensor:
+        """(B,) bool, of x, (B, 3, H, W), and t, (B, C) the teacher's logits: by their scores where they are ``kept``.
+        An attack begins at t where x is in its graph."""
         if kept is None:
-            return fragile(self.teacher, x, y, self.spec.split, self.threshold, self.random)
+            logits = t if t.requires_grad else None
+            return fragile(self.teacher, x, t.argmax(1), self.spec.split, self.threshold, self.random, logits)
         return split_by_score(kept, self.threshold)
 
     def trapped(self, is_fragile: Tensor, y: Tensor, teaching: int) -> Tensor:
@@ -115,12 +117,16 @@ class Distillation:
         splitting = self.splitting(epoch)
         x, kept = self.synthesizer.draw(n, self.score if splitting else None)
         x = x.contiguous(memory_format=memory_format(self.device))
-        with torch.no_grad(), autocast(self.device):
-            features = self.teacher.features(x)
+        # The attack goes on from this very pass; not on CUDA, where it has only bfloat16's precision.
+        joined = splitting and kept is None and not x.is_cuda
+        with torch.set_grad_enabled(joined), autocast(self.device):
+            features = self.teacher.features(x.requires_grad_(joined))
             t = self.teacher.head(features).float()
+        if splitting:
+            is_fragile = self.fragile(x, t, kept)
+        x, features, t = x.detach(), features.detach(), t.detach()
         taught, trapped = t, torch.zeros(n, dtype=torch.bool, device=self.device)
         if splitting:
-            is_fragile = self.fragile(x, t.argmax(1), kept)
             share = is_fragile.float().mean()
             if escape.probes:
                 probes = self.probes.draw(escape.probes, self.threshold, self.random)

@@ -50,12 +50,14 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
     return Attack(adversarial, best < 0, best)
 
 
-def flips(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int) -> Tensor:
+def flips(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
+          logits: Tensor | None = None) -> Tensor:
     """Whether ``strike`` changes the prediction: (B,) bool."""
-    return strike(model, x, y, epsilon, steps)[1]
+    return strike(model, x, y, epsilon, steps, logits)[1]
 
 
-def strike(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def strike(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
+           logits: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """(adversarial, flipped): where the attack left each image, (B, 3, H, W), and whether the prediction changed there,
     (B,) bool. The cheap form of ``pgd`` [ours; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
 
@@ -65,9 +67,11 @@ def strike(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: i
     end: to know who does would stop the queue at every step.
 
     x: (B, 3, H, W) in [0, 1]; y: (B,) int64, the predictions to change; epsilon: budget in 1/255, one or (B,).
+    logits: (B, C), what ``model`` has said of x already, where it was asked with x in the graph: a pass less.
     """
+    margin, gradient = _look(model, x, y) if logits is None else _seen(x, logits, y)
+    x = x.detach()
     budget, leaving = _budget(epsilon, x), not x.is_cuda
-    margin, gradient = _look(model, x, y)
     adversarial = _moved(x, gradient, 1.0, x, budget)
     with torch.no_grad():
         after = margins(model(adversarial).float(), y)
@@ -98,8 +102,12 @@ def _budget(epsilon: float | Tensor, x: Tensor) -> Tensor:
 def _look(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """(margin, gradient of the cross-entropy of y) at x: (B,) and (B, 3, H, W)."""
     here = x.detach().requires_grad_()
-    logits = model(here).float()
-    (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), here)
+    return _seen(here, model(here).float(), y)
+
+
+def _seen(x: Tensor, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """``_look`` where the model has been asked: logits (B, C) of x, which is in their graph."""
+    (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), x)
     return margins(logits.detach(), y), gradient
 
 

@@ -22,15 +22,15 @@ def split_by_score(scores: Tensor, threshold: float) -> Tensor:
 
 
 def fragile(teacher: Model, x: Tensor, y: Tensor, split: SplitSpec, threshold: float,
-            generator: torch.Generator) -> Tensor:
+            generator: torch.Generator, logits: Tensor | None = None) -> Tensor:
     """Which images are fragile: x (B, 3, H, W) in [0, 1], y (B,) int64 the teacher's predictions -> (B,) bool.
 
     For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the
-    line a score lies.
+    line a score lies. It begins at ``logits``, the teacher's of x, where x is in their graph.
     """
     if split.score == "min_eps":
-        return flips(teacher, x, y, threshold, split.steps)
-    return split_by_score(SCORES[split.score](teacher, x, split, generator), threshold)
+        return flips(teacher, x, y, threshold, split.steps, logits)
+    return split_by_score(SCORES[split.score](teacher, x.detach(), split, generator), threshold)
 
 
 def crowded(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:

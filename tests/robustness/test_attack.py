@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd
+from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, strike
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
 from atesc_core.spec import SplitSpec
@@ -86,6 +86,25 @@ def test_the_input_is_not_changed_and_no_gradient_reaches_the_model():
     pgd(model, x, model(x).argmax(1), 4.0, 3, generator())
     assert torch.equal(x, before)
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_an_attack_goes_on_from_logits_that_are_there_and_asks_the_model_once_less():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    _, x, _, _ = linear()
+    asked = []
+
+    def teacher(images):
+        asked.append(len(images))
+        return model(images)
+
+    logits = teacher(x.requires_grad_())
+    y = logits.argmax(1)
+    joined, asked_then = strike(teacher, x, y, 4.0, 3, logits), asked[1:]
+    asked.clear()
+    alone = strike(teacher, x.detach(), y, 4.0, 3)
+    assert all(torch.equal(one, other) for one, other in zip(joined, alone, strict=True))
+    assert not joined[0].requires_grad
+    assert [len(x), *asked_then] == asked
 
 
 def test_margins_by_hand():
