@@ -30,14 +30,14 @@ def study(
     runs_dir: RunsDir = None,
 ) -> None:
     """Run what the evidence still lacks, then write results.md. What is in the rows is not run again."""
-    from atesc_core.study import ROWS, SEEDS, STUDIES, write_page
+    from atesc_core.study import ROWS, SEEDS, STUDIES, runs, write_page
 
     asked = {name: seeds or SEEDS[name]}
-    cells = STUDIES[name](asked[name])[_slice(part)]
-    rows = rows or ROWS
+    share, rows = _slice(part), rows or ROWS
     try:
         if not table:
-            _run(_possible(cells, folder(runs_dir)), rows, folder(runs_dir))
+            _run(runs(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share], rows,
+                 folder(runs_dir))
     finally:
         print(write_page(rows, asked))
 
@@ -62,27 +62,28 @@ def _possible(cells: list[Cell], runs_dir: Path) -> list[Cell]:
     return [cell for cell in cells if cell.spec.teacher not in lacking]
 
 
-def _run(cells: list[Cell], rows: Path, runs_dir: Path) -> None:
+def _run(runs: list[list[Cell]], rows: Path, runs_dir: Path) -> None:
     import torch
 
     from atesc_core.study import expected_seconds, keep, key, measure, measured
 
     torch.set_num_threads(1)  # numbers do not depend on how many cores there are
     with progress_bar("{task.fields[note]}") as progress:
-        task = progress.add_task("", total=len(cells), note="")
-        for number, cell in enumerate(cells):
+        task = progress.add_task("", total=len(runs), note="")
+        for number, cells in enumerate(runs):
             done = measured(rows)  # anew: other processes add to it
-            left = [other.spec for other in cells[number:] if key(other.spec) not in done]
-            progress.update(task, completed=len(cells) - len(left))
-            if key(cell.spec) in done:
+            left = [run for run in runs[number:] if any(key(cell.spec) not in done for cell in run)]
+            progress.update(task, completed=len(runs) - len(left))
+            lacking = [cell for cell in cells if key(cell.spec) not in done]
+            if not lacking:
                 continue
-            times = [expected_seconds(spec, list(done.values())) for spec in left]
-            tell = partial(_tell, progress, task, cell, len(cells) - len(left), times)
+            times = [expected_seconds(run[0].spec, list(done.values())) for run in left]
+            tell = partial(_tell, progress, task, lacking[0], len(runs) - len(left), times)
             tell(0)
-            row = measure(cell.spec, runs_dir, tell)
-            keep(row, rows)
-            progress.update(task, completed=len(cells) - len(left) + 1)
-            progress.console.print(f"{_name(cell)}  {percents(row['metrics'])}  {row['seconds']:.0f} s")
+            for cell, row in zip(lacking, measure([cell.spec for cell in lacking], runs_dir, tell), strict=True):
+                keep(row, rows)
+                progress.console.print(f"{_name(cell)}  {percents(row['metrics'])}  {row['seconds']:.0f} s")
+            progress.update(task, completed=len(runs) - len(left) + 1)
 
 
 def _tell(progress: Progress, task: TaskID, cell: Cell, finished: int, times: list[float | None], epoch: int) -> None:

@@ -66,6 +66,18 @@ STUDIES: dict[str, Callable[[int], list[Cell]]] = {"offline": offline, "escape":
 SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # unless another number is asked for
 
 
+def runs(cells: list[Cell], runs_dir: Path | None = None) -> list[list[Cell]]:
+    """The cells that one run answers, together: teachers of the same weights (the SL control of pairs with one ID
+    domain) make the same student, which is then measured on each one's pair."""
+    from atesc_core.teachers import fingerprint
+
+    known = {name: fingerprint(name, runs_dir) for name in {cell.spec.teacher for cell in cells}}
+    together: dict[RunSpec, list[Cell]] = {}
+    for cell in cells:
+        together.setdefault(cell.spec.model_copy(update={"teacher": known[cell.spec.teacher]}), []).append(cell)
+    return list(together.values())
+
+
 def missing(cells: list[Cell], runs_dir: Path | None = None) -> dict[str, list[str]]:
     """What this machine lacks for the cells: teacher -> commands that get it, data first; teachers that lack
     nothing are left out."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from atesc_core.spec import RunSpec, SpecError, parse
+
+if TYPE_CHECKING:
+    from atesc_core.models import Classifier
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS = DOCS / "rows.jsonl"
@@ -49,9 +52,11 @@ def keep(row: dict[str, Any], file: Path) -> None:
         rows.write(json.dumps(row) + "\n")
 
 
-def measure(spec: RunSpec, runs_dir: Path | None = None,
-            on_epoch: Callable[[int], None] = lambda epoch: None) -> dict[str, Any]:
-    """One run to its last epoch, as a row. ``on_epoch`` is told each epoch's number when it is done."""
+def measure(specs: Sequence[RunSpec], runs_dir: Path | None = None,
+            on_epoch: Callable[[int], None] = lambda epoch: None) -> list[dict[str, Any]]:
+    """One run to its last epoch, as a row for each spec: they are alike but for the teacher's name, as in
+    ``plan.runs``, and the student is measured on each teacher's pair. ``on_epoch`` is told each epoch's number when
+    it is done."""
     import torch
 
     from atesc_core.device import describe, pick_device
@@ -61,18 +66,27 @@ def measure(spec: RunSpec, runs_dir: Path | None = None,
     from atesc_core.domains import load_pair
     from atesc_core.teachers import load_teacher
 
-    teacher, device = load_teacher(spec.teacher, runs_dir), pick_device(spec.device)
-    evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device)
-    began, threshold, curve = time.monotonic(), None, []
-    for event in distill(spec, teacher, evaluate):
+    device = pick_device(specs[0].device)
+    teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]
+    evaluators = [Evaluator(load_pair(each.card.pair, each.card.image_side), device) for each in teachers]
+    began, threshold, curves = time.monotonic(), None, [[] for _ in specs]
+
+    def evaluate(student: Classifier) -> dict[str, float]:
+        for curve, evaluator in zip(curves, evaluators, strict=True):
+            curve.append({name: round(value, 2) for name, value in evaluator(student).items()})
+        return curves[0][-1]
+
+    for event in distill(specs[0], teachers[0], evaluate):
         if isinstance(event, ThresholdChanged):
             threshold = event.threshold
         elif isinstance(event, EpochDone):
-            curve.append({name: round(value, 2) for name, value in event.metrics.items()})
             on_epoch(event.epoch)
-    return {"spec": spec.model_dump(mode="json"), "metrics": curve[-1], "curve": curve, "threshold": threshold,
-            "images": {"id": len(evaluate.id), "ood": len(evaluate.ood)}, "device": describe(device).summary,
-            "seconds": round(time.monotonic() - began, 1), "torch": torch.__version__}
+    seconds = round(time.monotonic() - began, 1)
+    return [{"spec": spec.model_dump(mode="json"), "metrics": curve[-1], "curve": curve, "threshold": threshold,
+             "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)}, "device": describe(device).summary,
+             "seconds": seconds, "torch": torch.__version__,
+             "with": [other.teacher for other in specs if other is not spec]}
+            for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)]
 
 
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:

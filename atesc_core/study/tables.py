@@ -186,9 +186,10 @@ def made_on(rows: list[dict[str, Any]]) -> str:
     """How many runs, how long in all, on what."""
     if not rows:
         return "No runs yet."
-    hours = sum(row["seconds"] for row in rows) / 3600
+    shares = [1 / (1 + len(row.get("with", ()))) for row in rows]  # of the run that made the row
+    hours = sum(share * row["seconds"] for share, row in zip(shares, rows, strict=True)) / 3600
     devices = dict.fromkeys(row.get("device", "CPU") for row in rows)
-    return (f"{len(rows)} runs, {hours:.1f} hours in all, on {'; '.join(devices)}; "
+    return (f"{len(rows)} rows of {sum(shares):.0f} runs, {hours:.1f} hours in all, on {'; '.join(devices)}; "
             f"PyTorch {', '.join(dict.fromkeys(row['torch'] for row in rows))}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +67,24 @@ def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
 
 def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
     """Raises TeacherError where there is no such teacher, or its weights do not fit its card."""
+    card_path = _card_path(name, runs_dir)
+    card = _read_card(card_path)
+    return Teacher(card, check_file(card_path.with_suffix(".safetensors"), card.arch, card.num_classes))
+
+
+def fingerprint(name: str, runs_dir: Path | None = None) -> str:
+    """Of what a student can see of a teacher: its weights and its images' size. Raises TeacherError."""
+    card_path = _card_path(name, runs_dir)
+    weights = hashlib.sha256(card_path.with_suffix(".safetensors").read_bytes()).hexdigest()
+    return f"{_read_card(card_path).image_side} {weights}"
+
+
+def _card_path(name: str, runs_dir: Path | None) -> Path:
     if not NAME.fullmatch(name):
         raise TeacherError(f"teacher: {name!r}: expected lower-case letters, digits, '-' and '_'")
     for folder in _folders(runs_dir):
-        card_path = folder / f"{name}.json"
-        if card_path.exists():
-            card = _read_card(card_path)
-            return Teacher(card, check_file(folder / f"{name}.safetensors", card.arch, card.num_classes))
+        if (folder / f"{name}.json").exists():
+            return folder / f"{name}.json"
     known = ", ".join(card.name for card in list_teachers(runs_dir))
     raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
 

@@ -65,6 +65,26 @@ def test_parts_share_the_runs(tmp_path, runs):
     assert specs(file) == dumped(runs[1], runs[0], runs[2])
 
 
+def test_the_control_of_several_pairs_is_distilled_once_and_measured_on_each(tmp_path, monkeypatch):
+    """The shipped SL teachers are one: the same file for three pairs."""
+    pairs = {"mnistm-fashion": "olacc", "mnistm-mnist": "oacc"}
+    cells = [Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **TINY, **{"escape.kind": "none"}))
+             for pair in pairs]
+    monkeypatch.setitem(study.STUDIES, "offline", lambda seeds: cells)
+    distilled, real = [], study.measure
+    monkeypatch.setattr(study, "measure", lambda specs, *rest: distilled.append(specs) or real(specs, *rest))
+    file = tmp_path / "rows.jsonl"
+    command("offline", "--seeds", 1, "--rows", file)
+    assert distilled == [[cell.spec for cell in cells]]
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row_, cell in zip(rows, cells, strict=True):
+        [alone] = real([cell.spec])
+        assert (row_["spec"], row_["curve"], row_["images"]) == (alone["spec"], alone["curve"], alone["images"])
+        assert set(row_["metrics"]) == {"iacc", pairs[cell.pair]}
+    assert [row_["with"] for row_ in rows] == [["mnistm-mnist-sl"], ["mnistm-fashion-sl"]]
+    assert "2 rows of 1 runs" in (tmp_path / "results.md").read_text()
+
+
 def test_table_runs_nothing(tmp_path, runs):
     file = tmp_path / "rows.jsonl"
     assert command("offline", "--seeds", 1, "--rows", file, "--table").exit_code == 0
@@ -75,10 +95,10 @@ def test_table_runs_nothing(tmp_path, runs):
 def test_what_failed_leaves_what_was_done_and_its_page(tmp_path, runs, monkeypatch):
     file, real = tmp_path / "rows.jsonl", study.measure
 
-    def measure(spec, *rest):
-        if spec.escape.kind == "ckd":
+    def measure(specs, *rest):
+        if specs[0].escape.kind == "ckd":
             raise KeyboardInterrupt
-        return real(spec, *rest)
+        return real(specs, *rest)
 
     monkeypatch.setattr(study, "measure", measure)
     assert command("offline", "--seeds", 1, "--rows", file).exit_code != 0

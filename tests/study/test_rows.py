@@ -91,12 +91,13 @@ def test_expected_seconds_are_those_of_like_runs():
 
 def test_a_run_becomes_a_row():
     epochs = []
-    made = measure(from_preset("quick", TEACHER, **TINY), on_epoch=epochs.append)
+    [made] = measure([from_preset("quick", TEACHER, **TINY)], on_epoch=epochs.append)
     assert epochs == [1, 2]
     assert made["metrics"] == made["curve"][-1] and len(made["curve"]) == 2
     assert set(made["metrics"]) == {"iacc", "olacc"}
     assert made["images"] == {"id": 1000, "ood": 1000}
     assert made["threshold"] > 0
+    assert made["with"] == []
     assert made["torch"] == torch.__version__ and made["device"].startswith("CPU")
-    again = measure(from_preset("quick", TEACHER, **TINY))
+    [again] = measure([from_preset("quick", TEACHER, **TINY)])
     assert (again["curve"], again["threshold"]) == (made["curve"], made["threshold"])
