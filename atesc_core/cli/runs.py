@@ -84,6 +84,8 @@ def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
         table.add_row(run.id, run.teacher, *how, str(run.spec.seed), run.status, f"{run.epoch}/{run.epochs}",
                       percents(run.metrics), when)
     show(table)
+    for run_id, why in store.unreadable().items():
+        say(f"note: run {run_id} is not listed, this version does not know its settings: {why}")
 
 
 @commands.command("show")

@@ -117,6 +117,11 @@ def fail_queued(connection: sqlite3.Connection, requested: str, error: str) -> N
     """Fail all runs that wait for ``requested``."""
     waiting = connection.execute("SELECT id FROM runs WHERE status = 'queued' AND requested = ?", (requested,))
     for row in waiting.fetchall():
-        connection.execute("UPDATE runs SET status = 'failed', error = ?, finished = ? WHERE id = ?",
-                           (error, time.time(), row["id"]))
-        note(connection, row["id"], "failed", text=error)
+        fail(connection, row["id"], error)
+
+
+def fail(connection: sqlite3.Connection, run_id: str, error: str) -> None:
+    """End a run that no worker could begin."""
+    connection.execute("UPDATE runs SET status = 'failed', error = ?, finished = ? WHERE id = ?",
+                       (error, time.time(), run_id))
+    note(connection, run_id, "failed", text=error)

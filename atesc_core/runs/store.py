@@ -126,12 +126,15 @@ class RunStore:
     # what there is
 
     def get(self, run_id: str) -> Run:
-        """Raises UnknownRun."""
+        """Raises UnknownRun; StoreError where its settings are those of another version."""
         self._settle()
         rows = self._rows("WHERE id = ?", _checked(run_id))
         if not rows:
             raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
-        return _run(rows[0], self._places())
+        try:
+            return _run(rows[0], self._places())
+        except SpecError as error:
+            raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
 
     def list(self, limit: int | None = None, group: str | None = None,
              makes: Makes | None = "student") -> list[Run]:
@@ -140,6 +143,16 @@ class RunStore:
         rows = self._rows("WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) "
                           "ORDER BY created DESC, rowid DESC LIMIT ?3", group, makes, -1 if limit is None else limit)
         return _readable(rows, self._places())
+
+    def unreadable(self) -> dict[str, str]:
+        """Runs that no list shows, newest first: id -> what of their settings this version does not know."""
+        why = {}
+        for row in self.database.read("SELECT id, makes, spec FROM runs ORDER BY created DESC, rowid DESC"):
+            try:
+                parse(SPECS[row["makes"]], json.loads(row["spec"]))
+            except SpecError as error:
+                why[row["id"]] = str(error)
+        return why
 
     def queue(self) -> list[Run]:
         """Runs that wait for a device, next first."""
@@ -364,7 +377,7 @@ def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
 
 
 def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:
-    """Runs whose spec this version understands; one that it does not must not hide the others."""
+    """Runs whose spec this version understands; one that it does not must not hide the others: ``unreadable``."""
     runs = []
     for row in rows:
         with suppress(SpecError):

@@ -34,7 +34,8 @@ from atesc_core.distillation.events import (
 )
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.domains import load_pair
-from atesc_core.runs.executor import ensure_worker, fail_queued
+from atesc_core.runs.database import StoreError
+from atesc_core.runs.executor import ensure_worker, fail, fail_queued
 from atesc_core.runs.files import replacing
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import RunLog
@@ -202,7 +203,12 @@ class Worker:
             connection.execute(
                 "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
                 "kind = ?, device = ? WHERE id = ?", (time.time(), self.device.type, self.summary, ids[0]))
-        return self.store.get(ids[0])
+        try:
+            return self.store.get(ids[0])
+        except StoreError as error:  # queued by another version: it must not stop the line
+            with self.store.database.write() as connection:
+                fail(connection, ids[0], str(error))
+            return self.take()
 
     def keep_held(self) -> bool:
         """Forget paused runs that were stopped or deleted; whether any is left."""

@@ -29,6 +29,9 @@ def latest_runs() -> bool:
             st.page_link(PAGES[run.makes], label=run.teacher, query_params={"run": run.id})
         with rest:
             _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
+    if hidden := run_store().unreadable():
+        look.caption(f"Not listed: {len(hidden)} made by another version, whose settings this one does not know "
+                     f"({', '.join(list(hidden)[:SHOWN])}{', …' if len(hidden) > SHOWN else ''}).")
     return any(map(may_change, runs))
 
 

@@ -62,6 +62,11 @@ def _named(runs: list[Run]) -> Run | None:
         st.page_link(PAGES["teacher"], label="See it on the page Teachers", query_params={"run": wanted})
         show_run(None)
         return None
+    if wanted is not None and (why := run_store().unreadable().get(wanted)):
+        look.problem(f"Run {wanted} was made by another version.", f"This one does not know its settings: {why}",
+                     "It stays where it is; the version that made it can show it.")
+        show_run(None)
+        return None
     if wanted is not None and wanted not in known:
         st.warning(f"There is no run {wanted[:20]!r} here. It may have been deleted, or the link comes from "
                    "another lab.", icon=":material/link_off:")

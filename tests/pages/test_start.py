@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pages._parts import story
-from tests.pages.conftest import STORY, charts, said
+from tests.pages.conftest import STORY, charts, said, tiny_spec
 
 
 def button(app, label):
@@ -115,3 +115,15 @@ def test_the_story_tells_what_was_measured(curves, over, words):
     for expected in words:
         assert expected in sentences
     assert ("Next:" in sentences) == (not over and "plain" in curves and "atesc" not in curves)
+
+
+def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(open_page, store):
+    odd = store.create(tiny_spec())
+    with store.database.write() as connection:
+        connection.execute("""UPDATE runs SET spec = '{"teacher": "t", "new": 1}' WHERE id = ?""", (odd,))
+    store.create(tiny_spec())
+    assert f"Not listed: 1 made by another version, whose settings this one does not know ({odd})" in said(
+        open_page("start"))
+    app = open_page("distill", run=odd)
+    assert not app.exception
+    assert f"Run {odd} was made by another version." in app.error[0].value and "new: 1" in app.error[0].value

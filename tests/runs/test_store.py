@@ -283,6 +283,10 @@ def test_a_spec_of_another_version_hides_only_itself(store, spec):
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET spec = ? WHERE id = ?", (json.dumps({"teacher": "t", "new": 1}), odd))
     assert [run.id for run in store.list()] == [fine]
+    assert store.unreadable().keys() == {odd}
+    assert "new: 1" in store.unreadable()[odd]
+    with pytest.raises(StoreError, match=f"run: {odd} has settings .*\n?new: 1"):
+        store.get(odd)
 
 
 def test_a_newer_database_is_left_alone(tmp_path):

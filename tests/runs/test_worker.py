@@ -119,6 +119,18 @@ def lab(store):
     lab.end()
 
 
+def test_a_run_that_another_version_queued_fails_and_the_line_goes_on(lab, store, spec):
+    odd, fine = store.create(spec), store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("""UPDATE runs SET spec = '{"teacher": "t", "new": 1}' WHERE id = ?""", (odd,))
+    lab.script.set_free()
+    lab.start()
+    lab.wait(fine, "done")
+    [row] = store.database.read("SELECT status, error FROM runs WHERE id = ?", odd)
+    assert row["status"] == "failed" and "new: 1" in row["error"]
+    assert store.history(odd)["kind"].tolist() == ["created", "failed"]
+
+
 def test_everything_a_run_says_is_kept(lab, store, spec):
     run_id = store.create(spec)
     lab.script.free = True
