@@ -1,6 +1,6 @@
 """The README's pictures: every page of the real app after a real story, light and dark.
 
-    python -m tests.e2e.screenshots [RUNS_DIR]
+    python -m tests.e2e.screenshots [RUNS_DIR] [--width 1920] [--out DIR]
 
 Presses *Run the story live* in a real Chromium, waits for the three students, and prints how long the first
 accuracy and the whole story took. With a RUNS_DIR that holds a finished story already, that one is shown.
@@ -11,20 +11,28 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from playwright.sync_api import Browser, Page, sync_playwright
+import typer
+from playwright.sync_api import Page, sync_playwright
 
 from atesc_core.figures.export import find_browser
-from atesc_core.runs import RunStore
+from atesc_core.runs import Run, RunStore
 from tests.e2e.conftest import ROOT, SWITCHES, Lab
 
 OUT = ROOT / "docs" / "screenshots"
-SIZE = {"width": 1280, "height": 900}
+HEIGHT = 900
 PATIENCE = 900  # s for a story on a busy machine
 
 
-def main(runs_dir: Path) -> None:
+def main(runs_dir: Annotated[Path | None, typer.Argument(help="Runs to show; else a story is run first.")] = None,
+         width: Annotated[int, typer.Option(help="Of the window, in px.")] = 1280,
+         out: Annotated[Path, typer.Option(help="Where the pictures go.")] = OUT) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    runs_dir = runs_dir or Path(tempfile.mkdtemp(prefix="atesc-story-"))
+    size = {"width": width, "height": HEIGHT}
     lab = Lab(ROOT / "app.py", runs_dir)
     lab.start()
     try:
@@ -32,16 +40,16 @@ def main(runs_dir: Path) -> None:
             browser = playwright.chromium.launch(executable_path=str(find_browser()), args=SWITCHES)
             store = RunStore(runs_dir)
             if not store.list():
-                run_story(browser, lab.url, store)
+                run_story(browser.new_page(viewport=size), lab.url, store)
             escaped = next(run for run in store.list() if run.spec.escape.kind == "atesc")
             for scheme in ("light", "dark"):
-                photograph(browser, lab.url, scheme, escaped.id, escaped.group)
+                photograph(browser.new_page(viewport=size, color_scheme=scheme), lab.url, escaped,
+                           lambda name, scheme=scheme: out / f"{name}-{scheme}.png")
     finally:
         lab.close()
 
 
-def run_story(browser: Browser, url: str, store: RunStore) -> None:
-    page = browser.new_page(viewport=SIZE)
+def run_story(page: Page, url: str, store: RunStore) -> None:
     page.goto(url)
     page.get_by_role("button", name="Run the story live").click(timeout=60_000)
     began, first = time.monotonic(), None
@@ -56,16 +64,15 @@ def run_story(browser: Browser, url: str, store: RunStore) -> None:
     page.close()
 
 
-def photograph(browser: Browser, url: str, scheme: str, run: str, group: str) -> None:
-    page = browser.new_page(viewport=SIZE, color_scheme=scheme)
-    views = {"start": f"/?story={group}", "story": "/story?step=5&t=48", "domains": "/domains", "teachers": "/teachers",
-             "distill": f"/distill?run={run}", "robustness": f"/robustness?run={run}",
-             "embedding": f"/embedding?run={run}", "compare": "/compare", "figures": f"/figures?run={run}",
+def photograph(page: Page, url: str, run: Run, file: Callable[[str], Path]) -> None:
+    views = {"start": f"/?story={run.group}", "story": "/story?step=5&t=48", "domains": "/domains",
+             "teachers": "/teachers", "distill": f"/distill?run={run.id}", "robustness": f"/robustness?run={run.id}",
+             "embedding": f"/embedding?run={run.id}", "compare": "/compare", "figures": f"/figures?run={run.id}",
              "results": "/results"}
     for name, path in views.items():
         page.goto(url + path)
         settled(page)
-        page.screenshot(path=OUT / f"{name}-{scheme}.png")
+        page.screenshot(path=file(name))
     page.close()
 
 
@@ -84,5 +91,4 @@ def settled(page: Page) -> None:
 
 
 if __name__ == "__main__":
-    OUT.mkdir(parents=True, exist_ok=True)
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="atesc-story-")))
+    typer.run(main)
