@@ -214,11 +214,11 @@ class RunStore:
 
     def turn(self, run_id: str) -> Turn | None:
         """The last turn that was looked at closely, while the run has not gone on past it."""
+        run = self.get(run_id)
         try:
             turn = load_turn(self.turn_file(run_id))
         except FileNotFoundError:
             return None
-        run = self.get(run_id)
         at, now = (turn.epoch, turn.round), (run.epoch, run.round)
         ended = turn.who == "student" and turn.number == turn.of
         return turn if at == now and ended or at > now else None
