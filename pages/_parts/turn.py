@@ -38,6 +38,7 @@ COLUMNS, ROWS, PROBES = 8, 5, 8  # of a wall of images; its last row is for prob
 CHANGED = 14  # images that are shown before and after
 MOST_CLASSES = 12  # of many, those that anybody finds likeliest
 NUMBERS = 6  # of a latent vector's
+NO_TRAP = "[[without its trap|no trap]]"
 
 
 def closely(run: Run) -> None:
@@ -126,7 +127,7 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
         _given(turn, at, names)
     with middle:
         _point(2, "What [[teacher T|teacher]] and [[student S|student]] say of it", "the image marked")
-        _answers(names, {"teacher": turn.teacher_before[at], "student": turn.student_before[at]})
+        _answers(run, names, {"teacher": turn.teacher_before[at], "student": turn.student_before[at]})
     with right:
         _point(3, "The generator's loss", "adds up to the total")
         _generator_losses(run, turn)
@@ -155,7 +156,7 @@ def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
         words, digits = LOSSES[name]
         weight = run.spec.escape.vaccine if term == "vaccine" else getattr(settings, term)
         rows.append((sentence(words), _product(weight, values[-1], digits), *_in_loss(values, digits)))
-    rows.append((look.bold("Total"), "", *_in_loss(sum(turn.losses.values()), 3)))
+    rows.append(("Total", "", *_in_loss(sum(turn.losses.values()), 3)))
     steps = len(_any(turn.losses))
     heads = ["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]
     losses("weight × value", *heads, rows=rows)
@@ -177,7 +178,7 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
     rows = {"before": turn.before, "after": turn.after, f"change × {scale:.0f}": moved * scale / 255}
     labels = {"before": turn.teacher_before.argmax(1), "after": turn.teacher_after.argmax(1)}
     for words, images in rows.items():
-        name, wall = st.columns([1, 12], vertical_alignment="center")
+        name, wall = st.columns([1.3, 12], vertical_alignment="center")
         with name:
             look.caption(words)
         with wall:
@@ -200,7 +201,7 @@ def _student(run: Run, turn: StudentTurn) -> None:
     shown = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic))
     shown = np.concatenate([shown, turn.synthetic + np.arange(min(PROBES, probes))])
     at = _chosen(shown)
-    left, middle, right = st.columns([5, 4.4, 5], gap="medium")
+    left, middle, right = st.columns([4, 6, 4.8], gap="medium")
     with left:
         _point(1, f"The batch: {turn.synthetic} [[synthetic]] images" +
                (f" and {probes} [[noise probes]]" if probes else ""),
@@ -212,15 +213,15 @@ def _student(run: Run, turn: StudentTurn) -> None:
         _point(3, "What [[teacher T|teacher]] and [[student S|student]] say of it", "the image marked")
         columns = {"teacher": turn.teacher[at]}
         if at < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[:turn.synthetic]):
-            columns["no trap"] = turn.taught[at]
-        _answers(names, columns | {"student": turn.student_before[at], "after": turn.student_after[at]})
+            columns[NO_TRAP] = turn.taught[at]
+        _answers(run, names, columns | {"student": turn.student_before[at], "after": turn.student_after[at]})
         look.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
     with right:
         _point(4, "The student's loss", "before and after the step, on this batch")
         _student_losses(run, turn)
         _point(5, f"The [[gradient]]: {number(turn.gradient, 3)}",
                f"L2 norm over {look.count(turn.weights)} weights")
-        look.line(sentence(f"[[learning rate]] {turn.lr:.4g}, SGD with momentum 0.9"))
+        _say(f"SGD with momentum 0.9, [[learning rate]] {turn.lr:.3g}, took the step.")
         look.tiles(*_student_tiles(turn))
 
 
@@ -262,23 +263,19 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
     if probes := len(turn.images) - n:
         words.append(f"Of {probes} probes {(~turn.fragile[n:]).sum()} are robust, {turn.trapped[n:].sum()} of these "
                      "trapped.")
-    look.line(sentence(" ".join(words)))
+    _say(" ".join(words))
 
 
 def _student_losses(run: Run, turn: StudentTurn) -> None:
     escape, rows = run.spec.escape, []
     for name, value in turn.losses.items():
-        after = number(turn.losses_after[name], 3)
-        if name == "s/fragile":
-            words, digits = LOSSES[name]
-            rows.append((sentence(f"{words}, over {turn.teaching.sum()} that teach"), _product(1, value, digits),
-                         number(value, digits), after))
-        elif name == "s/robust":
-            words = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], over {turn.trapped.sum()} trapped"
-            rows.append((sentence(words), _product(escape.weight, value, 3), number(value, 3), after))
-        else:
-            rows.append((look.bold("Total"), "", number(value, 3), after))
-    losses("weight × value", "before", "after", rows=rows)
+        words = {
+            "s/fragile": f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach",
+            "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], over {turn.trapped.sum()} trapped: "
+                        f"{_product(escape.weight, value, 3)}",
+            "s/total": "Total"}[name]
+        rows.append((sentence(words), number(value, 3), number(turn.losses_after[name], 3)))
+    losses("before", "after", rows=rows)
     if run.spec.temperature != 1:
         look.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
 
@@ -289,7 +286,7 @@ def _student_tiles(turn: StudentTurn) -> Iterable[Html]:
     if teaching.any():
         yield _before_after("Agrees with what teaches", *(
             agreement(s[:n][teaching], turn.taught[teaching]) for s in (turn.student_before, turn.student_after)),
-            f"{teaching.sum()} images", role="fragile" if turn.fragile is not None else None)
+            f"{teaching.sum()} images")
     if turn.trapped.any():
         yield _before_after("Gives T's label to the trapped", *(
             agreement(s[turn.trapped], turn.teacher[turn.trapped]) for s in (turn.student_before, turn.student_after)),
@@ -300,7 +297,7 @@ def _student_tiles(turn: StudentTurn) -> Iterable[Html]:
 
 
 def number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "" if value is None else f"{round(float(value), digits) + 0:.{digits}f}".replace("-", "−")  # no −0
 
 
 def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
@@ -321,7 +318,12 @@ def _any(losses: dict[str, np.ndarray]) -> np.ndarray:
 
 def _point(place: int, words: str, note: str) -> None:
     """The numbered heading of what was computed. words: a sentence with [[terms]]."""
-    look.line(Html(f'<i class="atesc-number">{place}</i><b>{sentence(words)}</b>'), look.quiet(note))
+    st.html(f'<div class="atesc atesc-point"><i>{place}</i><b>{sentence(words)}</b>{look.quiet(note)}</div>')
+
+
+def _say(words: str) -> None:
+    """A sentence with [[terms]]."""
+    st.html(f'<p class="atesc">{sentence(words)}</p>')
 
 
 def _chosen(shown: np.ndarray) -> int:
@@ -336,23 +338,26 @@ def _wall(run: Run, images: np.ndarray, shown: np.ndarray, at: int, titles: Sequ
               titles=[titles[i] for i in shown], columns=COLUMNS, roles=roles, chosen=at)
 
 
-def _answers(names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
+def _answers(run: Run, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
     """A row a class, a column for each who answers: probability in per cent as a bar, its logit beside it."""
+    card = cards().get(run.spec.teacher)
+    own = {who: f"--own:var(--role-{card.kind})" if card and who in ("teacher", NO_TRAP) else "" for who in columns}
     sure = {who: probabilities(logits) for who, logits in columns.items()}
     likeliest = np.sort(np.argsort(-np.max(list(sure.values()), axis=0), kind="stable")[:MOST_CLASSES])
-    heads = "".join(f'<th scope="col">{escape(who)}</th>' for who in columns)
+    heads = "".join(f'<th scope="col" colspan="2">{sentence(who)}</th>' for who in columns)
     rows = []
     for label in likeliest:
-        cells = "".join(_answer(100 * sure[who][label], logits[label], label == logits.argmax())
+        cells = "".join(_answer(100 * sure[who][label], logits[label], label == logits.argmax(), own[who])
                         for who, logits in columns.items())
         rows.append(f'<tr><th scope="row">{escape(str(names[label]))}</th>{cells}</tr>')
     st.html(f'<table class="atesc atesc-answers"><thead><tr><td></td>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
             f'</table><p class="atesc atesc-quiet">{sentence("Probability in %, small: [[logits]]")}</p>')
 
 
-def _answer(per_cent: float, logit: float, most: bool) -> str:
-    told = f"<span>{per_cent:.1f}</span><small>{number(logit, 1)}</small>"
-    return f'<td class="{"is-most" if most else ""}" style="--share:{per_cent:.1f}%">{told}</td>'
+def _answer(per_cent: float, logit: float, most: bool, own: str) -> str:
+    kind = ' class="is-most"' if most else ""
+    return (f"<td><small>{number(logit, 1)}</small></td>"
+            f'<td{kind} style="--share:{per_cent:.1f}%;{own}">{per_cent:.1f}</td>')
 
 
 def _before_after(label: str, before: float, after: float, of: str, role: look.Role | None = None) -> Html:
