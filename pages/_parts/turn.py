@@ -77,7 +77,7 @@ def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable
 
 def _controls(run: Run, turn: Who) -> None:
     *pair, slow, pace = st.columns([2.2, 2.2, 1.7, 4], vertical_alignment="center")
-    buttons(None if run.slow else turn, pair, _take, run)
+    buttons(None if run.slow or run.stepping else turn, pair, _take, run)
     chosen = int(min(PACES, key=lambda pace: abs(pace - (run.turn_s if run.slow else link.number("pace", 3, 1, 10)))))
     for key, value in (("slow motion", run.slow), ("pace", chosen)):
         st.session_state[f"{key} {run.id}"] = value
