@@ -79,6 +79,7 @@ class Session:
     again: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
     next_round: tuple[int, int]
     mid_round: bool = False  # between two turns
+    told: bool = False  # of a turn, since the last look: a round that was begun before anybody looked has none
     taken: float | None = None  # a threshold asked for, given to the loop, not yet in a logged round
     taken_for: tuple[int, int] = (0, 0)  # that it is to be in, at first
     turn_s: float | None = None  # as asked for; see Asked
@@ -122,10 +123,11 @@ class Session:
             if self.again:
                 self.again.clear()
                 self.log.forget_thresholds(self.taken_for)
-        self.controls.closely = asked.turn_s is not None
+        self.controls.closely = asked.turn_s is not None and self.log.run.makes == "student"
         self.note_speed(asked)
+        told, self.told = self.told, self.told and done is None
         if asked.wanted == "pause" and asked.steps:  # single rounds or turns
-            stepped = done == "round" or (done == "turn" and self.controls.closely)
+            stepped = done is not None and (told if self.controls.closely else done == "round")
             if stepped:
                 self.log.took_step()
             return stepped and asked.steps == 1
@@ -179,7 +181,7 @@ class Session:
                     self.taken = None
             case GeneratorTurn() | StudentTurn():
                 self.log.turn(event)
-                self.mid_round = True
+                self.mid_round = self.told = True
             case ThresholdChanged():
                 self.log.threshold(event.epoch, event.round, event.threshold, event.by)
             case EpochDone():

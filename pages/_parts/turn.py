@@ -48,7 +48,7 @@ def closely(run: Run) -> None:
     last = run_store().turn(run.id)
     with look.card(key="closely"):
         look.line(look.bold("One turn, looked at closely"), look.quiet(_place(run, last)))
-        _controls(run, next_turn(last))
+        _controls(run, last)
         match last:
             case GeneratorTurn():
                 _generator(run, last)
@@ -75,9 +75,9 @@ def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable
                       type="primary" if who == turn else "secondary", disabled=who != turn, on_click=press, args=args)
 
 
-def _controls(run: Run, turn: Who) -> None:
+def _controls(run: Run, last: Turn | None) -> None:
     *pair, slow, pace = st.columns([2.2, 2.2, 1.7, 4], vertical_alignment="center")
-    buttons(None if run.slow or run.stepping else turn, pair, _take, run)
+    buttons(None if run.slow or run.stepping else next_turn(last), pair, _take, run, _after(last))
     chosen = int(min(PACES, key=lambda pace: abs(pace - (run.turn_s if run.slow else link.number("pace", 3, 1, 10)))))
     for key, value in (("slow motion", run.slow), ("pace", chosen)):
         st.session_state[f"{key} {run.id}"] = value
@@ -87,9 +87,15 @@ def _controls(run: Run, turn: Who) -> None:
                            label_visibility="collapsed", on_change=_pace, args=(run,))
 
 
-def _take(run: Run) -> None:
-    """One turn, and a moment's patience for it."""
+def _after(last: Turn | None) -> tuple[object, ...] | None:
+    return last and (last.epoch, last.round, last.who, last.number)
+
+
+def _take(run: Run, after: tuple[object, ...] | None) -> None:
+    """The turn after that one, and a moment's patience for it; pressed again meanwhile, it is not asked for twice."""
     store, end = run_store(), time.monotonic() + PATIENCE_S
+    if store.get(run.id).stepping or _after(store.turn(run.id)) != after:
+        return
     store.take_turn(run.id)
     ensure_worker(store.runs_dir)
     while store.get(run.id).active and time.monotonic() < end:
