@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from atesc_core.distillation.turns import Turn
+
 
 @dataclass(frozen=True)
 class StepDone:
@@ -65,4 +67,4 @@ class CheckpointReady:
     state: dict[str, Any]
 
 
-Event = StepDone | EpochDone | SnapshotTaken | ThresholdChanged | CheckpointReady
+Event = StepDone | EpochDone | SnapshotTaken | ThresholdChanged | CheckpointReady | Turn

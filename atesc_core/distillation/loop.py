@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.device import autocast, memory_format, pick_device
+from atesc_core.distillation import closely
 from atesc_core.distillation.evaluation import predict
 from atesc_core.distillation.events import (
     CheckpointReady,
@@ -27,6 +28,7 @@ from atesc_core.distillation.events import (
 )
 from atesc_core.distillation.losses import FORGETTING, ckd, group_mean
 from atesc_core.distillation.probes import Probes
+from atesc_core.distillation.turns import Turn
 from atesc_core.distillation.untrapped import KEPT, Untrapped
 from atesc_core.models import Classifier, build
 from atesc_core.robustness.detection import suggest
@@ -34,6 +36,7 @@ from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
 from atesc_core.spec import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
+from atesc_core.synthesis.base import without_gradient
 from atesc_core.teachers import Teacher
 
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
@@ -41,9 +44,26 @@ CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic thres
 
 @dataclass
 class Controls:
-    """What may be changed while a run is going. ``threshold`` set by hand holds from the next round on."""
+    """What may be changed while a run is going. ``threshold`` set by hand holds from the next round on; while
+    ``closely`` is set, each turn of generator and student is told of too."""
 
     threshold: float | None = None
+    closely: bool = False
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a step of the student learns from: N synthetic images, and P noise probes behind them."""
+
+    x: Tensor  # (N + P, 3, H, W) in [0, 1]
+    teacher: Tensor  # (N + P, C) logits
+    taught: Tensor  # (N, C) logits that teach
+    trapped: Tensor  # (N + P,) bool: held back, and forgotten by ATEsc
+    fragile: Tensor | None = None  # (N + P,) bool; None while nothing is split
+
+    @property
+    def synthetic(self) -> int:
+        return len(self.taught)
 
 
 class Distillation:
@@ -111,9 +131,9 @@ class Distillation:
     def probes(self) -> Probes:
         return Probes(self.teacher, self.image_side, self.spec.split, self.spec.seed, self.device)
 
-    def student_step(self, epoch: int) -> dict[str, Tensor]:
-        """One update of the student; returns detached loss terms, and ``fragile_share`` while splitting."""
-        spec, escape, n = self.spec, self.spec.escape, self.spec.batch_size
+    def lesson(self, epoch: int) -> Lesson:
+        """The next batch, split while splitting, and what the teacher says of it."""
+        escape, n = self.spec.escape, self.spec.batch_size
         splitting = self.splitting(epoch)
         x, kept = self.synthesizer.draw(n, self.score if splitting else None)
         x = x.contiguous(memory_format=memory_format(self.device))
@@ -122,39 +142,53 @@ class Distillation:
         with torch.set_grad_enabled(joined), autocast(self.device):
             features = self.teacher.features(x.requires_grad_(joined))
             t = self.teacher.head(features).float()
-        if splitting:
-            is_fragile = self.fragile(x, t, kept)
+        if not splitting:
+            return Lesson(x, t, t, torch.zeros(n, dtype=torch.bool, device=self.device))
+        is_fragile = self.fragile(x, t, kept)
         x, features, t = x.detach(), features.detach(), t.detach()
-        taught, trapped = t, torch.zeros(n, dtype=torch.bool, device=self.device)
-        if splitting:
-            share = is_fragile.float().mean()
-            if escape.probes:
-                probes = self.probes.draw(escape.probes, self.threshold, self.random)
-                x, features, is_fragile = map(torch.cat, zip((x, features, is_fragile), probes, strict=True))
-                with torch.no_grad(), autocast(self.device):
-                    t = self.teacher.head(features).float()
-            y = t.argmax(1)
-            trapped = self.trapped(is_fragile, y, n)
-            if escape.untrap:
-                synthetic = torch.arange(len(x), device=self.device) < n
-                self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[y])
-                with torch.no_grad(), autocast(self.device):
-                    taught = self.untrapped.head(features[:n]).float()
+        taught = t
+        if escape.probes:
+            probes = self.probes.draw(escape.probes, self.threshold, self.random)
+            x, features, is_fragile = map(torch.cat, zip((x, features, is_fragile), probes, strict=True))
+            with torch.no_grad(), autocast(self.device):
+                t = self.teacher.head(features).float()
+        y = t.argmax(1)
+        trapped = self.trapped(is_fragile, y, n)
+        if escape.untrap:
+            synthetic = torch.arange(len(x), device=self.device) < n
+            self.untrapped.observe(features, trapped, is_fragile & synthetic & ~crowded(*self.counts)[y])
+            with torch.no_grad(), autocast(self.device):
+                taught = self.untrapped.head(features[:n]).float()
+        return Lesson(x, t, taught, trapped, is_fragile)
 
+    def losses(self, lesson: Lesson, s: Tensor) -> dict[str, Tensor]:
+        """What the student is asked to make small. s: (N + P, C), its logits of the lesson's images."""
+        spec, escape, n = self.spec, self.spec.escape, lesson.synthetic
+        terms = {"fragile": ckd(lesson.taught, s[:n], ~lesson.trapped[:n], spec.temperature)}
+        if lesson.fragile is not None and escape.kind == "atesc":
+            forgotten = FORGETTING[escape.forgetting](lesson.teacher, s, escape.clamp)
+            terms["robust"] = escape.weight * group_mean(forgotten, lesson.trapped)
+        terms["total"] = sum(terms.values())
+        return terms
+
+    def learn(self, lesson: Lesson) -> tuple[dict[str, Tensor], Tensor]:
+        """One update of the student; returns detached loss terms, with ``fragile_share`` while splitting, and the
+        logits that they are of."""
         self.student.train()
         with autocast(self.device):
-            s = self.student(x).float()
-        terms = {"fragile": ckd(taught, s[:n], ~trapped[:n], spec.temperature)}
-        if splitting and escape.kind == "atesc":
-            terms["robust"] = escape.weight * group_mean(FORGETTING[escape.forgetting](t, s, escape.clamp), trapped)
-        terms["total"] = sum(terms.values())
+            s = self.student(lesson.x).float()
+        terms = self.losses(lesson, s)
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
         self.optimiser.step()
         self.schedule.step()
-        if splitting:
-            terms["fragile_share"] = share
-        return {name: value.detach() for name, value in terms.items()}
+        if lesson.fragile is not None:
+            terms["fragile_share"] = lesson.fragile[:lesson.synthetic].float().mean()
+        return without_gradient(terms), s.detach()
+
+    def student_step(self, epoch: int) -> dict[str, Tensor]:
+        """One update of the student on the next batch; returns as ``learn`` its loss terms."""
+        return self.learn(self.lesson(epoch))[0]
 
     def snapshot(self) -> SnapshotTaken:
         """Looks without touching: the run's own randomness and BatchNorm statistics stay as they were."""
@@ -202,7 +236,8 @@ class Distillation:
 def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], dict[str, float]] | None = None,
             controls: Controls | None = None, resume: dict[str, Any] | None = None) -> Iterator[Event]:
     """Distil ``teacher`` into a student as ``spec`` says; yields events, an epoch at a time:
-    StepDone for every round, EpochDone, SnapshotTaken, CheckpointReady (ThresholdChanged where it happens).
+    StepDone for every round, EpochDone, SnapshotTaken, CheckpointReady (ThresholdChanged where it happens, and turns
+    while ``controls.closely``).
 
     ``evaluate`` only measures; without it the same student comes out. ``resume`` is the state of a
     CheckpointReady of the same spec. Raises ValueError where the spec names an unknown part or device.
@@ -220,23 +255,41 @@ def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], di
             if run.splitting(epoch) and run.threshold is None:
                 run.threshold = run.calibrate()
                 yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
-            yield one_round(run, epoch, round_)
+            yield from round_events(run, epoch, round_, controls)
         run.epoch = epoch
         yield EpochDone(epoch, _images_seen(spec, epoch, spec.rounds), evaluate(run.student) if evaluate else {})
         yield run.snapshot()
         yield CheckpointReady(epoch, run.state())
 
 
-def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:
-    """Generator steps, then student steps. Values leave the device once a round, not once a step."""
-    generator_terms = run.synthesizer.train_round(run.student)
-    student_terms = [run.student_step(epoch) for _ in range(run.spec.student_steps)]
+def round_events(run: Distillation, epoch: int, round_: int, controls: Controls) -> Iterator[Turn | StepDone]:
+    """Generator steps, then student steps: StepDone, and before it while ``controls.closely`` each turn.
+
+    Values leave the device once a round, not once a step; where a turn is looked at, after that turn as well.
+    """
+    for number, turn in enumerate(run.synthesizer.turns(run.student), 1):
+        generator_terms = turn.losses[-1]
+        if controls.closely:
+            yield closely.generator_turn(run, epoch, round_, number, turn)
+    student_terms = []
+    for number in range(1, run.spec.student_steps + 1):
+        lesson, lr = run.lesson(epoch), run.optimiser.param_groups[0]["lr"]
+        terms, before = run.learn(lesson)
+        student_terms.append(terms)
+        if controls.closely:
+            yield closely.student_turn(run, epoch, round_, number, lesson, terms, before, lr)
     losses = {f"g/{name}": float(value) for name, value in generator_terms.items()}
     means = {name: float(torch.stack([terms[name] for terms in student_terms]).mean()) for name in student_terms[0]}
     share = means.pop("fragile_share", None)
     losses |= {f"s/{name}": value for name, value in means.items()}
-    return StepDone(epoch, round_, _images_seen(run.spec, epoch, round_), losses, share,
-                    run.threshold if run.splitting(epoch) else None)
+    yield StepDone(epoch, round_, _images_seen(run.spec, epoch, round_), losses, share,
+                   run.threshold if run.splitting(epoch) else None)
+
+
+def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:
+    """A round that nobody looks at closely."""
+    [done] = round_events(run, epoch, round_, Controls())
+    return done
 
 
 def _images_seen(spec: RunSpec, epoch: int, round_: int) -> int:

@@ -1,7 +1,7 @@
 """Classifiers and generators, one table of names."""
 
 from atesc_core.models.architectures import ARCHITECTURES, CLASSES, build
-from atesc_core.models.base import Architecture, Classifier
+from atesc_core.models.base import Architecture, Classifier, untouched
 from atesc_core.models.generator import Generator
 
-__all__ = ["ARCHITECTURES", "CLASSES", "Architecture", "Classifier", "Generator", "build"]
+__all__ = ["ARCHITECTURES", "CLASSES", "Architecture", "Classifier", "Generator", "build", "untouched"]

@@ -40,6 +40,12 @@ class Classifier(nn.Module):
         return self.head(self.features(x))
 
 
+def untouched(model: nn.Module, x: Tensor) -> Tensor:
+    """``model(x)`` in the mode that the model is in, its BatchNorm statistics left as they are."""
+    copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    return torch.func.functional_call(model, copies, (x,))
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A line of the table of architectures: how to make one, and what a user is told of it."""

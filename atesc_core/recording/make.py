@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 IMAGES = 96  # an epoch: with three runs of eight epochs at 16 px about 2 MB
 KEPT = 24  # epochs of a run whose images are kept, evenly thinned
 STEPS = 600  # rounds of a run, evenly thinned
-HELD = {"paused", "stopped", "interrupted", "failed", "done", "step"}
+HELD = {"paused", "stopped", "interrupted", "failed", "done", "step", "turn"}
 BEGUN = {"started", "resumed"}
 
 
@@ -158,18 +158,20 @@ class Clock:
     """A run's own time: unix seconds -> seconds that it ran, as its rounds were stamped, pauses left out.
 
     A round lasts since the one before it, or since the run was resumed after that. One that was done by itself
-    between two pauses has no beginning on record, and counts as long as the others' median.
+    between two pauses has no beginning on record, and one in slow motion took as long as it was asked to: both count
+    as long as the others' median.
     """
 
     def __init__(self, steps: pd.DataFrame, history: pd.DataFrame):
         self._stamps = steps["time"].to_numpy(float)
         begun = history.loc[history["kind"].isin(BEGUN), "time"].to_numpy(float)
         held = history.loc[history["kind"].isin(HELD), "time"].to_numpy(float)
+        slow = _slow(history)
         before = np.concatenate([begun[:1] if len(begun) else self._stamps[:1], self._stamps[:-1]])[:len(self._stamps)]
         durations, unknown = np.empty(len(before)), np.zeros(len(before), bool)
         for place, (last, now) in enumerate(zip(before, self._stamps, strict=True)):
             resumed = begun[(begun > last) & (begun <= now)]
-            unknown[place] = not len(resumed) and bool(((held > last) & (held < now)).any())
+            unknown[place] = (not len(resumed) and bool(((held > last) & (held < now)).any())) or slow(last, now)
             durations[place] = max(0.0, now - (resumed[-1] if len(resumed) else last))
         if unknown.any():
             durations[unknown] = np.median(durations[~unknown]) if (~unknown).any() else 0.0
@@ -182,3 +184,11 @@ class Clock:
             return 0.0
         following = self._seconds[place + 1] if place + 1 < len(self._seconds) else math.inf
         return round(float(min(self._seconds[place] + at - self._stamps[place], following)), 3)
+
+
+def _slow(history: pd.DataFrame) -> Callable[[float, float], bool]:
+    """Whether a run was in slow motion between two times, in unix seconds."""
+    events = history[history["kind"].isin(BEGUN | HELD | {"slow"})]
+    times, slow = events["time"].to_numpy(float), (events["kind"] == "slow").to_numpy()
+    ends = np.append(times[1:], math.inf)
+    return lambda first, last: bool((slow & (times < last) & (ends > first)).any())

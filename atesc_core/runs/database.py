@@ -16,7 +16,7 @@ from typing import Any
 
 from atesc_core.runs.locks import gate
 
-VERSION = 2  # raised when TABLES change; MIGRATIONS then take older databases along
+VERSION = 3  # raised when TABLES change; MIGRATIONS then take older databases along
 
 TABLES = """
 CREATE TABLE runs (
@@ -36,6 +36,7 @@ CREATE TABLE runs (
     wanted TEXT NOT NULL DEFAULT 'run',   -- run, pause or stop: what the user asks of the worker
     steps_wanted INTEGER NOT NULL DEFAULT 0,
     threshold_wanted REAL,
+    turn_s REAL,                          -- NULL: whole rounds; 0: turn by turn; else slow motion, seconds a turn
     kind TEXT,                            -- device kind of the worker that has it, names the device lock
     device TEXT,                          -- that device in words
     epoch INTEGER NOT NULL DEFAULT 0,     -- of the last logged event
@@ -90,7 +91,8 @@ CREATE TABLE starting (
 """
 
 # from version -> what makes the next one of it
-MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'"}
+MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'",
+              2: "ALTER TABLE runs ADD COLUMN turn_s REAL"}
 
 
 class StoreError(RuntimeError):

@@ -9,9 +9,11 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from atesc_core.distillation.turns import Turn
 from atesc_core.runs.database import Database
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Run, RunStore, note
+from atesc_core.runs.turn import save_turn
 
 WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past
 
@@ -21,7 +23,8 @@ class Asked:
     """What the user asks of a running run."""
 
     wanted: str  # run, pause or stop
-    steps: int  # single rounds still to be done while wanted is pause
+    steps: int  # single rounds, or turns, still to be done while wanted is pause
+    turn_s: float | None  # seconds a turn in slow motion; 0: turn by turn; None: whole rounds
     threshold: float | None  # a new one, not yet in force
 
 
@@ -46,6 +49,7 @@ class RunLog:
         The rounds after it will be logged anew. Returns the thresholds that were set by hand after it, as
         (epoch, round, threshold), so that they can be set again at the same place.
         """
+        self.store.turn_file(self.run.id).unlink(missing_ok=True)
         after = (self.run.id, epoch)
         with self.database.write() as connection:
             connection.execute("DELETE FROM steps WHERE run = ? AND epoch > ?", after)
@@ -86,6 +90,9 @@ class RunLog:
     def snapshot(self, snapshot: Snapshot) -> None:
         snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))
 
+    def turn(self, turn: Turn) -> None:
+        save_turn(turn, self.store.turn_file(self.run.id))
+
     def threshold(self, epoch: int, round: int, value: float, by: str) -> None:
         """A threshold in force from this round on; one that is set again after a resume is noted once."""
         row = (self.run.id, epoch, round, value, by)
@@ -99,7 +106,7 @@ class RunLog:
 
     def asked(self) -> Asked:
         row = self.database.read(
-            "SELECT wanted, steps_wanted, threshold_wanted FROM runs WHERE id = ?", self.run.id)[0]
+            "SELECT wanted, steps_wanted, turn_s, threshold_wanted FROM runs WHERE id = ?", self.run.id)[0]
         return Asked(*row)
 
     def took_threshold(self, value: float) -> None:
@@ -112,15 +119,15 @@ class RunLog:
         with self.database.write() as connection:
             connection.execute("UPDATE runs SET steps_wanted = max(0, steps_wanted - 1) WHERE id = ?", (self.run.id,))
 
-    def note(self, kind: str, text: str | None = None) -> None:
+    def note(self, kind: str, value: float | None = None, text: str | None = None) -> None:
         with self.database.write() as connection:
-            note(connection, self.run.id, kind, text=text)
+            note(connection, self.run.id, kind, value, text)
 
     def begun(self, epoch: int) -> None:
         """The run begins, or goes on from the end of ``epoch``."""
         before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
         if before:
-            self.note("resumed", f"from the end of epoch {epoch}" if epoch else "from the beginning")
+            self.note("resumed", text=f"from the end of epoch {epoch}" if epoch else "from the beginning")
         else:
             self.note("started")
 
@@ -130,14 +137,19 @@ class RunLog:
 
     def hold(self, stepping: bool) -> str:
         """The user wants the run to stand still; its new status: paused or stopped, queued where they changed
-        their mind meanwhile. ``stepping``: it was let go for single rounds only."""
+        their mind meanwhile. ``stepping``: it was let go for single rounds or turns only."""
         with self.database.write() as connection:
             asked = self.asked()
             if asked.wanted == "stop":
                 self._end("stopped", time.time())
                 return "stopped"
             status = "queued" if asked.wanted == "run" or asked.steps else "paused"
-            self._end(status, None, "step" if stepping else "paused")
+            kind = "paused" if not stepping else "step" if asked.turn_s is None else "turn"
+            if kind == "turn":  # one note for all of a round
+                connection.execute(
+                    "DELETE FROM history WHERE number = (SELECT max(number) FROM history WHERE run = ?1) AND "
+                    "kind = 'turn' AND (epoch, round) = (SELECT epoch, round FROM runs WHERE id = ?1)", (self.run.id,))
+            self._end(status, None, kind)
             connection.execute("UPDATE runs SET queued = ? WHERE id = ?", (time.time(), self.run.id))
         return status
 

@@ -7,6 +7,7 @@ one and writes the other. Nothing here imports torch, so that pages stay light.
     runs_dir/runs/<id>/spec.yaml            what was run
     runs_dir/runs/<id>/snapshots/*.npz      synthetic images, an epoch a file
     runs_dir/runs/<id>/checkpoint.pt        the last epoch's end, to resume from
+    runs_dir/runs/<id>/turn.npz             the last turn that was looked at closely
     runs_dir/runs/<id>/log.txt              what went wrong, in full
 """
 
@@ -28,10 +29,12 @@ from typing import Literal
 import pandas as pd
 import platformdirs
 
+from atesc_core.distillation.turns import Turn
 from atesc_core.runs.database import Database, StoreError
 from atesc_core.runs.files import replacing
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.snapshot import Snapshot
+from atesc_core.runs.turn import load_turn
 from atesc_core.spec import JobSpec, RunSpec, SpecError, parse
 from atesc_core.teacher_spec import TeacherSpec
 
@@ -72,6 +75,8 @@ class Run:
     group: str | None
     status: Status
     wanted: Literal["run", "pause", "stop"]  # what was asked of the worker; it follows within a round
+    steps: int  # single rounds, or turns, that are still to be done before it pauses
+    turn_s: float | None  # seconds a turn in slow motion; 0: turn by turn; None: whole rounds
     device: str | None  # in words; None until a worker has had the run
     created: float
     started: float | None
@@ -100,6 +105,16 @@ class Run:
     def progress(self) -> float:
         """Share of the rounds that are done, 0..1."""
         return max(0, (self.epoch - 1) * self.rounds + self.round) / (self.epochs * self.rounds)
+
+    @property
+    def slow(self) -> bool:
+        """Whether its turns follow one another in slow motion, or will once it has the device."""
+        return self.active and self.wanted == "run" and bool(self.turn_s)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether it goes for a single round or turn only."""
+        return self.active and self.wanted == "pause" and self.steps > 0
 
     @property
     def active(self) -> bool:
@@ -187,9 +202,10 @@ class RunStore:
     def history(self, run_id: str) -> pd.DataFrame:
         """What happened to the run, oldest first: time, kind, epoch, round, value, text.
 
-        Kinds: created, started, paused, resumed, step, threshold (value; text "hand" or "auto"), stopped,
-        interrupted, failed, done. ``epoch`` and ``round`` are those of the last round before it, but for a
-        threshold those of the first round that used it, so that the run can be replayed.
+        Kinds: created, started, paused, resumed, step (one round by itself), turn (turn by turn), slow (motion; value:
+        seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted, failed, done. ``epoch`` and
+        ``round`` are those of the last round before it, but for a threshold those of the first round that used it, so
+        that the run can be replayed.
         """
         self._settle()
         rows = self.database.read(
@@ -209,6 +225,17 @@ class RunStore:
             there = ", ".join(map(str, self.snapshots(run_id))) or "none"
             raise StoreError(f"epoch: {epoch!r} of run {run_id} has no synthetic images; there are: {there}") from None
 
+    def turn(self, run_id: str) -> Turn | None:
+        """The last turn that was looked at closely, while the run has not gone on past it."""
+        run = self.get(run_id)
+        try:
+            turn = load_turn(self.turn_file(run_id))
+        except FileNotFoundError:
+            return None
+        at, now = (turn.epoch, turn.round), (run.epoch, run.round)
+        ended = turn.who == "student" and turn.number == turn.of
+        return turn if at == now and ended or at > now else None
+
     # what can be asked for
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
@@ -227,13 +254,14 @@ class RunStore:
         return run_id
 
     def pause(self, run_id: str) -> None:
-        """Hold the run after its round; the device goes to the next in line. Nothing to a finished run."""
+        """Hold the run after its round, or its turn in slow motion; the device goes to the next in line. Nothing to a
+        finished run."""
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
-                _set(connection, run_id, wanted="pause", steps_wanted=0)
+                _set(connection, run_id, wanted="pause", steps_wanted=0, turn_s=None)
             elif row["status"] == "queued":
-                _set(connection, run_id, wanted="pause", steps_wanted=0, status="paused")
+                _set(connection, run_id, wanted="pause", steps_wanted=0, turn_s=None, status="paused")
                 note(connection, run_id, "paused")
 
     def resume(self, run_id: str) -> None:
@@ -244,8 +272,23 @@ class RunStore:
         self._go_on(run_id, "run")
 
     def step(self, run_id: str) -> None:
-        """One round (with the epoch's end, if it is the last of one), then pause."""
+        """One round (with the epoch's end, if it is the last of one), or what is left of one, then pause."""
         self._go_on(run_id, "pause", steps=1)
+
+    def take_turn(self, run_id: str) -> None:
+        """One turn of the generator, or one of the student, looked at closely; then pause."""
+        self._go_on(run_id, "pause", steps=1, turn_s=0.0)
+
+    def slow_motion(self, run_id: str, turn_s: float) -> None:
+        """Go on as by ``resume``, a turn every ``turn_s`` seconds, each looked at closely. Raises ValueError where
+        that is not above 0."""
+        if not 0 < turn_s < math.inf:
+            raise ValueError(f"turn_s: {turn_s!r}: expected seconds a turn, above 0")
+        with self.database.write() as connection:
+            if _row(connection, run_id)["status"] == "running":
+                _set(connection, run_id, wanted="run", steps_wanted=0, turn_s=float(turn_s))
+                return
+        self._go_on(run_id, "run", turn_s=float(turn_s))
 
     def stop(self, run_id: str) -> None:
         """End the run after its round. ``resume`` takes it up again from its last checkpoint."""
@@ -288,6 +331,9 @@ class RunStore:
     def checkpoint_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "checkpoint.pt"
 
+    def turn_file(self, run_id: str) -> Path:
+        return self.folder(run_id) / "turn.npz"
+
     def log_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "log.txt"
 
@@ -309,13 +355,14 @@ class RunStore:
             places[row["id"]] = lines[line] = lines.get(line, 0) + 1
         return places
 
-    def _go_on(self, run_id: str, wanted: str, steps: int = 0) -> None:
+    def _go_on(self, run_id: str, wanted: str, steps: int = 0, turn_s: float | None = None) -> None:
         self._settle()
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "done":
                 return
-            _set(connection, run_id, wanted=wanted, steps_wanted=row["steps_wanted"] + steps if steps else 0)
+            more = row["steps_wanted"] if steps and row["turn_s"] == turn_s else 0
+            _set(connection, run_id, wanted=wanted, steps_wanted=more + steps, turn_s=turn_s)
             if row["status"] not in ("queued", "running"):
                 kind = row["kind"] if row["status"] == "paused" else None  # else no worker has it
                 _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, kind=kind)
@@ -369,9 +416,9 @@ def _checked(run_id: str) -> str:
 
 
 def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
-    columns = ("id", "label", "status", "wanted", "device", "created", "started", "finished", "epoch", "round",
-               "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
-    return Run(**{name: row[name] for name in columns}, group=row["story"],
+    columns = ("id", "label", "status", "wanted", "turn_s", "device", "created", "started", "finished", "epoch",
+               "round", "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
+    return Run(**{name: row[name] for name in columns}, group=row["story"], steps=row["steps_wanted"],
                spec=parse(SPECS[row["makes"]], json.loads(row["spec"])), place_in_line=places.get(row["id"]),
                metrics=json.loads(row["metrics"] or "{}"))
 

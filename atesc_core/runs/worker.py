@@ -1,9 +1,9 @@
 """The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
 It holds the device's lock, takes runs in line until there are none, and exits. A run is a generator
-of events, the loop's or a teacher's training's: each is written down, and between rounds the worker
-reads what the user asks. To pause is not to ask for the next event; the generator stays as it is while
-the device goes to the next run in line.
+of events, the loop's or a teacher's training's: each is written down, and between rounds (or turns,
+where these are looked at closely) the worker reads what the user asks. To pause is not to ask for the
+next event; the generator stays as it is while the device goes to the next run in line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock
@@ -33,18 +33,19 @@ from atesc_core.distillation.events import (
     ThresholdChanged,
 )
 from atesc_core.distillation.loop import Controls, distill
+from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.domains import load_pair
 from atesc_core.runs.database import StoreError
 from atesc_core.runs.executor import ensure_worker, fail, fail_queued
 from atesc_core.runs.files import replacing
 from atesc_core.runs.locks import gate, take_device
-from atesc_core.runs.log import RunLog
+from atesc_core.runs.log import Asked, RunLog
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Makes, Run, RunStore, interrupt
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.recipes import train_own
 
-IDLE_S = 0.05  # while only paused runs are left
+IDLE_S = 0.05  # while only paused runs are left, and in slow motion until the next turn is due
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 
 Events = Callable[[Run, Path, Controls, dict[str, Any] | None], Iterator[Event]]
@@ -78,7 +79,11 @@ class Session:
     events: Iterator[Event]
     again: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
     next_round: tuple[int, int]
+    mid_round: bool = False  # between two turns
+    told: bool = False  # of a turn, since the last look: a round that was begun before anybody looked has none
     taken: float | None = None  # a threshold asked for, given to the loop, not yet in a logged round
+    taken_for: tuple[int, int] = (0, 0)  # that it is to be in, at first
+    turn_s: float | None = None  # as asked for; see Asked
 
     @classmethod
     def open(cls, log: RunLog, events: Events) -> Session:
@@ -95,45 +100,74 @@ class Session:
 
         Returns done, held (the user wants it to pause or stop) or interrupted. Raises what the run raises.
         """
-        held = self.look(stepped=False)
+        held = self.look()
         while not held:
             self.set_again()
             event = next(self.events, None)
             if event is None:
                 return "done"
             self.write(event)
-            if self.between_rounds(event):
+            done = self.done_with(event)
+            if done is not None:
+                held = not leaving() and (self.look(done) or self.wait_for_turn(leaving))
                 if leaving():
                     return "interrupted"
-                held = self.look(stepped=True)
         return "held"
 
-    def look(self, stepped: bool) -> bool:
-        """Read what the user asks; true where the run is to stand still.
-
-        ``stepped``: a round was done since the last look.
-        """
+    def look(self, done: Literal["round", "turn"] | None = None) -> bool:
+        """Read what the user asks; true where the run is to stand still. ``done``: since the last look."""
         asked = self.log.asked()
         if asked.threshold is not None:
+            if asked.threshold != self.taken:
+                self.taken_for = self.next_round[0], self.next_round[1] + self.mid_round
             self.controls.threshold = self.taken = asked.threshold
             if self.again:
                 self.again.clear()
-                self.log.forget_thresholds(self.next_round)
-        if asked.wanted == "pause" and asked.steps:  # single rounds
+                self.log.forget_thresholds(self.taken_for)
+        self.controls.closely = asked.turn_s is not None and self.log.run.makes == "student"
+        self.note_speed(asked)
+        told, self.told = self.told, self.told and done is None
+        if asked.wanted == "pause" and asked.steps:  # single rounds or turns
+            stepped = done is not None and (told if self.controls.closely else done == "round")
             if stepped:
                 self.log.took_step()
             return stepped and asked.steps == 1
         return asked.wanted != "run"
 
+    def note_speed(self, asked: Asked) -> None:
+        """Slow motion begins, changes its pace, or ends while the run goes on."""
+        if asked.wanted == "run" and asked.turn_s and asked.turn_s != self.turn_s:
+            self.log.note("slow", asked.turn_s)
+        elif asked.wanted == "run" and self.turn_s and not asked.turn_s:
+            self.log.note("resumed")
+        self.turn_s = asked.turn_s if asked.wanted == "run" else None
+
+    def wait_for_turn(self, leaving: Callable[[], bool]) -> bool:
+        """In slow motion until the next turn is due, or something else is asked; as ``look``."""
+        turned = time.monotonic()
+        while self.turn_s and time.monotonic() < turned + self.turn_s and not leaving():
+            time.sleep(IDLE_S)
+            if self.look():
+                return True
+        return False
+
     def set_again(self) -> None:
         while self.again and self.again[0][:2] <= self.next_round:
             self.controls.threshold = self.again.pop(0)[2]
 
-    def between_rounds(self, event: Event) -> bool:
-        """Whether the run can stand still after this event: not between an epoch's last round and its checkpoint."""
-        if isinstance(event, StepDone):
-            return event.round < self.log.run.rounds
-        return isinstance(event, CheckpointReady)
+    def done_with(self, event: Event) -> Literal["round", "turn"] | None:
+        """What this event ends, where the run can stand still after it: not between an epoch's last round and its
+        checkpoint, nor between a round's last turn and its event."""
+        match event:
+            case GeneratorTurn():
+                return "turn"
+            case StudentTurn():
+                return "turn" if event.number < event.of else None
+            case StepDone():
+                return "round" if event.round < self.log.run.rounds else None
+            case CheckpointReady():
+                return "round"
+        return None
 
     def write(self, event: Event) -> None:
         match event:
@@ -142,9 +176,13 @@ class Session:
                               event.threshold)
                 last = event.round == self.log.run.rounds
                 self.next_round = (event.epoch + 1, 1) if last else (event.epoch, event.round + 1)
-                if self.taken is not None:
+                self.mid_round = False
+                if self.taken is not None and (event.epoch, event.round) >= self.taken_for:
                     self.log.took_threshold(self.taken)
                     self.taken = None
+            case GeneratorTurn() | StudentTurn():
+                self.log.turn(event)
+                self.mid_round = self.told = True
             case ThresholdChanged():
                 self.log.threshold(event.epoch, event.round, event.threshold, event.by)
             case EpochDone():

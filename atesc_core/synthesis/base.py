@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -13,14 +14,34 @@ from atesc_core.distillation.losses import kl
 from atesc_core.models import ARCHITECTURES, Classifier
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What a turn of the generator did, kept without computing anything. B images, all without gradient."""
+
+    of: int  # turns in this round
+    losses: list[dict[str, Tensor]]  # of each of its steps: the terms, weighted, scalars
+    before: Tensor  # (B, 3, H, W) in [0, 1], that its first step was taken on
+    after: Callable[[], Tensor]  # (B, 3, H, W) in [0, 1], what its last step left: computed when it is asked for
+    noise: Tensor | None = None  # (B, L), that the images were made from
+    labels: Tensor | None = None  # (B,), that they were asked for
+
+
 class Synthesizer(ABC):
     """Makes images from a frozen teacher. State lives here; randomness comes from the generator given."""
 
     has_images = True  # before its first round
+    generator: nn.Module
 
     @abstractmethod
+    def turns(self, student: Classifier) -> Iterator[Learned]:
+        """Learn for one round, a turn each time the next is asked for. The gradient of a turn's last step stays with
+        the generator's weights until then. To stop half-way spoils the synthesizer."""
+
     def train_round(self, student: Classifier) -> dict[str, Tensor]:
-        """Learn for one round; returns each loss term, weighted, as a detached scalar."""
+        """Learn for one round; returns each loss term of its last step, weighted, as a detached scalar."""
+        for turn in self.turns(student):
+            terms = turn.losses[-1]
+        return terms
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
@@ -38,6 +59,10 @@ class Synthesizer(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def without_gradient(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in terms.items()}
 
 
 def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, Watched, agreed_kl
+from atesc_core.synthesis.base import BatchNormMatch, Learned, Watched, agreed_kl, without_gradient
 from atesc_core.synthesis.pool import Best, Pooled, Ring
 from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.synthesis.views import shifted, zoomed
@@ -69,7 +70,8 @@ class CMI(Pooled):
                                       nn.Linear(length, self.settings.head)).to(self.device)
         self.head_optimiser = torch.optim.Adam(self.head.parameters(), lr=self.settings.lr)
 
-    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+    def turns(self, student: Classifier) -> Iterator[Learned]:
+        """A call is one turn; after it there are the images of its best step."""
         student.eval()
         restart(self.generator, self.random)
         z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
@@ -78,11 +80,13 @@ class CMI(Pooled):
                           device=self.device)
         learning = [*self.generator.parameters(), z]
         optimiser = torch.optim.Adam(learning, lr=self.settings.lr, betas=(0.5, 0.999))
-        best = Best()
+        best, first, losses = Best(), None, []
         for _ in range(self.settings.steps):
             with autocast(self.device):
                 x = self.generator(z).float()
                 terms, features = self._losses(x, y, student)
+            first = x.detach() if first is None else first
+            losses.append(without_gradient(terms))
             total = sum(terms.values())
             best.see(total, x, features)
             optimiser.zero_grad(set_to_none=True)
@@ -93,7 +97,7 @@ class CMI(Pooled):
         images, features = best.batch
         self.pool.add(images)
         self.bank.add(features)
-        return {name: value.detach() for name, value in terms.items()}
+        yield Learned(1, losses, first, lambda: images, noise=z.detach(), labels=y)
 
     def _losses(self, x: Tensor, y: Tensor, student: Classifier) -> tuple[dict[str, Tensor], Tensor]:
         """The weighted terms, and the features of both views, (B, 2 D)."""

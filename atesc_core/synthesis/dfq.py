@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +13,9 @@ from torch import Tensor
 from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.losses import kl
 from atesc_core.distillation.untrapped import Untrapped
-from atesc_core.models import Classifier, Generator
+from atesc_core.models import Classifier, Generator, untouched
 from atesc_core.spec import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, Synthesizer
+from atesc_core.synthesis.base import BatchNormMatch, Learned, Synthesizer, without_gradient
 from atesc_core.synthesis.vaccine import Vaccine
 
 
@@ -28,15 +30,16 @@ class DFQ(Synthesizer):
         self.generator.to(self.device, memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
 
-    def _images(self, count: int) -> Tensor:
-        z = torch.randn(count, self.settings.latent, generator=self.random, device=self.device)
-        return self.generator(z)
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn(count, self.settings.latent, generator=self.random, device=self.device)
 
-    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+    def turns(self, student: Classifier) -> Iterator[Learned]:
+        """A turn is a step."""
         student.eval()
         for _ in range(self.settings.steps):
+            z = self._noise(self.batch_size)
             with autocast(self.device), BatchNormMatch(self.teacher) as match:
-                x = self._images(self.batch_size)
+                x = self.generator(z)
                 t = self.teacher(x).float()
                 s = student(x).float()
             p = t.softmax(1).mean(0)
@@ -49,12 +52,18 @@ class DFQ(Synthesizer):
             self.optimiser.zero_grad(set_to_none=True)
             sum(terms.values()).backward(inputs=list(self.generator.parameters()))  # the student's would be thrown away
             self.optimiser.step()
-        return {name: value.detach() for name, value in terms.items()}
+            yield Learned(self.settings.steps, [without_gradient(terms)], x.detach(), partial(self._again, z), noise=z)
+
+    @torch.no_grad()
+    def _again(self, z: Tensor) -> Tensor:
+        """Images of the same noise, of the generator as it is now."""
+        with autocast(self.device):
+            return untouched(self.generator, z).float()
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         with autocast(self.device):
-            return self._images(count).float()
+            return self.generator(self._noise(count)).float()
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}

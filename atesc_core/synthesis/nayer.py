@@ -12,6 +12,7 @@ Left out of the published code (tmtuan1307/NAYER), besides what is marked [ours]
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator
 from atesc_core.spec import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
+from atesc_core.synthesis.base import BatchNormMatch, Learned, agreed_kl, without_gradient
 from atesc_core.synthesis.pool import Best, Pooled
 from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.synthesis.views import shifted
@@ -90,23 +91,24 @@ class NAYER(Pooled):
                                    self.image_side, self.settings.width, seed)
         return generator.to(self.device, memory_format=memory_format(self.device))
 
-    def train_round(self, student: Classifier) -> dict[str, Tensor]:
+    def turns(self, student: Classifier) -> Iterator[Learned]:
+        """A loop is a turn; after it there are the images of its best step."""
         student.eval()
         settings = self.settings
         epoch, round_ = divmod(self.rounds, self.spec.rounds)
         if round_ == 0 and (epoch - settings.warmup_epochs) % settings.life == 0:
             self.generator = self._generator(self.spec.seed + epoch)
         warming = epoch < settings.warmup_epochs
-        for _ in range(settings.warmup_loops if warming else settings.loops):
-            terms = self._loop(student, 0.0 if warming else settings.adversarial)
+        loops = settings.warmup_loops if warming else settings.loops
+        for _ in range(loops):
+            yield self._loop(student, 0.0 if warming else settings.adversarial, loops)
         self.rounds += 1
-        return terms
 
-    def _loop(self, student: Classifier, adversarial: float) -> dict[str, Tensor]:
+    def _loop(self, student: Classifier, adversarial: float, of: int) -> Learned:
         self.generator.redraw(self.random)
         y = self.generator.labels(self.spec.batch_size, self.random)
         optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
-        best = Best()
+        best, first, losses = Best(), None, []
         for _ in range(self.settings.steps):
             with autocast(self.device), BatchNormMatch(self.teacher) as match:
                 x = self.generator(y).float()
@@ -118,13 +120,15 @@ class NAYER(Pooled):
                 "onehot": self.settings.onehot * F.cross_entropy(t, y),
                 "adversarial": adversarial * known,
             } | self.vaccine.terms(view, t)
+            first = x.detach() if first is None else first
+            losses.append(without_gradient(terms))
             total = sum(terms.values())
             best.see(total, x)
             optimiser.zero_grad(set_to_none=True)
             total.backward(inputs=list(self.generator.parameters()))
             optimiser.step()
         self.pool.add(*best.batch)
-        return {name: value.detach() for name, value in terms.items()}
+        return Learned(of, losses, first, lambda: best.batch[0], labels=y)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"rounds": self.rounds, "generator": self.generator.state_dict()}

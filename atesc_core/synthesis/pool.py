@@ -7,14 +7,12 @@ they are; the published code shifts and mirrors them on their way to it, which w
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from atesc_core.models import Classifier
 from atesc_core.synthesis.base import Synthesizer
 
 SCORED_AT_ONCE = 256  # images
@@ -130,9 +128,6 @@ class Pooled(Synthesizer):
 
     def sample(self, count: int) -> Tensor:
         return self.draw(count)[0]
-
-    @abstractmethod
-    def train_round(self, student: Classifier) -> dict[str, Tensor]: ...
 
     def state_dict(self) -> dict[str, Any]:
         return {"pool": self.pool.state_dict()}

@@ -14,21 +14,16 @@ from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.recording import RecordedRun, Tape
 from atesc_core.recording.tape import METRICS, FirstStep, FirstSteps, KeptImages
-from pages._parts import link, look, recordings, replay, story
+from pages._parts import link, look, recordings, replay, story, turn
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
 from pages._parts.runs import follow
-from pages._parts.terms import sentence
+from pages._parts.terms import LOSSES, sentence
 from pages._parts.theatre import theatre
 
 SHOWN, COLUMNS = 32, 8  # images of a group, nearest the line first
 SAID = "font-size:1.45rem;font-weight:600;line-height:1.4;max-width:75rem"  # read from the back row
 TOLD = "font-size:1.15rem;font-weight:550;line-height:1.4;min-height:1.4em"
-TERMS = {  # of a loss, in plain words, and the symbol it stands for
-    "g/bn": ("BatchNorm match, [[R_BN]]", 2), "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
-    "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3), "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
-    "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
-}
 
 
 @dataclass(frozen=True)
@@ -142,11 +137,7 @@ def _first_steps(scene: Scene) -> None:
 
 def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
     """The one whose turn it is, and the way back."""
-    turn = steps[done].who if done < len(steps) else None
-    for who, column in zip(("generator", "student"), st.columns(2), strict=True):
-        column.button(f"{who.capitalize()}'s turn", icon=":material/skip_next:", key=f"turn {who}", width="stretch",
-                      type="primary" if who == turn else "secondary", disabled=who != turn, on_click=link.put,
-                      args=("n", done + 1))
+    turn.buttons(steps[done].who if done < len(steps) else None, st.columns(2), link.put, "n", done + 1)
     back, over = st.columns(2)
     back.button("Back", icon=":material/undo:", key="turn back", width="stretch", disabled=not done, on_click=link.put,
                 args=("n", done - 1))
@@ -161,16 +152,10 @@ def _what_was_computed(first: FirstSteps, done: int) -> None:
         return
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
-    look.line(look.bold(f"Round {last.round}: the {last.who}'s losses"), look.quiet("and those a round earlier"))
-    rows = [f"<span>{sentence(TERMS[name][0])}</span><b>{_loss(value, TERMS[name][1])}</b>"
-            f'<span class="atesc-quiet">{_loss(before.get(name), TERMS[name][1])}</span>'
-            for name, value in last.losses.items() if name in TERMS]
-    st.html('<div class="atesc" style="display:grid;grid-template-columns:1fr auto auto;gap:.2rem 1.2rem;'
-            f'font-variant-numeric:tabular-nums">{"".join(rows)}</div>')
-
-
-def _loss(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    look.line(look.bold(f"Round {last.round}: the {last.who}'s losses"))
+    turn.losses("this round", "a round earlier", rows=[
+        (sentence(LOSSES[name][0]), turn.number(value, LOSSES[name][1]), turn.number(before.get(name), LOSSES[name][1]))
+        for name, value in last.losses.items() if name in LOSSES])
 
 
 # ── 3 and 5 ─────────────────────────────────────────────────────────────────────────────────────────

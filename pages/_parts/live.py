@@ -16,7 +16,7 @@ from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError
-from pages._parts import cost, look, recordings
+from pages._parts import cost, look, recordings, turn
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, method, show_run, snapshot
@@ -32,6 +32,7 @@ def panel(run: Run) -> None:
     """The whole run."""
     head(run)
     what_now(run)
+    turn.closely(run)
     numbers(run)
     left, right = st.columns([3, 2])
     with left, look.card("Student accuracy by epoch", "real test images", height="stretch"):
@@ -72,7 +73,7 @@ def head(run: Run) -> None:
 def progress_words(run: Run) -> str:
     """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
     words = []
-    if run.place_in_line is not None:
+    if run.place_in_line is not None and not run.stepping:
         words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
     words.append(f"epoch {run.epoch}/{run.epochs}")
     if run.device:
@@ -86,16 +87,16 @@ def progress_words(run: Run) -> str:
 
 def buttons(run: Run) -> None:
     """Pause or resume, one step, stop: what makes sense of these now."""
-    store = run_store()
-    pausing = run.status == "running" and run.wanted == "pause"
-    if run.status in ("queued", "running") and not pausing:
+    store, rests = run_store(), run.status == "paused" or run.stepping
+    pausing = run.status == "running" and run.wanted == "pause" and not rests
+    if run.status in ("queued", "running") and not (pausing or rests):
         _button("Pause", "pause", store.pause, run)
-    if run.status in ("stopped", "interrupted", "failed", "paused"):
-        _button("Resume", "play_arrow", store.resume, run)
+    if run.status in ("stopped", "interrupted", "failed") or rests or run.slow:
+        _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.slow else None)
     if pausing:
         _button("Pausing", "pause", store.pause, run, disabled=True)
-    if run.status in ("running", "paused"):
-        _button("Step", "skip_next", store.step, run, help="One round, then pause")
+    if run.status == "running" or rests:
+        _button("Step", "skip_next", store.step, run, help="One round, or the rest of one, then pause")
     if may_change(run):
         _button("Stop", "stop", store.stop, run, disabled=run.wanted == "stop")
     else:
@@ -126,7 +127,7 @@ def what_now(run: Run) -> None:
                    f"{kept} {again}", icon=":material/power_off:")
     elif run.status == "stopped":
         st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
-    elif run.status == "paused":
+    elif run.status == "paused" and run.makes == "teacher":
         st.info("**Paused between two rounds.** Resume goes on from this very round; Step does one.",
                 icon=":material/pause_circle:")
 
@@ -192,7 +193,8 @@ def student(run: Run, steps: pd.DataFrame) -> None:
 
 HAPPENED = {
     "created": "queued", "started": "started", "paused": "paused", "resumed": "resumed", "step": "one step, paused",
-    "stopped": "stopped", "interrupted": "its process ended", "failed": "failed", "done": "done",
+    "turn": "turn by turn, paused", "stopped": "stopped", "interrupted": "its process ended", "failed": "failed",
+    "done": "done",
 }
 
 
@@ -203,6 +205,8 @@ def timeline(run: Run) -> None:
         if event.kind == "threshold":
             by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event.text]
             what = f"threshold {event.value:.2f}, {by}"
+        elif event.kind == "slow":
+            what = f"slow motion, {event.value:g} s a turn"
         else:
             what = HAPPENED[event.kind] + (f", {event.text}" if event.kind == "resumed" and event.text else "")
         at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""

@@ -1,0 +1,167 @@
+"""A turn looked at closely holds the very tensors of the step, and looking leaves the run as it is."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from atesc_core.distillation.events import CheckpointReady, StepDone
+from atesc_core.distillation.loop import Controls, Distillation, distill, round_events
+from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl
+from atesc_core.distillation.turns import agreement, next_turn, probabilities, sureness
+from atesc_core.spec import EscapeKind
+from atesc_core.synthesis.base import BatchNormMatch
+from tests.distillation.test_loop import teacher, tiny  # noqa: F401
+
+CLOSELY = Controls(closely=True)
+
+
+def same(a, b) -> bool:
+    """Of two states: tensors, and dicts, lists and plain values of them."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b) or bool(torch.isnan(a).any() and torch.equal(a.nan_to_num(-1), b.nan_to_num(-1)))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize(("kind", "escape"), [("dfq", "atesc"), ("cmi", "atesc"), ("nayer", "atesc"), ("dfq", "abd")])
+def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape):  # noqa: F811
+    spec = tiny(epochs=2, snapshot_images=8, **{"synthesis.kind": kind, "escape.kind": escape})
+    unseen, watched, now_and_then = [], [], []
+    for states, controls in ((unseen, Controls()), (watched, CLOSELY), (now_and_then, Controls())):
+        for number, event in enumerate(distill(spec, teacher, controls=controls)):
+            if isinstance(event, CheckpointReady):
+                states.append(copy.deepcopy(event.state))
+            if states is now_and_then:
+                controls.closely = number % 3 == 0
+    assert len(unseen) == 2
+    assert same(unseen, watched)
+    assert same(unseen, now_and_then)
+    assert not same(unseen, unseen[::-1])
+
+
+@pytest.mark.parametrize(("kind", "changes", "of"), [
+    ("dfq", {"synthesis.steps": 3}, 3), ("cmi", {}, 1), ("nayer", {"synthesis.warmup_loops": 2}, 2)])
+@pytest.mark.parametrize("escape", EscapeKind.__args__)
+def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, changes, of, escape):  # noqa: F811
+    spec = tiny(epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0},
+                **changes)
+    events = [e for e in distill(spec, teacher, controls=CLOSELY) if hasattr(e, "who") or isinstance(e, StepDone)]
+    *turns, done = events
+    assert [(turn.who, turn.number, turn.of) for turn in turns] == [
+        *(("generator", number, of) for number in range(1, of + 1)), ("student", 1, 2), ("student", 2, 2)]
+    assert [next_turn(turn) for turn in (None, *turns[:-1])] == [turn.who for turn in turns]
+    assert next_turn(turns[-1]) == "generator"
+    made, students = turns[of - 1], turns[of:]
+    steps = 1 if kind == "dfq" else spec.synthesis.steps
+    for name, values in made.losses.items():
+        assert values.shape == (steps,)
+        assert values[-1] == pytest.approx(done.losses[name], rel=1e-6)
+    for name in students[0].losses:
+        assert np.mean([turn.losses[name] for turn in students]) == pytest.approx(done.losses[name], rel=1e-5)
+    splits = spec.escape.splits
+    assert (students[0].fragile is not None) == (students[0].threshold is not None) == splits
+    assert ("s/robust" in students[0].losses) == (escape == "atesc")
+    if splits:
+        shares = [turn.fragile[:turn.synthetic].mean() for turn in students]
+        assert np.mean(shares) == pytest.approx(done.fragile_share)
+    assert students[0].synthetic == spec.batch_size
+    assert len(students[0].images) == spec.batch_size + (spec.escape.probes if splits else 0)
+
+
+def test_the_generators_turn_by_hand(teacher):  # noqa: F811
+    run = Distillation(tiny(**{"synthesis.steps": 2}), teacher)
+    generator, student = copy.deepcopy(run.synthesizer.generator), copy.deepcopy(run.student).eval()
+    turn = next(round_events(run, 1, 1, CLOSELY))
+    z, settings = torch.from_numpy(turn.noise), run.spec.synthesis
+    with BatchNormMatch(run.teacher) as match:
+        x = generator(z)
+        t, s = run.teacher(x), student(x)
+    p = t.softmax(1).mean(0)
+    terms = {"g/bn": settings.bn * match.loss(), "g/onehot": settings.onehot * F.cross_entropy(t, t.argmax(1)),
+             "g/adversarial": -settings.adversarial * kl(t, s).mean(),
+             "g/balance": settings.balance * (p * p.log()).sum()}
+    assert {name: values.item() for name, values in turn.losses.items()} == pytest.approx(
+        {name: value.item() for name, value in terms.items()}, rel=1e-5)
+    gradient = torch.autograd.grad(sum(terms.values()), list(generator.parameters()))
+    assert turn.gradient == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
+    assert turn.weights == sum(weight.numel() for weight in generator.parameters())
+    np.testing.assert_array_equal(turn.before, (x * 255).round().byte().numpy())
+    np.testing.assert_allclose(turn.teacher_before, t.detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(turn.student_before, s.detach().numpy(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        now = copy.deepcopy(run.synthesizer.generator)(z)
+    np.testing.assert_array_equal(turn.after, (now * 255).round().byte().numpy())
+    np.testing.assert_allclose(turn.teacher_after, run.teacher(now).detach().numpy(), rtol=1e-4, atol=1e-5)
+    assert (turn.before != turn.after).any()
+
+
+def test_a_calls_images_are_those_that_joined_the_pool(teacher):  # noqa: F811
+    for kind in ("cmi", "nayer"):
+        run = Distillation(tiny(**{"synthesis.kind": kind, "synthesis.steps": 4, "synthesis.pool": 1000}), teacher)
+        turn = next(round_events(run, 1, 1, CLOSELY))
+        np.testing.assert_array_equal(turn.after, run.synthesizer.pool.rows[:24].numpy())
+        assert turn.labels.shape == (24,)
+        assert (turn.noise is None) == (kind == "nayer")
+        assert (turn.before != turn.after).any()
+
+
+@pytest.mark.parametrize("forgetting", FORGETTING)
+def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
+    """NAYER's pool keeps images in 256 levels: what the student saw is exactly what is shown."""
+    spec = tiny(temperature=4.0, **{"synthesis.kind": "nayer", "escape.probes": 0, "escape.untrap": False,
+                                    "escape.forgetting": forgetting, "split.threshold": 2.0})
+    run = Distillation(spec, teacher)
+    events = round_events(run, 2, 1, CLOSELY)
+    while (turn := next(events)).who == "generator":
+        student = copy.deepcopy(run.student)
+    x, trapped = torch.from_numpy(turn.images).float() / 255, torch.from_numpy(turn.trapped)
+    with torch.no_grad():
+        t = run.teacher(x)
+    s = student.train()(x)
+    terms = {"s/fragile": ckd(t, s, ~trapped, 4.0),
+             "s/robust": spec.escape.weight * group_mean(FORGETTING[forgetting](t, s, spec.escape.clamp), trapped)}
+    terms["s/total"] = sum(terms.values())
+    assert turn.losses == pytest.approx({name: value.item() for name, value in terms.items()}, rel=1e-5)
+    gradient = torch.autograd.grad(terms["s/total"], list(student.parameters()))
+    assert turn.gradient == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
+    assert turn.lr == spec.lr, "that of the step, not of the next"
+    for ours, theirs in ((turn.teacher, t), (turn.taught, t), (turn.student_before, s)):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        after = copy.deepcopy(run.student).train()(x)
+    np.testing.assert_allclose(turn.student_after, after.numpy(), rtol=1e-4, atol=1e-5)
+    assert turn.losses_after["s/fragile"] == pytest.approx(ckd(t, after, ~trapped, 4.0).item(), rel=1e-5)
+    assert next(events).lr < spec.lr
+
+
+def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):  # noqa: F811
+    """With probes, crowding and the teacher without its trap: the quick preset's own ATEsc."""
+    run = Distillation(tiny(batch_size=64), teacher)
+    turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, CLOSELY) if not isinstance(e, StepDone)]
+    for turn in (turn for turn in turns if turn.who == "student"):
+        n, trapped = turn.synthetic, torch.from_numpy(turn.trapped)
+        assert not (turn.trapped & turn.fragile).any()
+        assert turn.teaching.sum() == n - turn.trapped[:n].sum()
+        s = torch.from_numpy(turn.student_before)
+        assert turn.losses["s/fragile"] == pytest.approx(
+            ckd(torch.from_numpy(turn.taught), s[:n], ~trapped[:n]).item(), rel=1e-5)
+        forgotten = group_mean(FORGETTING["negative_learning"](torch.from_numpy(turn.teacher), s, 10.0), trapped)
+        assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
+    assert turn.trapped.any()
+    assert (turn.taught != turn.teacher[:n]).any(), "the teacher without its trap"
+
+
+def test_what_logits_say():
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], np.float32))
+    np.testing.assert_allclose(probabilities(logits), np.exp(logits), rtol=1e-6)
+    np.testing.assert_allclose(probabilities(np.array([1000.0, 0.0])), [1, 0])
+    assert sureness(logits) == pytest.approx(60)
+    assert agreement(logits, logits[:, ::-1]) == 50
