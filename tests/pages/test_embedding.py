@@ -7,9 +7,10 @@ import pytest
 
 from atesc_core.embedding import Status, knn_distance
 from atesc_core.runs import Run
+from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
-from tests.pages.conftest import Lab, charts, said
-from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
+from tests.pages.conftest import CONTROL, Lab, charts, said
+from tests.pages.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
 
 
@@ -102,7 +103,7 @@ class Placed(Coming):
 
 
 def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("pages._parts.feature_map.ReferenceMap", Coming)
+    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Coming)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
@@ -113,9 +114,100 @@ def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Ru
 
 
 def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("pages._parts.feature_map.ReferenceMap", Placed)
+    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Placed)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
     assert charts(app)["map"]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")
     assert not app.get("progress")
+
+
+# ── two maps ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def both_reports(lab_with_runs: Lab, report: Report) -> tuple[Report, Report]:  # noqa: F811
+    """In the lab with runs: the NTL teacher is measured, and the SL one."""
+    return report, save_report(lab_with_runs.runs_dir, CONTROL)
+
+
+def switch(app):
+    return app.toggle(key="two maps")
+
+
+def nearer(lab: Lab, run_id: str, epoch: int, real: Report) -> float:
+    features = lab.store.snapshot(run_id, epoch).features
+    return 100 * (knn_distance(features, real.ood.features) < knn_distance(features, real.id.features)).mean()
+
+
+def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id)
+    assert "map beside" not in charts(app)
+    switch(app).set_value(True).run()
+    assert not app.exception
+    assert app.query_params["beside"] == lab_with_runs.control  # in the link: another browser shows the same two
+    shown = charts(app)
+    first, second = shown["map"], shown["map beside"]
+    assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
+    assert "its own teacher's feature space" in said(app)
+    lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
+    for name, run_id, real in zip(("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control),
+                                  both_reports, strict=True):
+        expected = [nearer(lab_with_runs, run_id, epoch, real) for epoch in (1, 2)]
+        np.testing.assert_allclose(numbers(lines[name]["y"]), expected)
+        assert f"{expected[1]:.1f}" in said(app)  # its tile, at the epoch that is shown
+    switch(app).set_value(False).run()
+    assert "beside" not in app.query_params
+    assert "map beside" not in charts(app)
+
+
+def epochs_of(app) -> list[str]:
+    """The epochs that the two maps' points are of."""
+    found = []
+    for name in ("map", "map beside"):
+        points = [point for trace in charts(app)[name]["data"] for point in trace.get("customdata") or []
+                  if isinstance(trace.get("customdata"), list)]
+        found.append({str(point[0]).partition(":")[0] for point in points})
+    return found
+
+
+def test_one_control_scrubs_both(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    assert epochs_of(app) == [{"2"}, {"2"}]
+    axes = [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")]
+    [slider] = app.select_slider
+    slider.set_value(1).run()
+    assert epochs_of(app) == [{"1"}, {"1"}]
+    assert [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")] == axes
+    assert charts(app)["drift"]["layout"]["shapes"][0]["x0"] == 1
+
+
+def test_any_run_can_stand_beside_and_the_two_can_be_swapped(open_page, finished_run: Run, lab_with_runs: Lab,
+                                                             both_reports):
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app.selectbox(key="beside picker").set_value(lab_with_runs.plain).run()
+    assert app.query_params["beside"] == lab_with_runs.plain
+    assert "NTL teacher, plain" in [trace["name"] for trace in charts(app)["drift"]["data"]]
+    button(app, "Swap").click().run()
+    assert not app.exception
+    assert (app.query_params["run"], app.query_params["beside"]) == (lab_with_runs.plain, finished_run.id)
+
+
+def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: Run, both_reports, monkeypatch):
+    monkeypatch.setattr("pages._parts.beside.counterpart", lambda *arguments: None)
+    app = open_page("embedding", run=finished_run.id, beside="other")
+    assert not app.exception
+    assert "No run of an SL teacher" in said(app)
+    assert "map" in charts(app) and "map beside" not in charts(app)
+    link = next(element.proto for element in app.get("page_link") if element.proto.label == f"Distil {CONTROL}")
+    spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
+    assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})
+    form = open_page("distill", spec=spec.to_token())
+    assert next(box for box in form.selectbox if box.label == "Teacher").value == CONTROL
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id, beside="zzzzzzzz")
+    assert not app.exception
+    assert "There is no run 'zzzzzzzz' to set beside this one" in said(app)
+    assert app.query_params["beside"] == lab_with_runs.control
