@@ -1,0 +1,56 @@
+"""What a student makes of images, class probabilities or features, found again by a hash of student and images."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from atesc_core.embedding.features import content_hash
+from atesc_core.runs import RunStore
+
+What = Literal["probabilities", "features"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One student's look at one set of images, made or still to be made."""
+
+    student: Path
+    images: np.ndarray  # (N, 3, H, W) uint8
+    what: What
+    path: Path
+
+    def read(self) -> np.ndarray | None:
+        """(N, C) or (N, F) float32; None as long as it is not made."""
+        try:
+            return np.load(self.path, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+
+
+def view(runs_dir: Path, student: Path, images: np.ndarray, what: What) -> View:
+    """``student``: its file. The same student and images have the same view, whichever run they are of."""
+    name = content_hash(images, student=_digest(student, student.stat().st_mtime_ns), what=what)
+    return View(student, images, what, Path(runs_dir) / "cache" / "students" / f"{name}.npy")
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, written: int) -> str:
+    """Of the file's content. ``written``: when, so that a file is read again only where it was written again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def answers(store: RunStore, run_id: str, images: np.ndarray) -> dict[int, View]:
+    """Epoch -> what the student that is kept of it says of the images. Raises UnknownRun."""
+    found = {}
+    for epoch, path in store.students(run_id).items():
+        with suppress(FileNotFoundError):  # a run that goes on lets go of a student now and then
+            found[epoch] = view(store.runs_dir, path, images, "probabilities")
+    return found
