@@ -34,10 +34,19 @@ class View:
             return None
 
 
-def view(runs_dir: Path, student: Path, images: np.ndarray, what: What) -> View:
-    """``student``: its file. The same student and images have the same view, whichever run they are of."""
-    name = content_hash(images, student=_digest(student, student.stat().st_mtime_ns), what=what)
-    return View(student, images, what, Path(runs_dir) / "cache" / "students" / f"{name}.npy")
+def answers(store: RunStore, run_id: str, images: np.ndarray) -> dict[int, View]:
+    """Epoch -> what the student that is kept of it says of the images. Raises UnknownRun."""
+    name, found = content_hash(images), {}
+    for epoch, path in store.students(run_id).items():
+        with suppress(FileNotFoundError):  # a run that goes on lets go of a student now and then
+            found[epoch] = View(path, images, "probabilities", _file(store.runs_dir, path, name, "probabilities"))
+    return found
+
+
+def _file(runs_dir: Path, student: Path, images: str, what: What) -> Path:
+    """``images``: their hash. The same student and images have the same view, whichever run they are of."""
+    name = content_hash(student=_digest(student, student.stat().st_mtime_ns), images=images, what=what)
+    return Path(runs_dir) / "cache" / "students" / f"{name}.npy"
 
 
 @lru_cache(maxsize=4096)
@@ -45,12 +54,3 @@ def _digest(path: Path, written: int) -> str:
     """Of the file's content. ``written``: when, so that a file is read again only where it was written again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def answers(store: RunStore, run_id: str, images: np.ndarray) -> dict[int, View]:
-    """Epoch -> what the student that is kept of it says of the images. Raises UnknownRun."""
-    found = {}
-    for epoch, path in store.students(run_id).items():
-        with suppress(FileNotFoundError):  # a run that goes on lets go of a student now and then
-            found[epoch] = view(store.runs_dir, path, images, "probabilities")
-    return found

@@ -26,6 +26,7 @@ from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, method, snapshot
 from pages._parts.split import line_of
 from pages._parts.store import run_store
+from pages._parts.student_curve import student_curve
 
 GALLERY = 60  # images of a selection
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
@@ -99,9 +100,10 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         with right:
             look.tiles(*_distances(scene))
             _selection(scene, real)
-    waiting = False
+    waiting = student_curve(run, shown, scene.picked.indices if scene.picked else ())
     if scene.picked and scene.picked.image is not None:
-        waiting = inspector(Sample(run, shown, scene.picked.image, scene.line, first.card), first.report)
+        sample = Sample(run, shown, scene.picked.image, scene.line, first.card)
+        waiting = inspector(sample, first.report) or waiting
     if not two:
         _by_epoch(scene, epochs)
     live = may_change(run) or second is not None and may_change(second.run)
