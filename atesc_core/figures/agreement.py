@@ -20,7 +20,7 @@ def agreement(chosen: pd.DataFrame, every: pd.DataFrame, mode: Mode = "light", *
     run, so that the axis stays still.
     """
     style = theme.look(mode)
-    figure = theme.blank(mode, "agreement", "Student of epoch", "Agreement with the teacher (%)")
+    figure = theme.blank(mode, "agreement", "Student of epoch", "Agreement (%)")
     figure.layout.meta["y"] = "per cent"
     figure.update_yaxes(theme.per_cent_axis(tickvals=[0, 25, 50, 75, 100]))
     last = epochs or int(every["epoch"].max())

@@ -5,6 +5,6 @@ nothing but that computing imports torch.
 """
 
 from atesc_core.students.agreement import agreement
-from atesc_core.students.views import View, answers
+from atesc_core.students.views import View, answers, features
 
-__all__ = ["View", "agreement", "answers"]
+__all__ = ["View", "agreement", "answers", "features"]

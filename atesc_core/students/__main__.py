@@ -2,7 +2,12 @@
 
     python -m atesc_core.students answers RUN EPOCH --runs-dir DIR
 
-asks every student that is kept about the synthetic images of an epoch. On the CPU: a run on a GPU is left alone.
+asks every student that is kept about the synthetic images of an epoch, and
+
+    python -m atesc_core.students features RUN --runs-dir DIR
+
+asks the last one for its features of the real images that its teacher is measured on, and of every epoch's synthetic
+ones, all with 8 bits a channel as they are shown. On the CPU: a run on a GPU is left alone.
 """
 
 from __future__ import annotations
@@ -21,7 +26,10 @@ from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
 from atesc_core.runs.files import replacing
 from atesc_core.students.kept import load_student
-from atesc_core.students.views import View, answers
+from atesc_core.students.views import View, answers, features
+from atesc_core.teachers.report import ready
+
+Wanted = tuple[int, str, View]  # the student's epoch; what is done, in words
 
 
 @torch.no_grad()
@@ -33,8 +41,8 @@ def seen(student: Classifier, view: View) -> np.ndarray:
     return torch.cat([student.features(part).float() for part in x.split(500)]).numpy()
 
 
-def make(store: RunStore, run_id: str, wanted: Iterable[tuple[int, str, View]]) -> None:
-    """Those of the wanted (epoch of the student, in words, view) that are not there yet; tells how far it is."""
+def make(store: RunStore, run_id: str, wanted: Iterable[Wanted]) -> None:
+    """Those of the wanted that are not there yet; tells how far it is."""
     missing = [one for one in wanted if not one[2].path.exists()]
     for done, (epoch, words, view) in enumerate(missing):
         print(json.dumps({"share": done / len(missing), "what": words}), flush=True)
@@ -48,18 +56,35 @@ def make(store: RunStore, run_id: str, wanted: Iterable[tuple[int, str, View]]) 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m atesc_core.students", description=__doc__)
     tasks = parser.add_subparsers(dest="task", required=True)
-    tasks.add_parser("answers")
-    for task in tasks.choices.values():
+    for name in ("answers", "features"):
+        task = tasks.add_parser(name)
         task.add_argument("run")
-        task.add_argument("epoch", type=int)
+        if name == "answers":
+            task.add_argument("epoch", type=int)
         task.add_argument("--runs-dir", type=Path, required=True)
     told = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
     store = RunStore(told.runs_dir)
-    images = store.snapshot(told.run, told.epoch).images
-    make(store, told.run, ((epoch, f"the student of epoch {epoch}", view)
-                           for epoch, view in answers(store, told.run, images).items()))
+    make(store, told.run, wanted_answers(store, told.run, told.epoch) if told.task == "answers" else
+         wanted_features(store, told.run))
+
+
+def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
+    """Of every kept student, about the synthetic images of ``epoch``."""
+    views = answers(store, run_id, store.snapshot(run_id, epoch).images)
+    return [(student, f"the student of epoch {student}", view) for student, view in views.items()]
+
+
+def wanted_features(store: RunStore, run_id: str) -> list[Wanted]:
+    """Of the last kept student: of real images, then of the newest synthetic ones, then of all before."""
+    spec = store.get(run_id).spec
+    report = ready(spec.teacher, store.runs_dir, spec.split, attacked=False)
+    sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
+    sets |= {f"synthetic images of epoch {epoch}": store.snapshot(run_id, epoch).images
+             for epoch in reversed(store.snapshots(run_id))}
+    student, views = features(store, run_id, sets)
+    return [(student, words, view) for words, view in views.items()]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from atesc_core.embedding.features import content_hash
-from atesc_core.runs import RunStore
+from atesc_core.runs import RunStore, StoreError
 
 What = Literal["probabilities", "features"]
 
@@ -41,6 +42,20 @@ def answers(store: RunStore, run_id: str, images: np.ndarray) -> dict[int, View]
         with suppress(FileNotFoundError):  # a run that goes on lets go of a student now and then
             found[epoch] = View(path, images, "probabilities", _file(store.runs_dir, path, name, "probabilities"))
     return found
+
+
+def features(store: RunStore, run_id: str, sets: Mapping[Hashable, np.ndarray]) -> tuple[int, dict[Hashable, View]]:
+    """The last epoch whose student is kept, and that student's features of each of the sets of images, by their names.
+
+    Raises UnknownRun; StoreError where no student is kept.
+    """
+    students = store.students(run_id)
+    if not students:
+        raise StoreError(f"run: {run_id} keeps no student yet")
+    epoch = max(students)
+    path = students[epoch]
+    return epoch, {name: View(path, images, "features", _file(store.runs_dir, path, content_hash(images), "features"))
+                   for name, images in sets.items()}
 
 
 def _file(runs_dir: Path, student: Path, images: str, what: What) -> Path:

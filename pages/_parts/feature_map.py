@@ -18,9 +18,9 @@ from atesc_core.figures.drift import Drift, drift
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
-from pages._parts import beside, look, selection
+from pages._parts import beside, link, look, selection
 from pages._parts.chart import ChartResult, chart, thumbnails, told
-from pages._parts.feature_space import Method, Space, Subject, of_teacher, some
+from pages._parts.feature_space import Method, Space, Subject, Who, of_student, of_teacher, some, student_coming
 from pages._parts.gallery import gallery, pressable
 from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, method, snapshot
@@ -30,15 +30,19 @@ from pages._parts.student_curve import student_curve
 
 GALLERY = 60  # images of a selection
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
+SPACES = {"teacher": of_teacher, "student": of_student}
 HEIGHTS = {1: 560, 2: 430}  # px of a map, by how many there are
-TWO_SPACES = ("Each map is its own teacher's feature space: compare where the synthetic images lie among the real ID "
-              "and OOD ones, not one map's places with the other's.")
+TWO_SPACES = ("Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
+              "ID and OOD ones, not one map's places with the other's.")
+STUDENTS = ("Real images and those of every epoch go through one student, the last that is kept, so that the map stays "
+            "still while the epochs pass. This is our choice.")
 
 
 @dataclass(frozen=True)
 class Drawing:
     """How maps are drawn: what the controls say."""
 
+    who: Who
     method: Method
     colour: str
     ground: str
@@ -85,16 +89,25 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     left, right = (st.container(), None) if two else st.columns([3, 1])
     with left, look.card():
         how = _controls()
+        subjects = [one for one in (first, second) if one]
+        if how.who == "student" and not all(map(_student_there, subjects)):
+            return may_change(run)
         epoch, playing = _transport(run, epochs)
+        if how.who == "student":
+            look.caption(STUDENTS)
         if two:
-            look.caption(TWO_SPACES)
+            look.caption(TWO_SPACES.format(who=how.who))
+        spaces = [SPACES[how.who](one) for one in subjects]
+        if None in spaces:
+            coming = [student_coming(one) for one, space in zip(subjects, spaces, strict=True) if space is None]
+            return any(coming) or may_change(run)
         shown = snapshot(run.id, epoch)
-        scene = Scene(first, of_teacher(first), shown, selection.selected(run, epoch, len(shown.images)))
+        scene = Scene(first, spaces[0], shown, selection.selected(run, epoch, len(shown.images)))
         if not two:
             real, computing = _map(scene, how, epochs)
         selection.elsewhere(run, epoch, _slider_key(run))
     if two:
-        real, computing = _side_by_side(scene, second, how, epochs)
+        real, computing = _side_by_side(scene, second, spaces[-1], how, epochs)
         _selection(scene, real, columns=20)
     else:
         with right:
@@ -111,21 +124,34 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
 
 
 def _controls() -> Drawing:
-    method, colour, ground = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
-    return Drawing(
-        method.segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method", help=(
-            "PCA is there at once. UMAP takes a while, once per teacher.")),
-        colour.segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
+    with st.container(horizontal=True, gap="medium"):
+        who = st.query_params.get("features")
+        return Drawing(
+            st.segmented_control("Features of", list(SPACES), required=True, format_func=str.capitalize, help=(
+                "Whose last layer the map is of"), **link.bound("features", who if who in SPACES else "teacher")),
+            st.segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method", help=(
+                "PCA is there at once. UMAP takes a while, once per teacher or student.")),
+            st.segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
                                  format_func=COLOURS.get),
-        ground.segmented_control("Real images", ["density", "points"], default="density", required=True, key="ground",
+            st.segmented_control("Real images", ["density", "points"], default="density", required=True, key="ground",
                                  format_func=str.capitalize))
+
+
+def _student_there(subject: Subject) -> bool:
+    """Whether a student is kept of the run; where none is, the page now says so."""
+    there = bool(run_store().students(subject.run.id))
+    if not there:
+        look.empty("No student is kept of this run", "It keeps its first one at the end of epoch 1." if may_change(
+            subject.run) else "Its files are gone. Look at the teacher's features, or do the run again.")
+    return there
 
 
 # ── two maps ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _side_by_side(scene: Scene, second: Subject | None, how: Drawing, epochs: list[int]) -> tuple[list[str], bool]:
-    """Both maps, and the curve that compares them: as ``_map`` of the first."""
+def _side_by_side(scene: Scene, second: Subject | None, space: Space, how: Drawing,
+                  epochs: list[int]) -> tuple[list[str], bool]:
+    """Both maps, and the curve that compares them: as ``_map`` of the first. space: the second's."""
     left, right = st.columns(2)
     with left, look.card():
         _titled(scene, scene.shown.epoch)
@@ -138,7 +164,7 @@ def _side_by_side(scene: Scene, second: Subject | None, how: Drawing, epochs: li
             return real, computing
         # the same epoch, or the last one before it where this run has no such epoch
         at = max((epoch for epoch in theirs if epoch <= scene.shown.epoch), default=theirs[0])
-        other = Scene(second, of_teacher(second), snapshot(second.run.id, at), key="map beside")
+        other = Scene(second, space, snapshot(second.run.id, at), key="map beside")
         with look.card():
             _titled(other, scene.shown.epoch)
             computing = _map(other, how, theirs, of=2)[1] or computing
@@ -164,10 +190,11 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
                            scene.run.spec.escape.kind, scene.space.real_nearer_to_ood, scene.run.id))
     sizes = " and ".join(dict.fromkeys(look.count(len(scene.score)) for scene in scenes))
     with look.card("Drift towards OOD", f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
-                   "images of each domain, each in its own teacher's feature space"):
+                   "images of each domain, each in the feature space of its own "
+                   f"{next(iter(scenes)).space.whose.partition(' ')[0]}"):
         chart(drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
-        look.caption("Faint: the real ID test images themselves, each among all others. Where a teacher's features do "
-                     "not tell the two domains apart, about half of any images are nearer to OOD.")
+        look.caption("Faint: the real ID test images themselves, each among all others. Where features do not tell the "
+                     "two domains apart, about half of any images are nearer to OOD.")
 
 
 # ── play and scrub ──────────────────────────────────────────────────────────────────────────────────
@@ -257,7 +284,7 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], of: int = 1) -> tuple[li
     if method == "PCA":  # its first direction is far longer than its second: fill the card with both
         figure.update_yaxes(scaleanchor=None)
     ids, images, captions = _pictures(scene, how.ground)
-    revision = f"{scene.run.id} {method} {how.ground}"
+    revision = f"{scene.run.id} {how.who} {method} {how.ground}"
     drawn = partial(chart, figure, scene.key, height=HEIGHTS[of], scroll_zoom=True, revision=revision,
                     thumbnails=thumbnails(images, ids, captions), label=f"Map of {scene.subject.card.name}")
     real: list[str] = []
@@ -323,7 +350,8 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
     real = f"{len(scene.space.id)} ID and {len(scene.space.ood)} OOD test images"
     share = f" · PCA, {100 * sum(scene.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if scene.key == "map" else "point at a dot to see its image"
-    look.caption(f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real}{share} · {hint}")
+    look.caption(f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
+                 f"{scene.space.whose}{share} · {hint}")
 
 
 def _give_up(space: Space) -> None:
@@ -411,5 +439,5 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
     figure.update_xaxes(tickformat="d", nticks=min(len(own), 12))
     figure.update_yaxes(rangemode="tozero")
     with look.card("How far synthetic images are from real ones", f"{len(scene.score)} synthetic images an epoch; "
-                   "the 10 nearest real images of each domain, in feature space"):
+                   f"the 10 nearest real images of each domain, among features of the {scene.space.whose}"):
         chart(figure, "distances", height=260)

@@ -11,8 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance
+from atesc_core.embedding.features import content_hash
 from atesc_core.figures.of_run import ground_points
 from atesc_core.runs import Run
+from atesc_core.students import features
+from pages._parts.job import progress
 from pages._parts.runs import snapshot
 from pages._parts.store import run_store
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 AT_MOST = 24  # epochs whose images set the map's extent and the curves below it
 
 Method = Literal["PCA", "UMAP"]
+Who = Literal["teacher", "student"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,7 @@ class Subject:
 class Space:
     """Features of the report's real images, (N, F) and (M, F), and of an epoch's synthetic ones."""
 
+    whose: str  # in words
     id: np.ndarray
     ood: np.ndarray
     of: Callable[[int], np.ndarray]  # epoch -> (K, F)
@@ -77,7 +82,40 @@ class Space:
 
 def of_teacher(subject: Subject) -> Space:
     report = subject.report
-    return Space(report.id.features, report.ood.features, lambda epoch: snapshot(subject.run.id, epoch).features)
+    return Space("teacher", report.id.features, report.ood.features,
+                 lambda epoch: snapshot(subject.run.id, epoch).features)
+
+
+def of_student(subject: Subject) -> Space | None:
+    """Real images and all epochs' synthetic ones through one student, the last that is kept, so that the map stays
+    still [ours]; None while they are computed. Raises StoreError where none is kept."""
+    run, report, store = subject.run, subject.report, run_store()
+    epochs = store.snapshots(run.id)
+    newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]
+    files = list(store.students(run.id).values())[-1:] + newest
+    try:
+        written = tuple((str(file), file.stat().st_mtime_ns) for file in files)
+        return _student_space(written, tuple(epochs), content_hash(report.id.images, report.ood.images), subject)
+    except FileNotFoundError:  # not all there yet
+        return None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _student_space(written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str,
+                   _subject: Subject) -> Space:
+    sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
+    sets |= {epoch: snapshot(_subject.run.id, epoch).images for epoch in epochs}
+    epoch, views = features(run_store(), _subject.run.id, sets)
+    found = {name: np.load(view.path, allow_pickle=False) for name, view in views.items()}
+    return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)
+
+
+def student_coming(subject: Subject) -> bool:
+    """How far ``of_student`` is, where it is None; whether there will be more to see by itself."""
+    run = subject.run
+    return progress(f"student features {run.id}", f"Features of the student, {run.spec.teacher}",
+                    lambda: of_student(subject) is None, "atesc_core.students", "features", run.id,
+                    "--runs-dir", str(run_store().runs_dir))
 
 
 def some(epochs: Sequence[int]) -> list[int]:

@@ -211,7 +211,7 @@ def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
         st.dataframe(_ranks(sample), hide_index=True, width="stretch")
     for domain, column in zip(("id", "ood"), columns[1:], strict=True):
         with column:
-            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("in feature space"))
+            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("among the teacher's features"))
             if report is None:
                 look.caption("Not measured yet.")
             else:

@@ -31,7 +31,7 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
     with look.card("What the students say of the selection", f"{of}; agreement with the teacher, not accuracy"):
         figure = figure_of(agreement(said, labels, indices), agreement(said, labels), look.mode(),
                            images=(len(indices), len(labels)), epoch=shown.epoch, epochs=run.epochs)
-        chart(figure, "agreement", height=270, label="Agreement of each epoch's student with the teacher")
+        chart(figure, "agreement", height=300, label="Agreement of each epoch's student with the teacher")
         _about(run, list(views))
         if views.keys() <= said.keys():
             return False

@@ -29,7 +29,7 @@ def test_the_axis_is_the_runs_and_the_images_epoch_is_marked():
     figure = drawn()
     assert figure.layout.xaxis.range[1] > 6
     assert [mark.x0 for mark in figure.layout.shapes] == [3]
-    assert figure.layout.yaxis.title.text == "Agreement with the teacher (%)"
+    assert figure.layout.yaxis.title.text == "Agreement (%)"
 
 
 def test_text_is_of_one_size_and_redraws_keep_the_zoom():

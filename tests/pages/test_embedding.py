@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atesc_core.embedding import Status, knn_distance
+from atesc_core.embedding import PCAMap, Status, knn_distance
 from atesc_core.runs import Run
 from atesc_core.spec import RunSpec
+from atesc_core.students import features
+from atesc_core.students.__main__ import make, wanted_features
 from atesc_core.teachers.report import Report
 from tests.pages.conftest import CONTROL, Lab, charts, said
 from tests.pages.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
@@ -149,7 +151,7 @@ def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_
     shown = charts(app)
     first, second = shown["map"], shown["map beside"]
     assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
-    assert "its own teacher's feature space" in said(app)
+    assert "the feature space of its own teacher" in said(app)
     lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
     for name, run_id, real in zip(("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control),
                                   both_reports, strict=True):
@@ -211,3 +213,55 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
     assert not app.exception
     assert "There is no run 'zzzzzzzz' to set beside this one" in said(app)
     assert app.query_params["beside"] == lab_with_runs.control
+
+
+# ── the student's features ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def seen_by_students(lab_with_runs: Lab, both_reports) -> Lab:
+    """Every run's last student has seen the real images and its own."""
+    for run_id in (lab_with_runs.atesc, lab_with_runs.control):
+        make(lab_with_runs.store, run_id, wanted_features(lab_with_runs.store, run_id))
+    return lab_with_runs
+
+
+def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, seen_by_students: Lab, both_reports):
+    lab, (real, _) = seen_by_students, both_reports
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="link features").set_value("student").run()
+    assert not app.exception
+    assert app.query_params["features"] == "student"
+    assert not app.get("progress")
+    words = " ".join(said(app).split())
+    assert "features of the student of epoch 2" in words
+    assert "go through one student, the last that is kept" in words
+    sets = {"id": real.id.images, "ood": real.ood.images, 2: lab.store.snapshot(finished_run.id, 2).images}
+    own = {name: view.read() for name, view in features(lab.store, finished_run.id, sets)[1].items()}
+    nearer = 100 * (knn_distance(own[2], own["ood"]) < knn_distance(own[2], own["id"])).mean()
+    assert f"{nearer:.1f}" in words
+    expected = PCAMap.fit(own["id"], own["ood"]).transform(own[2])
+    drawn = [trace for trace in charts(app)["map"]["data"] if trace.get("name", "").endswith(("fragile", "robust"))]
+    places = {point[0]: place for trace in drawn for point, place in zip(
+        trace["customdata"], zip(numbers(trace["x"]), numbers(trace["y"]), strict=True), strict=True)}
+    np.testing.assert_allclose([places[f"2:{index}"] for index in range(len(expected))], expected, atol=1e-4)
+
+
+def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_students: Lab):
+    app = open_page("embedding", run=finished_run.id, beside=seen_by_students.control, features="student")
+    assert not app.exception
+    assert {"map", "map beside", "drift"} <= charts(app).keys()
+    assert "the feature space of its own student" in said(app)
+
+
+def test_while_the_students_features_come_the_page_says_how_far_they_are(
+        open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job):  # noqa: F811
+    app = open_page("embedding", run=lab_with_runs.plain, features="student")
+    assert not app.exception
+    assert "Features of the student" in app.get("progress")[0].proto.text
+    assert "map" not in charts(app)
+    button(app, "Stop").click().run()
+    assert "was stopped" in said(app)
+    assert button(app, "Go on")
+    app.segmented_control(key="link features").set_value("teacher").run()
+    assert "map" in charts(app)

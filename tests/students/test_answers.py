@@ -14,7 +14,6 @@ from atesc_core.distillation.evaluation import predict
 from atesc_core.students import agreement, answers
 from atesc_core.students.__main__ import make
 from atesc_core.students.kept import load_student
-from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 
 # Two students, four images, two classes.
 ANSWERS = {
@@ -37,7 +36,7 @@ def test_agreement_as_computed_by_hand(chosen, same, sure):
     assert found["sure"].tolist() == sure
 
 
-def test_every_kept_student_is_asked_once(lab_with_runs, capsys):  # noqa: F811
+def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.atesc
     images = store.snapshot(run_id, 1).images
     views = answers(store, run_id, images)
@@ -55,7 +54,7 @@ def test_every_kept_student_is_asked_once(lab_with_runs, capsys):  # noqa: F811
     assert {view.path for view in others.values()}.isdisjoint(view.path for view in views.values())
 
 
-def test_it_tells_how_far_it_is(lab_with_runs, capsys):  # noqa: F811
+def test_it_tells_how_far_it_is(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.plain
     views = answers(store, run_id, store.snapshot(run_id, 1).images)
     make(store, run_id, [(epoch, f"the student of epoch {epoch}", view) for epoch, view in views.items()])

@@ -18,11 +18,10 @@ from atesc_core.runs.student import keep, kept
 from atesc_core.students.kept import load_student, student_bytes
 from atesc_core.teachers import add_teacher, load_teacher
 from atesc_core.teachers.formats import recognise
-from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 
 
 @pytest.fixture
-def run(lab_with_runs):  # noqa: F811
+def run(lab_with_runs):
     return lab_with_runs.store, lab_with_runs.atesc
 
 
