@@ -21,7 +21,7 @@ def measured(run: Run) -> Subject | None:
     return None if report is None else Subject(run, card, report)
 
 
-run = run_page("Embedding", "Where the teacher's last layer puts real and synthetic images.", with_images=True)
+run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)
 if run and run.spec.teacher not in cards():
     look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
 elif run:

@@ -28,14 +28,16 @@ def agreement(chosen: pd.DataFrame, every: pd.DataFrame, mode: Mode = "light", *
                         **({"dtick": 1} if last <= 12 else {"nticks": 10}))
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
-        figure.add_annotation(theme.note(style, "made here", x=epoch, y=1, yref="paper", yanchor="bottom"))
+        left = epoch > last / 2  # of the mark, where there is room
+        figure.add_annotation(theme.note(style, "made here", x=epoch, y=1, yref="paper", yanchor="top",
+                                         xanchor="right" if left else "left", xshift=-4 if left else 4))
     for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
         for series, words in SERIES.items():
             thin, faint = series == "sure", who == "all"
             name = f"{count:,} {'in all' if faint else 'selected'}: {words}"
             figure.add_scatter(
                 x=points["epoch"], y=points[series], name=name, uid=uid("agreement", who, series),
-                mode="lines+markers", opacity=0.3 if faint else 1,
+                mode="lines+markers", opacity=0.4 if faint else 1,
                 line={"color": style.ink, "width": style.thin if thin else style.line},
                 marker={"size": style.dot * (0.75 if faint else 1), "color": style.surface if thin else style.ink,
                         "line": {"color": style.ink, "width": style.thin if thin else 0}},

@@ -69,7 +69,7 @@ def _real(figure: go.Figure, style: Look, line: Drift, across: list[float]) -> N
     """A faint level: the real ID images."""
     figure.add_scatter(
         x=across, y=[line.real, line.real], name=f"real ID, {line.teacher} teacher", uid=uid("drift", line.key, "real"),
-        mode="lines", opacity=0.45, line={"color": style.colour(line.teacher), "width": style.thin},
+        legendrank=1001, mode="lines", opacity=0.45, line={"color": style.colour(line.teacher), "width": style.thin},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID test images, {line.teacher} teacher<extra></extra>",
         meta={"teacher": line.teacher, "images": "real ID test"})
 

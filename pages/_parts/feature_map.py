@@ -193,8 +193,8 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
                    "images of each domain, each in the feature space of its own "
                    f"{next(iter(scenes)).space.whose.partition(' ')[0]}"):
         chart(drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
-        look.caption("Faint: the real ID test images themselves, each among all others. Where features do not tell the "
-                     "two domains apart, about half of any images are nearer to OOD.")
+        look.caption("Faint: the real ID test images themselves, each among all others. The higher that level, the "
+                     "less these features tell the domains apart, and the less it says that an image is nearer to OOD.")
 
 
 # ── play and scrub ──────────────────────────────────────────────────────────────────────────────────
