@@ -31,7 +31,7 @@ from pages._parts.student_curve import student_curve
 GALLERY = 60  # images of a selection
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
 SPACES = {"teacher": of_teacher, "student": of_student}
-HEIGHTS = {1: 560, 2: 430}  # px of a map, by how many there are
+HEIGHT, HEIGHT_OF_TWO = 560, 430  # px of a map
 TWO_SPACES = ("Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
               "ID and OOD ones, not one map's places with the other's.")
 STUDENTS = ("Real images and those of every epoch go through one student, the last that is kept, so that the map stays "
@@ -152,25 +152,26 @@ def _student_there(subject: Subject) -> bool:
 def _side_by_side(scene: Scene, second: Subject | None, space: Space, how: Drawing,
                   epochs: list[int]) -> tuple[list[str], bool]:
     """Both maps, and the curve that compares them: as ``_map`` of the first. space: the second's."""
-    left, right = st.columns(2)
-    with left, look.card():
-        _titled(scene, scene.shown.epoch)
-        real, computing = _map(scene, how, epochs, of=2)
-        look.tiles(*_distances(scene))
-    theirs = run_store().snapshots(second.run.id) if second else []
-    with right:
-        if not theirs:
-            beside.missing(scene.run)
-            return real, computing
+    scenes, theirs = {scene: epochs}, run_store().snapshots(second.run.id) if second else []
+    if theirs:
         # the same epoch, or the last one before it where this run has no such epoch
         at = max((epoch for epoch in theirs if epoch <= scene.shown.epoch), default=theirs[0])
-        other = Scene(second, space, snapshot(second.run.id, at), key="map beside")
-        with look.card():
-            _titled(other, scene.shown.epoch)
-            computing = _map(other, how, theirs, of=2)[1] or computing
-            look.tiles(*_distances(other))
-    _drift({scene: epochs, other: theirs})
-    return real, computing
+        scenes[Scene(second, space, snapshot(second.run.id, at), key="map beside")] = theirs
+    known = {_method(how.method, one)[0] for one in scenes}
+    drawn: Method = "UMAP" if known == {"UMAP"} else "PCA"  # both alike
+    found = []
+    columns = st.columns(2)
+    for (one, own), column in zip(scenes.items(), columns, strict=False):
+        with column, look.card():
+            _titled(one, scene.shown.epoch)
+            found.append(_map(one, how, own, drawn))
+            look.tiles(*_distances(one))
+    if theirs:
+        _drift(scenes)
+    else:
+        with columns[1]:
+            beside.missing(scene.run)
+    return found[0][0], any(computing for _, computing in found)
 
 
 def _titled(scene: Scene, wanted: int) -> None:
@@ -268,10 +269,11 @@ def _name(scene: Scene, index: int) -> str:
 # ── what is drawn ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _map(scene: Scene, how: Drawing, epochs: list[int], of: int = 1) -> tuple[list[str], bool]:
-    """One of so many maps: ids of the real images under the lasso (the synthetic ones are the selection), and whether
-    UMAP is still to come. epochs: those of its run."""
+def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None = None) -> tuple[list[str], bool]:
+    """The map: ids of the real images under the lasso (the synthetic ones are the selection), and whether UMAP is still
+    to come. epochs: those of its run. together: how it is drawn, where it is one of two."""
     method, status = _method(how.method, scene)
+    method = together or method
     reference, synthetic = scene.space.ground(method, scene.subject.report), _synthetic(scene, method)
     others = [scene.space.places(method, scene.space.of(epoch)) for epoch in some(epochs)]
     within = pd.DataFrame(np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]),
@@ -285,8 +287,9 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], of: int = 1) -> tuple[li
         figure.update_yaxes(scaleanchor=None)
     ids, images, captions = _pictures(scene, how.ground)
     revision = f"{scene.run.id} {how.who} {method} {how.ground}"
-    drawn = partial(chart, figure, scene.key, height=HEIGHTS[of], scroll_zoom=True, revision=revision,
-                    thumbnails=thumbnails(images, ids, captions), label=f"Map of {scene.subject.card.name}")
+    drawn = partial(chart, figure, scene.key, height=HEIGHT_OF_TWO if together else HEIGHT, scroll_zoom=True,
+                    revision=revision, thumbnails=thumbnails(images, ids, captions),
+                    label=f"Map of {scene.subject.card.name}")
     real: list[str] = []
     if scene.key == "map":
         real = _selectable(scene, drawn, revision, ids)
@@ -343,7 +346,7 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
     elif status is not None and status.state != "done":
         eta = f" · {look.duration(status.eta_s)} left" if status.eta_s else ""
         here = "This is PCA until UMAP is there. " if method == "PCA" else ""
-        left, right = st.columns([5, 1], vertical_alignment="center")
+        left, right = st.columns([5, 2], vertical_alignment="center")
         left.progress(status.share or 0.0, f"{here}{status.message}{eta}")
         right.button("Stop", icon=":material/stop:", key=f"stop umap {scene.key}", width="stretch",
                      on_click=_give_up, args=(scene.space,))

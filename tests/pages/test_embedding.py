@@ -215,6 +215,35 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
     assert app.query_params["beside"] == lab_with_runs.control
 
 
+def test_both_maps_are_of_one_method(open_page, finished_run: Run, lab_with_runs: Lab, both_reports, monkeypatch):
+    """A UMAP beside a PCA would look like a difference between the teachers."""
+    made = []
+
+    class First(Placed):
+        """The UMAP of one of the two has come."""
+
+        def coordinates(self):
+            return super().coordinates() if self.own == made[0] else None
+
+        def __init__(self, id_features, *rest):
+            self.own = float(id_features.sum())
+            made.append(self.own)
+
+        def status(self, features=None):
+            return Placed.status(self) if self.own == made[0] else Coming.status(self)
+
+    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", First)
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app.segmented_control(key="method").set_value("UMAP").run()
+    assert not app.exception
+    for name in ("map", "map beside"):
+        assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("PCA")
+    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Placed)
+    app.run()
+    for name in ("map", "map beside"):
+        assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")
+
+
 # ── the student's features ──────────────────────────────────────────────────────────────────────────
 
 
