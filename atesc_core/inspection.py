@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from atesc_core.distillation.evaluation import predict
-from atesc_core.models import Classifier, build
+from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
 from atesc_core.robustness.scores import predictions
-from atesc_core.runs import RunStore
+from atesc_core.runs import RunStore, StoreError
 from atesc_core.runs.files import replacing
 from atesc_core.spec import SplitSpec
+from atesc_core.students.kept import load_student
 from atesc_core.teachers import load_teacher
 
 # The slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core; this much of it is one second.
@@ -39,11 +40,11 @@ class Inspection:
     adversarial: np.ndarray  # (3, H, W) float32 in [0, 1]
     teacher: np.ndarray  # (C,) float32, the teacher's probabilities of the adversarial image
     student: np.ndarray | None  # (C,) float32, the student's; None where the student of that epoch is not kept
-    student_epoch: int | None  # the epoch whose student is kept; None where none is yet
+    students: tuple[int, ...]  # epochs whose student is kept
 
     def save(self, path: Path) -> None:
         student = np.empty(0, np.float32) if self.student is None else self.student
-        facts = json.dumps([self.epsilon, self.flipped, self.student_epoch])
+        facts = json.dumps([self.epsilon, self.flipped, self.students])
         with replacing(path) as file:
             np.savez(file, adversarial=self.adversarial, teacher=self.teacher, student=student, facts=facts)
 
@@ -52,9 +53,9 @@ class Inspection:
         """Raises FileNotFoundError."""
         with np.load(path, allow_pickle=False) as arrays:
             student = arrays["student"]
-            epsilon, flipped, epoch = json.loads(str(arrays["facts"]))
+            epsilon, flipped, kept = json.loads(str(arrays["facts"]))
             return cls(epsilon, flipped, arrays["adversarial"], arrays["teacher"],
-                       student if len(student) else None, epoch)
+                       student if len(student) else None, tuple(kept))
 
 
 def smallest(min_eps: float, split: SplitSpec) -> float:
@@ -88,24 +89,14 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
     if not 0 <= index < len(shown.images):
         raise ValueError(f"index: {index} of epoch {epoch}; expected 0 to {len(shown.images) - 1}")
     teacher = load_teacher(run.spec.teacher, store.runs_dir).model
-    kept, student = _student(store.checkpoint_file(run_id), run.spec.student, teacher.num_classes, epoch)
+    try:
+        student = load_student(store, run_id, epoch)
+    except StoreError:  # it is not kept, and no other belongs here
+        student = None
     x = torch.from_numpy(shown.images[index]).float() / 255
     adversarial, flipped, *said = attacked(teacher, student, x, epsilon, run.spec.split.steps)
     return Inspection(float(epsilon), flipped, adversarial.numpy(),
-                      *(None if part is None else part.numpy() for part in said), kept)
-
-
-def _student(checkpoint: Path, arch: str, num_classes: int, epoch: int) -> tuple[int | None, Classifier | None]:
-    """The epoch of the run's checkpoint, and its student where that is the epoch asked for: no other belongs."""
-    if not checkpoint.exists():
-        return None, None
-    # Mapped, not read: beside the student lie the optimiser and perhaps a pool of images.
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    if saved["epoch"] != epoch:
-        return saved["epoch"], None
-    student = build(arch, num_classes, seed=0)
-    student.load_state_dict(saved["state"]["student"])
-    return epoch, student.eval().requires_grad_(False)
+                      *(None if part is None else part.numpy() for part in said), tuple(store.students(run_id)))
 
 
 def main() -> None:

@@ -1,27 +1,41 @@
-"""Embedding: where synthetic images lie among real ID and OOD ones, as the teacher sees them."""
+"""Embedding: where synthetic images lie among real ID and OOD ones, as a teacher sees them; of two runs at once."""
 
 import streamlit as st
 
-from pages._parts import look
+from atesc_core.runs import Run
+from pages._parts import beside, look
 from pages._parts.feature_map import map_view
+from pages._parts.feature_space import Subject
 from pages._parts.report import measuring, teacher_report
 from pages._parts.runs import follow
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
 from pages._parts.top import run_page
 
-run = run_page("Embedding", "Where the teacher's last layer puts real and synthetic images.", with_images=True)
-if run and run.spec.teacher not in cards():
-    look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
-elif run:
+
+def measured(run: Run) -> Subject | None:
+    """The run with its teacher and what is known of that; None while nothing is, and the page says how far it is."""
     card = cards()[run.spec.teacher]
     report = teacher_report(card.name, run.spec.split)
     measuring(card.name, run.spec.split, report)
-    if report is not None:
-        moving = f"map moves {run.id}"
+    return None if report is None else Subject(run, card, report)
+
+
+run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)
+if run and run.spec.teacher not in cards():
+    look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
+elif run:
+    two, second = beside.pick(run)
+    if second and second.spec.teacher not in cards():
+        st.warning("The second run's teacher is gone, and its map needs it. Choose another.", icon=":material/help:")
+        second = None
+    subjects = [measured(one) for one in (run, second) if one]
+    if None not in subjects:
+        moving = f"map moves {run.id} {second.id if second else ''}"
 
         def show() -> bool:
-            st.session_state[moving] = map_view(run_store().get(run.id), card, report)
+            now = [Subject(run_store().get(one.run.id), one.card, one.report) for one in subjects]
+            st.session_state[moving] = map_view(*now, two=two)
             return st.session_state[moving]
 
         follow(show, st.session_state.get(moving, False))

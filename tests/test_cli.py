@@ -89,6 +89,11 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     assert "status: done" in shown
     assert "lr: 0.01" in shown
 
+    run("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *here)
+    checked = run("teachers", "check", runs_dir / "mine.safetensors")
+    assert "recognised: small, by the names of this lab" in checked
+    assert "class names: 0, 1, 2" in checked
+
     table = runs_dir / "scores.csv"
     run("score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *here)
     with table.open(newline="") as file:
@@ -229,6 +234,8 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     (["distill", "--teacher", "../tiny"], ["teacher", "'../tiny'"]),
     (["runs", "show", "zzzzzzzz"], ["run", "'zzzzzzzz'"]),
     (["runs", "show", "../../etc"], ["run", "'../../etc'", "8 letters"]),
+    (["runs", "student", "zzzzzzzz", "--out", "x.safetensors"], ["run", "'zzzzzzzz'"]),
+    (["runs", "student", "zzzzzzzz", "--out", "x.pt"], ["out", "'x.pt'", ".safetensors"]),
     (["score", "--teacher", "tiny", "--domain", "synthetic", "--out", "x.csv"], ["run", "--run ID"]),
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "/no/such/x.csv"], ["out", "/no/such", "not exist"]),
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "x.csv", "--set", "steps=0"], ["steps", "0"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -12,8 +13,9 @@ import torch
 from atesc_core.distillation.evaluation import predict
 from atesc_core.inspection import Inspection, attacked, inspect, smallest, takes_long
 from atesc_core.models import build
-from atesc_core.runs import StoreError
+from atesc_core.runs import RunStore, StoreError
 from atesc_core.spec import SplitSpec
+from atesc_core.students.kept import load_student
 from atesc_core.teachers import load_teacher
 from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 
@@ -72,7 +74,7 @@ def test_the_last_student_is_the_checkpoints(run):
     student.load_state_dict(saved["state"]["student"])
     there = torch.from_numpy(found.adversarial)[None]
     teacher = load_teacher(store.get(run_id).spec.teacher).model
-    assert (found.student_epoch, found.epsilon) == (2, 8.0)
+    assert (found.students, found.epsilon) == ((1, 2), 8.0)
     np.testing.assert_allclose(found.student, predict(student, there).softmax(1)[0], atol=1e-6)
     np.testing.assert_allclose(found.teacher, predict(teacher, there).softmax(1)[0], atol=1e-6)
     # and it is the student whose view of the image itself the snapshot holds
@@ -80,10 +82,30 @@ def test_the_last_student_is_the_checkpoints(run):
     np.testing.assert_allclose(store.snapshot(run_id, 2).student_probs[5], predict(student, x).softmax(1)[0], atol=1e-5)
 
 
-def test_an_earlier_epochs_student_is_not_replaced_by_another(run):
-    found = inspect(*run, 1, 5, 8.0)
-    assert found.student is None
-    assert found.student_epoch == 2
+def test_an_earlier_epochs_student_is_asked_itself(run):
+    store, run_id = run
+    found = inspect(store, run_id, 1, 5, 8.0)
+    student = load_student(store, run_id, 1)
+    there = torch.from_numpy(found.adversarial)[None]
+    np.testing.assert_allclose(found.student, predict(student, there).softmax(1)[0], atol=1e-6)
+    x = torch.from_numpy(store.snapshot(run_id, 1).images[5:6]).float() / 255
+    np.testing.assert_allclose(store.snapshot(run_id, 1).student_probs[5], predict(student, x).softmax(1)[0], atol=1e-5)
+
+
+@pytest.fixture
+def old_run(run, tmp_path):
+    """A copy of the lab, from before students were kept."""
+    store, run_id = run
+    shutil.copytree(store.runs_dir, tmp_path / "lab")
+    shutil.rmtree(tmp_path / "lab" / "runs" / run_id / "students")
+    return RunStore(tmp_path / "lab"), run_id
+
+
+def test_of_an_old_run_only_the_checkpoints_student_is_asked(run, old_run):
+    last, earlier = inspect(*old_run, 2, 5, 8.0), inspect(*old_run, 1, 5, 8.0)
+    np.testing.assert_array_equal(last.student, inspect(*run, 2, 5, 8.0).student)
+    assert earlier.student is None  # no other replaces it
+    assert earlier.students == last.students == (2,)
 
 
 def test_what_is_not_there_is_named(run):
@@ -102,7 +124,7 @@ def test_a_process_of_its_own_finds_the_same(run, epoch, tmp_path):
     here, there = inspect(store, run_id, epoch, 3, 4.5), Inspection.load(out)
     for name in ("adversarial", "teacher", "student"):
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
-    assert (here.epsilon, here.flipped, here.student_epoch) == (there.epsilon, there.flipped, there.student_epoch)
+    assert (here.epsilon, here.flipped, here.students) == (there.epsilon, there.flipped, there.students)
 
 
 def test_small_ones_are_quick():

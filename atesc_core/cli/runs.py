@@ -1,4 +1,4 @@
-"""``distill``, ``runs list | show | export``, ``worker``: a run waits in line with those of the app, which shows it."""
+"""``distill``, ``runs list | show | export | student``, ``worker``: a run waits in line with those of the app."""
 
 from __future__ import annotations
 
@@ -119,6 +119,29 @@ def export_run(
     if tensorboard.exists() and not tensorboard.is_dir():
         raise ValueError(f"tensorboard: {str(tensorboard)!r} is a file; expected a folder")
     print(export_events(open_store(runs_dir), run_id, tensorboard))
+
+
+@commands.command("student")
+def save_student(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A file ending in .safetensors.")],
+    epoch: Annotated[int | None, typer.Option(help="As it was at the end of this epoch; the last that is kept, unless "
+                                                   "named.", show_default=False)] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Write a run's student, with its architecture, classes and normalisation: `teachers add` recognises it."""
+    from atesc_core.runs.files import replacing
+    from atesc_core.students.kept import student_bytes
+
+    if out.suffix != ".safetensors":
+        raise ValueError(f"out: {str(out)!r}; expected a name ending in .safetensors")
+    store = open_store(runs_dir)
+    if store.get(run_id).makes == "teacher":
+        raise ValueError(f"run: {run_id} trains a teacher and has no student; `teachers list` has its teacher")
+    content = student_bytes(store, run_id, max(store.students(run_id), default=0) if epoch is None else epoch)
+    with replacing(out) as file:
+        file.write(content)
+    print(out)
 
 
 def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:

@@ -129,7 +129,7 @@ def add_teacher(
     kind: Annotated[Literal["NTL", "SL"], typer.Option(help="Non-transferable, or plainly supervised.")],
     arch: Arch = None,
     image_side: Annotated[int | None, typer.Option(
-        min=8, max=256, help="Side of its images in pixels; the architecture's, unless named.",
+        min=8, max=256, help="Side of its images in pixels; a student's own, else the architecture's, unless named.",
         show_default=False)] = None,
     normalisation: Normalisation = None,
     classes: Annotated[str | None, typer.Option(
@@ -141,7 +141,9 @@ def add_teacher(
     from atesc_core import teachers as zoo
     from atesc_core.models import ARCHITECTURES
 
-    arch = arch or zoo.recognise(file).arch
+    if arch is None:
+        found = zoo.recognise(file)
+        arch, image_side = found.arch, image_side or found.image_side
     if image_side is None and arch in ARCHITECTURES:
         image_side = ARCHITECTURES[arch].image_side
     card = zoo.add_teacher(file, name, arch, kind, pair, image_side, folder(runs_dir), normalisation,

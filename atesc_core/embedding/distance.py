@@ -26,6 +26,16 @@ def knn_distance(features: ArrayLike, reference: ArrayLike, neighbours: int = 10
     return search.kneighbors(asked.astype(float))[0].mean(1)
 
 
+def distance_to_others(features: ArrayLike, neighbours: int = 10) -> NDArray[np.float64]:
+    """``knn_distance`` of each to all the others: (N, F) -> (N,). Raises ValueError where there are no others."""
+    known = checked(features, "features")
+    if len(known) < 2:
+        raise ValueError(f"features: {len(known)} images; expected at least 2")
+    neighbours = min(neighbours, len(known) - 1)
+    # Nearest to each is itself, at 0: so many more, and their mean over one fewer.
+    return knn_distance(known, known, neighbours + 1) * (neighbours + 1) / neighbours
+
+
 def nearest(feature: ArrayLike, reference: ArrayLike, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The images of ``reference``, (M, F), nearest to one of features (F,): (their indices, their Euclidean distances),
     nearest first, at most ``count``."""

@@ -133,20 +133,35 @@ def threshold_changes(run: Run, store: RunStore) -> pd.DataFrame:
 def comparable(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
     """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
     of the same seed and as many images an epoch."""
-    if run.spec.teacher not in cards:
-        return []
-    card = cards[run.spec.teacher]
     found: dict[str, Run] = {}
-    for other in store.list():
-        theirs = cards.get(other.spec.teacher)
-        if (other.status == "done" and other.id != run.id and other.spec.escape.kind == "none" and theirs
-                and (theirs.pair, theirs.image_side) == (card.pair, card.image_side)
-                and (other.spec.teacher == run.spec.teacher or theirs.kind == "SL")
-                and other.spec.seed == run.spec.seed and _epoch_size(other.spec) == _epoch_size(run.spec)):
+    for other in _alike(run, store, cards):
+        if other.spec.escape.kind == "none" and (
+                other.spec.teacher == run.spec.teacher or cards[other.spec.teacher].kind == "SL"):
             found.setdefault(other.spec.teacher, other)
     if run.spec.escape.kind == "none":
         found.pop(run.spec.teacher, None)
     return list(found.values())
+
+
+def counterpart(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> Run | None:
+    """The newest such student of the pair's other kind of teacher: SL for NTL, NTL for SL. A plain one before one that
+    escapes."""
+    others = [other for other in _alike(run, store, cards)
+              if cards[other.spec.teacher].kind != cards[run.spec.teacher].kind]
+    return min(others, key=lambda other: other.spec.escape.kind != "none", default=None)
+
+
+def _alike(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
+    """Other finished students of the same pair, seed and number of images an epoch, newest first."""
+    if run.spec.teacher not in cards:
+        return []
+
+    def about(one: Run) -> tuple[Any, ...]:
+        card = cards[one.spec.teacher]
+        return card.pair, card.image_side, one.spec.seed, _epoch_size(one.spec)
+
+    return [other for other in store.list() if other.status == "done" and other.id != run.id
+            and other.spec.teacher in cards and about(other) == about(run)]
 
 
 def _epoch_size(spec: RunSpec) -> int:

@@ -6,6 +6,7 @@ one and writes the other. Nothing here imports torch, so that pages stay light.
     runs_dir/runs.sqlite                    runs, metrics, controls, history
     runs_dir/runs/<id>/spec.yaml            what was run
     runs_dir/runs/<id>/snapshots/*.npz      synthetic images, an epoch a file
+    runs_dir/runs/<id>/students/*.safetensors   the student at an epoch's end (student.py: which ones)
     runs_dir/runs/<id>/checkpoint.pt        the last epoch's end, to resume from
     runs_dir/runs/<id>/turn.npz             the last turn that was looked at closely
     runs_dir/runs/<id>/log.txt              what went wrong, in full
@@ -236,6 +237,15 @@ class RunStore:
         ended = turn.who == "student" and turn.number == turn.of
         return turn if at == now and ended or at > now else None
 
+    def students(self, run_id: str) -> dict[int, Path]:
+        """Epoch -> the file of the student as it was at its end, in order; of a run from before students were kept,
+        the checkpoint's alone."""
+        there = {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
+        last = self.checkpoint_file(run_id)
+        if there or not last.exists():
+            return there
+        return dict.fromkeys(self.snapshots(run_id)[-1:], last)
+
     # what can be asked for
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
@@ -327,6 +337,9 @@ class RunStore:
 
     def snapshot_file(self, run_id: str, epoch: int) -> Path:
         return self.folder(run_id) / "snapshots" / f"{int(epoch):05d}.npz"
+
+    def student_file(self, run_id: str, epoch: int) -> Path:
+        return self.folder(run_id) / "students" / f"{int(epoch):05d}.safetensors"
 
     def checkpoint_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "checkpoint.pt"

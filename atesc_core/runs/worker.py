@@ -35,6 +35,7 @@ from atesc_core.distillation.events import (
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.domains import load_pair
+from atesc_core.runs import student
 from atesc_core.runs.database import StoreError
 from atesc_core.runs.executor import ensure_worker, fail, fail_queued
 from atesc_core.runs.files import replacing
@@ -190,6 +191,8 @@ class Session:
             case SnapshotTaken():
                 self.log.snapshot(as_arrays(event))
             case CheckpointReady():
+                if "student" in event.state:  # not in a teacher's training
+                    student.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
                 with replacing(self.log.checkpoint_file) as file:
                     torch.save({"epoch": event.epoch, "state": event.state}, file)
 

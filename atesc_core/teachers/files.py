@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Listing:
     name: str
     shapes: dict[str, tuple[int, ...]]
     floating: dict[str, bool]  # whether a tensor holds floating-point numbers
-    class_names: tuple[str, ...] | None  # of a ``class_names`` beside the ``state_dict``
+    class_names: tuple[str, ...] | None  # of a ``class_names`` beside the ``state_dict``, or in safetensors' header
+    image_side: int | None = None  # px, in the header of a student's file
 
 
 def list_file(path: Path) -> Listing:
@@ -45,10 +47,15 @@ def list_file(path: Path) -> Listing:
         return _list_safetensors(path)
     content = _unpickled(path, "meta")
     state = _state(path, content)
-    names = content.get("class_names")
-    stated = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
     return Listing(path.name, {key: tuple(value.shape) for key, value in state.items()},
-                   {key: value.is_floating_point() for key, value in state.items()}, tuple(names) if stated else None)
+                   {key: value.is_floating_point() for key, value in state.items()},
+                   _names(content.get("class_names")))
+
+
+def _names(stated: Any) -> tuple[str, ...] | None:
+    """Class names, where it is a list of such."""
+    listed = isinstance(stated, (list, tuple)) and all(isinstance(name, str) for name in stated)
+    return tuple(stated) if listed else None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -100,9 +107,19 @@ def _list_safetensors(path: Path) -> Listing:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
             return Listing(path.name, {key: tuple(part.get_shape()) for key, part in slices.items()},
                            {key: part.get_dtype() in ("F64", "F32", "F16", "BF16") for key, part in slices.items()},
-                           None)
+                           **_header(file.metadata() or {}))
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from None
+
+
+def _header(said: dict[str, str]) -> dict[str, Any]:
+    """What a safetensors file's header says of classes and images; what is not of this lab's form is as if unsaid."""
+    try:
+        names = json.loads(said.get("class_names", "null"))
+    except (ValueError, RecursionError):
+        names = None
+    side = said.get("image_side", "")
+    return {"class_names": _names(names), "image_side": int(side) if re.fullmatch(r"[0-9]{1,3}", side) else None}
 
 
 def _unreadable(path: Path, error: Exception) -> TeacherError:

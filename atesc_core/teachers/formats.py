@@ -86,6 +86,7 @@ class Recognised:
     says_normalisation: bool
     normalisation: str  # what to take where the file says none: a name of NORMALISATIONS
     class_names: tuple[str, ...] | None
+    image_side: int | None = None
 
 
 def recognise(path: Path) -> Recognised:
@@ -102,7 +103,7 @@ def recognise(path: Path) -> Recognised:
         raise TeacherError(f"{listing.name}: its tensors are those of no listed architecture; the nearest: "
                            f"{problems[nearest]}")
     return Recognised(fits[0], layout.format.source, layout.num_classes, layout.shapes.keys() >= STATED,
-                      _usual(layout.format.source, layout.num_classes), listing.class_names)
+                      _usual(layout.format.source, layout.num_classes), listing.class_names, listing.image_side)
 
 
 def check_file(path: Path, arch: str, num_classes: int | None = None, normalisation: str | None = None) -> Classifier:

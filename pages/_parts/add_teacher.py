@@ -58,8 +58,9 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     kind = top[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
     middle = st.columns(3)
     pair = pick_pair(middle[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
-    side = middle[1].number_input("Image side (px)", 8, 256, architecture(chosen).image_side, 4,
-                                  key=f"image side of {chosen}")
+    said = found.image_side if found and found.image_side in range(8, 257) else None
+    side = middle[1].number_input("Image side (px)", 8, 256, said or architecture(chosen).image_side, 4,
+                                  key=f"image side of {chosen} {said}")
     with middle[2]:
         normalisation = _normalisation(found) if found and not found.says_normalisation else None
     classes = st.text_input("Class names", ", ".join(found.class_names or ()) if found else "",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MODULE = "atesc_core.inspection"
 NEIGHBOURS = 6  # of each domain
+FORMAT = 2  # of an inspection's file
 
 # Brings a card into view when it comes to show something else, not when it is drawn again.
 _reveal = st.components.v2.component("atesc_reveal", js="""
@@ -97,9 +98,14 @@ def _attack(sample: Sample) -> bool:
         look.line(look.bold("Student"), look.quiet(f"as it was at the end of epoch {shown.epoch}"))
         _said("student", shown.student_probs[index], found and found.student, names, "ink")
         if found and found.student is None:
-            kept = "none" if found.student_epoch is None else f"only that of epoch {found.student_epoch}"
-            look.caption(f"Not asked about the attacked image: of this run's students, {kept} is kept.")
+            look.caption(f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept.")
     return found is None and _going(sample, budget)
+
+
+def _kept(epochs: tuple[int, ...]) -> str:
+    if len(epochs) > 1:
+        return f"only those of {len(epochs)} other epochs are"
+    return f"only that of epoch {epochs[0]} is" if epochs else "none is"
 
 
 def _budget(sample: Sample) -> float:
@@ -176,13 +182,14 @@ def _going(sample: Sample, epsilon: float) -> bool:
 
 def _file(sample: Sample, epsilon: float) -> Path:
     run, epoch = sample.run, sample.shown.epoch
-    name = f"{run.id}-{epoch}-{sample.index}-{epsilon:g}-{_version(run, epoch)}.npz"
+    name = f"{run.id}-{epoch}-{sample.index}-{epsilon:g}-{_version(run, epoch)}-{FORMAT}.npz"
     return run_store().runs_dir / "cache" / "inspections" / name
 
 
 def _version(run: Run, epoch: int) -> int:
     """Another where an image or a student may be: a resumed run writes its epochs anew."""
-    files = run_store().snapshot_file(run.id, epoch), run_store().checkpoint_file(run.id)
+    store = run_store()
+    files = (store.snapshot_file(run.id, epoch), store.student_file(run.id, epoch), store.checkpoint_file(run.id))
     return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
 
 
@@ -204,7 +211,7 @@ def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
         st.dataframe(_ranks(sample), hide_index=True, width="stretch")
     for domain, column in zip(("id", "ood"), columns[1:], strict=True):
         with column:
-            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("in feature space"))
+            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("among the teacher's features"))
             if report is None:
                 look.caption("Not measured yet.")
             else:

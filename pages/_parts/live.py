@@ -219,11 +219,31 @@ def happened(run: Run) -> None:
     """The run's history, its settings, and the command that does the same."""
     timeline(run)
     if run.metrics and not may_change(run):
-        recordings.download_runs([run], f"{run.spec.teacher} · {method(run.spec)}")
+        with st.container(horizontal=True, gap="small"):
+            recordings.download_runs([run], f"{run.spec.teacher} · {method(run.spec)}")
+            download_student(run)
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")
     st.code(run_command(run.spec), language="bash", wrap_lines=True)
+
+
+def download_student(run: Run) -> None:
+    """A button that gives the last student; read when it is pressed."""
+    if not (kept := run_store().students(run.id)):
+        return
+    epoch = max(kept)
+    st.download_button("Download student", lambda: _student(run, epoch), icon=":material/download:",
+                       file_name=f"{run.id}-epoch{epoch}.safetensors", mime="application/octet-stream",
+                       key=f"student file {run.id}", on_click="ignore", help=(
+        f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are in "
+        "the file, so that the page Teachers can load it"))
+
+
+def _student(run: Run, epoch: int) -> bytes:
+    from atesc_core.students.kept import student_bytes
+
+    return student_bytes(run_store(), run.id, epoch)
 
 
 def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:

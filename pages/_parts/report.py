@@ -45,20 +45,20 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
         if running and (job.state != "running" or (report is None and Path(key).exists())):
             st.rerun()
         if running:
-            _progress(job)
+            _progress(job, name)
         else:
             _ended(job, key, name, split)
 
     progress()
 
 
-def _progress(job: background.Job) -> None:
+def _progress(job: background.Job, name: str) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
     with left:
-        st.progress(min(max(job.share, 0.0), 1.0), f"Measuring on real test images: {job.what}{eta}")
+        st.progress(min(max(job.share, 0.0), 1.0), f"Measuring {name} on real test images: {job.what}{eta}")
     with right:
-        st.button("Stop", icon=":material/stop:", key="stop measuring", on_click=job.stop, width="stretch")
+        st.button("Stop", icon=":material/stop:", key=f"stop measuring {name}", on_click=job.stop, width="stretch")
 
 
 def _ended(job: background.Job, key: str, name: str, split: SplitSpec) -> None:
@@ -66,10 +66,11 @@ def _ended(job: background.Job, key: str, name: str, split: SplitSpec) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         if job.state == "failed":
-            look.problem("Measuring on real test images failed.", f"{job.error}.", "The rest of the page stands.")
+            look.problem(f"Measuring {name} on real test images failed.", f"{job.error}.",
+                         "The rest of the page stands.")
         else:
-            look.caption("Measuring on real test images was stopped.")
-    if right.button("Measure", icon=":material/refresh:", key="measure again", width="stretch"):
+            look.caption(f"Measuring {name} on real test images was stopped.")
+    if right.button("Measure", icon=":material/refresh:", key=f"measure {name} again", width="stretch"):
         _start(key, name, split)
         st.rerun()
 

@@ -25,6 +25,7 @@ from pages._parts.gallery import pressable
 from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, snapshot
 from pages._parts.store import run_store
+from pages._parts.student_curve import student_curve
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
@@ -71,7 +72,7 @@ class Split:
 
 
 def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> bool:
-    """The whole page below its header; whether the inspector waits for a computation. Call it in a fragment."""
+    """The whole page below its header; whether it waits for a computation. Call it in a fragment."""
     if not run_store().snapshots(run.id):
         look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return False
@@ -103,10 +104,10 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
     _selected(split)
-    waiting = False
+    waiting = student_curve(run, shown, picked.indices if picked else ())
     if picked and picked.image is not None:
         own_line = line_of(run, shown, run.spec.split.score, shown.scores[run.spec.split.score])
-        waiting = inspector(Sample(run, shown, picked.image, own_line, card), report)
+        waiting = inspector(Sample(run, shown, picked.image, own_line, card), report) or waiting
     if real is not None:
         detection_view(shown, score, split.line, suggested(split), real)
     _groups(split)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from atesc_core.embedding import PCAMap, knn_distance, nearest
+from atesc_core.embedding import PCAMap, distance_to_others, knn_distance, nearest
 from atesc_core.embedding.features import content_hash
 
 
@@ -82,3 +82,17 @@ def test_a_name_is_of_the_numbers_and_the_settings():
     others = [content_hash(two, one, seed=0), content_hash(one, two, seed=1),
               content_hash(one.reshape(3, 2), two, seed=0)]
     assert name not in others and len(set(others)) == 3
+
+
+@pytest.mark.parametrize("neighbours", [1, 10, 500])
+def test_an_image_is_not_its_own_neighbour(clusters, neighbours):
+    features = clusters[0][:60]
+    every = np.linalg.norm(features[:, None] - features[None], axis=2)
+    np.fill_diagonal(every, np.inf)
+    expected = np.sort(every, axis=1)[:, :min(neighbours, 59)].mean(1)
+    np.testing.assert_allclose(distance_to_others(features, neighbours), expected, rtol=1e-6)
+
+
+def test_one_image_alone_has_no_others(clusters):
+    with pytest.raises(ValueError, match="1 images; expected at least 2"):
+        distance_to_others(clusters[0][:1])

@@ -195,6 +195,8 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
     assert "to plain" in words
     assert "of 32 images · epoch 2" in words
     assert "from the synthetic images alone" in words  # the threshold, in its history
+    downloads = [element.proto.label for element in app.get("download_button")]
+    assert downloads == ["Download recording", "Download student"]
 
 
 def test_an_earlier_epoch_can_be_looked_at(open_page, finished_run):

@@ -10,7 +10,7 @@ import pytest
 
 from atesc_core.figures.scores import SCORE_NAMES, bin_edges
 from atesc_core.inspection import inspect, smallest
-from atesc_core.runs import Run
+from atesc_core.runs import Run, RunStore
 from atesc_core.teachers.report import Report
 from pages._parts import selection
 from pages._parts.selection import Selection
@@ -176,7 +176,11 @@ def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with
     np.testing.assert_allclose(probabilities(app, "teacher")["after"], expected.teacher, atol=1e-6)
 
 
-def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
+                                                 tmp_path: Path, monkeypatch):
+    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    RunStore(tmp_path / "lab").student_file(finished_run.id, 1).unlink()
     app = open_page("robustness", **link(finished_run, epoch=1, image=7))
     assert "only that of epoch 2 is kept" in said(app)
     assert list(probabilities(app, "student")) == ["before"]

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from atesc_core.domains import PAIRS
 from atesc_core.models import build
+from atesc_core.students.kept import student_bytes
 from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.report import Report
 from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
@@ -155,6 +156,16 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
         "my-teacher.json", "my-teacher.safetensors"}
+
+
+def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_run, lab_with_runs):
+    content = student_bytes(lab_with_runs.store, finished_run.id, 2)
+    app = upload(open_page("teachers"), "student.safetensors", content)
+    assert not app.exception
+    widgets = {widget.label: widget.value for widget in [*app.selectbox, *app.text_input, *app.number_input]}
+    assert (widgets["Architecture"], widgets["Image side (px)"]) == ("small", 16)
+    assert widgets["Class names"] == ", ".join("0123456789")
+    assert "Normalisation" not in widgets
 
 
 def test_a_published_file_is_recognised_and_asked_for_what_it_does_not_say(open_page, store, held_job):  # noqa: F811

@@ -11,6 +11,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.executor import ROOT
@@ -92,7 +93,10 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
     for name, value in states[0]["student"].items():
         assert torch.equal(value, states[1]["student"][name]), name
     assert store.get(run_id).metrics == store.get(whole).metrics
-    assert store.snapshots(run_id) == [1, 2, 3]
+    assert store.snapshots(run_id) == [1, 2, 3] == list(store.students(run_id))
+    for epoch, path in store.students(run_id).items():
+        kept, same = load_file(path), load_file(store.students(whole)[epoch])
+        assert all(torch.equal(kept[name], same[name]) for name in kept.keys() | same.keys()), epoch
 
 
 def training(name: str) -> TeacherSpec:

@@ -183,3 +183,17 @@ def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
     assert names("says.pt", "c", tuple("abcdefghij")) == tuple("abcdefghij")
     with pytest.raises(TeacherError, match="class_names: 2 names; expected 10"):
         names("silent.pt", "d", ("a", "b"))
+
+
+@pytest.mark.parametrize(("said", "names", "side"), [
+    ({"class_names": '["a", "b", "c", "d"]', "image_side": "16"}, tuple("abcd"), 16),
+    ({}, None, None),
+    ({"class_names": "a, b, c, d", "image_side": "sixteen"}, None, None),
+    ({"class_names": "[1, 2, 3, 4]", "image_side": "-16"}, None, None),
+    ({"class_names": "[" * 100_000, "image_side": "9" * 5000}, None, None),
+], ids=["said", "unsaid", "other words", "numbers", "hostile"])
+def test_a_safetensors_header_may_say_classes_and_image_side(tmp_path, said, names, side):
+    path = tmp_path / "own.safetensors"
+    save_file(build("small", CLASSES).state_dict(), path, said)
+    found = recognise(path)
+    assert (found.arch, found.class_names, found.image_side) == ("small", names, side)

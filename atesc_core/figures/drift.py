@@ -1,0 +1,85 @@
+"""The drift of synthetic images towards real OOD, epoch by epoch: what two feature spaces can be compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from atesc_core.figures import theme
+from atesc_core.figures.accuracy import LABEL_GAP, spread
+from atesc_core.figures.theme import DASHES, ESCAPE_NAMES, Look, Mode, uid
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One run's line. ``epochs``: (E,); ``shares``: (E,) per cent of each epoch's synthetic images whose nearest real
+    images are nearer in OOD than in ID; ``real``: the same of real ID images, which tells how far the two domains are
+    apart in this space. ``uid`` names the traces from one redraw to the next."""
+
+    epochs: Sequence[int]
+    shares: Sequence[float]
+    teacher: Literal["NTL", "SL"]
+    escape: str = "none"
+    real: float | None = None
+    uid: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.teacher} teacher, {ESCAPE_NAMES[self.escape]}"
+
+    @property
+    def key(self) -> str:
+        return self.uid or self.name
+
+
+def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None) -> go.Figure:
+    """Synthetic images nearer to OOD than to ID.
+
+    In the teacher's colour and the escape's dash; a second line that has both of the first is thin, with open dots.
+    ``epoch``: the one that is looked at, marked.
+    """
+    style = theme.look(mode)
+    figure = theme.blank(mode, "drift", "Epoch", "Nearer to OOD (%)")
+    figure.layout.meta["y"] = "per cent of synthetic images"
+    figure.update_yaxes(theme.per_cent_axis())
+    last = max((max(line.epochs, default=1) for line in lines), default=1)
+    figure.update_xaxes(range=[1 - 0.03 * last, last + 0.03 * last], tickformat="d", minallowed=0,
+                        **({"dtick": 1} if last <= 12 else {"nticks": 10}))
+    if epoch is not None:
+        figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+    seen: set[tuple[str, str]] = set()
+    for line in lines:
+        if line.real is not None:
+            _real(figure, style, line, [1 - 0.03 * last, last + 0.03 * last])
+        _draw(figure, style, line, thin=(line.teacher, line.escape) in seen)
+        seen.add((line.teacher, line.escape))
+    ends = [line for line in lines if len(line.shares)]
+    for line, place in zip(ends, spread([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
+        figure.add_annotation(x=line.epochs[-1], y=place, text=f"<b>{line.shares[-1]:.1f}</b>", xanchor="left",
+                              xshift=0.7 * style.dot + 2, yanchor="middle",
+                              font={"color": style.colour(line.teacher)})
+    figure.update_layout(margin_r=3.6 * figure.layout.template.layout.font.size)
+    return figure
+
+
+def _real(figure: go.Figure, style: Look, line: Drift, across: list[float]) -> None:
+    """A faint level: the real ID images."""
+    figure.add_scatter(
+        x=across, y=[line.real, line.real], name=f"real ID, {line.teacher} teacher", uid=uid("drift", line.key, "real"),
+        legendrank=1001, mode="lines", opacity=0.45, line={"color": style.colour(line.teacher), "width": style.thin},
+        hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID test images, {line.teacher} teacher<extra></extra>",
+        meta={"teacher": line.teacher, "images": "real ID test"})
+
+
+def _draw(figure: go.Figure, style: Look, line: Drift, thin: bool) -> None:
+    colour, width = style.colour(line.teacher), style.thin if thin else style.line
+    figure.add_scatter(
+        x=list(line.epochs), y=list(line.shares), name=line.name, uid=uid("drift", line.key), mode="lines+markers",
+        line={"color": colour, "width": width, "dash": DASHES[line.escape]},
+        marker={"size": style.dot, "color": style.surface if thin else colour,
+                "line": {"color": colour, "width": width if thin else 0}},
+        hovertemplate=f"<b>%{{y:.1f}} %</b> nearer to OOD, epoch %{{x}}<br>{line.name}<extra></extra>",
+        meta={"teacher": line.teacher, "escape": line.escape, "images": "synthetic"})

@@ -1,0 +1,62 @@
+"""What students say of chosen images: exact against a hand computation, and the run's own numbers on a real run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from atesc_core.distillation.evaluation import predict
+from atesc_core.students import agreement, answers
+from atesc_core.students.__main__ import make
+from atesc_core.students.kept import load_student
+
+# Two students, four images, two classes.
+ANSWERS = {
+    4: np.array([[0.75, 0.25], [0.5, 0.5], [0.125, 0.875], [0.0, 1.0]], np.float32),
+    2: np.array([[0.25, 0.75], [1.0, 0.0], [0.75, 0.25], [0.5, 0.5]], np.float32),
+}
+LABELS = np.array([0, 1, 1, 0])  # the teacher's
+
+
+@pytest.mark.parametrize(("chosen", "same", "sure"), [
+    # student of epoch 2 says 1, 0, 0, 0 (a tie is the first class); that of epoch 4 says 0, 0, 1, 1
+    (None, [25.0, 50.0], [100 * (0.25 + 0 + 0.25 + 0.5) / 4, 100 * (0.75 + 0.5 + 0.875 + 0) / 4]),
+    ([0, 2], [0.0, 100.0], [25.0, 100 * (0.75 + 0.875) / 2]),
+    ([3], [100.0, 0.0], [50.0, 0.0]),
+])
+def test_agreement_as_computed_by_hand(chosen, same, sure):
+    found = agreement(ANSWERS, LABELS, chosen)
+    assert found["epoch"].tolist() == [2, 4]
+    assert found["same"].tolist() == same
+    assert found["sure"].tolist() == sure
+
+
+def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
+    store, run_id = lab_with_runs.store, lab_with_runs.atesc
+    images = store.snapshot(run_id, 1).images
+    views = answers(store, run_id, images)
+    assert [view.read() for view in views.values()] == [None, None]
+    subprocess.run([sys.executable, "-m", "atesc_core.students", "answers", run_id, "1", "--runs-dir",
+                    str(store.runs_dir)], check=True, capture_output=True)
+    x = torch.from_numpy(images).float() / 255
+    for epoch, view in views.items():
+        expected = predict(load_student(store, run_id, epoch), x).softmax(1)
+        np.testing.assert_allclose(view.read(), expected, atol=1e-6)
+    np.testing.assert_allclose(views[1].read(), store.snapshot(run_id, 1).student_probs, atol=1e-5)
+    make(store, run_id, [(epoch, "again", view) for epoch, view in views.items()])
+    assert capsys.readouterr().out == ""  # nothing is asked twice
+    others = answers(store, run_id, store.snapshot(run_id, 2).images)
+    assert {view.path for view in others.values()}.isdisjoint(view.path for view in views.values())
+
+
+def test_it_tells_how_far_it_is(lab_with_runs, capsys):
+    store, run_id = lab_with_runs.store, lab_with_runs.plain
+    views = answers(store, run_id, store.snapshot(run_id, 1).images)
+    make(store, run_id, [(epoch, f"the student of epoch {epoch}", view) for epoch, view in views.items()])
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [{"share": 0.0, "what": "the student of epoch 1"}, {"share": 0.5, "what": "the student of epoch 2"}]
