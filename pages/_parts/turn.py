@@ -62,7 +62,8 @@ def _place(run: Run, last: Turn | None) -> str:
     if last is None:
         return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
     of = f" {last.number} of {last.of}" if last.of > 1 else ""
-    return f"epoch {last.epoch} of {run.epochs} · round {last.round} of {run.rounds} · the {last.who}'s turn{of}"
+    pace = f" · one every {run.turn_s:g} s" if run.slow else ""
+    return f"epoch {last.epoch} of {run.epochs} · round {last.round} of {run.rounds} · the {last.who}'s turn{of}{pace}"
 
 
 # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────
@@ -76,15 +77,35 @@ def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable
 
 
 def _controls(run: Run, last: Turn | None) -> None:
-    *pair, slow, pace = st.columns([2.2, 2.2, 1.7, 4], vertical_alignment="center")
+    *pair, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
     buttons(None if run.slow or run.stepping else next_turn(last), pair, _take, run, _after(last))
-    chosen = int(min(PACES, key=lambda pace: abs(pace - (run.turn_s if run.slow else link.number("pace", 3, 1, 10)))))
-    for key, value in (("slow motion", run.slow), ("pace", chosen)):
-        st.session_state[f"{key} {run.id}"] = value
-    slow.toggle("Slow motion", key=f"slow motion {run.id}", on_change=_slow, args=(run,),
-                help="The turns follow one another by themselves")
-    pace.segmented_control("Seconds a turn", PACES, key=f"pace {run.id}", format_func="{} s".format, required=True,
-                           label_visibility="collapsed", on_change=_pace, args=(run,))
+    # not a switch: redrawn every second, it would take what it showed before last for the user's wish
+    if run.slow:
+        slow.button("End slow motion", icon=":material/pause:", key="slow off", type="primary", width="stretch",
+                    on_click=run_store().pause, args=(run.id,), help="Pauses the run here")
+    else:
+        slow.button("Slow motion", icon=":material/slow_motion_video:", key="slow on", width="stretch",
+                    on_click=_slow, args=(run,), help="The turns follow one another by themselves")
+    pace.segmented_control("Seconds a turn", PACES, format_func="{} s".format, required=True,
+                           label_visibility="collapsed",
+                           **link.bound("pace", _pace()) | {"on_change": _change_pace, "args": (run,)})
+
+
+def _pace() -> int:
+    """Seconds a turn, by the link."""
+    wanted = link.number("pace", 3, PACES[0], PACES[-1])
+    return min(PACES, key=lambda pace: abs(pace - wanted))
+
+
+def _slow(run: Run) -> None:
+    run_store().slow_motion(run.id, _pace())
+    ensure_worker(run_store().runs_dir)
+
+
+def _change_pace(run: Run) -> None:
+    link.put("pace", st.session_state["link pace"])
+    if run.slow:
+        run_store().slow_motion(run.id, _pace())
 
 
 def _after(last: Turn | None) -> tuple[object, ...] | None:
@@ -100,20 +121,6 @@ def _take(run: Run, after: tuple[object, ...] | None) -> None:
     ensure_worker(store.runs_dir)
     while store.get(run.id).active and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def _slow(run: Run) -> None:
-    """As the switch says."""
-    if st.session_state[f"slow motion {run.id}"]:
-        run_store().slow_motion(run.id, st.session_state[f"pace {run.id}"])
-    else:
-        run_store().pause(run.id)
-
-
-def _pace(run: Run) -> None:
-    link.put("pace", pace := st.session_state[f"pace {run.id}"])
-    if run.slow:
-        run_store().slow_motion(run.id, pace)
 
 
 # ── the generator's ─────────────────────────────────────────────────────────────────────────────────

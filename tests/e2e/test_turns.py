@@ -58,9 +58,9 @@ def test_a_live_run_is_paused_gone_through_turn_by_turn_and_resumed(lab, page: P
     assert card(page).inner_text().split("\n")[1] == place
     assert told(page) == numbers, "the same turn, of the same image"
 
-    card(page).get_by_text("Slow motion").click()
+    press(page, "Slow motion")
     expect(card(page)).to_contain_text("the student's turn 2 of 2")  # by itself
-    card(page).get_by_text("Slow motion").click()
+    press(page, "End slow motion")
     expect(card(page).get_by_test_id("stBaseButton-primary")).to_be_enabled()  # whosever turn it now is
     press(page, "Resume")
     expect(card(page)).to_have_count(0)
