@@ -134,7 +134,8 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
     with left:
         made = "[[noise z]]" if turn.labels is None else "[[label y]]" if turn.noise is None else \
             "[[noise z]] and [[label y]]"
-        _point(1, f"Images from {made}", f"{len(shown)} of {total}, before the step")
+        step = "step" if _steps(turn) == 1 else "first step"
+        _point(1, f"Images from {made}", f"{len(shown)} of {total}, before the {step}")
         said = turn.teacher_before.argmax(1)
         _wall(run, turn.before, shown, at, [f"teacher: {names[label]}" for label in said])
         _given(turn, at, names)
@@ -142,12 +143,12 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
         _point(2, "What [[teacher T|teacher]] and [[student S|student]] say of it", "the image marked")
         _answers(run, names, {"teacher": turn.teacher_before[at], "student": turn.student_before[at]})
     with right:
-        _point(3, "The generator's loss", "adds up to the total")
+        _point(3, "The generator's loss", "weight × value" + (", of the last step" if _steps(turn) > 1 else ""))
         _generator_losses(run, turn)
         _point(4, f"The [[gradient]] that reached the generator: {number(turn.gradient, 3)}",
                f"L2 norm over {look.count(turn.weights)} weights")
         look.caption(f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step" + (
-            "." if len(_any(turn.losses)) == 1 else f"s, {len(_any(turn.losses))} in all; the gradient is the last's."))
+            "." if _steps(turn) == 1 else f"s, {_steps(turn)} in all; the gradient is the last's."))
     _changed(turn, names)
 
 
@@ -168,16 +169,15 @@ def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
         term = name.removeprefix("g/")
         words, digits = LOSSES[name]
         weight = run.spec.escape.vaccine if term == "vaccine" else getattr(settings, term)
-        rows.append((sentence(words), _product(weight, values[-1], digits), *_in_loss(values, digits)))
-    rows.append(("Total", "", *_in_loss(sum(turn.losses.values()), 3)))
-    steps = len(_any(turn.losses))
-    heads = ["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]
-    losses("weight × value", *heads, rows=rows)
+        rows.append((_term(words, weight, values[-1], digits), *_ends(values, digits)))
+    rows.append(("Total", *_ends(sum(turn.losses.values()), 3)))
+    steps = _steps(turn)
+    losses(*(["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]), rows=rows)
     if settings.kind == "nayer" and turn.epoch <= settings.warmup_epochs:
         look.caption(f"NAYER warms up for {settings.warmup_epochs} epochs without the adversarial term.")
 
 
-def _in_loss(values: np.ndarray, digits: int) -> tuple[str, ...]:
+def _ends(values: np.ndarray, digits: int) -> tuple[str, ...]:
     """Of the first and the last step, or of the only one."""
     ends = values[[0, -1]] if len(values) > 1 else values
     return tuple(number(value, digits) for value in ends)
@@ -188,7 +188,8 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
     scale = 255 / max(1, moved.max())
     whose = "the same noise" if turn.labels is None else "the first step's batch, and the best one's"
     _point(5, "How the images changed", f"{whose}; on average by {number(moved.mean(), 1)} of 255 levels")
-    rows = {"before": turn.before, "after": turn.after, f"change × {scale:.0f}": moved * scale / 255}
+    rows = {"before": turn.before, "after": turn.after,
+            f"change × {scale:.0f}" if scale >= 1.5 else "change": moved * scale / 255}
     labels = {"before": turn.teacher_before.argmax(1), "after": turn.teacher_after.argmax(1)}
     for words, images in rows.items():
         name, wall = st.columns([1.3, 12], vertical_alignment="center")
@@ -284,10 +285,11 @@ def _student_losses(run: Run, turn: StudentTurn) -> None:
     for name, value in turn.losses.items():
         words = {
             "s/fragile": f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach",
-            "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], over {turn.trapped.sum()} trapped: "
-                        f"{_product(escape.weight, value, 3)}",
+            "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} "
+                        "trapped",
             "s/total": "Total"}[name]
-        rows.append((sentence(words), number(value, 3), number(turn.losses_after[name], 3)))
+        told = _term(words, escape.weight, value, 3) if name == "s/robust" else sentence(words)
+        rows.append((told, number(value, 3), number(turn.losses_after[name], 3)))
     losses("before", "after", rows=rows)
     if run.spec.temperature != 1:
         look.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
@@ -321,12 +323,14 @@ def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
     st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead><tbody>{body}</tbody></table>')
 
 
-def _product(weight: float, weighted: float, digits: int) -> str:
-    return f"{weight:g} × {number(weighted / weight, digits)}" if weight else "0"
+def _term(words: str, weight: float, weighted: float, digits: int) -> Html:
+    """A term of a loss, and how it comes about: its weight, and its value without it."""
+    value = number(weighted / weight, digits) if weight else "not asked for"
+    return Html(sentence(words) + "<br>" + look.quiet(f"{weight:g} × {value}"))
 
 
-def _any(losses: dict[str, np.ndarray]) -> np.ndarray:
-    return next(iter(losses.values()))
+def _steps(turn: GeneratorTurn) -> int:
+    return len(next(iter(turn.losses.values())))
 
 
 def _point(place: int, words: str, note: str) -> None:
