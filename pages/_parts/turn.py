@@ -38,6 +38,7 @@ COLUMNS, ROWS, PROBES = 8, 5, 8  # of a wall of images; its last row is for prob
 CHANGED = 14  # images that are shown before and after
 MOST_CLASSES = 12  # of many, those that anybody finds likeliest
 NUMBERS = 6  # of a latent vector's
+TOTAL = "Total"
 NO_TRAP = "[[without its trap|no trap]]"
 
 
@@ -170,7 +171,7 @@ def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
         words, digits = LOSSES[name]
         weight = run.spec.escape.vaccine if term == "vaccine" else getattr(settings, term)
         rows.append((_term(words, weight, values[-1], digits), *_ends(values, digits)))
-    rows.append(("Total", *_ends(sum(turn.losses.values()), 3)))
+    rows.append((TOTAL, *_ends(sum(turn.losses.values()), 3)))
     steps = _steps(turn)
     losses(*(["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]), rows=rows)
     if settings.kind == "nayer" and turn.epoch <= settings.warmup_epochs:
@@ -287,7 +288,7 @@ def _student_losses(run: Run, turn: StudentTurn) -> None:
             "s/fragile": f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach",
             "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} "
                         "trapped",
-            "s/total": "Total"}[name]
+            "s/total": TOTAL}[name]
         told = _term(words, escape.weight, value, 3) if name == "s/robust" else sentence(words)
         rows.append((told, number(value, 3), number(turn.losses_after[name], 3)))
     losses("before", "after", rows=rows)
@@ -316,11 +317,15 @@ def number(value: float | None, digits: int) -> str:
 
 
 def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
-    """A row a term: what it is, then numbers; heads: of the numbers' columns."""
+    """A row a term: what it is, then numbers, the last ones in bold; heads: of the numbers' columns."""
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
-    body = "".join(f'<tr><th scope="row">{look.text(words)}</th>' + "".join(
-        f"<td>{look.text(value)}</td>" for value in values) + "</tr>" for words, *values in rows)
-    st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead><tbody>{body}</tbody></table>')
+    body = []
+    for words, *values in rows:
+        cells = "".join(f"<td>{look.text(value)}</td>" for value in values)
+        kind = ' class="is-total"' if words == TOTAL else ""
+        body.append(f'<tr{kind}><th scope="row">{look.text(words)}</th>{cells}</tr>')
+    st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead>'
+            f'<tbody>{"".join(body)}</tbody></table>')
 
 
 def _term(words: str, weight: float, weighted: float, digits: int) -> Html:
