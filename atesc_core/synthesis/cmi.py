@@ -75,6 +75,7 @@ class CMI(Pooled):
         student.eval()
         restart(self.generator, self.random)
         z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
+        drawn = z.clone()
         z.requires_grad_()
         y = torch.randint(self.teacher.teacher.num_classes, (self.batch_size,), generator=self.random,
                           device=self.device)
@@ -97,7 +98,7 @@ class CMI(Pooled):
         images, features = best.batch
         self.pool.add(images)
         self.bank.add(features)
-        yield Learned(1, losses, first, lambda: images, noise=z.detach(), labels=y)
+        yield Learned(1, losses, first, lambda: images, noise=drawn, labels=y)
 
     def _losses(self, x: Tensor, y: Tensor, student: Classifier) -> tuple[dict[str, Tensor], Tensor]:
         """The weighted terms, and the features of both views, (B, 2 D)."""

@@ -153,8 +153,8 @@ def _what_was_computed(first: FirstSteps, done: int) -> None:
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
     look.line(look.bold(f"Round {last.round}: the {last.who}'s losses"))
-    turn.losses("this round", "a round earlier", rows=[
-        (sentence(LOSSES[name][0]), turn.number(value, LOSSES[name][1]), turn.number(before.get(name), LOSSES[name][1]))
+    turn.losses("a round earlier", "this round", rows=[
+        (sentence(LOSSES[name][0]), turn.number(before.get(name), LOSSES[name][1]), turn.number(value, LOSSES[name][1]))
         for name, value in last.losses.items() if name in LOSSES])
 
 

@@ -73,7 +73,7 @@ def head(run: Run) -> None:
 def progress_words(run: Run) -> str:
     """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
     words = []
-    if run.place_in_line is not None and not run.stepping:
+    if run.place_in_line is not None:
         words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
     words.append(f"epoch {run.epoch}/{run.epochs}")
     if run.device:

@@ -38,6 +38,7 @@ COLUMNS, ROWS, PROBES = 8, 5, 8  # of a wall of images; its last row is for prob
 CHANGED = 14  # images that are shown before and after
 MOST_CLASSES = 12  # of many, those that anybody finds likeliest
 NUMBERS = 6  # of a latent vector's
+TOTAL = "Total"
 NO_TRAP = "[[without its trap|no trap]]"
 
 
@@ -62,7 +63,8 @@ def _place(run: Run, last: Turn | None) -> str:
     if last is None:
         return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
     of = f" {last.number} of {last.of}" if last.of > 1 else ""
-    return f"epoch {last.epoch} of {run.epochs} · round {last.round} of {run.rounds} · the {last.who}'s turn{of}"
+    pace = f" · one every {run.turn_s:g} s" if run.slow else ""
+    return f"epoch {last.epoch} of {run.epochs} · round {last.round} of {run.rounds} · the {last.who}'s turn{of}{pace}"
 
 
 # ── whose turn it is ────────────────────────────────────────────────────────────────────────────────
@@ -76,15 +78,35 @@ def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable
 
 
 def _controls(run: Run, last: Turn | None) -> None:
-    *pair, slow, pace = st.columns([2.2, 2.2, 1.7, 4], vertical_alignment="center")
+    *pair, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
     buttons(None if run.slow or run.stepping else next_turn(last), pair, _take, run, _after(last))
-    chosen = int(min(PACES, key=lambda pace: abs(pace - (run.turn_s if run.slow else link.number("pace", 3, 1, 10)))))
-    for key, value in (("slow motion", run.slow), ("pace", chosen)):
-        st.session_state[f"{key} {run.id}"] = value
-    slow.toggle("Slow motion", key=f"slow motion {run.id}", on_change=_slow, args=(run,),
-                help="The turns follow one another by themselves")
-    pace.segmented_control("Seconds a turn", PACES, key=f"pace {run.id}", format_func="{} s".format, required=True,
-                           label_visibility="collapsed", on_change=_pace, args=(run,))
+    # not a switch: redrawn every second, it would take what it showed before last for the user's wish
+    if run.slow:
+        slow.button("End slow motion", icon=":material/pause:", key="slow off", type="primary", width="stretch",
+                    on_click=run_store().pause, args=(run.id,), help="Pauses the run here")
+    else:
+        slow.button("Slow motion", icon=":material/slow_motion_video:", key="slow on", width="stretch",
+                    on_click=_slow, args=(run,), help="The turns follow one another by themselves")
+    pace.segmented_control("Seconds a turn", PACES, format_func="{} s".format, required=True,
+                           label_visibility="collapsed",
+                           **link.bound("pace", _pace()) | {"on_change": _change_pace, "args": (run,)})
+
+
+def _pace() -> int:
+    """Seconds a turn, by the link."""
+    wanted = link.number("pace", 3, PACES[0], PACES[-1])
+    return min(PACES, key=lambda pace: abs(pace - wanted))
+
+
+def _slow(run: Run) -> None:
+    run_store().slow_motion(run.id, _pace())
+    ensure_worker(run_store().runs_dir)
+
+
+def _change_pace(run: Run) -> None:
+    link.put("pace", st.session_state["link pace"])
+    if run.slow:
+        run_store().slow_motion(run.id, _pace())
 
 
 def _after(last: Turn | None) -> tuple[object, ...] | None:
@@ -102,20 +124,6 @@ def _take(run: Run, after: tuple[object, ...] | None) -> None:
         time.sleep(0.05)
 
 
-def _slow(run: Run) -> None:
-    """As the switch says."""
-    if st.session_state[f"slow motion {run.id}"]:
-        run_store().slow_motion(run.id, st.session_state[f"pace {run.id}"])
-    else:
-        run_store().pause(run.id)
-
-
-def _pace(run: Run) -> None:
-    link.put("pace", pace := st.session_state[f"pace {run.id}"])
-    if run.slow:
-        run_store().slow_motion(run.id, pace)
-
-
 # ── the generator's ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -127,7 +135,8 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
     with left:
         made = "[[noise z]]" if turn.labels is None else "[[label y]]" if turn.noise is None else \
             "[[noise z]] and [[label y]]"
-        _point(1, f"Images from {made}", f"{len(shown)} of {total}, before the step")
+        step = "step" if _steps(turn) == 1 else "first step"
+        _point(1, f"Images from {made}", f"{len(shown)} of {total}, before the {step}")
         said = turn.teacher_before.argmax(1)
         _wall(run, turn.before, shown, at, [f"teacher: {names[label]}" for label in said])
         _given(turn, at, names)
@@ -135,12 +144,12 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
         _point(2, "What [[teacher T|teacher]] and [[student S|student]] say of it", "the image marked")
         _answers(run, names, {"teacher": turn.teacher_before[at], "student": turn.student_before[at]})
     with right:
-        _point(3, "The generator's loss", "adds up to the total")
+        _point(3, "The generator's loss", "weight × value" + (", of the last step" if _steps(turn) > 1 else ""))
         _generator_losses(run, turn)
         _point(4, f"The [[gradient]] that reached the generator: {number(turn.gradient, 3)}",
                f"L2 norm over {look.count(turn.weights)} weights")
         look.caption(f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step" + (
-            "." if len(_any(turn.losses)) == 1 else f"s, {len(_any(turn.losses))} in all; the gradient is the last's."))
+            "." if _steps(turn) == 1 else f"s, {_steps(turn)} in all; the gradient is the last's."))
     _changed(turn, names)
 
 
@@ -161,16 +170,15 @@ def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
         term = name.removeprefix("g/")
         words, digits = LOSSES[name]
         weight = run.spec.escape.vaccine if term == "vaccine" else getattr(settings, term)
-        rows.append((sentence(words), _product(weight, values[-1], digits), *_in_loss(values, digits)))
-    rows.append(("Total", "", *_in_loss(sum(turn.losses.values()), 3)))
-    steps = len(_any(turn.losses))
-    heads = ["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]
-    losses("weight × value", *heads, rows=rows)
+        rows.append((_term(words, weight, values[-1], digits), *_ends(values, digits)))
+    rows.append((TOTAL, *_ends(sum(turn.losses.values()), 3)))
+    steps = _steps(turn)
+    losses(*(["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]), rows=rows)
     if settings.kind == "nayer" and turn.epoch <= settings.warmup_epochs:
         look.caption(f"NAYER warms up for {settings.warmup_epochs} epochs without the adversarial term.")
 
 
-def _in_loss(values: np.ndarray, digits: int) -> tuple[str, ...]:
+def _ends(values: np.ndarray, digits: int) -> tuple[str, ...]:
     """Of the first and the last step, or of the only one."""
     ends = values[[0, -1]] if len(values) > 1 else values
     return tuple(number(value, digits) for value in ends)
@@ -181,7 +189,8 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
     scale = 255 / max(1, moved.max())
     whose = "the same noise" if turn.labels is None else "the first step's batch, and the best one's"
     _point(5, "How the images changed", f"{whose}; on average by {number(moved.mean(), 1)} of 255 levels")
-    rows = {"before": turn.before, "after": turn.after, f"change × {scale:.0f}": moved * scale / 255}
+    rows = {"before": turn.before, "after": turn.after,
+            f"change × {scale:.0f}" if scale >= 1.5 else "change": moved * scale / 255}
     labels = {"before": turn.teacher_before.argmax(1), "after": turn.teacher_after.argmax(1)}
     for words, images in rows.items():
         name, wall = st.columns([1.3, 12], vertical_alignment="center")
@@ -277,10 +286,11 @@ def _student_losses(run: Run, turn: StudentTurn) -> None:
     for name, value in turn.losses.items():
         words = {
             "s/fragile": f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach",
-            "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], over {turn.trapped.sum()} trapped: "
-                        f"{_product(escape.weight, value, 3)}",
-            "s/total": "Total"}[name]
-        rows.append((sentence(words), number(value, 3), number(turn.losses_after[name], 3)))
+            "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} "
+                        "trapped",
+            "s/total": TOTAL}[name]
+        told = _term(words, escape.weight, value, 3) if name == "s/robust" else sentence(words)
+        rows.append((told, number(value, 3), number(turn.losses_after[name], 3)))
     losses("before", "after", rows=rows)
     if run.spec.temperature != 1:
         look.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
@@ -307,19 +317,25 @@ def number(value: float | None, digits: int) -> str:
 
 
 def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
-    """A row a term: what it is, then numbers; heads: of the numbers' columns."""
+    """A row a term: what it is, then numbers, the last ones in bold; heads: of the numbers' columns."""
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
-    body = "".join(f'<tr><th scope="row">{look.text(words)}</th>' + "".join(
-        f"<td>{look.text(value)}</td>" for value in values) + "</tr>" for words, *values in rows)
-    st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead><tbody>{body}</tbody></table>')
+    body = []
+    for words, *values in rows:
+        cells = "".join(f"<td>{look.text(value)}</td>" for value in values)
+        kind = ' class="is-total"' if words == TOTAL else ""
+        body.append(f'<tr{kind}><th scope="row">{look.text(words)}</th>{cells}</tr>')
+    st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead>'
+            f'<tbody>{"".join(body)}</tbody></table>')
 
 
-def _product(weight: float, weighted: float, digits: int) -> str:
-    return f"{weight:g} × {number(weighted / weight, digits)}" if weight else "0"
+def _term(words: str, weight: float, weighted: float, digits: int) -> Html:
+    """A term of a loss, and how it comes about: its weight, and its value without it."""
+    value = number(weighted / weight, digits) if weight else "not asked for"
+    return Html(sentence(words) + "<br>" + look.quiet(f"{weight:g} × {value}"))
 
 
-def _any(losses: dict[str, np.ndarray]) -> np.ndarray:
-    return next(iter(losses.values()))
+def _steps(turn: GeneratorTurn) -> int:
+    return len(next(iter(turn.losses.values())))
 
 
 def _point(place: int, words: str, note: str) -> None:

@@ -146,7 +146,7 @@ def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
     run_id = store.create(tiny_spec())
     store.pause(run_id)
     app = open_page("distill", run=run_id, pace="10")
-    app.toggle[0].set_value(True).run()
+    button(app, "Slow motion").click().run()
     assert not app.exception
     run = store.get(run_id)
     assert (run.slow, run.turn_s, run.status) == (True, 10.0, "queued")
@@ -156,7 +156,8 @@ def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
     pace.set_value(2).run()
     assert store.get(run_id).turn_s == 2.0
     assert app.query_params["pace"] == "2"
-    app.toggle[0].set_value(False).run()
+    assert [each.label for each in app.button if each.proto.type == "primary"] == ["End slow motion"]
+    button(app, "End slow motion").click().run()
     assert (store.get(run_id).slow, store.get(run_id).status) == (False, "paused")
     assert not button(app, "Generator's turn").disabled
 

@@ -65,6 +65,13 @@ def test_a_single_step_between_two_pauses_counts_as_the_others():
     assert [clock(at) for at in (102, 104, 170)] == [2, 4, 6]
 
 
+def test_rounds_in_slow_motion_count_as_the_others():
+    """Rounds of 1 s; then one of 30 s and half of another in slow motion, which ends at 146."""
+    steps = pd.DataFrame({"time": [101.0, 102.0, 132.0, 150.0, 151.0]})
+    clock = Clock(steps, history((100, "started"), (102.1, "slow"), (146, "resumed")))
+    assert [clock(at) for at in steps["time"]] == [1, 2, 3, 4, 5]
+
+
 def test_a_run_without_rounds_has_no_time():
     assert Clock(pd.DataFrame({"time": []}), history((100, "started")))(123) == 0
 
