@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atesc_core.runs.database import Database
+from atesc_core.runs.files import also
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Run, RunStore, note
 
@@ -53,7 +54,9 @@ class RunLog:
                 "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after)
             connection.execute(
                 "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
-                "coalesce((SELECT images FROM epochs WHERE run = ?1 AND epoch = ?2), 0) WHERE id = ?1", after)
+                "coalesce((SELECT images FROM epochs WHERE epoch = ?2 "
+                "AND run IN (?1, json_extract(fork, '$.parent'))), "
+                "0) WHERE id = ?1", after)
             rows = connection.execute(
                 "SELECT epoch, round, value FROM history WHERE run = ? AND epoch > ? "
                 "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round", after).fetchall()
@@ -82,6 +85,19 @@ class RunLog:
         with self.database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
                                (self.run.id, epoch, time.time(), images, json.dumps(metrics)))
+
+    def keep_point(self, epoch: int) -> None:
+        """The checkpoint of this epoch's end is one that other runs can part from: that where the split begins, and
+        until the run is over its newest. Links: only the first takes room, as much as one checkpoint."""
+        run = self.run
+        if run.makes != "student" or not run.spec.escape.splits or run.fork:
+            return
+        begins = run.spec.escape.warmup_epochs
+        if begins <= epoch < run.epochs:
+            also(self.checkpoint_file, self.store.point_file(run.id, epoch))
+        for other in self.store.points(run.id):
+            if other not in (begins, epoch):
+                self.store.point_file(run.id, other).unlink(missing_ok=True)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))
