@@ -87,8 +87,9 @@ def _set_up(run: Run, line: float, found: Chance) -> None:
 def _point(run: Run, epoch: int) -> str:
     begins = run.spec.escape.warmup_epochs
     if epoch == 0:
-        return "the start" + (f": the {begins} epochs before the split are done again" if begins else "")
-    return f"epoch {epoch}, " + ("where the split begins" if epoch == begins else "its newest checkpoint")
+        again = f"the epoch{'s' if begins > 1 else ''} before the split, {begins}, done again"
+        return f"the start, {again}" if begins else "the start"
+    return f"the end of epoch {epoch}" + (", where the split begins" if epoch == begins else "")
 
 
 def _time_words(run: Run, after: int, until: int, arms: int) -> str:
@@ -149,7 +150,7 @@ def watch(run: Run) -> None:
         _panel(now)
         return _going(now)
 
-    with look.card(f"Try: {_thresholds(pair)}", _of(pair), key="try"):
+    with look.card(f"Try: {_thresholds(pair)}", _of(pair)):
         follow(show, _going(pair), every_s=2.0)
 
 
@@ -162,9 +163,13 @@ def _thresholds(pair: Pair) -> str:
 
 
 def _of(pair: Pair) -> str:
-    span = f"epoch {pair.first}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
-    return f"{span}, {_point(pair.new, pair.fork.epoch).replace('the start', 'from the start')} · one seed: what one " \
-           f"seed shows may be chance"
+    """What the numbers of the card are of."""
+    return (f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
+            "seed shows may be chance")
+
+
+def _span(pair: Pair) -> str:
+    return f"epoch {pair.first}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
 
 
 def _earlier(run: Run) -> None:
@@ -175,12 +180,12 @@ def _earlier(run: Run) -> None:
         st.caption("Tried before", width="content")
         for pair in before:
             st.button(_thresholds(pair), key=f"try again {pair.new.id}", on_click=link.put, args=("try", pair.new.id),
-                      help=f"Epochs {pair.first} to {pair.last}, {pair.new.status}")
+                      help=f"{_span(pair).capitalize()}, {pair.new.status}")
 
 
 def _panel(pair: Pair) -> None:
     store = run_store()
-    old, new = pair.epochs(store)
+    (old, new), rows = pair.epochs(store), pair.difference(store)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         figure = figures.paired(pair.past(store), old, new, (pair.fork.old_threshold, pair.fork.threshold),
@@ -189,9 +194,10 @@ def _panel(pair: Pair) -> None:
               label="Student accuracy with the old and the new threshold")
     with right:
         _arms(pair, old, new)
-        _difference(pair, pair.difference(store))
+        _difference(pair, rows)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _buttons(pair)
+    _by_epoch(rows)
     for words in _remarks(pair):
         look.caption(words)
 
@@ -202,8 +208,7 @@ def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
     if pair.old is None:
         look.line(look.bold(f"Old {threshold}"), look.quiet("deleted since"))
     elif pair.own:
-        span = f"epoch {pair.last}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
-        look.line(look.bold(f"Old {threshold}"), look.status("done"), look.quiet(f"the run's own {span}"))
+        look.line(look.bold(f"Old {threshold}"), look.status("done"), look.quiet(f"the run's own {_span(pair)}"))
     else:
         _arm(pair, pair.old, f"Old {threshold}", old)
     _arm(pair, pair.new, f"New {tries.words(pair.fork.threshold)}", new)
@@ -221,27 +226,33 @@ def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
 
 
 def _difference(pair: Pair, rows: pd.DataFrame) -> None:
-    """New − old: the last epoch that both have in tiles, all of them in a table."""
+    """New − old in the last epoch that both have."""
     if rows.empty:
         look.caption(f"The first difference comes at the end of epoch {pair.first}." if _going(pair) else
                      "There is no epoch that both have.")
         return
-    metrics = [name for name in METRIC_NAMES if name in rows]
     last, card = rows.iloc[-1], cards().get(pair.new.spec.teacher)
     tiles = []
-    for metric in metrics:
+    for metric in (name for name in METRIC_NAMES if name in rows):
         side = METRIC_ROLES[metric]
         of = look.of(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
         tiles.append(look.tile(f"{METRIC_NAMES[metric]}, new − old", signed(last[metric]), "points", role=side, of=of,
                                change=verdict(metric, last[metric])))
     look.tiles(*tiles)
-    written, roles = {"Epoch": [str(int(epoch)) for epoch in rows["epoch"]]}, {}
-    for metric in metrics:
-        name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} old → new (%)"
-        written[name] = [f"{old:.1f} → {new:.1f}" for old, new in zip(
-            rows[f"{metric}_old"], rows[f"{metric}_new"], strict=True)]
-        written[f"{METRIC_NAMES[metric]} new − old"] = [signed(points) for points in rows[metric]]
-        roles |= dict.fromkeys(list(written)[-2:], METRIC_ROLES[metric])
+
+
+def _by_epoch(rows: pd.DataFrame) -> None:
+    """Both arms and their difference, an epoch a row."""
+    if rows.empty:
+        return
+    written, roles = {"Epoch": rows["epoch"].astype(int)}, {}
+    for metric in (name for name in METRIC_NAMES if name in rows):
+        name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
+        own = {f"{name} old (%)": rows[f"{metric}_old"].map(look.per_cent),
+               f"{name} new (%)": rows[f"{metric}_new"].map(look.per_cent),
+               f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed)}
+        written |= own
+        roles |= dict.fromkeys(own, METRIC_ROLES[metric])
     look.table(pd.DataFrame(written), list(written), roles)
 
 

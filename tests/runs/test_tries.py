@@ -336,5 +336,5 @@ def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     with pytest.raises(CannotTry, match=says):
         tries.start(store, parent, **wish)
     assert store.queue() == []
-    with pytest.raises(UnknownRun, match="is not a try"):
+    with pytest.raises(UnknownRun, match="is not in a try"):
         tries.pair(store, parent)
