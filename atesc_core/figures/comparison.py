@@ -126,10 +126,10 @@ def _seeds(spec: RunSpec, alike: list[Measured]) -> Seeds:
     if going:
         behind = f"that all {len(kept)} seeds have" if len(kept) > 1 else "it has"
         notes.append(f"Still going: shown to epoch {last} of {spec.epochs}, the last {behind}.")
+    elif fork := kept[0].run.fork:
+        notes.append(f"A try: it parted from a run of these settings after epoch {fork.epoch}, and ended with {last}.")
     elif last < spec.epochs:
-        first = min(int(each.epochs["epoch"].min()) for each in kept)
-        notes.append(f"A try: epochs {first} to {last} of {spec.epochs}." if kept[0].run.fork else
-                     f"Ended after epoch {last} of {spec.epochs}.")
+        notes.append(f"Ended after epoch {last} of {spec.epochs}.")
     frames = [each.epochs[each.epochs["epoch"] <= last].assign(seed=each.run.spec.seed) for each in kept]
     columns = ["seed", "epoch", *kept[0].metrics]
     return Seeds(spec, tuple(kept), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
