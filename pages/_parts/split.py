@@ -100,7 +100,9 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
         _suggestions(split)
         with st.container(horizontal=True, gap="small"):
             _uses(split)
-            tries.offer(run, split.line, _not_this_line(split))
+            chance = tries.offer(run, split.line, _not_this_line(split))
+        if chance:
+            tries.set_up(run, split.line, chance)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
     tries.watch(run)

@@ -29,25 +29,29 @@ CHART_HEIGHT = 400
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def offer(run: Run, line: float, why_not: str) -> None:
-    """The button, and behind it what a try will be and cost. why_not: the line cannot be a threshold of this run."""
-    found = None
+def offer(run: Run, line: float, why_not: str) -> Chance | None:
+    """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
+    found, key = None, _key(run)
     try:
         found = tries.chance(run_store(), run)
         why = why_not or _why_not_now(run, line, found)
     except CannotTry as error:
         why = str(error)
-    key = _key(run)
-    if why and st.session_state.get(key):
+    st.button("Try it", icon=":material/compare_arrows:", key=f"{key} button", disabled=bool(why), on_click=_toggle,
+              args=(key,), help=why or f"Two short runs from one checkpoint, the threshold {tries.words(found.old)} "
+                                       "and this one")
+    if why:
         st.session_state[key] = False
-    with st.popover("Try it", icon=":material/compare_arrows:", disabled=bool(why), key=key, on_change="rerun", help=(
-            why or f"Two short runs from one checkpoint, the threshold {tries.words(found.old)} and this one")) as box:
-        if box.open and not why:
-            _set_up(run, line, found)
+    return found if st.session_state.get(key) else None
 
 
 def _key(run: Run) -> str:
+    """Where this visit keeps whether the form is open."""
     return f"try it {run.id}"
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key)
 
 
 def _why_not_now(run: Run, line: float, found: Chance) -> str:
@@ -58,29 +62,35 @@ def _why_not_now(run: Run, line: float, found: Chance) -> str:
     return ""
 
 
-def _set_up(run: Run, line: float, found: Chance) -> None:
-    look.line(look.bold(f"{tries.words(found.old)} → {tries.words(line)}"), look.quiet(f"one seed ({run.spec.seed})"))
-    look.caption("Two runs go on from the same checkpoint, with the same random numbers. Only the threshold differs.")
+def set_up(run: Run, line: float, found: Chance) -> None:
+    """What the try will be and cost, and its start."""
+    look.line(look.bold(f"Try {tries.words(found.old)} → {tries.words(line)}"), look.quiet(
+        "Both go on from one checkpoint, with the same random numbers. Only the threshold differs."))
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     after = found.after[0]
-    if len(found.after) > 1:
-        after = st.radio("Both go on from", found.after, key=f"try after {run.id}",
-                         format_func=lambda epoch: _point(run, epoch))
-    else:
-        look.caption(f"Both go on from {_point(run, after)}.")
-    left = tries.most(run, after)
-    epochs = st.number_input(
-        f"Epochs with the new threshold, of {left} left", 1, left, min(tries.EPOCHS, left), key=f"try epochs {run.id}",
-        help="Learning rates stay those of the whole run") if left > 1 else 1
-    until = run.spec.epochs - left + epochs
+    with left:
+        if len(found.after) > 1:
+            after = st.radio("Both go on from", found.after, key=f"try after {run.id}",
+                             format_func=lambda epoch: _point(run, epoch))
+        else:
+            look.caption(f"Both go on from {_point(run, after)}.")
+    most = tries.most(run, after)
+    with middle:
+        epochs = st.number_input(
+            f"Epochs, of {most} left", 1, most, min(tries.EPOCHS, most), key=f"try epochs {run.id}",
+            help="That are split by the new threshold. Learning rates stay those of the whole run"
+        ) if most > 1 else 1
+    until = run.spec.epochs - most + epochs
     here = machine()
     why = tries.why_computed(run_store(), run, after, until, here.summary if here else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
-    look.caption(f"Both are computed: {why}." if why else
-                 f"Old: the run's own {span}, the same numbers. Only the new threshold is computed.")
-    look.line(look.bold(_time_words(run, after, until, arms=2 if why else 1)), look.quiet(_line_words()))
-    st.button("Start", icon=":material/play_arrow:", width="stretch", key=f"try start {run.id}",
-              type="secondary" if may_change(run) else "primary", on_click=_start, args=(run, line, epochs, after))
-    look.label("The same from the command line")
+    with left:
+        look.caption(f"Both are computed: {why}." if why else
+                     f"Old: the run's own {span}, the same numbers. Only the new threshold is computed.")
+    with right:
+        look.line(look.bold(_time_words(run, after, until, arms=2 if why else 1)), look.quiet(_line_words()))
+        st.button("Start", icon=":material/play_arrow:", width="stretch", key=f"try start {run.id}",
+                  type="secondary" if may_change(run) else "primary", on_click=_start, args=(run, line, epochs, after))
     st.code(try_command(run.id, line, epochs, after), language="bash", wrap_lines=True)
 
 

@@ -21,7 +21,7 @@ def test_a_threshold_is_tried_and_the_difference_comes(page: Page, lab, run_id: 
     expect(button).to_be_enabled()
     button.click()
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_text("Only the threshold differs")).to_be_hidden()  # the box closes
+    expect(page.get_by_text("Only the threshold differs")).to_be_hidden()  # the form closes
     drawn = page.locator('[data-chart="try"] .main-svg').first
     drawn.wait_for()
     plot = drawn.element_handle()

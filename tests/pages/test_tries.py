@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from streamlit.proto.Block_pb2 import Block
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import RunStore, tries
@@ -16,7 +15,7 @@ from atesc_core.runs.worker import work
 from atesc_core.spec import RunSpec
 from pages._parts import look
 from pages._parts.machine import Machine
-from tests.pages.conftest import Lab, charts, said, tiny_spec
+from tests.pages.conftest import APP, Lab, charts, said, tiny_spec
 from tests.pages.reports import held_job, numbers  # noqa: F401 - fixture
 from tests.pages.test_robustness import slider
 from tests.pages.test_teachers import button
@@ -39,14 +38,8 @@ def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:  # no
 
 def offered(app: AppTest) -> tuple[bool, str]:
     """Of the button Try it: whether it can be pressed, and its tooltip."""
-    (box,) = [box for box in map(popover, app.main) if box is not None and box.label == "Try it"]
-    return not box.disabled, box.help
-
-
-def popover(node: object) -> object | None:
-    """What the node is, where it is one."""
-    proto = node.proto
-    return proto.popover if isinstance(proto, Block) and proto.WhichOneof("type") == "popover" else None
+    found = button(app, "Try it")
+    return not found.disabled, found.help
 
 
 def text(app: AppTest) -> str:
@@ -57,8 +50,7 @@ def set_up(open_page, run: str) -> AppTest:
     """The page with the line moved and the button pressed."""
     app = open_page("robustness", run=run)
     slider(app).set_value(LINE).run()
-    app.session_state[f"try it {run}"] = True
-    app.run()
+    button(app, "Try it").click().run()
     assert not app.exception
     return app
 
@@ -128,7 +120,7 @@ def test_a_start_queues_the_missing_arm_and_the_link_keeps_it(open_page, lab: La
     app, pair = started(open_page, lab)
     assert [run.id for run in lab.store.queue()] == [pair.new.id]
     assert (pair.own, pair.fork.threshold, pair.fork.epoch) == (True, LINE, 1)
-    assert not app.session_state[f"try it {lab.atesc}"], "the box is closed"
+    assert button(app, "Start") is None, "the form is closed"
     again = open_page("robustness", run=lab.atesc, **{"try": pair.new.id})
     for one in (app, again):
         assert f"Try: {pair.fork.old_threshold:.2f} → 3.00" in text(one)
@@ -225,7 +217,9 @@ def test_other_lists_leave_it_out_and_the_sidebar_leads_to_it(open_page, lab: La
     _, pair = started(open_page, lab)
     app = open_page("distill", run=lab.atesc)
     assert pair.new.id not in " ".join(app.selectbox(key="run_picker").options)
-    (way,) = [link.proto for link in app.get("page_link") if link.proto.label == pair.new.label]
+    start = AppTest.from_file(str(APP), default_timeout=120).run()
+    (way,) = [link.proto for link in start.sidebar.get("page_link") if link.proto.label == pair.new.label]
+    assert not any("try" in link.proto.label for link in start.main.get("page_link"))
     assert way.page == "robustness"
     assert parse_qs(way.query_string) == {"run": [lab.atesc], "try": [pair.new.id]}
 
