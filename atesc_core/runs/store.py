@@ -231,8 +231,9 @@ class RunStore:
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
         """Queue a run; its id. Somebody must then see to a worker: ``ensure_worker``."""
+        run_id = self._new_folder(spec)
         with self.database.write() as connection:
-            run_id = self._new(connection, spec, group, label)
+            _insert(connection, run_id, spec, group, label)
             note(connection, run_id, "created")
         return run_id
 
@@ -250,17 +251,18 @@ class RunStore:
         begins = max(fork.epoch, parent.spec.escape.warmup_epochs)
         if not begins < until <= parent.spec.epochs:
             raise ValueError(f"until: {until!r}: expected an epoch after {begins}, at most {parent.spec.epochs}")
+        run_id = self._new_folder(parent.spec)
+        if fork.epoch:
+            try:
+                also(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
+            except FileNotFoundError:
+                shutil.rmtree(self.folder(run_id), ignore_errors=True)
+                raise StoreError(f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
+                                 f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}") from None
         with self.database.write() as connection:
-            run_id = self._new(connection, parent.spec, group, label)
-            _set(connection, run_id, fork=json.dumps(asdict(fork)), epochs=until)
-            if fork.epoch:
-                try:
-                    also(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
-                except FileNotFoundError:
-                    shutil.rmtree(self.folder(run_id), ignore_errors=True)
-                    raise StoreError(f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
-                                     f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}") from None
-                _set(connection, run_id, epoch=fork.epoch, round=parent.rounds)
+            _insert(connection, run_id, parent.spec, group, label)
+            _set(connection, run_id, fork=json.dumps(asdict(fork)), epochs=until, epoch=fork.epoch,
+                 round=parent.rounds if fork.epoch else 0)
             note(connection, run_id, "created", text=f"from epoch {fork.epoch} of run {parent.id}")
             connection.execute(  # what a worker finds there of an earlier pass, it does again
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
@@ -341,18 +343,11 @@ class RunStore:
 
     # within
 
-    def _new(self, connection: sqlite3.Connection, spec: RunSpec | TeacherSpec, group: str | None,
-             label: str | None) -> str:
-        """A queued run with its folder; its id."""
+    def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
+        """Of a run to be, its spec inside; the run's id."""
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with replacing(self.folder(run_id) / "spec.yaml") as file:
             file.write(spec.to_yaml().encode())
-        now = time.time()
-        connection.execute(
-            "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
-             spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
         return run_id
 
     def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
@@ -409,6 +404,17 @@ def note(connection: sqlite3.Connection, run_id: str, kind: str, value: float | 
     connection.execute(
         "INSERT INTO history (run, time, kind, epoch, round, value, text) "
         "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?", (time.time(), kind, value, text, run_id))
+
+
+def _insert(connection: sqlite3.Connection, run_id: str, spec: RunSpec | TeacherSpec, group: str | None,
+            label: str | None) -> None:
+    """A queued run."""
+    now = time.time()
+    connection.execute(
+        "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
+         spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
 
 
 def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None:

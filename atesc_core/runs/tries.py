@@ -6,10 +6,12 @@ there unchanged, on the same device, its own epochs are the old arm: the same nu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
 
+from atesc_core.runs.database import StoreError
 from atesc_core.runs.store import Fork, Run, RunStore, UnknownRun
 
 EPOCHS = 2  # that a try takes, unless another number is asked for
@@ -115,6 +117,8 @@ def start(store: RunStore, run_id: str, threshold: float, epochs: int | None = N
     if after not in found.after:
         known = " or ".join(map(str, found.after))
         raise CannotTry(f"after: {after!r}: expected {known}: what run {run_id} keeps a checkpoint of (0: its start)")
+    if not math.isfinite(threshold):
+        raise CannotTry(f"threshold: {threshold!r} is not a finite number")
     if threshold == found.old:
         raise CannotTry(f"threshold: {threshold:g} is the one that run {run_id} has; expected another")
     left = most(run, after)
@@ -123,10 +127,14 @@ def start(store: RunStore, run_id: str, threshold: float, epochs: int | None = N
         raise CannotTry(f"epochs: {epochs!r}: expected 1 to {left}, what is left of run {run_id}'s {run.spec.epochs}")
     until = run.spec.epochs - left + epochs
     name = f"try: {words(found.old)} → {words(threshold)}"
-    with store.database.write():
-        old = store.fork(Fork(run_id, after, found.old), until, name, f"{name}, old") if why_computed(
-            store, run, after, until, here) else run_id
+    old = store.fork(Fork(run_id, after, found.old), until, name, f"{name}, old") if why_computed(
+        store, run, after, until, here) else run_id
+    try:
         new = store.fork(Fork(run_id, after, threshold, old, found.old), until, name, f"{name}, new")
+    except StoreError:  # the run went on meanwhile, and keeps this checkpoint no longer
+        if old != run_id:
+            store.stop(old)
+        raise
     return pair(store, new)
 
 

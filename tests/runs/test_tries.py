@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -282,6 +283,15 @@ def test_forks_are_not_in_the_plain_list(store, parent):
     assert [run.id for run in store.list(forks=True)] == [found.new.id, found.old.id, parent]
 
 
+def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in_line(store, parent, monkeypatch):
+    fork = RunStore.fork
+    monkeypatch.setattr(RunStore, "fork", lambda self, wanted, *more: fork(
+        self, wanted, *more) if wanted.old is None else fork(self, replace(wanted, epoch=1), *more))
+    with pytest.raises(StoreError, match="no checkpoint to part from"):
+        tries.start(store, parent, 9.5)
+    assert store.queue() == []
+
+
 def test_a_run_under_way_can_be_parted_from_at_its_newest_epoch_too(store, spec):
     run_id = store.create(spec.replaced({"epochs": 5}))
     leave_within(store, run_id, epoch=2)
@@ -328,7 +338,7 @@ def test_a_training_and_a_try_cannot_be_tried(store, parent):
 
 @pytest.mark.parametrize(("wish", "says"), [
     ({"epochs": 3}, "epochs: 3: expected 1 to 2"), ({"epochs": 0}, "epochs: 0"), ({"after": 1}, "after: 1: expected 2"),
-    ({"threshold": None}, "is the one that run .* has")])
+    ({"threshold": None}, "is the one that run .* has"), ({"threshold": math.nan}, "nan is not a finite number")])
 def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     wish = {"threshold": 9.5} | wish
     if wish["threshold"] is None:
