@@ -58,6 +58,8 @@ def _to_the_end(store: RunStore, pair: Pair) -> None:
 
 def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
     """The difference by epoch on stdout; exit status 1 where an arm did not come to its end."""
+    from atesc_core.figures.paired import signed
+
     rows = pair.difference(store)
     metrics = [name for name in METRICS if name in rows]
     if as_json:
@@ -68,7 +70,7 @@ def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
                       title=f"{pair.new.group}, per cent of test images, one seed ({pair.new.spec.seed})")
         for row in rows.to_dict("records"):
             table.add_row(str(int(row["epoch"])), *(words for name in metrics for words in (
-                f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", f"{row[name]:+.1f}")))
+                f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed(row[name]))))
         show(table)
     for arm in pair.arms:
         expect_done(arm)
