@@ -25,6 +25,12 @@ def run_command(spec: RunSpec) -> str:
     return shlex.join(words)
 
 
+def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
+    """The command that tries a threshold on a run of this lab."""
+    return shlex.join([*LAB, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after",
+                       str(after)])
+
+
 def _at(values: dict, path: str) -> object:
     for name in path.split("."):
         values = values[name]

@@ -15,6 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from atesc_core import cli
+from atesc_core.figures.paired import signed
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
@@ -65,7 +66,7 @@ def test_help_comes_without_the_heavy_imports():
             "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))")
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0
-    for name in ("distill", "score", "teachers", "domains", "runs", "recording", "worker"):
+    for name in ("distill", "score", "teachers", "domains", "runs", "recording", "worker", "try"):
         assert name in found.stdout
 
 
@@ -122,6 +123,26 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
     split = steps[steps["threshold"].notna()]
     assert bool(len(split)) == kept.spec.escape.splits
     assert threshold is None or (split["threshold"] == threshold).all()
+
+
+def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
+    follow = lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id)  # noqa: E731
+    for module in (cli.runs, cli.tries):
+        monkeypatch.setattr(module, "follow", follow)
+    at = ("--runs-dir", runs_dir)
+    here("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
+    store = RunStore(runs_dir)
+    [kept] = store.list()
+    result = json.loads(here("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
+    assert result["thresholds"] == {"old": 4.0, "new": 9.0}
+    assert (result["old"], result["after"]) == (kept.id, 1)
+    old, new = (store.epochs(run).iloc[-1] for run in (kept.id, result["new"]))
+    assert result["epochs"] == [{"epoch": 2, **{f"{name}_{arm}": row[name] for name in ("iacc", "oacc")
+                                                for arm, row in (("old", old), ("new", new))},
+                                 **{name: new[name] - old[name] for name in ("iacc", "oacc")}}]
+    told = here("try", kept.id, "--threshold", "9", "--after", "1", *at)
+    assert f"{new['iacc']:.1f}" in told and signed(new["iacc"] - old["iacc"]) in told
+    assert "try: 4.00 → 9.00" in here("runs", "list", *at)
 
 
 @pytest.mark.parametrize(("words", "kind", "temperature", "steps"), [
@@ -236,6 +257,8 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     (["runs", "show", "../../etc"], ["run", "'../../etc'", "8 letters"]),
     (["runs", "student", "zzzzzzzz", "--out", "x.safetensors"], ["run", "'zzzzzzzz'"]),
     (["runs", "student", "zzzzzzzz", "--out", "x.pt"], ["out", "'x.pt'", ".safetensors"]),
+    (["try", "zzzzzzzz", "--threshold", "4"], ["run", "'zzzzzzzz'"]),
+    (["try", "zzzzzzzz"], ["--threshold"]),
     (["score", "--teacher", "tiny", "--domain", "synthetic", "--out", "x.csv"], ["run", "--run ID"]),
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "/no/such/x.csv"], ["out", "/no/such", "not exist"]),
     (["score", "--teacher", "tiny", "--domain", "id", "--out", "x.csv", "--set", "steps=0"], ["steps", "0"]),

@@ -10,13 +10,14 @@ import sys
 
 import typer
 
-from atesc_core.cli import domains, figure, recording, runs, score, study, teachers
+from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, tries
 from atesc_core.cli.common import say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
                   pretty_exceptions_enable=False, help="See data-free distillation get trapped, and escape.")
 for command in (runs.distill, score.score, figure.figure, study.study, runs.worker):
     app.command()(command)
+app.command("try")(tries.try_threshold)
 for group in (teachers, domains, runs, recording):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 

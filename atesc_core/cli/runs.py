@@ -72,7 +72,7 @@ def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
               ) -> None:
     """List the runs, newest first."""
     store = open_store(runs_dir)
-    found = store.list(limit=limit, makes=None)
+    found = store.list(limit=limit, makes=None, forks=True)
     if as_json:
         print(json.dumps([_as_json(run) for run in found]))
         return
@@ -80,7 +80,7 @@ def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
         how = ((f"training, {run.spec.trained_by}", "") if run.makes == "teacher" else
-               (run.spec.synthesis.kind, run.spec.escape.kind))
+               (run.spec.synthesis.kind, run.spec.escape.kind + (f", {run.label}" if run.fork else "")))
         table.add_row(run.id, run.teacher, *how, str(run.spec.seed), run.status, f"{run.epoch}/{run.epochs}",
                       percents(run.metrics), when)
     show(table)
@@ -174,7 +174,7 @@ def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) 
     try:
         run = follow(store, run_id)
     except KeyboardInterrupt:
-        run = _stop(store, run_id)
+        run = stop(store, run_id)
     _report(run, store.epochs(run_id), as_json)
 
 
@@ -193,7 +193,7 @@ def follow(store: RunStore, run_id: str) -> Run:
             time.sleep(LOOK_S)
 
 
-def _stop(store: RunStore, run_id: str) -> Run:
+def stop(store: RunStore, run_id: str) -> Run:
     """After Ctrl-C: the run is stopped, what it logged is kept."""
     say("stopping after this round ...")
     store.stop(run_id)
@@ -210,6 +210,11 @@ def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
         print(json.dumps({"run_id": run.id, **last, "epoch": int(last["epoch"])}))
     elif last:
         print(f"run {run.id}, epoch {int(last['epoch'])} of {run.epochs}: {percents(last)}")
+    expect_done(run)
+
+
+def expect_done(run: Run) -> None:
+    """Exit status 1 where the run did not come to its end."""
     if run.status != "done":
         say(f"error: run {run.id} {run.status}" + (f": {run.error}" if run.error else
              "; what it logged is kept, and the app can resume it"))

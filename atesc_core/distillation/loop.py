@@ -234,27 +234,30 @@ class Distillation:
 
 
 def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], dict[str, float]] | None = None,
-            controls: Controls | None = None, resume: dict[str, Any] | None = None) -> Iterator[Event]:
+            controls: Controls | None = None, resume: dict[str, Any] | None = None,
+            until: int | None = None) -> Iterator[Event]:
     """Distil ``teacher`` into a student as ``spec`` says; yields events, an epoch at a time:
     StepDone for every round, EpochDone, SnapshotTaken, CheckpointReady (ThresholdChanged where it happens, and turns
     while ``controls.closely``).
 
     ``evaluate`` only measures; without it the same student comes out. ``resume`` is the state of a
-    CheckpointReady of the same spec. Raises ValueError where the spec names an unknown part or device.
+    CheckpointReady of the same spec. ``until``: the last epoch, where that is not the spec's; learning rates stay the
+    spec's own. Raises ValueError where the spec names an unknown part or device.
     """
     controls = controls or Controls()
     run = Distillation(spec, teacher)
     if resume is not None:
         run.load_state(resume)
-    while run.epoch < spec.epochs:
+    while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):
-            if controls.threshold is not None and controls.threshold != run.threshold:
-                run.threshold = controls.threshold
-                yield ThresholdChanged(epoch, round_, run.threshold, by="hand")
+            # The automatic one first, even where a hand's replaces it at once: the same random numbers are used up.
             if run.splitting(epoch) and run.threshold is None:
                 run.threshold = run.calibrate()
                 yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
+            if controls.threshold is not None and controls.threshold != run.threshold:
+                run.threshold = controls.threshold
+                yield ThresholdChanged(epoch, round_, run.threshold, by="hand")
             yield from round_events(run, epoch, round_, controls)
         run.epoch = epoch
         yield EpochDone(epoch, _images_seen(spec, epoch, spec.rounds), evaluate(run.student) if evaluate else {})

@@ -13,11 +13,13 @@ from atesc_core.figures.detection import Images, roc
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student, losses_teacher
+from atesc_core.figures.paired import paired
 from atesc_core.figures.scores import scores
 from atesc_core.figures.teacher import confusion, per_class, robust_share
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {
     "accuracy": accuracy,
+    "paired": paired,
     "losses_generator": losses_generator,
     "losses_student": losses_student,
     "losses_teacher": losses_teacher,

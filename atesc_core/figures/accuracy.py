@@ -27,7 +27,8 @@ class Curve:
     ``epochs``: columns ``epoch``, ``iacc`` and one of ``oacc``, ``olacc``, ``asr``, in per cent; with a
     column ``seed`` of two or more seeds, the mean is drawn with a band of ± one standard deviation.
     ``changes``: columns ``epoch`` (may be fractional) and ``threshold``, where it was set to that value.
-    ``teacher`` NTL is drawn full, SL thin with open dots; a ``ghost`` is for comparison and stays faint.
+    ``teacher`` NTL is drawn full, SL thin with open dots, and so is what is ``thin``; a ``ghost`` is for comparison
+    and stays faint.
     ``uid`` names the traces, so that a redraw moves them instead of making new ones; default: the label.
     """
 
@@ -38,6 +39,7 @@ class Curve:
     ghost: bool = False
     changes: pd.DataFrame | None = None
     uid: str = ""
+    thin: bool = False
 
     @property
     def name(self) -> str:
@@ -95,7 +97,7 @@ def summary(curve: Curve, metric: str) -> pd.DataFrame:
 
 def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
     seeds = f" (mean ± sd, {curve.seeds} seeds)" if curve.seeds > 1 else ""
-    faint = curve.ghost or curve.teacher == "SL"
+    faint = curve.ghost or curve.thin or curve.teacher == "SL"
     for metric in curve.metrics:
         points, role, name = summary(curve, metric), METRIC_ROLES[metric], METRIC_NAMES[metric]
         key = f"{curve.key}/{metric}"

@@ -97,8 +97,9 @@ def together(runs: Iterable[Measured]) -> list[Seeds]:
     kinds: dict[tuple, list[Measured]] = {}
     for each in runs:
         if each.last:
-            kinds.setdefault((seedless(each.run.spec), each.metrics, each.moved), []).append(each)
-    return [_seeds(spec, alike) for (spec, _, _), alike in kinds.items()]
+            parted = each.run.fork.epoch if each.run.fork else None
+            kinds.setdefault((seedless(each.run.spec), each.metrics, each.moved, parted), []).append(each)
+    return [_seeds(spec, alike) for (spec, *_), alike in kinds.items()]
 
 
 def seedless(spec: RunSpec) -> RunSpec:
@@ -125,6 +126,8 @@ def _seeds(spec: RunSpec, alike: list[Measured]) -> Seeds:
     if going:
         behind = f"that all {len(kept)} seeds have" if len(kept) > 1 else "it has"
         notes.append(f"Still going: shown to epoch {last} of {spec.epochs}, the last {behind}.")
+    elif fork := kept[0].run.fork:
+        notes.append(f"A try: it parted from a run of these settings after epoch {fork.epoch}, and ended with {last}.")
     elif last < spec.epochs:
         notes.append(f"Ended after epoch {last} of {spec.epochs}.")
     frames = [each.epochs[each.epochs["epoch"] <= last].assign(seed=each.run.spec.seed) for each in kept]
@@ -240,7 +243,11 @@ def _label(group: Seeds, paths: Sequence[str]) -> str:
               and not ("synthesis.kind" in paths and path.startswith("synthesis."))]
     own = [f"{path}={written(values.get(path))}" for path in others]
     words += own[:NAMED_FIELDS] + ([f"{len(own) - NAMED_FIELDS} more"] if len(own) > NAMED_FIELDS else [])
-    if group.moved:
+    fork = group.measured[0].run.fork
+    if fork:
+        begins = max(fork.epoch, group.spec.escape.warmup_epochs) + 1
+        words.append(f"threshold {fork.threshold:.3g} from epoch {begins}")
+    elif group.moved:
         words.append("threshold moved by hand")
     return ", ".join(words) or ESCAPE_NAMES[group.spec.escape.kind]
 

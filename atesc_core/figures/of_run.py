@@ -124,9 +124,9 @@ def curve(run: Run, store: RunStore, cards: dict[str, TeacherCard], ghost: bool 
 
 
 def threshold_changes(run: Run, store: RunStore) -> pd.DataFrame:
-    """Columns epoch (fractional) and threshold: where the line was set anew."""
+    """Columns epoch (fractional) and threshold: where the line was set anew; of one round, what it was split by."""
     history = store.history(run.id)
-    at = history[history["kind"] == "threshold"]
+    at = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
     return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
 
 

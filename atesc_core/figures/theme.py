@@ -34,6 +34,7 @@ ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc",
 
 METRIC_NAMES: dict[str, str] = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
 METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
+METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
 
 # For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.
 CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",

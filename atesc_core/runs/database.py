@@ -16,7 +16,7 @@ from typing import Any
 
 from atesc_core.runs.locks import gate
 
-VERSION = 3  # raised when TABLES change; MIGRATIONS then take older databases along
+VERSION = 4  # raised when TABLES change; MIGRATIONS then take older databases along
 
 TABLES = """
 CREATE TABLE runs (
@@ -25,8 +25,9 @@ CREATE TABLE runs (
     story TEXT,                           -- runs of one group belong together ("group" is an SQL word)
     makes TEXT NOT NULL DEFAULT 'student',  -- or teacher; says of what class its spec is
     spec TEXT NOT NULL,                   -- RunSpec or TeacherSpec as JSON
+    fork TEXT,                            -- JSON object: the run that it parted from, after which epoch
     requested TEXT NOT NULL,              -- spec.device: auto, cpu, cuda, mps
-    epochs INTEGER NOT NULL,
+    epochs INTEGER NOT NULL,              -- the last one; a fork may end before its spec
     rounds INTEGER NOT NULL,
     status TEXT NOT NULL DEFAULT 'queued',
     created REAL NOT NULL,                -- unix seconds, as all times here
@@ -91,8 +92,11 @@ CREATE TABLE starting (
 """
 
 # from version -> what makes the next one of it
-MIGRATIONS = {1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'",
-              2: "ALTER TABLE runs ADD COLUMN turn_s REAL"}
+MIGRATIONS = {
+    1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'",
+    2: "ALTER TABLE runs ADD COLUMN turn_s REAL",
+    3: "ALTER TABLE runs ADD COLUMN fork TEXT",
+}
 
 
 class StoreError(RuntimeError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atesc_core.distillation.turns import Turn
 from atesc_core.runs.database import Database
+from atesc_core.runs.files import also
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Run, RunStore, note
 from atesc_core.runs.turn import save_turn
@@ -57,7 +58,9 @@ class RunLog:
                 "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after)
             connection.execute(
                 "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
-                "coalesce((SELECT images FROM epochs WHERE run = ?1 AND epoch = ?2), 0) WHERE id = ?1", after)
+                "coalesce((SELECT images FROM epochs WHERE epoch = ?2 "
+                "AND run IN (?1, json_extract(fork, '$.parent'))), "
+                "0) WHERE id = ?1", after)
             rows = connection.execute(
                 "SELECT epoch, round, value FROM history WHERE run = ? AND epoch > ? "
                 "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round", after).fetchall()
@@ -86,6 +89,20 @@ class RunLog:
         with self.database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
                                (self.run.id, epoch, time.time(), images, json.dumps(metrics)))
+
+    def keep_point(self, epoch: int) -> None:
+        """The checkpoint of this epoch's end is one that other runs can part from: that where the split begins, and
+        until the run is over its newest. Links: only the first takes room, as much as one checkpoint (measured at
+        16 px: 2 MB with DFQ, whose state is networks; with a pool up to 5 MB quick, 90 MB full)."""
+        run = self.run
+        if run.makes != "student" or not run.spec.escape.splits or run.fork:
+            return
+        begins = run.spec.escape.warmup_epochs
+        if begins <= epoch < run.epochs:
+            also(self.checkpoint_file, self.store.point_file(run.id, epoch))
+        for other in self.store.points(run.id):
+            if other not in (begins, epoch):
+                self.store.point_file(run.id, other).unlink(missing_ok=True)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))

@@ -9,6 +9,7 @@ one and writes the other. Nothing here imports torch, so that pages stay light.
     runs_dir/runs/<id>/students/*.safetensors   the student at an epoch's end (student.py: which ones)
     runs_dir/runs/<id>/checkpoint.pt        the last epoch's end, to resume from
     runs_dir/runs/<id>/turn.npz             the last turn that was looked at closely
+    runs_dir/runs/<id>/points/*.pt          of a run that splits: epochs' ends for other runs to part from
     runs_dir/runs/<id>/log.txt              what went wrong, in full
 """
 
@@ -23,7 +24,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,7 @@ import platformdirs
 
 from atesc_core.distillation.turns import Turn
 from atesc_core.runs.database import Database, StoreError
-from atesc_core.runs.files import replacing
+from atesc_core.runs.files import also, replacing
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.turn import load_turn
@@ -67,6 +68,17 @@ def makes_of(spec: RunSpec | TeacherSpec) -> Makes:
 
 
 @dataclass(frozen=True)
+class Fork:
+    """Where a run parted from another of the same spec: it goes on from that one's checkpoint, split elsewhere."""
+
+    parent: str  # the other's id; it may have been deleted since
+    epoch: int  # after whose end; 0: from the start
+    threshold: float  # set, as if by hand, in the first round after it that splits
+    old: str | None = None  # the run to see it against: another fork, or the parent; None where it is that one itself
+    old_threshold: float | None = None  # of that one
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as it stands. Times are unix seconds."""
 
@@ -92,6 +104,7 @@ class Run:
     error: str | None
     place_in_line: int | None  # 1 is next; None where it does not wait
     metrics: dict[str, float]  # of the last finished epoch, percentages; empty before the first
+    fork: Fork | None = None  # where it parted from another run
 
     @property
     def makes(self) -> Makes:
@@ -104,8 +117,9 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the rounds that are done, 0..1."""
-        return max(0, (self.epoch - 1) * self.rounds + self.round) / (self.epochs * self.rounds)
+        """Share of its own rounds that are done, 0..1."""
+        begun = self.fork.epoch if self.fork else 0
+        return max(0, (self.epoch - begun - 1) * self.rounds + self.round) / ((self.epochs - begun) * self.rounds)
 
     @property
     def slow(self) -> bool:
@@ -153,11 +167,22 @@ class RunStore:
             raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
 
     def list(self, limit: int | None = None, group: str | None = None,
-             makes: Makes | None = "student") -> list[Run]:
-        """Newest first; those that make a student, unless teachers, or with None all of them, are asked for."""
+             makes: Makes | None = "student", forks: bool = False) -> list[Run]:
+        """Newest first; those that make a student, unless teachers, or with None all of them, are asked for.
+
+        ``forks``: with the runs that parted from others, which are many and short.
+        """
         self._settle()
-        rows = self._rows("WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) "
-                          "ORDER BY created DESC, rowid DESC LIMIT ?3", group, makes, -1 if limit is None else limit)
+        rows = self._rows("WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) AND (?3 OR fork IS NULL) "
+                          "ORDER BY created DESC, rowid DESC LIMIT ?4", group, makes, forks,
+                          -1 if limit is None else limit)
+        return _readable(rows, self._places())
+
+    def forks(self, run_id: str) -> list[Run]:
+        """The runs that parted from this one, newest first."""
+        self._settle()
+        rows = self._rows("WHERE json_extract(fork, '$.parent') = ? ORDER BY created DESC, rowid DESC",
+                          _checked(run_id))
         return _readable(rows, self._places())
 
     def unreadable(self) -> dict[str, str]:
@@ -199,6 +224,12 @@ class RunStore:
             "AND ((epoch - 1) * (SELECT rounds FROM runs WHERE id = ?1) + round) % ?2 = 0 ORDER BY epoch, round",
             _checked(run_id), every)
         return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
+
+    def threshold(self, run_id: str) -> float | None:
+        """In force in the last round that split; None before the first."""
+        rows = self.database.read("SELECT threshold FROM steps WHERE run = ? AND threshold IS NOT NULL "
+                                  "ORDER BY epoch DESC, round DESC LIMIT 1", _checked(run_id))
+        return rows[0]["threshold"] if rows else None
 
     def history(self, run_id: str) -> pd.DataFrame:
         """What happened to the run, oldest first: time, kind, epoch, round, value, text.
@@ -250,17 +281,42 @@ class RunStore:
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
         """Queue a run; its id. Somebody must then see to a worker: ``ensure_worker``."""
-        run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
-        with replacing(self.folder(run_id) / "spec.yaml") as file:
-            file.write(spec.to_yaml().encode())
-        now = time.time()
+        run_id = self._new_folder(spec)
         with self.database.write() as connection:
-            connection.execute(
-                "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
-                 spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
+            _insert(connection, run_id, spec, group, label)
             note(connection, run_id, "created")
+        return run_id
+
+    def fork(self, fork: Fork, until: int, group: str | None = None, label: str | None = None) -> str:
+        """Queue a run that parts from ``fork.parent`` and is done after epoch ``until``; its id.
+
+        It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint. Raises UnknownRun;
+        StoreError where the parent keeps no checkpoint of that epoch; ValueError for another number that cannot be.
+        """
+        if not math.isfinite(fork.threshold):
+            raise ValueError(f"threshold: {fork.threshold!r} is not a finite number")
+        parent = self.get(fork.parent)
+        if parent.makes != "student" or not parent.spec.escape.splits:
+            raise ValueError(f"run: {parent.id} splits nothing; expected one whose escape has a threshold")
+        begins = max(fork.epoch, parent.spec.escape.warmup_epochs)
+        if not begins < until <= parent.spec.epochs:
+            raise ValueError(f"until: {until!r}: expected an epoch after {begins}, at most {parent.spec.epochs}")
+        run_id = self._new_folder(parent.spec)
+        if fork.epoch:
+            try:
+                also(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
+            except FileNotFoundError:
+                shutil.rmtree(self.folder(run_id), ignore_errors=True)
+                raise StoreError(f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
+                                 f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}") from None
+        with self.database.write() as connection:
+            _insert(connection, run_id, parent.spec, group, label)
+            _set(connection, run_id, fork=json.dumps(asdict(fork)), epochs=until, epoch=fork.epoch,
+                 round=parent.rounds if fork.epoch else 0)
+            note(connection, run_id, "created", text=f"from epoch {fork.epoch} of run {parent.id}")
+            connection.execute(  # what a worker finds there of an earlier pass, it does again
+                "INSERT INTO history (run, kind, epoch, round, value, text, time) "
+                "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)", (run_id, begins + 1, fork.threshold, time.time()))
         return run_id
 
     def pause(self, run_id: str) -> None:
@@ -341,6 +397,13 @@ class RunStore:
     def student_file(self, run_id: str, epoch: int) -> Path:
         return self.folder(run_id) / "students" / f"{int(epoch):05d}.safetensors"
 
+    def points(self, run_id: str) -> list[int]:
+        """Epochs after whose end another run can part from this one, in order; any can from its start."""
+        return sorted(int(path.stem) for path in self.folder(run_id).glob("points/[0-9]*.pt"))
+
+    def point_file(self, run_id: str, epoch: int) -> Path:
+        return self.folder(run_id) / "points" / f"{int(epoch):05d}.pt"
+
     def checkpoint_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "checkpoint.pt"
 
@@ -351,6 +414,13 @@ class RunStore:
         return self.folder(run_id) / "log.txt"
 
     # within
+
+    def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
+        """Of a run to be, its spec inside; the run's id."""
+        run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
+        with replacing(self.folder(run_id) / "spec.yaml") as file:
+            file.write(spec.to_yaml().encode())
+        return run_id
 
     def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
         last = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
@@ -409,6 +479,17 @@ def note(connection: sqlite3.Connection, run_id: str, kind: str, value: float | 
         "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?", (time.time(), kind, value, text, run_id))
 
 
+def _insert(connection: sqlite3.Connection, run_id: str, spec: RunSpec | TeacherSpec, group: str | None,
+            label: str | None) -> None:
+    """A queued run."""
+    now = time.time()
+    connection.execute(
+        "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
+         spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
+
+
 def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None:
     assignments = ", ".join(f"{name} = ?" for name in columns)
     connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
@@ -433,7 +514,8 @@ def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
                "round", "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
     return Run(**{name: row[name] for name in columns}, group=row["story"], steps=row["steps_wanted"],
                spec=parse(SPECS[row["makes"]], json.loads(row["spec"])), place_in_line=places.get(row["id"]),
-               metrics=json.loads(row["metrics"] or "{}"))
+               metrics=json.loads(row["metrics"] or "{}"),
+               fork=Fork(**json.loads(row["fork"])) if row["fork"] else None)
 
 
 def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import pickle
 import signal
 import threading
 import time
@@ -56,7 +57,7 @@ def distilled(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, An
     """The run's events, with its student measured on its teacher's pair."""
     teacher = load_teacher(run.spec.teacher, runs_dir)
     evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), pick_device(run.spec.device))
-    return distill(run.spec, teacher, evaluate, controls, resume)
+    return distill(run.spec, teacher, evaluate, controls, resume, until=run.epochs)
 
 
 def trained(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -88,11 +89,17 @@ class Session:
 
     @classmethod
     def open(cls, log: RunLog, events: Events) -> Session:
-        """At the run's last checkpoint, or at its beginning."""
+        """At the run's last checkpoint, or at its beginning.
+
+        Raises ValueError where the checkpoint cannot be read, or is gone from a run that began with one.
+        """
         controls, epoch, state = Controls(), 0, None
         if log.checkpoint_file.exists():
-            saved = torch.load(log.checkpoint_file, map_location="cpu", weights_only=True)
-            epoch, state = saved["epoch"], saved["state"]
+            epoch, state = load_checkpoint(log.checkpoint_file)
+            log.keep_point(epoch)
+        elif log.run.fork and log.run.fork.epoch:
+            raise ValueError(f"checkpoint: {log.checkpoint_file} is gone; run {log.run.id} parted from another with it "
+                             "and cannot begin without it; start another try")
         again = log.rewind(epoch)
         return cls(log, controls, events(log.run, log.store.runs_dir, controls, state), again, (epoch + 1, 1))
 
@@ -195,6 +202,17 @@ class Session:
                     student.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
                 with replacing(self.log.checkpoint_file) as file:
                     torch.save({"epoch": event.epoch, "state": event.state}, file)
+                self.log.keep_point(event.epoch)
+
+
+def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
+    """Its epoch, and the state at its end. Raises ValueError."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return saved["epoch"], saved["state"]
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"checkpoint: {path} cannot be read ({error}); the run's epochs and images are kept, but it "
+                         "cannot go on from there") from error
 
 
 def as_arrays(event: SnapshotTaken) -> Snapshot:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from string import ascii_uppercase
 
 import pandas as pd
@@ -18,7 +17,7 @@ from atesc_core.figures.compare import BANDS, Line, rows
 from atesc_core.figures.compare import compare as overlay
 from atesc_core.figures.comparison import SETTINGS, Measured, Seeds
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
-from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
+from atesc_core.figures.theme import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from atesc_core.runs import Run, StoreError
 from pages._parts import look
 from pages._parts.chart import chart
@@ -33,7 +32,6 @@ FILTERS = {"teacher": "Teacher", "setting": "Setting", "synthesis.kind": "Method
 IN_SIGHT = 4  # of the filters; the others are a click away
 SHOWN = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
 PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of an entry of the legend
-BETTER = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
 
 
 # ── which runs ──────────────────────────────────────────────────────────────────────────────────────
@@ -41,7 +39,8 @@ BETTER = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
 
 def pick() -> list[str]:
     """Filters, and the list to tick. Ids of the runs that are compared; where none, the page now says what to do."""
-    runs = run_store().list()
+    named = _named()
+    runs = [run for run in run_store().list(forks=True) if not run.fork or run.id in named]  # tries are many and short
     if not runs:
         _nothing("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
         return []
@@ -56,6 +55,11 @@ def pick() -> list[str]:
         _nothing("Nothing measured yet", "A run can be compared from the end of its first epoch.")
         return []
     return [run.id for run in chosen]
+
+
+def _named() -> set[str]:
+    """Ids of the runs that the link names."""
+    return set(filter(None, st.query_params.get("runs", "").split(",")))
 
 
 def newest(runs: Sequence[Run]) -> list[Run]:
@@ -113,7 +117,7 @@ def _in_order(value: str) -> tuple[bool, float, str]:
 
 def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
     """The list, a box to tick at each run; ids of all that are ticked, in this list or not."""
-    named, known = set(filter(None, st.query_params.get("runs", "").split(","))), {run.id for run in runs}
+    named, known = _named(), {run.id for run in runs}
     if unknown := len(named - known):
         st.warning(f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or "
                    "the link comes from another lab.", icon=":material/link_off:")
@@ -175,7 +179,7 @@ def compare(chosen: Sequence[str]) -> None:
 
 
 def _now(chosen: Sequence[str]) -> Now:
-    runs = sorted((run for run in run_store().list() if run.id in chosen), key=lambda run: run.created)
+    runs = sorted((run for run in run_store().list(forks=True) if run.id in chosen), key=lambda run: run.created)
     measured = []
     for run in runs:
         try:
@@ -297,7 +301,8 @@ def _results(chosen: Sequence[str]) -> bool:
     exact = comparison.results(now.groups)
     exact.insert(0, "sign", letters(len(exact)))
     written = _written(exact)
-    st.html(_html(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")]))
+    roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
+    look.table(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")], roles)
     tex = table.latex(written.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_origin(exact))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button("LaTeX", tex, "comparison.tex", "text/x-tex", icon=":material/download:", on_click="ignore",
@@ -318,7 +323,7 @@ def _written(exact: pd.DataFrame) -> pd.DataFrame:
     columns["Epoch"] = [str(at) if at == of else f"{at} of {of}" for at, of in
                         zip(exact["epoch"], exact["epochs"], strict=True)]
     for metric in (name for name in METRIC_NAMES if name in exact):
-        columns[f"{METRIC_NAMES[metric]} {BETTER[metric]} (%)"] = [
+        columns[f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)"] = [
             table.plus_minus(mean, sd) for mean, sd in zip(exact[metric], exact[f"{metric}_sd"], strict=True)]
     return pd.DataFrame(columns)
 
@@ -334,22 +339,6 @@ def _caption(exact: pd.DataFrame) -> str:
 def _origin(exact: pd.DataFrame) -> str:
     """Which runs the rows are of, for the comments of the LaTeX."""
     return "\n".join(f"{row.spec}: runs {row.runs}" for row in exact.itertuples())
-
-
-def _html(frame: pd.DataFrame, numbers: Sequence[str]) -> str:
-    """The frame as a table of the house; ``numbers``: columns that stand to the right. All cells are escaped."""
-    colours = {f"{METRIC_NAMES[metric]} {BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
-
-    def cell(kind: str, name: str, words: object) -> str:
-        right = ' class="is-number"' if name in numbers else ""
-        own = f' style="color:var(--role-{colours[name]})"' if kind == "th" and name in colours else ""
-        return f"<{kind}{right}{own}>{escape(str(words))}</{kind}>"
-
-    head = "".join(cell("th", name, name) for name in frame)
-    body = "".join("<tr>" + "".join(cell("td", name, words) for name, words in zip(frame, row, strict=True)) + "</tr>"
-                   for row in frame.itertuples(index=False, name=None))
-    return (f'<div class="atesc atesc-table"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>")
 
 
 # ── the difference of two specs ─────────────────────────────────────────────────────────────────────
@@ -370,4 +359,4 @@ def _difference(groups: Sequence[Seeds]) -> None:
         return
     differing["source"] = differing["source"].fillna("–")
     heads = ["Field", f"{one} · {names[one]}", f"{other} · {names[other]}", "What it is", "Default from"]
-    st.html(_html(differing.set_axis(heads, axis=1), []))
+    look.table(differing.set_axis(heads, axis=1))

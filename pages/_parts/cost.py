@@ -12,14 +12,16 @@ from pages._parts.store import run_store
 LATEST = 12  # runs of the same kind that are asked how fast they went
 
 
-def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int], runs: Iterable[Run]) -> float | None:
+def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int], runs: Iterable[Run],
+            after: int = 0, until: int | None = None) -> float | None:
     """How long the run would take at the speed of earlier ones that did the same work; None: nobody did yet.
 
     device: in words, as runs name it. side: the teacher's image side; sides: that of every known teacher.
-    runs: the earlier ones, newest first.
+    runs: the earlier ones, newest first. after, until: of the epochs after the one up to the other only.
     """
-    split = max(0, spec.epochs - spec.escape.warmup_epochs) if spec.escape.splits else 0
-    plain = spec.epochs - split
+    last = until or spec.epochs
+    split = max(0, last - max(after, spec.escape.warmup_epochs)) if spec.escape.splits else 0
+    plain = last - after - split
     alike = [run for run in runs if run.device == device and sides.get(run.spec.teacher) == side
              and _step(run.spec) == _step(spec)]
     plain_s = _per_image(alike, split=False, like=spec) if plain else 0.0
@@ -28,12 +30,16 @@ def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int],
         plain_s = split_s or None  # a split epoch does all that a plain one does: at most this
     if plain_s is None or split_s is None:
         return None
-    return images(spec) / spec.epochs * (plain * plain_s + split * split_s)
+    return _an_epoch(spec) * (plain * plain_s + split * split_s)
 
 
-def images(spec: RunSpec) -> int:
-    """Synthetic images that the student learns from, in the whole run."""
-    return spec.epochs * spec.rounds * spec.student_steps * spec.batch_size
+def images(spec: RunSpec, epochs: int | None = None) -> int:
+    """Synthetic images that the student learns from, in so many epochs or the whole run."""
+    return (epochs or spec.epochs) * _an_epoch(spec)
+
+
+def _an_epoch(spec: RunSpec) -> int:
+    return spec.rounds * spec.student_steps * spec.batch_size
 
 
 def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:

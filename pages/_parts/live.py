@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.command import run_command
+from atesc_core.command import run_command, try_command
 from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import METRIC_NAMES
@@ -19,7 +19,7 @@ from atesc_core.runs import Run, Snapshot, StoreError
 from pages._parts import cost, look, recordings, turn
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
-from pages._parts.runs import may_change, method, show_run, snapshot
+from pages._parts.runs import may_change, method, place, show_run, snapshot
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
 
@@ -64,6 +64,9 @@ def head(run: Run) -> None:
         kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
         look.line(look.bold(card.pair if card else run.spec.teacher), *kind, method(run.spec), look.status(run.status))
         look.line(look.quiet(progress_words(run)))
+        if run.fork:
+            look.line(look.quiet(f"{run.label}: parted from run {run.fork.parent} after epoch {run.fork.epoch}"))
+            st.page_link(label="Both thresholds side by side", icon=":material/compare_arrows:", **place(run))
         if may_change(run):
             st.html(look.bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
@@ -72,17 +75,20 @@ def head(run: Run) -> None:
 
 def progress_words(run: Run) -> str:
     """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
-    words = []
-    if run.place_in_line is not None:
-        words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
-    words.append(f"epoch {run.epoch}/{run.epochs}")
-    if run.device:
-        words.append(run.device)
-    if run.images_per_s is not None:
-        words.append(f"{look.count(round(run.images_per_s))} images/s")
-    if run.eta_s is not None:
-        words.append(f"{look.duration(run.eta_s)} left")
-    return " · ".join(words)
+    device = [run.device] if run.device else []
+    return " · ".join([*in_line(run), f"epoch {run.epoch}/{run.epochs}", *device, *pace(run)])
+
+
+def in_line(run: Run) -> list[str]:
+    if run.place_in_line is None:
+        return []
+    return ["next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line"]
+
+
+def pace(run: Run) -> list[str]:
+    """Images a second, and the time left, while it runs."""
+    words = [] if run.images_per_s is None else [f"{look.count(round(run.images_per_s))} images/s"]
+    return words if run.eta_s is None else [*words, f"{look.duration(run.eta_s)} left"]
 
 
 def buttons(run: Run) -> None:
@@ -153,7 +159,7 @@ def numbers(run: Run) -> None:
         tiles.append(look.tile("Fragile", look.per_cent(100 * shares.iloc[-1]), "%", role="fragile",
                                of=f"of the student's images · epoch {shares.index[-1]}"))
     tiles.append(look.tile("Images seen", look.count(run.images),
-                           of=f"of {look.count(cost.images(run.spec))} synthetic"))
+                           of=f"of {look.count(cost.images(run.spec, run.epochs))} synthetic"))
     look.tiles(*tiles)
 
 
@@ -208,7 +214,8 @@ def timeline(run: Run) -> None:
         elif event.kind == "slow":
             what = f"slow motion, {event.value:g} s a turn"
         else:
-            what = HAPPENED[event.kind] + (f", {event.text}" if event.kind == "resumed" and event.text else "")
+            from_where = event.text if event.kind in ("created", "resumed") else ""
+            what = HAPPENED[event.kind] + (f", {from_where}" if from_where else "")
         at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
         rows.append(f"<span>{clock}</span><span>{look.text(what)}</span>{look.quiet(at)}")
@@ -225,7 +232,16 @@ def happened(run: Run) -> None:
     with st.expander("Settings", icon=":material/tune:"):
         st.code(run.spec.to_yaml(), language="yaml")
     look.label("The same from the command line")
-    st.code(run_command(run.spec), language="bash", wrap_lines=True)
+    st.code(_commands(run), language="bash", wrap_lines=True)
+
+
+def _commands(run: Run) -> str:
+    """What makes the run; of a try, first the run that it parted from."""
+    whole, fork = run_command(run.spec), run.fork
+    if not fork:
+        return whole
+    epochs = run.epochs - max(fork.epoch, run.spec.escape.warmup_epochs)
+    return f"{whole}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
 
 
 def download_student(run: Run) -> None:
@@ -277,9 +293,10 @@ def scrubbed(run: Run) -> Snapshot | None:
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left:
         look.line(look.bold("Synthetic images"))
-    if run.epochs > 1:
+    first = run.fork.epoch + 1 if run.fork else 1
+    if run.epochs > first:
         with right:
-            chosen = st.slider("Epoch", 1, run.epochs, key=key, label_visibility="collapsed", format="epoch %d")
+            chosen = st.slider("Epoch", first, run.epochs, key=key, label_visibility="collapsed", format="epoch %d")
     try:
         return snapshot(run.id, min(epochs, key=lambda epoch: abs(epoch - chosen)))
     except StoreError:  # deleted meanwhile

@@ -5,13 +5,14 @@ functions themselves make is `Html`, which the others take as it is.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from atesc_core.figures import theme
@@ -149,6 +150,21 @@ def line(*parts: str | Html) -> None:
 
 def tiles(*those: Html) -> None:
     st.html(f'<div class="atesc atesc-tiles">{"".join(map(text, those))}</div>')
+
+
+def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, Role] | None = None) -> None:
+    """The frame as it is written. numbers: columns that stand to the right; roles: whose colour a column's head has."""
+    roles = roles or {}
+
+    def cell(kind: str, name: str, words: object) -> str:
+        right = ' class="is-number"' if name in numbers else ""
+        own = f' style="color:var(--role-{roles[name]})"' if kind == "th" and name in roles else ""
+        return f"<{kind}{right}{own}>{escape(str(words))}</{kind}>"
+
+    head = "".join(cell("th", name, name) for name in frame)
+    body = "".join("<tr>" + "".join(cell("td", name, words) for name, words in zip(frame, row, strict=True)) + "</tr>"
+                   for row in frame.itertuples(index=False, name=None))
+    st.html(f'<div class="atesc atesc-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def label(words: str) -> None:

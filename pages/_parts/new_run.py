@@ -205,13 +205,14 @@ def time_words(spec: RunSpec) -> str:
     return "Time: not known before a first run here" if needed is None else f"About {look.duration(needed)} here"
 
 
-def estimate(spec: RunSpec) -> float | None:
-    """Seconds, at the speed of earlier runs on this machine's device."""
+def estimate(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
+    """Seconds, at the speed of earlier runs on this machine's device. after, until: of the epochs between only."""
     here, known = machine(), cards()
     if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
         return None
     sides = {name: card.image_side for name, card in known.items()}
-    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list())
+    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(),
+                        after, until)
 
 
 def waiting() -> int:

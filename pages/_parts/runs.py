@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 
@@ -24,8 +25,8 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
     newest run. None: there is no run to show, and unless that is what was asked for, the page now says why.
     Call it outside fragments: choosing another run reruns the page.
     """
-    runs = run_store().list()
-    offered = {run.id: run for run in runs if run.metrics or not with_images}
+    runs = run_store().list(forks=True)
+    offered = {run.id: run for run in runs if (run.metrics or not with_images) and not run.fork}
     run = _named(runs) or (next(iter(offered.values()), None) if required else None)
     if run is not None:
         offered.setdefault(run.id, run)
@@ -44,7 +45,7 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
 def show_run(run_id: str | None) -> None:
     """Put a run, or none, into the URL and into this visit's memory."""
     if st.query_params.get("run", run_id) != run_id:
-        for selected in ("picked", "image"):  # of the other run
+        for selected in ("picked", "image", "try"):  # of the other run
             st.query_params.pop(selected, None)
     if run_id is None:
         st.query_params.pop("run", None)
@@ -96,11 +97,21 @@ def method(spec: RunSpec | TeacherSpec) -> str:
     return f"{synthesis}, {escape}" if spec.escape.kind == "none" else f"{synthesis} + {escape}"
 
 
+def place(run: Run) -> dict[str, object]:
+    """Where the run is shown, as ``st.page_link(**place(run))`` takes it: a try beside the run that it parted from."""
+    if run.fork:
+        with suppress(UnknownRun):  # deleted since
+            run_store().get(run.fork.parent)
+            return {"page": "pages/robustness.py", "query_params": {"run": run.fork.parent, "try": run.id}}
+    return {"page": PAGES[run.makes], "query_params": {"run": run.id}}
+
+
 def name(run: Run) -> str:
     """What tells a run from its neighbours, in one line that never changes: Streamlit knows an option by its words,
     and takes one that reads otherwise than before for another choice of the user's."""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
-    return f"{run.spec.teacher} · {method(run.spec)} · seed {run.spec.seed} · {created} · {run.id}"
+    what = f"{method(run.spec)}, {run.label}" if run.fork else method(run.spec)
+    return f"{run.spec.teacher} · {what} · seed {run.spec.seed} · {created} · {run.id}"
 
 
 def when(at: float | None) -> str:

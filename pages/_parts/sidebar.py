@@ -7,7 +7,7 @@ import streamlit as st
 from atesc_core.runs import Run
 from pages._parts import look
 from pages._parts.machine import machine
-from pages._parts.runs import PAGES
+from pages._parts.runs import place
 from pages._parts.store import run_store
 
 SHOWN = 4  # runs; the rest is a number
@@ -38,7 +38,7 @@ def _now() -> None:
         st.rerun()
     device = machine()
     store = run_store()
-    on_device = [run for run in store.list(LATEST, makes=None) if run.status in ("running", "paused")]
+    on_device = [run for run in store.list(LATEST, makes=None, forks=True) if run.status in ("running", "paused")]
     runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
         look.label("This machine")
@@ -55,7 +55,7 @@ def _now() -> None:
 
 def _row(run: Run) -> None:
     with st.container(gap="xxsmall"):
-        st.page_link(PAGES[run.makes], label=run.label or run.teacher, query_params={"run": run.id})
+        st.page_link(label=run.label or run.teacher, **place(run))
         look.line(look.status(run.status), look.quiet(_where(run)))
         if run.status in ("running", "paused"):
             st.html(look.bar(run.progress))

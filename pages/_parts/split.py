@@ -18,7 +18,7 @@ from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges, bin_n
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
 from atesc_core.runs import Run, Snapshot
-from pages._parts import look, selection
+from pages._parts import look, selection, tries
 from pages._parts.chart import Threshold, chart, thumbnails, told
 from pages._parts.detection import detection_view, real_tiles
 from pages._parts.gallery import pressable
@@ -101,8 +101,12 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
         _suggestions(split)
         with st.container(horizontal=True, gap="small"):
             _uses(split)
+            chance = tries.offer(run, split.line, _not_this_line(split))
+        if chance:
+            tries.set_up(run, split.line, chance)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
+    tries.watch(run)
     _selected(split)
     waiting = student_curve(run, shown, picked.indices if picked else ())
     if picked and picked.image is not None:
@@ -284,11 +288,9 @@ def _uses(split: Split) -> None:
     """Where the line may go from here."""
     run = split.run
     if may_change(run):
-        why = ("This run splits nothing" if not run.spec.escape.splits else
-               f"This run splits by {SCORE_NAMES[run.spec.split.score]}" if not split.own else
-               "From its next round on")
-        if st.button("Use in this run", type="primary", icon=":material/bolt:", help=why,
-                     disabled=not split.own or not run.spec.escape.splits):
+        why = _not_this_line(split)
+        if st.button("Use in this run", type="primary", icon=":material/bolt:", help=why or "From its next round on",
+                     disabled=bool(why)):
             run_store().set_threshold(run.id, split.line)
             st.toast(f"Threshold {split.told(split.line)} from the next round on", icon=":material/check:")
     changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
@@ -299,6 +301,13 @@ def _uses(split: Split) -> None:
             "The oracle has seen real images: no student may learn by it" if shown_only else
             "Opens the form of a new run with these settings and this threshold")):
         st.switch_page("pages/distill.py", query_params={"spec": run.spec.replaced(changes).to_token()})
+
+
+def _not_this_line(split: Split) -> str:
+    """Why the line cannot be a threshold of the run itself; empty where it can."""
+    if not split.run.spec.escape.splits:
+        return "This run splits nothing"
+    return "" if split.own else f"This run splits by {SCORE_NAMES[split.run.spec.split.score]}"
 
 
 def _groups(split: Split) -> None:

@@ -49,6 +49,7 @@ SYNTHETIC = pd.DataFrame(cloud(2, 6, 3), columns=["x", "y"]).assign(
 
 DRAW: dict[str, Callable[[str], go.Figure]] = {
     "accuracy": lambda mode: FIGURES["accuracy"](CURVES, mode, epochs=6),
+    "paired": lambda mode: FIGURES["paired"](PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.12, 4.0), 1, mode),
     "losses_generator": lambda mode: FIGURES["losses_generator"](STEPS, mode),
     "losses_student": lambda mode: FIGURES["losses_student"](STEPS, mode),
     "losses_teacher": lambda mode: FIGURES["losses_teacher"](STEPS, mode),

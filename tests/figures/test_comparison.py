@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from atesc_core.figures import comparison, table
 from atesc_core.figures.comparison import Measured, difference, labels, results, together
 from atesc_core.runs import Run
+from atesc_core.runs.store import Fork
 from atesc_core.spec import RunSpec, describe_field
 
 SPEC = RunSpec(teacher="t", epochs=3)
@@ -196,3 +198,15 @@ def test_a_name_says_what_tells_a_spec_from_the_others(changes, expected):
 def test_a_threshold_moved_by_hand_is_in_the_name():
     groups = together([measured((1, 1)), measured((1, 1), moved=((1, 1, 4.0),))])
     assert labels(groups) == ["ATEsc", "threshold moved by hand"]
+
+
+def test_a_try_is_a_line_of_its_own_whatever_its_numbers():
+    whole = measured((50, 90), (60, 10), (61, 9), moved=((2, 1, 4.0),))
+    fork = measured((50, 90), (60, 10), moved=((2, 1, 4.0),))
+    fork = Measured(replace(fork.run, fork=Fork("abcdefgh", 1, 4.0)), fork.epochs[1:], fork.moved)
+    one, other = groups = together([whole, fork])
+    assert [len(group.seeds) for group in groups] == [1, 1]
+    assert labels(groups) == ["threshold moved by hand", "threshold 4 from epoch 2"]
+    assert not one.notes
+    assert other.notes == ("A try: it parted from a run of these settings after epoch 1, and ended with 2.",)
+    assert list(other.epochs["epoch"]) == [2]

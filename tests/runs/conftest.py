@@ -6,6 +6,7 @@ import pytest
 
 from atesc_core.runs import RunStore
 from atesc_core.spec import RunSpec
+from tests.runs.tiny import TINY
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,4 @@ def store(tmp_path: Path):
 
 @pytest.fixture
 def spec() -> RunSpec:
-    """Two epochs of three rounds, on the CPU, with a threshold that needs no calibration."""
-    return RunSpec(teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16,
-                   snapshot_images=16).replaced({"split.threshold": 4.0, "synthesis.width": 8})
+    return TINY

@@ -113,6 +113,7 @@ def test_runs_from_before_there_was_a_training_open_and_a_training_joins_them(tm
     assert (run.id, run.spec, run.makes, run.status, run.metrics) == (
         "abcdefgh", spec, "student", "done", {"iacc": 70.5})
     assert (run.turn_s, run.steps, store.turn(run.id)) == (None, 0, None)
+    assert run.fork is None
     training = store.create(TRAINING)
     again = RunStore(tmp_path)
     assert [run.id for run in again.list(makes=None)] == [training, "abcdefgh"]

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from atesc_core.models import build
+from atesc_core.spec import RunSpec
 from atesc_core.teachers.zoo import TeacherCard, save_teacher
+
+# Two epochs of three rounds, on the CPU, with a threshold that needs no calibration.
+TINY = RunSpec(teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16,
+               snapshot_images=16).replaced({"split.threshold": 4.0, "synthesis.width": 8})
 
 
 def save_tiny_teacher(runs_dir: Path) -> None:
