@@ -25,7 +25,7 @@ def invite() -> None:
         look.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
         return
     chosen = st.segmented_control("Setting", list(settings), default=next(iter(settings)), required=True,
-                                  format_func=lambda name: story.SETTINGS[name][0], key="setting")
+                                  format_func=lambda name: story.SETTINGS[name][0], key="setting", bind="query-params")
     look.caption(story.SETTINGS[chosen][1])
     recorded = recordings.SHIPPED.exists()
     if st.button("Play the story", type="primary" if recorded else "secondary", icon=":material/slideshow:",
@@ -77,10 +77,11 @@ look.header("An NTL teacher fools data-free distillation. See it, then get out."
             "misleads. ATEsc learns from the fragile images and forgets the robust ones.")
 group = st.query_params.get("story") or story.newest()
 above, below = st.container(), st.container()
-with look.card():
-    follow(this_machine, machine() is None or waiting() > 0, every_s=2)
-with look.card("Latest runs"):
-    follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
+with look.backstage("lab"):
+    with look.card():
+        follow(this_machine, machine() is None or waiting() > 0, every_s=2)
+    with look.card("Latest runs"):
+        follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
 if group and ("story" in st.query_params or recordings.going(group)):

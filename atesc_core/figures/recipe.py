@@ -113,7 +113,7 @@ class Recipe(Spec):
 
     def to_yaml(self) -> str:
         """Only what differs from the defaults."""
-        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.sparse(), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:

@@ -19,7 +19,7 @@ from atesc_core.figures.of_run import ground_points
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
-from pages._parts import look, selection
+from pages._parts import link, look, selection
 from pages._parts.chart import chart, thumbnails, told
 from pages._parts.gallery import gallery, pressable
 from pages._parts.inspector import Sample, inspector
@@ -66,10 +66,11 @@ def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
     left, right = st.columns([3, 1])
     with left, look.card():
         top = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
-        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method", help=(
+        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method",
+                                          bind="query-params", help=(
             "PCA is there at once. UMAP takes a while, once per teacher."))
         colour = top[1].segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
-                                          format_func=COLOURS.get)
+                                          bind="query-params", format_func=COLOURS.get)
         ground = top[2].segmented_control("Real images", ["density", "points"], default="density", required=True,
                                           key="ground", format_func=str.capitalize)
         epoch, playing = _transport(run, epochs)
@@ -98,7 +99,8 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
     key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
     state, picked = st.session_state, selection.selected(run)
-    chosen = state.get(key, picked.epoch if picked else epochs[-1])
+    usual = picked.epoch if picked else epochs[-1]
+    chosen = state.get(key, link.choice("epoch", epochs, usual))
     follows = chosen == state.get(seen) != epochs[-1] and not (picked and picked.epoch == chosen)
     state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     state[seen] = epochs[-1]
@@ -108,6 +110,7 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     if state.get(playing):
         state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
         state[playing] = state[key] != epochs[-1]
+    link.put("epoch", None if state[key] == usual else state[key])
 
     def toggle() -> None:
         state[playing] = not state.get(playing)
@@ -300,7 +303,7 @@ def _selection(scene: Scene, real: list[str]) -> None:
         if len(indices):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link("pages/robustness.py", label="Split them", icon=":material/vertical_split:",
-                             query_params=st.query_params.to_dict())
+                             query_params=link.of_run())
                 st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
                           args=(scene.run,))
 

@@ -170,6 +170,12 @@ def card(title: str = "", note: str = "", **layout) -> AbstractContextManager:
     return box
 
 
+def backstage(name: str, **layout) -> AbstractContextManager:
+    """A container of what a projector does not show: what prepares a lesson, or takes something home. ``name``: in
+    words, one a page; ``layout`` is st.container's."""
+    return st.container(key=f"backstage {name}", **layout)
+
+
 def empty(title: str, next_step: str) -> AbstractContextManager:
     """Nothing here yet, and what to do about it. Put the button that does it inside the returned container."""
     box = st.container(border=True, horizontal_alignment="center")

@@ -188,7 +188,7 @@ def _confusions(card: TeacherCard, report: Report) -> None:
 
 
 def _made(card: TeacherCard) -> None:
-    with st.expander("How it was made", icon=":material/construction:"):
+    with look.backstage("made"), st.expander("How it was made", icon=":material/construction:"):
         if card.recipe is None:
             look.caption("A file of your own: it did not say how it was trained.")
             return
