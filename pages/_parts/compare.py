@@ -228,8 +228,9 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     down = rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
     height = PANEL_PX * down + LEGEND_PX * len(lines) + 24
-    of = f"{shown} {log} {' '.join(quantities)} {' '.join(line.said for line in lines)}"
-    chart(figure, "compare", height=height, revision=of, label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
+    # Not what the lines say: they say more with each epoch, and the user's zoom would be gone with it.
+    chart(figure, "compare", height=height, revision=f"{shown} {log} {' '.join(quantities)}",
+          label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
     with st.container(gap="xxsmall"):
         for words in _remarks(now, log and shown != "accuracy", lines):
             look.caption(words)
