@@ -53,7 +53,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
                   help="This figure as it is set up, for the command that makes it again")
         _download("All, zipped", lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi), f"{stem}.zip",
                   "application/zip", disabled=sheet is None)
-    look.label("The command that makes this figure again" + (", beside its recipe" if len(recipe.panels) > 1 else ""))
+    look.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
     st.code(recipe.command(), language="bash", wrap_lines=True)
     runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
     look.label("The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again")

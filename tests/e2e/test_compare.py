@@ -62,10 +62,10 @@ def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
     """The bug: the chart's revision held what each line says, its last value too, so that every epoch took the zoom."""
     lab = serve(ROOT / "app.py")
     store = RunStore(lab.runs_dir)
-    logged(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
+    plain = logged(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
     growing = logged(store, (40, 90), (45, 60), status="paused", epochs=40)
     waiting = logged(store, status="paused", epochs=40, escape="ckd")
-    page.goto(f"{lab.url}/compare")
+    page.goto(f"{lab.url}/compare?runs={plain},{growing},{waiting}")
     chart = page.locator("[data-chart=compare]")
     chart.locator(".main-svg").first.wait_for()
     page.evaluate("window.node = document.querySelector('[data-chart=compare] .main-svg')")
