@@ -345,7 +345,8 @@ def _html(frame: pd.DataFrame, numbers: Sequence[str]) -> str:
 
     def cell(kind: str, name: str, words: object) -> str:
         right = ' class="is-number"' if name in numbers else ""
-        own = f' style="border-bottom:3px solid var(--role-{colours[name]})"' if kind == "th" and name in colours else ""
+        role = colours.get(name) if kind == "th" else None
+        own = f' style="border-bottom:3px solid var(--role-{role})"' if role else ""
         return f"<{kind}{right}{own}>{escape(str(words))}</{kind}>"
 
     head = "".join(cell("th", name, name) for name in frame)

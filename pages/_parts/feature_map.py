@@ -66,13 +66,12 @@ def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
     left, right = st.columns([3, 1])
     with left, look.card():
         top = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
-        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method",
-                                          bind="query-params", help=(
-            "PCA is there at once. UMAP takes a while, once per teacher."))
-        colour = top[1].segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
-                                          bind="query-params", format_func=COLOURS.get)
-        ground = top[2].segmented_control("Real images", ["density", "points"], default="density", required=True,
-                                          key="ground", format_func=str.capitalize)
+        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], required=True, **link.one_of("method", ["PCA", "UMAP"]),
+                                          help="PCA is there at once. UMAP takes a while, once per teacher.")
+        colour = top[1].segmented_control("Colour", list(COLOURS), required=True, **link.one_of("colour", COLOURS),
+                                          format_func=COLOURS.get)
+        ground = top[2].segmented_control("Real images", ["density", "points"], required=True,
+                                          **link.one_of("ground", ["density", "points"]), format_func=str.capitalize)
         epoch, playing = _transport(run, epochs)
         shown = snapshot(run.id, epoch)
         scene = Scene(run, shown, report, card.class_names, selection.selected(run, epoch, len(shown.images)))
@@ -269,7 +268,7 @@ def _about(scene: Scene, method: str, status: Status | None) -> None:
 
 def _give_up(report: Report) -> None:
     _umap(report).stop()
-    st.session_state["method"] = "PCA"
+    link.put("method", None)
 
 
 def _distances(scene: Scene) -> None:

@@ -1,8 +1,8 @@
 """What a control holds is what the page's link says: a lesson link shows another browser the same.
 
-A widget whose choices and default never change says `bind="query-params"`; one whose choices hang on the run, the
-data or another widget is `bound`. What several pages share of a run is in the link and in this visit's memory: the
-selection (selection.py) and the line (line.py). A form's settings are one token: `Form`.
+Widgets are `bound`: the link holds their value. (Streamlit's own `bind` holds the words that stand for it on the page;
+it serves where those stay.) What several pages share of a run is in the link and in this visit's memory: the selection
+(selection.py) and the line (line.py). A form's settings are one token: `Form`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ def choice(name: str, options: Iterable[T], default: T) -> T:
     """The option that the link's ``?name=`` names; the default where it names none."""
     wanted = st.query_params.get(name)
     return next((option for option in options if str(option) == wanted), default)
+
+
+def one_of(name: str, options: Iterable[object], *, key: str = "") -> dict[str, object]:
+    """`bound`, of a widget whose first option is the usual one."""
+    options = list(options)
+    return bound(name, choice(name, options, options[0]), key=key or name, usual=options[0])
 
 
 def put(name: str, value: object) -> None:

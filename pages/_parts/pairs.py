@@ -90,7 +90,7 @@ def _asked() -> Pair | None:
         look.caption(SAID[core().PAIRS[chosen].setting])
         return core().PAIRS[chosen]
     setting = st.segmented_control("Setting", list(SAID), required=True, format_func=lambda name: SETTINGS[name][0],
-                                   **_linked("setting", list(SAID), "close"))
+                                   **link.one_of("setting", SAID, key="setting of a pair"))
     look.caption(SAID[setting])
     names = usable()
     id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))

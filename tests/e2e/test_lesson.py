@@ -55,7 +55,9 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
     page.get_by_role("spinbutton").press("Enter")
     expect(chart(page, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
     area = chart(page, "scores").locator(".nsewdrag").first.bounding_box()
-    page.mouse.move(area["x"] + 0.6 * area["width"], area["y"] + 0.8 * area["height"])
+    from_one = chart(page, "scores").locator(".js-plotly-plot").evaluate(
+        "plot => plot.getBoundingClientRect().x + plot._fullLayout.xaxis._offset + plot._fullLayout.xaxis.d2p(1.1)")
+    page.mouse.move(from_one, area["y"] + 0.8 * area["height"])  # the bars right of min ε = 1
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] - 2, area["y"] + 0.8 * area["height"], steps=8)
     page.mouse.up()
@@ -82,10 +84,10 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
 def test_the_map_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):
     page.goto(f"{lab.url}/embedding?run={run_id}&epoch=1&line=9.5")
     drawn(page, "map")
-    for radio in ("Class", "Points"):
+    for radio, says in (("Class", "colour=class"), ("Points", "ground=points")):
         page.get_by_role("radio", name=radio, exact=True).click()
-    page.wait_for_url(re.compile("ground=points"))
-    drawn(page, "map")
+        page.wait_for_url(re.compile(says))
+        drawn(page, "map")
     lasso_all(page)
     expect(wall(page, "wall map")).to_have_count(IMAGES)
     page.wait_for_url(re.compile("picked="))
