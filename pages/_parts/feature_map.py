@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 AT_MOST = 24  # epochs whose images set the map's extent and the curves below it
 GALLERY = 60  # images of a selection
+MAPS = ("PCA", "UMAP")
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
 
 
@@ -66,7 +67,7 @@ def map_view(run: Run, card: TeacherCard, report: Report) -> bool:
     left, right = st.columns([3, 1])
     with left, look.card():
         top = st.columns([1.2, 2.2, 1.5], vertical_alignment="bottom")
-        wanted = top[0].segmented_control("Map", ["PCA", "UMAP"], required=True, **link.one_of("method", ["PCA", "UMAP"]),
+        wanted = top[0].segmented_control("Map", MAPS, required=True, **link.one_of("method", MAPS),
                                           help="PCA is there at once. UMAP takes a while, once per teacher.")
         colour = top[1].segmented_control("Colour", list(COLOURS), required=True, **link.one_of("colour", COLOURS),
                                           format_func=COLOURS.get)

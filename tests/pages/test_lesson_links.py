@@ -1,4 +1,4 @@
-"""Lesson links: a page as it was left comes back from its query string, on any other visit; and it can stand alone."""
+"""Lesson links: a page as it was left comes back from its query string, on any other visit."""
 
 from __future__ import annotations
 
@@ -181,18 +181,3 @@ def test_a_damaged_link_is_no_traceback(open_page, finished_run: Run, report: Re
     run = {"run": finished_run.id} if name in ("robustness", "distill", "embedding", "figures") else {}
     app = open_page(name, **run, projector="1", **DAMAGED[name])
     assert not app.exception
-    assert bare(app)
-
-
-def test_a_page_can_stand_alone_and_come_back(open_page, finished_run: Run):
-    app = open_page("distill", run=finished_run.id, projector="1")
-    assert bare(app)
-    app.button(key="projector off").click().run()
-    assert "projector" not in app.query_params and not bare(app)
-    app.button(key="projector on").click().run()
-    assert app.query_params["projector"] == "1" and bare(app)
-
-
-def bare(app: AppTest) -> bool:
-    """Whether the page offers the way back to its controls, instead of to stand alone."""
-    return [widget.key for widget in app.button if widget.key and "projector" in widget.key] == ["projector off"]
