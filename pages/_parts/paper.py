@@ -24,7 +24,7 @@ MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
     """The figure on a white sheet, as it will print; None where no browser could draw it."""
     try:
-        with st.spinner("Drawing it as it will print …"):
+        with st.spinner("Drawing it as it will print …", show_time=True):
             sheet = _on_paper(tuple(figure.to_json() for figure in drawn), recipe)
     except (export.BrowserMissing, export.RenderError) as error:
         look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
