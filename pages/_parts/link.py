@@ -14,7 +14,11 @@ from typing import TypeVar
 
 import streamlit as st
 
+from atesc_core.spec import Spec, SpecError
+from pages._parts import look
+
 T = TypeVar("T")
+S = TypeVar("S", bound=Spec)
 OF_RUN = {"picked", "image", "budget", "epoch", "score"}  # and line, line.SCORE: what goes when the run goes
 
 
@@ -92,6 +96,15 @@ class Form:
         if "told" not in kept or token != kept["told"]:
             st.session_state[self.key] = kept = {"base": token}
         return kept["base"]
+
+    def read(self, kind: type[S], instead: str) -> S | None:
+        """The settings to start from. Where the token is none the page says so, and what it shows ``instead``."""
+        token = self.brought()
+        try:
+            return kind.from_token(token) if token is not None else None
+        except SpecError as error:
+            look.problem("This link's settings cannot be read.", str(error), instead)
+            return None
 
     def tell(self, token: str) -> None:
         """What the form holds now. Nothing is said until that is another than at first."""

@@ -45,7 +45,7 @@ def new_run() -> None:
     if not known:
         look.empty("No teachers yet", "Add one on the page Teachers, then come back.")
         return
-    linked = _linked()
+    linked = FORM.read(RunSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left, look.card(height="stretch"):
         base, origin = _basics(known, linked)
@@ -55,17 +55,6 @@ def new_run() -> None:
         changes = _advanced(base, origin)
     with place:
         _offer(base, changes)
-
-
-def _linked() -> RunSpec | None:
-    token = FORM.brought()
-    if token is None:
-        return None
-    try:
-        return RunSpec.from_token(token)
-    except SpecError as error:
-        look.problem("This link's settings cannot be read.", str(error), "Below are the preset's.")
-        return None
 
 
 def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:

@@ -14,8 +14,7 @@ from atesc_core.figures.of_run import Sources, scores_of
 from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.runs import Run
-from atesc_core.spec import SpecError
-from pages._parts import line, link, look, runs
+from pages._parts import line, link, runs
 from pages._parts.live import comparable
 from pages._parts.report import measuring, teacher_report
 from pages._parts.store import run_store
@@ -30,7 +29,7 @@ MEASURED = {"embedding": False, "robust_share": True, "roc": True, "per_class": 
 def recipe_form(run: Run) -> Recipe:
     """The recipe that the widgets describe, of ``run`` unless a panel names another. It starts from a link's
     (?recipe=...)."""
-    linked = _linked()
+    linked = FORM.read(Recipe, "Below is the run's accuracy.")
     first = linked.panels[:PANELS] if linked else ()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         count = st.segmented_control("Panels", range(1, PANELS + 1), default=len(first) or 1, required=True,
@@ -50,15 +49,6 @@ def recipe_form(run: Run) -> Recipe:
         recipe = Recipe(panels=tuple(panels), across=across, paper=paper)
     FORM.tell(recipe.to_token())
     return recipe
-
-
-def _linked() -> Recipe | None:
-    token = FORM.brought()
-    try:
-        return Recipe.from_token(token) if token is not None else None
-    except SpecError as error:
-        look.problem("This link's figure cannot be read.", str(error), "Below is the run's accuracy.")
-        return None
 
 
 def _paper(first: Paper) -> Paper:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
 from atesc_core.runs import default_runs_dir, ensure_worker
-from atesc_core.spec import SpecError, describe_field
+from atesc_core.spec import describe_field
 from atesc_core.teacher_spec import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from pages._parts import link, look
 from pages._parts.machine import machine
@@ -56,7 +56,7 @@ def trainings() -> bool:
 
 def _form() -> bool:
     """Whether it cannot yet say how long the training will take: PyTorch has still to name the device."""
-    linked = _linked()
+    linked = FORM.read(TeacherSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left:
         try:
@@ -68,15 +68,6 @@ def _form() -> bool:
     with right:
         _offer(base, changes)
     return machine() is None
-
-
-def _linked() -> TeacherSpec | None:
-    token = FORM.brought()
-    try:
-        return TeacherSpec.from_token(token) if token is not None else None
-    except SpecError as error:
-        look.problem("This link's settings cannot be read.", str(error), "Below are the preset's.")
-        return None
 
 
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
