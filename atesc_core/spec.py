@@ -29,17 +29,6 @@ def setting(default: Any, description: str, source: Source, **bounds: Any) -> An
 class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-
-class JobSpec(Spec):
-    """All of a run: what is written beside it, put into a link, and typed as a command."""
-
-    def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def from_yaml(cls, text: str) -> Self:
-        return parse(cls, yaml.safe_load(text))
-
     def sparse(self) -> dict[str, Any]:
         """Only what differs from the defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
@@ -51,14 +40,25 @@ class JobSpec(Spec):
 
     @classmethod
     def from_token(cls, token: str) -> Self:
-        """Raises SpecError where the token is damaged or its fields are not a spec's."""
+        """Raises SpecError where the token is damaged or its fields are not this spec's."""
         try:
             packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             text = zlib.decompressobj().decompress(packed, 64 * 1024)
             values = json.loads(text)
         except (ValueError, zlib.error) as error:
-            raise SpecError(f"spec: {token[:40]!r} is not a run's link ({error})") from None
+            raise SpecError(f"spec: {token[:40]!r} is not a link's ({error})") from None
         return parse(cls, values)
+
+
+class JobSpec(Spec):
+    """All of a run: what is written beside it, and typed as a command."""
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        return parse(cls, yaml.safe_load(text))
 
     def replaced(self, changes: dict[str, Any]) -> Self:
         """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""

@@ -17,7 +17,8 @@ with title:
 if run:
     for name in LINKS:
         st.query_params.pop(name, None)
-    button.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
+    with button, look.backstage("new run"):
+        st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
     watch(run, live.panel)
 else:
     st.fragment(new_run)()

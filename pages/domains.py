@@ -7,7 +7,9 @@ from pages._parts.pairs import pair_view, presets
 look.header("Domains", "Images that a teacher may serve (ID) and images that it must fail on (OOD). No student ever "
             "learns from them.")
 ready()
-downloads()
-own_folders()
+with look.backstage("getting more"):
+    downloads()
+    own_folders()
 pair_view()
-presets()
+with look.backstage("named pairs"):
+    presets()

@@ -8,11 +8,14 @@ from pages._parts.top import run_page
 
 run = run_page("Figures", "As it will print, and to take home.")
 if run:
-    recipe = recipe_form(run)
+    with look.backstage("recipe"):
+        recipe = recipe_form(run)
     measure_what_is_missing(recipe)
     try:
         drawn = draw_all(recipe, sources())
     except NotYet as reason:
         look.empty("Not yet", str(reason))
     else:
-        downloads(recipe, drawn, preview(recipe, drawn))
+        sheet = preview(recipe, drawn)
+        with look.backstage("files"):
+            downloads(recipe, drawn, sheet)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._parts import look, recordings, story
+from pages._parts import link, look, recordings, story
 from pages._parts.latest import SHOWN, latest_runs
 from pages._parts.machine import machine
 from pages._parts.new_run import estimate, waiting
@@ -24,8 +24,8 @@ def invite() -> None:
     if not settings:
         look.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
         return
-    chosen = st.segmented_control("Setting", list(settings), default=next(iter(settings)), required=True,
-                                  format_func=lambda name: story.SETTINGS[name][0], key="setting")
+    chosen = st.segmented_control("Setting", list(settings), required=True, **link.one_of("setting", settings),
+                                  format_func=lambda name: story.SETTINGS[name][0])
     look.caption(story.SETTINGS[chosen][1])
     recorded = recordings.SHIPPED.exists()
     if st.button("Play the story", type="primary" if recorded else "secondary", icon=":material/slideshow:",
@@ -77,10 +77,11 @@ look.header("An NTL teacher fools data-free distillation. See it, then get out."
             "misleads. ATEsc learns from the fragile images and forgets the robust ones.")
 group = st.query_params.get("story") or story.newest()
 above, below = st.container(), st.container()
-with look.card():
-    follow(this_machine, machine() is None or waiting() > 0, every_s=2)
-with look.card("Latest runs"):
-    follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
+with look.backstage("lab"):
+    with look.card():
+        follow(this_machine, machine() is None or waiting() > 0, every_s=2)
+    with look.card("Latest runs"):
+        follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
 if group and ("story" in st.query_params or recordings.going(group)):

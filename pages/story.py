@@ -4,8 +4,9 @@ import streamlit as st
 
 from pages._parts import recordings
 from pages._parts.lesson import Scene, step
-from pages._parts.projector import head, projecting
+from pages._parts.projector import projecting
 from pages._parts.replay import parts
+from pages._parts.story_head import head
 from pages._parts.theatre import theatre
 
 bare = projecting()

@@ -33,8 +33,9 @@ else:
     if under_way:
         with look.card("Trained here", "the latest"):
             follow(trainings, any(map(may_change, list(under_way.values())[:SHOWN])), every_s=2)
-    add_teacher()
-    train_teacher()
+    with look.backstage("more teachers"):
+        add_teacher()
+        train_teacher()
     if known:
         shelf(known)
     else:

@@ -97,7 +97,32 @@ def test_a_saved_recipe_is_made_again(typed, lab, tmp_path):  # noqa: F811
     assert (tmp_path / "figures" / f"accuracy-{lab.atesc}.csv").read_text() == alone.read_text()
 
 
+def test_panels_share_a_page_and_say_how_to_make_them_again(typed, lab, tmp_path):  # noqa: F811
+    out = tmp_path / "both.pdf"
+    status, _, err = typed("figure", "panels", "--run", lab.atesc, "--of", "accuracy", "--of", "scores", "--epoch", "1",
+                           "--label", "students", "--columns", "2", "--out", out)
+    assert status == 0, err
+    file, told = out.read_bytes(), yaml.safe_load((tmp_path / "both.pdf.yaml").read_text())
+    width = float(re.search(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)", file)[1])
+    assert width == pytest.approx(6.75 * 72, abs=0.75)
+    assert [panel["figure"] for panel in told["recipe"]["panels"]] == ["accuracy", "scores"]
+    again = told["figure_command"].split()
+    assert again[3:5] == ["figure", "panels"] and again[-1] == str(out)
+    assert typed(*again[3:-1], tmp_path / "again.csv")[0] == 0
+    rows = pd.read_csv(tmp_path / "again.csv")
+    assert set(rows["panel"]) == {"a", "b"}
+
+
 @pytest.mark.parametrize(("words", "named"), [
+    (["panels", "--run", "{atesc}", "--out", "x.pdf"], ["of: missing", "--of NAME"]),
+    (["panels", "--of", "accuracy", "--out", "x.pdf"], ["run: missing for accuracy", "--of accuracy@ID"]),
+    (["panels", "--of", "pie@{atesc}", "--out", "x.pdf"], ["figure: 'pie'", "accuracy, "]),
+    (["panels", "--run", "{atesc}", "--of", "accuracy", "--of", "fragile_share", "--epoch", "1", "--out", "x.pdf"],
+     ["epoch: 1", "accuracy takes no epoch"]),
+    (["panels", "--run", "{atesc}", "--of", "accuracy", "--label", "a", "--label", "b", "--out", "x.pdf"],
+     ["label: 2 for 1 panels"]),
+    (["panels", "--run", "{atesc}", "--of", "accuracy", "--of", "scores", "--across", "9", "--out", "x.pdf"],
+     ["across: 9", "6"]),
     (["acuracy", "--run", "{atesc}", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
     (["acuracy", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
     (["accuracy", "--run", "zzzzzzzz", "--out", "x.pdf"], ["run: 'zzzzzzzz'"]),

@@ -1,5 +1,5 @@
-"""``figure list``, ``figure NAME --run ID --out FILE``, ``figure RECIPE.yaml --out DIR``: what the app's page Figures
-draws, from the same data."""
+"""``figure list``, ``figure NAME --run ID --out FILE``, ``figure panels --of NAME --of NAME ...``, ``figure RECIPE.yaml
+--out DIR``: what the app's page Figures draws, from the same data."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from atesc_core.figures.recipe import Recipe
     from atesc_core.runs import RunStore
 
+PANELS = "panels"
 RECIPES = (".yaml", ".yml")
 FILES = (".pdf", ".svg", ".png", ".csv")
 
 
 def figure(
     what: Annotated[str, typer.Argument(
-        metavar="NAME|RECIPE.yaml|list", help="A figure's name, a recipe saved by the app, or list.")],
+        metavar="NAME|panels|RECIPE.yaml|list",
+        help="A figure's name, several as panels, a recipe saved by the app, or list.")],
     run: Annotated[str | None, typer.Option(metavar="ID", help="The run that it is of.", show_default=False)] = None,
+    of: Annotated[list[str] | None, typer.Option(
+        metavar="NAME[@ID]", help="panels: the next figure, of --run or another run; may be repeated.")] = None,
+    across: Annotated[int, typer.Option(help="panels: how many in a row.")] = 2,
+    label: Annotated[list[str] | None, typer.Option(
+        metavar="TEXT", help="panels: what stands beside the next one's letter; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(
         help="The file to write, .pdf, .svg, .png or .csv; of a recipe the folder.", show_default=False)] = None,
     venue: Annotated[Literal["icml", "neurips", "cvpr", "ieee"], typer.Option(help="Whose columns it fits.")] = "icml",
@@ -65,7 +72,8 @@ def figure(
     panel = {"epoch": epoch, "score": score, "threshold": threshold, "real": real, "against": tuple(against or ()),
              "domain": domain, "method": method, "colour": colour, "ground": ground}
     paper = {"venue": venue, "columns": columns, "font": font, "font_pt": font_pt, "height_in": height_in, "dpi": dpi}
-    _one(_typed(what, run, panel, paper), out, runs_dir)
+    _one(_panels(of or [], run, panel, label or [], across, paper) if what == PANELS else
+         _typed(what, run, panel, paper), out, runs_dir)
 
 
 def _list(as_json: bool) -> None:
@@ -91,6 +99,28 @@ def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, A
         parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
         raise ValueError("run: missing; expected --run ID, as in `runs list`")
     return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(Paper, paper))
+
+
+def _panels(of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int,
+            paper: dict[str, Any]) -> Recipe:
+    """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
+    from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
+    from atesc_core.spec import parse
+
+    if not of:
+        raise ValueError("of: missing; expected --of NAME for each panel, e.g. --of accuracy --of scores")
+    if len(labels) > len(of):
+        raise ValueError(f"label: {len(labels)} for {len(of)} panels; expected one a panel at most")
+    wanted = [(name, own or run) for name, _, own in (word.partition("@") for word in of)]
+    taken = {option for name, _ in wanted for option in OPTIONS.get(name, ())}
+    panels = []
+    for at, (name, own) in enumerate(wanted):
+        if own is None:
+            raise ValueError(f"run: missing for {name}; expected --run ID, or --of {name}@ID")
+        given = {option: value for option, value in options.items()
+                 if option in OPTIONS.get(name, ()) or at == 0 and option not in taken}
+        panels.append(parse(Panel, {"figure": name, "run": own, "label": "".join(labels[at:at + 1])} | given))
+    return parse(Recipe, {"panels": tuple(panels), "across": across, "paper": parse(Paper, paper)})
 
 
 def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:

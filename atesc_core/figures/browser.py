@@ -118,7 +118,7 @@ async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: f
         if kind == "pdf":
             none = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
             told = await _tell(tab, "Page.printToPDF", printBackground=True, preferCSSPageSize=True, pageRanges="1",
-                               **none)
+                               generateTaggedPDF=False, **none)
         else:
             await _tell(tab, "Emulation.setDeviceMetricsOverride", width=round(width), height=round(height),
                         deviceScaleFactor=dpi / theme.PX_PER_INCH, mobile=False)

@@ -28,6 +28,7 @@ import yaml
 
 from atesc_core.figures import browser, fonts, theme
 from atesc_core.figures.browser import BrowserMissing, RenderError, close_browser, find_browser
+from atesc_core.figures.points import dotted
 
 __all__ = ["FORMATS", "VENUES", "BrowserMissing", "RenderError", "Sheet", "bundle", "close_browser", "csv",
            "find_browser", "for_print", "image", "origin", "sheet", "sidecar", "table"]
@@ -162,7 +163,7 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
             if line:
                 label = labels[index] if index < len(labels) else ""
                 body += _letter(index, label, left, top + 0.75 * line, font_pt, font)
-            body += browser.draw(printed).replace("<svg ", f'<svg x="{left:g}" y="{top + line:g}" ', 1)
+            body += dotted(browser.draw(printed)).replace("<svg ", f'<svg x="{left:g}" y="{top + line:g}" ', 1)
         top += line + own * room * theme.PX_PER_INCH + gap
     return Sheet(_title(panels), body, full * theme.PX_PER_INCH, top - gap, font)
 

@@ -113,7 +113,7 @@ class Recipe(Spec):
 
     def to_yaml(self) -> str:
         """Only what differs from the defaults."""
-        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.sparse(), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
@@ -124,18 +124,39 @@ class Recipe(Spec):
             raise SpecError(f"recipe: not YAML ({' '.join(str(error).split())})") from None
         return parse(cls, values)
 
+    @property
+    def needs_file(self) -> bool:
+        """Whether no command says it all: two panels take one option at two values."""
+        return any(len(values) > 1 for values in self._options().values())
+
     def command(self, out: str | None = None) -> str:
-        """What to type to get it: by options where it is one panel, else from the recipe's file."""
-        if len(self.panels) > 1:
+        """What to type to get it: by options where they can say it, else from the recipe's file."""
+        if self.needs_file:
             return shlex.join([*LAB, "figure", f"{self.stem}.recipe.yaml", "--out", out or "."])
-        [panel] = self.panels
-        words = [*LAB, "figure", panel.figure, "--run", panel.run]
-        options = panel.model_dump(exclude_defaults=True, exclude={"figure", "run", "label"})
+        first = self.panels[0]
+        words = [*LAB, "figure", first.figure if len(self.panels) == 1 else "panels", "--run", first.run]
+        if len(self.panels) > 1:
+            for panel in self.panels:
+                words += ["--of", panel.figure + f"@{panel.run}" * (panel.run != first.run)]
+            for label in self.labels if any(self.labels) else ():
+                words += ["--label", label]
+            words += _option("across", self.across)
+        usual = Panel.model_fields
+        options = {name: value for name, [value] in self._options().items() if value != usual[name].default}
         options |= {"venue": self.paper.venue, "columns": self.paper.columns}
         options |= self.paper.model_dump(exclude_defaults=True)
         for name, value in options.items():
             words += _option(name, value)
         return shlex.join([*words, "--out", out or f"{self.stem}.pdf"])
+
+    def _options(self) -> dict[str, list[Any]]:
+        """Option -> the values, each once, that panels have whose figures take it."""
+        found: dict[str, list[Any]] = {}
+        for panel in self.panels:
+            for name in OPTIONS[panel.figure]:
+                if (value := getattr(panel, name)) not in found.setdefault(name, []):
+                    found[name].append(value)
+        return found
 
 
 def _option(name: str, value: Any) -> list[str]:

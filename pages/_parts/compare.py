@@ -44,7 +44,8 @@ def pick() -> list[str]:
     if not runs:
         _nothing("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
         return []
-    with look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"):
+    with look.backstage("runs"), \
+            look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"):
         listed = _filtered(runs)
         ticked = _ticks(runs, listed) if listed else set()
     if not listed:
@@ -169,7 +170,8 @@ def compare(chosen: Sequence[str]) -> None:
     """Curves and results, which move while a run does; then the difference of two of the specs."""
     now = _now(chosen)
     with look.card("Curves"):
-        shown, band, smoothing, log = _ways()
+        with look.backstage("ways"):
+            shown, band, smoothing, log = _ways()
         follow(lambda: _curves(chosen, len(now.groups), shown, band, smoothing, log), now.going, every_s=2)
     with look.card("Last epoch", "Test images, per cent; never smoothed"):
         follow(lambda: _results(chosen), now.going, every_s=2)
@@ -230,8 +232,9 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     down = rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
     height = PANEL_PX * down + LEGEND_PX * len(lines) + 24
-    of = f"{shown} {log} {' '.join(quantities)} {' '.join(line.said for line in lines)}"
-    chart(figure, "compare", height=height, revision=of, label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
+    # Not what the lines say: they say more with each epoch, and the user's zoom would be gone with it.
+    chart(figure, "compare", height=height, revision=f"{shown} {log} {' '.join(quantities)}",
+          label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
     with st.container(gap="xxsmall"):
         for words in _remarks(now, log and shown != "accuracy", lines):
             look.caption(words)
@@ -304,7 +307,7 @@ def _results(chosen: Sequence[str]) -> bool:
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
     look.table(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")], roles)
     tex = table.latex(written.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_origin(exact))
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with look.backstage("table", horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button("LaTeX", tex, "comparison.tex", "text/x-tex", icon=":material/download:", on_click="ignore",
                            key="comparison latex", help="A booktabs table; its comments name the runs")
         st.download_button("CSV", table.csv(exact), "comparison.csv", "text/csv", icon=":material/download:",

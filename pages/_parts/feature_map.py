@@ -29,6 +29,8 @@ from pages._parts.store import run_store
 from pages._parts.student_curve import student_curve
 
 GALLERY = 60  # images of a selection
+MAPS = ("PCA", "UMAP")
+GROUNDS = ("density", "points")
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
 SPACES = {"teacher": of_teacher, "student": of_student}
 HEIGHT, HEIGHT_OF_TWO = 560, 430  # px of a map
@@ -125,15 +127,14 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
 
 def _controls() -> Drawing:
     with st.container(horizontal=True, gap="medium"):
-        who = st.query_params.get("features")
         return Drawing(
             st.segmented_control("Features of", list(SPACES), required=True, format_func=str.capitalize, help=(
-                "Whose last layer the map is of"), **link.bound("features", who if who in SPACES else "teacher")),
-            st.segmented_control("Map", ["PCA", "UMAP"], default="PCA", required=True, key="method", help=(
+                "Whose last layer the map is of"), **link.one_of("features", SPACES, key="link features")),
+            st.segmented_control("Map", MAPS, required=True, **link.one_of("method", MAPS), help=(
                 "PCA is there at once. UMAP takes a while, once per teacher or student.")),
-            st.segmented_control("Colour", list(COLOURS), default="group", required=True, key="colour",
+            st.segmented_control("Colour", list(COLOURS), required=True, **link.one_of("colour", COLOURS),
                                  format_func=COLOURS.get),
-            st.segmented_control("Real images", ["density", "points"], default="density", required=True, key="ground",
+            st.segmented_control("Real images", GROUNDS, required=True, **link.one_of("ground", GROUNDS),
                                  format_func=str.capitalize))
 
 
@@ -209,7 +210,8 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
     key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
     state, picked = st.session_state, selection.selected(run)
-    chosen = state.get(key, picked.epoch if picked else epochs[-1])
+    usual = picked.epoch if picked else epochs[-1]
+    chosen = state.get(key, link.choice("epoch", epochs, usual))
     follows = chosen == state.get(seen) != epochs[-1] and not (picked and picked.epoch == chosen)
     state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     state[seen] = epochs[-1]
@@ -219,6 +221,7 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     if state.get(playing):
         state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
         state[playing] = state[key] != epochs[-1]
+    link.put("epoch", None if state[key] == usual else state[key])
 
     def toggle() -> None:
         state[playing] = not state.get(playing)
@@ -359,7 +362,7 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
 
 def _give_up(space: Space) -> None:
     space.umap.stop()
-    st.session_state["method"] = "PCA"
+    link.put("method", None)
 
 
 def _distances(scene: Scene) -> list[look.Html]:
@@ -394,7 +397,7 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
         if len(indices):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link("pages/robustness.py", label="Split them", icon=":material/vertical_split:",
-                             query_params=st.query_params.to_dict())
+                             query_params=link.of_run())
                 st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
                           args=(scene.run,))
 

@@ -16,7 +16,7 @@ from atesc_core.embedding import nearest
 from atesc_core.figures.probabilities import probabilities
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.runs import Run, Snapshot, StoreError
-from pages._parts import look, selection
+from pages._parts import link, look, selection
 from pages._parts.chart import chart
 from pages._parts.gallery import gallery
 from pages._parts.store import run_store
@@ -114,8 +114,9 @@ def _budget(sample: Sample) -> float:
     least = float(sample.shown.scores["min_eps"][sample.index])
     key = f"budget {sample.run.id} {sample.shown.epoch} {sample.index}"
     step = most / 128  # as finely as min ε is known
-    st.session_state.setdefault(key, min(least, most))
-    return st.slider("Attack budget ε (1/255)", 0.0, float(most), step=step, key=key, format="%.2f", help=(
+    usual = min(least, most)
+    own = link.bound("budget", link.number("budget", usual, 0.0, most), key=key, usual=usual)
+    return st.slider("Attack budget ε (1/255)", 0.0, float(most), step=step, **own, format="%.2f", help=(
         f"No attack up to {most:g} changes the label" if math.isinf(least) else
         f"At first the smallest budget that changes the teacher's label, {least:g}"))
 

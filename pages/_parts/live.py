@@ -16,7 +16,8 @@ from atesc_core.figures import of_run
 from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run, Snapshot, StoreError
-from pages._parts import cost, look, recordings, turn
+from pages._parts import cost, link, look, recordings, turn
+from pages._parts import line as lines
 from pages._parts.chart import Threshold, chart
 from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, method, place, show_run, snapshot
@@ -229,10 +230,11 @@ def happened(run: Run) -> None:
         with st.container(horizontal=True, gap="small"):
             recordings.download_runs([run], f"{run.spec.teacher} · {method(run.spec)}")
             download_student(run)
-    with st.expander("Settings", icon=":material/tune:"):
-        st.code(run.spec.to_yaml(), language="yaml")
-    look.label("The same from the command line")
-    st.code(_commands(run), language="bash", wrap_lines=True)
+    with look.backstage("settings"):
+        with st.expander("Settings", icon=":material/tune:"):
+            st.code(run.spec.to_yaml(), language="yaml")
+        look.label("The same from the command line")
+        st.code(_commands(run), language="bash", wrap_lines=True)
 
 
 def _commands(run: Run) -> str:
@@ -285,9 +287,10 @@ def scrubbed(run: Run) -> Snapshot | None:
     if not epochs:
         look.line(look.bold("Synthetic images"))
         return None
-    following = st.session_state.get(key, epochs[-1]) >= st.session_state.get(seen, epochs[-1])
-    if following:
-        st.session_state[key] = epochs[-1]
+    chosen = st.session_state.get(key, link.choice("epoch", epochs, epochs[-1]))
+    following = chosen >= st.session_state.get(seen, epochs[-1])
+    st.session_state[key] = epochs[-1] if following else chosen
+    link.put("epoch", None if following else chosen)
     st.session_state[seen] = epochs[-1]
     chosen = epochs[-1]
     left, right = st.columns([2, 3], vertical_alignment="center")
@@ -334,7 +337,8 @@ def image_titles(run: Run, shown: Snapshot, fragile: np.ndarray, chosen: np.ndar
 
 def line_of(run: Run, shown: Snapshot) -> float:
     """Where the line between the groups is drawn: where the user put it, or where the run has it."""
-    return st.session_state.get(f"line {run.id}", shown.threshold)
+    drawn = lines.drawn(run)
+    return shown.threshold if drawn is None else drawn
 
 
 def scores(run: Run, shown: Snapshot | None) -> None:
@@ -345,13 +349,12 @@ def scores(run: Run, shown: Snapshot | None) -> None:
     score, line = run.spec.split.score, line_of(run, shown)
     values = shown.scores[score]
     figure = figures.scores(values, line, look.mode(), score=score, max_epsilon=run.spec.split.max_epsilon, line=False)
-    key = f"line {run.id}"
     low, high = (0.0, run.spec.split.max_epsilon) if score == "min_eps" else (None, None)
     chart(figure, f"scores-{run.id}", height=360,
           threshold=Threshold(line, low, high, 0.1, "threshold", SCORE_UNITS[score], values.tolist(),
                               left_colour=look.colour("fragile"), right_colour=look.colour("robust")),
-          on_threshold=lambda value: st.session_state.update({key: value}))
-    moved = key in st.session_state and st.session_state[key] != shown.threshold
+          on_threshold=lambda value: lines.draw(run, value))
+    moved = lines.drawn(run) not in (None, shown.threshold)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not run.spec.escape.splits:
             look.caption("This run splits nothing: the line sorts the picture only.")
@@ -361,6 +364,6 @@ def scores(run: Run, shown: Snapshot | None) -> None:
                       on_click=run_store().set_threshold, args=(run.id, line))
         if moved:
             st.button("Back", icon=":material/undo:", key=f"back {run.id}", help="To the line that the run has",
-                      on_click=lambda: st.session_state.pop(key, None))
+                      on_click=lines.draw, args=(run, None))
     if not moved:
         look.caption("Drag the line.")

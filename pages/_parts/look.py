@@ -158,7 +158,7 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
 
     def cell(kind: str, name: str, words: object) -> str:
         right = ' class="is-number"' if name in numbers else ""
-        own = f' style="color:var(--role-{roles[name]})"' if kind == "th" and name in roles else ""
+        own = f' style="border-bottom:3px solid var(--role-{roles[name]})"' if kind == "th" and name in roles else ""
         return f"<{kind}{right}{own}>{escape(str(words))}</{kind}>"
 
     head = "".join(cell("th", name, name) for name in frame)
@@ -184,6 +184,12 @@ def card(title: str = "", note: str = "", **layout) -> AbstractContextManager:
         with box:
             line(bold(title), quiet(note))
     return box
+
+
+def backstage(name: str, **layout) -> AbstractContextManager:
+    """A container of what a projector does not show: what prepares a lesson, or takes something home. ``name``: in
+    words, one a page; ``layout`` is st.container's."""
+    return st.container(key=f"backstage {name}", **layout)
 
 
 def empty(title: str, next_step: str) -> AbstractContextManager:

@@ -12,7 +12,7 @@ from atesc_core.command import run_command
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.runs import ensure_worker
 from atesc_core.spec import BROUGHT, PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
-from pages._parts import cost, look
+from pages._parts import cost, link, look
 from pages._parts.machine import machine
 from pages._parts.runs import show_run
 from pages._parts.store import run_store
@@ -36,6 +36,7 @@ LABELS = {
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
+FORM = link.Form("spec", "new run")
 
 
 def new_run() -> None:
@@ -44,7 +45,7 @@ def new_run() -> None:
     if not known:
         look.empty("No teachers yet", "Add one on the page Teachers, then come back.")
         return
-    linked = _linked()
+    linked = FORM.read(RunSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left, look.card(height="stretch"):
         base, origin = _basics(known, linked)
@@ -54,17 +55,6 @@ def new_run() -> None:
         changes = _advanced(base, origin)
     with place:
         _offer(base, changes)
-
-
-def _linked() -> RunSpec | None:
-    token = st.query_params.get("spec")
-    if token is None:
-        return None
-    try:
-        return RunSpec.from_token(token)
-    except SpecError as error:
-        look.problem("This link's settings cannot be read.", str(error), "Below are the preset's.")
-        return None
 
 
 def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
@@ -89,7 +79,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
     brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
-    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {st.query_params.get('spec', '')}"
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {FORM.brought() or ''}"
 
 
 def _batchnorm_notice(arch: str, method: str) -> str | None:
@@ -183,6 +173,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
+    FORM.tell(spec.to_token())
     look.label("Before it starts")
     look.line(look.bold(f"{look.count(cost.images(spec))} images"),
               look.quiet(f"that the student learns from, in {spec.epochs} epochs"))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from atesc_core.figures.theme import METRIC_NAMES
-from pages._parts import look
+from pages._parts import link, look
 from pages._parts.domains import SIDE, core, size, usable
 from pages._parts.gallery import gallery
 from pages._parts.story import SETTINGS
@@ -88,16 +89,17 @@ def _asked() -> Pair | None:
     if chosen != OWN:
         look.caption(SAID[core().PAIRS[chosen].setting])
         return core().PAIRS[chosen]
-    setting = st.segmented_control("Setting", list(SAID), default="close", required=True, key="setting of a pair",
-                                   format_func=lambda name: SETTINGS[name][0])
+    setting = st.segmented_control("Setting", list(SAID), required=True, format_func=lambda name: SETTINGS[name][0],
+                                   **link.one_of("setting", SAID, key="setting of a pair"))
     look.caption(SAID[setting])
     names = usable()
-    id_name = st.selectbox("ID domain", names, names.index("mnistm"), key="id of a pair")
+    id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
     if setting == "backdoor":
-        ood = st.selectbox("Trigger", list(core().TRIGGERS), key="trigger of a pair")
+        triggers = list(core().TRIGGERS)
+        ood = st.selectbox("Trigger", triggers, **_linked("trigger", triggers, triggers[0]))
     else:
         others = [name for name in names if name != id_name]
-        ood = st.selectbox("OOD domain", others, others.index("mnist") if "mnist" in others else 0, key="ood of a pair")
+        ood = st.selectbox("OOD domain", others, **_linked("ood", others, "mnist" if "mnist" in others else others[0]))
     try:
         target = [] if setting == "close" else [_target(id_name)]
         return core().make_pair(setting, id_name, ood, *target)
@@ -110,7 +112,12 @@ def _target(id_name: str) -> int:
     """The label that OOD images are to get."""
     classes = core().domain_classes(id_name)
     return st.selectbox("OOD goes to class", range(len(classes)), format_func=classes.__getitem__,
-                        key=f"target in {id_name}")
+                        **_linked("target", range(len(classes)), 0, f"target in {id_name}"))
+
+
+def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
+    """Of the widget that asks for a part of the pair: it holds what the link says."""
+    return link.bound(name, link.choice(name, options, usual), key=key or f"{name} of a pair", usual=usual)
 
 
 def _shown(pair: Pair) -> None:

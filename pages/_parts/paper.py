@@ -24,7 +24,7 @@ MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
     """The figure on a white sheet, as it will print; None where no browser could draw it."""
     try:
-        with st.spinner("Drawing it as it will print …"):
+        with st.spinner("Drawing it as it will print …", show_time=True):
             sheet = _on_paper(tuple(figure.to_json() for figure in drawn), recipe)
     except (export.BrowserMissing, export.RenderError) as error:
         look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
@@ -53,7 +53,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
                   help="This figure as it is set up, for the command that makes it again")
         _download("All, zipped", lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi), f"{stem}.zip",
                   "application/zip", disabled=sheet is None)
-    look.label("The command that makes this figure again" + (", beside its recipe" if len(recipe.panels) > 1 else ""))
+    look.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
     st.code(recipe.command(), language="bash", wrap_lines=True)
     runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
     look.label("The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again")

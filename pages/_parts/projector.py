@@ -1,87 +1,44 @@
-"""The story page's head: its name, its steps, and the switch that leaves nothing else for the projector."""
+"""The page for others: its link to copy, and the page alone, for a projector.
+
+Both are the same on every page, because a page's whole state is in its address (link.py): the link that is copied is
+the address, and ``?projector=1`` in it hides the sidebar, the header, and whatever is `look.backstage`.
+"""
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
-from atesc_core.recording import Tape
-from pages._parts import link, look, recordings
-from pages._parts.lesson import STEPS
+from pages._parts import link, look
 
-BARE = """<style>
-.stApp [data-testid="stSidebar"], .stApp [data-testid="stHeader"] { display: none }
-.stApp .stMainBlockContainer { padding-top: 1.6rem }
-</style>"""
+ASSETS = look.ASSETS / "projector"
+
+_copy = st.components.v2.component("atesc_copy", js=(ASSETS / "copy.js").read_text(),
+                                   css=(ASSETS / "copy.css").read_text(), isolate_styles=False)
 
 
 def projecting() -> bool:
-    """Whether the controls are hidden: ``?projector=1``."""
-    bare = st.query_params.get("projector") == "1"
-    if bare:
-        st.html(BARE)
-    return bare
+    """Whether the controls are hidden."""
+    return st.query_params.get("projector") == "1"
 
 
-def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
-    """Draw it; the step that the link names, from 1."""
-    if not bare:
-        left, right = st.columns([5, 2.2], vertical_alignment="bottom")
-        with left:
-            look.header(tape.recording.title if tape else "The story")
-        with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-            st.button("Projector", icon=":material/present_to_all:", key="projector on", on_click=link.put,
-                      args=("projector", 1), help="Hide the controls; the link then hides them for others too")
-            if tape:
-                with st.popover("Recording", icon=":material/movie:"):
-                    _about(tape)
-                    recordings.opener()
-    number = int(link.number("step", 1, 1, len(STEPS)))
-    if is_story:
-        _steps(number, bare)
-    elif bare:
-        _show_controls(st)
-    if tape is None:
-        recordings.opener()
-    return number
+def share() -> None:
+    """For the sidebar: copy the page's link, or show the page alone. While it stands alone: the way back."""
+    if projecting():
+        st.html(f"<style>{(ASSETS / 'bare.css').read_text()}</style>")
+        return
+    with st.container(gap="xsmall", key="share"):
+        look.label("This page")
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            _copy(key="copy link", data="Copy link", width="content")
+            st.button("Present", icon=":material/present_to_all:", key="projector on", on_click=link.put,
+                      args=("projector", 1), help="The page alone, for a projector; its link then opens it so")
 
 
-def _steps(number: int, bare: bool) -> None:
-    """Which step of five; the page keys of a presenter turn them too."""
-    back, bar, on, more = st.columns([0.7, 9, 0.7, 0.7] if bare else [0.7, 10, 0.7, 0.01], vertical_alignment="center")
-    back.button("", icon=":material/chevron_left:", key="step back", disabled=number == 1, help="The step before",
-                on_click=_go, args=(number - 1,), shortcut="PageUp", width="stretch")
-    with bar:
-        if bare:
-            look.line(look.bold(f"{number}  {STEPS[number].title}"), look.quiet(f"of {len(STEPS)}"))
-        else:
-            st.segmented_control("Step", list(STEPS), required=True, label_visibility="collapsed", width="stretch",
-                                 format_func=lambda at: f"{at} · {STEPS[at].title}", **link.bound("step", number))
-    on.button("", icon=":material/chevron_right:", key="step on", disabled=number == len(STEPS), help="The next step",
-              on_click=_go, args=(number + 1,), shortcut="PageDown", width="stretch")
-    if bare:
-        _show_controls(more)
-
-
-def _go(number: int) -> None:
-    link.put("step", number)
-
-
-def _show_controls(place) -> None:
-    place.button("", icon=":material/visibility:", key="projector off", on_click=link.put, args=("projector", None),
-                 help="Show the controls")
-
-
-def _about(tape: Tape) -> None:
-    """What is shown, and where it comes from."""
-    recording, live = tape.recording, "story" in st.query_params
-    if recording.runs:
-        run = recording.runs[0]
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.created))
-        when = "Live: what the runs have logged so far." if live else f"Recorded {made}; nothing is computed here."
-        many = f"{len(recording.runs)} runs" if len(recording.runs) > 1 else "One run"
-        look.caption(f"{many} on {run.teacher.pair}, seed {run.spec.seed}, {run.device or 'device unknown'}. {when}")
-    if recording.command:
-        st.code(recording.command, language="bash", wrap_lines=True)
-    recordings.download_tape(tape)
+def way_back() -> None:
+    """In the page's corner while it stands alone: copy this very link, show the controls."""
+    if not projecting():
+        return
+    with st.container(horizontal=True, gap="xsmall", key="way back", width="content"):
+        _copy(key="copy bare link", data="Copy link", width="content")
+        st.button("", icon=":material/visibility:", key="projector off", on_click=link.put, args=("projector", None),
+                  help="Show the controls")

@@ -10,7 +10,7 @@ from atesc_core.figures.theme import ESCAPE_NAMES
 from atesc_core.runs import Run, Snapshot, UnknownRun, ensure_worker
 from atesc_core.spec import RunSpec
 from atesc_core.teacher_spec import ABOUT_METHODS, TeacherSpec
-from pages._parts import look
+from pages._parts import link, look
 from pages._parts.store import run_store
 
 PICKER = "run_picker"  # the widget; what it holds is always copied from the URL
@@ -45,8 +45,7 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
 def show_run(run_id: str | None) -> None:
     """Put a run, or none, into the URL and into this visit's memory."""
     if st.query_params.get("run", run_id) != run_id:
-        for selected in ("picked", "image", "try"):  # of the other run
-            st.query_params.pop(selected, None)
+        link.forget_run()
     if run_id is None:
         st.query_params.pop("run", None)
     elif st.query_params.get("run") != run_id:

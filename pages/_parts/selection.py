@@ -16,7 +16,7 @@ import numpy as np
 import streamlit as st
 
 from atesc_core.runs import Run
-from pages._parts import look
+from pages._parts import link, look
 
 MOST_BYTES = 1 << 17  # of a link's images, a bit each: a million images
 
@@ -91,7 +91,7 @@ def close(run: Run) -> None:
 
 def clear(run: Run) -> None:
     st.session_state.pop(_key(run), None)
-    for name in ("picked", "image"):
+    for name in ("picked", "image", "budget"):
         st.query_params.pop(name, None)
 
 
@@ -127,11 +127,7 @@ def _of_link(run: Run) -> Selection | None:
 
 def _keep(run: Run, selection: Selection) -> None:
     st.session_state[_key(run)] = selection
-    link = {"picked": selection.to_token()}
-    if selection.image is not None:
-        link["image"] = str(selection.image)
-    else:
-        st.query_params.pop("image", None)
-    for name, value in link.items():
-        if st.query_params.get(name) != value:
-            st.query_params[name] = value
+    if st.query_params.get("image", str(selection.image)) != str(selection.image):
+        link.put("budget", None)  # the attack on another image
+    link.put("picked", selection.to_token())
+    link.put("image", selection.image)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from atesc_core.runs import Run
-from pages._parts import look
+from pages._parts import look, projector
 from pages._parts.machine import machine
 from pages._parts.runs import place
 from pages._parts.store import run_store
@@ -24,7 +24,9 @@ def sidebar(pages: Sequence[st.Page]) -> None:
         with st.container(key="menu", gap="xsmall"):
             for page in pages:
                 st.page_link(page, width="stretch")
+        projector.share()
         _now()
+    projector.way_back()
 
 
 @st.fragment(run_every=2)

@@ -18,7 +18,8 @@ from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges, bin_n
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
 from atesc_core.runs import Run, Snapshot
-from pages._parts import look, selection, tries
+from pages._parts import line as lines
+from pages._parts import link, look, selection, tries
 from pages._parts.chart import Threshold, chart, thumbnails, told
 from pages._parts.detection import detection_view, real_tiles
 from pages._parts.gallery import pressable
@@ -80,8 +81,9 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
         newest = snapshot(run.id, run_store().snapshots(run.id)[-1])
-        score = st.segmented_control("Score", scores_of(newest, real), default=run.spec.split.score, required=True,
-                                     format_func=SCORE_NAMES.get, key=f"score {run.id}", help=(
+        offered, usual = scores_of(newest, real), run.spec.split.score
+        own = link.bound("score", link.choice("score", offered, usual), key=f"score {run.id}", usual=usual)
+        score = st.segmented_control("Score", offered, required=True, format_func=SCORE_NAMES.get, **own, help=(
             "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
             f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved. "
             "Comparators attack nothing. Random: chance; confidence: log-odds of the teacher's label; energy: of its "
@@ -99,7 +101,7 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     with left, look.card():
         _histogram(split, real)
         _suggestions(split)
-        with st.container(horizontal=True, gap="small"):
+        with look.backstage("uses", horizontal=True, gap="small"):
             _uses(split)
             chance = tries.offer(run, split.line, _not_this_line(split))
         if chance:
@@ -127,10 +129,12 @@ def epoch_slider(run: Run) -> int:
     comes, unless the user went back to an earlier one or selected images of this one."""
     epochs = run_store().snapshots(run.id)
     key, seen, picked = slider_key(run), f"robustness newest {run.id}", selection.selected(run)
-    chosen = st.session_state.get(key, picked.epoch if picked else epochs[-1])
+    usual = picked.epoch if picked else epochs[-1]
+    chosen = st.session_state.get(key, link.choice("epoch", epochs, usual))
     follows = chosen >= st.session_state.get(seen, epochs[-1]) and not (picked and picked.epoch == chosen)
     st.session_state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     st.session_state[seen] = epochs[-1]
+    link.put("epoch", None if st.session_state[key] == usual else st.session_state[key])
     if len(epochs) == 1:
         look.caption(f"Epoch {epochs[0]}")
         return epochs[0]
@@ -140,15 +144,10 @@ def epoch_slider(run: Run) -> int:
 # ── the line ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def line_key(run: Run, score: str) -> str:
-    """Where this visit's line is kept; for the run's own score it is the page Distill's too."""
-    return f"line {run.id}" if score == run.spec.split.score else f"line {run.id} {score}"
-
-
 def line_of(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
     """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
     unless it has a line of its own. values: (N,) the images' scores."""
-    kept = st.session_state.get(line_key(run, score))
+    kept = lines.drawn(run, score)
     if kept is not None:
         return kept
     if score == run.spec.split.score:
@@ -157,7 +156,7 @@ def line_of(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
 
 
 def put_line(run: Run, score: str, value: float) -> None:
-    st.session_state[line_key(run, score)] = float(value)
+    lines.draw(run, value, score)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -343,7 +342,7 @@ def _selected(split: Split) -> None:
         _wall(split, ordered[:PICKED], "selected", columns=2 * COLUMNS)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link("pages/embedding.py", label="See them on the map", icon=":material/scatter_plot:",
-                         query_params=st.query_params.to_dict())
+                         query_params=link.of_run())
             st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
                       args=(split.run,))
             if len(indices) > PICKED:

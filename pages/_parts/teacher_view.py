@@ -12,7 +12,7 @@ from atesc_core import figures
 from atesc_core.figures.of_run import class_accuracies, robust_curves
 from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.spec import SplitSpec
-from pages._parts import look
+from pages._parts import link, look
 from pages._parts.chart import chart
 from pages._parts.gallery import gallery
 from pages._parts.report import measuring, teacher_report
@@ -91,10 +91,8 @@ def _samples(pair: str, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _open(name: str | None) -> None:
-    if name is None:
-        st.query_params.pop("teacher", None)
-    else:
-        st.query_params["teacher"] = name
+    link.put("teacher", name)
+    link.put("spec", None)  # of the form beside the shelf
 
 
 # ── opened ──────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +186,7 @@ def _confusions(card: TeacherCard, report: Report) -> None:
 
 
 def _made(card: TeacherCard) -> None:
-    with st.expander("How it was made", icon=":material/construction:"):
+    with look.backstage("made"), st.expander("How it was made", icon=":material/construction:"):
         if card.recipe is None:
             look.caption("A file of your own: it did not say how it was trained.")
             return

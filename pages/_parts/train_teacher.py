@@ -9,9 +9,9 @@ import streamlit as st
 
 from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
 from atesc_core.runs import default_runs_dir, ensure_worker
-from atesc_core.spec import SpecError, describe_field
+from atesc_core.spec import describe_field
 from atesc_core.teacher_spec import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
-from pages._parts import look
+from pages._parts import link, look
 from pages._parts.machine import machine
 from pages._parts.new_run import waiting
 from pages._parts.runs import follow, may_change, method, when
@@ -24,6 +24,7 @@ FIELDS = {  # in the form's order; name, pair, method and preset stand above
 }
 COLUMNS = 3
 SHOWN = 4  # trainings, the newest
+FORM = link.Form("spec", "new training")
 LATEST = 12  # trainings of the same kind that are asked how fast they went
 PAIR_HELP = ("ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], "
              "e.g. open mnistm folder:/my/images 0")
@@ -55,7 +56,7 @@ def trainings() -> bool:
 
 def _form() -> bool:
     """Whether it cannot yet say how long the training will take: PyTorch has still to name the device."""
-    linked = _linked()
+    linked = FORM.read(TeacherSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left:
         try:
@@ -67,15 +68,6 @@ def _form() -> bool:
     with right:
         _offer(base, changes)
     return machine() is None
-
-
-def _linked() -> TeacherSpec | None:
-    token = st.query_params.get("spec")
-    try:
-        return TeacherSpec.from_token(token) if token is not None else None
-    except SpecError as error:
-        look.problem("This link's settings cannot be read.", str(error), "Below are the preset's.")
-        return None
 
 
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
@@ -104,7 +96,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
                  f"{ABOUT_PRESETS.get(preset, 'the settings the link brought')}.")
     start = (linked.replaced({"pair": pair, **METHODS[trained_by]}) if preset == "link" else
              from_preset(preset, "t", pair, trained_by))
-    origin = f"{preset} {trained_by} {setting} {st.query_params.get('spec', '')}"
+    origin = f"{preset} {trained_by} {setting} {FORM.brought() or ''}"
     return start.model_copy(update={"name": name}), origin
 
 
@@ -164,6 +156,7 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
     except ValueError as error:
         _refuse(error)
         return
+    FORM.tell(spec.to_token())
     look.label("Before it starts")
     look.line(look.bold(f"{look.count(images)} images"),
               look.quiet(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"))

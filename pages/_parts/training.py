@@ -102,7 +102,8 @@ def _happened(run: Run) -> None:
     from atesc_core.teachers.recipes import command
 
     live.timeline(run)
-    with st.expander("Settings", icon=":material/tune:"):
-        st.code(run.spec.to_yaml(), language="yaml")
-    look.label("The same from the command line")
-    st.code(command(run.spec), language="bash", wrap_lines=True)
+    with look.backstage("settings"):
+        with st.expander("Settings", icon=":material/tune:"):
+            st.code(run.spec.to_yaml(), language="yaml")
+        look.label("The same from the command line")
+        st.code(command(run.spec), language="bash", wrap_lines=True)

@@ -32,8 +32,8 @@ EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
 class Lab:
     """A served script with a runs folder of its own, which can be stopped and started like a user's."""
 
-    def __init__(self, script: Path, runs_dir: Path):
-        self.script, self.runs_dir = script, runs_dir
+    def __init__(self, script: Path, runs_dir: Path, environment: dict[str, str]):
+        self.script, self.runs_dir, self.environment = script, runs_dir, environment
         self.log = runs_dir.parent / f"{runs_dir.name}.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -44,7 +44,7 @@ class Lab:
     def start(self) -> None:
         options = [f"--server.port={self.port}", "--server.headless=true", "--server.fileWatcherType=none"]
         command = [sys.executable, "-m", "streamlit", "run", str(self.script), *options]
-        environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)}
+        environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)} | self.environment
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 3 * PATIENCE
@@ -82,12 +82,13 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Lab]]:
-    """`serve(script)` starts a server of its own for a script; all end with the session."""
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """`serve(script, NAME=value)` starts a server of its own for a script, its environment changed; all end with the
+    session."""
     labs: list[Lab] = []
 
-    def start(script: Path) -> Lab:
-        labs.append(Lab(script, tmp_path_factory.mktemp("runs")))
+    def start(script: Path, **environment: str) -> Lab:
+        labs.append(Lab(script, tmp_path_factory.mktemp("runs"), environment))
         labs[-1].start()
         return labs[-1]
 

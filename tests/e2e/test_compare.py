@@ -1,4 +1,4 @@
-"""Ticked runs are in the link, and the link shows them in another browser."""
+"""Ticked runs are in the link, which shows them in another browser; and curves grow under a user's zoom."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from atesc_core.runs import RunStore
-from tests.e2e.conftest import Lab
+from atesc_core.runs.log import RunLog
+from tests.e2e.conftest import ROOT, Lab
 from tests.pages.test_compare import logged
 
 pytestmark = pytest.mark.e2e
@@ -45,3 +46,47 @@ def test_ticked_runs_are_in_the_link(lab: Lab, runs: list[str], page: Page, brow
     assert spec_row(elsewhere) == spec_row(page)
     expect(elsewhere.get_by_role("slider", name="Smoothing")).to_have_value("0.5")
     elsewhere.context.close()
+
+
+UPDATES = 10
+# x range, and how many epochs the longest line has, of the page's chart
+SEEN = """() => {
+  const plot = document.querySelector("[data-chart=compare] .js-plotly-plot");
+  const lines = plot._fullData.filter(trace => trace.meta?.quantity === "iacc" && trace.x.length);
+  return { range: plot._fullLayout.xaxis.range.slice(), epochs: Math.max(...lines.map(trace => trace.x.length)),
+           lines: lines.length };
+}"""
+
+
+def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
+    """The bug: the chart's revision held what each line says, its last value too, so that every epoch took the zoom."""
+    lab = serve(ROOT / "app.py")
+    store = RunStore(lab.runs_dir)
+    plain = logged(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
+    growing = logged(store, (40, 90), (45, 60), status="paused", epochs=40)
+    waiting = logged(store, status="paused", epochs=40, escape="ckd")
+    page.goto(f"{lab.url}/compare?runs={plain},{growing},{waiting}")
+    chart = page.locator("[data-chart=compare]")
+    chart.locator(".main-svg").first.wait_for()
+    page.evaluate("window.node = document.querySelector('[data-chart=compare] .main-svg')")
+    area = chart.locator(".nsewdrag").first.bounding_box()
+    y = area["y"] + area["height"] / 2
+    page.mouse.move(area["x"] + 0.02 * area["width"], y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.3 * area["width"], y, steps=8)
+    page.mouse.up()
+    page.wait_for_function(f"before => JSON.stringify(({SEEN})().range) !== before", arg="[0.5,40.5]")
+    zoomed = page.evaluate(SEEN)["range"]
+    assert zoomed[1] - zoomed[0] < 20
+
+    log = RunLog(store, store.get(growing))
+    for update in range(1, UPDATES + 1):
+        log.step(2 + update, 2, 10, {"s/total": 1.0}, None, None)
+        log.epoch(2 + update, 10, {"iacc": 45 + update, "asr": 60 - update})
+        page.wait_for_function(f"epochs => ({SEEN})().epochs === epochs", arg=2 + update)
+        assert page.evaluate(SEEN)["range"] == zoomed, f"update {update}"
+    RunLog(store, store.get(waiting)).epoch(1, 10, {"iacc": 30, "asr": 20})  # a third line: the whole page runs
+    page.wait_for_function(f"() => ({SEEN})().lines === 3")
+    assert page.evaluate(SEEN)["range"] == zoomed
+    assert page.evaluate("window.node === document.querySelector('[data-chart=compare] .main-svg')")
+    store.close()

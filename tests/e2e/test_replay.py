@@ -1,11 +1,14 @@
-"""A recording in a real browser: it plays by itself, keeps its charts, and a link shows another visitor the same."""
+"""A recording in a real browser, from a server that has no PyTorch: it plays by itself, keeps its charts, and a link
+shows another visitor the same."""
 
 from __future__ import annotations
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from atesc_core.recording import save
+from tests.e2e.conftest import ROOT, Lab
 from tests.e2e.test_story import SOON, chart, wait_for_points
 from tests.pages.conftest import lab_with_runs  # noqa: F401 - a fixture
 from tests.recording.conftest import recorded, story_scenes  # noqa: F401 - fixtures
@@ -15,15 +18,23 @@ NAME = "0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
-def story(lab, recorded) -> str:  # noqa: F811
+def still(serve, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A lab in which nothing can be computed: whoever imports PyTorch there, server or worker, fails."""
+    folder = tmp_path_factory.mktemp("still")
+    (folder / "torch.py").write_text('raise ImportError("nothing is computed here")\n')
+    return serve(ROOT / "app.py", PYTHONPATH=str(folder))
+
+
+@pytest.fixture(scope="module")
+def story(still: Lab, recorded) -> str:  # noqa: F811
     """The address of a recorded story in a lab that has no runs."""
-    folder = lab.runs_dir / "recordings"
+    folder = still.runs_dir / "recordings"
     folder.mkdir(parents=True, exist_ok=True)
     save(recorded, folder / f"{NAME}.atesc")
-    return f"{lab.url}/story?recording={NAME}"
+    return f"{still.url}/story?recording={NAME}"
 
 
-def test_the_replay_plays_and_keeps_its_charts(page: Page, story: str, recorded):  # noqa: F811
+def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: str, recorded):  # noqa: F811
     run = recorded.recording.runs[0].run
     page.goto(f"{story}&step=3&speed=1")
     handle = page.get_by_role("slider", name="Seconds of each run")
@@ -34,6 +45,10 @@ def test_the_replay_plays_and_keeps_its_charts(page: Page, story: str, recorded)
     wait_for_points(page, f"replay {run}", more_than=1)
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=SOON)  # it is over
     assert page.evaluate(f"window.node === document.querySelector('[data-chart=\"replay {run}\"] .main-svg')")
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+    server = psutil.Process(still.process.pid)
+    assert not [file.path for file in server.memory_maps() if "libtorch" in file.path]
+    assert not server.children(recursive=True)  # and nobody else computes for it
 
 
 def test_the_handle_goes_where_it_is_put_and_the_link_says_so(page: Page, story: str, browser: Browser, recorded):  # noqa: F811

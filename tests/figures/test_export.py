@@ -21,6 +21,8 @@ from fontTools.ttLib import TTFont
 from PIL import Image
 
 from atesc_core.figures import FIGURES, export, theme
+from atesc_core.figures.browser import draw, print_svg
+from atesc_core.figures.points import POINT, dotted
 from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHETIC
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -373,3 +375,28 @@ def test_the_embeddings_csv_has_the_ids():
 
 def test_every_mode_has_the_same_data():
     assert len({export.csv(DRAW["accuracy"](mode)) for mode in theme.MODES}) == 1
+
+
+# ── many points ───────────────────────────────────────────────────────────────
+
+
+def test_points_are_dots_of_a_pen_each_where_it_was():
+    svg = draw(export.for_print(DRAW["embedding"]("print")))
+    lean = dotted(svg)
+    places = [point.groups()[:2] for point in POINT.finditer(svg)]
+    assert places and not POINT.search(lean)
+    edges = sum(point[5] != "0" and bool(point[7]) for point in POINT.finditer(svg))
+    drawn = re.findall(r"M([-\d.e]+),([-\d.e]+)h\.01", lean)
+    assert len(drawn) == len(places) + edges  # an outline each, and the dot within it
+    assert set(drawn) == set(places)
+    assert POINT.sub("", svg) == re.sub(r'<path d="(?:M[-\d.e,]+h\.01)+" [^>]*/>', "", lean)  # nothing else is touched
+
+
+def test_a_dot_prints_as_the_point_did():
+    svg = draw(export.for_print(DRAW["embedding"]("print")))
+    width, height = map(float, re.search(r'<svg [^>]*width="([\d.]+)" height="([\d.]+)"', svg).groups())
+    before, after = (np.asarray(Image.open(io.BytesIO(print_svg(own, "png", width, height, 192))).convert(
+        "RGB"), int) for own in (svg, dotted(svg)))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() < 1.0  # of 255: edges only
+    assert (before != 255).any(-1).sum() == pytest.approx((after != 255).any(-1).sum(), rel=0.05)

@@ -72,6 +72,9 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
            paper=Paper(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450)),
     Recipe(panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
            paper=Paper(venue="cvpr", columns=2)),
+    Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=2, label="min ε"),
+                   Panel(figure="class_sides", run="bcdefghj", epoch=2), Panel(figure="accuracy", run="abcdefgh")),
+           across=3, paper=Paper(venue="ieee", columns=2)),
 ])
 def test_the_command_that_is_shown_asks_for_this_very_figure(recipe, monkeypatch):
     from typer.testing import CliRunner
