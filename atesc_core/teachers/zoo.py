@@ -64,15 +64,24 @@ def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
     return [_read_card(path) for folder in _folders(runs_dir) for path in sorted(folder.glob("*.json"))]
 
 
+def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
+    """A teacher's card, without its weights; None where there is no such teacher. Raises TeacherError."""
+    path = _card_file(name, runs_dir) if NAME.fullmatch(name) else None
+    return None if path is None else _read_card(path)
+
+
+def _card_file(name: str, runs_dir: Path | None) -> Path | None:
+    places = (folder / f"{name}.json" for folder in _folders(runs_dir))
+    return next((path for path in places if path.exists()), None)
+
+
 def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
     """Raises TeacherError where there is no such teacher, or its weights do not fit its card."""
     if not NAME.fullmatch(name):
         raise TeacherError(f"teacher: {name!r}: expected lower-case letters, digits, '-' and '_'")
-    for folder in _folders(runs_dir):
-        card_path = folder / f"{name}.json"
-        if card_path.exists():
-            card = _read_card(card_path)
-            return Teacher(card, check_file(folder / f"{name}.safetensors", card.arch, card.num_classes))
+    if (path := _card_file(name, runs_dir)) is not None:
+        card = _read_card(path)
+        return Teacher(card, check_file(path.with_suffix(".safetensors"), card.arch, card.num_classes))
     known = ", ".join(card.name for card in list_teachers(runs_dir))
     raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
 
