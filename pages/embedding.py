@@ -6,19 +6,22 @@ from atesc_core.runs import Run
 from pages._parts import beside, look
 from pages._parts.feature_map import map_view
 from pages._parts.feature_space import Subject
-from pages._parts.report import measuring, teacher_report
+from pages._parts.report import measuring, report_path, teacher_report
 from pages._parts.runs import follow
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
 from pages._parts.top import run_page
 
 
-def measured(run: Run) -> Subject | None:
-    """The run with its teacher and what is known of that; None while nothing is, and the page says how far it is."""
-    card = cards()[run.spec.teacher]
-    report = teacher_report(card.name, run.spec.split)
-    measuring(card.name, run.spec.split, report)
-    return None if report is None else Subject(run, card, report)
+def measured(*runs: Run) -> list[Subject]:
+    """The runs with their teachers and what is known of these; none of them while of one nothing is, and the page says
+    how far that is."""
+    reports = [teacher_report(run.spec.teacher, run.spec.split) for run in runs]
+    files = [report_path(run.spec.teacher, run.spec.split) for run in runs]
+    for run, report in dict(zip(files, zip(runs, reports, strict=True), strict=True)).values():
+        measuring(run.spec.teacher, run.spec.split, report)
+    return [Subject(run, cards()[run.spec.teacher], report) for run, report in zip(runs, reports, strict=True)
+            if None not in reports]
 
 
 run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)
@@ -29,8 +32,8 @@ elif run:
     if second and second.spec.teacher not in cards():
         st.warning("The second run's teacher is gone, and its map needs it. Choose another.", icon=":material/help:")
         second = None
-    subjects = [measured(one) for one in (run, second) if one]
-    if None not in subjects:
+    subjects = measured(*(one for one in (run, second) if one))
+    if subjects:
         moving = f"map moves {run.id} {second.id if second else ''}"
 
         def show() -> bool:

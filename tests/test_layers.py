@@ -31,7 +31,7 @@ def test_pages_import_no_torch_and_no_sql():
 
 
 def test_describing_a_run_needs_no_torch():
-    code = "import sys, atesc_core.spec, atesc_core.runs; sys.exit('torch' in sys.modules)"
+    code = "import sys, atesc_core.spec, atesc_core.runs, atesc_core.students; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

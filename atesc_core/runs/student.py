@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atesc_core.runs.files import replacing
 from atesc_core.runs.store import Run, RunStore
-from atesc_core.teachers.zoo import list_teachers
+from atesc_core.teachers.zoo import find_card
 
 MOST_BYTES = 256 * 1024**2  # of a run's students [ours]: 800 of the small net, two of ResNet-34
 
@@ -51,7 +51,6 @@ def to_bytes(state: dict[str, Tensor], header: dict[str, str]) -> bytes:
 def about(store: RunStore, run: Run, epoch: int) -> dict[str, str]:
     """The header; without class names and image side where the teacher is gone."""
     known = {"arch": run.spec.student, "run": run.id, "epoch": str(epoch), "teacher": run.spec.teacher}
-    card = next((card for card in list_teachers(store.runs_dir) if card.name == run.spec.teacher), None)
-    if card is not None:
+    if (card := find_card(run.spec.teacher, store.runs_dir)) is not None:
         known |= {"class_names": json.dumps(card.class_names), "image_side": str(card.image_side), "pair": card.pair}
     return known

@@ -72,7 +72,7 @@ def main() -> None:
 
 def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
     """Of every kept student, about the synthetic images of ``epoch``."""
-    views = answers(store, run_id, store.snapshot(run_id, epoch).images)
+    views = answers(store, run_id, store.snapshot(run_id, epoch))
     return [(student, f"the student of epoch {student}", view) for student, view in views.items()]
 
 

@@ -65,6 +65,12 @@ def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
     return [_read_card(path) for folder in _folders(runs_dir) for path in sorted(folder.glob("*.json"))]
 
 
+def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
+    """A teacher's card, without its weights; None where there is no such teacher. Raises TeacherError."""
+    path = _card_file(name, runs_dir)
+    return None if path is None else _read_card(path)
+
+
 def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
     """Raises TeacherError where there is no such teacher, or its weights do not fit its card."""
     card_path = _card_path(name, runs_dir)
@@ -79,12 +85,18 @@ def fingerprint(name: str, runs_dir: Path | None = None) -> str:
     return f"{_read_card(card_path).image_side} {weights}"
 
 
+def _card_file(name: str, runs_dir: Path | None) -> Path | None:
+    """Names that cannot be a teacher's never become a path."""
+    places = (folder / f"{name}.json" for folder in _folders(runs_dir) if NAME.fullmatch(name))
+    return next((path for path in places if path.exists()), None)
+
+
 def _card_path(name: str, runs_dir: Path | None) -> Path:
+    """Raises TeacherError."""
     if not NAME.fullmatch(name):
         raise TeacherError(f"teacher: {name!r}: expected lower-case letters, digits, '-' and '_'")
-    for folder in _folders(runs_dir):
-        if (folder / f"{name}.json").exists():
-            return folder / f"{name}.json"
+    if (path := _card_file(name, runs_dir)) is not None:
+        return path
     known = ", ".join(card.name for card in list_teachers(runs_dir))
     raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
 

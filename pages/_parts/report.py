@@ -23,7 +23,7 @@ LOOK_S = 0.7  # between two looks at how far it is
 
 def teacher_report(name: str, split: SplitSpec) -> Report | None:
     """As far as it is measured: None, labels only, or all of it. Raises TeacherError for an unknown teacher."""
-    path = _file(name, split)
+    path = report_path(name, split)
     return _load(str(path), path.stat().st_mtime_ns) if path.exists() else None
 
 
@@ -34,7 +34,7 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
     """
     if report is not None and report.attacked:
         return
-    key = str(_file(name, split))
+    key = str(report_path(name, split))
     job = background.find(key)
     if job is None or job.state == "done":
         job = _start(key, name, split)
@@ -45,20 +45,20 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
         if running and (job.state != "running" or (report is None and Path(key).exists())):
             st.rerun()
         if running:
-            _progress(job, name)
+            _progress(job, key, name)
         else:
             _ended(job, key, name, split)
 
     progress()
 
 
-def _progress(job: background.Job, name: str) -> None:
+def _progress(job: background.Job, key: str, name: str) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
     with left:
         st.progress(min(max(job.share, 0.0), 1.0), f"Measuring {name} on real test images: {job.what}{eta}")
     with right:
-        st.button("Stop", icon=":material/stop:", key=f"stop measuring {name}", on_click=job.stop, width="stretch")
+        st.button("Stop", icon=":material/stop:", key=f"stop {key}", on_click=job.stop, width="stretch")
 
 
 def _ended(job: background.Job, key: str, name: str, split: SplitSpec) -> None:
@@ -70,7 +70,7 @@ def _ended(job: background.Job, key: str, name: str, split: SplitSpec) -> None:
                          "The rest of the page stands.")
         else:
             look.caption(f"Measuring {name} on real test images was stopped.")
-    if right.button("Measure", icon=":material/refresh:", key=f"measure {name} again", width="stretch"):
+    if right.button("Measure", icon=":material/refresh:", key=f"again {key}", width="stretch"):
         _start(key, name, split)
         st.rerun()
 
@@ -80,7 +80,8 @@ def _start(key: str, name: str, split: SplitSpec) -> background.Job:
     return background.start(key, MODULE, name, "--runs-dir", str(default_runs_dir()), "--split", json.dumps(fields))
 
 
-def _file(name: str, split: SplitSpec) -> Path:
+def report_path(name: str, split: SplitSpec) -> Path:
+    """Where the report lies or will lie: the same for splits that attack alike. Raises TeacherError."""
     if name not in cards():
         from atesc_core.teachers import TeacherError
 

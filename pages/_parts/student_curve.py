@@ -22,7 +22,7 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
     """
     if not len(indices):
         return False
-    views = answers(run_store(), run.id, shown.images)
+    views = answers(run_store(), run.id, shown)
     # what the student of this very epoch says is in the snapshot
     said = {epoch: found for epoch, view in views.items() if (found := view.read()) is not None}
     said[shown.epoch] = shown.student_probs

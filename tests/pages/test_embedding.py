@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -213,6 +216,17 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
     assert not app.exception
     assert "There is no run 'zzzzzzzz' to set beside this one" in said(app)
     assert app.query_params["beside"] == lab_with_runs.control
+
+
+def test_two_runs_of_one_teacher_wait_for_one_measurement(open_page, finished_run: Run, lab_with_runs: Lab, held_job,  # noqa: F811
+                                                          tmp_path: Path, monkeypatch):
+    """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
+    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab", ignore=shutil.ignore_patterns("cache"))
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.plain)
+    assert not app.exception
+    [bar] = app.get("progress")
+    assert "Measuring mnistm-badnet_sq-ntl on real test images" in bar.proto.text
 
 
 def test_both_maps_are_of_one_method(open_page, finished_run: Run, lab_with_runs: Lab, both_reports, monkeypatch):

@@ -57,7 +57,7 @@ def jobs(monkeypatch) -> Jobs:
 
 def ask(store: RunStore, run: Run, epoch: int) -> dict[int, np.ndarray]:
     """Every student about an epoch's images, here and now."""
-    views = answers(store, run.id, store.snapshot(run.id, epoch).images)
+    views = answers(store, run.id, store.snapshot(run.id, epoch))
     make(store, run.id, [(student, "", view) for student, view in views.items()])
     return {student: view.read() for student, view in views.items()}
 

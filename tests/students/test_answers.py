@@ -39,7 +39,7 @@ def test_agreement_as_computed_by_hand(chosen, same, sure):
 def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.atesc
     images = store.snapshot(run_id, 1).images
-    views = answers(store, run_id, images)
+    views = answers(store, run_id, store.snapshot(run_id, 1))
     assert [view.read() for view in views.values()] == [None, None]
     subprocess.run([sys.executable, "-m", "atesc_core.students", "answers", run_id, "1", "--runs-dir",
                     str(store.runs_dir)], check=True, capture_output=True)
@@ -50,13 +50,13 @@ def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     np.testing.assert_allclose(views[1].read(), store.snapshot(run_id, 1).student_probs, atol=1e-5)
     make(store, run_id, [(epoch, "again", view) for epoch, view in views.items()])
     assert capsys.readouterr().out == ""  # nothing is asked twice
-    others = answers(store, run_id, store.snapshot(run_id, 2).images)
+    others = answers(store, run_id, store.snapshot(run_id, 2))
     assert {view.path for view in others.values()}.isdisjoint(view.path for view in views.values())
 
 
 def test_it_tells_how_far_it_is(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.plain
-    views = answers(store, run_id, store.snapshot(run_id, 1).images)
+    views = answers(store, run_id, store.snapshot(run_id, 1))
     make(store, run_id, [(epoch, f"the student of epoch {epoch}", view) for epoch, view in views.items()])
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told == [{"share": 0.0, "what": "the student of epoch 1"}, {"share": 0.5, "what": "the student of epoch 2"}]
