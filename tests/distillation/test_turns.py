@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from atesc_core.distillation import probes
 from atesc_core.distillation.events import CheckpointReady, StepDone
 from atesc_core.distillation.loop import Controls, Distillation, distill, round_events
 from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl
@@ -18,6 +20,12 @@ from atesc_core.synthesis.base import BatchNormMatch
 from tests.distillation.test_loop import teacher, tiny  # noqa: F401
 
 CLOSELY = Controls(closely=True)
+
+
+@pytest.fixture(autouse=True)
+def few_probes(monkeypatch):
+    """All of them are attacked once a run, which would take most of these tests' time."""
+    monkeypatch.setattr(probes, "STORED", 64)
 
 
 def same(a, b) -> bool:
@@ -47,9 +55,9 @@ def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape
     assert not same(unseen, unseen[::-1])
 
 
-@pytest.mark.parametrize(("kind", "changes", "of"), [
-    ("dfq", {"synthesis.steps": 3}, 3), ("cmi", {}, 1), ("nayer", {"synthesis.warmup_loops": 2}, 2)])
-@pytest.mark.parametrize("escape", EscapeKind.__args__)
+@pytest.mark.parametrize(("kind", "changes", "of", "escape"), [
+    *(("dfq", {"synthesis.steps": 3}, 3, escape) for escape in get_args(EscapeKind)),
+    ("cmi", {}, 1, "atesc"), ("nayer", {"synthesis.warmup_loops": 2}, 2, "ckd")], ids=str)
 def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, changes, of, escape):  # noqa: F811
     spec = tiny(epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0},
                 **changes)

@@ -214,10 +214,9 @@ def test_a_run_killed_between_turns_resumes_to_the_same_result(store, spec):
     process.wait(60)
     assert store.get(killed).status == "interrupted"
     store.resume(killed)
-    ensure_worker(store.runs_dir)
-    lab.wait(killed, "done")
     whole = store.create(spec)  # the same run, never looked at
     ensure_worker(store.runs_dir)
+    lab.wait(killed, "done")
     lab.wait(whole, "done")
     assert same_student(store, killed, whole)
     assert store.turn(killed) is None
