@@ -40,5 +40,5 @@ def way_back() -> None:
         return
     with st.container(horizontal=True, gap="xsmall", key="way back", width="content"):
         _copy(key="copy bare link", data="Copy link", width="content")
-        st.button("", icon=":material/visibility:", key="projector off", on_click=link.put, args=("projector", None),
-                  help="Show the controls")
+        st.button("Show controls", icon=":material/visibility:", key="projector off", on_click=link.put,
+                  args=("projector", None))

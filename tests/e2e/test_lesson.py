@@ -73,7 +73,7 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
     expect(chart(other, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
     expect(wall(other, "wall selected")).to_have_count(many)
     expect(other.get_by_role("button", name="Use for the next run")).to_be_hidden()
-    other.get_by_role("button", name="Show the controls").click()
+    other.get_by_role("button", name="Show controls").click()
     expect(other.get_by_test_id("stSidebar")).to_be_visible()
     expect(other.get_by_role("button", name="Use for the next run")).to_be_visible()
     expect(chart(other, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
