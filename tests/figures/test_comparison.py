@@ -25,9 +25,9 @@ def measured(*points: tuple[float, float], spec: RunSpec = SPEC, metric: str = "
     spec = spec.replaced({name.replace("__", "."): value for name, value in changes.items()})
     epochs = pd.DataFrame([{"epoch": n, "images": 10 * n, "time": 0.0, "iacc": iacc, metric: ood}
                            for n, (iacc, ood) in enumerate(points, 1)])
-    run = Run(id=f"{spec.seed}-{created:g}", spec=spec, label=None, group=None, status=status, wanted="run",
-              steps=0, turn_s=None, device="cpu", created=created, started=None, finished=None, epoch=len(points),
-              round=1, epochs=spec.epochs, rounds=1, images=0, images_per_s=None, eta_s=None, error=None, place_in_line=None,
+    run = Run(id=f"{spec.seed}-{created:g}", spec=spec, label=None, group=None, status=status, wanted="run", steps=0,
+              turn_s=None, device="cpu", created=created, started=None, finished=None, epoch=len(points), round=1,
+              epochs=spec.epochs, rounds=1, images=0, images_per_s=None, eta_s=None, error=None, place_in_line=None,
               metrics={})
     return Measured(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)
 
