@@ -324,7 +324,11 @@ class ThresholdLine {
     box(this.right, from + x, t, axis._length - x, h);
     const text = this.text();
     this.word.textContent = text;
-    this.handle.classList.toggle("is-flipped", x > axis._length - this.word.offsetWidth - 12);
+    // Right of the line, else left of it, else as far left as the chart's end asks for.
+    const width = this.word.offsetWidth + 12, room = axis._length - x - width;
+    const flipped = room < 0 && x >= width;
+    this.handle.classList.toggle("is-flipped", flipped);
+    this.word.style.marginLeft = flipped || room >= 0 ? "" : `${room}px`;
     this.handle.setAttribute("aria-valuenow", this.value);
     this.handle.setAttribute("aria-valuetext", text);
   }

@@ -88,12 +88,12 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     if not epochs:
         look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return may_change(run)
+    how = _controls()
+    subjects = [one for one in (first, second) if one]
+    if how.who == "student" and not all(map(_student_there, subjects)):
+        return may_change(run)
     left, right = (st.container(), None) if two else st.columns([3, 1])
     with left, look.card():
-        how = _controls()
-        subjects = [one for one in (first, second) if one]
-        if how.who == "student" and not all(map(_student_there, subjects)):
-            return may_change(run)
         epoch, playing = _transport(run, epochs)
         if how.who == "student":
             look.caption(STUDENTS)

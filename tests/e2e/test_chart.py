@@ -124,6 +124,20 @@ def test_the_threshold_moves_by_keys(here: Page):
     expect(here.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
 
 
+@pytest.mark.parametrize("value", [0.5, 2.0, 5.0, 12.0])
+def test_what_the_threshold_says_stays_within_a_narrow_chart(here: Page, value: float):
+    """It was flipped to the left of the line wherever it had no room on the right, and cut off there."""
+    here.set_viewport_size({"width": 900, "height": 900})
+    line = chart(here, "histogram").get_by_role("slider")
+    line.focus()
+    while abs(beyond := float(line.get_attribute("aria-valuenow")) - value) > 0.55:
+        here.keyboard.press("PageDown" if beyond > 0 else "PageUp")
+    expect(here.get_by_text(f"threshold {float(line.get_attribute('aria-valuenow')):.1f}")).to_be_visible()
+    word, whole = line.locator(".atesc-chart-threshold-word").bounding_box(), chart(here, "histogram").bounding_box()
+    assert whole["x"] <= word["x"]
+    assert word["x"] + word["width"] <= whole["x"] + whole["width"]
+
+
 def test_no_button_sends_the_chart_anywhere(here: Page):
     titles = chart(here, "cloud").locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
     assert titles == ["Zoom", "Pan", "Box Select", "Lasso Select", "Reset axes"]
