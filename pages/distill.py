@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._parts import live, look
-from pages._parts.new_run import LINKS, new_run
+from pages._parts.new_run import FORM, LINKS, new_run
 from pages._parts.runs import pick_run, show_run, watch
 
 title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
@@ -15,6 +15,7 @@ with title:
     look.header("Distill", "" if run else "A student from a teacher, without any of its data.")
 
 if run:
+    FORM.forget()
     for name in LINKS:
         st.query_params.pop(name, None)
     with button, look.backstage("new run"):

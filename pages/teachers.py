@@ -8,7 +8,7 @@ from pages._parts.runs import follow, may_change
 from pages._parts.store import run_store
 from pages._parts.teacher_view import opened, shelf
 from pages._parts.teachers import cards
-from pages._parts.train_teacher import SHOWN, train_teacher, trainings
+from pages._parts.train_teacher import FORM, SHOWN, train_teacher, trainings
 from pages._parts.training import training
 
 try:
@@ -20,6 +20,8 @@ except ValueError as error:  # a TeacherError, whose module needs PyTorch
 
 wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
 under_way = {run.id: run for run in run_store().list(makes="teacher")}
+if run_id in under_way or wanted in known:
+    FORM.forget()
 if run_id in under_way:
     training(under_way[run_id])
 elif wanted in known:

@@ -92,10 +92,14 @@ class Form:
 
     def brought(self) -> str | None:
         """The token to start from, or None."""
-        token, kept = st.query_params.get(self.name), st.session_state.get(self.key, {})
-        if "told" not in kept or token != kept["told"]:
-            st.session_state[self.key] = kept = {"base": token}
+        token, kept = st.query_params.get(self.name), st.session_state.get(self.key)
+        if kept is None or token not in kept["known"]:
+            st.session_state[self.key] = kept = {"base": token, "known": {token}}
         return kept["base"]
+
+    def forget(self) -> None:
+        """The form has gone from the page: the next token is somebody else's, whichever it is."""
+        st.session_state.pop(self.key, None)
 
     def read(self, kind: type[S], instead: str) -> S | None:
         """The settings to start from. Where the token is none the page says so, and what it shows ``instead``."""
@@ -110,5 +114,5 @@ class Form:
         """What the form holds now. Nothing is said until that is another than at first."""
         kept = st.session_state[self.key]
         told = kept["base"] if token == kept.setdefault("first", token) else token
-        kept["told"] = told
+        kept["known"].add(told)  # for good: a browser may ask for the next run before it has heard of this one's link
         put(self.name, told)

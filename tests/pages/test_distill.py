@@ -154,6 +154,28 @@ def test_a_link_brings_all_its_settings(open_page, store):
     assert store.list()[0].spec == spec
 
 
+def test_a_browser_that_has_not_heard_of_the_forms_link_takes_nothing_back(open_page, store):
+    """A value typed while the page answered the one before it was lost: the browser's older link was read as one that
+    somebody had opened."""
+    app = open_page("distill")
+    field(app, "epochs").set_value(2).run()
+    first = dict(app.query_params)
+    field(app, "rounds").set_value(3).run()
+    for stale in ({}, first):
+        app.query_params.clear()
+        for parameter, value in stale.items():
+            app.query_params[parameter] = value
+        app.run()
+        assert (field(app, "epochs").value, field(app, "rounds").value) == (2, 3)
+    button(app, "Start").click().run()
+    [run] = store.list()
+    assert (run.spec.epochs, run.spec.rounds) == (2, 3)
+    app.query_params["spec"] = run.spec.to_token()  # that the form itself has told: now it is a link
+    del app.query_params["run"]
+    app.run()
+    assert (field(app, "epochs").value, field(app, "rounds").value) == (2, 3)
+
+
 def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
     app = open_page("distill", spec="not-a-spec")
     assert not app.exception
