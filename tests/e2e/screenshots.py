@@ -33,7 +33,7 @@ def main(runs_dir: Annotated[Path | None, typer.Argument(help="Runs to show; els
     out.mkdir(parents=True, exist_ok=True)
     runs_dir = runs_dir or Path(tempfile.mkdtemp(prefix="atesc-story-"))
     size = {"width": width, "height": HEIGHT}
-    lab = Lab(ROOT / "app.py", runs_dir)
+    lab = Lab(ROOT / "app.py", runs_dir, {})
     lab.start()
     try:
         with sync_playwright() as playwright:
