@@ -62,7 +62,7 @@ def _named(runs: list[Run]) -> Run | None:
         st.page_link(PAGES["teacher"], label="See it on the page Teachers", query_params={"run": wanted})
         show_run(None)
         return None
-    if wanted is not None and (why := run_store().unreadable().get(wanted)):
+    if wanted is not None and wanted not in known and (why := run_store().unreadable().get(wanted)):
         look.problem(f"Run {wanted} was made by another version.", f"This one does not know its settings: {why}",
                      "It stays where it is; the version that made it can show it.")
         show_run(None)
