@@ -5,6 +5,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# A file a process. One thread each: the tests' tensors are tiny, and a second would only wait for the first.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
 BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
 
 .PHONY: app test browser clean
@@ -15,7 +17,7 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/test.stamp browser
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 $(VENV)/app.stamp: requirements.txt | $(BIN)/pip
 	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."

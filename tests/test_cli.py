@@ -41,7 +41,12 @@ def runs_dir(tmp_path, monkeypatch) -> Path:
 
 def command(*words: str | Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "atesc_core", *map(str, words)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c)
+
+
+def hear_ctrl_c() -> None:
+    """What a shell starts in its background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(*words: str | Path) -> str:

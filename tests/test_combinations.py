@@ -24,7 +24,7 @@ SMALL = {
     "nayer": {**POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
 }
 FEW = {"device": "cpu", "epochs": 2, "rounds": 1, "student_steps": 2, "batch_size": 16, "snapshot_images": 8,
-       "split.steps": 1, "escape.warmup_epochs": 1}
+       "split.steps": 1, "split.threshold": 4.0, "escape.warmup_epochs": 1}
 
 
 @pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])

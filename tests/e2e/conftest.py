@@ -81,10 +81,10 @@ class Lab:
             return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """`serve(script, NAME=value)` starts a server of its own for a script, its environment changed; all end with the
-    session."""
+    module."""
     labs: list[Lab] = []
 
     def start(script: Path, **environment: str) -> Lab:
