@@ -5,8 +5,8 @@ process of its own, keeps what it found on disk and is asked again until it has 
 is measured in feature space itself, because UMAP pulls far points onto the clusters that are there.
 """
 
-from atesc_core.embedding.distance import distance_to_others, knn_distance, nearest
+from atesc_core.embedding.distance import distance_to_others, knn_distance, nearer_to_ood, nearest
 from atesc_core.embedding.linear import PCAMap
 from atesc_core.embedding.reference import ReferenceMap, Status
 
-__all__ = ["PCAMap", "ReferenceMap", "Status", "distance_to_others", "knn_distance", "nearest"]
+__all__ = ["PCAMap", "ReferenceMap", "Status", "distance_to_others", "knn_distance", "nearer_to_ood", "nearest"]

@@ -36,6 +36,11 @@ def distance_to_others(features: ArrayLike, neighbours: int = 10) -> NDArray[np.
     return knn_distance(known, known, neighbours + 1) * (neighbours + 1) / neighbours
 
 
+def nearer_to_ood(to_id: ArrayLike, to_ood: ArrayLike) -> float:
+    """Per cent of images that are nearer to real OOD than to real ID, by their distances to each, (N,) and (N,)."""
+    return float(100 * (np.asarray(to_ood) < np.asarray(to_id)).mean())
+
+
 def nearest(feature: ArrayLike, reference: ArrayLike, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The images of ``reference``, (M, F), nearest to one of features (F,): (their indices, their Euclidean distances),
     nearest first, at most ``count``."""

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from atesc_core.figures.accuracy import Curve, accuracy
 from atesc_core.figures.border import border
 from atesc_core.figures.detection import Images, roc
+from atesc_core.figures.drift import Drift, drift
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student, losses_teacher
@@ -28,6 +29,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "class_sides": class_sides,
     "contact_sheet": contact_sheet,
     "embedding": embedding,
+    "drift": drift,
     "robust_share": robust_share,
     "roc": roc,
     "per_class": per_class,
@@ -41,4 +43,4 @@ def title(name: str) -> str:
     return (FIGURES[name].__doc__ or name).splitlines()[0].rstrip(".")
 
 
-__all__ = ["FIGURES", "Curve", "Images", "title", *FIGURES]
+__all__ = ["FIGURES", "Curve", "Drift", "Images", "title", *FIGURES]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from atesc_core import figures
 from atesc_core.command import run_command
 from atesc_core.figures import export
 from atesc_core.figures.accuracy import Curve
+from atesc_core.figures.drift import Drift
 from atesc_core.figures.recipe import Panel, Recipe
 from atesc_core.figures.scores import SCORE_NAMES
 from atesc_core.figures.theme import ESCAPE_NAMES
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from atesc_core.robustness.oracle import Oracle
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
+
+
+AT_MOST = 24  # epochs whose features are measured for a curve
 
 
 class NotYet(ValueError):
@@ -199,6 +203,12 @@ def ground_points(report: Report, id_places: np.ndarray, ood_places: np.ndarray)
     return pd.concat(frames, ignore_index=True)
 
 
+def some(epochs: Sequence[int]) -> list[int]:
+    """Not more than AT_MOST of them, evenly, the first and the last included: what a curve over features shows."""
+    at = np.unique(np.linspace(0, len(epochs) - 1, min(AT_MOST, len(epochs))).round().astype(int))
+    return [epochs[index] for index in at]
+
+
 @lru_cache(maxsize=8)
 def oracle_scores(oracle: Oracle, shown: Snapshot) -> np.ndarray:
     """(N,) log-odds of OOD. Kept: of 20 000 images with 1 024 features they take 9 ms, and a page asks many times."""
@@ -340,6 +350,26 @@ def _embedding(scene: Scene) -> go.Figure:
     return figure
 
 
+def _drift(scene: Scene) -> go.Figure:
+    """Beside the run's own line those of the runs it is seen against, each in its own teacher's feature space."""
+    store = scene.sources.store
+    scenes = [scene, *(replace(scene, run=store.get(other)) for other in scene.panel.against)]
+    return figures.drift([_drift_line(one) for one in scenes], "print")
+
+
+def _drift_line(scene: Scene) -> Drift:
+    from atesc_core.embedding import distance_to_others, knn_distance, nearer_to_ood
+
+    report, kept = scene.report(attacked=False), some(scene.sources.store.snapshots(scene.run.id))
+    if not kept:
+        _ = scene.shown  # raises
+    ground = report.id.features, report.ood.features
+    shares = [nearer_to_ood(*(knn_distance(scene.sources.store.snapshot(scene.run.id, epoch).features, side)
+                              for side in ground)) for epoch in kept]
+    real = nearer_to_ood(distance_to_others(ground[0]), knn_distance(*ground))
+    return Drift(kept, shares, scene.card.kind, scene.run.spec.escape.kind, real, scene.run.id)
+
+
 def _pca(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """Places of real ID and OOD, and of the synthetic images."""
     from atesc_core.embedding import PCAMap
@@ -400,6 +430,7 @@ DRAW: dict[str, Callable[[Scene], go.Figure]] = {
     "class_sides": _class_sides,
     "contact_sheet": _contact_sheet,
     "embedding": _embedding,
+    "drift": _drift,
     "robust_share": _robust_share,
     "roc": _roc,
     "per_class": _per_class,

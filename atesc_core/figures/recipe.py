@@ -24,6 +24,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "class_sides": ("epoch", "score", "threshold"),
     "contact_sheet": ("epoch", "score", "threshold"),
     "embedding": ("epoch", "score", "threshold", "method", "colour", "ground"),
+    "drift": ("against",),
     "robust_share": (),
     "roc": ("epoch", "score"),
     "per_class": (),
@@ -43,7 +44,7 @@ class Panel(Spec):
     threshold: float | None = setting(None, "Line between fragile and robust; unless named the one in force at the end "
                                       "of that epoch, and for a score that is not the run's its valley", "ours")
     real: bool = setting(False, "Outlines of real test images; the teacher is measured for them once", "ours")
-    against: tuple[str, ...] = setting((), "Ids of runs to draw faintly behind", "ours", max_length=20)
+    against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "ours", max_length=20)
     domain: Literal["id", "ood"] = setting("id", "Which test images", "ours")
     method: Literal["PCA", "UMAP"] = setting("PCA", "PCA is there at once, UMAP takes a minute, once a teacher", "ours")
     colour: Literal["group", "score", "class", "domain"] = setting("group", "What colours synthetic images", "ours")

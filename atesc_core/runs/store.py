@@ -232,7 +232,7 @@ class RunStore:
         return rows[0]["threshold"] if rows else None
 
     def history(self, run_id: str) -> pd.DataFrame:
-        """What happened to the run, oldest first: time, kind, epoch, round, value, text.
+        """What happened to the run, oldest first: time, kind, epoch, round, value, text (empty where none).
 
         Kinds: created, started, paused, resumed, step (one round by itself), turn (turn by turn), slow (motion; value:
         seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted, failed, done. ``epoch`` and
@@ -241,8 +241,8 @@ class RunStore:
         """
         self._settle()
         rows = self.database.read(
-            "SELECT time, kind, epoch, round, value, text FROM history WHERE run = ? ORDER BY number",
-            _checked(run_id))
+            "SELECT time, kind, epoch, round, value, COALESCE(text, '') AS text FROM history WHERE run = ? "
+            "ORDER BY number", _checked(run_id))
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
     def snapshots(self, run_id: str) -> list[int]:

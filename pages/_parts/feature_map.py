@@ -14,13 +14,13 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.embedding import Status
 from atesc_core.figures import theme
-from atesc_core.figures.drift import Drift, drift
+from atesc_core.figures.of_run import some
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
 from pages._parts import beside, link, look, selection
 from pages._parts.chart import ChartResult, chart, thumbnails, told
-from pages._parts.feature_space import Method, Space, Subject, Who, of_student, of_teacher, some, student_coming
+from pages._parts.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
 from pages._parts.gallery import gallery, pressable
 from pages._parts.inspector import Sample, inspector
 from pages._parts.runs import may_change, method, snapshot
@@ -188,13 +188,13 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
     lines = []
     for scene, epochs in scenes.items():
         own = some(epochs)
-        lines.append(Drift(own, [scene.space.nearer_to_ood(epoch) for epoch in own], scene.subject.card.kind,
+        lines.append(figures.Drift(own, [scene.space.nearer_to_ood(epoch) for epoch in own], scene.subject.card.kind,
                            scene.run.spec.escape.kind, scene.space.real_nearer_to_ood, scene.run.id))
     sizes = " and ".join(dict.fromkeys(look.count(len(scene.score)) for scene in scenes))
     with look.card("Drift towards OOD", f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
                    "images of each domain, each in the feature space of its own "
                    f"{next(iter(scenes)).space.whose.partition(' ')[0]}"):
-        chart(drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
+        chart(figures.drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
         look.caption("Faint: the real ID test images themselves, each among all others. The higher that level, the "
                      "less these features tell the domains apart, and the less it says that an image is nearer to OOD.")
 

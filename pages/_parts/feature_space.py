@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance
+from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.embedding.features import content_hash
 from atesc_core.figures.of_run import ground_points
 from atesc_core.runs import Run
@@ -22,8 +22,6 @@ from pages._parts.store import run_store
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
-
-AT_MOST = 24  # epochs whose images set the map's extent and the curves below it
 
 Method = Literal["PCA", "UMAP"]
 Who = Literal["teacher", "student"]
@@ -53,14 +51,12 @@ class Space:
 
     def nearer_to_ood(self, epoch: int) -> float:
         """Per cent of the epoch's images whose nearest real images are nearer in OOD than in ID."""
-        to_id, to_ood = self.distances(epoch)
-        return float(100 * (to_ood < to_id).mean())
+        return nearer_to_ood(*self.distances(epoch))
 
     @property
     def real_nearer_to_ood(self) -> float:
         """The same of the real ID images, each among all others: how far this space tells the two domains apart."""
-        to_id, to_ood = _real_knn(self.id, self.ood)
-        return float(100 * (to_ood < to_id).mean())
+        return nearer_to_ood(*_real_knn(self.id, self.ood))
 
     @property
     def pca(self) -> PCAMap:
@@ -116,12 +112,6 @@ def student_coming(subject: Subject) -> bool:
     return progress(f"student features {run.id}", f"Features of the student, {run.spec.teacher}",
                     lambda: of_student(subject) is None, "atesc_core.students", "features", run.id,
                     "--runs-dir", str(run_store().runs_dir))
-
-
-def some(epochs: Sequence[int]) -> list[int]:
-    """Not more than AT_MOST of them, evenly, the first and the last included."""
-    at = np.unique(np.linspace(0, len(epochs) - 1, min(AT_MOST, len(epochs))).round().astype(int))
-    return [epochs[index] for index in at]
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

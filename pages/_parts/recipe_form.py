@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 from typing import Any
 
@@ -23,7 +23,8 @@ from pages._parts.teachers import cards
 FORM = link.Form("recipe", "figure form")
 PANELS = 4  # at most, side by side on a screen
 # True: under attack too
-MEASURED = {"embedding": False, "robust_share": True, "roc": True, "per_class": False, "confusion": False}
+MEASURED = {"embedding": False, "drift": False, "robust_share": True, "roc": True, "per_class": False,
+            "confusion": False}
 
 
 def recipe_form(run: Run) -> Recipe:
@@ -187,8 +188,8 @@ def _report(teacher: str, split: Any, attacked: bool) -> Any:
 
 def measure_what_is_missing(recipe: Recipe) -> None:
     """See to it that the first teacher that a panel needs measured is being measured; the others follow."""
-    for panel in recipe.panels:
-        run = run_store().get(panel.run)
+    for panel, run_id in _runs(recipe):
+        run = run_store().get(run_id)
         if not (panel.real or panel.figure in MEASURED) or run.spec.teacher not in cards():
             continue
         report = teacher_report(run.spec.teacher, run.spec.split)
@@ -196,3 +197,10 @@ def measure_what_is_missing(recipe: Recipe) -> None:
         if report is None or attacked and not report.attacked:
             measuring(run.spec.teacher, run.spec.split, report)
             return
+
+
+def _runs(recipe: Recipe) -> Iterator[tuple[Panel, str]]:
+    """Each run that a panel draws, its id."""
+    for panel in recipe.panels:
+        for run_id in (panel.run, *panel.against):
+            yield panel, run_id

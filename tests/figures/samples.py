@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from atesc_core.figures import FIGURES, Curve
+from atesc_core.figures import FIGURES, Curve, Drift
 
 EPOCHS = [1, 2, 3]
 PLAIN = pd.DataFrame({"epoch": EPOCHS, "images": [100, 200, 300], "iacc": [30.0, 55.0, 66.8],
@@ -59,6 +59,8 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "class_sides": lambda mode: FIGURES["class_sides"](LABELS, FRAGILE, mode, class_names=["0", "1", "2"]),
     "contact_sheet": lambda mode: FIGURES["contact_sheet"](IMAGES, mode, fragile=FRAGILE, columns=3),
     "embedding": lambda mode: FIGURES["embedding"](REFERENCE, SYNTHETIC, mode),
+    "drift": lambda mode: FIGURES["drift"]([Drift([1, 2, 3], [50.0, 75.0, 90.0], "NTL", "atesc", 0.0, uid="a"),
+                                           Drift([1, 2], [20.0, 12.5], "SL", "none", 48.0, uid="b")], mode, 2),
     "roc": lambda mode: FIGURES["roc"]({"real": (SCORES, IS_OOD), "synthetic": (SCORES, ~FRAGILE_ONES)}, 4.0, mode,
                                        suggestions={"valley": 6.0}),
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),

@@ -130,7 +130,21 @@ def test_the_embedding_holds_every_synthetic_image_at_its_place(lab, sources):
     assert rows["fragile"].tolist() == shown.fragile.tolist()
 
 
-@pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding"])
+def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(lab, sources):
+    from atesc_core.embedding import knn_distance
+
+    rows = data(Panel(figure="drift", run=lab.atesc, against=(lab.plain,)), sources)
+    report = sources.report("tiny", lab.store.get(lab.atesc).spec.split, False)
+    for run, escape in ((lab.atesc, "atesc"), (lab.plain, "none")):
+        own = rows[(rows["escape"] == escape) & (rows["images"] == "synthetic")]
+        assert own["Epoch"].tolist() == lab.store.snapshots(run)
+        for epoch, share in zip(own["Epoch"], own["per cent of synthetic images"], strict=True):
+            seen = lab.store.snapshot(run, epoch).features
+            to_id, to_ood = (knn_distance(seen, side.features) for side in (report.id, report.ood))
+            assert share == 100 * np.mean([theirs < ours for ours, theirs in zip(to_id, to_ood, strict=True)])
+
+
+@pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
 def test_a_run_without_images_says_what_it_waits_for(lab, sources, name):
     with pytest.raises(NotYet, match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which "
                                      f"'{name}' shows"):

@@ -40,9 +40,13 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, name):  # noqa: F811
+def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, held_job,  # noqa: F811
+                                                 name):
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
+    if name == "drift":
+        assert "is drawn as soon as it is" in said(app), "the SL teacher of the runs beside it is not measured"
+        next(toggle for toggle in app.toggle if "against" in toggle.key).set_value(False).run()
     assert not app.exception
     assert not app.error
     assert [panel.figure for panel in drawn[-1].panels] == [name]
