@@ -269,6 +269,17 @@ class Chart {
   }
 }
 
+// How many of them lie at or below the line.
+function atOrBelow({ values, below }, line) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= line) low = middle + 1;
+    else high = middle;
+  }
+  return low && below ? below[low - 1] : low;
+}
+
 class ThresholdLine {
   constructor(chart) {
     this.chart = chart;
@@ -336,8 +347,8 @@ class ThresholdLine {
   text() {
     const { label, left, right, scores, digits, unit } = this.threshold;
     const value = `${label} ${this.value.toFixed(digits)}${unit}`;
-    if (!scores?.length) return value;
-    const share = (100 * scores.filter((score) => score <= this.value).length) / scores.length;
+    if (!scores) return value;
+    const share = (100 * atOrBelow(scores, this.value)) / scores.total;
     return `${value} · ${left} ${PER_CENT.format(share)} % · ${right} ${PER_CENT.format(100 - share)} %`;
   }
 

@@ -153,11 +153,18 @@ def blank(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Fig
 
     ``layout.meta`` carries all of these: the export and the CSV read them.
     """
-    # All at once: plotly first copies a template of its own into a figure that is made without one.
-    return go.Figure(layout={
-        "template": template(mode), "uirevision": UIREVISION,
+    figure = go.Figure(layout={
+        "template": _checked_template(mode), "uirevision": UIREVISION,
         "meta": {"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect},
-        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}})
+        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}, _validate=False)
+    figure._validate = True  # from here on: only the template, which is always the same one, is not checked again
+    return figure
+
+
+@cache
+def _checked_template(mode: Mode) -> dict[str, object]:
+    """Plotly takes 6 ms to check it, and a page draws four figures anew at each move of the threshold."""
+    return template(mode).to_plotly_json()
 
 
 def per_cent_axis(**changes: object) -> dict[str, object]:

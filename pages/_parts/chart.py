@@ -52,7 +52,7 @@ class Threshold:
     step: float = 0.1
     label: str = "threshold"
     unit: str = ""
-    scores: Sequence[float] | None = None
+    scores: Sequence[float] | np.ndarray | None = None
     left: str = "fragile"
     right: str = "robust"
     left_colour: str = "#56B4E9"
@@ -212,13 +212,19 @@ def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | Non
         return None
     if not isinstance(threshold, Threshold):
         threshold = Threshold(float(threshold))
-    scores = threshold.scores
     digits = max(0, -Decimal(str(threshold.step)).normalize().as_tuple().exponent)
-    return vars(threshold) | {
-        "digits": digits,
-        # JSON has no infinity; a score that no attack reached lies right of every line.
-        "scores": None if scores is None else np.clip(np.asarray(scores, float), -1e30, 1e30).tolist(),
-    }
+    return vars(threshold) | {"digits": digits, "scores": _levels(threshold.scores)}
+
+
+def _levels(scores: Sequence[float] | None) -> dict[str, Any] | None:
+    """Each score once, ascending, and how many lie at or below it (None: one more each): 20 000 scores on a grid are
+    a hundred, and they go to the browser at every move."""
+    if scores is None or not len(scores):
+        return None
+    # JSON has no infinity; a score that no attack reached lies right of every line.
+    values, counts = np.unique(np.clip(np.asarray(scores, float), -1e30, 1e30), return_counts=True)
+    return {"values": values.tolist(), "below": None if (counts == 1).all() else counts.cumsum().tolist(),
+            "total": len(scores)}
 
 
 def _forward(key: str, event: str, tell: Callable[[Any], object]) -> Callable[[], None]:

@@ -212,7 +212,7 @@ def _groups(scene: Scene) -> None:
                                 line=False)
         chart(figure, "story scores", height=300, revision=kept.epoch, label="min ε of the synthetic images",
               on_threshold=lambda value: link.put("eps", f"{value:g}"), threshold=Threshold(
-                  line, 0.0, end, 0.1, "ε =", "/255", values.tolist(),
+                  line, 0.0, end, 0.1, "ε =", "/255", values,
                   left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
         st.slider("ε", 0.0, end, step=0.1, format="ε = %.1f/255", label_visibility="collapsed",
                   **link.bound("eps", line))

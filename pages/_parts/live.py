@@ -351,7 +351,7 @@ def scores(run: Run, shown: Snapshot | None) -> None:
     figure = figures.scores(values, line, look.mode(), score=score, max_epsilon=run.spec.split.max_epsilon, line=False)
     low, high = (0.0, run.spec.split.max_epsilon) if score == "min_eps" else (None, None)
     chart(figure, f"scores-{run.id}", height=360,
-          threshold=Threshold(line, low, high, 0.1, "threshold", SCORE_UNITS[score], values.tolist(),
+          threshold=Threshold(line, low, high, 0.1, "threshold", SCORE_UNITS[score], values,
                               left_colour=look.colour("fragile"), right_colour=look.colour("robust")),
           on_threshold=lambda value: lines.draw(run, value))
     moved = lines.drawn(run) not in (None, shown.threshold)

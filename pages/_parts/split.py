@@ -203,7 +203,7 @@ def _histogram(split: Split, real: Report | None) -> None:
     low, high, step = _span(split, edges)
     put = partial(put_line, split.run, score)
     chart(figure, "scores", height=400, revision=f"{split.run.id} {score}", on_threshold=put, threshold=Threshold(
-        split.line, low, high, step, "threshold", SCORE_UNITS[score], split.values.tolist(),
+        split.line, low, high, step, "threshold", SCORE_UNITS[score], split.values,
         left_colour=look.colour("fragile"), right_colour=look.colour("robust")), **_selecting(split, figure, edges))
     _dials(split, low, high, step, put)
 

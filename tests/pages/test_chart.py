@@ -69,8 +69,16 @@ def test_the_line_writes_as_many_digits_as_its_step_needs(step, digits):
 
 def test_scores_that_no_attack_reached_lie_right_of_every_line():
     data = _threshold_data(Threshold(4.0, scores=[1.0, np.inf, -np.inf]))
-    one, right, left = json.loads(json.dumps(data, allow_nan=False))["scores"]
+    left, one, right = json.loads(json.dumps(data, allow_nan=False))["scores"]["values"]
     assert (one, right > 1e9, left < -1e9) == (1.0, True, True)
+
+
+def test_scores_go_to_the_browser_once_each_with_how_many_lie_at_or_below():
+    assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0, 2.0, 0.5]))["scores"] == {
+        "values": [0.5, 1.0, 2.0], "below": [1, 2, 4], "total": 4}
+    assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0]))["scores"] == {
+        "values": [1.0, 2.0], "below": None, "total": 2}
+    assert _threshold_data(Threshold(4.0, scores=[]))["scores"] is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 48])
