@@ -189,7 +189,9 @@ def made_on(rows: list[dict[str, Any]]) -> str:
     shares = [1 / (1 + len(row.get("with", ()))) for row in rows]  # of the run that made the row
     hours = sum(share * row["seconds"] for share, row in zip(shares, rows, strict=True)) / 3600
     devices = dict.fromkeys(row.get("device", "CPU") for row in rows)
-    return (f"{len(rows)} rows of {sum(shares):.0f} runs, {hours:.1f} hours in all, on {'; '.join(devices)}; "
+    runs = f"{sum(shares):.0f} run{'s' * (round(sum(shares)) != 1)}"
+    return (f"{len(rows)} rows of {runs} (a control has one for each pair that it is measured on), {hours:.1f} hours "
+            f"in all, on {'; '.join(devices)}; "
             f"PyTorch {', '.join(dict.fromkeys(row['torch'] for row in rows))}.")
 
 

@@ -82,7 +82,7 @@ def test_the_control_of_several_pairs_is_distilled_once_and_measured_on_each(tmp
         assert (row_["spec"], row_["curve"], row_["images"]) == (alone["spec"], alone["curve"], alone["images"])
         assert set(row_["metrics"]) == {"iacc", pairs[cell.pair]}
     assert [row_["with"] for row_ in rows] == [["mnistm-mnist-sl"], ["mnistm-fashion-sl"]]
-    assert "2 rows of 1 runs" in (tmp_path / "results.md").read_text()
+    assert "2 rows of 1 run (" in (tmp_path / "results.md").read_text()
 
 
 def test_table_runs_nothing(tmp_path, runs):
