@@ -195,7 +195,8 @@ def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
     sheet[:count] = np.pad(own, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     grid = sheet.reshape(rows, columns, channels, side + 2, side + 2).transpose(0, 3, 1, 4, 2)
     file = io.BytesIO()
-    Image.fromarray(grid.reshape(rows * (side + 2), columns * (side + 2), channels)).save(file, "PNG")
+    picture = Image.fromarray(grid.reshape(rows * (side + 2), columns * (side + 2), channels))
+    picture.save(file, "PNG", compress_level=1)  # small enough, and quick: it is made anew at each move of a line
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
