@@ -310,7 +310,8 @@ class ThresholdLine {
     this.handle.setAttribute("aria-label", threshold.label);
     // A tick of the page that left before the drop still carries the old value: keep what was dropped
     // until Python answers with a new one.
-    if (!this.dragging && (changed || this.value === undefined)) this.value = threshold.value;
+    const inHand = this.dragging || this.typing;
+    if (!inHand && (changed || this.value === undefined)) this.value = threshold.value;
     this.place();
   }
 
@@ -380,7 +381,10 @@ class ThresholdLine {
     event.preventDefault();
     this.move(this.value + step * this.threshold.step);
     clearTimeout(this.typing);
-    this.typing = setTimeout(() => this.report(), 250);
+    this.typing = setTimeout(() => {
+      this.typing = null;
+      this.report();
+    }, 250);
   }
 
   move(value) {

@@ -60,6 +60,8 @@ def histogram():
     )
     st.slider("epsilon", 0.0, 16.0, step=0.1, key="epsilon")
     st.text(f"threshold {st.session_state.epsilon:.1f}")
+    st.checkbox("a run moves it", key="moved", on_change=lambda: st.session_state.update(epsilon=10.0))
+    st.text("moved" if st.session_state.moved else "")
 
 
 left, right = st.columns(2)

@@ -67,6 +67,9 @@ class Lab:
     def close(self) -> None:
         """End the server and ask every run that is left to stop."""
         self.stop()
+        self.stop_runs()
+
+    def stop_runs(self) -> None:
         store = RunStore(self.runs_dir)
         for run in store.list(makes=None):
             if run.status in ("queued", "running", "paused"):

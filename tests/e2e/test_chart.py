@@ -124,6 +124,19 @@ def test_the_threshold_moves_by_keys(here: Page):
     expect(here.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
 
 
+def test_a_line_under_ones_fingers_is_not_moved_by_a_run(here: Page):
+    """A live run that found a new threshold while a user pressed arrows took the line away from them."""
+    line = chart(here, "histogram").get_by_role("slider")
+    line.focus()
+    here.get_by_label("a run moves it").evaluate("box => box.click()")  # the line keeps the focus
+    while not here.get_by_text("moved", exact=True).is_visible():
+        here.keyboard.press("ArrowRight")
+        here.keyboard.press("ArrowLeft")
+    here.keyboard.press("ArrowRight")
+    assert line.get_attribute("aria-valuenow") == "4.1"
+    expect(here.get_by_text("threshold 4.1")).to_be_visible()
+
+
 @pytest.mark.parametrize("value", [0.5, 2.0, 5.0, 12.0])
 def test_what_the_threshold_says_stays_within_a_narrow_chart(here: Page, value: float):
     """It was flipped to the left of the line wherever it had no room on the right, and cut off there."""
