@@ -42,7 +42,8 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     ``epoch``: the one that is looked at, marked.
     """
     style = theme.look(mode)
-    figure = theme.blank(mode, "drift", "Epoch", "Nearer to OOD (%)")
+    # on paper its legend has a row a line
+    figure = theme.blank(mode, "drift", "Epoch", "Nearer to OOD (%)", aspect=0.9)
     figure.layout.meta["y"] = "per cent of synthetic images"
     figure.update_yaxes(theme.per_cent_axis())
     last = max((max(line.epochs, default=1) for line in lines), default=1)
@@ -51,8 +52,10 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
     seen: set[tuple[str, str]] = set()
+    levels: set[tuple[str, float]] = set()  # two runs of one teacher have one
     for line in lines:
-        if line.real is not None:
+        if line.real is not None and (line.teacher, line.real) not in levels:
+            levels.add((line.teacher, line.real))
             _real(figure, style, line, [1 - 0.03 * last, last + 0.03 * last])
         _draw(figure, style, line, thin=(line.teacher, line.escape) in seen)
         seen.add((line.teacher, line.escape))

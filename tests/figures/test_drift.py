@@ -23,6 +23,11 @@ def test_real_images_are_a_level_behind():
     assert all(level.opacity < 1 for level in levels)
 
 
+def test_runs_of_one_teacher_have_one_level():
+    again = Drift([1, 2], [10.0, 5.0], "NTL", "none", 0.0, uid="c")
+    assert len([trace for trace in drift([NTL, SL, again]).data if trace.mode == "lines"]) == 2
+
+
 def test_the_epoch_that_is_looked_at_is_marked():
     [mark] = drift([NTL, SL], epoch=2).layout.shapes
     assert (mark.x0, mark.x1) == (2, 2)
