@@ -197,7 +197,7 @@ def test_a_lasso_outlives_a_recolouring(here: Page):
 def test_a_lasso_takes_what_lies_in_it_after_points_moved(here: Page):
     lasso_left_half(here)
     before = told_ids(here)
-    here.get_by_text("move").click()
+    here.get_by_text("move", exact=True).click()
     here.wait_for_function("before => !document.body.innerText.includes(before)", arg=f"{sorted(before)}")
     assert told_ids(here) == shown_ids(here) != before
 
@@ -206,7 +206,7 @@ def test_a_clicked_point_stays_selected_wherever_it_goes(here: Page):
     click_point(here, ALONE)
     expect(here.get_by_text("selected 1:")).to_be_visible()
     here.get_by_text("recolour").click()
-    here.get_by_text("move").click()
+    here.get_by_text("move", exact=True).click()
     expect(here.get_by_text("in two colours")).to_be_visible()
     here.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
     assert told_ids(here) == shown_ids(here) == {ALONE}
