@@ -293,7 +293,8 @@ class ThresholdLine {
     this.handle.addEventListener("pointermove", (event) => this.drag(event));
     this.handle.addEventListener("pointerup", () => this.drop());
     this.handle.addEventListener("pointercancel", () => this.drop());
-    this.handle.addEventListener("keydown", (event) => this.key(event));
+    this.handle.addEventListener("keydown", (event) => this.press(event));
+    for (const name of ["keyup", "blur"]) this.handle.addEventListener(name, () => this.release());
     chart.root.append(this.left, this.right, this.handle);
   }
 
@@ -357,7 +358,7 @@ class ThresholdLine {
     event.stopPropagation();
     this.handle.setPointerCapture(event.pointerId);
     this.dragging = true;
-    this.before = this.value;
+    this.before = { value: this.value, given: this.given };
     this.chart.root.classList.add("is-dragging");
   }
 
@@ -372,17 +373,24 @@ class ThresholdLine {
     if (!this.dragging) return;
     this.dragging = false;
     this.chart.root.classList.remove("is-dragging");
-    if (this.value !== this.before) this.report();
+    if (this.value !== this.before.value) this.report();
+    else if (this.given !== this.before.given) this.move(this.given); // held, not moved: a run moved it meanwhile
   }
 
-  key(event) {
+  press(event) {
     const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
     if (!step) return;
     event.preventDefault();
     this.move(this.value + step * this.threshold.step);
-    clearTimeout(this.typing);
-    this.typing = setTimeout(() => {
-      this.typing = null;
+    clearTimeout(this.rest);
+    this.typing = true;
+  }
+
+  release() {
+    if (!this.typing) return;
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      this.typing = false;
       this.report();
     }, 250);
   }
