@@ -18,7 +18,8 @@ from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import load_teacher
 
 TINY = {"device": "cpu", "epochs": 3, "rounds": 2, "student_steps": 2, "batch_size": 24, "snapshot_images": 16,
-        "synthesis.width": 8, "split.steps": 2, "split.threshold": 1.0, "escape.warmup_epochs": 1}
+        "synthesis.width": 8, "split.steps": 2, "split.threshold": 1.0, "escape.warmup_epochs": 1,
+        "escape.probes": 16}
 
 
 @pytest.fixture(scope="module")
