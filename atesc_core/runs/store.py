@@ -245,6 +245,13 @@ class RunStore:
             "ORDER BY number", _checked(run_id))
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
+    def marks(self) -> dict[str, tuple[float | None, int]]:
+        """A mark for each run, another one as soon as an epoch or an event of it is logged: so that a page which
+        looks at many of them again and again need only read those that went on."""
+        rows = self.database.read("SELECT run, max(number) AS event, (SELECT max(time) FROM epochs WHERE run = "
+                                  "history.run) AS epoch FROM history GROUP BY run")
+        return {row["run"]: (row["epoch"], row["event"]) for row in rows}
+
     def snapshots(self, run_id: str) -> list[int]:
         """Epochs that have a snapshot, in order."""
         return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))

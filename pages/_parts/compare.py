@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from string import ascii_uppercase
 
 import pandas as pd
@@ -181,22 +182,25 @@ def compare(chosen: Sequence[str]) -> None:
 
 
 def _now(chosen: Sequence[str]) -> Now:
-    runs = sorted((run for run in run_store().list(forks=True) if run.id in chosen), key=lambda run: run.created)
-    measured = []
+    store, wanted = run_store(), set(chosen)
+    runs = sorted((run for run in store.list(forks=True) if run.id in wanted), key=lambda run: run.created)
+    marks, measured = store.marks(), []
     for run in runs:
         try:
-            measured.append(Measured(run, run_store().epochs(run.id), _moved(run)))
+            measured.append(Measured(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
         except StoreError:  # deleted meanwhile
             continue
     waiting = sum(not each.last for each in measured)
     return Now(comparison.together(measured), waiting, any(map(may_change, runs)))
 
 
-def _moved(run: Run) -> tuple[tuple[int, int, float], ...]:
-    """(epoch, round, threshold) where the line was moved by hand."""
-    history = run_store().history(run.id)
+@lru_cache(maxsize=1024)
+def _logged(runs_dir: str, run_id: str, mark: object) -> tuple[pd.DataFrame, tuple[tuple[int, int, float], ...]]:
+    """The run's epochs, and (epoch, round, threshold) where the line was moved by hand; read anew for a new mark."""
+    history = run_store().history(run_id)
     by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
-    return tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
+    moved = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
+    return run_store().epochs(run_id), moved
 
 
 def _ways() -> tuple[str, str, float, bool]:

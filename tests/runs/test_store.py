@@ -54,6 +54,19 @@ def test_runs_are_listed_newest_first(store, spec):
     assert [run.id for run in store.queue()] == [first, second, third]
 
 
+def test_a_mark_changes_with_every_epoch_and_event_of_its_run_alone(store, spec):
+    run_id, other = store.create(spec), store.create(spec)
+    seen = [store.marks()]
+    for log in (lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 50.0}),
+                lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
+                lambda: store.pause(run_id)):
+        log()
+        seen.append(store.marks())
+    assert len({marks[run_id] for marks in seen}) == 4
+    assert len({marks[other] for marks in seen}) == 1
+    assert store.marks().keys() == {run_id, other}
+
+
 def test_a_training_is_a_run_but_not_among_those_that_make_a_student(store, spec):
     student, teacher = store.create(spec), store.create(TRAINING, label="Mine")
     run = RunStore(store.runs_dir).get(teacher)
