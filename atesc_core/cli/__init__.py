@@ -7,19 +7,33 @@ imported where it is needed, so that help comes at once.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, tries
 from atesc_core.cli.common import say
+from atesc_core.version import lab_version
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
-                  pretty_exceptions_enable=False, help="See data-free distillation get trapped, and escape.")
+                  pretty_exceptions_enable=False)
 for command in (runs.distill, score.score, figure.figure, study.study, runs.worker):
     app.command()(command)
 app.command("try")(tries.try_threshold)
 for group in (teachers, domains, runs, recording):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(lab_version())
+        raise typer.Exit()
+
+
+@app.callback()
+def common(version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help=(
+        "The release and the commit, then exit."))] = False) -> None:
+    """See data-free distillation get trapped, and escape."""
 
 
 def main() -> None:

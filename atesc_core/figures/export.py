@@ -29,6 +29,7 @@ import yaml
 from atesc_core.figures import browser, fonts, theme
 from atesc_core.figures.browser import BrowserMissing, RenderError, close_browser, find_browser
 from atesc_core.figures.points import dotted
+from atesc_core.version import lab_version
 
 __all__ = ["FORMATS", "VENUES", "BrowserMissing", "RenderError", "Sheet", "bundle", "close_browser", "csv",
            "find_browser", "for_print", "image", "origin", "sheet", "sidecar", "table"]
@@ -193,10 +194,11 @@ def image(figures: go.Figure | Sequence[go.Figure], kind: Format, venue: str = "
 def origin(figures: go.Figure | Sequence[go.Figure], *, spec: dict[str, Any] | None = None, command: str | None = None,
            device: str | None = None, **more: Any) -> dict[str, Any]:
     """What a reader needs to make the figure again: the run's spec, the command, device and versions."""
-    packages = ("atesc-lab", "torch", "numpy", "pandas", "plotly", "kaleido", "scikit-learn", "umap-learn")
+    packages = ("torch", "numpy", "pandas", "plotly", "kaleido", "scikit-learn", "umap-learn")
     return {
         "figure": ", ".join(_names(figures)), "command": command, "device": device, "spec": spec, **more,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "versions": {"atesc-lab": lab_version(), "python": platform.python_version(),
+                     **{name: _version(name) for name in packages}},
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

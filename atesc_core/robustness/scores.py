@@ -130,4 +130,4 @@ def all_scores(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
 def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int) -> list[float]:
     """Per cent of the images x, (N, 3, H, W), whose prediction survives the split's attack at each ε (1/255)."""
     y = predictions(teacher, x)
-    return [100 * (~flips(teacher, x, y, epsilon, steps)).float().mean().item() for epsilon in epsilons]
+    return [100 * (~flips(teacher, x, y, epsilon, steps)).sum().item() / len(x) for epsilon in epsilons]

@@ -23,6 +23,7 @@ from PIL import Image
 from atesc_core.figures import FIGURES, export, theme
 from atesc_core.figures.browser import draw, print_svg
 from atesc_core.figures.points import POINT, dotted
+from atesc_core.version import lab_version
 from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHETIC
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -299,6 +300,7 @@ def facts(printed):
 def test_the_origin_names_spec_command_device_and_versions(facts):
     assert facts["figure"] == "accuracy" and facts["device"] == "CPU"
     assert facts["versions"]["plotly"].startswith("7.") and facts["spec"] == {"teacher": "é <b>"}
+    assert facts["versions"]["atesc-lab"] == lab_version()
     assert yaml.safe_load(export.sidecar(facts)) == facts
 
 
