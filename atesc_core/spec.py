@@ -269,13 +269,27 @@ def parse(model: type[BaseModel], values: Any) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_path(e['loc']) or model.__name__}: {_shown(e['input'])}: {e['msg']}" for e in error.errors()]
+        wrong: dict[tuple[str, str], list[str]] = {}
+        for each in error.errors():
+            field = _path(each["loc"], values, each["type"] == "missing") or model.__name__
+            wrong.setdefault((field, _shown(each["input"])), []).append(each["msg"])
+        lines = [f"{field}: {shown}: {_either(messages)}" for (field, shown), messages in wrong.items()]
         raise SpecError("\n".join(lines)) from None
 
 
-def _path(place: tuple[str | int, ...]) -> str:
-    """Dotted; pydantic names the kind of synthesis as if it were a field."""
-    return ".".join(str(part) for part in place if part not in SYNTHESES)
+def _path(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
+    """Dotted; pydantic names the kind of synthesis, and each type that a value may be of, as if they were fields."""
+    kept = []
+    for part in place:
+        if isinstance(values, list) or isinstance(values, dict) and part in values:
+            kept.append(part)
+            values = values[part]
+    return ".".join(map(str, [*kept, place[-1]] if missing else kept))
+
+
+def _either(messages: list[str]) -> str:
+    """One sentence of what a value of several types might have been."""
+    return ", or ".join([messages[0], *(each.removeprefix("Input should be ") for each in messages[1:])])
 
 
 def _shown(value: Any) -> str:

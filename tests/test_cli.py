@@ -27,7 +27,7 @@ from tests.teachers.published import wrn
 
 ROOT = Path(cli.__file__).parents[2]
 TINY = ["--teacher", "tiny", "--set", "split.threshold=4", "--set", "epochs=2", "--set", "rounds=2",
-        "--set", "batch_size=16", "--set", "snapshot_images=16", "--set", "lr=1e-2", "--set", "device=cpu"]
+        "--set", "batch_size=16", "--set", "snapshot_images=16", "--set", "lr=1e-2", "--device", "cpu"]
 
 MINE = ["teachers", "train", "mine", "--pair", "mnistm-mnist"]
 

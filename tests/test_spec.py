@@ -96,6 +96,20 @@ def test_a_wrong_setting_is_named_with_its_value(changes, named):
     assert named in str(caught.value)
 
 
+def test_a_value_of_several_types_is_told_all_of_them_in_one_line():
+    """It was two lines, of fields that nobody knows: split.threshold.float, split.threshold.literal['auto',...]."""
+    with pytest.raises(SpecError) as caught:
+        from_preset("quick", "t", **{"split.threshold": "high"})
+    [line] = str(caught.value).splitlines()
+    assert line.startswith("split.threshold: 'high': Input should be a valid number")
+    assert line.endswith(", or 'auto', 'mixture' or 'share'")
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(SpecError, match=r"^teacher: .*Field required$"):
+        parse(RunSpec, {"seed": 1})
+
+
 def test_a_spec_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         RunSpec(teacher="t").seed = 3

@@ -49,6 +49,7 @@ def distill(
         help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: shuffling "
         "vaccine; tadfkd: TA-DFKD's selection.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
+    device: Device = "auto",
     settings: Settings = None,
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
@@ -57,7 +58,8 @@ def distill(
     from atesc_core.runs import RunStore
     from atesc_core.synthesis import batchnorm_notice
 
-    typed = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed}
+    typed = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed,
+             "device": None if device == "auto" else device}
     spec = from_preset(preset, teacher, **(
         {name: value for name, value in typed.items() if value is not None} | typed_settings(settings)))
     store = RunStore(folder(runs_dir))

@@ -137,8 +137,8 @@ class Distillation:
         splitting = self.splitting(epoch)
         x, kept = self.synthesizer.draw(n, self.score if splitting else None)
         x = x.contiguous(memory_format=memory_format(self.device))
-        # The attack goes on from this very pass; not on CUDA, where it has only bfloat16's precision.
-        joined = splitting and kept is None and not x.is_cuda
+        # The attack of min ε goes on from this very pass; not on CUDA, where it has only bfloat16's precision.
+        joined = splitting and kept is None and self.spec.split.score == "min_eps" and not x.is_cuda
         with torch.set_grad_enabled(joined), autocast(self.device):
             features = self.teacher.features(x.requires_grad_(joined))
             t = self.teacher.head(features).float()
