@@ -81,15 +81,19 @@ def draw_all(recipe: Recipe, sources: Sources) -> list[go.Figure]:
 def origin(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[str, Any]:
     """Where the figure comes from: the first panel's run on top, those of other panels below ``other_runs``."""
     runs = [store.get(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
-    first, *others = [_told(run) for run in runs]
+    first, *others = [_told(run, store) for run in runs]
     more = {"other_runs": others} if others else {}
     return export.origin(drawn, **first, **more, figure_command=recipe.command(),
                          recipe=recipe.model_dump(mode="json", exclude_defaults=True))
 
 
-def _told(run: Run) -> dict[str, Any]:
+def _told(run: Run, store: RunStore) -> dict[str, Any]:
+    """``made_by``: the code that began the run, where the figure's own may be a later one."""
+    history = store.history(run.id)
+    begun = history.loc[history["kind"] == "started", "text"]
     return {"run": run.id, "spec": run.spec.model_dump(mode="json"), "command": run_command(run.spec),
-            "device": run.device, "status": run.status, "epochs_done": run.epoch if run.metrics else 0}
+            "device": run.device, "made_by": next(filter(None, begun), None), "status": run.status,
+            "epochs_done": run.epoch if run.metrics else 0}
 
 
 def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from atesc_core.runs.files import also
 from atesc_core.runs.snapshot import Snapshot
 from atesc_core.runs.store import Run, RunStore, note
 from atesc_core.runs.turn import save_turn
+from atesc_core.version import lab_version
 
 WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past
 
@@ -146,7 +147,7 @@ class RunLog:
         if before:
             self.note("resumed", text=f"from the end of epoch {epoch}" if epoch else "from the beginning")
         else:
-            self.note("started")
+            self.note("started", text=f"lab {lab_version()}")
 
     def state(self, status: str) -> None:
         """The run is done, or interrupted."""

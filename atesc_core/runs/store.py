@@ -234,10 +234,10 @@ class RunStore:
     def history(self, run_id: str) -> pd.DataFrame:
         """What happened to the run, oldest first: time, kind, epoch, round, value, text (empty where none).
 
-        Kinds: created, started, paused, resumed, step (one round by itself), turn (turn by turn), slow (motion; value:
-        seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted, failed, done. ``epoch`` and
-        ``round`` are those of the last round before it, but for a threshold those of the first round that used it, so
-        that the run can be replayed.
+        Kinds: created, started (text: by which code), paused, resumed, step (one round by itself), turn (turn by
+        turn), slow (motion; value: seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted,
+        failed, done. ``epoch`` and ``round`` are those of the last round before it, but for a threshold those of the
+        first round that used it, so that the run can be replayed.
         """
         self._settle()
         rows = self.database.read(

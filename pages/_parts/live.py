@@ -215,7 +215,7 @@ def timeline(run: Run) -> None:
         elif event.kind == "slow":
             what = f"slow motion, {event.value:g} s a turn"
         else:
-            from_where = event.text if event.kind in ("created", "resumed") else ""
+            from_where = event.text if event.kind in ("created", "started", "resumed") else ""
             what = HAPPENED[event.kind] + (f", {from_where}" if from_where else "")
         at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))

@@ -15,6 +15,7 @@ from atesc_core.figures import FIGURES, export, of_run
 from atesc_core.figures.of_run import DRAW, NotYet, draw, draw_all, measuring, origin, write
 from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
 from atesc_core.spec import RunSpec, SpecError
+from atesc_core.version import lab_version
 
 TWO = Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=1, score="margin", threshold=-0.5, label="NTL ‖ SL"),
                      Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA")),
@@ -178,6 +179,7 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_
     run = lab.store.get(lab.atesc)
     assert RunSpec.model_validate(told["spec"]) == run.spec and told["device"] == run.device
     assert told["command"].startswith("python -m atesc_core distill --teacher tiny ")
+    assert told["made_by"] == f"lab {lab_version()}"
     assert told["figure_command"] == recipe.command()
     assert Recipe.model_validate(told["recipe"]) == recipe
     assert [other["run"] for other in told["other_runs"]] == [lab.plain]
@@ -187,4 +189,4 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_
 def test_the_origin_of_a_run_that_goes_on_says_so(lab, sources):
     panel = Panel(figure="accuracy", run=lab.waiting)
     told = origin(Recipe(panels=(panel,)), [draw(panel, sources)], lab.store)
-    assert (told["status"], told["epochs_done"]) == ("queued", 0)
+    assert (told["status"], told["epochs_done"], told["made_by"]) == ("queued", 0, None)
