@@ -23,6 +23,7 @@ from pages._parts.gallery import gallery
 from pages._parts.runs import may_change, method, place, show_run, snapshot
 from pages._parts.store import run_store
 from pages._parts.teachers import cards
+from pages._parts.top import facts
 
 ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
 WALL = 56  # images of the wall
@@ -59,11 +60,9 @@ def panel(run: Run) -> None:
 
 
 def head(run: Run) -> None:
-    card = cards().get(run.spec.teacher)
     left, right = st.columns([3, 2])
     with left:
-        kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
-        look.line(look.bold(card.pair if card else run.spec.teacher), *kind, method(run.spec), look.status(run.status))
+        look.line(*facts(run))
         look.line(look.quiet(progress_words(run)))
         if run.fork:
             look.line(look.quiet(f"{run.label}: parted from run {run.fork.parent} after epoch {run.fork.epoch}"))

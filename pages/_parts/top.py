@@ -22,7 +22,12 @@ def run_page(title: str, lead: str, *, with_images: bool = False) -> Run | None:
     with right:
         run = pick_run(with_images=with_images)
     if run:
-        card = cards().get(run.spec.teacher)
-        kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
-        look.line(look.bold(run.spec.teacher), *kind, method(run.spec), look.status(run.status), look.quiet(lead))
+        look.line(*facts(run), look.quiet(lead))
     return run
+
+
+def facts(run: Run) -> list[look.Html | str]:
+    """Its teacher, its method and how it stands, for a line."""
+    card = cards().get(run.spec.teacher)
+    kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
+    return [look.bold(run.spec.teacher), *kind, method(run.spec), look.status(run.status)]
