@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -281,9 +282,9 @@ def _path(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
     """Dotted; pydantic names the kind of synthesis, and each type that a value may be of, as if they were fields."""
     kept = []
     for part in place:
-        if isinstance(values, list) or isinstance(values, dict) and part in values:
-            kept.append(part)
+        with suppress(LookupError, TypeError):
             values = values[part]
+            kept.append(part)
     return ".".join(map(str, [*kept, place[-1]] if missing else kept))
 
 

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from atesc_core.spec import PRESETS, SYNTHESES, RunSpec, SpecError, describe_field, field_paths, from_preset, parse
 
@@ -108,6 +109,17 @@ def test_a_value_of_several_types_is_told_all_of_them_in_one_line():
 def test_a_missing_field_is_named():
     with pytest.raises(SpecError, match=r"^teacher: .*Field required$"):
         parse(RunSpec, {"seed": 1})
+
+
+def test_a_place_that_is_not_in_the_values_is_told_all_the_same():
+    class Pairs(BaseModel):
+        at: tuple[int, int] | None = None
+        names: list[int] | str = ""
+
+    with pytest.raises(SpecError, match=r"^at\.1: \[1\]: Field required$"):
+        parse(Pairs, {"at": [1]})  # pydantic names at.1, which there is not
+    with pytest.raises(SpecError, match=r"^names\.0: 'a': .*\nnames: \['a'\]: "):
+        parse(Pairs, {"names": ["a"]})  # and names.list[int].0, names.str
 
 
 def test_a_spec_cannot_be_changed_in_place():
