@@ -31,7 +31,7 @@ def _tell_version(wanted: bool) -> None:
 
 
 @app.callback()
-def common(version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help=(
+def _options(version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help=(
         "The release and the commit, then exit."))] = False) -> None:
     """See data-free distillation get trapped, and escape."""
 

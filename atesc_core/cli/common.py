@@ -48,6 +48,11 @@ def typed_settings(typed: list[str] | None) -> dict[str, Any]:
     return changes
 
 
+def all_settings(options: dict[str, Any], typed: list[str] | None) -> dict[str, Any]:
+    """The options that have a value, by the field that each sets; what was typed with ``--set`` goes before them."""
+    return {name: value for name, value in options.items() if value is not None} | typed_settings(typed)
+
+
 def folder(runs_dir: Path | None) -> Path:
     from atesc_core.runs import default_runs_dir
 

@@ -16,6 +16,7 @@ from atesc_core.cli.common import (
     Device,
     RunsDir,
     Settings,
+    all_settings,
     as_table,
     folder,
     open_store,
@@ -23,7 +24,6 @@ from atesc_core.cli.common import (
     progress_bar,
     say,
     show,
-    typed_settings,
 )
 from atesc_core.spec import PRESETS, EscapeKind, RunSpec, SpecError, from_preset
 
@@ -58,10 +58,8 @@ def distill(
     from atesc_core.runs import RunStore
     from atesc_core.synthesis import batchnorm_notice
 
-    typed = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed,
-             "device": None if device == "auto" else device}
-    spec = from_preset(preset, teacher, **(
-        {name: value for name, value in typed.items() if value is not None} | typed_settings(settings)))
+    options = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed, "device": device}
+    spec = from_preset(preset, teacher, **all_settings(options, settings))
     store = RunStore(folder(runs_dir))
     if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
         say(f"note: {notice}")

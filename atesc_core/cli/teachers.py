@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from atesc_core.cli.common import AsJson, Device, RunsDir, folder, percents, progress_bar, show, typed_settings
+from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, percents, progress_bar, show
 from atesc_core.cli.runs import run_to_its_end
 from atesc_core.teacher_spec import ABOUT_PRESETS
 
@@ -66,10 +66,8 @@ def train_teacher(
     """Train a teacher of your own, waiting in line with the runs of the app, which shows it too. Without --pair:
     train a shipped one anew, here and now, and write its weights and card into the lab's assets."""
     if pair is not None:
-        typed = {"arch": arch, "device": None if device == "auto" else device}
         _train_own(name, pair, method or "tntl", preset or "quick",
-                   {key: value for key, value in typed.items() if value is not None} | typed_settings(settings),
-                   folder(runs_dir), as_json)
+                   all_settings({"arch": arch, "device": device}, settings), folder(runs_dir), as_json)
     elif method or preset or arch or settings:
         raise ValueError("pair: a teacher of your own needs --pair; a shipped one takes no settings")
     else:
