@@ -214,8 +214,8 @@ def timeline(run: Run) -> None:
         elif event.kind == "slow":
             what = f"slow motion, {event.value:g} s a turn"
         else:
-            from_where = event.text if event.kind in ("created", "started", "resumed") else ""
-            what = HAPPENED[event.kind] + (f", {from_where}" if from_where else "")
+            more = event.text if event.kind in ("created", "started", "resumed") else ""
+            what = HAPPENED[event.kind] + (f", {more}" if more else "")
         at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
         rows.append(f"<span>{clock}</span><span>{look.text(what)}</span>{look.quiet(at)}")
