@@ -17,6 +17,7 @@ from atesc_core.runs import RunStore, StoreError
 from atesc_core.spec import SplitSpec
 from atesc_core.students.kept import load_student
 from atesc_core.teachers import load_teacher
+from tests.labs import copy_lab
 from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 
 
@@ -96,7 +97,7 @@ def test_an_earlier_epochs_student_is_asked_itself(run):
 def old_run(run, tmp_path):
     """A copy of the lab, from before students were kept."""
     store, run_id = run
-    shutil.copytree(store.runs_dir, tmp_path / "lab")
+    copy_lab(store.runs_dir, tmp_path / "lab")
     shutil.rmtree(tmp_path / "lab" / "runs" / run_id / "students")
     return RunStore(tmp_path / "lab"), run_id
 

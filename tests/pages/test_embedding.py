@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from atesc_core.spec import RunSpec
 from atesc_core.students import features
 from atesc_core.students.__main__ import make, wanted_features
 from atesc_core.teachers.report import Report
+from tests.labs import copy_lab
 from tests.pages.conftest import CONTROL, Lab, charts, said
 from tests.pages.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
@@ -221,7 +221,7 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
 def test_two_runs_of_one_teacher_wait_for_one_measurement(open_page, finished_run: Run, lab_with_runs: Lab, held_job,  # noqa: F811
                                                           tmp_path: Path, monkeypatch):
     """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab", ignore=shutil.ignore_patterns("cache"))
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.plain)
     assert not app.exception

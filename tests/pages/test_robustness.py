@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from atesc_core.runs import Run, RunStore
 from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
 from pages._parts.runs import _snapshot
+from tests.labs import copy_lab
 from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
@@ -182,7 +182,7 @@ def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab
 
 
 def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab", ignore=shutil.ignore_patterns("cache"))
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     app = open_page("robustness", run=lab_with_runs.atesc)
     assert not app.exception
@@ -204,7 +204,7 @@ def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: 
 
 
 def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):  # noqa: F811
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr(RunStore, "_settle", lambda self: None)
     store = RunStore(tmp_path / "lab")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from atesc_core.teachers.report import Report
 from pages._parts import selection
 from pages._parts.selection import Selection
 from pages._parts.split import Split, _take
+from tests.labs import copy_lab
 from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
@@ -178,7 +178,7 @@ def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with
 
 def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
                                                  tmp_path: Path, monkeypatch):
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     RunStore(tmp_path / "lab").student_file(finished_run.id, 1).unlink()
     app = open_page("robustness", **link(finished_run, epoch=1, image=7))
@@ -190,7 +190,7 @@ def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, l
 
 def test_a_large_model_is_asked_in_a_process_of_its_own(open_page, finished_run: Run, lab_with_runs: Lab,
                                                         report: Report, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.inspection.takes_long", lambda image_side, steps: True)
     asked = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from atesc_core.runs import RunStore
 from pages._parts import player, recordings
 from pages._parts.lesson import STEPS, Scene
 from pages._parts.terms import TERMS, sentence
+from tests.labs import copy_lab
 from tests.pages.conftest import STORY, Lab, charts, said
 from tests.pages.reports import numbers
 from tests.pages.test_start import button
@@ -296,7 +296,7 @@ def test_only_the_newest_files_are_kept(store, monkeypatch):
 def told_live(lab_with_runs: Lab, story_scenes: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
     """A copy of the lab with runs, which the app now shows, its scenes computed."""
     runs_dir = tmp_path / "lab"
-    shutil.copytree(lab_with_runs.runs_dir, runs_dir)
+    copy_lab(lab_with_runs.runs_dir, runs_dir)
     monkeypatch.setenv("ATESC_RUNS_DIR", str(runs_dir))
     save(story_scenes, scenes_file(runs_dir, lab_with_runs.plain))
     return Lab(runs_dir, RunStore(runs_dir), lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control)

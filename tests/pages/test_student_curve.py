@@ -13,6 +13,7 @@ from atesc_core.runs import Run, RunStore
 from atesc_core.students import agreement, answers
 from atesc_core.students.__main__ import make
 from atesc_core.teachers.report import Report
+from tests.labs import copy_lab
 from tests.pages.conftest import Lab, charts, said
 from tests.pages.reports import numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_selection import link
@@ -24,7 +25,7 @@ PAGES = pytest.mark.parametrize("page", ["robustness", "embedding"])
 @pytest.fixture
 def own_lab(finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch) -> RunStore:  # noqa: F811
     """A copy of the lab of the finished run, which the app now shows and may be changed; no student was asked yet."""
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     shutil.rmtree(tmp_path / "lab" / "cache" / "students", ignore_errors=True)
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     return RunStore(tmp_path / "lab")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -15,6 +14,7 @@ from atesc_core.runs.worker import work
 from atesc_core.spec import RunSpec
 from pages._parts import look
 from pages._parts.machine import Machine
+from tests.labs import copy_lab
 from tests.pages.conftest import APP, Lab, charts, said, tiny_spec
 from tests.pages.reports import held_job, numbers  # noqa: F401 - fixture
 from tests.pages.test_robustness import slider
@@ -26,7 +26,7 @@ LINE = 3.0
 @pytest.fixture
 def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:  # noqa: F811
     """A copy of the lab with runs; nothing that is queued in it starts by itself."""
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab", ignore=shutil.ignore_patterns("cache"))
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.runs.executor._start", lambda store, requested: None)
     store = RunStore(tmp_path / "lab")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from atesc_core.runs.store import Fork
 from atesc_core.runs.tries import CannotTry
 from atesc_core.runs.worker import work
 from atesc_core.teacher_spec import TeacherSpec
+from tests.labs import copy_lab
 from tests.runs.tiny import TINY, save_tiny_teacher
 
 # Energy attacks nothing, so that a calibration takes no time.
@@ -49,7 +49,7 @@ def finished(tmp_path_factory) -> tuple[Path, str]:
 
 @pytest.fixture
 def store(tmp_path, finished):
-    shutil.copytree(finished[0], tmp_path / "runs")
+    copy_lab(finished[0], tmp_path / "runs")
     store = RunStore(tmp_path / "runs")
     yield store
     store.close()

@@ -14,6 +14,7 @@ from atesc_core.runs import RunStore, StoreError
 from atesc_core.students import features
 from atesc_core.students.kept import load_student
 from atesc_core.teachers.report import Report, report_file
+from tests.labs import copy_lab
 
 
 def test_the_last_student_sees_real_and_every_epochs_images(lab_with_runs):
@@ -35,7 +36,7 @@ def test_the_last_student_sees_real_and_every_epochs_images(lab_with_runs):
 
 
 def test_where_no_student_is_kept_it_says_so(lab_with_runs, tmp_path):
-    shutil.copytree(lab_with_runs.runs_dir, tmp_path / "lab")
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     store, run_id = RunStore(tmp_path / "lab"), lab_with_runs.atesc
     shutil.rmtree(store.folder(run_id) / "students")
     store.checkpoint_file(run_id).unlink()

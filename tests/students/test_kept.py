@@ -18,6 +18,7 @@ from atesc_core.runs.student import keep, kept
 from atesc_core.students.kept import load_student, student_bytes
 from atesc_core.teachers import add_teacher, load_teacher
 from atesc_core.teachers.formats import recognise
+from tests.labs import copy_lab
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_the_students_are_the_loops_own(run):
 def own_run(run, tmp_path):
     """The same run, in a lab that may be changed."""
     store, run_id = run
-    shutil.copytree(store.runs_dir, tmp_path / "lab")
+    copy_lab(store.runs_dir, tmp_path / "lab")
     return RunStore(tmp_path / "lab"), run_id
 
 
