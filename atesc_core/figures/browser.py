@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import base64
 import threading
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,10 @@ class RenderError(RuntimeError):
     """The browser did not give the figure, not even after a fresh start."""
 
 
+class Stopped(RuntimeError):
+    """Somebody stopped the drawing."""
+
+
 def find_browser() -> Path:
     """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissing."""
     from choreographer.browsers.chromium import Chromium
@@ -47,10 +52,11 @@ def find_browser() -> Path:
         "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none.")
 
 
-def draw(figure: go.Figure) -> str:
-    """The figure as an SVG of its own width and height in px. Raises BrowserMissing, RenderError."""
+def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
+    """The figure as an SVG of its own width and height in px. Raises BrowserMissing, RenderError, and Stopped once
+    ``stop`` is set and the browser closed: it cannot be called off while it draws."""
     options = {"format": "svg", "width": figure.layout.width, "height": figure.layout.height, "scale": 1}
-    return _asked(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options)).decode()
+    return _asked(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
 
 
 def print_svg(svg: str, kind: Literal["pdf", "png"], width: float, height: float, dpi: float = theme.PX_PER_INCH,
@@ -75,6 +81,8 @@ class _Browser:
     """One Chromium and the thread that talks to it. Any thread may call ``do``."""
 
     def __init__(self) -> None:
+        self.closed = False
+        self._waiting: set[Future] = set()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="figure-export", daemon=True).start()
         try:
@@ -84,9 +92,19 @@ class _Browser:
             raise
 
     def do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
+        answer = asyncio.run_coroutine_threadsafe(work, self.loop)
+        self._waiting.add(answer)
+        try:
+            return answer.result(SECONDS)
+        finally:
+            self._waiting.discard(answer)
 
     def close(self) -> None:
+        """All that wait for it are told at once, by a CancelledError."""
+        self.closed = True
+        self.loop.set_exception_handler(lambda loop, told: None)  # what is cancelled there is told here
+        for answer in list(self._waiting):
+            answer.cancel()
         try:
             asyncio.run_coroutine_threadsafe(self.kaleido.close(), self.loop).result(10)
         except Exception:  # noqa: BLE001 - it is being thrown away, whatever state it is in
@@ -138,22 +156,32 @@ async def _tell(tab: Tab, command: str, **parameters: Any) -> dict[str, Any]:
 
 _browser: _Browser | None = None
 _starting = threading.Lock()
-atexit.register(close_browser)
+_leaving = False
+
+
+@atexit.register
+def _leave() -> None:
+    global _leaving
+    _leaving = True
+    close_browser()
 
 
 def _running() -> _Browser:
     global _browser
     with _starting:
+        if _leaving:
+            raise RenderError("figure: the lab is closing")
         if _browser is None:
             _browser = _Browser()
         return _browser
 
 
-def _asked(work: Any) -> bytes:
-    """What the browser makes of it. A browser that died is started again, once."""
+def _asked(work: Any, stop: threading.Event | None = None) -> bytes:
+    """What the browser makes of it. A browser that died is started again, once; one that was closed, always."""
     from kaleido.errors import KaleidoError
 
-    for attempt in (1, 2):
+    died = False
+    while stop is None or not stop.is_set():
         browser = _running()
         try:
             return browser.do(work(browser))
@@ -162,7 +190,10 @@ def _asked(work: Any) -> bytes:
         except RenderError:
             raise
         except (Exception, Late) as error:
+            if browser.closed:  # this figure was stopped, or another that was being drawn
+                continue
             close_browser(browser)
-            if attempt == 2:
+            if died:
                 raise RenderError(f"figure: the browser gave nothing, twice: {error!r}") from error
-    raise AssertionError("unreachable")
+            died = True
+    raise Stopped("figure: its drawing was stopped")

@@ -12,6 +12,7 @@ import io
 import json
 import platform
 import re
+import threading
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -138,11 +139,12 @@ class Sheet:
 
 def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns: int = 1, *,
           height_in: float | None = None, font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", across: int = 2,
-          labels: Sequence[str] = ()) -> Sheet:
+          labels: Sequence[str] = (), stop: threading.Event | None = None) -> Sheet:
     """Draw figures made with ``mode="print"``, as they will print.
 
     Several become panels (a), (b) ..., ``across`` in a row; ``labels``: what stands beside their letters.
-    ``height_in``: of the whole. Raises BrowserMissing, RenderError, and ValueError as ``for_print`` does.
+    ``height_in``: of the whole. ``stop``: see ``Drawing``. Raises BrowserMissing, RenderError, Stopped, and ValueError
+    as ``for_print`` does.
     """
     panels = [figures] if isinstance(figures, go.Figure) else list(figures)
     across = min(across, len(panels))
@@ -164,7 +166,7 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
             if line:
                 label = labels[index] if index < len(labels) else ""
                 body += _letter(index, label, left, top + 0.75 * line, font_pt, font)
-            body += dotted(browser.draw(printed)).replace("<svg ", f'<svg x="{left:g}" y="{top + line:g}" ', 1)
+            body += dotted(browser.draw(printed, stop)).replace("<svg ", f'<svg x="{left:g}" y="{top + line:g}" ', 1)
         top += line + own * room * theme.PX_PER_INCH + gap
     return Sheet(_title(panels), body, full * theme.PX_PER_INCH, top - gap, font)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -110,9 +111,9 @@ def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
                       for kind in recipe.formats]
 
 
-def on_paper(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet:
+def on_paper(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> export.Sheet:
     """Raises as ``export.sheet`` does."""
-    return export.sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels)
+    return export.sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels, stop=stop)
 
 
 def put(path: Path, content: bytes) -> Path:

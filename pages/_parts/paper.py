@@ -13,21 +13,34 @@ import streamlit as st
 
 from atesc_core.command import run_command
 from atesc_core.figures import export, title
-from atesc_core.figures.of_run import origin
+from atesc_core.figures.drawing import Drawing
+from atesc_core.figures.of_run import on_paper, origin
 from atesc_core.figures.recipe import Recipe
 from pages._parts import look
 from pages._parts.store import run_store
 
+DOING = "Drawing it as it will print …"
+AT_ONCE_S = 1.0  # most are drawn within it; of what takes longer, the time is shown, and a way to stop it
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
 def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
-    """The figure on a white sheet, as it will print; None where no browser could draw it."""
+    """The figure on a white sheet, as it will print; None where it is not drawn yet, or cannot be."""
+    drawing = _drawing(tuple(figure.to_json() for figure in drawn), recipe)
+    with st.spinner(DOING, show_time=True):
+        drawing.wait(AT_ONCE_S)
+    if drawing.state == "running":
+        _watch(drawing)
+        return None
+    if drawing.state == "stopped":
+        with look.empty("Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."):
+            st.button("Draw it", icon=":material/draw:", on_click=drawing.begin)
+        return None
     try:
-        with st.spinner("Drawing it as it will print …", show_time=True):
-            sheet = _on_paper(tuple(figure.to_json() for figure in drawn), recipe)
+        sheet = drawing.sheet()
     except (export.BrowserMissing, export.RenderError) as error:
         look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
+        st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)
         return None
     paper = recipe.paper
     st.html(_page(sheet.file("svg"), recipe, _caption(recipe)))
@@ -69,10 +82,19 @@ def _later(sheet: export.Sheet | None, kind: str, facts: dict[str, Any], dpi: in
     return lambda: sheet.file(kind, facts, dpi)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _on_paper(drawn: tuple[str, ...], recipe: Recipe) -> export.Sheet:
-    return export.sheet([plotly.io.from_json(figure) for figure in drawn], **recipe.paper.layout(),
-                        across=recipe.across, labels=recipe.labels)
+@st.fragment(run_every=0.5)
+def _watch(drawing: Drawing) -> None:
+    if drawing.state != "running":
+        st.rerun()
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        look.line(look.status("running"), DOING, look.quiet(look.duration(drawing.seconds)))
+    right.button("Stop", icon=":material/stop:", key="stop drawing", on_click=drawing.stop, width="stretch")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _drawing(drawn: tuple[str, ...], recipe: Recipe) -> Drawing:
+    return Drawing(lambda stop: on_paper(recipe, [plotly.io.from_json(figure) for figure in drawn], stop))
 
 
 def _caption(recipe: Recipe) -> str:

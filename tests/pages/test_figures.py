@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import yaml
 
 from atesc_core.figures import export
+from atesc_core.figures.browser import Stopped
 from atesc_core.figures.export import BrowserMissing
 from atesc_core.figures.recipe import OPTIONS, Recipe
 from atesc_core.runs import Run
@@ -14,6 +17,7 @@ from atesc_core.teachers.report import Report
 from pages._parts import paper
 from tests.pages.conftest import TEACHER, Lab, said
 from tests.pages.reports import held_job, report  # noqa: F401 - fixtures
+from tests.pages.test_teachers import button
 
 
 @pytest.fixture
@@ -21,11 +25,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """What was asked of the browser, which is not started."""
     asked: list[Recipe] = []
 
-    def draw(figures, recipe):
+    def draw(recipe, figures, stop):
         asked.append(recipe)
         return export.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "_on_paper", draw)
+    monkeypatch.setattr(paper, "on_paper", draw)
+    paper._drawing.clear()
     return asked
 
 
@@ -67,12 +72,42 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     def missing(*arguments):
         raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
 
-    monkeypatch.setattr(paper, "_on_paper", missing)
+    monkeypatch.setattr(paper, "on_paper", missing)
+    paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)
     assert not app.exception
     assert "apt install chromium" in app.error[0].value
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
+    monkeypatch.setattr(paper, "on_paper", lambda *arguments: export.Sheet("drawn", "", 312, 200, "sans"))
+    button(app, "Try again").click().run()
+    assert not app.error
+    assert not download(app, "PDF").proto.disabled
+
+
+def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, finished_run: Run, monkeypatch):
+    """A large map took seconds in which nothing on the page could be pressed."""
+    may_end = threading.Event()
+
+    def slow(recipe, figures, stop):
+        while not may_end.is_set():
+            if stop.wait(0.01):
+                raise Stopped("figure: its drawing was stopped")
+        return export.Sheet("drawn", "", 312, 200, "sans")
+
+    monkeypatch.setattr(paper, "on_paper", slow)
+    monkeypatch.setattr("atesc_core.figures.drawing.close_browser", lambda: None)
+    paper._drawing.clear()
+    app = open_page("figures", run=finished_run.id)
+    assert paper.DOING in said(app)
+    assert download(app, "PDF").proto.disabled
+    assert not download(app, "CSV").proto.disabled
+    button(app, "Stop").click().run()
+    assert "The drawing was stopped" in said(app)
+    may_end.set()
+    button(app, "Draw it").click().run()
+    assert "3.25 in wide at ICML" in said(app)
+    assert not download(app, "PDF").proto.disabled
 
 
 def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab_with_runs: Lab, drawn, monkeypatch):
