@@ -11,6 +11,9 @@ const PER_CENT = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven",
 });
 
+const FRAME_STEP = 0.02; // of the plot, an arrow
+const FRAME_KEYS = "Arrows move the frame, with Shift they size it. Enter selects, Escape clears.";
+
 export default function mount(component) {
   const { parentElement } = component;
   if (!charts.has(parentElement)) charts.set(parentElement, new Chart(parentElement));
@@ -95,6 +98,7 @@ class Chart {
       await this.adopt(Plotly);
       await this.followSelection(Plotly);
       this.drawThreshold();
+      this.drawFrame();
       this.note?.remove();
       this.note = undefined;
       this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1);
@@ -135,7 +139,7 @@ class Chart {
     this.plot.on("plotly_hover", (event) => this.showTip(event));
     this.plot.on("plotly_unhover", () => this.hideTip());
     for (const name of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"])
-      this.plot.on(name, () => this.placeThreshold());
+      this.plot.on(name, () => this.placeTools());
   }
 
   resize() {
@@ -227,6 +231,32 @@ class Chart {
     this.report(await this.mark(Plotly, new Set(this.ids)));
   }
 
+  // What lies in a rectangle of the axes.
+  async selectWithin(rectangle) {
+    const Plotly = await loadPlotly(this.data.plotly);
+    await Plotly.relayout(this.plot, { selections: [{ type: "rect", xref: "x", yref: "y", ...rectangle }] });
+    await this.followSelection(Plotly);
+    const traces = this.plot._fullData;
+    this.report(traces.flatMap((trace) => (trace.selectedpoints ?? []).map((at) => idAt(trace, at))));
+  }
+
+  async selectNothing() {
+    const Plotly = await loadPlotly(this.data.plotly);
+    if (this.plot.layout.selections?.length) await Plotly.relayout(this.plot, { selections: [] });
+    this.report(await this.mark(Plotly, new Set()));
+  }
+
+  drawFrame() {
+    const { select } = this.data;
+    if (!select) {
+      this.frame?.remove();
+      this.frame = null;
+      return;
+    }
+    this.frame ??= new SelectionFrame(this);
+    this.frame.place();
+  }
+
   // ── pictures on hover ─────────────────────────────────────────────────────────────────────────
 
   showTip({ points, event }) {
@@ -264,8 +294,74 @@ class Chart {
     this.line.receive(threshold);
   }
 
-  placeThreshold() {
+  placeTools() {
     this.line?.place();
+    this.frame?.place();
+  }
+}
+
+// The lasso of those who use the keyboard: a frame over the plot that arrows move and size.
+class SelectionFrame {
+  constructor(chart) {
+    this.chart = chart;
+    // In shares of the plot, from its upper left corner. A bar is selected by its end, so there all heights count.
+    this.own = chart.data.select === "box" ? { x: 0.4, y: 0, w: 0.2, h: 1 } : { x: 0.4, y: 0.4, w: 0.2, h: 0.2 };
+    this.area = element("div", "atesc-chart-frame-area");
+    this.area.tabIndex = 0;
+    this.area.setAttribute("role", "application"); // a screen reader leaves the arrows to the chart
+    this.area.setAttribute("aria-label", `Select in the chart. ${FRAME_KEYS}`);
+    this.box = this.area.appendChild(element("div", "atesc-chart-frame"));
+    this.hint = this.area.appendChild(element("div", "atesc-chart-frame-hint"));
+    this.hint.textContent = FRAME_KEYS;
+    this.area.addEventListener("keydown", (event) => this.press(event));
+    chart.root.append(this.area);
+  }
+
+  remove() {
+    this.area.remove();
+  }
+
+  place() {
+    const size = this.chart.plot._fullLayout?._size;
+    if (!size) return;
+    box(this.area, size.l, size.t, size.w, size.h);
+    const { x, y, w, h } = this.own;
+    box(this.box, x * size.w, y * size.h, w * size.w, h * size.h);
+  }
+
+  press(event) {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (way) this.step(way, event.shiftKey);
+    else if (event.key === "Enter" || event.key === " ") this.take();
+    else if (event.key === "Escape") this.chart.selectNothing();
+    else return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has keys of its own
+  }
+
+  step([right, down], sizing) {
+    const { x, y, w, h } = this.own;
+    const within = (value, low, high) => Math.min(Math.max(value, low), high);
+    if (sizing)
+      Object.assign(this.own, {
+        w: within(w + right * FRAME_STEP, FRAME_STEP, 1 - x),
+        h: within(h + down * FRAME_STEP, FRAME_STEP, 1 - y),
+      });
+    else
+      Object.assign(this.own, {
+        x: within(x + right * FRAME_STEP, 0, 1 - w),
+        y: within(y + down * FRAME_STEP, 0, 1 - h),
+      });
+    this.place();
+  }
+
+  take() {
+    const { xaxis, yaxis } = this.chart.plot._fullLayout;
+    const { x, y, w, h } = this.own;
+    return this.chart.selectWithin({
+      x0: xaxis.p2d(x * xaxis._length), x1: xaxis.p2d((x + w) * xaxis._length),
+      y0: yaxis.p2d(y * yaxis._length), y1: yaxis.p2d((y + h) * yaxis._length),
+    });
   }
 }
 

@@ -98,7 +98,7 @@ def chart(
     key: str,
     *,
     height: int | None = None,
-    select: Literal["lasso", "box", "click"] | None = None,
+    select: Literal["lasso", "box"] | None = None,
     selected: Sequence[Id] | None = None,
     thumbnails: Thumbnails | None = None,
     threshold: float | Threshold | None = None,
@@ -110,8 +110,8 @@ def chart(
 ) -> ChartResult:
     """Draw the figure, or redraw it in place where one with this key already stands.
 
-    select: lasso and box are the tool in hand at first; a click on a point selects in every mode.
-        A point's id is its `customdata`, or the first of them.
+    select: the tool in hand at first; a click on a point selects with either, and keys do once the chart has the
+        focus. A point's id is its `customdata`, or the first of them.
     selected: ids that are selected now, wherever that was done; where they are not those that the user selected
         here, they take their place, and `on_select` is not told. None: what is selected is the chart's own affair.
     revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes,

@@ -381,7 +381,8 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
     count = len(indices) + len(real)
     with look.card("Selected", f"{look.count(count)} images" if count else ""):
         if not count:
-            look.caption("Draw a lasso around points: their images appear here. Press one to look at it closely.")
+            look.caption("Draw a lasso around points, or Tab to the map and frame them by keys: their images appear "
+                         "here. Press one to look at it closely.")
             return
         if len(indices):
             to_id, to_ood = scene.distances

@@ -214,6 +214,53 @@ def test_a_clicked_point_stays_selected_wherever_it_goes(here: Page):
     assert told_ids(here) == shown_ids(here) == {ALONE}
 
 
+def test_keys_do_what_a_lasso_does(here: Page):
+    """Without a mouse nothing could be selected on a map."""
+    frame = chart(here, "cloud").get_by_role("application")
+    frame.focus()
+    hint = frame.get_by_text("Arrows move the frame")
+    expect(hint).to_be_visible()
+    for key, times in {"ArrowLeft": 5, "ArrowUp": 3, "Shift+ArrowRight": 8, "Shift+ArrowDown": 6}.items():
+        for _ in range(times):
+            here.keyboard.press(key)
+    drawn_frame, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(here, "cloud")
+    within = chart(here, "cloud").locator(".js-plotly-plot").evaluate(POINTS_WITHIN, {
+        "x": drawn_frame["x"] - area["x"], "y": drawn_frame["y"] - area["y"],
+        "width": drawn_frame["width"], "height": drawn_frame["height"]})
+    assert drawn_frame["width"] == pytest.approx(0.36 * area["width"], abs=1)
+    assert drawn_frame["x"] - area["x"] == pytest.approx(0.3 * area["width"], abs=1)
+    assert 5 < len(within) < 60
+    here.keyboard.press("Enter")
+    expect(here.get_by_text(f"selected {len(within)}: {within}")).to_be_visible()
+    assert told_ids(here) == shown_ids(here)
+    here.keyboard.press("Escape")
+    expect(here.get_by_text("selected 0: []")).to_be_visible()
+    assert shown_ids(here) == set()
+
+
+def test_the_frame_of_the_keys_stays_within_the_chart_and_out_of_the_mouses_way(here: Page):
+    frame = chart(here, "cloud").get_by_role("application")
+    frame.focus()
+    for key in ("ArrowRight", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft"):
+        for _ in range(45):
+            here.keyboard.press(key)
+    own, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(here, "cloud")
+    assert own["x"] + own["width"] <= area["x"] + area["width"] + 1
+    assert own["y"] + own["height"] <= area["y"] + area["height"] + 1
+    assert own["width"] == pytest.approx(0.02 * area["width"], abs=1)
+    lasso_left_half(here)
+    assert told_ids(here) == shown_ids(here)
+
+
+POINTS_WITHIN = """(plot, { x, y, width, height }) => {
+  const { xaxis, yaxis } = plot._fullLayout;
+  return plot._fullData.flatMap((trace) => [...trace.customdata].filter((_, at) => {
+    const right = xaxis.d2p(trace.x[at]) - x, down = yaxis.d2p(trace.y[at]) - y;
+    return right > 0 && right < width && down > 0 && down < height;
+  }));
+}"""
+
+
 def click_point(page: Page, index: int) -> None:
     here = chart(page, "cloud").locator(".js-plotly-plot")
     x, y = here.evaluate(POINT, index)

@@ -74,9 +74,7 @@ def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: st
     visitor.close()
 
 
-def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id: str):
-    page.goto(f"{lab.url}/robustness?run={run_id}")
-    drawn(page, "scores")
+def drag_right_of_the_line(page: Page) -> None:
     area = chart(page, "scores").locator(".nsewdrag").first.bounding_box()
     low = chart(page, "scores").get_by_role("slider").bounding_box()
     y = area["y"] + 0.8 * area["height"]
@@ -84,6 +82,26 @@ def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] - 2, y, steps=8)
     page.mouse.up()
+
+
+def frame_right_of_the_line(page: Page) -> None:
+    """The same without a mouse."""
+    line = chart(page, "scores").get_by_role("slider").bounding_box()
+    tool = chart(page, "scores").get_by_role("application")
+    tool.focus()
+    frame = tool.locator(".atesc-chart-frame")
+    while frame.bounding_box()["x"] < line["x"] + line["width"]:
+        page.keyboard.press("ArrowRight")
+    for _ in range(50):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("select", [drag_right_of_the_line, frame_right_of_the_line])
+def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id: str, select):
+    page.goto(f"{lab.url}/robustness?run={run_id}")
+    drawn(page, "scores")
+    select(page)
     walled = wall(page, "wall selected")
     expect(walled.first).to_be_visible()
     drawn(page, "scores")
