@@ -85,7 +85,7 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
 
 def _named(style: Look, metrics: Sequence[str]) -> str:
     """The metrics' names, each in its colour, for the axis."""
-    names = [f'<span style="color:{style.colour(METRIC_ROLES[m])}"><b>{METRIC_NAMES[m]}</b></span>' for m in metrics]
+    names = [f'<span style="color:{style.text(METRIC_ROLES[m])}"><b>{METRIC_NAMES[m]}</b></span>' for m in metrics]
     return ", ".join(names) or "Accuracy"
 
 
@@ -162,7 +162,7 @@ def _label_ends(figure: go.Figure, style: Look, curves: Sequence[Curve]) -> None
     for (_, metric, end), place in zip(ends, places, strict=True):
         figure.add_annotation(
             x=end["epoch"], y=place, text=f"{METRIC_NAMES[metric]} <b>{end['mean']:.1f}</b>", xanchor="left",
-            xshift=0.7 * style.dot + 2, yanchor="middle", font={"color": style.colour(METRIC_ROLES[metric])})
+            xshift=0.7 * style.dot + 2, yanchor="middle", font={"color": style.text(METRIC_ROLES[metric])})
     figure.update_layout(margin_r=6.6 * figure.layout.template.layout.font.size)
 
 

@@ -133,7 +133,7 @@ def _axes(figure: go.Figure, style: Look, panel: int, place: tuple[tuple[float, 
         f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
     })
     figure.add_annotation(text=f"<b>{named(quantity)}</b>", x=left, y=height[1], xref="paper", yref="paper", yshift=6,
-                          xanchor="left", yanchor="bottom", font={"color": style.colour(role(quantity))})
+                          xanchor="left", yanchor="bottom", font={"color": style.text(role(quantity))})
 
 
 def edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
@@ -220,4 +220,4 @@ def _letters(figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.Data
         figure.add_annotation(
             x=epoch, y=place, xref=f"x{_suffix(panel)}", yref=f"y{_suffix(panel)}",
             text=f"<b>{line.letter}</b>", xanchor="left", xshift=0.7 * style.dot + 2, yanchor="middle",
-            font={"color": style.colour(role(quantity))})
+            font={"color": style.text(role(quantity))})

@@ -63,7 +63,7 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     for line, place in zip(ends, spread([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
         figure.add_annotation(x=line.epochs[-1], y=place, text=f"<b>{line.shares[-1]:.1f}</b>", xanchor="left",
                               xshift=0.7 * style.dot + 2, yanchor="middle",
-                              font={"color": style.colour(line.teacher)})
+                              font={"color": style.text(line.teacher)})
     figure.update_layout(margin_r=3.6 * figure.layout.template.layout.font.size)
     return figure
 

@@ -98,13 +98,20 @@ def _dots(figure: go.Figure, style: Look, rows: pd.DataFrame, *, role: str, name
     hover = "".join(f"<br>{_TOLD[column]}: %{{customdata[{place}]{_FORMAT.get(column, '')}}}"
                     for place, column in enumerate(told) if column in _TOLD)
     data = rows[told].astype(object).to_numpy()
-    marker = {"size": size * style.dot, "color": style.colour(role) if role else None, "opacity": opacity,
-              "line": {"color": style.surface, "width": 0.5 if size >= 1 else 0}} | marker
+    own = style.colour(role) if role else marker.get("color")
+    marker = {"size": size * style.dot, "color": own, "opacity": opacity,
+              "line": {"color": _rim(own, style), "width": 0.5 if size >= 1 else 0}} | marker
     figure.add_trace(kind(
         x=rows["x"].to_numpy(float), y=rows["y"].to_numpy(float), mode="markers", name=name, marker=marker,
         uid=uid("embedding", key), customdata=data, hovertemplate=f"<b>{name}</b>{hover}<extra></extra>",
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.15}},
         meta={"series": name, "customdata": told}))
+
+
+def _rim(colour: object, style: Look) -> str:
+    """Of a dot: what parts it from others, or what it is seen by where its colour is too near the surface's."""
+    seen = theme.standing_out(colour, style.surface, theme.SHAPE) if isinstance(colour, str) else colour
+    return style.surface if seen is colour else seen
 
 
 _TOLD = {"class": "teacher class", "score": "score", "to_id": "k-NN distance to ID", "to_ood": "to OOD"}

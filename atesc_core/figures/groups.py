@@ -34,7 +34,7 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
         reach[role] = share.max(initial=0)
         figure.add_bar(
             x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
-            name=f"{len(members):,} {role}", marker={"color": style.colour(role), "line_width": 0},
+            name=f"{len(members):,} {role}", marker=style.filled(role, found),
             text=[f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
                   for value, count in zip(share, found, strict=True)],
             textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
@@ -72,7 +72,7 @@ def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike
     figure = theme.blank(mode, "contact_sheet", "", "")
     if not len(images):
         return theme.empty(figure, "No synthetic images yet")
-    sheet = mosaic(images, frames, columns, style.colour("fragile"), style.colour("robust"))
+    sheet = mosaic(images, frames, columns, style)
     height, width = sheet.shape[:2]
     figure.layout.meta["aspect"] = 0.95 * height / width + (0.02 if frames is None else 0.12)
     figure.add_layout_image(source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch",
@@ -81,17 +81,20 @@ def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike
         held = int((frames == (role == "fragile")).sum())
         figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{held:,} {role}",
                            uid=uid("sheet", role), meta={"skip": True},
-                           marker={"symbol": "square-open", "size": 1.6 * style.dot, "color": style.colour(role),
-                                   "line_width": style.line})
+                           marker={"symbol": "square", "size": 1.6 * style.dot, "color": style.colour(role),
+                                   "line": {"color": style.rim(role), "width": style.thin}})
     figure.update_xaxes(range=[0, 1], visible=False, fixedrange=True, constrain="domain")
     figure.update_yaxes(range=[0, 1], visible=False, fixedrange=True, scaleanchor="x", scaleratio=height / width,
                         constrain="domain", constraintoward="top")
     return figure
 
 
-def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, fragile_colour: str,
-           robust_colour: str) -> NDArray[np.uint8]:
-    """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square."""
+def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, style: theme.Look,
+           ) -> NDArray[np.uint8]:
+    """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square.
+
+    ``fragile``: (N,), gives each its group's frame.
+    """
     zoom = max(1, math.ceil(64 / images.shape[-1]))
     big = images.repeat(zoom, axis=2).repeat(zoom, axis=3).transpose(0, 2, 3, 1)
     edge, gap = (max(2, big.shape[1] // 20), max(2, big.shape[1] // 16)) if fragile is not None else (0, 4)
@@ -102,8 +105,9 @@ def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns
         top, left = (place // columns) * cell[0] + gap, (place % columns) * cell[1] + gap
         high, wide = picture.shape[0] + 2 * edge, picture.shape[1] + 2 * edge
         if fragile is not None:
-            colour = fragile_colour if fragile[place] else robust_colour
-            sheet[top:top + high, left:left + wide] = [*bytes.fromhex(colour[1:]), 255]
+            role = "fragile" if fragile[place] else "robust"
+            sheet[top:top + high, left:left + wide] = [*bytes.fromhex(style.rim(role)[1:]), 255]
+            sheet[top + 1:top + high - 1, left + 1:left + wide - 1] = [*bytes.fromhex(style.colour(role)[1:]), 255]
         inside = sheet[top + edge:top + high - edge, left + edge:left + wide - edge]
         inside[..., :3], inside[..., 3] = picture, 255
     return sheet

@@ -111,7 +111,7 @@ def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
         if term in steps and steps[term].notna().any():
             figure.add_scatter(
                 x=at, y=steps[term], uid=uid("loss", term), name=name, mode="lines", connectgaps=False,
-                line={"color": style.colour(role), "width": style.thin if role == "ink" else style.line * 0.7},
+                line={"color": style.rim(role), "width": style.thin if role == "ink" else style.line * 0.7},
                 hovertemplate=f"%{{y:.4g}} nats, {name}, at epoch %{{x:.2f}}<extra></extra>", meta={"term": term})
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     figure.update_layout(showlegend=len(figure.data) > 0)
@@ -141,13 +141,13 @@ def fragile_share(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None 
     by_epoch = 100 * split.groupby("epoch")["fragile_share"].mean()
     figure.add_scatter(
         x=at[steps["fragile_share"].notna()], y=100 * split["fragile_share"], uid=uid("fragile share", "round"),
-        name="each round", mode="lines", line={"color": style.tint("fragile", 0.55), "width": style.thin},
+        name="each round", mode="lines", line={"color": theme.tint(style.rim("fragile"), 0.55), "width": style.thin},
         fill="tozeroy", fillcolor=style.tint("fragile", 0.18), meta={"per": "round"},
         hovertemplate="%{y:.1f} % fragile at epoch %{x:.2f}<extra></extra>")
     figure.add_scatter(
         x=np.repeat(by_epoch.index.to_numpy(float), 2) + np.tile([-1.0, 0.0], len(by_epoch)),
         y=np.repeat(by_epoch.to_numpy(), 2), uid=uid("fragile share", "epoch"), name="mean of the epoch", mode="lines",
-        line={"color": style.colour("fragile"), "width": style.line}, hoverinfo="skip", meta={"per": "epoch"})
+        line={"color": style.rim("fragile"), "width": style.line}, hoverinfo="skip", meta={"per": "epoch"})
     for epoch, threshold in (changes or {}).items():
         figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
         figure.add_annotation(x=epoch, y=1, yref="paper", yanchor="top", xanchor="left", xshift=3,

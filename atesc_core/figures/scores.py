@@ -125,9 +125,10 @@ def _bars(figure: go.Figure, style: Look, values: NDArray[np.float64], threshold
         groups = {"fragile": values[values <= threshold], "robust": values[values > threshold]}
     for role, part in groups.items():
         share = f" {100 * len(part) / len(values):.1f} %" if len(values) and threshold is not None else ""
+        heights = counts(part, edges)
         figure.add_bar(
-            x=_centres(edges), y=counts(part, edges), width=0.94 * (edges[1] - edges[0]), uid=uid("scores", role),
-            name=role + share, marker={"color": style.colour(role), "line_width": 0},
+            x=_centres(edges), y=heights, width=0.94 * (edges[1] - edges[0]), uid=uid("scores", role),
+            name=role + share, marker=style.filled(role, heights),
             customdata=bin_names(edges), hovertemplate=f"<b>%{{y}}</b> {role}, score %{{customdata}}<br>"
             f"{len(part):,} of {len(values):,} images<extra></extra>",
             meta={"group": role, "customdata": ["bin"]})

@@ -85,7 +85,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
         mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
         figure.add_annotation(
             text=f"{title} test <b>{mean:.1f} %</b>", x=spans[domain][0], xref="paper", y=1.01, yref="paper",
-            xanchor="left", yanchor="bottom", font={"color": style.colour(domain)})
+            xanchor="left", yanchor="bottom", font={"color": style.text(domain)})
     figure.update_layout(margin_t=2.2 * figure.layout.template.layout.font.size)
     return figure
 

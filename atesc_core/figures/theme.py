@@ -7,9 +7,10 @@ them. Sizes in print are points on paper: a figure is laid out at its printed wi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -40,6 +41,8 @@ METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "
 CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
                  "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
 
+TEXT, SHAPE = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
+
 SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
 # The first of each is shipped and embedded (fonts.py). The others are as wide: for a program that reads an SVG
 # and leaves its fonts aside.
@@ -67,6 +70,19 @@ class Look:
         """Colour of ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``, or a neutral
         (``ink``, ``muted``, ``grid``, ``surface``)."""
         return self.colours[role] if role in self.colours else getattr(self, role)
+
+    def rim(self, role: str) -> str:
+        """The role's colour as a shape's outline, 3 to 1 on the surface: what is filled with it can then be seen."""
+        return standing_out(self.colour(role), self.surface, SHAPE)
+
+    def filled(self, role: str, heights: Iterable[float]) -> dict[str, Any]:
+        """The marker of bars of these heights; one that has none gets no rim."""
+        widths = [self.thin if height else 0 for height in heights]
+        return {"color": self.colour(role), "line": {"color": self.rim(role), "width": widths}}
+
+    def text(self, role: str) -> str:
+        """The role's colour as text is written in it, 4.5 to 1 on the surface."""
+        return standing_out(self.colour(role), self.surface, TEXT)
 
     def tint(self, role: str, opacity: float) -> str:
         """The role's colour, see-through: ``rgba(...)`` with ``opacity`` in 0..1."""
@@ -97,6 +113,28 @@ def mix(colour: str, other: str, share: float) -> str:
     """``share`` (0..1) of one ``#RRGGBB`` in the other: opaque, where a tint would let the page through."""
     pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
     return "#" + "".join(f"{round(share * one + (1 - share) * two):02X}" for one, two in pairs)
+
+
+def contrast(colour: str, other: str) -> float:
+    """Of two ``#RRGGBB``, 1 to 21, by WCAG 2.2."""
+    low, high = sorted(map(_luminance, (colour, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [part / 255 for part in bytes.fromhex(colour[1:])]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@cache
+def standing_out(colour: str, surface: str, ratio: float) -> str:
+    """``colour``, with as much black in it (on a dark surface, white) as that contrast asks for: the hue stays."""
+    if contrast(colour, surface) >= ratio:
+        return colour
+    far = max(("#000000", "#FFFFFF"), key=lambda end: contrast(end, surface))
+    mixed = (mix(colour, far, share / 100) for share in range(99, 0, -1))
+    return next((own for own in mixed if contrast(own, surface) >= ratio), far)
 
 
 @cache

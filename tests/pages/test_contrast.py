@@ -9,24 +9,11 @@ from itertools import product
 import pytest
 
 from atesc_core.figures import theme
+from atesc_core.figures.theme import SHAPE, TEXT, contrast
 from pages._parts import look
 
-TEXT, SHAPE = 4.5, 3.0
 THEME = tomllib.loads((look.ASSETS.parent / ".streamlit" / "config.toml").read_text())["theme"]
 SHEET = (look.ASSETS / "look" / "look.css").read_text()
-# [ours] Two of Okabe and Ito's hues are too light for white; what is drawn in them says its group in words as well.
-LIGHT_ON_WHITE = {"fragile", "robust"}
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def grounds(mode: str) -> dict[str, str]:
@@ -71,11 +58,25 @@ def test_the_sheet_dims_text_only_where_this_test_sees_it():
 
 @pytest.mark.parametrize(("mode", "role"), list(product(["light", "dark"], theme.COLOURS)))
 def test_what_is_drawn_in_a_roles_colour_can_be_seen(mode, role):
-    if mode == "light" and role in LIGHT_ON_WHITE:
-        assert contrast(theme.COLOURS[role], "#FFFFFF") < SHAPE  # else take it off the list
-        return
+    """Two of Okabe and Ito's hues are too light for white: by their rim, there."""
     for name in ("page", "tile"):
-        assert contrast(theme.look(mode).colour(role), grounds(mode)[name]) >= SHAPE, name
+        assert contrast(theme.look(mode).rim(role), grounds(mode)[name]) >= SHAPE, name
+        assert contrast(theme.look(mode).text(role), grounds(mode)[name]) >= TEXT, name
+
+
+@pytest.mark.parametrize("role", theme.COLOURS)
+def test_what_a_page_shows_in_a_roles_colour_has_a_rim_that_can_be_seen(role):
+    share = int(re.search(r"--rim: light-dark\(color-mix\(in srgb, var\(--own\) (\d+)%, #000\)", SHEET)[1])
+    for name in ("page", "tile"):
+        assert contrast(theme.mix(theme.COLOURS[role], "#000000", share / 100), grounds("light")[name]) >= SHAPE, name
+
+
+def test_a_rim_is_as_little_darker_as_it_can_be():
+    assert theme.look("light").rim("id") == theme.COLOURS["id"]
+    for role in ("fragile", "robust"):
+        share = round(100 * int(theme.look("light").rim(role)[1:3], 16) / int(theme.COLOURS[role][1:3], 16))
+        assert contrast(theme.mix(theme.COLOURS[role], "#000000", (share + 1) / 100), "#FFFFFF") < SHAPE
+    assert theme.standing_out("#BD1F01", "#181D24", SHAPE) > "#BD1F01", "on a dark surface it is lighter"
 
 
 def test_no_text_is_written_in_a_roles_colour():
