@@ -28,11 +28,9 @@ def invite() -> None:
                                   format_func=lambda name: story.SETTINGS[name][0])
     look.caption(story.SETTINGS[chosen][1])
     recorded = recordings.SHIPPED.exists()
-    if st.button("Play the story", type="primary" if recorded else "secondary", icon=":material/slideshow:",
-                 width="stretch", disabled=not recorded, help=(
-                     "Five steps, from a recording: nothing is computed" if recorded else
-                     f"This copy has no recording; `{recordings.MAKE}` makes it")):
-        st.switch_page("pages/story.py")
+    look.way("pages/story.py", "Play the story", primary=recorded, icon=":material/slideshow:", width="stretch",
+             disabled=not recorded, help="Five steps, from a recording: nothing is computed" if recorded else
+             f"This copy has no recording; `{recordings.MAKE}` makes it")
     if st.button("Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:",
                  width="stretch"):
         st.query_params["story"] = story.begin(chosen)

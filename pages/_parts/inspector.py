@@ -115,7 +115,7 @@ def _budget(sample: Sample) -> float:
     key = f"budget {sample.run.id} {sample.shown.epoch} {sample.index}"
     step = most / 128  # as finely as min ε is known
     usual = min(least, most)
-    own = link.bound("budget", link.number("budget", usual, 0.0, most), key=key, usual=usual)
+    own = link.bound("budget", link.number("budget", usual, 0.0, most), key=key, usual=usual, first="value")
     return st.slider("Attack budget ε (1/255)", 0.0, float(most), step=step, **own, format="%.2f", help=(
         f"No attack up to {most:g} changes the label" if math.isinf(least) else
         f"At first the smallest budget that changes the teacher's label, {least:g}"))

@@ -76,7 +76,7 @@ def _border(scene: Scene) -> None:
         place = int(np.abs(100 * np.array(border.shares) - share).argmin())
         _blend(images[pair], place)
         st.select_slider("From ID to OOD", [round(100 * at) for at in border.shares], format_func="{} % OOD".format,
-                         **link.bound("blend", round(100 * border.shares[place])))
+                         **link.bound("blend", round(100 * border.shares[place]), first="value"))
         if last and not scene.bare:
             st.segmented_control("ID image", range(last + 1), required=True,
                                  format_func=lambda at: border.pairs[at].id_class, **link.bound("pair", pair))
@@ -215,7 +215,7 @@ def _groups(scene: Scene) -> None:
                   line, 0.0, end, 0.1, "ε =", "/255", values,
                   left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
         st.slider("ε", 0.0, end, step=0.1, format="ε = %.1f/255", label_visibility="collapsed",
-                  **link.bound("eps", line))
+                  **link.bound("eps", line, first="value"))
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
         _group_tiles(scene, run, kept, values, line)

@@ -51,20 +51,23 @@ def put(name: str, value: object) -> None:
         st.query_params[name] = str(value)
 
 
-def bound(name: str, value: object, *, key: str = "", usual: object = None) -> dict[str, object]:
-    """Key and callback of a widget that holds the link's value: ``st.slider("ε", 0.0, 8.0, **bound("eps", 4.0))``.
+def bound(name: str, value: object, *, key: str = "", usual: object = None, first: str = "default",
+          ) -> dict[str, object]:
+    """What a widget that holds the link's value is given: ``st.segmented_control("Map", MAPS, **bound("map", "PCA"))``.
 
-    usual: what the widget holds where the link says nothing, and so need not be said.
+    usual: what the widget holds where the link says nothing, and so need not be said. first: what the widget calls the
+    value that it starts with. It is not set instead: a browser that never hears of a run that was cut short would not
+    hear of the value either, and say that the widget holds another.
     """
     key = key or f"link {name}"
-    if st.session_state.get(key) != value:  # set again, it would be taken from a hand that has moved on
+    if st.session_state.get(key, value) != value:  # set again, it would be taken from a hand that has moved on
         st.session_state[key] = value
 
     def tell() -> None:
         now = st.session_state[key]
         put(name, None if now == usual else now)
 
-    return {"key": key, "on_change": tell}
+    return {"key": key, "on_change": tell, first: value}
 
 
 def forget_run() -> None:

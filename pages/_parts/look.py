@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -184,6 +184,17 @@ def card(title: str = "", note: str = "", **layout) -> AbstractContextManager:
         with box:
             line(bold(title), quiet(note))
     return box
+
+
+def way(page: str, label: str, *, primary: bool = False, width: Literal["content", "stretch"] = "content",
+        **more: Any) -> None:
+    """A link to another page that looks like a button, once a page under one ``label``; ``more`` is st.page_link's.
+
+    ``st.switch_page`` is used nowhere: it changes the page on the server, and what a timer of the browser asks for in
+    the name of the old one, before it hears of that, leaves the new one blank (Streamlit 1.67).
+    """
+    with st.container(key=f"page way {'primary' if primary else 'secondary'} {label}", width=width):
+        st.page_link(page, label=label, width=width, **more)
 
 
 def backstage(name: str, **layout) -> AbstractContextManager:

@@ -117,7 +117,9 @@ def _target(id_name: str) -> int:
 
 def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
     """Of the widget that asks for a part of the pair: it holds what the link says."""
-    return link.bound(name, link.choice(name, options, usual), key=key or f"{name} of a pair", usual=usual)
+    key = key or f"{name} of a pair"
+    own = link.bound(name, link.choice(name, options, usual), key=key, usual=usual, first="index")
+    return own | {"index": options.index(own["index"])}
 
 
 def _shown(pair: Pair) -> None:
@@ -136,8 +138,8 @@ def _shown(pair: Pair) -> None:
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
             language="bash", wrap_lines=True)
-    if st.button("Load a teacher of this pair", type="primary", icon=":material/upload_file:"):
-        st.switch_page("pages/teachers.py", query_params={"pair": pair.name})
+    look.way("pages/teachers.py", "Load a teacher of this pair", primary=True, icon=":material/upload_file:",
+             query_params={"pair": pair.name})
 
 
 @st.cache_data(max_entries=32, show_spinner="Reading the images …")

@@ -38,6 +38,7 @@ SHOWN = 32  # images of each group, nearest the line first
 PICKED = 64  # images of a selection
 STROKES = 400  # selected images that are marked in the histogram
 COLUMNS = 8
+DIALS = ("slide", "type")  # that move the line, beside the histogram itself
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,17 @@ def line_of(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
     return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("valley", 0.0))
 
 
-def put_line(run: Run, score: str, value: float) -> None:
+def put_line(run: Run, score: str, value: float, by: str = "") -> None:
+    """by: the dial it was moved with."""
     lines.draw(run, value, score)
+    for dial in DIALS:
+        if dial != by:
+            st.session_state[_turns(dial)] = st.session_state.get(_turns(dial), 0) + 1
+
+
+def _turns(dial: str) -> str:
+    """How often the line was moved by anything but this dial, in this visit's memory."""
+    return f"moved without {dial}"
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -232,17 +242,21 @@ def _take(split: Split, edges: np.ndarray, ids: tuple[str, ...]) -> None:
         selection.select(split.run, split.shown.epoch, in_bins(split.values, edges, ids))
 
 
-def _dials(split: Split, low: float, high: float, step: float, put: Callable[[float], None]) -> None:
-    """The same line as a slider and as a number."""
+def _dials(split: Split, low: float, high: float, step: float, put: Callable[..., None]) -> None:
+    """The same line as a slider and as a number.
+
+    Moved by another, a dial is a new one: the browser may send the old one's place once more before it hears of the
+    move, and the line would go back there.
+    """
     digits = max(0, -math.floor(math.log10(step)))
-    slider, number = (f"{name} {split.run.id} {split.score}" for name in ("slide", "type"))
+    slider, number = (f"{dial} {split.run.id} {split.score} {st.session_state.get(_turns(dial), 0)}" for dial in DIALS)
     st.session_state[slider] = min(max(round(split.line, digits), low), high)
     st.session_state[number] = round(split.line, digits)
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     left.slider("Threshold", low, high, step=step, key=slider, format=f"%.{digits}f",
-                on_change=lambda: put(st.session_state[slider]), label_visibility="collapsed")
+                on_change=lambda: put(st.session_state[slider], "slide"), label_visibility="collapsed")
     right.number_input("Threshold", step=step, key=number, format=f"%.{digits}f",
-                       on_change=lambda: put(st.session_state[number]), label_visibility="collapsed")
+                       on_change=lambda: put(st.session_state[number], "type"), label_visibility="collapsed")
 
 
 def _suggestions(split: Split) -> None:
@@ -296,10 +310,10 @@ def _uses(split: Split) -> None:
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
     shown_only = split.score == "oracle"
-    if st.button("Use for the next run", icon=":material/experiment:", disabled=shown_only, help=(
-            "The oracle has seen real images: no student may learn by it" if shown_only else
-            "Opens the form of a new run with these settings and this threshold")):
-        st.switch_page("pages/distill.py", query_params={"spec": run.spec.replaced(changes).to_token()})
+    look.way("pages/distill.py", "Use for the next run", icon=":material/experiment:", disabled=shown_only, help=(
+        "The oracle has seen real images: no student may learn by it" if shown_only else
+        "Opens the form of a new run with these settings and this threshold"),
+        query_params=None if shown_only else {"spec": run.spec.replaced(changes).to_token()})
 
 
 def _not_this_line(split: Split) -> str:

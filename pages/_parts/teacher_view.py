@@ -108,8 +108,9 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     if twin:
         other.button(f"Its {twin.kind} twin", icon=":material/compare_arrows:", on_click=_open, args=(twin.name,),
                      width="stretch", help=f"{twin.name}: same pair, same images, trained the other way")
-    if distil.button("Distil this teacher", type="primary", icon=":material/experiment:", width="stretch"):
-        st.switch_page("pages/distill.py", query_params={"teacher": card.name})
+    with distil:
+        look.way("pages/distill.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
+                 query_params={"teacher": card.name})
     setting, sentence = SETTINGS[card.setting]
     look.line(look.chip(f"{card.kind} teacher", card.kind), look.bold(setting), look.quiet(sentence))
 

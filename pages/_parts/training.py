@@ -43,8 +43,9 @@ def _leave() -> None:
 def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
     opened.button("Open", icon=":material/visibility:", width="stretch", help="What it does with real images",
                   on_click=lambda: st.query_params.from_dict({"teacher": run.teacher}))
-    if distil.button("Distil this teacher", type="primary", icon=":material/experiment:", width="stretch"):
-        st.switch_page("pages/distill.py", query_params={"teacher": run.teacher})
+    with distil:
+        look.way("pages/distill.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
+                 query_params={"teacher": run.teacher})
 
 
 def _panel(run: Run) -> None:

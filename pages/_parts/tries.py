@@ -278,10 +278,10 @@ def _buttons(pair: Pair) -> None:
         st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each,
                   args=(store.resume, halted))
     if new.status == "done":
-        if st.button(f"Use {tries.words(pair.fork.threshold)} for the next run", icon=":material/experiment:",
-                     key="try use", help="Opens the form of a new run with these settings and this threshold"):
-            spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
-            st.switch_page("pages/distill.py", query_params={"spec": spec.to_token()})
+        spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
+        look.way("pages/distill.py", f"Use {tries.words(pair.fork.threshold)} for the next run",
+                 icon=":material/experiment:", query_params={"spec": spec.to_token()}, help=(
+                     "Opens the form of a new run with these settings and this threshold"))
         if pair.old:
             st.page_link("pages/compare.py", label="Compare", icon=":material/stacked_line_chart:",
                          query_params={"runs": f"{pair.old.id},{new.id}"})

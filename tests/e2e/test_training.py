@@ -32,7 +32,7 @@ def test_a_teacher_is_trained_watched_stopped_resumed_and_distilled(page: Page, 
     wait_for_points(page, "accuracy", seen)
 
     expect(status(page, "done")).to_be_visible(timeout=WORKER)
-    page.get_by_role("button", name="Distil this teacher").click()
+    page.get_by_role("link", name="Distil this teacher").click()
     page.wait_for_url(re.compile(r"/distill\?teacher=mine"), timeout=SOON)
     expect(page.get_by_text("close digits mnist").first).to_be_visible(timeout=WORKER)
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled(timeout=SOON)

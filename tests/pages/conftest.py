@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
+from streamlit.proto.PageLink_pb2 import PageLink
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import Run, RunStore
@@ -78,6 +80,21 @@ def open_page() -> Callable[..., AppTest]:
         return app.run()
 
     return open_
+
+
+def way(app: AppTest, label: str) -> PageLink:
+    """The link of that name to another page."""
+    return next(link.proto for link in app.get("page_link") if link.proto.label == label)
+
+
+def follow(app: AppTest, label: str) -> AppTest:
+    """A press of it."""
+    to = way(app, label)
+    app.query_params.clear()
+    for name, values in parse_qs(to.query_string).items():
+        app.query_params[name] = values
+    app.switch_page(f"pages/{to.page or 'start'}.py")
+    return app.run()
 
 
 def said(app: AppTest) -> str:

@@ -14,7 +14,7 @@ from atesc_core.domains import DOMAINS, OFFLINE, PAIRS, PAPER, data_dir, fetch_d
 from pages._parts.preparing import preparation
 from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
 from tests.domains.published import publish, published  # noqa: F401 - a fixture
-from tests.pages.conftest import said
+from tests.pages.conftest import follow, said
 
 pytestmark = pytest.mark.usefixtures("data_folder", "store")
 
@@ -199,7 +199,7 @@ def test_a_pair_of_ones_own_has_the_name_that_finds_it_again(open_page, setting,
     assert find_pair(name).setting == setting
     words = shlex.split(app.code[1].value)
     assert words[words.index("--pair") + 1] == name
-    widget(app, "Load a teacher of this pair").click().run()
+    follow(app, "Load a teacher of this pair")
     assert app.title[0].value == "Teachers"
     assert app.query_params["pair"] == name
 

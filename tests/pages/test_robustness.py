@@ -14,7 +14,7 @@ from atesc_core.spec import RunSpec
 from atesc_core.teachers.report import Report
 from pages._parts.runs import _snapshot
 from tests.labs import copy_lab
-from tests.pages.conftest import Lab, charts, said, walls
+from tests.pages.conftest import Lab, charts, follow, said, walls, way
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
 
@@ -145,7 +145,7 @@ def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run,
     choose(app, finished_run, "oracle")
     is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
     assert bars(app) == {"fragile": (~is_ood).sum(), "robust": is_ood.sum()}
-    assert button(app, "Use for the next run").disabled
+    assert way(app, "Use for the next run").disabled
 
 
 def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(open_page, finished_run: Run, lab_with_runs: Lab,
@@ -155,7 +155,7 @@ def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(open_page, finished_
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     app.button(key="suggest same share").click().run()
     assert abs(bars(app)["fragile"] - shown.fragile.sum()) <= 1
-    button(app, "Use for the next run").click().run()
+    follow(app, "Use for the next run")
     assert not app.exception
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec.split.score == "random"
@@ -191,10 +191,32 @@ def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, hel
     assert sum(bars(app).values()) == 32
 
 
+def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: Run, report: Report):  # noqa: F811
+    """A slider whose browser had not heard yet of the number typed beside it sent its old place, and took the line back
+    there: pressed soon after, "Use for the next run" used that."""
+    app = open_page("robustness", run=finished_run.id)
+
+    def number():
+        return next(own for own in app.number_input if own.key.startswith("type"))
+
+    slid, typed = slider(app).key, number().key
+    number().set_value(6.5).run()
+    assert (number().key, slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
+    assert slider(app).key != slid
+    slid = slider(app).key
+    slider(app).set_value(3.5).run()
+    assert (slider(app).key, number().value) == (slid, 3.5)
+    assert number().key != typed
+    typed = number().key
+    app.button(key="suggest valley").click().run()
+    assert slider(app).value == number().value != 3.5
+    assert slider(app).key != slid and number().key != typed
+
+
 def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
     slider(app).set_value(3.5).run()
-    button(app, "Use for the next run").click().run()
+    follow(app, "Use for the next run")
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
 

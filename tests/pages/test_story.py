@@ -18,7 +18,7 @@ from pages._parts import player, recordings
 from pages._parts.lesson import STEPS, Scene
 from pages._parts.terms import TERMS, sentence
 from tests.labs import copy_lab
-from tests.pages.conftest import STORY, Lab, charts, said
+from tests.pages.conftest import STORY, Lab, charts, said, way
 from tests.pages.reports import numbers
 from tests.pages.test_start import button
 from tests.recording.conftest import by_hand, recorded, story_scenes  # noqa: F401 - fixtures
@@ -351,12 +351,12 @@ def test_a_deleted_story_says_so(open_page, store, none_shipped):
 
 def test_start_plays_the_story_where_there_is_one(open_page, shipped):
     app = open_page("start")
-    assert not button(app, "Play the story").disabled
+    assert not way(app, "Play the story").disabled
     assert button(app, "Run the story live")
 
 
 def test_start_says_what_makes_the_recording_where_there_is_none(open_page, store, none_shipped):
-    play = button(open_page("start"), "Play the story")
+    play = way(open_page("start"), "Play the story")
     assert play.disabled
     assert "recording story" in play.help
 

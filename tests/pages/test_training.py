@@ -17,7 +17,7 @@ from atesc_core.teacher_spec import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
 from pages._parts import train_teacher
 from pages._parts.train_teacher import FIELDS, estimate
-from tests.pages.conftest import charts, said, tiny_spec
+from tests.pages.conftest import charts, said, tiny_spec, way
 
 SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=2, batch_size=128, device="cpu")
 
@@ -186,7 +186,7 @@ def test_a_finished_training_shows_its_curves_and_offers_its_teacher(open_page, 
     assert f"{epochs['iacc'].iloc[-1]:.1f} %" in " ".join(words.split())
     assert "epoch 2/2" in words
     assert "python -m atesc_core teachers train mine" in app.code[-1].value
-    assert button(app, "Distil this teacher")
+    assert way(app, "Distil this teacher").query_string == "teacher=mine"
 
 
 def test_a_finished_teacher_is_on_the_shelf_and_can_be_distilled(open_page, trained):

@@ -15,7 +15,7 @@ from atesc_core.spec import RunSpec
 from pages._parts import look
 from pages._parts.machine import Machine
 from tests.labs import copy_lab
-from tests.pages.conftest import APP, Lab, charts, said, tiny_spec
+from tests.pages.conftest import APP, Lab, charts, follow, said, tiny_spec
 from tests.pages.reports import held_job, numbers  # noqa: F401 - fixture
 from tests.pages.test_robustness import slider
 from tests.pages.test_teachers import button
@@ -194,7 +194,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: tries
 
 def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: tries.Pair):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
-    button(app, "Use 3.00 for the next run").click().run()
+    follow(app, "Use 3.00 for the next run")
     assert not app.exception
     assert RunSpec.from_token(app.query_params["spec"]) == lab.store.get(lab.atesc).spec.replaced(
         {"split.threshold": LINE})
