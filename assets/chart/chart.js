@@ -187,7 +187,10 @@ class Chart {
 
   report(ids) {
     ids = [...new Set(ids)].filter((id) => id !== undefined);
-    if (sameIds(ids, this.ids)) return;
+    if (!sameIds(ids, this.ids)) this.tell(ids);
+  }
+
+  tell(ids) {
     this.ids = ids;
     this.at = Date.now();
     this.setState("selection", { ids, revision: this.data.revision, at: this.at });
@@ -231,19 +234,13 @@ class Chart {
     this.report(await this.mark(Plotly, new Set(this.ids)));
   }
 
-  // What lies in a rectangle of the axes.
-  async selectWithin(rectangle) {
+  // What the keys chose: points, without a place.
+  async selectPoints(within) {
     const Plotly = await loadPlotly(this.data.plotly);
-    await Plotly.relayout(this.plot, { selections: [{ type: "rect", xref: "x", yref: "y", ...rectangle }] });
-    await this.followSelection(Plotly);
-    const traces = this.plot._fullData;
-    this.report(traces.flatMap((trace) => (trace.selectedpoints ?? []).map((at) => idAt(trace, at))));
-  }
-
-  async selectNothing() {
-    const Plotly = await loadPlotly(this.data.plotly);
-    if (this.plot.layout.selections?.length) await Plotly.relayout(this.plot, { selections: [] });
-    this.report(await this.mark(Plotly, new Set()));
+    const shown = this.plot._fullData.filter((trace) => trace.visible === true);
+    this.adopted = shown.flatMap((trace) => pointsWhere(trace, within).map((at) => idAt(trace, at)));
+    await this.adopt(Plotly);
+    this.tell(this.ids);
   }
 
   drawFrame() {
@@ -333,7 +330,7 @@ class SelectionFrame {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (way) this.step(way, event.shiftKey);
     else if (event.key === "Enter" || event.key === " ") this.take();
-    else if (event.key === "Escape") this.chart.selectNothing();
+    else if (event.key === "Escape") this.chart.selectPoints(() => false);
     else return;
     event.preventDefault();
     event.stopPropagation(); // the page has keys of its own
@@ -358,10 +355,9 @@ class SelectionFrame {
   take() {
     const { xaxis, yaxis } = this.chart.plot._fullLayout;
     const { x, y, w, h } = this.own;
-    return this.chart.selectWithin({
-      x0: xaxis.p2d(x * xaxis._length), x1: xaxis.p2d((x + w) * xaxis._length),
-      y0: yaxis.p2d(y * yaxis._length), y1: yaxis.p2d((y + h) * yaxis._length),
-    });
+    const inside = (place, from, size) => place >= from && place <= from + size;
+    return this.chart.selectPoints((id, at, trace) =>
+      inside(xaxis.d2p(trace.x[at]) / xaxis._length, x, w) && inside(yaxis.d2p(trace.y[at]) / yaxis._length, y, h));
   }
 }
 
@@ -533,7 +529,7 @@ function idAt(trace, at) {
 }
 
 function pointsWhere(trace, wanted) {
-  return Array.from(trace.customdata ?? [], (_, at) => at).filter((at) => wanted(idAt(trace, at)));
+  return Array.from(trace.customdata ?? [], (_, at) => at).filter((at) => wanted(idAt(trace, at), at, trace));
 }
 
 function sameIds(some, others) {

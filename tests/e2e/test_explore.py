@@ -90,8 +90,8 @@ def frame_right_of_the_line(page: Page) -> None:
     tool = chart(page, "scores").get_by_role("application")
     tool.focus()
     frame = tool.locator(".atesc-chart-frame")
-    while frame.bounding_box()["x"] < line["x"] + line["width"]:
-        page.keyboard.press("ArrowRight")
+    while frame.bounding_box()["x"] > line["x"] + line["width"] + 15:  # one step is ten pixels
+        page.keyboard.press("ArrowLeft")
     for _ in range(50):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Enter")
