@@ -260,13 +260,12 @@ class Chart {
     const sheet = this.data.thumbnails;
     const id = sheet && idOf(points[0]);
     const cell = sheet?.cells ? sheet.cells[id] : id;
-    const position = sheet?.positions[cell];
-    if (!position) return this.hideTip();
+    if (!(cell < sheet?.count)) return this.hideTip();
     this.tip ??= this.root.appendChild(tipElement());
     const [picture, caption] = this.tip.children;
     picture.style.backgroundImage = `url("${sheet.source}")`;
     picture.style.backgroundSize = sheet.size;
-    picture.style.backgroundPosition = position;
+    picture.style.backgroundPosition = positionOf(cell, sheet);
     this.tip.style.setProperty("--group", points[0].fullData.marker?.color ?? "transparent");
     caption.textContent = sheet.captions?.[cell] ?? "";
     caption.hidden = !caption.textContent;
@@ -506,6 +505,13 @@ function element(tag, name) {
   const node = document.createElement(tag);
   node.className = name;
   return node;
+}
+
+// As Thumbnails.position (chart.py) has it; of 20 000 it is needed for the one that is pointed at.
+function positionOf(cell, { side, columns, rows }) {
+  const step = side + 2;
+  const places = [[cell % columns, columns], [Math.floor(cell / columns), rows]];
+  return places.map(([own, many]) => `${(100 * (own * step + 1)) / (many * step - side)}%`).join(" ");
 }
 
 function tipElement() {

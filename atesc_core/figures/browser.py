@@ -13,10 +13,12 @@ import base64
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
+import psutil
 
 from atesc_core.figures import fonts, theme
 
@@ -67,14 +69,15 @@ def print_svg(svg: str, kind: Literal["pdf", "png"], width: float, height: float
     return _asked(lambda browser: _shown(browser.kaleido, page, kind, width, height, dpi))
 
 
-def close_browser(which: _Browser | None = None) -> None:
-    """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one."""
+def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
+    """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one.
+    ``at_once``: it may be busy, and is not asked."""
     global _browser
     with _starting:
         if _browser is None or (which is not None and which is not _browser):
             return
         closing, _browser = _browser, None
-    closing.close()
+    closing.close(at_once)
 
 
 class _Browser:
@@ -99,18 +102,34 @@ class _Browser:
         finally:
             self._waiting.discard(answer)
 
-    def close(self) -> None:
+    def close(self, at_once: bool = False) -> None:
         """All that wait for it are told at once, by a CancelledError."""
         self.closed = True
         self.loop.set_exception_handler(lambda loop, told: None)  # what is cancelled there is told here
         for answer in list(self._waiting):
             answer.cancel()
+        left = self._processes()
+        if at_once:
+            _kill(left)
         try:
             asyncio.run_coroutine_threadsafe(self.kaleido.close(), self.loop).result(10)
         except Exception:  # noqa: BLE001 - it is being thrown away, whatever state it is in
             pass
         finally:
+            _kill(left)
             self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _processes(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.kaleido.subprocess.pid)
+            return [first, *first.children(recursive=True)]
+        return []
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 async def _open(path: Path) -> Kaleido:

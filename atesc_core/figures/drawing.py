@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Literal
 
 from atesc_core.figures.browser import Stopped, close_browser
@@ -54,4 +55,4 @@ class Drawing:
         """The browser cannot be called off, so it is closed; what others draw begins again in the next one."""
         if self.state == "running":
             self._stop.set()
-            threading.Thread(target=close_browser, name="figure-stop", daemon=True).start()  # it may take seconds
+            threading.Thread(target=partial(close_browser, at_once=True), name="figure-stop", daemon=True).start()

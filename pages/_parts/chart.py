@@ -203,9 +203,8 @@ def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
 def _thumbnail_data(sheet: Thumbnails | None) -> dict[str, Any] | None:
     if sheet is None:
         return None
-    positions = [sheet.position(cell) for cell in range(sheet.count)]
-    return {"source": sheet.source, "size": sheet.size, "positions": positions, "cells": sheet.cells,
-            "captions": sheet.captions}
+    return {"source": sheet.source, "size": sheet.size, "side": sheet.side, "columns": sheet.columns,
+            "rows": sheet.rows, "count": sheet.count, "cells": sheet.cells, "captions": sheet.captions}
 
 
 def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | None:

@@ -179,7 +179,7 @@ def _titled(scene: Scene, wanted: int) -> None:
     """Whose map it is. wanted: the epoch that is looked at."""
     card, run, epoch = scene.subject.card, scene.run, scene.shown.epoch
     words = f"epoch {epoch}" + (f": this run has no epoch {wanted}" if wanted != epoch else "")
-    look.line(look.chip(f"{card.kind} teacher", card.kind), method(run.spec), f"seed {run.spec.seed}",
+    look.line(look.teacher(card.kind), method(run.spec), f"seed {run.spec.seed}",
               look.quiet(words))
 
 
@@ -304,8 +304,8 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
 
 def _selectable(scene: Scene, drawn: Callable[..., ChartResult], revision: str, ids: list[str]) -> list[str]:
     """Draw the map so that its points can be selected; ids of the real images that are."""
-    indices = scene.picked.indices if scene.picked else ()
-    own = [name for name in told(scene.key, revision) if name in set(ids)]
+    indices, known = scene.picked.indices if scene.picked else (), set(ids)
+    own = [name for name in told(scene.key, revision) if name in known]
     here = _indices(scene, own) == list(indices)  # else the selection was made elsewhere since
     drawn(select="lasso", on_select=partial(_take, scene),
           selected=own if here else [_name(scene, index) for index in indices])

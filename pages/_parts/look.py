@@ -93,6 +93,10 @@ def chip(words: str, role: Role | None = None) -> Html:
     return Html(f'<span class="atesc-chip">{dot}{escape(words)}</span>')
 
 
+def teacher(kind: Literal["SL", "NTL"]) -> Html:
+    return chip(f"{kind} teacher", kind)
+
+
 def status(word: str) -> Html:
     """queued, running, paused, done, stopped, interrupted or failed. Raises KeyError for another word."""
     live = " atesc-live" if word == "running" else ""

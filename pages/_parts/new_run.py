@@ -91,7 +91,7 @@ def _batchnorm_notice(arch: str, method: str) -> str | None:
 def teacher_words(card) -> list:
     """The card in a line: side, setting, how right it is on ID and what it does on OOD."""
     metric = next(name for name in card.metrics if name != "iacc")
-    return [look.chip(f"{card.kind} teacher", card.kind), look.quiet(card.pair), look.quiet(f"{card.image_side} px"),
+    return [look.teacher(card.kind), look.quiet(card.pair), look.quiet(f"{card.image_side} px"),
             look.swatch("id", f"IAcc {look.per_cent(card.metrics['iacc'])} %"),
             look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} %"),
             look.quiet("of " + " and ".join(look.count(card.test_images[side]) for side in ("id", "ood")) +

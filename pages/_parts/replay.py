@@ -45,8 +45,7 @@ def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: Recorded
 def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
     escape = ESCAPE_NAMES[run.spec.escape.kind]
     epochs = run.curve(at)
-    look.line(look.bold(f"{escape[0].upper()}{escape[1:]} student"),
-              look.chip(f"{run.teacher.kind} teacher", run.teacher.kind),
+    look.line(look.bold(f"{escape[0].upper()}{escape[1:]} student"), look.teacher(run.teacher.kind),
               look.quiet(f"epoch {len(epochs)}/{run.spec.epochs}"))
     st.html(look.bar(run.place(at)))
     behind = [_curve(ghost, ghost.curve(at), ghost=True)] if ghost else []

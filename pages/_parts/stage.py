@@ -73,7 +73,7 @@ def time_left(runs: dict[str, Run]) -> str:
 def _student(name: str, runs: dict[str, Run]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
     run, part = runs[name], PARTS[name]
-    look.line(look.bold(part.title), look.chip(f"{part.kind} teacher", part.kind))
+    look.line(look.bold(part.title), look.teacher(part.kind))
     look.line(look.status(run.status), look.quiet(_place(run)))
     st.html(look.bar(run.progress))
     behind = [live.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []

@@ -112,7 +112,7 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         look.way("pages/distill.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
                  query_params={"teacher": card.name})
     setting, sentence = SETTINGS[card.setting]
-    look.line(look.chip(f"{card.kind} teacher", card.kind), look.bold(setting), look.quiet(sentence))
+    look.line(look.teacher(card.kind), look.bold(setting), look.quiet(sentence))
 
     report = teacher_report(card.name, SPLIT)
     _numbers(card, report)

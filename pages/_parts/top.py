@@ -29,5 +29,5 @@ def run_page(title: str, lead: str, *, with_images: bool = False) -> Run | None:
 def facts(run: Run) -> list[look.Html | str]:
     """Its teacher, its method and how it stands, for a line."""
     card = cards().get(run.spec.teacher)
-    kind = [look.chip(f"{card.kind} teacher", card.kind)] if card else []
+    kind = [look.teacher(card.kind)] if card else []
     return [look.bold(run.spec.teacher), *kind, method(run.spec), look.status(run.status)]

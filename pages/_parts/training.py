@@ -66,7 +66,7 @@ def _panel(run: Run) -> None:
 def _head(run: Run) -> None:
     left, right = st.columns([3, 2])
     with left:
-        look.line(look.bold(run.spec.pair), look.chip(f"{run.spec.kind} teacher", run.spec.kind), method(run.spec),
+        look.line(look.bold(run.spec.pair), look.teacher(run.spec.kind), method(run.spec),
                   look.quiet(f"{run.spec.arch} · {run.spec.image_side} px"), look.status(run.status))
         look.line(look.quiet(live.progress_words(run)))
         if may_change(run):

@@ -96,7 +96,7 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
         return export.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "on_paper", slow)
-    monkeypatch.setattr("atesc_core.figures.drawing.close_browser", lambda: None)
+    monkeypatch.setattr("atesc_core.figures.drawing.close_browser", lambda at_once: None)
     paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)
     assert paper.DOING in said(app)
