@@ -34,13 +34,14 @@ def agreement(chosen: pd.DataFrame, every: pd.DataFrame, mode: Mode = "light", *
     for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
         for series, words in SERIES.items():
             thin, faint = series == "sure", who == "all"
-            name = f"{count:,} {'in all' if faint else 'selected'}: {words}"
+            name = f"{theme.count(count)} {'in all' if faint else 'selected'}: {words}"
             figure.add_scatter(
                 x=points["epoch"], y=points[series], name=name, uid=uid("agreement", who, series),
                 mode="lines+markers", opacity=0.4 if faint else 1,
                 line={"color": style.ink, "width": style.thin if thin else style.line},
                 marker={"size": style.dot * (0.75 if faint else 1), "color": style.surface if thin else style.ink,
                         "line": {"color": style.ink, "width": style.thin if thin else 0}},
-                hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{count:,} images</extra>",
+                hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{theme.count(count)} images"
+                "</extra>",
                 meta={"images": who, "series": series})
     return figure

@@ -61,7 +61,7 @@ def _curve(figure: go.Figure, style: Look, images: Images, curve: Roc, count: in
         uid=uid("roc", images), mode="lines", name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>", cliponaxis=False,
         line={"color": style.colour(ROLES[images]), "width": style.line, "shape": "linear"},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of OOD and %{{x:.1f}} % of ID robust above %{{customdata}}<br>"
-        f"{count:,} {NAMES[images]}<extra></extra>", meta={"images": images, "customdata": ["threshold"]})
+        f"{theme.count(count)} {NAMES[images]}<extra></extra>", meta={"images": images, "customdata": ["threshold"]})
 
 
 def _point(figure: go.Figure, style: Look, images: Images, name: str, threshold: float, scores: ArrayLike,

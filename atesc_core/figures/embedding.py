@@ -122,12 +122,12 @@ def _by_group(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, 
               class_names: Sequence[str] | None) -> None:
     points = _named(points, class_names)
     for role, rows in (("fragile", points[points["fragile"]]), ("robust", points[~points["fragile"]])):
-        _dots(figure, style, rows, role=role, name=f"{len(rows):,} {role}")
+        _dots(figure, style, rows, role=role, name=f"{theme.count(len(rows))} {role}")
 
 
 def _by_domain(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
                class_names: Sequence[str] | None) -> None:
-    _dots(figure, style, _named(points, class_names), role="synthetic", name=f"{len(points):,} synthetic")
+    _dots(figure, style, _named(points, class_names), role="synthetic", name=f"{theme.count(len(points))} synthetic")
 
 
 def _by_class(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
@@ -149,8 +149,9 @@ def _by_score(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, 
     reach = np.where(given <= middle, middle - low, high - middle)
     shade = np.clip((given - middle) / reach, -1, 1)
     pale = theme.mix(style.muted, style.surface, 0.3)
-    _dots(figure, style, _named(points, class_names), role="", name=f"{len(points):,} synthetic", color=shade,
-          cmin=-1, cmax=1, colorscale=[[0, style.colour("fragile")], [0.5, pale], [1, style.colour("robust")]],
+    _dots(figure, style, _named(points, class_names), role="", name=f"{theme.count(len(points))} synthetic",
+          color=shade, cmin=-1, cmax=1,
+          colorscale=[[0, style.colour("fragile")], [0.5, pale], [1, style.colour("robust")]],
           colorbar={"title": {"text": SCORE_TITLES[score], "side": "right"}, "thickness": 10, "len": 0.8,
                     "outlinewidth": 0, "tickvals": [-1, 0, 1], "ticktext": [number(low), number(middle), number(high)]})
 

@@ -34,13 +34,13 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
         reach[role] = share.max(initial=0)
         figure.add_bar(
             x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
-            name=f"{len(members):,} {role}", marker=style.filled(role, found),
+            name=f"{theme.count(len(members))} {role}", marker=style.filled(role, found),
             text=[f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
                   for value, count in zip(share, found, strict=True)],
             textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
             customdata=np.column_stack([share.round(2), found]),
             hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
-            f"%{{customdata[1]}} of {len(members):,}<extra></extra>",
+            f"%{{customdata[1]}} of {theme.count(len(members))}<extra></extra>",
             meta={"group": role, "customdata": ["share of the group, per cent", "images"]})
     room = (0.16 if mode == "print" else 0.18) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
     span = [-reach["fragile"] - room, reach["robust"] + room]
@@ -79,7 +79,7 @@ def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike
                             layer="below")
     for role in () if frames is None else ("fragile", "robust"):
         held = int((frames == (role == "fragile")).sum())
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{held:,} {role}",
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{theme.count(held)} {role}",
                            uid=uid("sheet", role), meta={"skip": True},
                            marker={"symbol": "square", "size": 1.6 * style.dot, "color": style.colour(role),
                                    "line": {"color": style.rim(role), "width": style.thin}})

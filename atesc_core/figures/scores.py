@@ -130,7 +130,7 @@ def _bars(figure: go.Figure, style: Look, values: NDArray[np.float64], threshold
             x=_centres(edges), y=heights, width=0.94 * (edges[1] - edges[0]), uid=uid("scores", role),
             name=role + share, marker=style.filled(role, heights),
             customdata=bin_names(edges), hovertemplate=f"<b>%{{y}}</b> {role}, score %{{customdata}}<br>"
-            f"{len(part):,} of {len(values):,} images<extra></extra>",
+            f"{theme.count(len(part))} of {theme.count(len(values))} images<extra></extra>",
             meta={"group": role, "customdata": ["bin"]})
 
 
@@ -153,7 +153,7 @@ def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float
         uid=uid("scores", role, "outline"), mode="lines", connectgaps=False,
         name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area",
         customdata=np.column_stack([names, share.round(1)])[steps],
-        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {len(values):,} {role.upper()} test images, "
+        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.count(len(values))} {role.upper()} test images, "
         "score %{customdata[0]}<extra></extra>",
         line={"color": style.colour(role), "width": style.line * 0.8}, meta={"group": f"{role} outline"})
 

@@ -31,7 +31,7 @@ def robust_share(curves: pd.DataFrame, mode: Mode = "light", auroc: float | None
     for role, name in {"synthetic": "synthetic", "id": "ID test", "ood": "OOD test"}.items():
         if role not in curves:
             continue
-        count = f", {images[role]:,} images" if images and role in images else ""
+        count = f", {theme.count(images[role])} images" if images and role in images else ""
         figure.add_scatter(
             x=curves["epsilon"], y=curves[role], uid=uid("robust share", role), name=name,
             mode="lines+markers" if len(curves) <= 20 else "lines",

@@ -41,6 +41,7 @@ METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "
 CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
                  "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
 
+THIN = "\u202f"  # between thousands; it breaks no line
 TEXT, SHAPE = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
 
 SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
@@ -153,7 +154,7 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
         "tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}, "standoff": 0.6 * size},
     }
     layout = go.Layout(
-        font=font, colorway=[style.muted], uirevision=UIREVISION, separators=".,",
+        font=font, colorway=[style.muted], uirevision=UIREVISION, separators=f".{THIN}",
         paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 0.5 * size, "r": size, "t": (0.3 if in_print else 1) * size, "b": 0.5 * size, "pad": 0},
         xaxis={**axis, "showgrid": False}, yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
@@ -173,6 +174,11 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
 def uid(*parts: object) -> str:
     """A trace's lasting identity. Plotly puts it into CSS selectors, so names from users are hashed."""
     return "t" + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).hexdigest()
+
+
+def count(items: int) -> str:
+    """``20 000``: a thin space, which both the screen's fonts and the shipped ones have."""
+    return f"{items:,}".replace(",", THIN)
 
 
 def number(value: float) -> str:

@@ -243,8 +243,7 @@ def per_cent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def count(number: int) -> str:
-    return f"{number:,}".replace(",", "\u202f")
+count = theme.count  # as figures write it
 
 
 def duration(seconds: float | None) -> str:

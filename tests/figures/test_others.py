@@ -126,7 +126,7 @@ def test_robust_share_draws_id_and_ood_and_says_the_auroc():
     assert named(figure, "ID").line.color == theme.COLOURS["id"]
     assert list(named(figure, "OOD").y) == list(ROBUST["ood"])
     assert "0.968" in figure.layout.legend.title.text
-    assert "1,000 images" in named(figure, "ID").hovertemplate
+    assert "1\u202f000 images" in named(figure, "ID").hovertemplate
     assert "(1/255)" in figure.layout.xaxis.title.text
 
 
