@@ -76,9 +76,9 @@ def photograph(page: Page, url: str, run: Run, file: Callable[[str], Path]) -> N
     page.close()
 
 
-# Streamlit's own mark of work is gone, nothing is being measured, and every chart on the page is drawn.
+# Streamlit's own mark of work is gone, nothing is being measured or drawn, and every chart on the page is there.
 STILL = """() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')
-    && !document.body.innerText.includes('Measuring')
+    && !/Measuring|Drawing it/.test(document.body.innerText)
     && [...document.querySelectorAll('[data-chart]')].every(chart => chart.querySelector('.main-svg'))"""
 
 
