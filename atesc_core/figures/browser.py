@@ -97,6 +97,8 @@ class _Browser:
     def do(self, work: Any) -> Any:
         answer = asyncio.run_coroutine_threadsafe(work, self.loop)
         self._waiting.add(answer)
+        if self.closed:  # since it was handed out
+            answer.cancel()
         try:
             return answer.result(SECONDS)
         finally:

@@ -10,6 +10,7 @@ import copy
 import html
 import io
 import json
+import math
 import platform
 import re
 import threading
@@ -39,6 +40,7 @@ Format = Literal["pdf", "svg", "png"]
 FORMATS: tuple[Format, ...] = ("pdf", "svg", "png")
 DPI = (36, 1200)
 GAP_IN = 0.12  # between two panels
+LEAST_IN = 0.4  # [ours] a panel's height
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,11 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
     natural = [width_in * max((panel.layout.meta or {}).get("aspect", 1) for _, panel in row) for row in rows]
     spent = (line * len(rows) + gap * (len(rows) - 1)) / theme.PX_PER_INCH
     room = (height_in - spent) / sum(natural) if height_in else 1.0
-    if room <= 0:
-        raise ValueError(f"height_in: {height_in:g}; expected more than {spent:.2g} in for {len(rows)} rows of panels")
+    least = spent + LEAST_IN * sum(natural) / min(natural)
+    if height_in and height_in < least:
+        many = f"{len(rows)} row{'s' * (len(rows) > 1)}"
+        raise ValueError(f"height_in: {height_in:g}; expected {math.ceil(100 * least) / 100:g} in or more for {many} of "
+                         "panels")
     body, top = "", 0.0
     for row, own in zip(rows, natural, strict=True):
         for place, (index, panel) in enumerate(row):

@@ -38,6 +38,9 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
         return None
     try:
         sheet = drawing.sheet()
+    except ValueError as error:
+        look.problem("The figure cannot be laid out like this.", f"{error}.", "The CSV below is complete.")
+        return None
     except (export.BrowserMissing, export.RenderError) as error:
         look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
         st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)

@@ -21,6 +21,11 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+def settled(page: Page) -> None:
+    """Until the script has run to its end: a card is redrawn piece by piece."""
+    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
 def told(page: Page) -> list[str]:
     """Every number that the card's tables say."""
     return card(page).locator("tbody td").all_inner_texts()
@@ -46,16 +51,21 @@ def test_a_live_run_is_paused_gone_through_turn_by_turn_and_resumed(lab, page: P
     press(page, "Student's turn")
     expect(card(page)).to_contain_text("the student's turn 1 of 2")
     expect(card(page)).to_contain_text("Warm-up, epoch")
+    settled(page)
     answers = card(page).locator(".atesc-answers tbody")
+    marked = card(page).get_by_role("button", name="teacher:").nth(5)
     before = answers.inner_text()
-    card(page).get_by_role("button", name="teacher:").nth(5).click()
+    marked.click()
     expect(page).to_have_url(re.compile("image=5"))
+    expect(marked).to_have_attribute("aria-pressed", "true")
     expect(answers).not_to_have_text(before, use_inner_text=True)
+    settled(page)
     place, numbers = re.search(r"epoch \d+ of 1000 · round \d+ of 4", card(page).inner_text())[0], told(page)
 
     page.reload()
     expect(card(page)).to_contain_text(f"{place} · the student's turn 1 of 2")
     expect(card(page)).to_contain_text("Agrees with what teaches")  # its last
+    settled(page)
     assert told(page) == numbers, "the same turn, of the same image"
 
     press(page, "Slow motion")

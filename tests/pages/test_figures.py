@@ -85,6 +85,15 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     assert not download(app, "PDF").proto.disabled
 
 
+def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finished_run: Run):
+    app = open_page("figures", run=finished_run.id)
+    app.segmented_control(key="panels").set_value(4).run()
+    app.number_input(key="height").set_value(0.5).run()
+    assert not app.exception
+    assert "for 2 rows of panels" in app.error[0].value
+    assert not download(app, "CSV").proto.disabled
+
+
 def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, finished_run: Run, monkeypatch):
     """A large map took seconds in which nothing on the page could be pressed."""
     may_end = threading.Event()
