@@ -159,9 +159,9 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
     room = (height_in - spent) / sum(natural) if height_in else 1.0
     least = spent + LEAST_IN * sum(natural) / min(natural)
     if height_in and height_in < least:
+        needed = math.ceil(100 * least) / 100
         many = f"{len(rows)} row{'s' * (len(rows) > 1)}"
-        raise ValueError(f"height_in: {height_in:g}; expected {math.ceil(100 * least) / 100:g} in or more for {many} of "
-                         "panels")
+        raise ValueError(f"height_in: {height_in:g}; expected {needed:g} in or more for {many} of panels")
     body, top = "", 0.0
     for row, own in zip(rows, natural, strict=True):
         for place, (index, panel) in enumerate(row):
