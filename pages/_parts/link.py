@@ -8,6 +8,7 @@ it serves where those stay.) What several pages share of a run is in the link an
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +20,7 @@ from pages._parts import look
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
+HEARD_S = 2.0  # by then a browser shows what a run has set
 OF_RUN = {"picked", "image", "budget", "epoch", "score", "try"}  # and line, line.SCORE: what goes when the run goes
 
 
@@ -60,11 +62,17 @@ def bound(name: str, value: object, *, key: str = "", usual: object = None, firs
     hear of the value either, and say that the widget holds another.
     """
     key = key or f"link {name}"
+    left = f"left {key}"  # what it was moved from by something else, and when
     if st.session_state.get(key, value) != value:  # set again, it would be taken from a hand that has moved on
+        st.session_state[left] = st.session_state[key], time.monotonic()
         st.session_state[key] = value
 
     def tell() -> None:
         now = st.session_state[key]
+        before, at = st.session_state.get(left, (None, -math.inf))
+        if now == before and time.monotonic() - at < HEARD_S:
+            return  # a timer of the page asked for a run before the browser had heard of the move
+        st.session_state.pop(left, None)
         put(name, None if now == usual else now)
 
     return {"key": key, "on_change": tell, first: value}

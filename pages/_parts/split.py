@@ -169,6 +169,11 @@ def _turns(dial: str) -> str:
     return f"moved without {dial}"
 
 
+def _dial(split: Split, dial: str) -> str:
+    """The dial's key."""
+    return f"{dial} {split.run.id} {split.score} {st.session_state.get(_turns(dial), 0)}"
+
+
 @st.cache_data(max_entries=128, show_spinner=False)
 def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: float = 0.5) -> dict[str, float]:
     """Name -> threshold, from the synthetic images alone. share: of them fragile, by the rule of that name."""
@@ -245,18 +250,23 @@ def _take(split: Split, edges: np.ndarray, ids: tuple[str, ...]) -> None:
 def _dials(split: Split, low: float, high: float, step: float, put: Callable[..., None]) -> None:
     """The same line as a slider and as a number.
 
-    Moved by another, a dial is a new one: the browser may send the old one's place once more before it hears of the
-    move, and the line would go back there.
+    Moved by another, a dial is a new one, and the old one is not heard any more: the browser may send its place once
+    more before it hears of the move, and the line would go back there.
     """
     digits = max(0, -math.floor(math.log10(step)))
-    slider, number = (f"{dial} {split.run.id} {split.score} {st.session_state.get(_turns(dial), 0)}" for dial in DIALS)
+    slider, number = (_dial(split, dial) for dial in DIALS)
+
+    def moved(dial: str, key: str) -> None:
+        if key == _dial(split, dial):
+            put(st.session_state[key], dial)
+
     st.session_state[slider] = min(max(round(split.line, digits), low), high)
     st.session_state[number] = round(split.line, digits)
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     left.slider("Threshold", low, high, step=step, key=slider, format=f"%.{digits}f",
-                on_change=lambda: put(st.session_state[slider], "slide"), label_visibility="collapsed")
+                on_change=moved, args=("slide", slider), label_visibility="collapsed")
     right.number_input("Threshold", step=step, key=number, format=f"%.{digits}f",
-                       on_change=lambda: put(st.session_state[number], "type"), label_visibility="collapsed")
+                       on_change=moved, args=("type", number), label_visibility="collapsed")
 
 
 def _suggestions(split: Split) -> None:

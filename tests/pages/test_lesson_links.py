@@ -65,6 +65,27 @@ def test_what_the_link_says_is_what_a_widget_starts_with():
     assert list(app.get("button_group")[0].proto.default) == [1]
 
 
+def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
+    """A timer's request that was on its way while another control moved a slider brought the slider's old place."""
+
+    def script():
+        import streamlit as st
+
+        from pages._parts import link
+
+        st.button("six", on_click=link.put, args=("eps", 6.0))
+        st.slider("ε", 0.0, 8.0, **link.bound("eps", link.number("eps", 4.0, 0.0, 8.0), first="value"))
+
+    app = AppTest.from_function(script).run()
+    app.button[0].click().run()
+    assert app.slider[0].value == 6.0
+    app.slider[0].set_value(4.0).run()
+    assert (app.query_params["eps"], app.slider[0].value) == ("6.0", 6.0)
+    for place in (5.0, 4.0):  # a hand
+        app.slider[0].set_value(place).run()
+        assert (app.query_params["eps"], app.slider[0].value) == (f"{place}", place)
+
+
 def typed(app: AppTest, run: str, score: str):
     """The line as a number."""
     return next(own for own in app.number_input if own.key.startswith(f"type {run} {score} "))

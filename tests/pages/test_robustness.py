@@ -199,8 +199,12 @@ def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: 
     def number():
         return next(own for own in app.number_input if own.key.startswith("type"))
 
-    slid, typed = slider(app).key, number().key
+    slid, typed, old = slider(app).key, number().key, slider(app)
     number().set_value(6.5).run()
+    sent = app._tree.get_widget_states()
+    sent.widgets.append(old.set_value(1.1)._widget_state)
+    app._run(sent)  # as a browser does that has not heard of it
+    assert app.query_params["line"] == "6.5"
     assert (number().key, slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
     assert slider(app).key != slid
     slid = slider(app).key
