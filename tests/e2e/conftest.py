@@ -149,6 +149,11 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not errors, errors
 
 
+def settled(page: Page) -> None:
+    """Until the script has run to its end: what it draws comes piece by piece."""
+    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
 def _note(message, errors: list[str]) -> None:
     if message.type == "error" and not message.location["url"].endswith(EXPECTED_404):
         errors.append(f"{message.text} ({message.location['url']})")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
-from tests.e2e.conftest import ROOT, Lab
+from tests.e2e.conftest import ROOT, Lab, settled
 from tests.pages.test_compare import logged
 
 pytestmark = pytest.mark.e2e
@@ -38,8 +38,7 @@ def test_ticked_runs_are_in_the_link(lab: Lab, runs: list[str], page: Page, brow
     for row in (0, 2):
         grid.click(position={"x": BOX[0], "y": BOX[1] + ROW * row})
         page.wait_for_url(re.compile(rf"runs=.*{runs[row]}"))
-        # a grid that is being redrawn takes no click
-        expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+        settled(page)  # a grid that is being redrawn takes no click
     expect(page.locator(".atesc-table tbody td").nth(2)).to_have_text("2")
     assert "10.0 ± 14.1" in spec_row(page)
     elsewhere = browser.new_context().new_page()

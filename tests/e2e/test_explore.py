@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import PATIENCE
+from tests.e2e.conftest import PATIENCE, settled
 
 pytestmark = pytest.mark.e2e
 IMAGES = 32
@@ -23,7 +23,7 @@ def wall(page: Page, name: str) -> Locator:
 
 def drawn(page: Page, name: str) -> None:
     chart(page, name).locator(".main-svg").first.wait_for()
-    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+    settled(page)
 
 
 def selected_points(page: Page, name: str) -> set[str]:

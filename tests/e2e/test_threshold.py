@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from tests.e2e.conftest import settled
+
 pytestmark = pytest.mark.e2e
 
 
@@ -41,11 +43,6 @@ def here(page: Page, lab, run_id: str, reruns: list[bool]) -> Page:
 
 def chart(page: Page, name: str) -> Locator:
     return page.locator(f'[data-chart="{name}"]')
-
-
-def settled(page: Page) -> None:
-    """Until the script has run to its end."""
-    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def bars(page: Page) -> dict[str, int]:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from atesc_core.runs import RunStore
+from tests.e2e.conftest import settled
 from tests.pages.conftest import tiny_spec
 
 pytestmark = pytest.mark.e2e
@@ -19,11 +20,6 @@ def card(page: Page) -> Locator:
 
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
-
-
-def settled(page: Page) -> None:
-    """Until the script has run to its end: a card is redrawn piece by piece."""
-    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def told(page: Page) -> list[str]:

@@ -14,7 +14,7 @@ from atesc_core.students import features
 from atesc_core.students.__main__ import make, wanted_features
 from atesc_core.teachers.report import Report
 from tests.labs import copy_lab
-from tests.pages.conftest import CONTROL, Lab, charts, said
+from tests.pages.conftest import CONTROL, Lab, charts, said, way
 from tests.pages.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
 
@@ -204,7 +204,7 @@ def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: 
     assert not app.exception
     assert "No run of an SL teacher" in said(app)
     assert "map" in charts(app) and "map beside" not in charts(app)
-    link = next(element.proto for element in app.get("page_link") if element.proto.label == f"Distil {CONTROL}")
+    link = way(app, f"Distil {CONTROL}")
     spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
     assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})
     form = open_page("distill", spec=spec.to_token())
