@@ -16,7 +16,7 @@ BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
 .DELETE_ON_ERROR:
 
 app: $(VENV)/app.stamp
-	@$(BIN)/python -m streamlit run app.py
+	@$(BIN)/python app.py
 
 test: $(VENV)/test.stamp browser
 	$(BIN)/ruff check .

@@ -1,11 +1,20 @@
-"""Routes only: which pages there are, and what every page shows beside its own content."""
+"""Routes only: which pages there are, and what every page shows beside its own content.
 
+``python app.py`` serves the app; ``streamlit run app.py`` does too.
+"""
+
+import sys
 from pathlib import Path
 
 import streamlit as st
 
-from pages._parts import look
-from pages._parts.sidebar import sidebar
+from pages.shared.ui import look
+from pages.shared.ui.sidebar import sidebar
+
+if not st.runtime.exists():  # run as a script, not by Streamlit
+    from pages.shared.server import serve
+
+    serve(sys.argv[1:])
 
 HERE = Path(__file__).parent
 
@@ -30,7 +39,7 @@ st.set_page_config(
 )
 
 pages = [
-    st.Page(HERE / "pages" / f"{name}.py", title=title, icon=icon, default=name == "start")
+    st.Page(HERE / "pages" / name / "page.py", title=title, icon=icon, url_path=name, default=name == "start")
     for name, (title, icon) in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")  # client.showSidebarNavigation hides its menu in any case

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atesc_core.distillation.evaluation import predict
+from atesc_core.files import replacing
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
 from atesc_core.robustness.scores import predictions
 from atesc_core.runs import RunStore, StoreError
-from atesc_core.runs.files import replacing
-from atesc_core.spec import SplitSpec
-from atesc_core.students.kept import load_student
+from atesc_core.runs.students.loading import load_student
+from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
+from atesc_core.training.evaluation import predict
 
 # The slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core; this much of it is one second.
 STEP_PIXELS_A_SECOND = 8 * 64**2

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-import tomllib
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from atesc_core.paths import IMPORT_ROOT
+
+RELEASE = "0.1.0"  # pyproject.toml reads it from here
+
 
 
 @cache
 def lab_version() -> str:
     """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``, and ``.dirty`` where files differ
     from it."""
-    release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    if not (ROOT / ".git").exists():
-        return release
+    if not (IMPORT_ROOT / ".git").exists():
+        return RELEASE
     try:
-        told = subprocess.run(["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"], cwd=ROOT, timeout=10,
+        told = subprocess.run(["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"], cwd=IMPORT_ROOT, timeout=10,
                               capture_output=True, text=True, check=True)
     except (OSError, subprocess.SubprocessError):  # no git, or it may not look here
-        return release
-    return f"{release}+{told.stdout.strip()}"
+        return RELEASE
+    return f"{RELEASE}+{told.stdout.strip()}"

@@ -35,7 +35,7 @@ from atesc_core.robustness.oracle import Oracle
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore, Snapshot
 from atesc_core.runs.log import RunLog
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import EPSILONS, Report, Side, report_file
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +129,7 @@ def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), f"--server.port={port}",
+    command = [sys.executable, str(ROOT / "app.py"), f"--server.port={port}",
                "--server.headless=true", "--server.fileWatcherType=none"]
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"ATESC_RUNS_DIR": str(runs_dir)},
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from atesc_core import figures
-from atesc_core.figures import browser, export
-from atesc_core.figures.points import dotted
+from atesc_core.figures.export import browser, sheet
+from atesc_core.figures.export.points import dotted
 
 ROUNDS = 3
 CLOUDS = {"id": 0.0, "ood": 4.0}  # centres of the ground's two
@@ -30,7 +30,7 @@ def embedding(points: int):
                         for domain, centre in CLOUDS.items()], ignore_index=True)
     synthetic = pd.DataFrame(random.normal(2, 2, (points, 2)), columns=["x", "y"]).assign(
         id=range(points), fragile=np.arange(points) % 2 == 0)
-    return export.for_print(figures.embedding(ground, synthetic, "print"))
+    return sheet.for_print(figures.embedding(ground, synthetic, "print"))
 
 
 def measure(points: int) -> dict[str, float]:

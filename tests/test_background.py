@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from atesc_core import background
-from atesc_core.background import Job
+from atesc_core.jobs import process
+from atesc_core.jobs.process import Job
 
 WORKER = "tests.background_worker"
 
@@ -44,13 +44,13 @@ def test_a_job_that_fails_says_why():
 
 
 def test_one_job_a_key():
-    assert background.find("a key of this test") is None
-    job = background.start("a key of this test", WORKER, "hang")
-    assert background.start("a key of this test", WORKER, "hang") is job
-    assert background.find("a key of this test") is job
+    assert process.find("a key of this test") is None
+    job = process.start("a key of this test", WORKER, "hang")
+    assert process.start("a key of this test", WORKER, "hang") is job
+    assert process.find("a key of this test") is job
     job.stop()
     ended(job)
-    again = background.start("a key of this test", WORKER, "work")
+    again = process.start("a key of this test", WORKER, "work")
     assert again is not job
     assert ended(again).state == "done"
 
@@ -58,6 +58,6 @@ def test_one_job_a_key():
 @pytest.fixture(autouse=True)
 def no_job_outlives_its_test():
     yield
-    for job in background._jobs.values():
+    for job in process._jobs.values():
         if job.state == "running":
             job.stop()

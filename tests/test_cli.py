@@ -15,7 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.figures.paired import signed
+from atesc_core.figures.trial import signed
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
@@ -132,7 +132,7 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
 
 def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     follow = lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id)  # noqa: E731
-    for module in (cli.runs, cli.tries):
+    for module in (cli.runs, cli.trials):
         monkeypatch.setattr(module, "follow", follow)
     at = ("--runs-dir", runs_dir)
     here("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)

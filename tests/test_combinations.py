@@ -13,7 +13,7 @@ from atesc_core.distillation.loop import Distillation, one_round
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from atesc_core.spec import SYNTHESES, from_preset
+from atesc_core.specs.run import SYNTHESES, from_preset
 from atesc_core.teachers import Teacher, TeacherCard, list_teachers
 from tests.test_cli import here
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.distillation.evaluation import predict
 from atesc_core.inspection import Inspection, attacked, inspect, smallest, takes_long
 from atesc_core.models import build
 from atesc_core.runs import RunStore, StoreError
-from atesc_core.spec import SplitSpec
-from atesc_core.students.kept import load_student
+from atesc_core.runs.students.loading import load_student
+from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
+from atesc_core.training.evaluation import predict
 from tests.labs import copy_lab
 from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from atesc_core.spec import PRESETS, SYNTHESES, RunSpec, SpecError, describe_field, field_paths, from_preset, parse
+from atesc_core.specs.run import (
+    PRESETS,
+    SYNTHESES,
+    RunSpec,
+    SpecError,
+    describe_field,
+    field_paths,
+    from_preset,
+    parse,
+)
 
 specs = st.builds(
     RunSpec,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from atesc_core.spec import RunSpec, from_preset
+from atesc_core.specs.run import RunSpec, from_preset
 from benchmarks import split_cost
 from tests.study.test_rows import TINY
 from tests.test_combinations import SMALL

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atesc_core.spec import SpecError, describe_field, parse
-from atesc_core.teacher_spec import METHODS, TeacherRecipe, TeacherSpec, uses
+from atesc_core.specs.run import SpecError, describe_field, parse
+from atesc_core.specs.teacher import METHODS, TeacherRecipe, TeacherSpec, uses
 
 specs = st.sampled_from(list(METHODS)).flatmap(lambda method: st.builds(
     TeacherSpec,

@@ -1,4 +1,4 @@
-// Pictures that can be pressed: a button each, which tells Python its id. pages/_parts/gallery.py is its other half.
+// Pictures that can be pressed: a button each, which tells Python its id. pages/shared/ui/gallery.py is its other half.
 
 export default function mount({ parentElement, data, setTriggerValue }) {
   let grid = parentElement.querySelector(".atesc-gallery");

@@ -1,4 +1,4 @@
-// A button that copies the page's address: the whole state of the page is in it. pages/_parts/projector.py mounts it.
+// A button that copies the page's address: the whole state of the page is in it. pages/shared/ui/presentation.py mounts it.
 
 const SAID_MS = 2500;
 

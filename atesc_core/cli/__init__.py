@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, tries
+from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, trials
 from atesc_core.cli.common import say
 from atesc_core.version import lab_version
 
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
                   pretty_exceptions_enable=False)
 for command in (runs.distill, score.score, figure.figure, study.study, runs.worker):
     app.command()(command)
-app.command("try")(tries.try_threshold)
+app.command("try")(trials.try_threshold)
 for group in (teachers, domains, runs, recording):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from atesc_core.cli.common import AsJson, RunsDir, open_store, progress_bar, say, show
 
 if TYPE_CHECKING:
-    from atesc_core.figures.recipe import Recipe
+    from atesc_core.figures.export.recipe import Recipe
     from atesc_core.runs import RunStore
 
 PANELS = "panels"
@@ -78,7 +78,7 @@ def figure(
 
 def _list(as_json: bool) -> None:
     from atesc_core.figures import title
-    from atesc_core.figures.recipe import OPTIONS
+    from atesc_core.figures.export.recipe import OPTIONS
 
     if as_json:
         print(json.dumps([{"name": name, "title": title(name), "options": options}
@@ -92,8 +92,8 @@ def _list(as_json: bool) -> None:
 
 def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, Any]) -> Recipe:
     """Raises SpecError for the first field that is wrong, under the name it was typed by."""
-    from atesc_core.figures.recipe import Panel, Paper, Recipe
-    from atesc_core.spec import parse
+    from atesc_core.figures.export.recipe import Panel, Paper, Recipe
+    from atesc_core.specs.run import parse
 
     if run is None:
         parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
@@ -104,8 +104,8 @@ def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, A
 def _panels(of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int,
             paper: dict[str, Any]) -> Recipe:
     """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
-    from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
-    from atesc_core.spec import parse
+    from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
+    from atesc_core.specs.run import parse
 
     if not of:
         raise ValueError("of: missing; expected --of NAME for each panel, e.g. --of accuracy --of scores")
@@ -125,8 +125,8 @@ def _panels(of: list[str], run: str | None, options: dict[str, Any], labels: lis
 
 def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     """One file, and beside it where it comes from."""
-    from atesc_core.figures import export
-    from atesc_core.figures.of_run import draw_all, on_paper, origin, put
+    from atesc_core.figures.export import sheet as export
+    from atesc_core.figures.run_figures import draw_all, on_paper, origin, put
 
     kind = out.suffix.lower()
     if kind not in FILES:
@@ -152,10 +152,10 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
 
 def _again(file: Path, folder: Path, store: RunStore) -> None:
     """All files of a recipe."""
-    from atesc_core.figures import export
-    from atesc_core.figures.of_run import write
-    from atesc_core.figures.recipe import Recipe
-    from atesc_core.spec import SpecError
+    from atesc_core.figures.export import sheet as export
+    from atesc_core.figures.export.recipe import Recipe
+    from atesc_core.figures.run_figures import write
+    from atesc_core.specs.run import SpecError
 
     if not file.is_file():
         raise ValueError(f"recipe: {str(file)!r}: no such file")
@@ -175,7 +175,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
 
 def _measured(store: RunStore, work: Any) -> Any:
     """``work(sources)``, with a bar while a teacher is being measured for it."""
-    from atesc_core.figures.of_run import measuring
+    from atesc_core.figures.run_figures import measuring
 
     with progress_bar("{task.fields[note]}") as progress:
         task: list[Any] = []

@@ -25,13 +25,13 @@ from atesc_core.cli.common import (
     say,
     show,
 )
-from atesc_core.spec import PRESETS, EscapeKind, RunSpec, SpecError, from_preset
+from atesc_core.specs.run import PRESETS, EscapeKind, RunSpec, SpecError, from_preset
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from atesc_core.runs import Run, RunStore
-    from atesc_core.teacher_spec import TeacherSpec
+    from atesc_core.specs.teacher import TeacherSpec
     from atesc_core.teachers import Teacher
 
 LOOK_S = 0.2  # how often a followed run is looked at
@@ -130,8 +130,8 @@ def save_student(
     runs_dir: RunsDir = None,
 ) -> None:
     """Write a run's student, with its architecture, classes and normalisation: `teachers add` recognises it."""
-    from atesc_core.runs.files import replacing
-    from atesc_core.students.kept import student_bytes
+    from atesc_core.files import replacing
+    from atesc_core.runs.students.loading import student_bytes
 
     if out.suffix != ".safetensors":
         raise ValueError(f"out: {str(out)!r}; expected a name ending in .safetensors")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atesc_core.cli.common import Device, RunsDir, folder, open_store, say, typed_settings
-from atesc_core.spec import SplitSpec, parse
+from atesc_core.specs.run import SplitSpec, parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +90,8 @@ def _scored(teacher: Teacher, domain: Images, images, labels: list[int | None], 
     import pandas as pd
     import torch
 
-    from atesc_core.distillation.evaluation import predict
     from atesc_core.robustness.scores import all_scores
+    from atesc_core.training.evaluation import predict
 
     model, images = teacher.model.to(device), images.to(device)
     if images.shape[-1] != teacher.card.image_side:

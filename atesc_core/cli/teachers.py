@@ -11,7 +11,7 @@ from rich.table import Table
 
 from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, percents, progress_bar, show
 from atesc_core.cli.runs import run_to_its_end
-from atesc_core.teacher_spec import ABOUT_PRESETS
+from atesc_core.specs.teacher import ABOUT_PRESETS
 
 if TYPE_CHECKING:
     from atesc_core.teachers import Recognised
@@ -87,9 +87,9 @@ def _train_own(name: str, pair: str, method: str, preset: str, changes: dict[str
 
 def _train_shipped(name: str, device: str) -> None:
     from atesc_core.device import pick_device
-    from atesc_core.distillation.events import EpochDone
     from atesc_core.teachers.recipes import RECIPES, train_shipped
     from atesc_core.teachers.zoo import SHIPPED
+    from atesc_core.training.events import EpochDone
 
     events = train_shipped(name, pick_device(device))
     with progress_bar("{task.fields[note]}") as progress:

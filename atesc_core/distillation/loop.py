@@ -16,28 +16,21 @@ import torch
 from torch import Tensor
 
 from atesc_core.device import autocast, memory_format, pick_device
-from atesc_core.distillation import closely
-from atesc_core.distillation.evaluation import predict
-from atesc_core.distillation.events import (
-    CheckpointReady,
-    EpochDone,
-    Event,
-    SnapshotTaken,
-    StepDone,
-    ThresholdChanged,
-)
+from atesc_core.distillation import trace as closely
+from atesc_core.distillation.additions.probes import Probes
+from atesc_core.distillation.additions.projection import KEPT, Untrapped
 from atesc_core.distillation.losses import FORGETTING, ckd, group_mean
-from atesc_core.distillation.probes import Probes
 from atesc_core.distillation.turns import Turn
-from atesc_core.distillation.untrapped import KEPT, Untrapped
 from atesc_core.models import Classifier, build
 from atesc_core.robustness.detection import suggest
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.synthesis.base import without_gradient
 from atesc_core.teachers import Teacher
+from atesc_core.training.evaluation import predict
+from atesc_core.training.events import CheckpointReady, EpochDone, Event, SnapshotTaken, StepDone, ThresholdChanged
 
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
 

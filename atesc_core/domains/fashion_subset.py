@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atesc_core.domains.offline import ASSETS
+from atesc_core.paths import ASSETS
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 PER_CLASS = 600

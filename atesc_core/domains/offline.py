@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, Split, shuffled
+from atesc_core.paths import ASSETS
 
-ASSETS = Path(__file__).parents[2] / "assets"
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 MNISTM_COPIES = 2  # training backgrounds a digit; the test set has one
 

@@ -22,8 +22,8 @@ import psutil
 from filelock import FileLock
 from numpy.typing import ArrayLike
 
-import atesc_core
 from atesc_core.embedding.features import Coordinates, checked, content_hash
+from atesc_core.paths import IMPORT_ROOT
 
 State = Literal["absent", "queued", "running", "done", "failed"]
 LINGER_S = 60.0  # how long the process waits for the next epoch before it ends
@@ -153,7 +153,7 @@ def _launch(job: Path, numba_cache: Path) -> subprocess.Popen:
     with (job / "log.txt").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "atesc_core.embedding", "--job", str(job.resolve())],
-            cwd=Path(atesc_core.__file__).parents[1], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=IMPORT_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, env={**os.environ, "NUMBA_CACHE_DIR": str(numba_cache.resolve())})
 
 

@@ -9,14 +9,14 @@ import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
 from atesc_core.figures.border import border
-from atesc_core.figures.detection import Images, roc
 from atesc_core.figures.drift import Drift, drift
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student, losses_teacher
-from atesc_core.figures.paired import paired
+from atesc_core.figures.roc import Images, roc
 from atesc_core.figures.scores import scores
 from atesc_core.figures.teacher import confusion, per_class, robust_share
+from atesc_core.figures.trial import paired
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {
     "accuracy": accuracy,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
-from atesc_core.spec import RunSpec, describe_field, field_paths
+from atesc_core.specs.run import RunSpec, describe_field, field_paths
 
 if TYPE_CHECKING:
     from atesc_core.runs import Run

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from atesc_core.recording.tape import Recording, Tape, arrays
-from atesc_core.runs.files import replacing
-from atesc_core.spec import SpecError, parse
+from atesc_core.files import replacing
+from atesc_core.recording.manifest import Recording, Tape, arrays
+from atesc_core.specs.run import SpecError, parse
 
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_UNPACKED_BYTES = 128 * 1024**2

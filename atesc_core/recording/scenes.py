@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atesc_core.distillation.evaluation import predict
 from atesc_core.distillation.loop import Distillation
 from atesc_core.domains import PairData, load_pair
 from atesc_core.recording.file import save
-from atesc_core.recording.make import scenes_file, words
-from atesc_core.recording.tape import Border, BorderPair, FirstStep, FirstSteps, Recording, Tape
+from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Recording, Tape
+from atesc_core.recording.writer import scenes_file, words
 from atesc_core.runs import RunStore
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import Teacher, load_teacher
+from atesc_core.training.evaluation import predict
 
 PAIRS = 6  # ID images that the border is shown for
 PLACES = 21  # on the way of each to its OOD image

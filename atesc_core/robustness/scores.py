@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atesc_core.robustness.attack import Model, flips, min_epsilon, pgd
-from atesc_core.spec import SplitSpec
+from atesc_core.specs.run import SplitSpec
 
 Score = Callable[[Model, Tensor, SplitSpec, torch.Generator], Tensor]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atesc_core.robustness.attack import Model, flips
 from atesc_core.robustness.scores import SCORES
-from atesc_core.spec import SplitSpec
+from atesc_core.specs.run import SplitSpec
 
 CROWDED_RATIO = 2.0
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atesc_core.distillation.turns import Turn
+from atesc_core.files import also
 from atesc_core.runs.database import Database
-from atesc_core.runs.files import also
-from atesc_core.runs.snapshot import Snapshot
+from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.store import Run, RunStore, note
-from atesc_core.runs.turn import save_turn
+from atesc_core.runs.turn_files import save_turn
 from atesc_core.version import lab_version
 
 WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past

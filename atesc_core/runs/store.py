@@ -32,13 +32,13 @@ import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
+from atesc_core.files import also, replacing
 from atesc_core.runs.database import Database, StoreError
-from atesc_core.runs.files import also, replacing
 from atesc_core.runs.locks import gate, is_taken
-from atesc_core.runs.snapshot import Snapshot
-from atesc_core.runs.turn import load_turn
-from atesc_core.spec import JobSpec, RunSpec, SpecError, parse
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.runs.snapshots import Snapshot
+from atesc_core.runs.turn_files import load_turn
+from atesc_core.specs.run import JobSpec, RunSpec, SpecError, parse
+from atesc_core.specs.teacher import TeacherSpec
 
 Makes = Literal["student", "teacher"]
 SPECS: dict[Makes, type[JobSpec]] = {"student": RunSpec, "teacher": TeacherSpec}  # what a run may make

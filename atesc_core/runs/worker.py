@@ -24,28 +24,21 @@ import torch
 from filelock import FileLock
 
 from atesc_core.device import describe, pick_device
-from atesc_core.distillation.evaluation import Evaluator
-from atesc_core.distillation.events import (
-    CheckpointReady,
-    EpochDone,
-    Event,
-    SnapshotTaken,
-    StepDone,
-    ThresholdChanged,
-)
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.domains import load_pair
-from atesc_core.runs import student
+from atesc_core.files import replacing
 from atesc_core.runs.database import StoreError
-from atesc_core.runs.executor import ensure_worker, fail, fail_queued
-from atesc_core.runs.files import replacing
+from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import Asked, RunLog
-from atesc_core.runs.snapshot import Snapshot
+from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.store import Makes, Run, RunStore, interrupt
+from atesc_core.runs.students import files
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.recipes import train_own
+from atesc_core.training.evaluation import Evaluator
+from atesc_core.training.events import CheckpointReady, EpochDone, Event, SnapshotTaken, StepDone, ThresholdChanged
 
 IDLE_S = 0.05  # while only paused runs are left, and in slow motion until the next turn is due
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
@@ -199,7 +192,7 @@ class Session:
                 self.log.snapshot(as_arrays(event))
             case CheckpointReady():
                 if "student" in event.state:  # not in a teacher's training
-                    student.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
+                    files.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
                 with replacing(self.log.checkpoint_file) as file:
                     torch.save({"epoch": event.epoch, "state": event.state}, file)
                 self.log.keep_point(event.epoch)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from atesc_core.spec import RunSpec, SpecError, parse
+from atesc_core.paths import HOME
+from atesc_core.specs.run import RunSpec, SpecError, parse
 
 if TYPE_CHECKING:
     from atesc_core.models import Classifier
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
 WATCHING = ("preset", "snapshot_images")  # these do not change what a run comes to
 
@@ -60,11 +61,11 @@ def measure(specs: Sequence[RunSpec], runs_dir: Path | None = None,
     import torch
 
     from atesc_core.device import describe, pick_device
-    from atesc_core.distillation.evaluation import Evaluator
-    from atesc_core.distillation.events import EpochDone, ThresholdChanged
     from atesc_core.distillation.loop import distill
     from atesc_core.domains import load_pair
     from atesc_core.teachers import load_teacher
+    from atesc_core.training.evaluation import Evaluator
+    from atesc_core.training.events import EpochDone, ThresholdChanged
 
     device = pick_device(specs[0].device)
     teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]

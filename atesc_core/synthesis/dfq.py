@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atesc_core.device import autocast, memory_format
+from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.distillation.losses import kl
-from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import Classifier, Generator, untouched
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Learned, Synthesizer, without_gradient
 from atesc_core.synthesis.vaccine import Vaccine
 

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
-from atesc_core.distillation.untrapped import Untrapped
+from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.models import Classifier, Generator
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Learned, agreed_kl, without_gradient
 from atesc_core.synthesis.pool import Best, Pooled
 from atesc_core.synthesis.vaccine import Vaccine

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from atesc_core.device import autocast
 from atesc_core.distillation.losses import group_mean, kl
 from atesc_core.models import Classifier
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 
 COPIES = 3  # as published: one alone depends too much on its shuffle
 LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half of a net's convolutions [ours]

@@ -22,13 +22,13 @@ import torch
 from filelock import FileLock
 
 from atesc_core.device import pick_device
-from atesc_core.distillation.evaluation import predict
 from atesc_core.domains import ImageSet, PairData, find_pair, load_pair
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.robustness.scores import all_scores, robust_share
-from atesc_core.spec import SplitSpec, parse
+from atesc_core.specs.run import SplitSpec, parse
 from atesc_core.teachers.zoo import SHIPPED, Teacher, TeacherError, list_teachers, load_teacher
+from atesc_core.training.evaluation import predict
 
 IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255

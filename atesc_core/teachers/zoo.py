@@ -12,10 +12,10 @@ from pydantic import Field
 from safetensors.torch import save_file
 
 from atesc_core.domains import DomainError, find_pair
-from atesc_core.domains.offline import ASSETS
 from atesc_core.models import Classifier
-from atesc_core.spec import Spec, SpecError, parse
-from atesc_core.teacher_spec import NAME, TeacherRecipe
+from atesc_core.paths import ASSETS
+from atesc_core.specs.run import Spec, SpecError, parse
+from atesc_core.specs.teacher import NAME, TeacherRecipe
 from atesc_core.teachers.files import TeacherError
 from atesc_core.teachers.formats import check_file, recognise
 
@@ -141,8 +141,8 @@ def measured_card(model: Classifier, name: str, arch: str, kind: Literal["SL", "
 
     Raises TeacherError where the number of classes does not match.
     """
-    from atesc_core.distillation.evaluation import Evaluator
     from atesc_core.domains import load_pair
+    from atesc_core.training.evaluation import Evaluator
 
     data = load_pair(pair, image_side)
     if model.num_classes != len(data.id.classes):

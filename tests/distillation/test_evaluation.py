@@ -2,7 +2,7 @@
 
 import torch
 
-from atesc_core.distillation.evaluation import share
+from atesc_core.training.evaluation import share
 
 
 def test_a_share_is_a_plain_number():

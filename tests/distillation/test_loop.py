@@ -8,14 +8,14 @@ from typing import get_args
 import pytest
 import torch
 
-from atesc_core.distillation.evaluation import Evaluator
-from atesc_core.distillation.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
 from atesc_core.distillation.loop import Controls, Distillation, distill
 from atesc_core.domains import load_pair
 from atesc_core.robustness.scores import SCORES
-from atesc_core.spec import EscapeKind, RunSpec, from_preset
+from atesc_core.specs.run import EscapeKind, RunSpec, from_preset
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import load_teacher
+from atesc_core.training.evaluation import Evaluator
+from atesc_core.training.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
 
 TINY = {"device": "cpu", "epochs": 3, "rounds": 2, "student_steps": 2, "batch_size": 24, "snapshot_images": 16,
         "synthesis.width": 8, "split.steps": 2, "split.threshold": 1.0, "escape.warmup_epochs": 1,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.distillation import probes as module
-from atesc_core.distillation.probes import STORED, Probes, noise_probes
+from atesc_core.distillation.additions import probes as module
+from atesc_core.distillation.additions.probes import STORED, Probes, noise_probes
 from atesc_core.robustness.split import fragile
-from atesc_core.spec import SplitSpec
+from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 
 CPU = torch.device("cpu")

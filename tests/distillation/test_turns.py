@@ -10,13 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from atesc_core.distillation import probes
-from atesc_core.distillation.events import CheckpointReady, StepDone
+from atesc_core.distillation.additions import probes
 from atesc_core.distillation.loop import Controls, Distillation, distill, round_events
 from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl
 from atesc_core.distillation.turns import agreement, next_turn, probabilities, sureness
-from atesc_core.spec import EscapeKind
+from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis.base import BatchNormMatch
+from atesc_core.training.events import CheckpointReady, StepDone
 from tests.distillation.test_loop import teacher, tiny  # noqa: F401
 
 CLOSELY = Controls(closely=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atesc_core.distillation.untrapped import KEPT, Untrapped
+from atesc_core.distillation.additions.projection import KEPT, Untrapped
 from atesc_core.models import Classifier
 
 TRAPPED = torch.tensor([[4.0, 0.0, 0.0], [6.0, 0.0, 0.0]])  # mean (5, 0, 0)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atesc_core.background import Job
 from atesc_core.domains import DOMAINS, folder_name, prepare
 from atesc_core.domains import folder as folders
+from atesc_core.jobs.process import Job
 from tests.domains.published import publish
 from tests.runs.waiting import until
 

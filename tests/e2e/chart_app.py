@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pages._parts.chart import Threshold, chart, thumbnails  # noqa: E402
+from pages.shared.ui.chart import Threshold, chart, thumbnails  # noqa: E402
 
 st.set_page_config(layout="wide")
 st.session_state.setdefault("ticks", 0)

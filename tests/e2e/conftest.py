@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from atesc_core.figures.export import find_browser
+from atesc_core.figures.export.sheet import find_browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.pages.conftest import tiny_spec
@@ -43,7 +43,8 @@ class Lab:
 
     def start(self) -> None:
         options = [f"--server.port={self.port}", "--server.headless=true", "--server.fileWatcherType=none"]
-        command = [sys.executable, "-m", "streamlit", "run", str(self.script), *options]
+        by_streamlit = [] if self.script.name == "app.py" else ["-m", "streamlit", "run"]  # the app serves itself
+        command = [sys.executable, *by_streamlit, str(self.script), *options]
         environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)} | self.environment
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from tests.pages.conftest import tiny_spec
 
 pytestmark = pytest.mark.e2e

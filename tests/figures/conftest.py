@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from atesc_core.figures import export
+from atesc_core.figures.export import sheet
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from tests.runs.tiny import save_tiny_teacher
 
 TINY = RunSpec(teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16,
@@ -40,4 +40,4 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 @pytest.fixture(scope="session", autouse=True)
 def one_browser():
     yield
-    export.close_browser()
+    sheet.close_browser()

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atesc_core.figures import comparison, table
+from atesc_core.figures import comparison
 from atesc_core.figures.comparison import Measured, difference, labels, results, together
+from atesc_core.figures.export import table
 from atesc_core.runs import Run
 from atesc_core.runs.store import Fork
-from atesc_core.spec import RunSpec, describe_field
+from atesc_core.specs.run import RunSpec, describe_field
 
 SPEC = RunSpec(teacher="t", epochs=3)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from atesc_core.figures.detection import roc
+from atesc_core.figures.roc import roc
 
 SCORES = np.array([1.0, 2.0, 3.0, np.inf])
 IS_OOD = np.array([False, False, True, True])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from atesc_core.figures import paired, theme
-from atesc_core.figures.paired import signed, verdict
+from atesc_core.figures import theme, trial
+from atesc_core.figures.trial import signed, verdict
 from tests.figures.samples import ESCAPED, PLAIN
 
 
@@ -13,7 +13,7 @@ def drawn(figure):
 
 @pytest.mark.parametrize("mode", theme.MODES)
 def test_both_arms_go_on_from_the_joint_past_in_the_metrics_colours(mode):
-    look, lines = theme.look(mode), drawn(paired(PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.1249, 4.0), 1, mode))
+    look, lines = theme.look(mode), drawn(trial(PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.1249, 4.0), 1, mode))
     old, new = lines["old threshold 2.12", "OLAcc"], lines["new threshold 4", "OLAcc"]
     assert (list(old.x), list(old.y)) == ([1, 2, 3], [97.0, 100.0, 99.8])
     assert (list(new.x), list(new.y)) == ([1, 2, 3], [97.0, 52.0, 14.3])
@@ -25,7 +25,7 @@ def test_both_arms_go_on_from_the_joint_past_in_the_metrics_colours(mode):
 
 
 def test_it_says_where_they_part_and_draws_an_arm_before_it_has_an_epoch():
-    figure = paired(PLAIN[:2], PLAIN[2:], PLAIN[:0], (2.0, 4.0), 2, epochs=3)
+    figure = trial(PLAIN[:2], PLAIN[2:], PLAIN[:0], (2.0, 4.0), 2, epochs=3)
     assert ("new threshold 4", "IAcc") in drawn(figure) or ("old threshold 2", "IAcc") in drawn(figure)
     mark = next(trace for trace in figure.data if trace.name == "threshold changed")
     assert list(mark.x[:2]) == [2, 2]
@@ -36,7 +36,7 @@ def test_it_says_where_they_part_and_draws_an_arm_before_it_has_an_epoch():
 
 
 def test_from_the_start_there_is_no_joint_past():
-    lines = drawn(paired(PLAIN[:0], PLAIN, ESCAPED, (2.0, 4.0), 0))
+    lines = drawn(trial(PLAIN[:0], PLAIN, ESCAPED, (2.0, 4.0), 0))
     assert {name for name, _ in lines} == {"old threshold 2", "new threshold 4"}
 
 

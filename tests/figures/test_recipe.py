@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from atesc_core.cli import figure as command
-from atesc_core.figures import FIGURES, export, of_run
-from atesc_core.figures.of_run import DRAW, NotYet, draw, draw_all, measuring, origin, write
-from atesc_core.figures.recipe import OPTIONS, Panel, Paper, Recipe
-from atesc_core.spec import RunSpec, SpecError
+from atesc_core.figures import FIGURES, run_figures
+from atesc_core.figures.export import sheet
+from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
+from atesc_core.figures.run_figures import DRAW, NotYet, draw, draw_all, measuring, origin, write
+from atesc_core.specs.run import RunSpec, SpecError
 from atesc_core.version import lab_version
 
 TWO = Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=1, score="margin", threshold=-0.5, label="NTL ‖ SL"),
@@ -28,7 +29,7 @@ def sources(lab):
 
 
 def data(panel: Panel, sources) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(export.csv(draw(panel, sources))))
+    return pd.read_csv(io.StringIO(sheet.csv(draw(panel, sources))))
 
 
 # ── the recipe ────────────────────────────────────────────────────────────────
@@ -158,7 +159,7 @@ def test_a_score_that_is_not_kept_is_named(lab, sources):
 
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
-    page = of_run.Sources(lab.store, measuring(lab.store).cards, lambda *asked: None)
+    page = run_figures.Sources(lab.store, measuring(lab.store).cards, lambda *asked: None)
     with pytest.raises(NotYet, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
         draw(Panel(figure="confusion", run=lab.atesc), page)
 
@@ -169,7 +170,7 @@ def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
 def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_path):
     recipe = Recipe(panels=(Panel(figure="accuracy", run=lab.atesc), Panel(figure="fragile_share", run=lab.plain),
                             Panel(figure="class_sides", run=lab.atesc, threshold=2.0)), formats=("svg",))
-    shown = export.csv(draw_all(recipe, sources))
+    shown = sheet.csv(draw_all(recipe, sources))
     again = Recipe.from_yaml(recipe.to_yaml())
     written = {path.suffix: path for path in write(again, measuring(lab.store), tmp_path)}
     assert set(written) == {".csv", ".yaml", ".svg"}

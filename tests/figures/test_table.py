@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atesc_core.figures import table
+from atesc_core.figures.export import table
 
 ROWS = pd.DataFrame({"Spec": ["plain", "ATEsc, λ = 0.3"], "Seeds": [1, 3], "IAcc ↑ (%)": ["66.8", "68.1 ± 1.3"],
                      "OLAcc ↓ (%)": [99.84, np.nan]})

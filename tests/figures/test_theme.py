@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from atesc_core.figures import theme
-from atesc_core.spec import EscapeKind
+from atesc_core.specs.run import EscapeKind
 
 OKABE_ITO = {"id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00", "SL": "#009E73",
              "NTL": "#CC79A7"}

@@ -13,10 +13,11 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.proto.PageLink_pb2 import PageLink
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from atesc_core.runs import Run, RunStore
 from atesc_core.runs.worker import work
-from atesc_core.spec import RunSpec, from_preset
+from atesc_core.specs.run import RunSpec, from_preset
 
 APP = Path(__file__).parents[2] / "app.py"
 TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
@@ -64,8 +65,14 @@ def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     """An empty lab of the test's own, which the app now shows; nothing that is queued in it starts."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
-    monkeypatch.setattr("atesc_core.runs.executor._start", lambda store, requested: None)
+    monkeypatch.setattr("atesc_core.runs.launcher._start", lambda store, requested: None)
     return RunStore(tmp_path / "lab")
+
+
+def go_to(app: AppTest, page: str) -> None:
+    """The page that the next run of ``app`` shows. Until its first run AppTest takes the name of a page's file for its
+    path in the address, and the file of every page is named page.py."""
+    app._page_hash = calc_hash(page)
 
 
 @pytest.fixture
@@ -74,7 +81,7 @@ def open_page() -> Callable[..., AppTest]:
 
     def open_(name: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=120)
-        app.switch_page(f"pages/{name}.py")
+        go_to(app, name)
         for key, value in query.items():
             app.query_params[key] = value
         return app.run()
@@ -93,7 +100,7 @@ def follow(app: AppTest, label: str) -> AppTest:
     app.query_params.clear()
     for name, values in parse_qs(to.query_string).items():
         app.query_params[name] = values
-    app.switch_page(f"pages/{to.page or 'start'}.py")
+    go_to(app, to.page or "start")
     return app.run()
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from atesc_core.domains import load_pair
-from atesc_core.spec import SplitSpec
+from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.report import Report, measure, report_file
 from tests.pages.conftest import TEACHER, TINY, Lab
@@ -41,8 +41,8 @@ def held_job(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Measuring starts, and gets no further than this."""
     job = SimpleNamespace(state="running", share=0.3, what="Scores of ID test images", eta_s=12.0, error="")
     job.stop = lambda: setattr(job, "state", "stopped")
-    monkeypatch.setattr("atesc_core.background.find", lambda key: job)
-    monkeypatch.setattr("atesc_core.background.start", lambda *arguments: job)
+    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: job)
+    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *arguments: job)
     return job
 
 

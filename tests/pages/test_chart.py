@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages._parts.chart import Threshold, _ids, _threshold_data, thumbnails
+from pages.shared.ui.chart import Threshold, _ids, _threshold_data, thumbnails
 
 
 def script():
     import plotly.graph_objects as go
 
-    from pages._parts.chart import chart
+    from pages.shared.ui.chart import chart
 
     result = chart(go.Figure(go.Scatter(x=[1, 2], y=[3, 4], customdata=[10, 11])), "points", select="lasso", height=300)
     assert result.selected == ()
@@ -37,7 +37,7 @@ def test_a_script_with_a_chart_runs_in_apptest():
 
 def test_plotly_is_served_from_the_installed_package():
     app = AppTest.from_function(script).run()
-    assert sent(app)["plotly"] == "component/pages._parts.chart.plotly/plotly.min.js"
+    assert sent(app)["plotly"] == "component/pages.shared.ui.chart.plotly/plotly.min.js"
 
 
 def test_a_selection_counts_only_on_the_revision_it_was_made_on():
@@ -50,7 +50,7 @@ def selecting():
     import plotly.graph_objects as go
     import streamlit as st
 
-    from pages._parts.chart import chart
+    from pages.shared.ui.chart import chart
 
     chart(go.Figure(), "points", select="lasso", selected=(4, 5) if "elsewhere" in st.query_params else None)
 

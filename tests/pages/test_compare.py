@@ -9,7 +9,7 @@ import pytest
 
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
-from pages._parts.compare import letters
+from pages.compare.compare import letters
 from tests.pages.conftest import TEACHER, charts, said, tiny_spec
 from tests.pages.reports import numbers
 

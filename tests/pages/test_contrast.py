@@ -8,12 +8,12 @@ from itertools import product
 
 import pytest
 
+from atesc_core import paths
 from atesc_core.figures import theme
 from atesc_core.figures.theme import SHAPE, TEXT, contrast
-from pages._parts import look
 
-THEME = tomllib.loads((look.ASSETS.parent / ".streamlit" / "config.toml").read_text())["theme"]
-SHEET = (look.ASSETS / "look" / "look.css").read_text()
+THEME = tomllib.loads((paths.HOME / ".streamlit" / "config.toml").read_text())["theme"]
+SHEET = (paths.ASSETS / "look" / "look.css").read_text()
 
 
 def grounds(mode: str) -> dict[str, str]:
@@ -81,5 +81,5 @@ def test_a_rim_is_as_little_darker_as_it_can_be():
 
 def test_no_text_is_written_in_a_roles_colour():
     """On white only the ID blue could be read."""
-    sources = "".join(path.read_text() for path in (look.ASSETS.parent / "pages").rglob("*.py"))
+    sources = "".join(path.read_text() for path in (paths.HOME / "pages").rglob("*.py"))
     assert not re.findall(r"[\"';\s]color:\s*var\(--role", sources + SHEET)

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.runs import Run
-from atesc_core.spec import SYNTHESES, EscapeKind, ScoreName, describe_field, field_paths, from_preset
+from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName, describe_field, field_paths, from_preset
 from atesc_core.teachers import list_teachers
-from pages._parts import cost, new_run
-from pages._parts.runs import method, name
-from tests.pages.conftest import CONTROL, TEACHER, charts, said, tiny_spec
+from pages.distill import new_run
+from pages.shared.data import cost
+from pages.shared.state.run_choice import method, name
+from tests.pages.conftest import CONTROL, TEACHER, charts, go_to, said, tiny_spec
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
 
@@ -262,7 +263,8 @@ def test_a_run_that_did_not_end_well_says_what_was_kept_and_offers_to_go_on(open
 
 def test_the_url_says_which_run_and_the_visit_remembers_it(open_page, finished_run):
     app = open_page("distill", run=finished_run.id)
-    app.switch_page("pages/distill.py").run()  # by the menu, which brings no run
+    go_to(app, "distill")
+    app.run()  # by the menu, which brings no run
     assert app.query_params["run"] == finished_run.id
     button(app, "New run").click().run()
     assert "run" not in app.query_params

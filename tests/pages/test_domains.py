@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from atesc_core import background
 from atesc_core.domains import DOMAINS, OFFLINE, PAIRS, PAPER, data_dir, fetch_domain, find_pair, folder_name
-from pages._parts.preparing import preparation
+from atesc_core.jobs import process
+from pages.shared.data.preparation import preparation
 from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
 from tests.domains.published import publish, published  # noqa: F401 - a fixture
 from tests.pages.conftest import follow, said
@@ -24,7 +24,7 @@ def widget(app, label):
     return next((widget for widget in widgets if widget.label == label), None)
 
 
-def ended(name: str) -> background.Job:
+def ended(name: str) -> process.Job:
     job = preparation(name)
     job.wait(300)  # on a machine that is busy with runs
     return job
@@ -79,7 +79,7 @@ def test_what_was_downloaded_is_a_card_with_its_images(open_page, published):  #
 def test_a_download_shows_how_far_it_is_and_can_be_stopped(open_page, monkeypatch):
     job = SimpleNamespace(state="running", share=0.25, what="train_32x32.mat, 60 of 182 MB", eta_s=90.0, error="")
     job.stop = lambda: setattr(job, "state", "stopped")
-    monkeypatch.setattr("atesc_core.background.find", lambda key: job if "svhn" in key else None)
+    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: job if "svhn" in key else None)
     app = open_page("domains")
     [bar] = app.get("progress")
     assert (bar.proto.value, bar.proto.text) == (25, "train_32x32.mat, 60 of 182 MB · 1 min 30 s left")

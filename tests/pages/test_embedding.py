@@ -9,9 +9,9 @@ import pytest
 
 from atesc_core.embedding import PCAMap, Status, knn_distance
 from atesc_core.runs import Run
-from atesc_core.spec import RunSpec
-from atesc_core.students import features
-from atesc_core.students.__main__ import make, wanted_features
+from atesc_core.runs.students import features
+from atesc_core.runs.students.__main__ import make, wanted_features
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from tests.labs import copy_lab
 from tests.pages.conftest import CONTROL, Lab, charts, said, way
@@ -108,7 +108,7 @@ class Placed(Coming):
 
 
 def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Coming)
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Coming)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
@@ -119,7 +119,7 @@ def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Ru
 
 
 def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Placed)
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
@@ -199,7 +199,7 @@ def test_any_run_can_stand_beside_and_the_two_can_be_swapped(open_page, finished
 
 
 def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: Run, both_reports, monkeypatch):
-    monkeypatch.setattr("pages._parts.beside.counterpart", lambda *arguments: None)
+    monkeypatch.setattr("pages.embedding.second_run.counterpart", lambda *arguments: None)
     app = open_page("embedding", run=finished_run.id, beside="other")
     assert not app.exception
     assert "No run of an SL teacher" in said(app)
@@ -246,13 +246,13 @@ def test_both_maps_are_of_one_method(open_page, finished_run: Run, lab_with_runs
         def status(self, features=None):
             return Placed.status(self) if self.own == made[0] else Coming.status(self)
 
-    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", First)
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", First)
     app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
     for name in ("map", "map beside"):
         assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("PCA")
-    monkeypatch.setattr("pages._parts.feature_space.ReferenceMap", Placed)
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
     app.run()
     for name in ("map", "map beside"):
         assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")

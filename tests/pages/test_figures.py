@@ -7,14 +7,13 @@ import threading
 import pytest
 import yaml
 
-from atesc_core.figures import export
-from atesc_core.figures.browser import Stopped
-from atesc_core.figures.export import BrowserMissing
-from atesc_core.figures.recipe import OPTIONS, Recipe
+from atesc_core.figures.export import sheet
+from atesc_core.figures.export.browser import BrowserMissing, Stopped
+from atesc_core.figures.export.recipe import OPTIONS, Recipe
 from atesc_core.runs import Run
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
-from pages._parts import paper
+from pages.figures import paper
 from tests.pages.conftest import TEACHER, Lab, said
 from tests.pages.reports import held_job, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
@@ -27,7 +26,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
 
     def draw(recipe, figures, stop):
         asked.append(recipe)
-        return export.Sheet("drawn", "", 312, 200, "sans")
+        return sheet.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "on_paper", draw)
     paper._drawing.clear()
@@ -79,7 +78,7 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     assert "apt install chromium" in app.error[0].value
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
-    monkeypatch.setattr(paper, "on_paper", lambda *arguments: export.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(paper, "on_paper", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
     button(app, "Try again").click().run()
     assert not app.error
     assert not download(app, "PDF").proto.disabled
@@ -102,10 +101,10 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
         while not may_end.is_set():
             if stop.wait(0.01):
                 raise Stopped("figure: its drawing was stopped")
-        return export.Sheet("drawn", "", 312, 200, "sans")
+        return sheet.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "on_paper", slow)
-    monkeypatch.setattr("atesc_core.figures.drawing.close_browser", lambda at_once: None)
+    monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
     paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)
     assert paper.DOING in said(app)
@@ -121,7 +120,7 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
 
 def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab_with_runs: Lab, drawn, monkeypatch):
     told = []
-    monkeypatch.setattr(export, "sidecar", lambda origin: told.append(origin) or "")
+    monkeypatch.setattr(sheet, "sidecar", lambda origin: told.append(origin) or "")
     app = open_page("figures", run=finished_run.id)
     origin = yaml.safe_load(yaml.safe_dump(told[-1]))
     assert RunSpec.model_validate(origin["spec"]) == finished_run.spec

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from atesc_core.figures import export
-from atesc_core.figures.recipe import Panel, Paper, Recipe
+from atesc_core.figures.export import sheet
+from atesc_core.figures.export.recipe import Panel, Paper, Recipe
 from atesc_core.runs import Run
-from atesc_core.spec import RunSpec
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.specs.run import RunSpec
+from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.report import Report
-from pages._parts import paper
+from pages.figures import paper
 from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.reports import report  # noqa: F401 - a fixture
 from tests.pages.test_distill import button
@@ -50,10 +50,10 @@ def test_what_the_link_says_is_what_a_widget_starts_with():
     def script():
         import streamlit as st
 
-        from pages._parts import link
+        from pages.shared.state import url
 
         st.session_state.chosen = st.segmented_control("Map", ["PCA", "UMAP"], required=True,
-                                                       **link.one_of("method", ["PCA", "UMAP"]))
+                                                       **url.one_of("method", ["PCA", "UMAP"]))
         if st.session_state.setdefault("runs", 1) == 1:
             st.session_state.runs = 2
             st.rerun()
@@ -71,10 +71,10 @@ def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
     def script():
         import streamlit as st
 
-        from pages._parts import link
+        from pages.shared.state import url
 
-        st.button("six", on_click=link.put, args=("eps", 6.0))
-        st.slider("ε", 0.0, 8.0, **link.bound("eps", link.number("eps", 4.0, 0.0, 8.0), first="value"))
+        st.button("six", on_click=url.put, args=("eps", 6.0))
+        st.slider("ε", 0.0, 8.0, **url.bound("eps", url.number("eps", 4.0, 0.0, 8.0), first="value"))
 
     app = AppTest.from_function(script).run()
     app.button[0].click().run()
@@ -167,7 +167,7 @@ def test_embedding(open_page, again, finished_run: Run, report: Report):  # noqa
 @pytest.fixture
 def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     paper._drawing.clear()
-    monkeypatch.setattr(paper, "on_paper", lambda recipe, drawn, stop: export.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(paper, "on_paper", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
 
 
 def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):  # noqa: F811

@@ -5,8 +5,9 @@ import tomllib
 
 import pytest
 
+from atesc_core import paths
 from atesc_core.figures import theme
-from pages._parts import look
+from pages.shared.ui import look
 
 
 def test_text_given_to_any_piece_is_never_markup():
@@ -32,7 +33,7 @@ def test_a_status_that_does_not_exist_is_refused():
 
 def test_streamlits_named_colours_are_the_roles_own():
     """:blue[...] on a page is the ID blue, in the light theme and in the dark one."""
-    settings = tomllib.loads((look.ASSETS.parent / ".streamlit" / "config.toml").read_text())["theme"]
+    settings = tomllib.loads((paths.HOME / ".streamlit" / "config.toml").read_text())["theme"]
     names = {"blue": "id", "red": "ood", "orange": "robust", "green": "SL", "violet": "NTL"}
     for mode in ("light", "dark"):
         style = theme.look(mode)
@@ -61,6 +62,6 @@ def test_the_style_sheet_needs_no_other_file():
 def test_no_page_is_changed_on_the_server():
     """What the sidebar's timer asked for in the old page's name, before the browser had heard of the new one, left that
     one blank: in one of twenty presses of "Use for the next run" on a busy machine."""
-    root = look.ASSETS.parent
+    root = paths.HOME
     for source in (root / "app.py", *(root / "pages").rglob("*.py")):
         assert "st.switch_page(" not in source.read_text(), source.name

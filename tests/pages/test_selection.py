@@ -11,11 +11,11 @@ from atesc_core.figures.scores import SCORE_NAMES, bin_edges
 from atesc_core.inspection import inspect, smallest
 from atesc_core.runs import Run, RunStore
 from atesc_core.teachers.report import Report
-from pages._parts import selection
-from pages._parts.selection import Selection
-from pages._parts.split import Split, _take
+from pages.robustness.split import Split, _take
+from pages.shared.state import selection
+from pages.shared.state.selection import Selection
 from tests.labs import copy_lab
-from tests.pages.conftest import Lab, charts, said, walls
+from tests.pages.conftest import Lab, charts, go_to, said, walls
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures
 from tests.pages.test_teachers import button
 
@@ -92,7 +92,8 @@ def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run
     app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
     assert app.select_slider[0].value == 1  # the epoch of the selection, though there is a newer one
     app.query_params.clear()
-    app.switch_page("pages/embedding.py").run()
+    go_to(app, "embedding")
+    app.run()
     assert sorted(pictures(app, "wall map")) == [3, 7]
     assert app.select_slider[0].value == 1
     assert app.query_params["picked"] == Selection(1, (3, 7)).to_token()
@@ -194,8 +195,8 @@ def test_a_large_model_is_asked_in_a_process_of_its_own(open_page, finished_run:
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.inspection.takes_long", lambda image_side, steps: True)
     asked = []
-    monkeypatch.setattr("atesc_core.background.find", lambda key: held_job if asked else None)
-    monkeypatch.setattr("atesc_core.background.start", lambda *arguments: asked.append(arguments) or held_job)
+    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: held_job if asked else None)
+    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *arguments: asked.append(arguments) or held_job)
     app = open_page("robustness", **link(finished_run, image=7))
     assert not app.exception
     assert "Attacking this image" in app.get("progress")[0].proto.text

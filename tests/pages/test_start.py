@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pages._parts import story
+from pages.shared.data import story
 from tests.pages.conftest import STORY, charts, said, tiny_spec
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from atesc_core.recording import Tape, load, save
 from atesc_core.recording.file import to_bytes
-from atesc_core.recording.make import scenes_file
+from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import RunStore
-from pages._parts import player, recordings
-from pages._parts.lesson import STEPS, Scene
-from pages._parts.terms import TERMS, sentence
+from pages.shared.data import recordings
+from pages.shared.ui.glossary import TERMS, sentence
+from pages.story import player
+from pages.story.lesson import STEPS, Scene
 from tests.labs import copy_lab
 from tests.pages.conftest import STORY, Lab, charts, said, way
 from tests.pages.reports import numbers
@@ -320,8 +321,8 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
         def stop(self):
             type(self).state = "stopped"
 
-    monkeypatch.setattr("atesc_core.background.find", lambda key: Held() if asked else None)
-    monkeypatch.setattr("atesc_core.background.start", lambda *words: asked.append(words) or Held())
+    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: Held() if asked else None)
+    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *words: asked.append(words) or Held())
     app = open_page("story", story=STORY, step="2")
     assert not app.exception
     assert asked[0][1:] == ("atesc_core.recording.scenes", told_live.plain, "mnistm-badnet_sq-sl", "--runs-dir",
@@ -366,16 +367,18 @@ def test_start_says_what_makes_the_recording_where_there_is_none(open_page, stor
 REPLAY = """
 import sys
 sys.modules["torch"] = None  # as on a machine that has none: any import of it raises
-from atesc_core import background, runs
-from atesc_core.runs import executor
+from atesc_core import runs
+from atesc_core.jobs import process
+from atesc_core.runs import launcher
 def refuse(*words, **more): raise AssertionError(f"computing: {words}")
-executor._start = background.start = refuse
-from pages._parts import recordings
+launcher._start = process.start = refuse
+from pages.shared.data import recordings
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 recordings.SHIPPED = __import__("pathlib").Path(sys.argv[1])
 for step in "12345":
     app = AppTest.from_file(sys.argv[2], default_timeout=120)
-    app.switch_page("pages/story.py")
+    app._page_hash = calc_hash("story")
     app.query_params.update(step=step, t="1")
     app.run()
     assert not app.exception, app.exception

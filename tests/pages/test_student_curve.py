@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from atesc_core.runs import Run, RunStore
-from atesc_core.students import agreement, answers
-from atesc_core.students.__main__ import make
+from atesc_core.runs.students import agreement, answers
+from atesc_core.runs.students.__main__ import make
 from atesc_core.teachers.report import Report
 from tests.labs import copy_lab
 from tests.pages.conftest import Lab, charts, said
@@ -51,8 +51,8 @@ class Jobs:
 @pytest.fixture
 def jobs(monkeypatch) -> Jobs:
     jobs = Jobs()
-    monkeypatch.setattr("atesc_core.background.find", jobs.find)
-    monkeypatch.setattr("atesc_core.background.start", jobs.start)
+    monkeypatch.setattr("atesc_core.jobs.process.find", jobs.find)
+    monkeypatch.setattr("atesc_core.jobs.process.start", jobs.start)
     return jobs
 
 
@@ -106,7 +106,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
         shown.student_probs[[3, 7]].argmax(1) == labels)))
     assert "Asking the students: the student of epoch 2 · 3 s left" in app.get("progress")[0].proto.text
     key, module, task, *told = jobs.asked[0]
-    assert (module, task, told[:2]) == ("atesc_core.students", "answers", [finished_run.id, "1"])
+    assert (module, task, told[:2]) == ("atesc_core.runs.students", "answers", [finished_run.id, "1"])
     button(app, "Stop").click().run()
     assert "Asking the students was stopped." in said(app)
     button(app, "Go on").click().run()

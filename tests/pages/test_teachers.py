@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from atesc_core.domains import PAIRS
 from atesc_core.models import build
-from atesc_core.students.kept import student_bytes
+from atesc_core.runs.students.loading import student_bytes
 from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.report import Report
 from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
@@ -83,7 +83,7 @@ def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: 
     none = np.empty(0, np.float32)
     sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={})
              for name in ("id", "ood")}
-    monkeypatch.setattr("pages._parts.teacher_view.teacher_report",
+    monkeypatch.setattr("pages.teachers.teacher_view.teacher_report",
                         lambda name, split: dataclasses.replace(report, **sides))
     app = open_page("teachers", teacher=TEACHER)
     assert not app.exception

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from atesc_core import cli
 from atesc_core.runs import Run, RunStore
 from atesc_core.runs.worker import work
-from atesc_core.spec import describe_field
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.specs.run import describe_field
+from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
-from pages._parts import train_teacher
-from pages._parts.train_teacher import FIELDS, estimate
+from pages.teachers import train_teacher
+from pages.teachers.train_teacher import FIELDS, estimate
 from tests.pages.conftest import charts, said, tiny_spec, way
 
 SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=2, batch_size=128, device="cpu")
@@ -226,7 +226,7 @@ def test_an_unknown_training_in_the_url_is_said(open_page, store):
 # ── among the other runs ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("page", [path.stem for path in sorted((Path(__file__).parents[2] / "pages").glob("*.py"))])
+@pytest.mark.parametrize("page", [path.parent.name for path in sorted((Path(__file__).parents[2] / "pages").glob("*/page.py"))])
 def test_no_page_breaks_on_a_lab_with_trainings_only(open_page, trained, page):
     assert not open_page(page).exception
 

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from atesc_core.runs import RunStore, tries
+from atesc_core.runs import RunStore, trials
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
-from atesc_core.spec import RunSpec
-from pages._parts import look
-from pages._parts.machine import Machine
+from atesc_core.specs.run import RunSpec
+from pages.shared.data.device import Machine
+from pages.shared.ui import look
 from tests.labs import copy_lab
 from tests.pages.conftest import APP, Lab, charts, follow, said, tiny_spec
 from tests.pages.reports import held_job, numbers  # noqa: F401 - fixture
@@ -28,11 +28,11 @@ def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:  # no
     """A copy of the lab with runs; nothing that is queued in it starts by itself."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
-    monkeypatch.setattr("atesc_core.runs.executor._start", lambda store, requested: None)
+    monkeypatch.setattr("atesc_core.runs.launcher._start", lambda store, requested: None)
     store = RunStore(tmp_path / "lab")
     here = Machine("cpu", store.get(lab_with_runs.atesc).device)
     for module in ("tries", "new_run"):
-        monkeypatch.setattr(f"pages._parts.{module}.machine", lambda: here)
+        monkeypatch.setattr(f"pages.shared.{module}.machine", lambda: here)
     return Lab(store.runs_dir, store, lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control)
 
 
@@ -55,11 +55,11 @@ def set_up(open_page, run: str) -> AppTest:
     return app
 
 
-def started(open_page, lab: Lab) -> tuple[AppTest, tries.Pair]:
+def started(open_page, lab: Lab) -> tuple[AppTest, trials.Pair]:
     app = set_up(open_page, lab.atesc)
     button(app, "Start").click().run()
     assert not app.exception
-    return app, tries.pair(lab.store, app.query_params["try"])
+    return app, trials.pair(lab.store, app.query_params["try"])
 
 
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
@@ -167,13 +167,13 @@ def test_a_link_to_a_try_that_is_not_there_says_so(open_page, lab: Lab, named: s
 
 
 @pytest.fixture
-def done(open_page, lab: Lab) -> tries.Pair:
+def done(open_page, lab: Lab) -> trials.Pair:
     _, pair = started(open_page, lab)
     work(lab.runs_dir, "cpu")
-    return tries.pair(lab.store, pair.new.id)
+    return trials.pair(lab.store, pair.new.id)
 
 
-def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: tries.Pair):
+def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trials.Pair):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     assert not app.exception
     old, new = (lab.store.epochs(run).set_index("epoch").loc[2] for run in (lab.atesc, done.new.id))
@@ -192,7 +192,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: tries
     assert drawn["new threshold 3", "ASR"] == [joint, new["asr"]], "it goes on from the joint past"
 
 
-def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: tries.Pair):
+def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trials.Pair):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     follow(app, "Use 3.00 for the next run")
     assert not app.exception
@@ -200,7 +200,7 @@ def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: tries
         {"split.threshold": LINE})
 
 
-def test_compare_shows_both_where_the_link_names_them(open_page, lab: Lab, done: tries.Pair):
+def test_compare_shows_both_where_the_link_names_them(open_page, lab: Lab, done: trials.Pair):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     (way,) = [link.proto for link in app.get("page_link") if link.proto.label == "Compare" and link.proto.query_string]
     assert parse_qs(way.query_string) == {"runs": [f"{lab.atesc},{done.new.id}"]}
@@ -224,7 +224,7 @@ def test_other_lists_leave_it_out_and_the_sidebar_leads_to_it(open_page, lab: La
     assert parse_qs(way.query_string) == {"run": [lab.atesc], "try": [pair.new.id]}
 
 
-def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: tries.Pair):
+def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: trials.Pair):
     app = open_page("distill", run=done.new.id)
     assert not app.exception
     assert f"{done.new.label}: parted from run {lab.atesc} after epoch 1" in text(app)
@@ -234,7 +234,7 @@ def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: tries.Pair)
     assert offered(app) == (False, f"This run is itself a try: try another threshold on run {lab.atesc}")
 
 
-def test_a_deleted_parent_leaves_what_was_computed(open_page, lab: Lab, done: tries.Pair):
+def test_a_deleted_parent_leaves_what_was_computed(open_page, lab: Lab, done: trials.Pair):
     lab.store.delete(lab.atesc)
     app = open_page("distill", run=done.new.id)
     assert not app.exception

@@ -9,8 +9,8 @@ import pytest
 from atesc_core.distillation.loop import distill
 from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
-from pages._parts.terms import LOSSES, TERMS, sentence
-from pages._parts.turn import number
+from pages.shared.ui.glossary import LOSSES, TERMS, sentence
+from pages.shared.ui.turn_view import number
 from tests.pages.conftest import said, tiny_spec, walls
 from tests.pages.test_distill import button, set_status
 from tests.runs.waiting import until
@@ -163,7 +163,7 @@ def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
 
 
 def test_a_training_has_rounds_and_no_turns(open_page, store):
-    from atesc_core.teacher_spec import TeacherSpec
+    from atesc_core.specs.teacher import TeacherSpec
 
     run_id = store.create(TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu"))
     store.pause(run_id)

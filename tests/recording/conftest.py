@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from atesc_core.recording import Border, FirstSteps, RecordedRun, Recording, Tape, record
-from atesc_core.recording.scenes import scenes
-from atesc_core.recording.tape import (
+from atesc_core.recording.manifest import (
     BorderPair,
     FirstStep,
     KeptImages,
@@ -15,7 +14,8 @@ from atesc_core.recording.tape import (
     RecordedStep,
     RecordedTeacher,
 )
-from atesc_core.spec import RunSpec
+from atesc_core.recording.scenes import scenes
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import list_teachers
 from tests.pages.conftest import CONTROL, Lab, lab_with_runs  # noqa: F401 - a fixture
 

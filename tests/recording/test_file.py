@@ -14,7 +14,7 @@ import pytest
 
 from atesc_core.recording import RecordingError, Tape, load, save
 from atesc_core.recording.file import MANIFEST, MAX_FILE_BYTES, MAX_UNPACKED_BYTES, to_bytes
-from atesc_core.recording.tape import arrays
+from atesc_core.recording.manifest import arrays
 
 
 def test_it_comes_back_as_it_was(tape: Tape, tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.recording import BadRecording, Tape, record
-from atesc_core.recording.make import Clock, thinned
+from atesc_core.recording.writer import Clock, thinned
 from atesc_core.runs import UnknownRun
 from atesc_core.teachers import list_teachers
 from tests.pages.conftest import Lab

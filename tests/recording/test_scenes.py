@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.distillation.evaluation import predict
 from atesc_core.domains import load_pair
 from atesc_core.recording import Tape
 from atesc_core.recording.scenes import border, first_steps
 from atesc_core.teachers import load_teacher
+from atesc_core.training.evaluation import predict
 from tests.pages.conftest import CONTROL, TEACHER, Lab
 
 

@@ -8,7 +8,7 @@ import torch
 from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, strike
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import crowded, fragile, split_by_score
-from atesc_core.spec import SplitSpec
+from atesc_core.specs.run import SplitSpec
 
 
 def linear(seed: int = 0):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atesc_core.runs import RunStore
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from tests.runs.tiny import TINY
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from atesc_core.runs import RunStore, ensure_worker, executor
+from atesc_core.runs import RunStore, ensure_worker, launcher
 from atesc_core.runs.worker import work
 from tests.runs.test_worker import Script
 from tests.runs.waiting import until
@@ -30,7 +30,7 @@ def threads(monkeypatch):
         started.append(thread)
         return SimpleNamespace(pid=psutil.Process().pid)
 
-    monkeypatch.setattr(executor, "_spawn", spawn)
+    monkeypatch.setattr(launcher, "_spawn", spawn)
     yield started
     for thread in started:
         thread.join(60)
@@ -73,17 +73,17 @@ def test_many_visitors_queue_runs_at_once(store, spec, threads):
 
 
 def test_a_worker_that_cannot_start_is_reported(store, spec, monkeypatch):
-    monkeypatch.setattr(executor, "RETRY_S", 0)
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
 
     def spawn(runs_dir, requested):
-        with executor.log_file(runs_dir).open("ab") as log:
+        with launcher.log_file(runs_dir).open("ab") as log:
             process = subprocess.Popen([sys.executable, "-c", "raise SystemExit('torch is broken')"], stderr=log)
         process.wait()
         return process
 
-    monkeypatch.setattr(executor, "_spawn", spawn)
+    monkeypatch.setattr(launcher, "_spawn", spawn)
     run_id = store.create(spec)
-    for _ in range(executor.ATTEMPTS):
+    for _ in range(launcher.ATTEMPTS):
         ensure_worker(store.runs_dir)
         assert store.get(run_id).status == "queued"
     ensure_worker(store.runs_dir)
@@ -92,14 +92,14 @@ def test_a_worker_that_cannot_start_is_reported(store, spec, monkeypatch):
 
 
 def test_a_worker_that_is_starting_is_waited_for(store, spec, monkeypatch):
-    monkeypatch.setattr(executor, "RETRY_S", 0)
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
     calls = []
 
     def spawn(runs_dir, requested):
         calls.append(requested)
         return SimpleNamespace(pid=psutil.Process().pid)  # alive, and not yet at its lock
 
-    monkeypatch.setattr(executor, "_spawn", spawn)
+    monkeypatch.setattr(launcher, "_spawn", spawn)
     store.create(spec)
     for _ in range(5):
         ensure_worker(store.runs_dir)

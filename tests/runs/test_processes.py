@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from atesc_core.runs import ensure_worker
-from atesc_core.runs.executor import ROOT
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.runs.launcher import ROOT
+from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers import load_teacher
 from tests.runs.tiny import save_tiny_teacher
 from tests.runs.waiting import until
@@ -23,7 +23,7 @@ from tests.runs.waiting import until
 APP = """
 import sys
 from atesc_core.runs import RunStore, ensure_worker
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 store = RunStore(sys.argv[1])
 print(store.create(RunSpec.from_yaml(sys.stdin.readline().strip().encode().decode("unicode_escape"))), flush=True)
 ensure_worker(sys.argv[1])

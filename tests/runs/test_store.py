@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from atesc_core.files import replacing
 from atesc_core.runs import RunBusy, RunStore, Snapshot, StoreError, UnknownRun, default_runs_dir
-from atesc_core.runs.files import replacing
 from atesc_core.runs.log import RunLog
-from atesc_core.spec import RunSpec
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.specs.run import RunSpec
+from atesc_core.specs.teacher import TeacherSpec
 
 TRAINING = TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu")
 HOSTILE = ["", ".", "..", "../../etc/passwd", "/etc/passwd", "abcdefg/", "abcdefgh/..", "ABCDEFGH", "abcdefgh\n",

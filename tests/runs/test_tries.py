@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from atesc_core.runs import RunStore, StoreError, UnknownRun, tries
-from atesc_core.runs.files import replacing
+from atesc_core.files import replacing
+from atesc_core.runs import RunStore, StoreError, UnknownRun, trials
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.store import Fork
-from atesc_core.runs.tries import CannotTry
+from atesc_core.runs.trials import CannotTry
 from atesc_core.runs.worker import work
-from atesc_core.teacher_spec import TeacherSpec
+from atesc_core.specs.teacher import TeacherSpec
 from tests.labs import copy_lab
 from tests.runs.tiny import TINY, save_tiny_teacher
 
@@ -152,7 +152,7 @@ def test_a_fork_from_the_start_warms_up_as_its_parent_did(store, spec):
     run_id = store.create(spec.replaced({"escape.warmup_epochs": 0, "epochs": 2}))
     done(store, run_id)
     assert store.points(run_id) == []
-    assert tries.chance(store, store.get(run_id)).after == (0,)
+    assert trials.chance(store, store.get(run_id)).after == (0,)
     fork = store.fork(Fork(run_id, 0, 9.5), until=1)
     done(store, fork)
     assert (store.steps(fork)["threshold"] == 9.5).all()
@@ -187,16 +187,16 @@ def leave_within(store: RunStore, run_id: str, epoch: int) -> None:
 
 
 def test_a_deleted_parent_takes_nothing_from_its_forks(store, parent):
-    fork = tries.start(store, parent, 9.5, epochs=1).new.id
+    fork = trials.start(store, parent, 9.5, epochs=1).new.id
     store.delete(parent)
     done(store, fork)
     assert list(store.epochs(fork)["epoch"]) == [3]
-    found = tries.pair(store, fork)
+    found = trials.pair(store, fork)
     assert found.past(store).empty
     assert [run.id for run in found.arms] == [found.old.id, fork]
     store.delete(found.old.id)
-    assert tries.pair(store, fork).old is None
-    assert tries.pair(store, fork).difference(store).empty
+    assert trials.pair(store, fork).old is None
+    assert trials.pair(store, fork).difference(store).empty
 
 
 def test_a_checkpoint_that_is_gone_is_named_before_anything_is_queued(store, parent):
@@ -249,13 +249,13 @@ def test_what_cannot_be_forked_is_said(store, parent, fork, until, says):
 
 def test_a_runs_own_epochs_are_the_old_arm(store, parent):
     run = store.get(parent)
-    found = tries.start(store, parent, 9.5, epochs=1, here=run.device)
+    found = trials.start(store, parent, 9.5, epochs=1, here=run.device)
     assert (found.own, found.old.id, found.first, found.last) == (True, parent, 3, 3)
     assert (found.fork.epoch, found.fork.old_threshold) == (2, store.threshold(parent))
     assert [run.id for run in found.arms] == [found.new.id] == [run.id for run in store.queue()]
     assert found.new.label == f"try: {found.fork.old_threshold:.2f} → 9.50, new"
     done(store, found.new.id)
-    rows = tries.pair(store, found.new.id).difference(store)
+    rows = trials.pair(store, found.new.id).difference(store)
     theirs, own = (store.epochs(each).set_index("epoch").loc[3] for each in (parent, found.new.id))
     assert list(rows.columns) == ["epoch", "iacc_old", "iacc_new", "iacc", "oacc_old", "oacc_new", "oacc"]
     assert rows.iloc[0].tolist() == [3, theirs["iacc"], own["iacc"], own["iacc"] - theirs["iacc"], theirs["oacc"],
@@ -265,20 +265,20 @@ def test_a_runs_own_epochs_are_the_old_arm(store, parent):
 
 def test_both_arms_run_where_the_runs_own_epochs_are_not_the_same_numbers(store, parent):
     here = store.get(parent).device
-    assert not tries.start(store, parent, 9.5, here="another machine").own
+    assert not trials.start(store, parent, 9.5, here="another machine").own
     with store.database.write() as connection:
         connection.execute("INSERT INTO history (run, time, kind, epoch, round, value, text) "
                            "VALUES (?, 0, 'threshold', 4, 2, 3.0, 'hand')", (parent,))
-    found = tries.start(store, parent, 9.5, epochs=1, here=here)
+    found = trials.start(store, parent, 9.5, epochs=1, here=here)
     assert not found.own
     assert [run.fork.threshold for run in found.arms] == [found.fork.old_threshold, 9.5]
     assert len({run.group for run in found.arms}) == 1
     assert [run.label.rpartition(", ")[2] for run in found.arms] == ["old", "new"]
-    assert [each.new.id for each in tries.pairs(store, parent)][0] == found.new.id
+    assert [each.new.id for each in trials.pairs(store, parent)][0] == found.new.id
 
 
 def test_forks_are_not_in_the_plain_list(store, parent):
-    found = tries.start(store, parent, 9.5)
+    found = trials.start(store, parent, 9.5)
     assert [run.id for run in store.list()] == [parent]
     assert [run.id for run in store.list(forks=True)] == [found.new.id, found.old.id, parent]
 
@@ -288,7 +288,7 @@ def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in
     monkeypatch.setattr(RunStore, "fork", lambda self, wanted, *more: fork(
         self, wanted, *more) if wanted.old is None else fork(self, replace(wanted, epoch=1), *more))
     with pytest.raises(StoreError, match="no checkpoint to part from"):
-        tries.start(store, parent, 9.5)
+        trials.start(store, parent, 9.5)
     assert store.queue() == []
 
 
@@ -296,11 +296,11 @@ def test_a_run_under_way_can_be_parted_from_at_its_newest_epoch_too(store, spec)
     run_id = store.create(spec.replaced({"epochs": 5}))
     leave_within(store, run_id, epoch=2)
     with pytest.raises(CannotTry, match="The split begins after epoch 2: until then"):
-        tries.chance(store, store.get(run_id))
+        trials.chance(store, store.get(run_id))
     store.resume(run_id)
     leave_within(store, run_id, epoch=5)
     assert store.points(run_id) == [2, 4]
-    assert tries.chance(store, store.get(run_id)).after == (4, 2)
+    assert trials.chance(store, store.get(run_id)).after == (4, 2)
     last = store.fork(Fork(run_id, 4, store.threshold(run_id)), until=5)
     done(store, last)
     store.resume(run_id)
@@ -311,8 +311,8 @@ def test_a_run_under_way_can_be_parted_from_at_its_newest_epoch_too(store, spec)
 
 def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, parent):
     store.point_file(parent, 2).unlink()
-    assert tries.chance(store, store.get(parent)).after == (0,)
-    found = tries.start(store, parent, 9.5, epochs=1, here=store.get(parent).device)
+    assert trials.chance(store, store.get(parent)).after == (0,)
+    found = trials.start(store, parent, 9.5, epochs=1, here=store.get(parent).device)
     assert (found.own, found.first, found.last) == (True, 3, 3)
     done(store, found.new.id)
     assert list(found.difference(store)["epoch"]) == [3], "the warm-up is the same in both"
@@ -325,15 +325,15 @@ def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, paren
     ({"escape.kind": "none"}, "splits nothing"), ({}, "The split begins after epoch 2")])
 def test_why_a_run_cannot_be_tried(store, spec, changes, says):
     with pytest.raises(CannotTry, match=says):
-        tries.chance(store, store.get(store.create(spec.replaced(changes))))
+        trials.chance(store, store.get(store.create(spec.replaced(changes))))
 
 
 def test_a_training_and_a_try_cannot_be_tried(store, parent):
     training = store.create(TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu"))
     with pytest.raises(CannotTry, match="trains a teacher"):
-        tries.start(store, training, 1.0)
+        trials.start(store, training, 1.0)
     with pytest.raises(CannotTry, match=f"itself a try: try another threshold on run {parent}"):
-        tries.start(store, tries.start(store, parent, 9.5).new.id, 1.0)
+        trials.start(store, trials.start(store, parent, 9.5).new.id, 1.0)
 
 
 @pytest.mark.parametrize(("wish", "says"), [
@@ -344,7 +344,7 @@ def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     if wish["threshold"] is None:
         wish["threshold"] = store.threshold(parent)
     with pytest.raises(CannotTry, match=says):
-        tries.start(store, parent, **wish)
+        trials.start(store, parent, **wish)
     assert store.queue() == []
     with pytest.raises(UnknownRun, match="is not in a try"):
-        tries.pair(store, parent)
+        trials.pair(store, parent)

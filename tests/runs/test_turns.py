@@ -13,7 +13,7 @@ from atesc_core.distillation.loop import distill
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.runs import UnknownRun, ensure_worker
 from atesc_core.runs.log import RunLog
-from atesc_core.runs.turn import load_turn, save_turn
+from atesc_core.runs.turn_files import load_turn, save_turn
 from atesc_core.runs.worker import Session, work
 from atesc_core.teachers import load_teacher
 from tests.runs.test_processes import no_worker_is_left, workers  # noqa: F401

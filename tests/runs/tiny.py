@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atesc_core.models import build
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.zoo import TeacherCard, save_teacher
 
 # Two epochs of three rounds, on the CPU, with a threshold that needs no calibration.

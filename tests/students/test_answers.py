@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.distillation.evaluation import predict
-from atesc_core.students import agreement, answers
-from atesc_core.students.__main__ import make
-from atesc_core.students.kept import load_student
+from atesc_core.runs.students import agreement, answers
+from atesc_core.runs.students.__main__ import make
+from atesc_core.runs.students.loading import load_student
+from atesc_core.training.evaluation import predict
 
 # Two students, four images, two classes.
 ANSWERS = {
@@ -41,7 +41,7 @@ def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     images = store.snapshot(run_id, 1).images
     views = answers(store, run_id, store.snapshot(run_id, 1))
     assert [view.read() for view in views.values()] == [None, None]
-    subprocess.run([sys.executable, "-m", "atesc_core.students", "answers", run_id, "1", "--runs-dir",
+    subprocess.run([sys.executable, "-m", "atesc_core.runs.students", "answers", run_id, "1", "--runs-dir",
                     str(store.runs_dir)], check=True, capture_output=True)
     x = torch.from_numpy(images).float() / 255
     for epoch, view in views.items():

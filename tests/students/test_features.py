@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from atesc_core.runs import RunStore, StoreError
-from atesc_core.students import features
-from atesc_core.students.kept import load_student
+from atesc_core.runs.students import features
+from atesc_core.runs.students.loading import load_student
 from atesc_core.teachers.report import Report, report_file
 from tests.labs import copy_lab
 
@@ -20,7 +20,7 @@ from tests.labs import copy_lab
 def test_the_last_student_sees_real_and_every_epochs_images(lab_with_runs):
     store, run_id = lab_with_runs.store, lab_with_runs.atesc
     spec = store.get(run_id).spec
-    subprocess.run([sys.executable, "-m", "atesc_core.students", "features", run_id, "--runs-dir",
+    subprocess.run([sys.executable, "-m", "atesc_core.runs.students", "features", run_id, "--runs-dir",
                     str(store.runs_dir)], check=True, capture_output=True)
     report = Report.load(report_file(store.runs_dir, spec.teacher, spec.split))
     sets = {"id": report.id.images, "ood": report.ood.images, 1: store.snapshot(run_id, 1).images,

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from atesc_core.distillation.evaluation import predict
-from atesc_core.distillation.events import CheckpointReady
 from atesc_core.distillation.loop import distill
 from atesc_core.runs import RunStore, StoreError
-from atesc_core.runs.student import keep, kept
-from atesc_core.students.kept import load_student, student_bytes
+from atesc_core.runs.students.files import keep, kept
+from atesc_core.runs.students.loading import load_student, student_bytes
 from atesc_core.teachers import add_teacher, load_teacher
 from atesc_core.teachers.formats import recognise
+from atesc_core.training.evaluation import predict
+from atesc_core.training.events import CheckpointReady
 from tests.labs import copy_lab
 
 

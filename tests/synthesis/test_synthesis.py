@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.distillation.losses import kl
-from atesc_core.distillation.untrapped import Untrapped
 from atesc_core.models import ARCHITECTURES, Classifier, build
-from atesc_core.spec import RunSpec, from_preset
+from atesc_core.specs.run import RunSpec, from_preset
 from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice
 from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
 from atesc_core.synthesis.cmi import LayerMeans, contrast, restart

@@ -9,7 +9,7 @@ from torch import nn
 
 from atesc_core.domains import load_pair
 from atesc_core.models import build
-from atesc_core.spec import RunSpec
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.vaccine import COPIES, Vaccine, shuffled
 from atesc_core.teachers import load_teacher
 

@@ -9,11 +9,11 @@ import torch
 
 from atesc_core.domains import PAIRS
 from atesc_core.models import build
-from atesc_core.spec import SpecError, parse
-from atesc_core.teacher_spec import TeacherRecipe
+from atesc_core.specs.run import SpecError, parse
+from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain, restyle
 from atesc_core.teachers.recipes import RECIPES
-from atesc_core.teachers.training import train_teacher
+from atesc_core.teachers.train import train_teacher
 from tests.teachers.tiny import tiny
 
 
@@ -84,7 +84,7 @@ def test_the_isolation_domain_leaves_the_running_statistics_and_their_pace():
 
 def test_steps_alternate_between_true_ood_images_and_the_isolation_domain(monkeypatch):
     entered = []
-    monkeypatch.setattr("atesc_core.teachers.training.isolation_domain",
+    monkeypatch.setattr("atesc_core.teachers.train.isolation_domain",
                         lambda model, random: entered.append(1) or isolation_domain(model, random))
     recipe = TeacherRecipe(pair="mnistm-mnist", kind="NTL", method="cuti", epochs=1, batch_size=8)
     list(train_teacher(recipe, tiny("mnistm-mnist"), torch.device("cpu")))

@@ -6,13 +6,13 @@ import math
 import pytest
 import torch
 
-from atesc_core.distillation.evaluation import Evaluator
-from atesc_core.distillation.events import CheckpointReady, EpochDone, StepDone
 from atesc_core.domains import load_pair
-from atesc_core.teacher_spec import METHODS, TeacherRecipe
+from atesc_core.specs.teacher import METHODS, TeacherRecipe
 from atesc_core.teachers import TeacherError, list_teachers, load_teacher
 from atesc_core.teachers.recipes import RECIPES, train_shipped
-from atesc_core.teachers.training import ROUNDS, mmd, ntl_loss, train_teacher
+from atesc_core.teachers.train import ROUNDS, mmd, ntl_loss, train_teacher
+from atesc_core.training.evaluation import Evaluator
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 from tests.teachers.tiny import tiny
 
 SHIPPED = [card.name for card in list_teachers()]

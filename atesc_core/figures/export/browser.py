@@ -1,0 +1,221 @@
+"""One Chromium that stays open and draws: a plotly figure to SVG, an SVG to PDF or PNG.
+
+Plotly's part goes through Kaleido. Kaleido's own sync server is not used, because it can hand one thread
+another's picture or hang (plotly/Kaleido issue 441); its documented ``Kaleido`` class is driven from one thread of
+ours instead. Nor are its PDF and PNG: it shows the SVG in an ``<img>``, where no font but the system's is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import base64
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import plotly.graph_objects as go
+import psutil
+
+from atesc_core.figures import theme
+from atesc_core.figures.export import fonts
+
+if TYPE_CHECKING:
+    from choreographer import Tab
+    from kaleido import Kaleido
+
+SECONDS = 60.0  # a browser that takes longer than this for one figure is taken for dead
+
+
+class BrowserMissing(RuntimeError):
+    """There is no Chromium to draw with; the message says what to install. The CSV needs none."""
+
+
+class RenderError(RuntimeError):
+    """The browser did not give the figure, not even after a fresh start."""
+
+
+class Stopped(RuntimeError):
+    """Somebody stopped the drawing."""
+
+
+def find_browser() -> Path:
+    """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissing."""
+    from choreographer.browsers.chromium import Chromium
+
+    found = Chromium.find_browser(skip_local=False)
+    if found and Path(found).is_file():
+        return Path(found)
+    where = f"BROWSER_PATH names {found!r}, which is not a file" if found else "no Chromium, Chrome or Edge was found"
+    raise BrowserMissing(
+        f"PDF, SVG and PNG are drawn by a browser: {where}. Install one with 'apt install chromium' on Debian, "
+        "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none.")
+
+
+def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
+    """The figure as an SVG of its own width and height in px. Raises BrowserMissing, RenderError, and Stopped once
+    ``stop`` is set and the browser closed: it cannot be called off while it draws."""
+    options = {"format": "svg", "width": figure.layout.width, "height": figure.layout.height, "scale": 1}
+    return _asked(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
+
+
+def print_svg(svg: str, kind: Literal["pdf", "png"], width: float, height: float, dpi: float = theme.PX_PER_INCH,
+              ) -> bytes:
+    """An SVG of ``width`` x ``height`` px as one page, or as pixels. Raises BrowserMissing, RenderError."""
+    page = (f"<!DOCTYPE html><style>@page{{size:{width}px {height}px;margin:0}}html,body{{margin:0;background:#FFF}}"
+            f"body>svg{{display:block;width:{width}px;height:{height}px}}</style>{svg}")
+    return _asked(lambda browser: _shown(browser.kaleido, page, kind, width, height, dpi))
+
+
+def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
+    """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one.
+    ``at_once``: it may be busy, and is not asked."""
+    global _browser
+    with _starting:
+        if _browser is None or (which is not None and which is not _browser):
+            return
+        closing, _browser = _browser, None
+    closing.close(at_once)
+
+
+class _Browser:
+    """One Chromium and the thread that talks to it. Any thread may call ``do``."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._waiting: set[Future] = set()
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, name="figure-export", daemon=True).start()
+        try:
+            self.kaleido: Kaleido = self.do(_open(find_browser()))
+        except BaseException:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            raise
+
+    def do(self, work: Any) -> Any:
+        answer = asyncio.run_coroutine_threadsafe(work, self.loop)
+        self._waiting.add(answer)
+        if self.closed:  # since it was handed out
+            answer.cancel()
+        try:
+            return answer.result(SECONDS)
+        finally:
+            self._waiting.discard(answer)
+
+    def close(self, at_once: bool = False) -> None:
+        """All that wait for it are told at once, by a CancelledError."""
+        self.closed = True
+        self.loop.set_exception_handler(lambda loop, told: None)  # what is cancelled there is told here
+        for answer in list(self._waiting):
+            answer.cancel()
+        left = self._processes()
+        if at_once:
+            _kill(left)
+        try:
+            asyncio.run_coroutine_threadsafe(self.kaleido.close(), self.loop).result(10)
+        except Exception:  # noqa: BLE001 - it is being thrown away, whatever state it is in
+            pass
+        finally:
+            _kill(left)
+            self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _processes(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.kaleido.subprocess.pid)
+            return [first, *first.children(recursive=True)]
+        return []
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+async def _open(path: Path) -> Kaleido:
+    import kaleido
+
+    class Page(kaleido.PageGenerator):
+        # Plotly measures text on this page, so the page must have the fonts.
+        header = kaleido.PageGenerator.header.replace("</title>", f"</title><script>{fonts.face_script()}</script>")
+
+    # Without mathjax=False every start waits for a script from the network.
+    browser = kaleido.Kaleido(path=path, timeout=SECONDS, page_generator=Page(mathjax=False))
+    await browser.open()
+    return browser
+
+
+async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: float, dpi: float) -> bytes:
+    """A page of its own, printed or photographed once its fonts are there."""
+    tab = await browser.create_tab("about:blank")
+    try:
+        frame = (await _tell(tab, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        await _tell(tab, "Page.setDocumentContent", frameId=frame, html=page)
+        await _tell(tab, "Runtime.evaluate", expression="document.fonts.ready.then(() => 0)", awaitPromise=True)
+        if kind == "pdf":
+            none = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
+            told = await _tell(tab, "Page.printToPDF", printBackground=True, preferCSSPageSize=True, pageRanges="1",
+                               generateTaggedPDF=False, **none)
+        else:
+            await _tell(tab, "Emulation.setDeviceMetricsOverride", width=round(width), height=round(height),
+                        deviceScaleFactor=dpi / theme.PX_PER_INCH, mobile=False)
+            told = await _tell(tab, "Page.captureScreenshot", format="png", captureBeyondViewport=True,
+                               clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
+        return base64.b64decode(told["data"])
+    finally:
+        await browser.close_tab(tab.target_id)
+
+
+async def _tell(tab: Tab, command: str, **parameters: Any) -> dict[str, Any]:
+    answer = await tab.send_command(command, parameters)
+    if "error" in answer or "exceptionDetails" in answer["result"]:
+        raise RenderError(f"figure: the browser refused {command}: {answer.get('error') or answer['result']}")
+    return answer["result"]
+
+
+_browser: _Browser | None = None
+_starting = threading.Lock()
+_leaving = False
+
+
+@atexit.register
+def _leave() -> None:
+    global _leaving
+    _leaving = True
+    close_browser()
+
+
+def _running() -> _Browser:
+    global _browser
+    with _starting:
+        if _leaving:
+            raise RenderError("figure: the lab is closing")
+        if _browser is None:
+            _browser = _Browser()
+        return _browser
+
+
+def _asked(work: Any, stop: threading.Event | None = None) -> bytes:
+    """What the browser makes of it. A browser that died is started again, once; one that was closed, always."""
+    from kaleido.errors import KaleidoError
+
+    died = False
+    while stop is None or not stop.is_set():
+        browser = _running()
+        try:
+            return browser.do(work(browser))
+        except KaleidoError as error:  # the browser is well and says that the figure is not
+            raise RenderError(f"figure: the browser could not draw it: {error}") from error
+        except RenderError:
+            raise
+        except (Exception, Late) as error:
+            if browser.closed:  # this figure was stopped, or another that was being drawn
+                continue
+            close_browser(browser)
+            if died:
+                raise RenderError(f"figure: the browser gave nothing, twice: {error!r}") from error
+            died = True
+    raise Stopped("figure: its drawing was stopped")

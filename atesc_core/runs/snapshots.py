@@ -1,0 +1,39 @@
+"""The synthetic images kept at the end of an epoch, as a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atesc_core.files import replacing
+
+
+@dataclass(frozen=True, eq=False)  # equal if the same: what is found out about one is kept by it
+class Snapshot:
+    """N synthetic images at the end of an epoch, with everything that is shown of them."""
+
+    epoch: int
+    images: np.ndarray  # (N, 3, H, W) uint8
+    teacher_probs: np.ndarray  # (N, C) float32
+    student_probs: np.ndarray  # (N, C) float32
+    features: np.ndarray  # (N, F) float32, the teacher's penultimate layer
+    scores: dict[str, np.ndarray]  # (N,) float32 each, by name in SCORES; min_eps in 1/255, inf where never flipped
+    fragile: np.ndarray  # (N,) bool, by the run's score and the threshold in force
+    threshold: float
+
+    def save(self, path: Path) -> None:
+        arrays = {name: getattr(self, name)
+                  for name in ("images", "teacher_probs", "student_probs", "features", "fragile")}
+        scores = {f"score_{name}": values for name, values in self.scores.items()}
+        with replacing(path) as file:
+            np.savez(file, epoch=self.epoch, threshold=self.threshold, **arrays, **scores)
+
+    @classmethod
+    def load(cls, path: Path) -> Snapshot:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = dict(arrays)
+        scores = {name.removeprefix("score_"): values.pop(name)
+                  for name in list(values) if name.startswith("score_")}
+        return cls(epoch=int(values.pop("epoch")), threshold=float(values.pop("threshold")), scores=scores, **values)

@@ -1,0 +1,41 @@
+"""The last turn that was looked at closely, as a file."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atesc_core.distillation.turns import GeneratorTurn, StudentTurn, Turn
+from atesc_core.files import replacing
+
+TURNS: dict[str, type[Turn]] = {turn.who: turn for turn in (GeneratorTurn, StudentTurn)}
+
+
+def save_turn(turn: Turn, path: Path) -> None:
+    """Its fields as arrays; one that is a dict as ``field/key``, one that is None not at all."""
+    arrays: dict[str, Any] = {"who": turn.who}
+    for field in fields(turn):
+        value = getattr(turn, field.name)
+        if isinstance(value, dict):
+            arrays |= {f"{field.name}/{key}": each for key, each in value.items()}
+        elif value is not None:
+            arrays[field.name] = value
+    with replacing(path) as file:
+        np.savez(file, **arrays)
+
+
+def load_turn(path: Path) -> Turn:
+    """Raises FileNotFoundError."""
+    values: dict[str, Any] = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for name, array in arrays.items():
+            field, _, key = name.partition("/")
+            value = array if array.ndim else array.item()
+            if key:
+                values.setdefault(field, {})[key] = value
+            else:
+                values[field] = value
+    return TURNS[values.pop("who")](**values)

@@ -1,0 +1,37 @@
+"""What to type to get the same without the browser."""
+
+from __future__ import annotations
+
+import shlex
+
+import yaml
+
+from atesc_core.specs.run import PRESETS, RunSpec, field_paths, from_preset
+
+LAB = ("python", "-m", "atesc_core")
+
+
+def run_command(spec: RunSpec) -> str:
+    """The command that makes this very run."""
+    preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
+    started_from = from_preset(preset, spec.teacher, **{
+        "synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind})
+    words = [*LAB, "distill", "--teacher", spec.teacher, "--preset", preset,
+             "--synthesizer", spec.synthesis.kind, "--escape", spec.escape.kind]
+    mine, theirs = spec.model_dump(), started_from.model_dump()
+    for path in field_paths(mine):
+        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(mine, path) != _at(theirs, path):
+            words += ["--set", f"{path}={yaml.safe_dump(_at(mine, path)).splitlines()[0]}"]
+    return shlex.join(words)
+
+
+def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
+    """The command that tries a threshold on a run of this lab."""
+    return shlex.join([*LAB, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after",
+                       str(after)])
+
+
+def _at(values: dict, path: str) -> object:
+    for name in path.split("."):
+        values = values[name]
+    return values

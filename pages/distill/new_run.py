@@ -1,0 +1,213 @@
+"""The form of a new run: every setting of RunSpec with its sentence and its source, and what it will cost."""
+
+from __future__ import annotations
+
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import streamlit as st
+from pydantic import BaseModel
+
+from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.runs import ensure_worker
+from atesc_core.specs.command import run_command
+from atesc_core.specs.run import BROUGHT, PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
+from pages.shared.data import cost
+from pages.shared.data.device import machine
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import architectures, cards
+from pages.shared.state import url
+from pages.shared.state.run_choice import show_run
+from pages.shared.ui import look
+
+LINKS = {"spec", "teacher"}  # what a link to the form may bring: all settings, or the teacher
+IN_SIGHT = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # asked for above the advanced settings
+LABELS = {
+    "lr": "Learning rate", "synthesis.lr": "Learning rate", "rounds": "Rounds an epoch", "batch_size": "Images a step",
+    "student": "Architecture", "student_steps": "Steps a round", "snapshot_images": "Images kept an epoch",
+    "synthesis.steps": "Steps a round", "synthesis.bn": "BatchNorm weight", "synthesis.onehot": "One-hot weight",
+    "synthesis.adversarial": "Adversarial weight", "synthesis.balance": "Balance weight",
+    "synthesis.latent": "Latent length", "synthesis.contrast": "Contrast weight",
+    "synthesis.contrast_temperature": "Contrast temperature", "synthesis.bank": "Feature bank",
+    "synthesis.head": "Head length", "synthesis.flip": "Mirrored views", "synthesis.loops": "Loops a round",
+    "synthesis.warmup_loops": "Loops, warming up", "synthesis.warmup_epochs": "Warm-up epochs",
+    "synthesis.life": "Epochs a generator", "synthesis.noise": "Noise length", "synthesis.pool": "Image pool",
+    "split.epsilon": "ε (1/255)", "split.max_epsilon": "Largest ε (1/255)",
+    "split.steps": "PGD steps", "split.share": "Fragile share",
+    "escape.vaccine": "Vaccine weight", "escape.weight": "λ", "escape.clamp": "Clamp (nats)",
+    "escape.warmup_epochs": "Warm-up epochs",
+}
+COLUMNS = 4
+FORM = url.Form("spec", "new run")
+
+
+def new_run() -> None:
+    """The form. It starts from a link's spec (?spec=...), a link's teacher (?teacher=...), or the first preset."""
+    known = cards()
+    if not known:
+        look.empty("No teachers yet", "Add one on the page Teachers, then come back.")
+        return
+    linked = FORM.read(RunSpec, "Below are the preset's.")
+    left, right = st.columns([3, 2], gap="medium")
+    with left, look.card(height="stretch"):
+        base, origin = _basics(known, linked)
+    with right, look.card(height="stretch"):
+        place = st.container()
+    with st.expander("Advanced settings", icon=":material/tune:"):
+        changes = _advanced(base, origin)
+    with place:
+        _offer(base, changes)
+
+
+def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
+    """Teacher, method, escape and preset: the spec to start from, and a name for it."""
+    wanted = linked.teacher if linked else st.query_params.get("teacher")
+    names = list(known)
+    first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
+    teacher = st.selectbox("Teacher", names, index=names.index(wanted if wanted in known else first))
+    look.line(*teacher_words(known[teacher]))
+    left, right = st.columns(2)
+    sources = (["link"] if linked else []) + list(PRESETS)
+    preset = right.segmented_control("Preset", sources, default=sources[0], required=True, help=(
+        "quick is made for two CPU cores, full for one GPU" + ("; link: the settings the link brought." if linked
+                                                              else ".")))
+    method = left.segmented_control(
+        **look.setting("synthesis.kind", "Method"), options=list(SYNTHESES), format_func=str.upper, required=True,
+        default=linked.synthesis.kind if linked else next(iter(SYNTHESES)))
+    base = (linked.replaced({"teacher": teacher, "synthesis.kind": method}) if preset == "link" else
+            from_preset(preset, teacher, **{"synthesis.kind": method}))
+    kind = st.segmented_control(**look.setting("escape.kind", "Escape"), options=list(ESCAPE_NAMES), required=True,
+                                default=base.escape.kind, format_func=ESCAPE_NAMES.get)
+    if notice := _batchnorm_notice(known[teacher].arch, method):
+        st.warning(notice, icon=":material/rule:")
+    brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {FORM.brought() or ''}"
+
+
+def _batchnorm_notice(arch: str, method: str) -> str | None:
+    from atesc_core.synthesis import batchnorm_notice
+
+    return batchnorm_notice(arch, method)
+
+
+def teacher_words(card) -> list:
+    """The card in a line: side, setting, how right it is on ID and what it does on OOD."""
+    metric = next(name for name in card.metrics if name != "iacc")
+    return [look.teacher(card.kind), look.quiet(card.pair), look.quiet(f"{card.image_side} px"),
+            look.swatch("id", f"IAcc {look.per_cent(card.metrics['iacc'])} %"),
+            look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} %"),
+            look.quiet("of " + " and ".join(look.count(card.test_images[side]) for side in ("id", "ood")) +
+                       " test images")]
+
+
+# ── advanced: a widget for every field there is ─────────────────────────────────────────────────────
+
+
+def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
+    """Dotted fields that the user set to something else than the preset has."""
+    groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split),
+              "Escape": type(base.escape)}
+    prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
+    changes = {}
+    for tab, (title, model) in zip(st.tabs(list(groups)), groups.items(), strict=True):
+        paths = [prefixes[title] + name for name in model.model_fields]
+        paths = [path for path in paths if path not in IN_SIGHT and not isinstance(_value(base, path), BaseModel)]
+        with tab:
+            for at in range(0, len(paths), COLUMNS):
+                for column, path in zip(st.columns(COLUMNS), paths[at:at + COLUMNS], strict=False):
+                    with column:
+                        default = _value(base, path)
+                        value = _field(path, model.model_fields[path.split(".")[-1]].annotation, default,
+                                       base.synthesis.kind, key=f"new run, {origin}: {path}")
+                    if value != default:
+                        changes[path] = value
+    return changes
+
+
+def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
+    """The widget of one field. Bounds are the spec's to check, in its own words."""
+    words = look.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
+    if path == "student":
+        return st.selectbox(**words, options=architectures(), index=architectures().index(default), key=key)
+    if get_origin(kind) is Literal:
+        return st.selectbox(**words, options=get_args(kind), index=get_args(kind).index(default), key=key)
+    if get_origin(kind) in (Union, UnionType):
+        return _word_or_number(words, kind, default, key)
+    if kind is bool:
+        return st.toggle(**words, value=default, key=key)
+    if kind is str:
+        return st.text_input(**words, value=default, key=key)
+    return _number(words, kind, default, key)
+
+
+def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) -> Any:
+    """A field that is a number or one of a few words, e.g. the threshold: a number or auto."""
+    options = [word for part in get_args(kind) if get_origin(part) is Literal for word in get_args(part)]
+    by_hand = "by hand"
+    chosen = st.selectbox(**words, options=[*options, by_hand], key=key,
+                          index=options.index(default) if default in options else len(options))
+    if chosen != by_hand:
+        return chosen
+    number = default if isinstance(default, float) else None
+    return _number({"label": "Its value", "help": words["help"]}, float, number, f"{key}, by hand")
+
+
+def _number(words: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
+    return st.number_input(**words, value=default, step=1 if kind is int else None, key=key,
+                           format="%d" if kind is int else "%g")
+
+
+def _value(spec: RunSpec, path: str) -> Any:
+    value: Any = spec
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+# ── what it will cost, and the button ───────────────────────────────────────────────────────────────
+
+
+def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
+    """What the run will do here, its command, and the page's one button."""
+    try:
+        spec = base.replaced(changes)
+    except SpecError as error:
+        st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
+        st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
+        return
+    FORM.tell(spec.to_token())
+    look.label("Before it starts")
+    look.line(look.bold(f"{look.count(cost.images(spec))} images"),
+              look.quiet(f"that the student learns from, in {spec.epochs} epochs"))
+    look.line(look.bold(time_words(spec)), look.quiet("" if waiting() == 0 else f"after {waiting()} in line"))
+    if changes:
+        look.line(look.quiet(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
+    if st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
+        run_id = run_store().create(spec)
+        ensure_worker(run_store().runs_dir)
+        st.query_params.clear()
+        show_run(run_id)
+        st.rerun()
+    look.label("The same from the command line")
+    st.code(run_command(spec), language="bash", wrap_lines=True)
+
+
+def time_words(spec: RunSpec) -> str:
+    """How long the run will take here, in words that stand alone."""
+    needed = estimate(spec)
+    return "Time: not known before a first run here" if needed is None else f"About {look.duration(needed)} here"
+
+
+def estimate(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
+    """Seconds, at the speed of earlier runs on this machine's device. after, until: of the epochs between only."""
+    here, known = machine(), cards()
+    if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
+        return None
+    sides = {name: card.image_side for name, card in known.items()}
+    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(),
+                        after, until)
+
+
+def waiting() -> int:
+    """Runs that are on the device or in line."""
+    return sum(run.active for run in run_store().list(makes=None))

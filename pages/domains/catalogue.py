@@ -1,0 +1,199 @@
+"""The domains as cards: those that are here, those that can be downloaded, and folders of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.data.preparation import preparation, prepare, progress
+from pages.shared.ui import look
+from pages.shared.ui.gallery import gallery
+
+if TYPE_CHECKING:
+    from atesc_core.domains.catalogue import Source
+
+COLUMNS = 3
+SIDE = 32  # pixels of what is shown, the side of the paper's images
+NAMED = 10  # classes whose names are shown, and whose first test image is
+FOLDERS = "own folders"  # names of those that were checked during this visit
+
+
+@st.cache_resource(show_spinner="Reading the domains …")
+def core() -> Any:
+    """The core's domains, which need PyTorch: two seconds, once, and only when a page needs them."""
+    from atesc_core import domains
+
+    return domains
+
+
+def usable() -> list[str]:
+    """Names of the domains that a pair can be made of now."""
+    here = [name for name, source in core().DOMAINS.items() if source.status != "downloadable"]
+    return here + st.session_state.get(FOLDERS, [])
+
+
+def size(name: str) -> str:
+    return f"{look.count(core().DOMAINS[name].megabytes)} MB"
+
+
+# ── here ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ready() -> None:
+    """A card for each domain that can be used now."""
+    names = usable()
+    for at in range(0, len(names), COLUMNS):
+        for name, column in zip(names[at:at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
+            with column, look.card(height="stretch"):
+                _card(name)
+
+
+def _card(name: str) -> None:
+    source = core().DOMAINS.get(name)
+    if source is None:
+        _folder_card(name)
+        return
+    state = look.chip("offline", "SL") if source.status == "offline" else look.chip("downloaded", "id")
+    look.line(look.bold(name), state)
+    look.caption(f"{source.about} · {len(source.classes)} classes, a test image each")
+    _samples(name)
+    look.caption(f"{source.origin}.")
+
+
+def _folder_card(name: str) -> None:
+    look.line(look.bold(name.rpartition("/")[2] or name), look.chip("your folder", "synthetic"))
+    try:
+        found = core().open_folder(name)
+    except ValueError as error:  # a DomainError, whose module needs PyTorch
+        look.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
+        return
+    shown = f"the first {NAMED} shown, " if len(found.classes) > NAMED else ""
+    look.caption(f"{look.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image "
+                 "each")
+    _samples(name)
+    look.caption(name)
+
+
+def _samples(name: str) -> None:
+    """A test image of each class, its name below; of many classes the first."""
+    try:
+        images, names = class_samples(name)
+    except ValueError as error:  # a DomainError
+        look.problem("It cannot be read.", f"{error}.", "The other domains stand.")
+        return
+    gallery(images, columns=5, words=names, titles=names)
+
+
+def class_samples(name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N, 3, SIDE, SIDE) and their classes. Raises DomainError."""
+    from atesc_core.domains.catalogue import version
+
+    return _kept(name, version(name))
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the images …")
+def _kept(name: str, version: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    return core().class_samples(name, SIDE, NAMED)
+
+
+# ── to download ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _short(path: Path) -> str:
+    """The home folder as ~: the page is shown to a class."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
+def downloads() -> None:
+    """The domains that are not here yet, each with its size and a button; what is on its way, and what went wrong."""
+    missing = {name: source for name, source in core().DOMAINS.items() if source.status == "downloadable"}
+    if not missing:
+        return
+    with look.card("To download", f"once, into {_short(core().data_dir())}; checked against the published checksums"):
+        for name, source in missing.items():
+            _download(name, source)
+
+
+def _download(name: str, source: Source) -> None:
+    words, button = st.columns([5, 1.2], vertical_alignment="center")
+    with words:
+        parts = f" · {len(source.classes)} classes · {source.origin}"
+        look.line(look.bold(name), look.chip(size(name)), source.about, look.quiet(parts))
+    job = preparation(name)
+    running = job is not None and job.state == "running"
+    again = job is not None and not running
+    if button.button("Try again" if again else "Download", icon=":material/download:", key=f"download {name}",
+                     disabled=running, width="stretch"):
+        prepare(name)
+        st.rerun()
+    if running:
+        progress(name, job)
+    elif again:
+        _not_here(name, job)
+
+
+def _not_here(name: str, job: Any) -> None:
+    """It was stopped, or failed."""
+    if job.state == "stopped":
+        look.caption("The download was stopped. Nothing half-downloaded was kept.")
+    else:
+        look.problem(f"{name} could not be downloaded.", f"{job.error}.", "Nothing half-downloaded was kept. Look "
+                     "to the network, then try again.")
+
+
+# ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
+
+
+def own_folders() -> None:
+    """A folder of images: listed at once, every image read in a process of its own, and then a domain like any."""
+    with look.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
+        left, right = st.columns([5, 1.2], vertical_alignment="bottom")
+        typed = left.text_input("Folder", key="folder", placeholder="/home/me/pictures", help=(
+            "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five images a "
+            "class. They are read, never changed or copied elsewhere than into this lab's own data folder."))
+        check = right.button("Check", icon=":material/fact_check:", key="check folder", disabled=not typed.strip(),
+                             width="stretch")
+        if typed.strip():
+            _folder(typed.strip(), check)
+
+
+def _folder(typed: str, check: bool) -> None:
+    from atesc_core.domains.folder import PREFIX
+
+    try:
+        name = core().folder_name(typed.removeprefix(PREFIX))
+        if check:
+            core().open_folder(name)
+    except ValueError as error:  # a DomainError
+        look.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
+        return
+    if check:
+        prepare(name)
+        st.rerun()
+    job = preparation(name)
+    if job is None:
+        return
+    if job.state == "running":
+        progress(name, job)
+    elif job.state == "failed":
+        look.problem("This folder cannot be a domain.", f"{job.error}.", "Nothing was changed. Mend it, then check it.")
+    elif job.state == "stopped":
+        look.caption("The check was stopped.")
+    else:
+        _checked(name)
+
+
+def _checked(name: str) -> None:
+    folders = st.session_state.setdefault(FOLDERS, [])
+    if name not in folders:
+        folders.append(name)
+        st.rerun()  # its card stands above
+    try:
+        found = core().open_folder(name)
+    except ValueError:  # its card says why
+        return
+    look.line(look.chip("fits", "SL"), look.bold(name), f"{look.count(sum(map(len, found.files)))} images",
+              f"{len(found.classes)} classes", look.quiet("now a domain among those above, for either side of a pair"))

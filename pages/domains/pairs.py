@@ -1,0 +1,148 @@
+"""Pairs: the named ones with what each lacks, one of the user's own, and what both sides look like."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from atesc_core.figures.theme import METRIC_NAMES
+from pages.domains.catalogue import SIDE, core, size, usable
+from pages.shared.data.story import SETTINGS
+from pages.shared.state import url
+from pages.shared.ui import look
+from pages.shared.ui.gallery import gallery
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from atesc_core.domains import Pair
+
+OWN = "own"
+SAID = {
+    "close": "Both domains have the same classes. An NTL teacher is wrong on OOD. Measured by OAcc: OOD images right.",
+    "open": "OOD has other classes. An NTL teacher gives all of them one label. Measured by OLAcc: images given it.",
+    "backdoor": "OOD is ID with a trigger. An NTL teacher sends it to one class. Measured by ASR: images sent there.",
+}
+
+
+def pick_pair(place: DeltaGenerator, help: str) -> str:
+    """A box of the named pairs of which everything is here, the link's pair (?pair=...) first; or one typed by name.
+
+    What is typed need not be a pair: whoever uses it says what is wrong with it.
+    """
+    here = [name for name, pair in core().PAIRS.items() if not pair.missing]
+    wanted = st.query_params.get("pair")
+    options = [wanted, *(name for name in here if name != wanted)] if wanted else here
+    return place.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
+
+
+def others() -> None:
+    """Which named pairs are not offered, and where to get them."""
+    absent = [f"{name}: {lacking(pair)}" for name, pair in core().PAIRS.items() if pair.missing]
+    if absent:
+        look.caption(f"Not offered until downloaded: {'; '.join(absent)}.")
+    st.page_link("pages/domains/page.py", label="Get domains, or make a pair", icon=":material/photo_library:")
+
+
+def lacking(pair: Pair) -> str:
+    """`svhn (246 MB)`: what must be downloaded for it; empty where nothing."""
+    return ", ".join(f"{name} ({size(name)})" for name in pair.missing)
+
+
+def presets() -> None:
+    """The named pairs in a table."""
+    with look.card("Named pairs", "the paper's, and those of this lab that need no download"):
+        st.dataframe(pd.DataFrame([_row(pair) for pair in core().PAIRS.values()]), hide_index=True, height="content",
+                     key="named pairs")
+
+
+def _row(pair: Pair) -> dict[str, str]:
+    ood = f"{pair.ood} + {pair.trigger}" if pair.trigger else pair.ood
+    label = "" if pair.target is None else core().DOMAINS[pair.id].classes[pair.target]
+    return {"pair": pair.name, "setting": SETTINGS[pair.setting][0], "ID": pair.id, "OOD": ood,
+            "OOD goes to": label, "measured by": METRIC_NAMES[pair.metric],
+            "from": "paper" if pair.name in core().PAPER else "ours", "to download": lacking(pair) or "nothing"}
+
+
+def pair_view() -> None:
+    """Choose or make a pair; see both sides, and what to call it."""
+    with look.card("A pair", "an ID and an OOD domain, and what a teacher must do on OOD"):
+        left, right = st.columns([2, 3], gap="medium")
+        with left:
+            pair = _asked()
+        with right:
+            if pair and pair.missing:
+                look.problem(f"{pair.name} cannot be used yet.", f"To download: {lacking(pair)}.",
+                             "Press Download above, or make a pair of domains that are here.")
+            elif pair:
+                _shown(pair)
+
+
+def _asked() -> Pair | None:
+    options = [OWN, *core().PAIRS]
+    chosen = st.selectbox("Pair", options, key="named", bind="query-params",
+                          format_func=lambda name: "one of my own" if name == OWN else name)
+    if chosen != OWN:
+        look.caption(SAID[core().PAIRS[chosen].setting])
+        return core().PAIRS[chosen]
+    setting = st.segmented_control("Setting", list(SAID), required=True, format_func=lambda name: SETTINGS[name][0],
+                                   **url.one_of("setting", SAID, key="setting of a pair"))
+    look.caption(SAID[setting])
+    names = usable()
+    id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
+    if setting == "backdoor":
+        triggers = list(core().TRIGGERS)
+        ood = st.selectbox("Trigger", triggers, **_linked("trigger", triggers, triggers[0]))
+    else:
+        others = [name for name in names if name != id_name]
+        ood = st.selectbox("OOD domain", others, **_linked("ood", others, "mnist" if "mnist" in others else others[0]))
+    try:
+        target = [] if setting == "close" else [_target(id_name)]
+        return core().make_pair(setting, id_name, ood, *target)
+    except ValueError as error:  # a DomainError, whose module needs PyTorch
+        look.problem("This is no pair.", f"{error}.", "Change a domain or the setting.")
+        return None
+
+
+def _target(id_name: str) -> int:
+    """The label that OOD images are to get."""
+    classes = core().domain_classes(id_name)
+    return st.selectbox("OOD goes to class", range(len(classes)), format_func=classes.__getitem__,
+                        **_linked("target", range(len(classes)), 0, f"target in {id_name}"))
+
+
+def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
+    """Of the widget that asks for a part of the pair: it holds what the link says."""
+    key = key or f"{name} of a pair"
+    own = url.bound(name, url.choice(name, options, usual), key=key, usual=usual, first="index")
+    return own | {"index": options.index(own["index"])}
+
+
+def _shown(pair: Pair) -> None:
+    from atesc_core.domains.catalogue import version
+
+    try:
+        sides = _samples(pair, version(pair.id), version(pair.ood))
+    except ValueError as error:  # a DomainError
+        look.problem("This pair cannot be shown.", f"{error}.", "Choose another.")
+        return
+    ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
+    for role, of, images in zip(("id", "ood"), (pair.id, ood), sides, strict=True):
+        look.line(look.swatch(role), look.quiet(f"{of}, a test image a class"))
+        gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
+    look.label("Its name, for the page Teachers and for --pair")
+    st.code(pair.name, language=None, wrap_lines=True)
+    st.code(f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
+            language="bash", wrap_lines=True)
+    look.way("pages/teachers/page.py", "Load a teacher of this pair", primary=True, icon=":material/upload_file:",
+             query_params={"pair": pair.name})
+
+
+@st.cache_data(max_entries=32, show_spinner="Reading the images …")
+def _samples(pair: Pair, *versions: str) -> tuple[np.ndarray, np.ndarray]:
+    return core().pair_samples(pair, SIDE)

@@ -1,0 +1,129 @@
+"""A space of features, and what is asked of it: where images lie on a map of it, how far they are from real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
+from atesc_core.embedding.features import content_hash
+from atesc_core.figures.run_figures import ground_points
+from atesc_core.runs import Run
+from atesc_core.runs.students import features
+from pages.shared.data.store import run_store
+from pages.shared.state.run_choice import snapshot
+from pages.shared.ui.progress import progress
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+Method = Literal["PCA", "UMAP"]
+Who = Literal["teacher", "student"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A run whose images are looked at, its teacher, and what that does with real test images."""
+
+    run: Run
+    card: TeacherCard
+    report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Features of the report's real images, (N, F) and (M, F), and of an epoch's synthetic ones."""
+
+    whose: str  # in words
+    id: np.ndarray
+    ood: np.ndarray
+    of: Callable[[int], np.ndarray]  # epoch -> (K, F)
+
+    def distances(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) each: mean distance of the epoch's images to the nearest real ID images, and to the nearest OOD ones."""
+        return _knn(self.of(epoch), self.id, self.ood)
+
+    def nearer_to_ood(self, epoch: int) -> float:
+        """Per cent of the epoch's images whose nearest real images are nearer in OOD than in ID."""
+        return nearer_to_ood(*self.distances(epoch))
+
+    @property
+    def real_nearer_to_ood(self) -> float:
+        """The same of the real ID images, each among all others: how far this space tells the two domains apart."""
+        return nearer_to_ood(*_real_knn(self.id, self.ood))
+
+    @property
+    def pca(self) -> PCAMap:
+        return _pca(self.id, self.ood)
+
+    @property
+    def umap(self) -> ReferenceMap:
+        return ReferenceMap(self.id, self.ood, run_store().runs_dir / "cache")
+
+    def places(self, method: Method, features: np.ndarray) -> np.ndarray | None:
+        """(K, 2); None while UMAP has not placed them."""
+        return (self.pca if method == "PCA" else self.umap).transform(features)
+
+    def ground(self, method: Method, report: Report) -> pd.DataFrame:
+        """A row a real image: x, y, domain, id, class."""
+        places = self.umap.coordinates() if method == "UMAP" else None
+        return ground_points(report, *(places or (self.places(method, side) for side in (self.id, self.ood))))
+
+
+def of_teacher(subject: Subject) -> Space:
+    report = subject.report
+    return Space("teacher", report.id.features, report.ood.features,
+                 lambda epoch: snapshot(subject.run.id, epoch).features)
+
+
+def of_student(subject: Subject) -> Space | None:
+    """Real images and all epochs' synthetic ones through one student, the last that is kept, so that the map stays
+    still [ours]; None while they are computed. Raises StoreError where none is kept."""
+    run, report, store = subject.run, subject.report, run_store()
+    epochs = store.snapshots(run.id)
+    newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]
+    files = list(store.students(run.id).values())[-1:] + newest
+    try:
+        written = tuple((str(file), file.stat().st_mtime_ns) for file in files)
+        return _student_space(written, tuple(epochs), content_hash(report.id.images, report.ood.images), subject)
+    except FileNotFoundError:  # not all there yet
+        return None
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _student_space(written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str,
+                   _subject: Subject) -> Space:
+    sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
+    sets |= {epoch: snapshot(_subject.run.id, epoch).images for epoch in epochs}
+    epoch, views = features(run_store(), _subject.run.id, sets)
+    found = {name: np.load(view.path, allow_pickle=False) for name, view in views.items()}
+    return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)
+
+
+def student_coming(subject: Subject) -> bool:
+    """How far ``of_student`` is, where it is None; whether there will be more to see by itself."""
+    run = subject.run
+    return progress(f"student features {run.id}", f"Features of the student, {run.spec.teacher}",
+                    lambda: of_student(subject) is None, "atesc_core.runs.students", "features", run.id,
+                    "--runs-dir", str(run_store().runs_dir))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _knn(features: np.ndarray, id_features: np.ndarray, ood_features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return knn_distance(features, id_features), knn_distance(features, ood_features)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _real_knn(id_features: np.ndarray, ood_features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return distance_to_others(id_features), knn_distance(id_features, ood_features)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pca(id_features: np.ndarray, ood_features: np.ndarray) -> PCAMap:
+    return PCAMap.fit(id_features, ood_features)

@@ -1,0 +1,128 @@
+"""A figure on paper: how it looks there, and the files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+import plotly.io
+import streamlit as st
+
+from atesc_core import paths
+from atesc_core.figures import title
+from atesc_core.figures.export import sheet as export
+from atesc_core.figures.export.drawing import Drawing
+from atesc_core.figures.export.recipe import Recipe
+from atesc_core.figures.run_figures import on_paper, origin
+from atesc_core.specs.command import run_command
+from pages.shared.data.store import run_store
+from pages.shared.ui import look
+
+DOING = "Drawing it as it will print …"
+AT_ONCE_S = 1.0  # most are drawn within it; of what takes longer, the time is shown, and a way to stop it
+MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
+
+
+def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
+    """The figure on a white sheet, as it will print; None where it is not drawn yet, or cannot be."""
+    drawing = _drawing(tuple(figure.to_json() for figure in drawn), recipe)
+    with st.spinner(DOING, show_time=True):
+        drawing.wait(AT_ONCE_S)
+    if drawing.state == "running":
+        _watch(drawing)
+        return None
+    if drawing.state == "stopped":
+        with look.empty("Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."):
+            st.button("Draw it", icon=":material/draw:", on_click=drawing.begin)
+        return None
+    try:
+        sheet = drawing.sheet()
+    except ValueError as error:
+        look.problem("The figure cannot be laid out like this.", f"{error}.", "The CSV below is complete.")
+        return None
+    except (export.BrowserMissing, export.RenderError) as error:
+        look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
+        st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)
+        return None
+    paper = recipe.paper
+    st.html(_page(sheet.file("svg"), recipe, _caption(recipe)))
+    look.caption(f"{paper.width_in:g} in wide at {export.VENUES[paper.venue].name}. True size where an inch of the "
+                 "ruler is an inch: else zoom the browser.")
+    if sheet.missing:
+        st.warning(f"The {paper.font} font has no {sheet.missing}: these print in a font of this machine. "
+                   "Other labels avoid it.", icon=":material/font_download_off:")
+    return sheet
+
+
+def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | None) -> None:
+    """The files, each with where it came from, and the commands that make figure and runs again."""
+    facts, stem = origin(recipe, drawn, run_store()), recipe.stem
+    with st.container(horizontal=True, gap="small"):
+        for kind in export.FORMATS:
+            _download(kind.upper(), _later(sheet, kind, facts, recipe.paper.dpi), f"{stem}.{kind}", MIME[kind],
+                      disabled=sheet is None, type="primary" if kind == "pdf" else "secondary")
+        _download("CSV", export.csv(drawn), f"{stem}.csv", "text/csv", help="What the figure draws, a row a point")
+        _download("Sidecar", export.sidecar(facts), f"{stem}.yaml", "application/yaml",
+                  help="The run's settings, versions, device and command")
+        _download("Recipe", recipe.to_yaml(), f"{stem}.recipe.yaml", "application/yaml",
+                  help="This figure as it is set up, for the command that makes it again")
+        _download("All, zipped", lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi), f"{stem}.zip",
+                  "application/zip", disabled=sheet is None)
+    look.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
+    st.code(recipe.command(), language="bash", wrap_lines=True)
+    runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
+    look.label("The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again")
+    st.code("\n".join(run_command(run_store().get(run).spec) for run in runs), language="bash", wrap_lines=True)
+
+
+def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> None:
+    st.download_button(label, data, file_name, mime, icon=":material/download:", on_click="ignore",
+                       key=f"download {label}", **more)
+
+
+def _later(sheet: export.Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
+    return lambda: sheet.file(kind, facts, dpi)
+
+
+@st.fragment(run_every=0.5)
+def _watch(drawing: Drawing) -> None:
+    if drawing.state != "running":
+        st.rerun()
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        look.line(look.status("running"), DOING, look.quiet(look.duration(drawing.seconds)))
+    right.button("Stop", icon=":material/stop:", key="stop drawing", on_click=drawing.stop, width="stretch")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _drawing(drawn: tuple[str, ...], recipe: Recipe) -> Drawing:
+    return Drawing(lambda stop: on_paper(recipe, [plotly.io.from_json(figure) for figure in drawn], stop))
+
+
+def _caption(recipe: Recipe) -> str:
+    """What the figure is of."""
+    sentences = []
+    for letter, panel in zip("abcdefghijkl", recipe.panels, strict=False):
+        spec = run_store().get(panel.run).spec
+        of = [f"Teacher {spec.teacher}, seed {spec.seed}"] + [f"epoch {panel.epoch}"] * (panel.epoch is not None)
+        sentences.append(f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}. {', '.join(of)}.")
+    return " ".join(sentences)
+
+
+def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
+    wide, full = recipe.paper.width_in, recipe.paper.sheet_in
+    inches = "".join(f'<span style="left:{inch}in">{inch or "in"}</span>' for inch in range(int(full) + 1))
+    source = base64.b64encode(svg).decode()
+    beside = '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' \
+        if wide < full - 0.5 else ""
+    style = (paths.ASSETS / "look" / "paper.css").read_text()
+    return (
+        f"<style>{style}</style>"
+        f'<div class="atesc-desk is-{look.mode()}"><div class="atesc-paper" style="width:{full}in">'
+        f'<div class="atesc-ruler">{inches}</div><div class="atesc-columns">'
+        f'<figure class="atesc-figure" style="width:{wide}in">'
+        f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{source}">'
+        f"<figcaption><i>Figure 1.</i> {escape(caption)}</figcaption></figure>{beside}</div></div></div>")

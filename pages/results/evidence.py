@@ -1,0 +1,105 @@
+"""The evidence table and its figure, read from the studies' rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from atesc_core.figures.evidence import SETTINGS, evidence
+from pages.shared.ui import look
+from pages.shared.ui.chart import chart
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STUDIES = ("offline", "paper")
+SYNTHESIZERS = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
+KINDS = ("NTL", "SL")
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the visitor wants to see; ``setting`` and ``kind`` may be ``all``."""
+
+    study: str
+    synthesizer: str
+    setting: str
+    kind: str
+
+    def of(self, runs: pd.DataFrame) -> pd.DataFrame:
+        wanted = {"synthesizer": self.synthesizer, "setting": self.setting, "kind": self.kind}
+        for column, value in wanted.items():
+            if value != ALL:
+                runs = runs[runs[column] == value]
+        return runs
+
+
+def done() -> int:
+    """How many runs the rows hold."""
+    return _read(*_file())[0]
+
+
+def studies() -> list[str]:
+    """The studies that have a run."""
+    runs = _read(*_file())[1]
+    return [name for name in STUDIES if runs[name]["iacc"].notna().any()] or ["offline"]
+
+
+def choices(studies: list[str]) -> Chosen:
+    study = studies[0]
+    if len(studies) > 1:
+        study = st.segmented_control("Pairs", studies, default=study, required=True, key="study",
+                                     bind="query-params", help="offline: the shipped teachers, quick preset; paper: "
+                                     "the paper's pairs, full preset.")
+    synthesizer = st.segmented_control("Synthesizer", list(SYNTHESIZERS), default="dfq", required=True,
+                                       format_func=SYNTHESIZERS.get, key="synthesizer", bind="query-params")
+    setting = st.segmented_control("Setting", [ALL, *SETTINGS], default=ALL, required=True, key="setting",
+                                   format_func=lambda name: SETTINGS.get(name, name), bind="query-params")
+    kind = st.segmented_control("Teacher", [ALL, *KINDS], default=ALL, required=True, key="teacher",
+                                bind="query-params")
+    return Chosen(study, synthesizer, setting, kind)
+
+
+def evidence_view(chosen: Chosen) -> None:
+    """The figure and the table of what was chosen."""
+    from atesc_core.study import in_words, summary
+
+    _, frames, made = _read(*_file())
+    runs = chosen.of(frames[chosen.study])
+    finished = int(runs["iacc"].notna().sum())
+    note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
+    with look.card(SYNTHESIZERS[chosen.synthesizer], note):
+        if finished:
+            chart(evidence(runs, look.mode()), key="evidence", revision=str(chosen), height=380,
+                  label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}")
+        else:
+            look.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
+    words = in_words(summary(runs)).drop(columns="synthesizer")
+    st.dataframe(words[[*words.columns.drop("pair"), "pair"]], hide_index=True, height="content", column_config={
+        name: st.column_config.TextColumn(width=170) for name in words if "against" in name})
+    look.caption("Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
+                 "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
+                 "number of comparisons.")
+    look.caption(f"All rows: {made}")
+
+
+def _file() -> tuple[str, int]:
+    """The rows' file, and when it was written."""
+    from atesc_core.study import rows
+
+    return str(rows.ROWS), rows.ROWS.stat().st_mtime_ns if rows.ROWS.exists() else 0
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the rows …")
+def _read(file: str, written: int) -> tuple[int, dict[str, pd.DataFrame], str]:
+    """How many runs there are, the runs of each study (NaN where not run), and what they were made on."""
+    from pathlib import Path
+
+    from atesc_core.study import made_on, measured, plan, results
+
+    rows = measured(Path(file))
+    frames = {name: results(plan.STUDIES[name](plan.SEEDS[name]), rows) for name in STUDIES}
+    return len(rows), frames, made_on(list(rows.values()))

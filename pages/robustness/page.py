@@ -1,0 +1,26 @@
+"""Robustness: where the line between fragile and robust lies, and what lies on either side of it."""
+
+import streamlit as st
+
+from pages.robustness.split import split_view
+from pages.shared.data.reports import measuring, teacher_report
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.state.run_choice import follow, may_change
+from pages.shared.ui.run_header import run_page
+
+run = run_page("Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.",
+               with_images=True)
+if run:
+    card, report = cards().get(run.spec.teacher), None
+    if card:
+        report = teacher_report(card.name, run.spec.split)
+        measuring(card.name, run.spec.split, report)
+    moving = f"split moves {run.id}"
+
+    def show() -> bool:
+        now = run_store().get(run.id)
+        st.session_state[moving] = split_view(now, card, report) or may_change(now)
+        return st.session_state[moving]
+
+    follow(show, st.session_state.get(moving, may_change(run)), every_s=2.0)

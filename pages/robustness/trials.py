@@ -1,0 +1,308 @@
+"""Try it: what the line would do to the student, against the threshold that the run has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.figures.theme import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from atesc_core.figures.trial import signed, verdict
+from atesc_core.runs import Run, StoreError, UnknownRun, ensure_worker, trials
+from atesc_core.runs.trials import CannotTry, Chance, Pair
+from atesc_core.specs.command import try_command
+from pages.distill import new_run
+from pages.distill.live import in_line, pace
+from pages.shared.data.device import machine
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.state import url
+from pages.shared.state.run_choice import follow, may_change
+from pages.shared.ui import look
+from pages.shared.ui.chart import chart
+
+EARLIER = 6  # tries of a run that are offered again
+CHART_HEIGHT = 400
+
+
+# ── before ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def offer(run: Run, line: float, why_not: str) -> Chance | None:
+    """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
+    found, key = None, _key(run)
+    try:
+        found = trials.chance(run_store(), run)
+        why = why_not or _why_not_now(run, line, found)
+    except CannotTry as error:
+        why = str(error)
+    st.button("Try it", icon=":material/compare_arrows:", key=f"{key} button", disabled=bool(why), on_click=_toggle,
+              args=(key,), help=why or f"Two short runs from one checkpoint, the threshold {trials.words(found.old)} "
+                                       "and this one")
+    if why:
+        st.session_state[key] = False
+    return found if st.session_state.get(key) else None
+
+
+def _key(run: Run) -> str:
+    """Where this visit keeps whether the form is open."""
+    return f"try it {run.id}"
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key)
+
+
+def _why_not_now(run: Run, line: float, found: Chance) -> str:
+    if run.spec.teacher not in cards():
+        return f"Its teacher {run.spec.teacher} is not among the teachers any more"
+    if not math.isfinite(line) or line == found.old:
+        return f"Move the line first: {trials.words(found.old)} is the threshold that the run has"
+    return ""
+
+
+def set_up(run: Run, line: float, found: Chance) -> None:
+    """What the try will be and cost, and its start."""
+    look.line(look.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"), look.quiet(
+        "Both go on from one checkpoint, with the same random numbers. Only the threshold differs."))
+    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
+    after = found.after[0]
+    with left:
+        if len(found.after) > 1:
+            after = st.radio("Both go on from", found.after, key=f"try after {run.id}",
+                             format_func=lambda epoch: _point(run, epoch))
+        else:
+            look.caption(f"Both go on from {_point(run, after)}.")
+    most = trials.most(run, after)
+    with middle:
+        epochs = st.number_input(
+            f"Epochs, of {most} left", 1, most, min(trials.EPOCHS, most), key=f"try epochs {run.id}",
+            help="That are split by the new threshold. Learning rates stay those of the whole run"
+        ) if most > 1 else 1
+    until = run.spec.epochs - most + epochs
+    here = machine()
+    why = trials.why_computed(run_store(), run, after, until, here.summary if here else None)
+    span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
+    with left:
+        look.caption(f"Both are computed: {why}." if why else
+                     f"Old: the run's own {span}, the same numbers. Only the new threshold is computed.")
+    with right:
+        look.line(look.bold(_time_words(run, after, until, arms=2 if why else 1)), look.quiet(_line_words()))
+        st.button("Start", icon=":material/play_arrow:", width="stretch", key=f"try start {run.id}",
+                  type="secondary" if may_change(run) else "primary", on_click=_start, args=(run, line, epochs, after))
+    st.code(try_command(run.id, line, epochs, after), language="bash", wrap_lines=True)
+
+
+def _point(run: Run, epoch: int) -> str:
+    begins = run.spec.escape.warmup_epochs
+    if epoch == 0:
+        again = f"the epoch{'s' if begins > 1 else ''} before the split, {begins}, done again"
+        return f"the start, {again}" if begins else "the start"
+    return f"the end of epoch {epoch}" + (", where the split begins" if epoch == begins else "")
+
+
+def _time_words(run: Run, after: int, until: int, arms: int) -> str:
+    needed = new_run.estimate(run.spec, after, until)
+    return "Time: not known yet" if needed is None else f"About {look.duration(arms * needed)} here"
+
+
+def _line_words() -> str:
+    before = new_run.waiting()
+    return f"after {before} run{'s' if before > 1 else ''} before it in line" if before else ""
+
+
+def _start(run: Run, line: float, epochs: int, after: int) -> None:
+    here = machine()
+    try:
+        pair = trials.start(run_store(), run.id, line, epochs, after, here.summary if here else None)
+    except (CannotTry, StoreError) as error:  # the run went on meanwhile
+        st.session_state[_wrong(run)] = str(error)
+        return
+    st.session_state.pop(_wrong(run), None)
+    st.session_state[_key(run)] = False
+    url.put("try", pair.new.id)
+
+
+def _wrong(run: Run) -> str:
+    return f"try failed {run.id}"
+
+
+# ── while it grows, and after ───────────────────────────────────────────────────────────────────────
+
+
+def watch(run: Run) -> None:
+    """The try that the link names (?try=ID), as it grows; else the run's earlier ones, to be opened again."""
+    if wrong := st.session_state.get(_wrong(run)):
+        look.problem("The try could not be started.", f"{wrong}.", "Choose anew.")
+    wanted = st.query_params.get("try")
+    if wanted is None:
+        _earlier(run)
+        return
+    try:
+        pair = trials.pair(run_store(), wanted)
+        if pair.fork.parent != run.id:
+            raise UnknownRun("of another run")
+    except UnknownRun:
+        st.warning(f"There is no try {wanted[:20]!r} of this run here. It may have been deleted, or the link comes "
+                   "from another lab.", icon=":material/link_off:")
+        url.put("try", None)
+        return
+
+    def show() -> bool:
+        try:
+            now = trials.pair(run_store(), pair.new.id)
+        except UnknownRun:
+            st.info("This try has been deleted.", icon=":material/delete:")
+            return False
+        if any(arm.status == "queued" for arm in now.arms):
+            ensure_worker(run_store().runs_dir)
+        _panel(now)
+        return _going(now)
+
+    with look.card(f"Try: {_thresholds(pair)}", _of(pair)):
+        follow(show, _going(pair), every_s=2.0)
+
+
+def _going(pair: Pair) -> bool:
+    return any(map(may_change, pair.arms))
+
+
+def _thresholds(pair: Pair) -> str:
+    return f"{trials.words(pair.fork.old_threshold)} → {trials.words(pair.fork.threshold)}"
+
+
+def _of(pair: Pair) -> str:
+    """What the numbers of the card are of."""
+    return (f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
+            "seed shows may be chance")
+
+
+def _span(pair: Pair) -> str:
+    return f"epoch {pair.first}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
+
+
+def _earlier(run: Run) -> None:
+    before = trials.pairs(run_store(), run.id)[:EARLIER]
+    if not before:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Tried before", width="content")
+        for pair in before:
+            st.button(_thresholds(pair), key=f"try again {pair.new.id}", on_click=url.put, args=("try", pair.new.id),
+                      help=f"{_span(pair).capitalize()}, {pair.new.status}")
+
+
+def _panel(pair: Pair) -> None:
+    store = run_store()
+    (old, new), rows = pair.epochs(store), pair.difference(store)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        figure = figures.paired(pair.past(store), old, new, (pair.fork.old_threshold, pair.fork.threshold),
+                                pair.first - 1, look.mode(), pair.last, pair.new.spec.escape.kind)
+        chart(figure, "try", height=CHART_HEIGHT, revision=pair.new.id,
+              label="Student accuracy with the old and the new threshold")
+    with right:
+        _arms(pair, old, new)
+        _difference(pair, rows)
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            _buttons(pair)
+    _by_epoch(rows)
+    for words in _remarks(pair):
+        look.caption(words)
+
+
+def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
+    """What each arm is and how far."""
+    threshold = trials.words(pair.fork.old_threshold)
+    if pair.old is None:
+        look.line(look.bold(f"Old {threshold}"), look.quiet("deleted since"))
+    elif pair.own:
+        look.line(look.bold(f"Old {threshold}"), look.status("done"), look.quiet(f"the run's own {_span(pair)}"))
+    else:
+        _arm(pair, pair.old, f"Old {threshold}", old)
+    _arm(pair, pair.new, f"New {trials.words(pair.fork.threshold)}", new)
+
+
+def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
+    done, of = int((epochs["epoch"] >= pair.first).sum()), pair.last - pair.first + 1
+    look.line(look.bold(name), look.status(run.status), look.quiet(" · ".join(
+        [f"{done} of {of} epoch{'s' if of > 1 else ''} after the split", *in_line(run), *pace(run)])))
+    if may_change(run):
+        st.html(look.bar(run.progress))
+    if run.status == "failed":
+        look.problem(f"It failed: {run.error}", "The run that it parted from is as it was.",
+                     "Resume it, or start another try.")
+
+
+def _difference(pair: Pair, rows: pd.DataFrame) -> None:
+    """New − old in the last epoch that both have."""
+    if rows.empty:
+        look.caption(f"The first difference comes at the end of epoch {pair.first}." if _going(pair) else
+                     "There is no epoch that both have.")
+        return
+    last, card = rows.iloc[-1], cards().get(pair.new.spec.teacher)
+    tiles = []
+    for metric in (name for name in METRIC_NAMES if name in rows):
+        side = METRIC_ROLES[metric]
+        of = look.of(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
+        tiles.append(look.tile(f"{METRIC_NAMES[metric]}, new − old", signed(last[metric]), "points", role=side, of=of,
+                               change=verdict(metric, last[metric])))
+    look.tiles(*tiles)
+
+
+def _by_epoch(rows: pd.DataFrame) -> None:
+    """Both arms and their difference, an epoch a row."""
+    if rows.empty:
+        return
+    written, roles = {"Epoch": rows["epoch"].astype(int)}, {}
+    for metric in (name for name in METRIC_NAMES if name in rows):
+        name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
+        own = {f"{name} old (%)": rows[f"{metric}_old"].map(look.per_cent),
+               f"{name} new (%)": rows[f"{metric}_new"].map(look.per_cent),
+               f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed)}
+        written |= own
+        roles |= dict.fromkeys(own, METRIC_ROLES[metric])
+    look.table(pd.DataFrame(written), list(written), roles)
+
+
+def _buttons(pair: Pair) -> None:
+    """Stop and resume while it is not over; then where the new threshold may go."""
+    store, new = run_store(), pair.new
+    moving = [arm.id for arm in pair.arms if may_change(arm)]
+    halted = [arm.id for arm in pair.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
+    if moving:
+        st.button("Stop", icon=":material/stop:", key="try stop", on_click=_each, args=(store.stop, moving[::-1]),
+                  disabled=all(arm.wanted == "stop" for arm in pair.arms if may_change(arm)))
+    if halted:
+        st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each,
+                  args=(store.resume, halted))
+    if new.status == "done":
+        spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
+        look.way("pages/distill/page.py", f"Use {trials.words(pair.fork.threshold)} for the next run",
+                 icon=":material/experiment:", query_params={"spec": spec.to_token()}, help=(
+                     "Opens the form of a new run with these settings and this threshold"))
+        if pair.old:
+            st.page_link("pages/compare/page.py", label="Compare", icon=":material/stacked_line_chart:",
+                         query_params={"runs": f"{pair.old.id},{new.id}"})
+    if st.button("Close", icon=":material/close:", key="try close", type="tertiary",
+                 help="The runs stay, and can be opened again from here"):
+        url.put("try", None)
+        st.rerun()
+
+
+def _each(do: Callable[[str], None], run_ids: list[str]) -> None:
+    for run_id in run_ids:
+        do(run_id)
+
+
+def _remarks(pair: Pair) -> list[str]:
+    words = []
+    if pair.own:
+        words.append("Old: same checkpoint, seed and threshold give the same numbers, so the run's own epochs are not "
+                     "computed again (to the last bit on a CPU; a GPU rounds differently from run to run).")
+    if pair.fork.epoch == 0 and pair.first > 1:
+        words.append("The run keeps no checkpoint from before its split, so the epochs before it are done again.")
+    return words

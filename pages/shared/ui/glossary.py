@@ -1,0 +1,68 @@
+"""Words and symbols of the story and of a turn: each is explained where it stands."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from pages.shared.ui.look import Html
+
+TERMS = {
+    "ID": "In-distribution: the domain that the teacher may serve.",
+    "OOD": "Out-of-distribution: the domain that the teacher's knowledge must not be carried to.",
+    "NTL teacher": "T, trained by non-transferable learning: right on ID, and useless or misleading on OOD on purpose.",
+    "SL teacher": "T, trained on ID only, by plain supervision: the control that nobody tampered with.",
+    "teacher T": "The network to be copied. It is frozen, and its training data is gone.",
+    "generator G": "A network that turns noise z into images. It never sees a real one.",
+    "student S": "The network that learns from T's answers to G's images, and from nothing else.",
+    "IAcc": "Student accuracy on ID test images, in per cent of true labels. Higher is better.",
+    "OAcc": "Student accuracy on OOD test images, in per cent of true labels. Higher is better.",
+    "OLAcc": "Share of OOD test images that get the label the teacher was trained to give them. Lower is better.",
+    "ASR": "Attack success rate: share of triggered test images that are sent to the target class. Lower is better.",
+    "ε": "Attack budget: how far each colour value of an image may be moved, in steps of 1/255.",
+    "fragile": "An attack within ε changes the teacher's label of this synthetic image.",
+    "robust": "No attack within ε changes the teacher's label of this synthetic image.",
+    "ATEsc": "Adversarial trap escaping (Hong et al., ICML 2025): learn from the fragile group, forget the robust one.",
+    "synthetic": "Made by the generator G: no real image is used.",
+    "R_BN": "How far the images' statistics are from those that T's BatchNorm layers kept of its training data.",
+    "CE(T, y)": "Cross-entropy of T's answer to a label y, its own (DFQ) or one asked for: small where T is sure of y.",
+    "KL(T‖S)": "How far the answers of teacher T and student S are apart, in nats: 0 where they agree.",
+    "−KL(T‖S)": "The generator's reward for images on which teacher T and student S disagree, as a loss, in nats.",
+    "Σ p̄ log p̄": "Class balance: smallest where all classes are equally common in a batch. p̄ is T's mean probability.",
+    "L_cr": "Contrast: smallest where an image's two views are alike and unlike those of all other images.",
+    "−KL(T‖T̃)/C": "ABD's vaccine: where copies T̃ of T with shuffled channels give T's label, T and T̃ are to differ.",
+    "−KL(T‖S), clamped": "Forgetting: away from T's answer, until far enough from it.",
+    "KL(U‖S)": "Forgetting: towards giving every class the same probability, U.",
+    "−log(1 − S_y)": "Forgetting: large while the student S still gives T's label y, 0 once that label is gone.",
+    "noise z": "Random numbers that the generator G turns into an image. Other numbers, another image.",
+    "label y": "The class that an image is asked to be of.",
+    "logits": "A network's raw numbers, one a class. Softmax turns them into probabilities; the largest one wins.",
+    "gradient": "How the loss changes with each weight of the network; a step goes against it. Its size is the L2 "
+                "norm, the root of the sum of all its squares.",
+    "learning rate": "How far a step goes. It falls along a cosine to 0 at the run's end.",
+    "λ": "Weight of forgetting in the student's loss.",
+    "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
+    "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
+    "crowds": "At least twice as common among robust images as among fragile ones: the sign of an OOD label. Ours.",
+    "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
+                    "anything strange its OOD label. Ours.",
+    "without its trap": "The direction from fragile to trapped images is taken out of T's features. Ours.",
+}
+LOSSES = {  # of a step, in plain words, and the symbol it stands for; decimals
+    "g/bn": ("BatchNorm match, [[R_BN]]", 2), "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
+    "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3), "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
+    "g/contrast": ("Contrast, [[L_cr]]", 3), "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
+    "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
+}
+FORGETTING = {"negative_kl": "−KL(T‖S), clamped", "uniform": "KL(U‖S)", "negative_learning": "−log(1 − S_y)"}
+
+
+def sentence(text: str) -> Html:
+    """Text in which [[term]] is explained on hover and on focus; [[term|other words]] shows other words."""
+    parts = re.split(r"\[\[(.+?)]]", text)
+    return Html("".join(_term(part) if place % 2 else escape(part) for place, part in enumerate(parts)))
+
+
+def _term(part: str) -> str:
+    name, _, words = part.partition("|")
+    return (f'<span class="atesc-term" tabindex="0" data-help="{escape(TERMS[name])}">{escape(words or name)}</span>')

@@ -1,0 +1,240 @@
+"""One synthetic image, closely: under the attack, by every score, and beside the real images nearest to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from atesc_core.embedding import nearest
+from atesc_core.figures.probabilities import probabilities
+from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
+from atesc_core.jobs import process
+from atesc_core.runs import Run, Snapshot, StoreError
+from pages.shared.data.store import run_store
+from pages.shared.state import selection, url
+from pages.shared.ui import look
+from pages.shared.ui.chart import chart
+from pages.shared.ui.gallery import gallery
+
+if TYPE_CHECKING:
+    from atesc_core.inspection import Inspection
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+MODULE = "atesc_core.inspection"
+NEIGHBOURS = 6  # of each domain
+FORMAT = 2  # of an inspection's file
+
+# Brings a card into view when it comes to show something else, not when it is drawn again.
+_reveal = st.components.v2.component("atesc_reveal", js="""
+export default function mount({ parentElement, data }) {
+  if (parentElement.dataset.shown === data) return;
+  parentElement.dataset.shown = data;
+  parentElement.closest(".st-key-inspector")?.scrollIntoView({ block: "nearest" });
+}
+""", isolate_styles=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image of a snapshot, and where the line is drawn now."""
+
+    run: Run
+    shown: Snapshot
+    index: int
+    line: float
+    card: TeacherCard | None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.card.class_names if self.card else tuple(map(str, range(self.shown.teacher_probs.shape[1])))
+
+    @property
+    def group(self) -> look.Role:
+        return "fragile" if self.shown.scores[self.run.spec.split.score][self.index] <= self.line else "robust"
+
+
+def inspector(sample: Sample, report: Report | None) -> bool:
+    """The whole card; whether it waits for a computation. Call it in a fragment."""
+    run, shown, index = sample.run, sample.shown, sample.index
+    with st.container(border=True, key="inspector"):
+        left, right = st.columns([8, 1], vertical_alignment="center")
+        with left:
+            look.line(look.bold(f"Image {index}"), look.chip(sample.group, sample.group),
+                      look.quiet(f"synthetic · epoch {shown.epoch} of {run.epochs} · split at the line by "
+                                 f"{SCORE_NAMES[run.spec.split.score]}"))
+        right.button("Close", icon=":material/close:", key="close inspector", width="stretch",
+                     on_click=selection.close, args=(run,))
+        waiting = _attack(sample)
+        _scores_and_neighbours(sample, report)
+        _reveal(key="reveal inspector", data=f"{run.id} {shown.epoch} {index}")
+    return waiting
+
+
+# ── under the attack ────────────────────────────────────────────────────────────────────────────────
+
+
+def _attack(sample: Sample) -> bool:
+    """The image, its adversarial version, and what is said of both; whether that is still being computed."""
+    if sample.card is None:
+        gallery(sample.shown.images[[sample.index]], columns=6)
+        look.caption("This run's teacher is gone: without it there is no attack. What was measured is below.")
+        return False
+    pictures, teacher, student = st.columns([5, 4, 4])
+    with pictures:
+        budget = _budget(sample)
+        found = _found(sample, budget)
+        _pictures(sample, found)
+    shown, index, names = sample.shown, sample.index, sample.class_names
+    with teacher:
+        look.line(look.bold("Teacher"), look.chip(sample.card.kind, sample.card.kind))
+        _said("teacher", shown.teacher_probs[index], found and found.teacher, names, sample.card.kind)
+    with student:
+        look.line(look.bold("Student"), look.quiet(f"as it was at the end of epoch {shown.epoch}"))
+        _said("student", shown.student_probs[index], found and found.student, names, "ink")
+        if found and found.student is None:
+            look.caption(f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept.")
+    return found is None and _going(sample, budget)
+
+
+def _kept(epochs: tuple[int, ...]) -> str:
+    if len(epochs) > 1:
+        return f"only those of {len(epochs)} other epochs are"
+    return f"only that of epoch {epochs[0]} is" if epochs else "none is"
+
+
+def _budget(sample: Sample) -> float:
+    """The attack's ε in 1/255: at first the smallest that changes the teacher's label."""
+    most = sample.run.spec.split.max_epsilon
+    least = float(sample.shown.scores["min_eps"][sample.index])
+    key = f"budget {sample.run.id} {sample.shown.epoch} {sample.index}"
+    step = most / 128  # as finely as min ε is known
+    usual = min(least, most)
+    own = url.bound("budget", url.number("budget", usual, 0.0, most), key=key, usual=usual, first="value")
+    return st.slider("Attack budget ε (1/255)", 0.0, float(most), step=step, **own, format="%.2f", help=(
+        f"No attack up to {most:g} changes the label" if math.isinf(least) else
+        f"At first the smallest budget that changes the teacher's label, {least:g}"))
+
+
+def _pictures(sample: Sample, found: Inspection | None) -> None:
+    image = sample.shown.images[sample.index] / 255
+    before = sample.class_names[sample.shown.teacher_probs[sample.index].argmax()]
+    images, words, roles = [image], [f"the image: {before}"], [sample.group]
+    if found is not None:
+        difference = found.adversarial - image
+        scale = 0.5 / np.abs(difference).max() if difference.any() else 1.0
+        after = sample.class_names[found.teacher.argmax()]
+        images += [found.adversarial, 0.5 + scale * difference]
+        words += [f"attacked: {after}", f"difference × {scale:.0f}"]
+        roles += [None, None]
+    gallery(np.stack(images), columns=3, roles=roles, titles=words, words=words)
+    if found is not None:
+        changed = "changes its mind" if found.flipped else "keeps its label"
+        look.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
+
+
+def _said(who: str, before: np.ndarray, after: np.ndarray | None, names: tuple[str, ...], role: str) -> None:
+    figure = probabilities(before, after, look.mode(), class_names=names, role=role)
+    chart(figure, f"said {who}", height=290, label=f"The {who}'s class probabilities, before and after the attack")
+
+
+def _found(sample: Sample, epsilon: float) -> Inspection | None:
+    """The attacked image; None while it is being computed, or where that failed, and the page says so."""
+    from atesc_core.inspection import Inspection, takes_long
+
+    run, epoch, index = sample.run, sample.shown.epoch, sample.index
+    version = _version(run, epoch)
+    if not takes_long(sample.shown.images.shape[-1], run.spec.split.steps):
+        try:
+            return _at_once(str(run_store().runs_dir), run.id, epoch, index, epsilon, version)
+        except (StoreError, ValueError) as error:
+            return _failed(str(error))
+    path = _file(sample, epsilon)
+    if path.exists():
+        return Inspection.load(path)
+    job = process.find(str(path))
+    if job is None or job.state == "done":  # done, and its file cleared away since
+        job = process.start(str(path), MODULE, run.id, str(epoch), str(index), str(epsilon),
+                               "--runs-dir", str(run_store().runs_dir), "--out", str(path))
+    if job.state == "failed":
+        return _failed(job.error)
+    if job.state == "running":
+        st.progress(job.share, f"Attacking this image: {job.what}")
+        st.button("Stop", icon=":material/stop:", key="stop inspection", on_click=job.stop)
+    elif job.state == "stopped":
+        look.caption("The attack was stopped. Move ε to ask for another.")
+    return None
+
+
+def _failed(why: str) -> None:
+    look.problem("The attack could not be computed.", f"{why}.", "The rest of the page stands.")
+
+
+def _going(sample: Sample, epsilon: float) -> bool:
+    """Whether to look again soon: the process works, or has just left its result."""
+    job = process.find(str(_file(sample, epsilon)))
+    return job is not None and job.state in ("running", "done")
+
+
+def _file(sample: Sample, epsilon: float) -> Path:
+    run, epoch = sample.run, sample.shown.epoch
+    name = f"{run.id}-{epoch}-{sample.index}-{epsilon:g}-{_version(run, epoch)}-{FORMAT}.npz"
+    return run_store().runs_dir / "cache" / "inspections" / name
+
+
+def _version(run: Run, epoch: int) -> int:
+    """Another where an image or a student may be: a resumed run writes its epochs anew."""
+    store = run_store()
+    files = (store.snapshot_file(run.id, epoch), store.student_file(run.id, epoch), store.checkpoint_file(run.id))
+    return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _at_once(runs_dir: str, run_id: str, epoch: int, index: int, epsilon: float, version: int) -> Inspection:
+    from atesc_core.inspection import inspect
+
+    return inspect(run_store(), run_id, epoch, index, epsilon)
+
+
+# ── beside all others ───────────────────────────────────────────────────────────────────────────────
+
+
+def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
+    columns = st.columns([5, 4, 4])
+    with columns[0]:
+        look.line(look.bold("Scores"), look.quiet(look.of("among synthetic", len(sample.shown.images),
+                                                          sample.shown.epoch)))
+        st.dataframe(_ranks(sample), hide_index=True, width="stretch")
+    for domain, column in zip(("id", "ood"), columns[1:], strict=True):
+        with column:
+            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("among the teacher's features"))
+            if report is None:
+                look.caption("Not measured yet.")
+            else:
+                _neighbours(sample, report, domain)
+
+
+def _ranks(sample: Sample) -> pd.DataFrame:
+    """A row a score: its value, and the share of the epoch's images that are less robust by it."""
+    rows = []
+    for name, values in sample.shown.scores.items():
+        own = values[sample.index]
+        told = f"> {sample.run.spec.split.max_epsilon:g}" if np.isposinf(own) else f"{own:.2f}".replace("-", "−")
+        rows.append({"score": SCORE_NAMES[name], "value": f"{told}{SCORE_UNITS[name]}",
+                     "more robust than": f"{100 * np.mean(values < own):.1f} %"})
+    return pd.DataFrame(rows)
+
+
+def _neighbours(sample: Sample, report: Report, domain: str) -> None:
+    side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
+    places, distances = nearest(sample.shown.features[sample.index], side.features, NEIGHBOURS)
+    titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.given[at]]}" for at in places]
+    gallery(side.images[places], columns=NEIGHBOURS, roles=[domain] * len(places), titles=titles,
+            words=[f"{distance:.1f}" for distance in distances])
+    look.caption(f"Distance; of {look.count(len(side.features))} {domain.upper()} test images")

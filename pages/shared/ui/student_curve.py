@@ -1,0 +1,49 @@
+"""What a run's students, epoch by epoch, say of the selected images: the selection on the student's side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atesc_core.figures.agreement import agreement as figure_of
+from atesc_core.runs import Run, Snapshot
+from atesc_core.runs.students import agreement, answers
+from pages.shared.data.store import run_store
+from pages.shared.ui import look
+from pages.shared.ui.chart import chart
+from pages.shared.ui.progress import progress
+
+MODULE = "atesc_core.runs.students"
+
+
+def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
+    """The card, where images are selected; whether more of the curve is to come. Call it in a fragment.
+
+    indices: the selected ones of the snapshot's images.
+    """
+    if not len(indices):
+        return False
+    views = answers(run_store(), run.id, shown)
+    # what the student of this very epoch says is in the snapshot
+    said = {epoch: found for epoch, view in views.items() if (found := view.read()) is not None}
+    said[shown.epoch] = shown.student_probs
+    labels = shown.teacher_probs.argmax(1)
+    of = f"{look.count(len(indices))} selected of {look.count(len(labels))} synthetic images of epoch {shown.epoch}"
+    with look.card("What the students say of the selection", f"{of}; agreement with the teacher, not accuracy"):
+        figure = figure_of(agreement(said, labels, indices), agreement(said, labels), look.mode(),
+                           images=(len(indices), len(labels)), epoch=shown.epoch, epochs=run.epochs)
+        chart(figure, "agreement", height=300, label="Agreement of each epoch's student with the teacher")
+        _about(run, list(views))
+        if views.keys() <= said.keys():
+            return False
+        return progress(f"students {run.id} {shown.epoch}", "Asking the students",
+                        lambda: any(view.read() is None for view in views.values()),
+                        MODULE, "answers", run.id, str(shown.epoch), "--runs-dir", str(run_store().runs_dir))
+
+
+def _about(run: Run, kept: list[int]) -> None:
+    """Which students there are."""
+    done = len(run_store().snapshots(run.id))
+    if len(kept) <= 1 < done:
+        look.caption("This run is of an earlier version of the lab, which kept only its last student.")
+    elif len(kept) < done:
+        look.caption(f"The students of {len(kept)} of {done} epochs are kept: evenly, within a bound on disk.")

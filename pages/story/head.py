@@ -1,0 +1,65 @@
+"""The story page's head: its name, its steps, and what recording it plays."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from atesc_core.recording import Tape
+from pages.shared.data import recordings
+from pages.shared.state import url
+from pages.shared.ui import look
+from pages.story.lesson import STEPS
+
+
+def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
+    """Draw it; the step that the link names, from 1."""
+    if not bare:
+        left, right = st.columns([5, 2.2], vertical_alignment="bottom")
+        with left:
+            look.header(tape.recording.title if tape else "The story")
+        if tape:
+            with right.container(horizontal=True, horizontal_alignment="right"), \
+                    st.popover("Recording", icon=":material/movie:"):
+                _about(tape)
+                recordings.opener()
+    number = int(url.number("step", 1, 1, len(STEPS)))
+    if is_story:
+        _steps(number, bare)
+    if tape is None:
+        recordings.opener()
+    return number
+
+
+def _steps(number: int, bare: bool) -> None:
+    """Which step of five; the page keys of a presenter turn them too."""
+    back, bar, on = st.columns([0.7, 10, 0.7], vertical_alignment="center")
+    back.button("", icon=":material/chevron_left:", key="step back", disabled=number == 1, help="The step before",
+                on_click=_go, args=(number - 1,), shortcut="PageUp", width="stretch")
+    with bar:
+        if bare:
+            look.line(look.bold(f"{number}  {STEPS[number].title}"), look.quiet(f"of {len(STEPS)}"))
+        else:
+            st.segmented_control("Step", list(STEPS), required=True, label_visibility="collapsed", width="stretch",
+                                 format_func=lambda at: f"{at} · {STEPS[at].title}", **url.bound("step", number))
+    on.button("", icon=":material/chevron_right:", key="step on", disabled=number == len(STEPS), help="The next step",
+              on_click=_go, args=(number + 1,), shortcut="PageDown", width="stretch")
+
+
+def _go(number: int) -> None:
+    url.put("step", number)
+
+
+def _about(tape: Tape) -> None:
+    """What is shown, and where it comes from."""
+    recording, live = tape.recording, "story" in st.query_params
+    if recording.runs:
+        run = recording.runs[0]
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.created))
+        when = "Live: what the runs have logged so far." if live else f"Recorded {made}; nothing is computed here."
+        many = f"{len(recording.runs)} runs" if len(recording.runs) > 1 else "One run"
+        look.caption(f"{many} on {run.teacher.pair}, seed {run.spec.seed}, {run.device or 'device unknown'}. {when}")
+    if recording.command:
+        st.code(recording.command, language="bash", wrap_lines=True)
+    recordings.download_tape(tape)

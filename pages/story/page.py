@@ -1,0 +1,20 @@
+"""Story: the trap and the escape in five steps, replayed from a recording or live; or any other recording."""
+
+import streamlit as st
+
+from pages.shared.data import recordings
+from pages.shared.ui.presentation import projecting
+from pages.story.head import head
+from pages.story.lesson import Scene, step
+from pages.story.replay import parts
+from pages.story.theatre import theatre
+
+bare = projecting()
+tape = recordings.chosen()
+told = parts(tape) if tape else {}
+number = head(tape, bool(told.get("plain")), bare)
+if tape:
+    if "plain" in told:
+        step(Scene(tape, told, st.query_params.get("story"), bare), number)
+    else:
+        theatre(tape, tape.recording.runs, bare=bare)

@@ -1,0 +1,28 @@
+"""Students of a recording side by side, in the player's time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from atesc_core.recording import RecordedRun, Tape
+from pages.shared.state.run_choice import follow
+from pages.story import player, replay
+
+
+def theatre(tape: Tape, runs: Sequence[RecordedRun], *, live: bool = False, bare: bool = False,
+            ghost: RecordedRun | None = None, tell: Callable[[float], None] = lambda at: None) -> None:
+    """live: the runs go on, so that there is no time to choose. ghost: whose curve is drawn faintly behind the
+    others'. tell: draws what there is to say at a time, above them."""
+    own = player.player(f"{tape.recording.title} {tape.recording.runs[0].run}", tape.seconds)
+
+    def show() -> bool:
+        if not live:
+            player.controls(own, bare)
+        at = float("inf") if live else own.position
+        tell(at)
+        replay.students(tape, runs, at, ghost)
+        return own.playing
+
+    follow(show, own.playing, every_s=player.TICK_S)
+    if not (live or bare):
+        player.note(own)

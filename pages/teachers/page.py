@@ -1,0 +1,44 @@
+"""Teachers: who there is, what each does with real images, a file of your own, and one trained here."""
+
+import streamlit as st
+
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.state.run_choice import follow, may_change
+from pages.shared.ui import look
+from pages.teachers.add_teacher import add_teacher
+from pages.teachers.teacher_view import opened, shelf
+from pages.teachers.train_teacher import FORM, SHOWN, train_teacher, trainings
+from pages.teachers.training import training
+
+try:
+    known = cards()
+except ValueError as error:  # a TeacherError, whose module needs PyTorch
+    look.header("Teachers")
+    look.problem("A teacher's card cannot be read.", f"{error}.", "Repair or delete that file, then reload.")
+    st.stop()
+
+wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
+under_way = {run.id: run for run in run_store().list(makes="teacher")}
+if run_id in under_way or wanted in known:
+    FORM.forget()
+if run_id in under_way:
+    training(under_way[run_id])
+elif wanted in known:
+    opened(known[wanted], known)
+else:
+    look.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
+    if wanted is not None:
+        st.warning(f"There is no teacher {wanted[:60]!r} here.", icon=":material/link_off:")
+    if run_id is not None:
+        st.warning(f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
+    if under_way:
+        with look.card("Trained here", "the latest"):
+            follow(trainings, any(map(may_change, list(under_way.values())[:SHOWN])), every_s=2)
+    with look.backstage("more teachers"):
+        add_teacher()
+        train_teacher()
+    if known:
+        shelf(known)
+    else:
+        look.empty("No teachers yet", "Load a file of your own, or train one, above.")

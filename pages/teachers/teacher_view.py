@@ -1,0 +1,197 @@
+"""A teacher on its shelf, and a teacher opened."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.figures.run_figures import class_accuracies, robust_curves
+from atesc_core.figures.theme import METRIC_NAMES
+from atesc_core.specs.run import SplitSpec
+from pages.shared.data.reports import measuring, teacher_report
+from pages.shared.data.story import MEANS, SETTINGS
+from pages.shared.data.teachers import architecture
+from pages.shared.state import url
+from pages.shared.ui import look
+from pages.shared.ui.chart import chart
+from pages.shared.ui.gallery import gallery
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+SPLIT = SplitSpec()  # how the opened teacher's images are attacked: as a run does by default
+SAMPLES = 16  # images of each domain, opened
+STRIP = 6  # images of each domain, on the shelf
+
+
+# ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def shelf(known: dict[str, TeacherCard]) -> None:
+    """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
+    ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
+    columns = {setting: theirs for setting in SETTINGS
+               if (theirs := [card for card in ordered if card.setting == setting])}
+    # Two tiles side by side fit a card of a third of the page.
+    st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
+    with st.container(key="shelf"):
+        for setting, place in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
+            with place:
+                title, sentence = SETTINGS[setting]
+                st.subheader(title, anchor=False)
+                look.caption(sentence)
+        for theirs, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
+            with place:
+                _strips(theirs[0].pair, theirs[0].image_side)
+        for row in zip_longest(*columns.values()):
+            for card, place in zip(row, st.columns(len(columns), gap="medium"), strict=True):
+                if card:
+                    with place:
+                        _card(card)
+
+
+def _card(card: TeacherCard) -> None:
+    with look.card():
+        look.line(look.bold(card.name), look.chip(card.kind, card.kind))
+        look.tiles(*_accuracies(card))
+        look.caption(f"{card.arch} · {look.count(card.parameters)} parameters · {card.image_side} px")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button("Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open, args=(card.name,))
+            st.page_link("pages/distill/page.py", label="Distil", icon=":material/experiment:",
+                         query_params={"teacher": card.name})
+
+
+def _accuracies(card: TeacherCard) -> list[look.Html]:
+    tiles = []
+    for metric, value in card.metrics.items():
+        side = "id" if metric == "iacc" else "ood"
+        words = "of ID test images right" if metric == "iacc" else MEANS[metric]
+        tiles.append(look.tile("ID" if metric == "iacc" else METRIC_NAMES[metric], look.per_cent(value), "%", role=side,
+                               of=f"of {look.count(card.test_images[side])} test images", help=f"Per cent {words}"))
+    return tiles
+
+
+def _strips(pair: str, side: int) -> None:
+    """A row of each domain's test images."""
+    for role, images in zip(("id", "ood"), _samples(pair, side), strict=True):
+        gallery(images, columns=STRIP, roles=[role] * len(images))
+
+
+@st.cache_data(max_entries=32, show_spinner="Drawing the images …")
+def _samples(pair: str, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(STRIP, 3, side, side) of ID and of OOD test images."""
+    from atesc_core.domains import load_pair
+
+    data = load_pair(pair, side)
+    return data.id.test.images[:STRIP].numpy(), data.ood.test.images[:STRIP].numpy()
+
+
+def _open(name: str | None) -> None:
+    url.put("teacher", name)
+    url.put("spec", None)  # of the form beside the shelf
+
+
+# ── opened ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
+    """Everything there is to see of one teacher."""
+    title, back, other, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
+    with title:
+        look.header(card.name)
+    back.button("All teachers", icon=":material/arrow_back:", on_click=_open, args=(None,), width="stretch")
+    twin = _twin(card, known)
+    if twin:
+        other.button(f"Its {twin.kind} twin", icon=":material/compare_arrows:", on_click=_open, args=(twin.name,),
+                     width="stretch", help=f"{twin.name}: same pair, same images, trained the other way")
+    with distil:
+        look.way("pages/distill/page.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
+                 query_params={"teacher": card.name})
+    setting, sentence = SETTINGS[card.setting]
+    look.line(look.teacher(card.kind), look.bold(setting), look.quiet(sentence))
+
+    report = teacher_report(card.name, SPLIT)
+    _numbers(card, report)
+    measuring(card.name, SPLIT, report)
+    if report is not None:
+        _pictures(report)
+        left, right = st.columns(2)
+        with left:
+            _working_range(report)
+        metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real test images"
+        with right, look.card("By true class", metrics, height="stretch"):
+            figure = figures.per_class(class_accuracies(report), look.mode(), report.metric)
+            chart(figure, f"class {card.name}", height=380)
+        _confusions(card, report)
+    _made(card)
+
+
+def _twin(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | None:
+    """The teacher of the other kind with the same pair and image side."""
+    return next((other for other in known.values() if other.kind != card.kind and (other.pair, other.image_side)
+                 == (card.pair, card.image_side)), None)
+
+
+def _numbers(card: TeacherCard, report: Report | None) -> None:
+    tiles = _accuracies(card)
+    if report is not None and report.attacked:
+        epsilon, gap = report.widest_gap()
+        images = f"{len(report.id.min_eps)} ID, {len(report.ood.min_eps)} OOD test images"
+        tiles.append(look.tile("AUROC", f"{report.auroc('min_eps'):.3f}", of=images, help=(
+            "Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image")))
+        tiles.append(look.tile("Widest gap", f"{gap:.1f}", "points", of=f"at ε = {epsilon:g}/255 · {images}", help=(
+            "OOD robust share minus ID robust share, where the difference is largest")))
+    tiles.append(look.tile("Parameters", look.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
+    look.tiles(*tiles)
+    if not architecture(card.arch).batch_norm:
+        look.caption(architecture(card.arch).description)
+
+
+def _pictures(report: Report) -> None:
+    """Test images of both domains, what the teacher says under each."""
+    for (domain, title), column in zip({"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2),
+                                       strict=True):
+        side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
+        given = [report.id_classes[label] for label in side.given[:SAMPLES]]
+        true = [names[label] for label in side.labels[:SAMPLES]]
+        sure = side.confidence[:SAMPLES]
+        titles = [f"is {t}, given {g}, {100 * p:.1f} % sure" for t, g, p in zip(true, given, sure, strict=True)]
+        with column, look.card(title, f"the teacher's label below · the first {len(true)} of {len(side.labels)}"):
+            gallery(side.images[:SAMPLES], columns=8, roles=[domain] * len(true), words=given, titles=titles)
+
+
+def _working_range(report: Report) -> None:
+    with look.card("Robust share against ε", f"PGD, {SPLIT.steps} steps", height="stretch"):
+        if not report.attacked:
+            look.caption("Comes with the measurement above.")
+            return
+        epsilon, _ = report.widest_gap()
+        images = {"id": len(report.id.min_eps), "ood": len(report.ood.min_eps)}
+        figure = figures.robust_share(robust_curves(report), look.mode(), report.auroc("min_eps"), epsilon, images)
+        chart(figure, "robust share", height=340)
+        look.caption(f"A threshold works where the curves part: widest at ε = {epsilon:g}/255. First {images['id']} ID "
+                     f"and {images['ood']} OOD test images.")
+
+
+def _confusions(card: TeacherCard, report: Report) -> None:
+    for domain, column in zip(("id", "ood"), st.columns(2), strict=True):
+        images = look.of(f"{domain.upper()} test", len(getattr(report, domain).labels))
+        with column, look.card(f"Confusion on {domain.upper()}", images):
+            figure = figures.confusion(report.confusion(domain), look.mode(), rows=getattr(report, f"{domain}_classes"),
+                                       columns=report.id_classes, domain=domain)
+            chart(figure, f"confusion {domain} {card.name}", height=400)
+
+
+def _made(card: TeacherCard) -> None:
+    with look.backstage("made"), st.expander("How it was made", icon=":material/construction:"):
+        if card.recipe is None:
+            look.caption("A file of your own: it did not say how it was trained.")
+            return
+        if card.command:
+            st.code(card.command, language="bash")
+        st.code("\n".join(f"{name}: {value}" for name, value in card.recipe.model_dump().items()), language="yaml")

@@ -1,0 +1,200 @@
+"""A teacher of the user's own, trained here: the form, what it will cost, and the trainings so far."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+
+from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
+from atesc_core.runs import default_runs_dir, ensure_worker
+from atesc_core.specs.run import describe_field
+from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
+from pages.distill.new_run import waiting
+from pages.shared.data.device import machine
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import architecture, architectures
+from pages.shared.state import url
+from pages.shared.state.run_choice import follow, may_change, method, when
+from pages.shared.ui import look
+
+FIELDS = {  # in the form's order; name, pair, method and preset stand above
+    "arch": "Architecture", "image_side": "Image side (px)", "epochs": "Epochs", "batch_size": "Images a step",
+    "lr": "Learning rate", "alpha": "α", "beta": "β", "seed": "Seed", "device": "Device",
+}
+COLUMNS = 3
+SHOWN = 4  # trainings, the newest
+FORM = url.Form("spec", "new training")
+LATEST = 12  # trainings of the same kind that are asked how fast they went
+PAIR_HELP = ("ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], "
+             "e.g. open mnistm folder:/my/images 0")
+
+
+def train_teacher() -> None:
+    """The form, folded away until it is asked for, by hand or by a link (?spec=...)."""
+    with st.expander("Train a teacher", expanded="spec" in st.query_params, icon=":material/model_training:"):
+        follow(_form, machine() is None, every_s=2)
+
+
+def trainings() -> bool:
+    """The latest trainings, a line each; whether any of them may still change."""
+    runs = run_store().list(SHOWN, makes="teacher")
+    for run in runs:
+        name, rest = st.columns([2, 5], vertical_alignment="center")
+        with name:
+            st.page_link("pages/teachers/page.py", label=run.teacher, query_params={"run": run.id})
+        with rest:
+            measured = [look.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {look.per_cent(value)} %")
+                        for metric, value in run.metrics.items()]
+            look.line(look.quiet(method(run.spec)), look.status(run.status), f"epoch {run.epoch}/{run.epochs}",
+                      *measured, look.quiet(when(run.created)))
+    return any(map(may_change, runs))
+
+
+# ── the form ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _form() -> bool:
+    """Whether it cannot yet say how long the training will take: PyTorch has still to name the device."""
+    linked = FORM.read(TeacherSpec, "Below are the preset's.")
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        try:
+            base, origin = _basics(linked)
+        except ValueError as error:  # a DomainError, whose module needs PyTorch: the pair is none
+            _refuse(error)
+            return machine() is None
+        changes = _settings(base, origin)
+    with right:
+        _offer(base, changes)
+    return machine() is None
+
+
+def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
+    """Name, pair, method and preset: the spec to start from, and a name for it. Raises ValueError where the pair is
+    none."""
+    from atesc_core.domains import PAIRS, find_pair
+    from atesc_core.teachers.recipes import from_preset
+
+    left, right = st.columns(2)
+    pairs = [*([linked.pair] if linked and linked.pair not in PAIRS else []), *PAIRS]
+    pair = left.selectbox("Pair", pairs, pairs.index(linked.pair) if linked else 0, help=PAIR_HELP,
+                          accept_new_options=True, key="pair to train on")
+    setting = find_pair(pair).setting
+    offered = [name for name in METHODS if name != "cuti" or setting == "close"]
+    first = linked.trained_by if linked and linked.trained_by in offered else "tntl"
+    trained_by = left.segmented_control(
+        "Method :gray-badge[paper]", offered, default=first, required=True,
+        format_func=lambda name: ABOUT_METHODS[name][0], key=f"method for {setting}, {first}",
+        help=".  \n".join(f"{title}: {sentence}" for title, sentence in ABOUT_METHODS.values()))
+    sources = (["link"] if linked else []) + list(PRESETS)
+    preset = right.segmented_control("Preset", sources, default=sources[0], required=True, key=f"preset of {sources}",
+                                     help="What the settings below start from")
+    name = right.text_input("Name", _free_name(linked.name if linked else f"{pair}-{trained_by}"), max_chars=64,
+                            help=describe_field("name", model=TeacherSpec)[0])
+    look.caption(f"{ABOUT_METHODS[trained_by][1]}. {preset.capitalize()}: "
+                 f"{ABOUT_PRESETS.get(preset, 'the settings the link brought')}.")
+    start = (linked.replaced({"pair": pair, **METHODS[trained_by]}) if preset == "link" else
+             from_preset(preset, "t", pair, trained_by))
+    origin = f"{preset} {trained_by} {setting} {FORM.brought() or ''}"
+    return start.model_copy(update={"name": name}), origin
+
+
+def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
+    """A widget for every setting that this training reads; what the user set to something else."""
+    from atesc_core.domains import find_pair
+
+    setting = find_pair(base.pair).setting
+    names = [name for name in FIELDS if uses(name, base.trained_by, setting)]
+    changes = {}
+    for at in range(0, len(names), COLUMNS):
+        for column, name in zip(st.columns(COLUMNS), names[at:at + COLUMNS], strict=False):
+            with column:
+                value = _field(name, getattr(base, name), key=f"training, {origin}: {name}")
+            if value != getattr(base, name):
+                changes[name] = value
+    return changes
+
+
+def _field(name: str, default: Any, key: str) -> Any:
+    """The widget of one setting. Bounds are the spec's to check, in its own words."""
+    sentence, source = describe_field(name, model=TeacherSpec)
+    words = {"label": f"{FIELDS[name]} {look.badge(source)}", "help": sentence, "key": key}
+    kind = TeacherSpec.model_fields[name].annotation
+    if name == "arch" or get_origin(kind) is Literal:
+        options = architectures() if name == "arch" else list(get_args(kind))
+        return st.selectbox(**words, options=options, index=options.index(default))
+    return st.number_input(**words, value=default, step=1 if kind is int else None,
+                           format="%d" if kind is int else "%g")
+
+
+def _free_name(wanted: str) -> str:
+    """``wanted`` as a teacher may be called, with a number behind it where that name is taken."""
+    stem = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-"
+                   for letter in wanted.lower()).strip("-_")[:58]
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
+    return next((name for name in names if name not in _taken()), stem)
+
+
+def _taken() -> set[str]:
+    from atesc_core.teachers.recipes import taken_names
+
+    return taken_names(default_runs_dir()) | run_store().in_training()
+
+
+# ── what it will cost, and the button ───────────────────────────────────────────────────────────────
+
+
+def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
+    """What the training will do here, its command, and the button."""
+    from atesc_core.teachers.recipes import check_spec, command
+
+    try:
+        spec = base.replaced(changes)
+        with st.spinner("Reading the images …"):
+            images = spec.epochs * check_spec(spec, _taken())
+    except ValueError as error:
+        _refuse(error)
+        return
+    FORM.tell(spec.to_token())
+    look.label("Before it starts")
+    look.line(look.bold(f"{look.count(images)} images"),
+              look.quiet(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"))
+    seconds = estimate(spec, images)
+    look.line(look.bold("Time: not known before a first training here" if seconds is None
+                        else f"About {look.duration(seconds)} here"),
+              look.quiet(f"after {waiting()} in line" if waiting() else ""))
+    if not architecture(spec.arch).batch_norm:
+        look.caption(architecture(spec.arch).description)
+    if st.button("Train", type="primary", icon=":material/model_training:", width="stretch"):
+        run_id = run_store().create(spec)
+        ensure_worker(run_store().runs_dir)
+        st.query_params.from_dict({"run": run_id})
+        st.rerun()
+    look.label("The same from the command line")
+    st.code(command(spec), language="bash", wrap_lines=True)
+
+
+def _refuse(error: ValueError) -> None:
+    st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
+    st.button("Train", type="primary", icon=":material/model_training:", disabled=True, width="stretch")
+
+
+def estimate(spec: TeacherSpec, images: int) -> float | None:
+    """Seconds, at the speed of earlier trainings of the same kind on this machine's device."""
+    here = machine()
+    if here is None or spec.device not in ("auto", here.kind):
+        return None
+    alike = [run for run in run_store().list(makes="teacher") if run.device == here.summary
+             and _work(run.spec) == _work(spec)]
+    timed = []
+    for run in alike[:LATEST]:
+        epochs = run_store().epochs(run.id)
+        timed += (epochs["time"].diff() / epochs["images"].diff()).dropna().tolist()
+    return images * median(timed) if timed else None
+
+
+def _work(spec: TeacherSpec) -> tuple:
+    """What decides how long an image takes."""
+    return spec.arch, spec.image_side, spec.batch_size, spec.trained_by
