@@ -37,8 +37,10 @@ def pick_device(wanted: str = "auto") -> torch.device:
     if wanted not in present:
         raise ValueError(f"device: {wanted!r} is not a device; expected auto, cuda, mps or cpu")
     if not present[wanted]:
-        raise ValueError(f"device: {wanted!r} is not present on this machine; expected one of "
-                         f"{', '.join(kind for kind, there in present.items() if there)}")
+        raise ValueError(
+            f"device: {wanted!r} is not present on this machine; expected one of "
+            f"{', '.join(kind for kind, there in present.items() if there)}"
+        )
     return torch.device(wanted)
 
 

@@ -54,8 +54,14 @@ class Inspection:
         with np.load(path, allow_pickle=False) as arrays:
             student = arrays["student"]
             epsilon, flipped, kept = json.loads(str(arrays["facts"]))
-            return cls(epsilon, flipped, arrays["adversarial"], arrays["teacher"],
-                       student if len(student) else None, tuple(kept))
+            return cls(
+                epsilon,
+                flipped,
+                arrays["adversarial"],
+                arrays["teacher"],
+                student if len(student) else None,
+                tuple(kept),
+            )
 
 
 def smallest(min_eps: float, split: SplitSpec) -> float:
@@ -68,8 +74,9 @@ def takes_long(image_side: int, steps: int) -> bool:
     return steps * image_side**2 > STEP_PIXELS_A_SECOND
 
 
-def attacked(teacher: Classifier, student: Classifier | None, x: Tensor, epsilon: float,
-             steps: int) -> tuple[Tensor, bool, Tensor, Tensor | None]:
+def attacked(
+    teacher: Classifier, student: Classifier | None, x: Tensor, epsilon: float, steps: int
+) -> tuple[Tensor, bool, Tensor, Tensor | None]:
     """The attack that the split and ``min_eps`` are measured by, on one image: x (3, H, W) in [0, 1], epsilon in 1/255.
 
     Returns (adversarial image, whether the teacher's label changed, probabilities of teacher and of student there).
@@ -95,8 +102,13 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
         student = None
     x = torch.from_numpy(shown.images[index]).float() / 255
     adversarial, flipped, *said = attacked(teacher, student, x, epsilon, run.spec.split.steps)
-    return Inspection(float(epsilon), flipped, adversarial.numpy(),
-                      *(None if part is None else part.numpy() for part in said), tuple(store.students(run_id)))
+    return Inspection(
+        float(epsilon),
+        flipped,
+        adversarial.numpy(),
+        *(None if part is None else part.numpy() for part in said),
+        tuple(store.students(run_id)),
+    )
 
 
 def main() -> None:

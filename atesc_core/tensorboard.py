@@ -36,16 +36,28 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
         writer.add_text("settings", f"```\n{run.spec.to_yaml()}```", 0, walltime=began)
         writer.add_text("command", f"    {run_command(run.spec)}", 0, walltime=began)
         ends = store.epochs(run.id)
-        _scalars(writer, ends, ends["epoch"] * run.rounds if len(ends) else [],
-                 {name: f"accuracy/{METRIC_NAMES[name]}" for name in ends if name in METRIC_NAMES})
+        _scalars(
+            writer,
+            ends,
+            ends["epoch"] * run.rounds if len(ends) else [],
+            {name: f"accuracy/{METRIC_NAMES[name]}" for name in ends if name in METRIC_NAMES},
+        )
         steps = store.steps(run.id)
         tags = {name: f"{GROUPS[name[0]]}/{name[2:]}" for name in steps if name[:2] in ("g/", "s/")}
-        _scalars(writer, steps, (steps["epoch"] - 1) * run.rounds + steps["round"] if len(steps) else [],
-                 tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"})
+        _scalars(
+            writer,
+            steps,
+            (steps["epoch"] - 1) * run.rounds + steps["round"] if len(steps) else [],
+            tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"},
+        )
         times = dict(zip(ends["epoch"], ends["time"], strict=True)) if len(ends) else {}
         for epoch in store.snapshots(run.id):
-            writer.add_images("synthetic_images", store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),
-                              epoch * run.rounds, walltime=times.get(epoch, time.time()))
+            writer.add_images(
+                "synthetic_images",
+                store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),
+                epoch * run.rounds,
+                walltime=times.get(epoch, time.time()),
+            )
     return target
 
 

@@ -10,7 +10,6 @@ from atesc_core.paths import IMPORT_ROOT
 RELEASE = "0.1.0"  # pyproject.toml reads it from here
 
 
-
 @cache
 def lab_version() -> str:
     """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``, and ``.dirty`` where files differ
@@ -18,8 +17,14 @@ def lab_version() -> str:
     if not (IMPORT_ROOT / ".git").exists():
         return RELEASE
     try:
-        told = subprocess.run(["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"], cwd=IMPORT_ROOT, timeout=10,
-                              capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            ["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"],
+            cwd=IMPORT_ROOT,
+            timeout=10,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):  # no git, or it may not look here
         return RELEASE
     return f"{RELEASE}+{told.stdout.strip()}"

@@ -56,9 +56,16 @@ def main(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run_id = make_run(Path(folder), images)
-        with served(Path(folder)) as (port, server), connect(
-                f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None, ping_interval=None,
-                compression=None) as socket:
+        with (
+            served(Path(folder)) as (port, server),
+            connect(
+                f"ws://127.0.0.1:{port}/_stcore/stream",
+                subprotocols=["streamlit"],
+                max_size=None,
+                ping_interval=None,
+                compression=None,
+            ) as socket,
+        ):
             visitor = Visitor(socket, run_id)
             lines = np.random.default_rng(1).uniform(0.5, 16, WARM_UP + moves).round(1)
             for line in lines[:WARM_UP]:
@@ -67,14 +74,22 @@ def main(
             times = np.array([visitor.move(line) for line in lines[WARM_UP:]])
             sent, worked = visitor.bytes / moves, (cpu_ms(server) - before) / moves
     p50, p95 = np.percentile(times, [50, 95])
-    found = {"p95_ms": round(p95, 1), "p50_ms": round(p50, 1), "slowest_ms": round(times.max(), 1),
-             "cpu_ms": round(worked, 1),
-             "moves": moves, "images": images, "kilobytes_a_move": round(sent / 1000)}
+    found = {
+        "p95_ms": round(p95, 1),
+        "p50_ms": round(p50, 1),
+        "slowest_ms": round(times.max(), 1),
+        "cpu_ms": round(worked, 1),
+        "moves": moves,
+        "images": images,
+        "kilobytes_a_move": round(sent / 1000),
+    }
     if as_json:
         print(json.dumps(found))
     else:
-        print(f"{images:,} synthetic images, {moves} moves, {found['kilobytes_a_move']} kB each: p50 {p50:.0f} ms, "
-              f"p95 {p95:.0f} ms, slowest {times.max():.0f} ms; the server's CPU {worked:.0f} ms each")
+        print(
+            f"{images:,} synthetic images, {moves} moves, {found['kilobytes_a_move']} kB each: p50 {p50:.0f} ms, "
+            f"p95 {p95:.0f} ms, slowest {times.max():.0f} ms; the server's CPU {worked:.0f} ms each"
+        )
 
 
 def cpu_ms(server: psutil.Process) -> float:
@@ -91,23 +106,43 @@ def make_run(runs_dir: Path, images: int) -> str:
     run_id = store.create(RunSpec(teacher=TEACHER, device="cpu", epochs=1))
     log = RunLog(store, store.get(run_id))
     log.epoch(1, images, {"iacc": 70.0, "asr": 20.0})
-    log.snapshot(Snapshot(
-        epoch=1, images=random.integers(0, 256, (images, 3, SIDE, SIDE), np.uint8), threshold=4.0,
-        teacher_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
-        student_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
-        features=random.normal(size=(images, FEATURES)).astype(np.float32),
-        scores=scores(random, images), fragile=np.zeros(images, bool)))
+    log.snapshot(
+        Snapshot(
+            epoch=1,
+            images=random.integers(0, 256, (images, 3, SIDE, SIDE), np.uint8),
+            threshold=4.0,
+            teacher_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
+            student_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
+            features=random.normal(size=(images, FEATURES)).astype(np.float32),
+            scores=scores(random, images),
+            fragile=np.zeros(images, bool),
+        )
+    )
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'done', epoch = 1, round = rounds WHERE id = ?", (run_id,))
-    sides = [Side(labels=random.integers(0, CLASSES, REAL), given=random.integers(0, CLASSES, REAL),
-                  confidence=random.random(REAL, np.float32), features=random.normal(size=(REAL, FEATURES)),
-                  images=random.integers(0, 256, (REAL, 3, SIDE, SIDE), np.uint8),
-                  robust_share=np.linspace(100, 0, len(EPSILONS)), scored=scores(random, REAL) | {
-                      "oracle": random.normal(size=REAL).astype(np.float32)}) for _ in range(2)]
+    sides = [
+        Side(
+            labels=random.integers(0, CLASSES, REAL),
+            given=random.integers(0, CLASSES, REAL),
+            confidence=random.random(REAL, np.float32),
+            features=random.normal(size=(REAL, FEATURES)),
+            images=random.integers(0, 256, (REAL, 3, SIDE, SIDE), np.uint8),
+            robust_share=np.linspace(100, 0, len(EPSILONS)),
+            scored=scores(random, REAL) | {"oracle": random.normal(size=REAL).astype(np.float32)},
+        )
+        for _ in range(2)
+    ]
     names = tuple(map(str, range(CLASSES)))
     pair = find_pair("mnistm-badnet_sq")
-    report = Report(*sides, np.array(EPSILONS), names, names, pair.target, pair.metric,
-                    Oracle(random.normal(size=FEATURES).astype(np.float32), 0.0))
+    report = Report(
+        *sides,
+        np.array(EPSILONS),
+        names,
+        names,
+        pair.target,
+        pair.metric,
+        Oracle(random.normal(size=FEATURES).astype(np.float32), 0.0),
+    )
     report.save(report_file(runs_dir, TEACHER, store.get(run_id).spec.split))
     store.close()
     return run_id
@@ -117,7 +152,8 @@ def scores(random: np.random.Generator, images: int) -> dict[str, np.ndarray]:
     min_eps = np.ceil(random.gamma(2, 2, images) * 4) / 4
     min_eps[random.random(images) < 0.05] = np.inf
     return {name: random.normal(size=images).astype(np.float32) for name in SCORES} | {
-        "min_eps": min_eps.astype(np.float32)}
+        "min_eps": min_eps.astype(np.float32)
+    }
 
 
 # ── server and visitor ──────────────────────────────────────────────────────────────────────────────
@@ -129,10 +165,20 @@ def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, str(ROOT / "app.py"), f"--server.port={port}",
-               "--server.headless=true", "--server.fileWatcherType=none"]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"ATESC_RUNS_DIR": str(runs_dir)},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        str(ROOT / "app.py"),
+        f"--server.port={port}",
+        "--server.headless=true",
+        "--server.fileWatcherType=none",
+    ]
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"ATESC_RUNS_DIR": str(runs_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         end = time.monotonic() + PATIENCE_S
         while not answers(port):

@@ -26,10 +26,16 @@ CLOUDS = {"id": 0.0, "ood": 4.0}  # centres of the ground's two
 def embedding(points: int):
     """A map of that many synthetic images, half of them fragile."""
     random = np.random.default_rng(0)
-    ground = pd.concat([pd.DataFrame(random.normal(centre, 1, (500, 2)), columns=["x", "y"]).assign(domain=domain)
-                        for domain, centre in CLOUDS.items()], ignore_index=True)
+    ground = pd.concat(
+        [
+            pd.DataFrame(random.normal(centre, 1, (500, 2)), columns=["x", "y"]).assign(domain=domain)
+            for domain, centre in CLOUDS.items()
+        ],
+        ignore_index=True,
+    )
     synthetic = pd.DataFrame(random.normal(2, 2, (points, 2)), columns=["x", "y"]).assign(
-        id=range(points), fragile=np.arange(points) % 2 == 0)
+        id=range(points), fragile=np.arange(points) % 2 == 0
+    )
     return sheet.for_print(figures.embedding(ground, synthetic, "print"))
 
 

@@ -51,8 +51,9 @@ def measure(teacher: str) -> dict[str, Any]:
     with each synthesizer."""
     row: dict[str, Any] = {"teacher": teacher, "images": IMAGES, "costs": []}
     for synthesizer in SYNTHESIZERS:
-        plain, atesc = (Distillation(quick(teacher, synthesizer, escape), load_teacher(teacher))
-                        for escape in ("none", "atesc"))
+        plain, atesc = (
+            Distillation(quick(teacher, synthesizer, escape), load_teacher(teacher)) for escape in ("none", "atesc")
+        )
         for epoch in range(1, PLAIN_EPOCHS + 1):
             for round_ in range(1, plain.spec.rounds + 1):
                 one_round(plain, epoch, round_)
@@ -60,8 +61,9 @@ def measure(teacher: str) -> dict[str, Any]:
         atesc.threshold, calibrating = timed(atesc.calibrate)
         if synthesizer == "dfq":
             x = plain.synthesizer.sample(IMAGES).contiguous(memory_format=memory_format(plain.device))
-            row["budgets"] = [agreement(plain, x, epsilon, plain.spec.split.steps)
-                              for epsilon in (atesc.threshold, BUDGET)]
+            row["budgets"] = [
+                agreement(plain, x, epsilon, plain.spec.split.steps) for epsilon in (atesc.threshold, BUDGET)
+            ]
         row["costs"].append({"synthesizer": synthesizer} | cost(plain, atesc, ROUNDS, calibrating))
     return row
 
@@ -69,13 +71,17 @@ def measure(teacher: str) -> dict[str, Any]:
 def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[str, float]:
     """Per cent of x, (B, 3, H, W), on which each attack of budget ``epsilon`` (1/255) says what PGD-20 says; and its
     time over PGD-20's."""
+
     def by_pgd(steps: int, seed: int) -> Attack:
         random = torch.Generator(x.device).manual_seed(seed)
         return lambda x, y: pgd(run.teacher, x, y, epsilon, steps, random).flipped
 
     attacks: dict[str, Attack] = {
-        "pgd20": by_pgd(20, 0), "flips": lambda x, y: flips(run.teacher, x, y, epsilon, steps),
-        "pgd4": by_pgd(4, 1), "pgd20_again": by_pgd(20, 2)}
+        "pgd20": by_pgd(20, 0),
+        "flips": lambda x, y: flips(run.teacher, x, y, epsilon, steps),
+        "pgd4": by_pgd(4, 1),
+        "pgd20_again": by_pgd(20, 2),
+    }
     flipped, seconds = {name: [] for name in attacks}, {name: [] for name in attacks}
     for part in x.split(run.spec.batch_size):
         y = predictions(run.teacher, part)
@@ -86,8 +92,10 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
     reference = torch.cat(flipped.pop("pgd20"))
     row = {"epsilon": epsilon, "robust": per_cent(~reference)}
     for name, parts in flipped.items():
-        row |= {name: per_cent(torch.cat(parts) == reference),
-                f"{name}_time": median(seconds[name]) / median(seconds["pgd20"])}
+        row |= {
+            name: per_cent(torch.cat(parts) == reference),
+            f"{name}_time": median(seconds[name]) / median(seconds["pgd20"]),
+        }
     return row
 
 
@@ -107,8 +115,13 @@ def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: flo
     splitting = spec.epochs - spec.escape.warmup_epochs
     once = calibrating + max(first - atesc_round, 0)
     whole = (spec.escape.warmup_epochs * plain_round + splitting * atesc_round) * spec.rounds + once
-    return {"plain_round_s": plain_round, "atesc_round_s": atesc_round, "once_s": once,
-            "epoch_ratio": atesc_round / plain_round, "run_ratio": whole / (spec.epochs * spec.rounds * plain_round)}
+    return {
+        "plain_round_s": plain_round,
+        "atesc_round_s": atesc_round,
+        "once_s": once,
+        "epoch_ratio": atesc_round / plain_round,
+        "run_ratio": whole / (spec.epochs * spec.rounds * plain_round),
+    }
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -124,15 +137,30 @@ def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
     """All of it, with the means that the aims are about: agreement over images and both budgets, and by synthesizer
     epoch over epoch; ``epoch_ratio`` is DFQ's, the dearest: it splits every batch anew."""
     budgets = [budget for row in teachers for budget in row["budgets"]]
-    ratios = {name: {synthesizer: mean(cost[name] for row in teachers for cost in row["costs"]
-                                       if cost["synthesizer"] == synthesizer) for synthesizer in SYNTHESIZERS}
-              for name in ("epoch_ratio", "run_ratio")}
-    return {"device": describe(torch.device("cpu")).summary, "torch": torch.__version__, "threads": 1,
-            "images": sum(row["images"] for row in teachers), "agreement": mean(row["flips"] for row in budgets),
-            "agreement_lowest": min(row["flips"] for row in budgets),
-            "ceiling": mean(row["pgd20_again"] for row in budgets), "epoch_ratio": ratios["epoch_ratio"]["dfq"],
-            "run_ratio": ratios["run_ratio"]["dfq"], "epoch_ratios": ratios["epoch_ratio"],
-            "run_ratios": ratios["run_ratio"], "aims": AIMS, "teachers": teachers}
+    ratios = {
+        name: {
+            synthesizer: mean(
+                cost[name] for row in teachers for cost in row["costs"] if cost["synthesizer"] == synthesizer
+            )
+            for synthesizer in SYNTHESIZERS
+        }
+        for name in ("epoch_ratio", "run_ratio")
+    }
+    return {
+        "device": describe(torch.device("cpu")).summary,
+        "torch": torch.__version__,
+        "threads": 1,
+        "images": sum(row["images"] for row in teachers),
+        "agreement": mean(row["flips"] for row in budgets),
+        "agreement_lowest": min(row["flips"] for row in budgets),
+        "ceiling": mean(row["pgd20_again"] for row in budgets),
+        "epoch_ratio": ratios["epoch_ratio"]["dfq"],
+        "run_ratio": ratios["run_ratio"]["dfq"],
+        "epoch_ratios": ratios["epoch_ratio"],
+        "run_ratios": ratios["run_ratio"],
+        "aims": AIMS,
+        "teachers": teachers,
+    }
 
 
 def page(found: dict[str, Any]) -> str:
@@ -140,27 +168,41 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         f"`python -m benchmarks.split_cost`, on {found['device']}, CPU time of one thread, PyTorch {found['torch']}. "
         f"Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
-        "again* is the ceiling: PGD-20 against itself, from another random start.", "",
+        "again* is the ceiling: PGD-20 against itself, from another random start.",
+        "",
         "| teacher | images | ε, 1/255 | robust, PGD-20 | agree with PGD-20: flips | PGD-4 | PGD-20 again "
-        "| time over PGD-20's: flips, PGD-4 |", "|---" * 8 + "|"]
+        "| time over PGD-20's: flips, PGD-4 |",
+        "|---" * 8 + "|",
+    ]
     for row in found["teachers"]:
         for budget, name in zip(row["budgets"], ("auto, ", ""), strict=True):
-            lines.append(f"| `{row['teacher']}` | {row['images']} | {name}{budget['epsilon']:.2f} "
-                         f"| {budget['robust']:.1f} % | {budget['flips']:.1f} % | {budget['pgd4']:.1f} % "
-                         f"| {budget['pgd20_again']:.1f} % | {budget['flips_time']:.2f}, {budget['pgd4_time']:.2f} |")
-    lines += ["", "A round of a plain run and one of ATEsc's splitting epochs, in turn:", "",
-              "| synthesizer | teacher | plain round | ATEsc round | splitting epoch / plain epoch "
-              "| whole run / plain run |", "|---" * 6 + "|"]
+            lines.append(
+                f"| `{row['teacher']}` | {row['images']} | {name}{budget['epsilon']:.2f} "
+                f"| {budget['robust']:.1f} % | {budget['flips']:.1f} % | {budget['pgd4']:.1f} % "
+                f"| {budget['pgd20_again']:.1f} % | {budget['flips_time']:.2f}, {budget['pgd4_time']:.2f} |"
+            )
+    lines += [
+        "",
+        "A round of a plain run and one of ATEsc's splitting epochs, in turn:",
+        "",
+        "| synthesizer | teacher | plain round | ATEsc round | splitting epoch / plain epoch | whole run / plain run |",
+        "|---" * 6 + "|",
+    ]
     for at, synthesizer in enumerate(SYNTHESIZERS):
         for row in found["teachers"]:
             cost = row["costs"][at]
-            lines.append(f"| {NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
-                         f"| {cost['atesc_round_s']:.2f} s | {cost['epoch_ratio']:.2f} | {cost['run_ratio']:.2f} |")
-    lines += ["", f"Agreement, mean of both budgets: **{found['agreement']:.1f} %** (lowest "
-              f"{found['agreement_lowest']:.1f}; ceiling {found['ceiling']:.1f}; aim {AIMS['agreement']:.0f}). "
-              f"Splitting epoch over plain epoch, mean over teachers: {_by_synthesizer(found['epoch_ratios'])} "
-              f"(aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs, the threshold and the probes, and "
-              f"without measuring the student: {_by_synthesizer(found['run_ratios'])}."]
+            lines.append(
+                f"| {NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
+                f"| {cost['atesc_round_s']:.2f} s | {cost['epoch_ratio']:.2f} | {cost['run_ratio']:.2f} |"
+            )
+    lines += [
+        "",
+        f"Agreement, mean of both budgets: **{found['agreement']:.1f} %** (lowest "
+        f"{found['agreement_lowest']:.1f}; ceiling {found['ceiling']:.1f}; aim {AIMS['agreement']:.0f}). "
+        f"Splitting epoch over plain epoch, mean over teachers: {_by_synthesizer(found['epoch_ratios'])} "
+        f"(aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs, the threshold and the probes, and "
+        f"without measuring the student: {_by_synthesizer(found['run_ratios'])}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -168,9 +210,10 @@ def _by_synthesizer(ratios: dict[str, float]) -> str:
     return ", ".join(f"{NAMES[name]} **{ratio:.2f}**" for name, ratio in ratios.items())
 
 
-def main(as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
-         rows: Annotated[Path, typer.Option(help="The studies' rows; both pages are written beside them.")] = ROWS,
-         ) -> None:
+def main(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
+    rows: Annotated[Path, typer.Option(help="The studies' rows; both pages are written beside them.")] = ROWS,
+) -> None:
     torch.set_num_threads(1)
     found = overall([measure(teacher) for teacher in TEACHERS])
     rows.with_name("split_cost.md").write_text(page(found))

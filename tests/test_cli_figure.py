@@ -91,7 +91,8 @@ def test_a_saved_recipe_is_made_again(typed, lab, tmp_path):  # noqa: F811
     status, out, _ = typed("figure", file, "--out", tmp_path / "figures")
     assert status == 0
     assert {Path(line).name for line in out.splitlines()} == {
-        f"accuracy-{lab.atesc}.{kind}" for kind in ("csv", "yaml", "pdf", "png")}
+        f"accuracy-{lab.atesc}.{kind}" for kind in ("csv", "yaml", "pdf", "png")
+    }
     alone = tmp_path / "alone.csv"
     typed("figure", "accuracy", "--run", lab.atesc, "--out", alone)
     assert (tmp_path / "figures" / f"accuracy-{lab.atesc}.csv").read_text() == alone.read_text()
@@ -99,8 +100,24 @@ def test_a_saved_recipe_is_made_again(typed, lab, tmp_path):  # noqa: F811
 
 def test_panels_share_a_page_and_say_how_to_make_them_again(typed, lab, tmp_path):  # noqa: F811
     out = tmp_path / "both.pdf"
-    status, _, err = typed("figure", "panels", "--run", lab.atesc, "--of", "accuracy", "--of", "scores", "--epoch", "1",
-                           "--label", "students", "--columns", "2", "--out", out)
+    status, _, err = typed(
+        "figure",
+        "panels",
+        "--run",
+        lab.atesc,
+        "--of",
+        "accuracy",
+        "--of",
+        "scores",
+        "--epoch",
+        "1",
+        "--label",
+        "students",
+        "--columns",
+        "2",
+        "--out",
+        out,
+    )
     assert status == 0, err
     file, told = out.read_bytes(), yaml.safe_load((tmp_path / "both.pdf.yaml").read_text())
     width = float(re.search(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)", file)[1])
@@ -113,36 +130,58 @@ def test_panels_share_a_page_and_say_how_to_make_them_again(typed, lab, tmp_path
     assert set(rows["panel"]) == {"a", "b"}
 
 
-@pytest.mark.parametrize(("words", "named"), [
-    (["panels", "--run", "{atesc}", "--out", "x.pdf"], ["of: missing", "--of NAME"]),
-    (["panels", "--of", "accuracy", "--out", "x.pdf"], ["run: missing for accuracy", "--of accuracy@ID"]),
-    (["panels", "--of", "pie@{atesc}", "--out", "x.pdf"], ["figure: 'pie'", "accuracy, "]),
-    (["panels", "--run", "{atesc}", "--of", "accuracy", "--of", "fragile_share", "--epoch", "1", "--out", "x.pdf"],
-     ["epoch: 1", "accuracy takes no epoch"]),
-    (["panels", "--run", "{atesc}", "--of", "accuracy", "--label", "a", "--label", "b", "--out", "x.pdf"],
-     ["label: 2 for 1 panels"]),
-    (["panels", "--run", "{atesc}", "--of", "accuracy", "--of", "scores", "--across", "9", "--out", "x.pdf"],
-     ["across: 9", "6"]),
-    (["acuracy", "--run", "{atesc}", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
-    (["acuracy", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
-    (["accuracy", "--run", "zzzzzzzz", "--out", "x.pdf"], ["run: 'zzzzzzzz'"]),
-    (["accuracy", "--run", "../etc", "--out", "x.pdf"], ["run: '../etc'", "8 letters"]),
-    (["accuracy", "--run", "{atesc}", "--against", "zzzzzzzz", "--out", "x.pdf"], ["run: 'zzzzzzzz'"]),
-    (["scores", "--run", "{waiting}", "--out", "x.pdf"], ["run: {waiting}", "no synthetic images yet", "epoch 1"]),
-    (["scores", "--run", "{atesc}", "--epoch", "9", "--out", "x.pdf"], ["epoch: 9", "there are: 1, 2"]),
-    (["scores", "--run", "{atesc}", "--score", "luck", "--out", "x.pdf"], ["score: 'luck'", "min_eps, margin, kl"]),
-    (["accuracy", "--run", "{atesc}", "--epoch", "1", "--out", "x.pdf"], ["epoch: 1", "takes no epoch"]),
-    (["accuracy", "--run", "{atesc}", "--out", "x.gif"], ["out: 'x.gif' ends in .gif", ".pdf, .svg, .png, .csv"]),
-    (["accuracy", "--run", "{atesc}", "--out", "x"], ["out: 'x' ends in nothing", ".pdf"]),
-    (["accuracy", "--run", "{atesc}", "--out", "no/x.pdf"], ["out: 'no/x.pdf'", "'no' does not exist"]),
-    (["accuracy", "--run", "{atesc}"], ["out: missing", "--out FILE"]),
-    (["accuracy", "--out", "x.pdf"], ["run: missing", "--run ID"]),
-    (["accuracy", "--run", "{atesc}", "--venue", "nature", "--out", "x.pdf"], ["--venue", "'nature'", "icml"]),
-    (["accuracy", "--run", "{atesc}", "--columns", "3", "--out", "x.pdf"], ["columns: 3", "1 or 2"]),
-    (["accuracy", "--run", "{atesc}", "--dpi", "9000", "--out", "x.png"], ["dpi: 9000", "1200"]),
-    (["gone.yaml", "--out", "."], ["recipe: 'gone.yaml'", "no such file"]),
-    (["gone.yaml"], ["out: missing", "--out DIR"]),
-], ids=lambda value: " ".join(value)[:48] if isinstance(value, list) else None)
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["panels", "--run", "{atesc}", "--out", "x.pdf"], ["of: missing", "--of NAME"]),
+        (["panels", "--of", "accuracy", "--out", "x.pdf"], ["run: missing for accuracy", "--of accuracy@ID"]),
+        (["panels", "--of", "pie@{atesc}", "--out", "x.pdf"], ["figure: 'pie'", "accuracy, "]),
+        (
+            [
+                "panels",
+                "--run",
+                "{atesc}",
+                "--of",
+                "accuracy",
+                "--of",
+                "fragile_share",
+                "--epoch",
+                "1",
+                "--out",
+                "x.pdf",
+            ],
+            ["epoch: 1", "accuracy takes no epoch"],
+        ),
+        (
+            ["panels", "--run", "{atesc}", "--of", "accuracy", "--label", "a", "--label", "b", "--out", "x.pdf"],
+            ["label: 2 for 1 panels"],
+        ),
+        (
+            ["panels", "--run", "{atesc}", "--of", "accuracy", "--of", "scores", "--across", "9", "--out", "x.pdf"],
+            ["across: 9", "6"],
+        ),
+        (["acuracy", "--run", "{atesc}", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
+        (["acuracy", "--out", "x.pdf"], ["figure: 'acuracy'", "accuracy, "]),
+        (["accuracy", "--run", "zzzzzzzz", "--out", "x.pdf"], ["run: 'zzzzzzzz'"]),
+        (["accuracy", "--run", "../etc", "--out", "x.pdf"], ["run: '../etc'", "8 letters"]),
+        (["accuracy", "--run", "{atesc}", "--against", "zzzzzzzz", "--out", "x.pdf"], ["run: 'zzzzzzzz'"]),
+        (["scores", "--run", "{waiting}", "--out", "x.pdf"], ["run: {waiting}", "no synthetic images yet", "epoch 1"]),
+        (["scores", "--run", "{atesc}", "--epoch", "9", "--out", "x.pdf"], ["epoch: 9", "there are: 1, 2"]),
+        (["scores", "--run", "{atesc}", "--score", "luck", "--out", "x.pdf"], ["score: 'luck'", "min_eps, margin, kl"]),
+        (["accuracy", "--run", "{atesc}", "--epoch", "1", "--out", "x.pdf"], ["epoch: 1", "takes no epoch"]),
+        (["accuracy", "--run", "{atesc}", "--out", "x.gif"], ["out: 'x.gif' ends in .gif", ".pdf, .svg, .png, .csv"]),
+        (["accuracy", "--run", "{atesc}", "--out", "x"], ["out: 'x' ends in nothing", ".pdf"]),
+        (["accuracy", "--run", "{atesc}", "--out", "no/x.pdf"], ["out: 'no/x.pdf'", "'no' does not exist"]),
+        (["accuracy", "--run", "{atesc}"], ["out: missing", "--out FILE"]),
+        (["accuracy", "--out", "x.pdf"], ["run: missing", "--run ID"]),
+        (["accuracy", "--run", "{atesc}", "--venue", "nature", "--out", "x.pdf"], ["--venue", "'nature'", "icml"]),
+        (["accuracy", "--run", "{atesc}", "--columns", "3", "--out", "x.pdf"], ["columns: 3", "1 or 2"]),
+        (["accuracy", "--run", "{atesc}", "--dpi", "9000", "--out", "x.png"], ["dpi: 9000", "1200"]),
+        (["gone.yaml", "--out", "."], ["recipe: 'gone.yaml'", "no such file"]),
+        (["gone.yaml"], ["out: missing", "--out DIR"]),
+    ],
+    ids=lambda value: " ".join(value)[:48] if isinstance(value, list) else None,
+)
 def test_what_is_typed_wrong_is_named_in_one_line(typed, lab, tmp_path, monkeypatch, words, named):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     ids = {"atesc": lab.atesc, "waiting": lab.waiting}

@@ -23,8 +23,17 @@ SMALL = {
     "cmi": {**POOLED, "synthesis.bank": 40, "synthesis.negatives": 8, "synthesis.latent": 8, "synthesis.head": 8},
     "nayer": {**POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
 }
-FEW = {"device": "cpu", "epochs": 2, "rounds": 1, "student_steps": 2, "batch_size": 16, "snapshot_images": 8,
-       "split.steps": 1, "split.threshold": 4.0, "escape.warmup_epochs": 1}
+FEW = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 1,
+    "student_steps": 2,
+    "batch_size": 16,
+    "snapshot_images": 8,
+    "split.steps": 1,
+    "split.threshold": 4.0,
+    "escape.warmup_epochs": 1,
+}
 
 
 @pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
@@ -33,8 +42,18 @@ FEW = {"device": "cpu", "epochs": 2, "rounds": 1, "student_steps": 2, "batch_siz
 def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(tmp_path, "cpu") or store.get(run_id))
     settings = [word for name, value in (FEW | SMALL[synthesizer]).items() for word in ("--set", f"{name}={value}")]
-    here("distill", "--teacher", card.name, "--synthesizer", synthesizer, "--escape", escape, *settings,
-         "--runs-dir", tmp_path)
+    here(
+        "distill",
+        "--teacher",
+        card.name,
+        "--synthesizer",
+        synthesizer,
+        "--escape",
+        escape,
+        *settings,
+        "--runs-dir",
+        tmp_path,
+    )
     store = RunStore(tmp_path)
     [run] = store.list()
     assert run.status == "done", run.error
@@ -50,11 +69,32 @@ def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape
 def test_every_architecture_teaches_and_learns(arch, synthesizer):
     """A plain round, then one that splits. No automatic threshold and no probes: they attack many more images, which
     takes a deep net long and does not depend on it."""
-    card = TeacherCard(name="t", kind="NTL", pair="mnistm-mnist", arch=arch, image_side=16, num_classes=10,
-                       class_names=tuple("0123456789"), parameters=1, metrics={}, test_images={})
-    spec = from_preset("quick", "t", **FEW | SMALL[synthesizer] | {
-        "synthesis.kind": synthesizer, "student": arch, "batch_size": 4, "student_steps": 1, "split.threshold": 0.01,
-        "escape.probes": 0})
+    card = TeacherCard(
+        name="t",
+        kind="NTL",
+        pair="mnistm-mnist",
+        arch=arch,
+        image_side=16,
+        num_classes=10,
+        class_names=tuple("0123456789"),
+        parameters=1,
+        metrics={},
+        test_images={},
+    )
+    spec = from_preset(
+        "quick",
+        "t",
+        **FEW
+        | SMALL[synthesizer]
+        | {
+            "synthesis.kind": synthesizer,
+            "student": arch,
+            "batch_size": 4,
+            "student_steps": 1,
+            "split.threshold": 0.01,
+            "escape.probes": 0,
+        },
+    )
     run = Distillation(spec, Teacher(card, build(arch, 10, seed=0).eval()))
     untaught = {name: value.clone() for name, value in run.student.state_dict().items()}
     plain, splitting = one_round(run, 1, 1), one_round(run, 2, 1)

@@ -120,8 +120,22 @@ def test_what_is_not_there_is_named(run):
 def test_a_process_of_its_own_finds_the_same(run, epoch, tmp_path):
     store, run_id = run
     out = tmp_path / "made" / "found.npz"
-    subprocess.run([sys.executable, "-m", "atesc_core.inspection", run_id, str(epoch), "3", "4.5", "--runs-dir",
-                    str(store.runs_dir), "--out", str(out)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "atesc_core.inspection",
+            run_id,
+            str(epoch),
+            "3",
+            "4.5",
+            "--runs-dir",
+            str(store.runs_dir),
+            "--out",
+            str(out),
+        ],
+        check=True,
+    )
     here, there = inspect(store, run_id, epoch, 3, 4.5), Inspection.load(out)
     for name in ("adversarial", "teacher", "student"):
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))

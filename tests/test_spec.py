@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from atesc_core.specs.run import (
-    PRESETS,
-    SYNTHESES,
-    RunSpec,
-    SpecError,
-    describe_field,
-    field_paths,
-    from_preset,
-    parse,
-)
+from atesc_core.specs.run import PRESETS, SYNTHESES, RunSpec, SpecError, describe_field, field_paths, from_preset, parse
 
 specs = st.builds(
     RunSpec,
@@ -25,7 +16,8 @@ specs = st.builds(
     epochs=st.integers(1, 1000),
     lr=st.floats(1e-6, 10),
     synthesis=st.sampled_from(list(SYNTHESES)).flatmap(
-        lambda kind: st.builds(SYNTHESES[kind], steps=st.integers(1, 1000), lr=st.floats(1e-6, 1))),
+        lambda kind: st.builds(SYNTHESES[kind], steps=st.integers(1, 1000), lr=st.floats(1e-6, 1))
+    ),
 )
 
 
@@ -67,8 +59,10 @@ def test_another_kind_of_synthesis_brings_its_own_defaults_and_its_own_kind_none
 
 
 def test_settings_and_kind_may_be_set_together_in_any_order():
-    for changes in ({"synthesis.negatives": 7, "synthesis.kind": "cmi"}, {"synthesis.kind": "cmi",
-                                                                          "synthesis.negatives": 7}):
+    for changes in (
+        {"synthesis.negatives": 7, "synthesis.kind": "cmi"},
+        {"synthesis.kind": "cmi", "synthesis.negatives": 7},
+    ):
         assert RunSpec(teacher="t").replaced(changes).synthesis.negatives == 7
 
 
@@ -76,30 +70,36 @@ def test_a_link_from_before_there_was_a_choice_is_dfqs():
     assert parse(RunSpec, {"teacher": "t", "synthesis": {"steps": 7}}).synthesis == SYNTHESES["dfq"](steps=7)
 
 
-@pytest.mark.parametrize(("synthesis", "named"), [
-    ({"kind": "cmi", "balance": 3}, "synthesis.balance: 3"),
-    ({"kind": "nayer", "steps": 0}, "synthesis.steps: 0"),
-    ({"kind": "gan"}, "expected a kind of dfq, cmi, nayer"),
-    ({"kind": ["cmi"]}, "expected a kind of dfq, cmi, nayer"),
-    (7, "synthesis: 7: expected a kind"),
-])
+@pytest.mark.parametrize(
+    ("synthesis", "named"),
+    [
+        ({"kind": "cmi", "balance": 3}, "synthesis.balance: 3"),
+        ({"kind": "nayer", "steps": 0}, "synthesis.steps: 0"),
+        ({"kind": "gan"}, "expected a kind of dfq, cmi, nayer"),
+        ({"kind": ["cmi"]}, "expected a kind of dfq, cmi, nayer"),
+        (7, "synthesis: 7: expected a kind"),
+    ],
+)
 def test_a_wrong_synthesis_in_a_file_is_named(synthesis, named):
     with pytest.raises(SpecError) as caught:
         parse(RunSpec, {"teacher": "t", "synthesis": synthesis})
     assert named in str(caught.value)
 
 
-@pytest.mark.parametrize(("changes", "named"), [
-    ({"epochs": 0}, "epochs: 0"),
-    ({"lr": float("nan")}, "lr: nan"),
-    ({"escape.kind": "flee"}, "escape.kind: 'flee'"),
-    ({"escape.wieght": 1}, "escape.wieght: no such setting"),
-    ({"split.threshold": "high"}, "'high'"),
-    ({"synthesis.kind": "gan"}, "synthesis.kind: 'gan': expected one of dfq, cmi, nayer"),
-    ({"synthesis.kind": "cmi", "synthesis.balance": 3.0}, "synthesis.balance: no such setting"),
-    ({"synthesis.kind": "nayer", "synthesis.steps": 0}, "synthesis.steps: 0"),
-    ({"synthesis.contrast": 0.5}, "synthesis.contrast: no such setting"),
-])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"epochs": 0}, "epochs: 0"),
+        ({"lr": float("nan")}, "lr: nan"),
+        ({"escape.kind": "flee"}, "escape.kind: 'flee'"),
+        ({"escape.wieght": 1}, "escape.wieght: no such setting"),
+        ({"split.threshold": "high"}, "'high'"),
+        ({"synthesis.kind": "gan"}, "synthesis.kind: 'gan': expected one of dfq, cmi, nayer"),
+        ({"synthesis.kind": "cmi", "synthesis.balance": 3.0}, "synthesis.balance: no such setting"),
+        ({"synthesis.kind": "nayer", "synthesis.steps": 0}, "synthesis.steps: 0"),
+        ({"synthesis.contrast": 0.5}, "synthesis.contrast: no such setting"),
+    ],
+)
 def test_a_wrong_setting_is_named_with_its_value(changes, named):
     with pytest.raises(SpecError) as caught:
         from_preset("quick", "t", **changes)
@@ -140,7 +140,11 @@ def test_another_papers_selection_brings_its_score_and_nothing_of_ours():
     spec = from_preset("quick", "t", **{"escape.kind": "tadfkd"})
     assert (spec.split.score, spec.split.threshold) == ("gmm", 0.5)
     assert (spec.escape.warmup_epochs, spec.escape.crowded_only, spec.escape.probes, spec.escape.untrap) == (
-        0, False, 0, False)
+        0,
+        False,
+        0,
+        False,
+    )
     assert spec.replaced({"lr": 0.01}).split == spec.split
     by_hand = from_preset("quick", "t", **{"escape.kind": "tadfkd", "split.threshold": 0.9})
     assert by_hand.split.threshold == 0.9

@@ -26,6 +26,7 @@ class Timed:
 
 def test_attacks_agree_where_the_model_is_linear():
     """Logits 0 and Σx − 6: of 12 pixels at 0.5 + d each the smallest ε that flips is d, so ε = 8/255 flips half."""
+
     def teacher(x):
         return torch.stack([torch.zeros(len(x)), x.flatten(1).sum(1) - 6], 1)
 
@@ -51,8 +52,13 @@ def test_the_cost_of_a_run_adds_up(monkeypatch):
 def test_the_command_writes_its_table_into_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(split_cost, "TEACHERS", ("mnistm-mnist-ntl",))
     monkeypatch.setattr(split_cost, "IMAGES", 24)
-    monkeypatch.setattr(split_cost, "quick", lambda teacher, synthesizer, escape: from_preset(
-        "quick", teacher, **TINY | SMALL[synthesizer] | {"synthesis.kind": synthesizer, "escape.kind": escape}))
+    monkeypatch.setattr(
+        split_cost,
+        "quick",
+        lambda teacher, synthesizer, escape: from_preset(
+            "quick", teacher, **TINY | SMALL[synthesizer] | {"synthesis.kind": synthesizer, "escape.kind": escape}
+        ),
+    )
     app = split_cost.typer.Typer()
     app.command()(split_cost.main)
     result = CliRunner().invoke(app, ["--json", "--rows", str(tmp_path / "rows.jsonl")], catch_exceptions=False)

@@ -7,12 +7,18 @@ from hypothesis import strategies as st
 from atesc_core.specs.run import SpecError, describe_field, parse
 from atesc_core.specs.teacher import METHODS, TeacherRecipe, TeacherSpec, uses
 
-specs = st.sampled_from(list(METHODS)).flatmap(lambda method: st.builds(
-    TeacherSpec,
-    name=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True),
-    pair=st.sampled_from(["mnistm-mnist", "open mnistm 'folder:/my images/ä' 3"]),
-    epochs=st.integers(1, 1000), lr=st.floats(1e-8, 1), beta=st.floats(0, 10), seed=st.integers(0, 2**31 - 1),
-    **{name: st.just(value) for name, value in METHODS[method].items()}))
+specs = st.sampled_from(list(METHODS)).flatmap(
+    lambda method: st.builds(
+        TeacherSpec,
+        name=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True),
+        pair=st.sampled_from(["mnistm-mnist", "open mnistm 'folder:/my images/ä' 3"]),
+        epochs=st.integers(1, 1000),
+        lr=st.floats(1e-8, 1),
+        beta=st.floats(0, 10),
+        seed=st.integers(0, 2**31 - 1),
+        **{name: st.just(value) for name, value in METHODS[method].items()},
+    )
+)
 
 
 @given(specs)
@@ -42,8 +48,11 @@ def test_a_name_never_becomes_another_path(name):
 
 
 def test_what_a_training_reads_depends_on_method_and_setting():
-    read = {(method, setting): {name for name in TeacherRecipe.model_fields if uses(name, method, setting)}
-            for method in METHODS for setting in ("close", "open")}
+    read = {
+        (method, setting): {name for name in TeacherRecipe.model_fields if uses(name, method, setting)}
+        for method in METHODS
+        for setting in ("close", "open")
+    }
     common = read["sl", "close"]
     assert {"alpha", "beta"}.isdisjoint(common)
     assert read["sl", "open"] == common

@@ -20,9 +20,9 @@ def events(folder: Path) -> list[Event]:
     while content:
         (length, checked), body = struct.unpack("<QI", content[:12]), content[12:]
         assert checked == masked_crc32c(content[:8])
-        assert struct.unpack("<I", body[length:length + 4])[0] == masked_crc32c(body[:length])
+        assert struct.unpack("<I", body[length : length + 4])[0] == masked_crc32c(body[:length])
         found.append(Event.FromString(body[:length]))
-        content = body[length + 4:]
+        content = body[length + 4 :]
     return found
 
 
@@ -51,13 +51,17 @@ def test_every_curve_is_there_at_its_round(lab: Lab, tmp_path):  # noqa: F811
 def test_events_happened_when_they_did(lab: Lab, tmp_path):  # noqa: F811
     found = events(export_events(lab.store, lab.atesc, tmp_path))
     ends = lab.store.epochs(lab.atesc)["time"].tolist()
-    assert [event.wall_time for event in found if event.summary.value
-            and event.summary.value[0].tag == "accuracy/IAcc"] == ends
+    assert [
+        event.wall_time for event in found if event.summary.value and event.summary.value[0].tag == "accuracy/IAcc"
+    ] == ends
 
 
 def test_settings_and_images_are_there(lab: Lab, tmp_path):  # noqa: F811
-    values = {value.tag: value for event in events(export_events(lab.store, lab.atesc, tmp_path))
-              for value in event.summary.value}
+    values = {
+        value.tag: value
+        for event in events(export_events(lab.store, lab.atesc, tmp_path))
+        for value in event.summary.value
+    }
     told = {tag: value.tensor.string_val[0].decode() for tag, value in values.items() if value.tensor.string_val}
     assert any("teacher: tiny" in text for text in told.values())
     assert any("atesc_core distill --teacher tiny" in text for text in told.values())

@@ -15,8 +15,7 @@ from atesc_core.cli import domains, figure, recording, runs, score, study, teach
 from atesc_core.cli.common import say
 from atesc_core.version import lab_version
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
-                  pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for command in (runs.distill, score.score, figure.figure, study.study, runs.worker):
     app.command()(command)
 app.command("try")(trials.try_threshold)
@@ -31,8 +30,14 @@ def _tell_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help=(
-        "The release and the commit, then exit."))] = False) -> None:
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help=("The release and the commit, then exit.")
+        ),
+    ] = False,
+) -> None:
     """See data-free distillation get trapped, and escape."""
 
 

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 METRICS = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
 
-RunsDir = Annotated[Path | None, typer.Option(
-    help="Folder of the runs and of your own teachers; the app's, unless named.", show_default=False)]
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the runs and of your own teachers; the app's, unless named.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto takes CUDA, then MPS, then CPU.")]
-Settings = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="KEY=VALUE", help="A setting, e.g. --set escape.weight=0.3; may be repeated.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. --set escape.weight=0.3; may be repeated."),
+]
 
 
 def typed_settings(typed: list[str] | None) -> dict[str, Any]:
@@ -79,8 +83,12 @@ def show(table: Table) -> None:
 def as_table(frame: pd.DataFrame) -> Table:
     table = Table(*frame.columns)
     for row in frame.itertuples(index=False):
-        table.add_row(*("" if value is None or value != value else f"{value:.1f}" if isinstance(value, float)
-                        else str(value) for value in row))
+        table.add_row(
+            *(
+                "" if value is None or value != value else f"{value:.1f}" if isinstance(value, float) else str(value)
+                for value in row
+            )
+        )
     return table
 
 

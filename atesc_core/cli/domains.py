@@ -21,13 +21,30 @@ def list_domains(as_json: AsJson = False) -> None:
     from atesc_core.domains import DOMAINS, data_dir
 
     if as_json:
-        print(json.dumps([{"name": name, "about": source.about, "classes": source.classes, "status": source.status,
-                           "megabytes": source.megabytes} for name, source in DOMAINS.items()]))
+        print(
+            json.dumps(
+                [
+                    {
+                        "name": name,
+                        "about": source.about,
+                        "classes": source.classes,
+                        "status": source.status,
+                        "megabytes": source.megabytes,
+                    }
+                    for name, source in DOMAINS.items()
+                ]
+            )
+        )
         return
     table = Table("domain", "images of", "classes", "status", "download")
     for name, source in DOMAINS.items():
-        table.add_row(name, source.about, str(len(source.classes)), source.status,
-                      f"{source.megabytes:,} MB" if source.needs else "")
+        table.add_row(
+            name,
+            source.about,
+            str(len(source.classes)),
+            source.status,
+            f"{source.megabytes:,} MB" if source.needs else "",
+        )
     show(table)
     say(f"Downloads are kept in {data_dir()}. Your own images are a domain too: folder:/path, one sub-folder a class.")
 

@@ -22,40 +22,59 @@ FILES = (".pdf", ".svg", ".png", ".csv")
 
 
 def figure(
-    what: Annotated[str, typer.Argument(
-        metavar="NAME|panels|RECIPE.yaml|list",
-        help="A figure's name, several as panels, a recipe saved by the app, or list.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|panels|RECIPE.yaml|list",
+            help="A figure's name, several as panels, a recipe saved by the app, or list.",
+        ),
+    ],
     run: Annotated[str | None, typer.Option(metavar="ID", help="The run that it is of.", show_default=False)] = None,
-    of: Annotated[list[str] | None, typer.Option(
-        metavar="NAME[@ID]", help="panels: the next figure, of --run or another run; may be repeated.")] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[@ID]", help="panels: the next figure, of --run or another run; may be repeated."),
+    ] = None,
     across: Annotated[int, typer.Option(help="panels: how many in a row.")] = 2,
-    label: Annotated[list[str] | None, typer.Option(
-        metavar="TEXT", help="panels: what stands beside the next one's letter; may be repeated.")] = None,
-    out: Annotated[Path | None, typer.Option(
-        help="The file to write, .pdf, .svg, .png or .csv; of a recipe the folder.", show_default=False)] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="panels: what stands beside the next one's letter; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write, .pdf, .svg, .png or .csv; of a recipe the folder.", show_default=False),
+    ] = None,
     venue: Annotated[Literal["icml", "neurips", "cvpr", "ieee"], typer.Option(help="Whose columns it fits.")] = "icml",
     columns: Annotated[int, typer.Option(help="As wide as 1 column, or as the page (2).")] = 1,
     font: Annotated[Literal["sans", "serif"], typer.Option(help="Arimo (Arial's widths) or Tinos (Times's).")] = "sans",
     font_pt: Annotated[float, typer.Option(help="Size of all text, in points on paper.")] = 8.0,
-    height_in: Annotated[float | None, typer.Option(
-        help="Height in inches; its own proportions, unless named.", show_default=False)] = None,
+    height_in: Annotated[
+        float | None, typer.Option(help="Height in inches; its own proportions, unless named.", show_default=False)
+    ] = None,
     dpi: Annotated[int, typer.Option(help="Pixels to the inch, for .png.")] = 300,
-    epoch: Annotated[int | None, typer.Option(
-        help="Epoch of the synthetic images; the last one, unless named.", show_default=False)] = None,
-    score: Annotated[str | None, typer.Option(
-        help="min_eps, margin or kl; the run's own, unless named.", show_default=False)] = None,
-    threshold: Annotated[float | None, typer.Option(
-        help="Line between fragile and robust; the run's own, unless named.", show_default=False)] = None,
+    epoch: Annotated[
+        int | None, typer.Option(help="Epoch of the synthetic images; the last one, unless named.", show_default=False)
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(help="min_eps, margin or kl; the run's own, unless named.", show_default=False)
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Line between fragile and robust; the run's own, unless named.", show_default=False),
+    ] = None,
     real: Annotated[bool, typer.Option(help="scores: real test images too; the teacher is measured once.")] = False,
-    against: Annotated[list[str] | None, typer.Option(
-        metavar="ID", help="accuracy, drift: a run to draw beside it; may be repeated.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="accuracy, drift: a run to draw beside it; may be repeated.")
+    ] = None,
     domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which test images.")] = "id",
-    method: Annotated[Literal["PCA", "UMAP"], typer.Option(help="embedding: UMAP takes a minute, once a teacher.")
-                      ] = "PCA",
-    colour: Annotated[Literal["group", "score", "class", "domain"], typer.Option(
-        help="embedding: what colours synthetic images.")] = "group",
-    ground: Annotated[Literal["density", "points"], typer.Option(help="embedding: how real images are drawn.")
-                      ] = "density",
+    method: Annotated[
+        Literal["PCA", "UMAP"], typer.Option(help="embedding: UMAP takes a minute, once a teacher.")
+    ] = "PCA",
+    colour: Annotated[
+        Literal["group", "score", "class", "domain"], typer.Option(help="embedding: what colours synthetic images.")
+    ] = "group",
+    ground: Annotated[
+        Literal["density", "points"], typer.Option(help="embedding: how real images are drawn.")
+    ] = "density",
     as_json: AsJson = False,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -64,16 +83,32 @@ def figure(
         _list(as_json)
         return
     if out is None:
-        raise ValueError("out: missing; expected --out "
-                         + ("DIR" if what.endswith(RECIPES) else f"FILE, ending in {', '.join(FILES)}"))
+        raise ValueError(
+            "out: missing; expected --out "
+            + ("DIR" if what.endswith(RECIPES) else f"FILE, ending in {', '.join(FILES)}")
+        )
     if what.endswith(RECIPES):
         _again(Path(what), out, open_store(runs_dir))
         return
-    panel = {"epoch": epoch, "score": score, "threshold": threshold, "real": real, "against": tuple(against or ()),
-             "domain": domain, "method": method, "colour": colour, "ground": ground}
+    panel = {
+        "epoch": epoch,
+        "score": score,
+        "threshold": threshold,
+        "real": real,
+        "against": tuple(against or ()),
+        "domain": domain,
+        "method": method,
+        "colour": colour,
+        "ground": ground,
+    }
     paper = {"venue": venue, "columns": columns, "font": font, "font_pt": font_pt, "height_in": height_in, "dpi": dpi}
-    _one(_panels(of or [], run, panel, label or [], across, paper) if what == PANELS else
-         _typed(what, run, panel, paper), out, runs_dir)
+    _one(
+        _panels(of or [], run, panel, label or [], across, paper)
+        if what == PANELS
+        else _typed(what, run, panel, paper),
+        out,
+        runs_dir,
+    )
 
 
 def _list(as_json: bool) -> None:
@@ -81,8 +116,9 @@ def _list(as_json: bool) -> None:
     from atesc_core.figures.export.recipe import OPTIONS
 
     if as_json:
-        print(json.dumps([{"name": name, "title": title(name), "options": options}
-                          for name, options in OPTIONS.items()]))
+        print(
+            json.dumps([{"name": name, "title": title(name), "options": options} for name, options in OPTIONS.items()])
+        )
         return
     table = Table("figure", "shows", "options")
     for name, options in OPTIONS.items():
@@ -101,8 +137,9 @@ def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, A
     return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(Paper, paper))
 
 
-def _panels(of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int,
-            paper: dict[str, Any]) -> Recipe:
+def _panels(
+    of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int, paper: dict[str, Any]
+) -> Recipe:
     """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
     from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
     from atesc_core.specs.run import parse
@@ -117,9 +154,12 @@ def _panels(of: list[str], run: str | None, options: dict[str, Any], labels: lis
     for at, (name, own) in enumerate(wanted):
         if own is None:
             raise ValueError(f"run: missing for {name}; expected --run ID, or --of {name}@ID")
-        given = {option: value for option, value in options.items()
-                 if option in OPTIONS.get(name, ()) or at == 0 and option not in taken}
-        panels.append(parse(Panel, {"figure": name, "run": own, "label": "".join(labels[at:at + 1])} | given))
+        given = {
+            option: value
+            for option, value in options.items()
+            if option in OPTIONS.get(name, ()) or at == 0 and option not in taken
+        }
+        panels.append(parse(Panel, {"figure": name, "run": own, "label": "".join(labels[at : at + 1])} | given))
     return parse(Recipe, {"panels": tuple(panels), "across": across, "paper": parse(Paper, paper)})
 
 

@@ -31,8 +31,14 @@ def make_recording(
     """Record runs as they now stand. The three students of a story get its first two scenes too."""
     _check_out(out)
     store = open_store(runs_dir)
-    _write(store, [store.get(run_id) for run_id in run], out, title, images,
-           " ".join(["python -m atesc_core recording make", *(f"--run {run_id}" for run_id in run)]))
+    _write(
+        store,
+        [store.get(run_id) for run_id in run],
+        out,
+        title,
+        images,
+        " ".join(["python -m atesc_core recording make", *(f"--run {run_id}" for run_id in run)]),
+    )
 
 
 @commands.command("story")
@@ -50,8 +56,10 @@ def make_story(
     out.parent.mkdir(parents=True, exist_ok=True)
     teachers = tellable(list_teachers(folder(runs_dir)))
     if setting not in teachers:
-        raise ValueError(f"setting: {setting!r}: expected one of {', '.join(teachers)}, which have an NTL and an SL "
-                         "teacher of one pair")
+        raise ValueError(
+            f"setting: {setting!r}: expected one of {', '.join(teachers)}, which have an NTL and an SL "
+            "teacher of one pair"
+        )
     specs = story_specs(teachers[setting], **typed_settings(settings))
     store = open_store(runs_dir)
     runs = _run_all(store, list(queue_story(store, specs).values()))
@@ -105,8 +113,12 @@ def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Tape | N
 
     with progress_bar("") as progress:
         task = progress.add_task("scenes", total=1)
-        return scenes(parts["plain"].spec, parts["control"].spec.teacher, store.runs_dir,
-                      lambda share, what: progress.update(task, completed=share, description=what))
+        return scenes(
+            parts["plain"].spec,
+            parts["control"].spec.teacher,
+            store.runs_dir,
+            lambda share, what: progress.update(task, completed=share, description=what),
+        )
 
 
 def _run_all(store: RunStore, run_ids: list[str]) -> list[Run]:

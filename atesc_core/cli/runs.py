@@ -43,11 +43,17 @@ commands = typer.Typer(no_args_is_help=True, help="The runs so far.")
 def distill(
     teacher: Annotated[str, typer.Option(help="Name of the teacher, as in `teachers list`.")],
     preset: Annotated[str, typer.Option(help=f"Settings to start from: {', '.join(PRESETS)}.")] = "quick",
-    synthesizer: Annotated[Literal["dfq", "cmi", "nayer"], typer.Option(
-        help="How images are made: by one generator, a new one a call, or labels through a noisy layer.")] = "dfq",
-    escape: Annotated[EscapeKind | None, typer.Option(
-        help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: shuffling "
-        "vaccine; tadfkd: TA-DFKD's selection.")] = None,
+    synthesizer: Annotated[
+        Literal["dfq", "cmi", "nayer"],
+        typer.Option(help="How images are made: by one generator, a new one a call, or labels through a noisy layer."),
+    ] = "dfq",
+    escape: Annotated[
+        EscapeKind | None,
+        typer.Option(
+            help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: shuffling "
+            "vaccine; tadfkd: TA-DFKD's selection."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
     device: Device = "auto",
     settings: Settings = None,
@@ -67,9 +73,11 @@ def distill(
 
 
 @commands.command("list")
-def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
-              limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.", show_default=False)] = None,
-              ) -> None:
+def list_runs(
+    as_json: AsJson = False,
+    runs_dir: RunsDir = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.", show_default=False)] = None,
+) -> None:
     """List the runs, newest first."""
     store = open_store(runs_dir)
     found = store.list(limit=limit, makes=None, forks=True)
@@ -79,10 +87,21 @@ def list_runs(as_json: AsJson = False, runs_dir: RunsDir = None,
     table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "accuracy, %", "started")
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
-        how = ((f"training, {run.spec.trained_by}", "") if run.makes == "teacher" else
-               (run.spec.synthesis.kind, run.spec.escape.kind + (f", {run.label}" if run.fork else "")))
-        table.add_row(run.id, run.teacher, *how, str(run.spec.seed), run.status, f"{run.epoch}/{run.epochs}",
-                      percents(run.metrics), when)
+        how = (
+            (f"training, {run.spec.trained_by}", "")
+            if run.makes == "teacher"
+            else (run.spec.synthesis.kind, run.spec.escape.kind + (f", {run.label}" if run.fork else ""))
+        )
+        table.add_row(
+            run.id,
+            run.teacher,
+            *how,
+            str(run.spec.seed),
+            run.status,
+            f"{run.epoch}/{run.epochs}",
+            percents(run.metrics),
+            when,
+        )
     show(table)
     for run_id, why in store.unreadable().items():
         say(f"note: run {run_id} is not listed, this version does not know its settings: {why}")
@@ -107,8 +126,10 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
 @commands.command("export")
 def export_run(
     run_id: Annotated[str, typer.Argument(metavar="ID")],
-    tensorboard: Annotated[Path | None, typer.Option(
-        metavar="DIR", help="Write TensorBoard's event files into DIR/ID.", show_default=False)] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write TensorBoard's event files into DIR/ID.", show_default=False),
+    ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
     """Write a run for another program to read: its curves, synthetic images and settings."""
@@ -125,8 +146,12 @@ def export_run(
 def save_student(
     run_id: Annotated[str, typer.Argument(metavar="ID")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="A file ending in .safetensors.")],
-    epoch: Annotated[int | None, typer.Option(help="As it was at the end of this epoch; the last that is kept, unless "
-                                                   "named.", show_default=False)] = None,
+    epoch: Annotated[
+        int | None,
+        typer.Option(
+            help="As it was at the end of this epoch; the last that is kept, unless named.", show_default=False
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
     """Write a run's student, with its architecture, classes and normalisation: `teachers add` recognises it."""
@@ -216,8 +241,10 @@ def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
 def expect_done(run: Run) -> None:
     """Exit status 1 where the run did not come to its end."""
     if run.status != "done":
-        say(f"error: run {run.id} {run.status}" + (f": {run.error}" if run.error else
-             "; what it logged is kept, and the app can resume it"))
+        say(
+            f"error: run {run.id} {run.status}"
+            + (f": {run.error}" if run.error else "; what it logged is kept, and the app can resume it")
+        )
         raise typer.Exit(1)
 
 

@@ -25,13 +25,19 @@ class Images(StrEnum):
 
 def score(
     teacher: Annotated[str, typer.Option(help="Name of the teacher, as in `teachers list`.")],
-    domain: Annotated[list[Images], typer.Option(
-        help="Which images: the pair's test images, or a run's synthetic ones; may be repeated.")],
+    domain: Annotated[
+        list[Images],
+        typer.Option(help="Which images: the pair's test images, or a run's synthetic ones; may be repeated."),
+    ],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],
     run: Annotated[str | None, typer.Option(help="The run whose synthetic images to score.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Of that run; its last one, unless named.")] = None,
-    settings: Annotated[list[str] | None, typer.Option(
-        "--set", metavar="KEY=VALUE", help="A setting of the split, e.g. --set steps=20; may be repeated.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the split, e.g. --set steps=20; may be repeated."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the attack's random start.")] = 0,
     device: Device = "auto",
     runs_dir: RunsDir = None,
@@ -84,8 +90,9 @@ def _synthetic(runs_dir: Path | None, run_id: str, epoch: int | None):
     return torch.from_numpy(snapshot.images).float() / 255, [None] * len(snapshot.images)
 
 
-def _scored(teacher: Teacher, domain: Images, images, labels: list[int | None], split: SplitSpec, seed: int,
-            device) -> pd.DataFrame:
+def _scored(
+    teacher: Teacher, domain: Images, images, labels: list[int | None], split: SplitSpec, seed: int, device
+) -> pd.DataFrame:
     """A row an image."""
     import pandas as pd
     import torch
@@ -98,7 +105,13 @@ def _scored(teacher: Teacher, domain: Images, images, labels: list[int | None], 
         raise ValueError(f"run: its images are {images.shape[-1]} px; the teacher takes {teacher.card.image_side} px")
     probability, teacher_class = predict(model, images).softmax(1).max(1)
     scores = all_scores(model, images, split, torch.Generator(device).manual_seed(seed))
-    return pd.DataFrame({
-        "index": range(len(images)), "domain": domain.value, "label": pd.array(labels, dtype="Int64"),
-        "teacher_class": teacher_class.cpu(), "probability": probability.cpu(),
-        **{name: values.cpu() for name, values in scores.items()}})
+    return pd.DataFrame(
+        {
+            "index": range(len(images)),
+            "domain": domain.value,
+            "label": pd.array(labels, dtype="Int64"),
+            "teacher_class": teacher_class.cpu(),
+            "probability": probability.cpu(),
+            **{name: values.cpu() for name, values in scores.items()},
+        }
+    )

@@ -17,15 +17,26 @@ if TYPE_CHECKING:
 
 
 def study(
-    name: Annotated[Literal["offline", "escape", "paper"], typer.Argument(
-        help="offline: the shipped teachers, every synthesizer, the quick preset; escape: which part of the escape "
-        "does it; paper: the paper's pairs, the full preset.")],
-    seeds: Annotated[int | None, typer.Option(
-        min=1, max=100, help="Seeds, from 0; 5 for offline, else 3, unless named.", show_default=False)] = None,
+    name: Annotated[
+        Literal["offline", "escape", "paper"],
+        typer.Argument(
+            help="offline: the shipped teachers, every synthesizer, the quick preset; escape: which part of the escape "
+            "does it; paper: the paper's pairs, the full preset."
+        ),
+    ],
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Seeds, from 0; 5 for offline, else 3, unless named.", show_default=False),
+    ] = None,
     part: Annotated[str, typer.Option(help="i/n: of n processes at once this is the i-th.")] = "1/1",
-    rows: Annotated[Path | None, typer.Option(
-        help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl, unless named. The page is beside "
-        "it.", show_default=False)] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl, unless named. The page is beside "
+            "it.",
+            show_default=False,
+        ),
+    ] = None,
     table: Annotated[bool, typer.Option("--table", help="Only write the page.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -36,8 +47,11 @@ def study(
     share, rows = _slice(part), rows or ROWS
     try:
         if not table:
-            _run(runs(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share], rows,
-                 folder(runs_dir))
+            _run(
+                runs(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share],
+                rows,
+                folder(runs_dir),
+            )
     finally:
         print(write_page(rows, asked))
 
@@ -90,8 +104,12 @@ def _tell(progress: Progress, task: TaskID, cell: Cell, finished: int, times: li
     """``times``: seconds expected of this run and of those after it."""
     share = epoch / cell.spec.epochs
     eta = "" if None in times else f"  {_duration(sum(times) - share * times[0])} left"
-    progress.update(task, description=f"run {finished + 1} of {progress.tasks[task].total}", completed=finished + share,
-                    note=f"{_name(cell)}  epoch {epoch}/{cell.spec.epochs}{eta}")
+    progress.update(
+        task,
+        description=f"run {finished + 1} of {progress.tasks[task].total}",
+        completed=finished + share,
+        note=f"{_name(cell)}  epoch {epoch}/{cell.spec.epochs}{eta}",
+    )
 
 
 def _name(cell: Cell) -> str:

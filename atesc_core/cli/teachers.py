@@ -18,13 +18,24 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(no_args_is_help=True, help="The teachers: shipped ones and your own.")
 
-WeightsFile = Annotated[Path, typer.Argument(
-    help="A .safetensors, .pt or .pth state dict, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it.")]
-Arch = Annotated[str | None, typer.Option(
-    help="Its architecture; recognised from its keys and shapes, unless named.", show_default=False)]
-Normalisation = Annotated[str | None, typer.Option(
-    help="For a file that does not say: half, cifar10, cifar100, imagenet, or six numbers R,G,B,R,G,B: mean, then "
-    "standard deviation. What is usual where the file comes from, unless named.", show_default=False)]
+WeightsFile = Annotated[
+    Path,
+    typer.Argument(
+        help="A .safetensors, .pt or .pth state dict, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it."
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(help="Its architecture; recognised from its keys and shapes, unless named.", show_default=False),
+]
+Normalisation = Annotated[
+    str | None,
+    typer.Option(
+        help="For a file that does not say: half, cifar10, cifar100, imagenet, or six numbers R,G,B,R,G,B: mean, then "
+        "standard deviation. What is usual where the file comes from, unless named.",
+        show_default=False,
+    ),
+]
 
 
 @commands.command("list")
@@ -38,27 +49,50 @@ def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
         return
     table = Table("teacher", "kind", "setting", "pair", "architecture", "side", "parameters", "test accuracy, %")
     for card in cards:
-        table.add_row(card.name, card.kind, card.setting, card.pair, card.arch, f"{card.image_side} px",
-                      f"{card.parameters:,}", percents(card.metrics))
+        table.add_row(
+            card.name,
+            card.kind,
+            card.setting,
+            card.pair,
+            card.arch,
+            f"{card.image_side} px",
+            f"{card.parameters:,}",
+            percents(card.metrics),
+        )
     show(table)
 
 
 @commands.command("train")
 def train_teacher(
     name: Annotated[str, typer.Argument(help="A shipped teacher's name; with --pair, a new one of your own.")],
-    pair: Annotated[str | None, typer.Option(
-        help="The pair of domains of a teacher of your own, e.g. mnistm-mnist, or 'open mnistm folder:/my/images 0'.",
-        show_default=False)] = None,
-    method: Annotated[Literal["sl", "tntl", "cuti"] | None, typer.Option(
-        help="sl: ID only, by plain supervision; tntl, cuti (close-set): and to fail on OOD; tntl unless named.",
-        show_default=False)] = None,
-    preset: Annotated[str | None, typer.Option(
-        help="; ".join(f"{name}: {about}" for name, about in ABOUT_PRESETS.items()) + ". quick unless named.",
-        show_default=False)] = None,
-    arch: Annotated[str | None, typer.Option(help="Architecture; the preset's, unless named.",
-                                             show_default=False)] = None,
-    settings: Annotated[list[str] | None, typer.Option(
-        "--set", metavar="KEY=VALUE", help="A setting, e.g. --set epochs=30; may be repeated.")] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            help="The pair of domains of a teacher of your own, e.g. mnistm-mnist, or 'open mnistm folder:/my/images 0'.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["sl", "tntl", "cuti"] | None,
+        typer.Option(
+            help="sl: ID only, by plain supervision; tntl, cuti (close-set): and to fail on OOD; tntl unless named.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="; ".join(f"{name}: {about}" for name, about in ABOUT_PRESETS.items()) + ". quick unless named.",
+            show_default=False,
+        ),
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="Architecture; the preset's, unless named.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. --set epochs=30; may be repeated."),
+    ] = None,
     device: Device = "auto",
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
@@ -66,16 +100,24 @@ def train_teacher(
     """Train a teacher of your own, waiting in line with the runs of the app, which shows it too. Without --pair:
     train a shipped one anew, here and now, and write its weights and card into the lab's assets."""
     if pair is not None:
-        _train_own(name, pair, method or "tntl", preset or "quick",
-                   all_settings({"arch": arch, "device": device}, settings), folder(runs_dir), as_json)
+        _train_own(
+            name,
+            pair,
+            method or "tntl",
+            preset or "quick",
+            all_settings({"arch": arch, "device": device}, settings),
+            folder(runs_dir),
+            as_json,
+        )
     elif method or preset or arch or settings:
         raise ValueError("pair: a teacher of your own needs --pair; a shipped one takes no settings")
     else:
         _train_shipped(name, device)
 
 
-def _train_own(name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path,
-               as_json: bool) -> None:
+def _train_own(
+    name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path, as_json: bool
+) -> None:
     from atesc_core.runs import RunStore
     from atesc_core.teachers import recipes
 
@@ -126,13 +168,24 @@ def add_teacher(
     pair: Annotated[str, typer.Option(help="The pair of domains it was trained on; it is measured on it.")],
     kind: Annotated[Literal["NTL", "SL"], typer.Option(help="Non-transferable, or plainly supervised.")],
     arch: Arch = None,
-    image_side: Annotated[int | None, typer.Option(
-        min=8, max=256, help="Side of its images in pixels; a student's own, else the architecture's, unless named.",
-        show_default=False)] = None,
+    image_side: Annotated[
+        int | None,
+        typer.Option(
+            min=8,
+            max=256,
+            help="Side of its images in pixels; a student's own, else the architecture's, unless named.",
+            show_default=False,
+        ),
+    ] = None,
     normalisation: Normalisation = None,
-    classes: Annotated[str | None, typer.Option(
-        metavar="A,B,...", help="Class names in the order of its outputs; the file's, else the pair's, unless named.",
-        show_default=False)] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Class names in the order of its outputs; the file's, else the pair's, unless named.",
+            show_default=False,
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
     """Check a file, measure it on its pair and add it to your teachers."""
@@ -144,8 +197,17 @@ def add_teacher(
         arch, image_side = found.arch, image_side or found.image_side
     if image_side is None and arch in ARCHITECTURES:
         image_side = ARCHITECTURES[arch].image_side
-    card = zoo.add_teacher(file, name, arch, kind, pair, image_side, folder(runs_dir), normalisation,
-                           tuple(word.strip() for word in classes.split(",")) if classes else None)
+    card = zoo.add_teacher(
+        file,
+        name,
+        arch,
+        kind,
+        pair,
+        image_side,
+        folder(runs_dir),
+        normalisation,
+        tuple(word.strip() for word in classes.split(",")) if classes else None,
+    )
     print(f"{card.name}: {card.arch}, {card.image_side} px, {percents(card.metrics)}")
 
 

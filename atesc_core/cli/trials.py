@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 def try_threshold(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run, as in `runs list`.")],
     threshold: Annotated[float, typer.Option(help="The new one, on the scale of the run's own score.")],
-    epochs: Annotated[int | None, typer.Option(
-        min=1, help="Epochs that are split by it; 2, unless fewer are left.", show_default=False)] = None,
-    after: Annotated[int | None, typer.Option(
-        min=0, show_default=False, help="Epoch whose checkpoint both go on from: where the split begins, or of a run "
-        "under way its newest; 0 is the start.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs that are split by it; 2, unless fewer are left.", show_default=False),
+    ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="Epoch whose checkpoint both go on from: where the split begins, or of a run "
+            "under way its newest; 0 is the start.",
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
@@ -38,8 +46,10 @@ def try_threshold(
     load_teacher(run.spec.teacher, store.runs_dir)
     here = describe(pick_device(run.spec.device)).summary
     pair = trials.start(store, run_id, threshold, epochs, after, here)
-    say(f"{pair.new.group}; both go on from the end of epoch {pair.fork.epoch}, split differently from epoch "
-        f"{pair.first} to {pair.last}")
+    say(
+        f"{pair.new.group}; both go on from the end of epoch {pair.fork.epoch}, split differently from epoch "
+        f"{pair.first} to {pair.last}"
+    )
     if pair.own:
         say(f"old: run {run_id}'s own epochs, the same numbers; only the new threshold is computed")
     _to_the_end(store, pair)
@@ -63,14 +73,32 @@ def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
     rows = pair.difference(store)
     metrics = [name for name in METRICS if name in rows]
     if as_json:
-        print(json.dumps({"new": pair.new.id, "old": pair.fork.old, "after": pair.fork.epoch, "thresholds": {
-            "old": pair.fork.old_threshold, "new": pair.fork.threshold}, "epochs": rows.to_dict("records")}))
+        print(
+            json.dumps(
+                {
+                    "new": pair.new.id,
+                    "old": pair.fork.old,
+                    "after": pair.fork.epoch,
+                    "thresholds": {"old": pair.fork.old_threshold, "new": pair.fork.threshold},
+                    "epochs": rows.to_dict("records"),
+                }
+            )
+        )
     else:
-        table = Table("epoch", *(f"{METRICS[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
-                      title=f"{pair.new.group}, per cent of test images, one seed ({pair.new.spec.seed})")
+        table = Table(
+            "epoch",
+            *(f"{METRICS[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
+            title=f"{pair.new.group}, per cent of test images, one seed ({pair.new.spec.seed})",
+        )
         for row in rows.to_dict("records"):
-            table.add_row(str(int(row["epoch"])), *(words for name in metrics for words in (
-                f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed(row[name]))))
+            table.add_row(
+                str(int(row["epoch"])),
+                *(
+                    words
+                    for name in metrics
+                    for words in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed(row[name]))
+                ),
+            )
         show(table)
     for arm in pair.arms:
         expect_done(arm)

@@ -73,10 +73,12 @@ class Distillation:
         self.student.to(self.device, memory_format=memory_format(self.device))
         self.untrapped = Untrapped(self.teacher)  # with escape.untrap, what teaches once the split begins
         self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.untrapped, teacher.card.image_side, self.random)
-        self.optimiser = torch.optim.SGD(self.student.parameters(), lr=spec.lr, momentum=0.9,
-                                         weight_decay=spec.weight_decay)
+        self.optimiser = torch.optim.SGD(
+            self.student.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay
+        )
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.optimiser, spec.epochs * spec.rounds * spec.student_steps)
+            self.optimiser, spec.epochs * spec.rounds * spec.student_steps
+        )
         self.image_side = teacher.card.image_side
         self.counts = torch.zeros(2, teacher.card.num_classes, device=self.device)  # labels: robust, fragile; decayed
         self.epoch = 0  # epochs done
@@ -176,7 +178,7 @@ class Distillation:
         self.optimiser.step()
         self.schedule.step()
         if lesson.fragile is not None:
-            terms["fragile_share"] = lesson.fragile[:lesson.synthetic].float().mean()
+            terms["fragile_share"] = lesson.fragile[: lesson.synthetic].float().mean()
         return without_gradient(terms), s.detach()
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
@@ -209,9 +211,14 @@ class Distillation:
 
     def state(self) -> dict[str, Any]:
         return {
-            "epoch": self.epoch, "threshold": self.threshold, "counts": self.counts, "random": self.random.get_state(),
-            "student": self.student.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(), "synthesizer": self.synthesizer.state_dict(),
+            "epoch": self.epoch,
+            "threshold": self.threshold,
+            "counts": self.counts,
+            "random": self.random.get_state(),
+            "student": self.student.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "synthesizer": self.synthesizer.state_dict(),
             "untrapped": self.untrapped.state(),
         }
 
@@ -226,9 +233,14 @@ class Distillation:
         self.untrapped.load_state(state["untrapped"])
 
 
-def distill(spec: RunSpec, teacher: Teacher, evaluate: Callable[[Classifier], dict[str, float]] | None = None,
-            controls: Controls | None = None, resume: dict[str, Any] | None = None,
-            until: int | None = None) -> Iterator[Event]:
+def distill(
+    spec: RunSpec,
+    teacher: Teacher,
+    evaluate: Callable[[Classifier], dict[str, float]] | None = None,
+    controls: Controls | None = None,
+    resume: dict[str, Any] | None = None,
+    until: int | None = None,
+) -> Iterator[Event]:
     """Distil ``teacher`` into a student as ``spec`` says; yields events, an epoch at a time:
     StepDone for every round, EpochDone, SnapshotTaken, CheckpointReady (ThresholdChanged where it happens, and turns
     while ``controls.closely``).
@@ -278,8 +290,14 @@ def round_events(run: Distillation, epoch: int, round_: int, controls: Controls)
     means = {name: float(torch.stack([terms[name] for terms in student_terms]).mean()) for name in student_terms[0]}
     share = means.pop("fragile_share", None)
     losses |= {f"s/{name}": value for name, value in means.items()}
-    yield StepDone(epoch, round_, _images_seen(run.spec, epoch, round_), losses, share,
-                   run.threshold if run.splitting(epoch) else None)
+    yield StepDone(
+        epoch,
+        round_,
+        _images_seen(run.spec, epoch, round_),
+        losses,
+        share,
+        run.threshold if run.splitting(epoch) else None,
+    )
 
 
 def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:

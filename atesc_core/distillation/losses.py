@@ -51,5 +51,7 @@ def negative_learning(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
 
 
 FORGETTING: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
-    "negative_kl": negative_kl, "uniform": uniform, "negative_learning": negative_learning,
+    "negative_kl": negative_kl,
+    "uniform": uniform,
+    "negative_learning": negative_learning,
 }

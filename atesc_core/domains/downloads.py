@@ -71,8 +71,12 @@ def _idx(kind: str, megabytes: int) -> Archive:
         from torchvision import datasets
 
         published = getattr(datasets, kind)
-        return [Remote(tuple(mirror + name for mirror in published.mirrors), md5,
-                       (f"{kind}/raw/{name.removesuffix('.gz')}",)) for name, md5 in published.resources]
+        return [
+            Remote(
+                tuple(mirror + name for mirror in published.mirrors), md5, (f"{kind}/raw/{name.removesuffix('.gz')}",)
+            )
+            for name, md5 in published.resources
+        ]
 
     def read(folder: Path) -> Split:
         from torchvision import datasets
@@ -109,8 +113,9 @@ def _read_svhn(folder: Path) -> Split:
     return _channels_last(train.data), train.labels, _channels_last(test.data), test.labels
 
 
-CIFAR10_FILES = tuple(f"cifar-10-batches-py/{name}" for name in (
-    *(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"))
+CIFAR10_FILES = tuple(
+    f"cifar-10-batches-py/{name}" for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+)
 
 
 def _cifar10_remotes() -> list[Remote]:
@@ -142,8 +147,12 @@ def _read_stl10(folder: Path) -> Split:
         train_list = STL10.train_list[:2]  # the 2.7 GB of unlabelled images are not kept
 
     train, test = (Labelled(folder, part) for part in ("train", "test"))
-    return (_channels_last(train.data), CIFAR_LABEL_OF_STL[train.labels],
-            _channels_last(test.data), CIFAR_LABEL_OF_STL[test.labels])
+    return (
+        _channels_last(train.data),
+        CIFAR_LABEL_OF_STL[train.labels],
+        _channels_last(test.data),
+        CIFAR_LABEL_OF_STL[test.labels],
+    )
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
@@ -169,8 +178,9 @@ def version(name: str) -> str:
     """Changes when a file of the archive does. Raises DomainError where the archive is not in the data folder."""
     archive, folder = ARCHIVES[name], data_dir()
     if not present(name):
-        raise DomainError(f"{name}: not in {folder}; get it with `python -m atesc_core domains get {name}` "
-                          f"({archive.megabytes:,} MB)")
+        raise DomainError(
+            f"{name}: not in {folder}; get it with `python -m atesc_core domains get {name}` ({archive.megabytes:,} MB)"
+        )
     return digest(as_they_are([folder / file for file in archive.files]))
 
 
@@ -190,8 +200,9 @@ def _drawn(name: str, archive: Archive) -> Split:
         _check(train_x, train_y, test_x, test_y)
     except Exception as error:  # readers raise many types on damaged files; all mean the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DomainError(f"{name}: its files in {folder} cannot be read ({reason[:160]}); "
-                          f"remove them and get them again") from error
+        raise DomainError(
+            f"{name}: its files in {folder} cannot be read ({reason[:160]}); remove them and get them again"
+        ) from error
     if archive.pooled:
         both = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
         train_x, train_y, test_x, test_y = shuffled(*both, min(TEST_IMAGES, len(both[1]) // 2))

@@ -12,8 +12,20 @@ from atesc_core.domains.data_folder import as_they_are, digest, kept
 from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split
 from atesc_core.domains.offline import shipped_with
 
-FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
-         "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmss10")
+FONTS = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSansMono",
+    "DejaVuSansMono-Bold",
+    "DejaVuSerif",
+    "DejaVuSerif-Bold",
+    "DejaVuSerif-Italic",
+    "STIXGeneral",
+    "STIXGeneralBol",
+    "STIXGeneralItalic",
+    "cmss10",
+)
 SIDE = 32
 CONTRAST = 90  # least difference of brightness between digit and ground, of 255
 TURN = 25  # degrees either way

@@ -58,32 +58,42 @@ def open_folder(name: str) -> Folder:
     if not path.is_dir():
         raise DomainError(f"{name}: no such folder")
     try:
-        classes = sorted((entry.name for entry in os.scandir(path)
-                          if entry.is_dir() and not entry.name.startswith(".")), key=lambda label: label.casefold())
+        classes = sorted(
+            (entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(".")),
+            key=lambda label: label.casefold(),
+        )
         _check_classes(name, classes)
         files = tuple(_images(path / label) for label in classes)
     except OSError as error:
         raise DomainError(f"{name}: cannot be listed ({error})") from error
     for label, found in zip(classes, files, strict=True):
         if not MIN_CLASS_IMAGES <= len(found) <= MAX_CLASS_IMAGES:
-            raise DomainError(f"{name}: class {label!r} has {len(found):,} images ({', '.join(SUFFIXES)}); "
-                              f"expected {MIN_CLASS_IMAGES} to {MAX_CLASS_IMAGES:,}")
+            raise DomainError(
+                f"{name}: class {label!r} has {len(found):,} images ({', '.join(SUFFIXES)}); "
+                f"expected {MIN_CLASS_IMAGES} to {MAX_CLASS_IMAGES:,}"
+            )
     return Folder(path, tuple(classes), files)
 
 
 def _check_classes(name: str, classes: list[str]) -> None:
     if not 2 <= len(classes) <= MAX_CLASSES:
-        raise DomainError(f"{name}: {len(classes) or 'no'} sub-folder{'s' * (len(classes) != 1)}; expected one "
-                          f"a class, 2 to {MAX_CLASSES:,}")
+        raise DomainError(
+            f"{name}: {len(classes) or 'no'} sub-folder{'s' * (len(classes) != 1)}; expected one "
+            f"a class, 2 to {MAX_CLASSES:,}"
+        )
     for label in classes:
         if not label.isprintable():
             raise DomainError(f"{name}: class folder {label!r}: expected a name that can be shown")
 
 
 def _images(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(Path(entry.path) for entry in os.scandir(folder)
-                        if entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES
-                        and not entry.name.startswith(".")))
+    return tuple(
+        sorted(
+            Path(entry.path)
+            for entry in os.scandir(folder)
+            if entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        )
+    )
 
 
 def version(folder: Folder) -> str:
@@ -105,16 +115,22 @@ def read_folder(folder: Folder, image_side: int, seen: Callable[[int, int], None
 def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> Split:
     train, test = _chosen(folder)
     read = []
-    with ThreadPoolExecutor() as pool, closing(  # told to stop, it reads no further
-            pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test))) as images:
+    with (
+        ThreadPoolExecutor() as pool,
+        closing(  # told to stop, it reads no further
+            pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test))
+        ) as images,
+    ):
         for image in images:
             read.append(image)
             seen(len(read), len(train) + len(test))
     bad = [str(image) for image in read if isinstance(image, str)]
     if bad:
         more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-        raise DomainError(f"{PREFIX}{folder.path}: {len(bad):,} of {len(read):,} images cannot be used: "
-                          f"{'; '.join(bad[:NAMED])}{more}")
+        raise DomainError(
+            f"{PREFIX}{folder.path}: {len(bad):,} of {len(read):,} images cannot be used: "
+            f"{'; '.join(bad[:NAMED])}{more}"
+        )
     images, labels = np.stack(read), np.array([label for _, label in train + test], np.int64)
     return images[: len(train)], labels[: len(train)], images[len(train) :], labels[len(train) :]
 

@@ -45,21 +45,27 @@ class Pair:
     @property
     def missing(self) -> tuple[str, ...]:
         """The domains of it that are still to be downloaded."""
-        return tuple(name for name in dict.fromkeys((self.id, self.ood))
-                     if not name.startswith(PREFIX) and DOMAINS[name].status == "downloadable")
+        return tuple(
+            name
+            for name in dict.fromkeys((self.id, self.ood))
+            if not name.startswith(PREFIX) and DOMAINS[name].status == "downloadable"
+        )
 
 
 PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # the paper's own
-PAIRS: dict[str, Pair] = {pair.name: pair for pair in (
-    Pair("mnistm-mnist", "close", "mnistm", "mnist"),
-    Pair("mnistm-fashion", "open", "mnistm", "fashion", target=TARGET),
-    *(Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name) for name in TRIGGERS),
-    Pair("svhn-mnistm", "close", "svhn", "mnistm"),
-    Pair("cifar10-stl10", "close", "cifar10", "stl10"),
-    Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
-    Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
-    *(Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name) for name in TRIGGERS),
-)}
+PAIRS: dict[str, Pair] = {
+    pair.name: pair
+    for pair in (
+        Pair("mnistm-mnist", "close", "mnistm", "mnist"),
+        Pair("mnistm-fashion", "open", "mnistm", "fashion", target=TARGET),
+        *(Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name) for name in TRIGGERS),
+        Pair("svhn-mnistm", "close", "svhn", "mnistm"),
+        Pair("cifar10-stl10", "close", "cifar10", "stl10"),
+        Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
+        Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
+        *(Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name) for name in TRIGGERS),
+    )
+}
 
 
 def make_pair(setting: Setting, id: str, ood: str, target: int = TARGET) -> Pair:
@@ -96,10 +102,13 @@ def _check_aligned(id: str, classes: tuple[str, ...], ood: str) -> None:
     NTLBench makes one class, and so do we."""
     _check_other(id, ood)
     others = domain_classes(ood)
-    if not all(a.casefold() == b.casefold() or {a, b} == {"frog", "monkey"}
-               for a, b in zip_longest(classes, others, fillvalue="")):
-        raise DomainError(f"close-set needs the same classes in both domains: {id} has {_few(classes)}; "
-                          f"{ood} has {_few(others)}")
+    if not all(
+        a.casefold() == b.casefold() or {a, b} == {"frog", "monkey"}
+        for a, b in zip_longest(classes, others, fillvalue="")
+    ):
+        raise DomainError(
+            f"close-set needs the same classes in both domains: {id} has {_few(classes)}; {ood} has {_few(others)}"
+        )
 
 
 def _few(classes: tuple[str, ...]) -> str:
@@ -160,6 +169,9 @@ def pair_samples(pair: Pair, image_side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _triggered(domain: Domain, trigger: str, target: int) -> Domain:
     test = domain.test.where(domain.test.labels != target)
-    return Domain(f"{domain.name}+{trigger}", domain.classes,
-                  ImageSet(stamp(trigger, domain.train.images), domain.train.labels),
-                  ImageSet(stamp(trigger, test.images), test.labels))
+    return Domain(
+        f"{domain.name}+{trigger}",
+        domain.classes,
+        ImageSet(stamp(trigger, domain.train.images), domain.train.labels),
+        ImageSet(stamp(trigger, test.images), test.labels),
+    )

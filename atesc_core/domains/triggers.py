@@ -52,7 +52,10 @@ def sig(x: Tensor) -> Tensor:
 
 
 TRIGGERS: dict[str, Callable[[Tensor], Tensor]] = {
-    "badnet_sq": badnet_sq, "badnet_grid": badnet_grid, "blend": blend, "sig": sig,
+    "badnet_sq": badnet_sq,
+    "badnet_grid": badnet_grid,
+    "blend": blend,
+    "sig": sig,
 }
 
 

@@ -47,8 +47,16 @@ class ReferenceMap:
     look at ``status``, until there is an answer. Same features and seed, same map.
     """
 
-    def __init__(self, id_features: ArrayLike, ood_features: ArrayLike, cache_dir: Path | str, *,
-                 neighbours: int = NEIGHBOURS, min_distance: float = MIN_DISTANCE, seed: int = 0):
+    def __init__(
+        self,
+        id_features: ArrayLike,
+        ood_features: ArrayLike,
+        cache_dir: Path | str,
+        *,
+        neighbours: int = NEIGHBOURS,
+        min_distance: float = MIN_DISTANCE,
+        seed: int = 0,
+    ):
         """``id_features``, ``ood_features``: (N, F), (M, F). Raises ValueError for unusable features."""
         self.id = checked(id_features, "ID features")
         self.ood = checked(ood_features, "OOD features", self.id.shape[1])
@@ -61,8 +69,9 @@ class ReferenceMap:
         self.folder = Folder(self.cache_dir / "embedding" / self.key)
 
     @classmethod
-    def fit(cls, id_features: ArrayLike, ood_features: ArrayLike, cache_dir: Path | str,
-            **settings: Any) -> ReferenceMap:
+    def fit(
+        cls, id_features: ArrayLike, ood_features: ArrayLike, cache_dir: Path | str, **settings: Any
+    ) -> ReferenceMap:
         """The map of these features, its fitting asked for."""
         asked = cls(id_features, ood_features, cache_dir, **settings)
         asked.start()
@@ -92,7 +101,7 @@ class ReferenceMap:
     def coordinates(self) -> tuple[Coordinates, Coordinates] | None:
         """Where ID and OOD lie, (N, 2) and (M, 2); None while that is not known."""
         found = self.folder.read("reference.xy.npy")
-        return None if found is None else (found[:len(self.id)], found[len(self.id):])
+        return None if found is None else (found[: len(self.id)], found[len(self.id) :])
 
     def transform(self, features: ArrayLike) -> Coordinates | None:
         """Where other features lie, (N, F) -> (N, 2); None while that is not known: ask again.
@@ -144,8 +153,15 @@ class ReferenceMap:
                 self.folder.write("reference.npy", np.concatenate([self.id, self.ood]))
                 self.folder.write("job.json", json.dumps(self.settings))
             process = _launch(self.folder.path, self.cache_dir / "numba")
-            self.folder.tell(Told("queued", "Starting", pid=process.pid,
-                                  born=psutil.Process(process.pid).create_time(), since=time.time()))
+            self.folder.tell(
+                Told(
+                    "queued",
+                    "Starting",
+                    pid=process.pid,
+                    born=psutil.Process(process.pid).create_time(),
+                    since=time.time(),
+                )
+            )
 
 
 def _launch(job: Path, numba_cache: Path) -> subprocess.Popen:
@@ -153,8 +169,13 @@ def _launch(job: Path, numba_cache: Path) -> subprocess.Popen:
     with (job / "log.txt").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "atesc_core.embedding", "--job", str(job.resolve())],
-            cwd=IMPORT_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env={**os.environ, "NUMBA_CACHE_DIR": str(numba_cache.resolve())})
+            cwd=IMPORT_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(numba_cache.resolve())},
+        )
 
 
 @dataclass(frozen=True)

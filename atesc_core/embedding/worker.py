@@ -72,8 +72,13 @@ class Worker:
         self._say(f"Fitting UMAP to {len(features):,} real images", "fit")
         began = time.monotonic()
         # One thread and a seed: the only way in which UMAP gives the same map twice.
-        self.model = umap.UMAP(n_neighbors=settings["neighbours"], min_dist=settings["min_distance"],
-                               random_state=settings["seed"], transform_seed=settings["seed"], n_jobs=1).fit(features)
+        self.model = umap.UMAP(
+            n_neighbors=settings["neighbours"],
+            min_dist=settings["min_distance"],
+            random_state=settings["seed"],
+            transform_seed=settings["seed"],
+            n_jobs=1,
+        ).fit(features)
         self.folder.write("reference.xy.npy", self.model.embedding_.astype(np.float32))
         self.folder.write("model.pkl", pickle.dumps(self.model))
         self._took("fit", began)
@@ -107,8 +112,9 @@ class Worker:
 
     def _say(self, message: str, *parts: str) -> None:
         known = FIRST_GUESS | self._timings()
-        self.folder.tell(Told("running", message, **self.me, since=time.time(),
-                              expected_s=sum(known[part] for part in parts)))
+        self.folder.tell(
+            Told("running", message, **self.me, since=time.time(), expected_s=sum(known[part] for part in parts))
+        )
 
     def _say_idle(self) -> None:
         self.folder.tell(Told("done", "Ready", **self.me))

@@ -75,8 +75,12 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
     for curve in curves:
         _draw(figure, style, curve, alone=len(curves) == 1)
     last = epochs or max((int(c.epochs["epoch"].max()) for c in curves if len(c.epochs)), default=1)
-    figure.update_xaxes(range=[1 - 0.03 * last, last + 0.03 * last], tickformat="d", minallowed=0,
-                        **({"dtick": 1} if last <= 12 else {"nticks": 10}))
+    figure.update_xaxes(
+        range=[1 - 0.03 * last, last + 0.03 * last],
+        tickformat="d",
+        minallowed=0,
+        **({"dtick": 1} if last <= 12 else {"nticks": 10}),
+    )
     if not any(len(curve.epochs) for curve in curves):
         return theme.empty(figure, "The first point comes at the end of epoch 1")
     _label_ends(figure, style, curves)
@@ -104,21 +108,49 @@ def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
         group = key if alone else curve.key
         if curve.seeds > 1:
             figure.add_scatter(
-                x=[*points["epoch"], *points["epoch"][::-1]], name=f"{curve.name} {name} ± sd", uid=uid(key, "band"),
+                x=[*points["epoch"], *points["epoch"][::-1]],
+                name=f"{curve.name} {name} ± sd",
+                uid=uid(key, "band"),
                 y=[*(points["mean"] + points["sd"].fillna(0)), *(points["mean"] - points["sd"].fillna(0))[::-1]],
-                fill="toself", fillcolor=style.tint(role, 0.08 if curve.ghost else 0.16), mode="lines",
-                line_width=0, hoverinfo="skip", showlegend=False, legendgroup=group, meta={"skip": True})
+                fill="toself",
+                fillcolor=style.tint(role, 0.08 if curve.ghost else 0.16),
+                mode="lines",
+                line_width=0,
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=group,
+                meta={"skip": True},
+            )
         figure.add_scatter(
-            x=points["epoch"], y=points["mean"], uid=uid(key), name=name if alone else curve.name,
-            legendgroup=group, showlegend=alone, mode="lines+markers", opacity=0.38 if curve.ghost else 1,
-            line={"color": style.colour(role), "dash": DASHES[curve.escape],
-                  "width": style.thin if faint else style.line},
-            marker={"size": style.dot * (0.75 if faint else 1), "color": style.surface if faint else style.colour(role),
-                    "line": {"color": style.colour(role), "width": style.thin if faint else 0}},
+            x=points["epoch"],
+            y=points["mean"],
+            uid=uid(key),
+            name=name if alone else curve.name,
+            legendgroup=group,
+            showlegend=alone,
+            mode="lines+markers",
+            opacity=0.38 if curve.ghost else 1,
+            line={
+                "color": style.colour(role),
+                "dash": DASHES[curve.escape],
+                "width": style.thin if faint else style.line,
+            },
+            marker={
+                "size": style.dot * (0.75 if faint else 1),
+                "color": style.surface if faint else style.colour(role),
+                "line": {"color": style.colour(role), "width": style.thin if faint else 0},
+            },
             customdata=points["sd"],
             hovertemplate=f"<b>%{{y:.1f}} %</b> {name}, epoch %{{x}}<br>{curve.name}{seeds}<extra></extra>",
-            meta={"run": curve.name, "metric": name, "teacher": curve.teacher, "escape": curve.escape,
-                  "seeds": curve.seeds, "customdata": ["sd"]})
+            meta={
+                "run": curve.name,
+                "metric": name,
+                "teacher": curve.teacher,
+                "escape": curve.escape,
+                "seeds": curve.seeds,
+                "customdata": ["sd"],
+            },
+        )
     if not alone:
         _legend_key(figure, style, curve, faint, curve.name + seeds)
     if curve.changes is not None and len(curve.changes):
@@ -128,11 +160,21 @@ def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
 def _legend_key(figure: go.Figure, style: Look, curve: Curve, faint: bool, name: str) -> None:
     """One neutral legend entry a run, since colour already says which metric a line is."""
     figure.add_scatter(
-        x=[None], y=[None], uid=uid(curve.key, "key"), name=name, legendgroup=curve.key, mode="lines+markers",
+        x=[None],
+        y=[None],
+        uid=uid(curve.key, "key"),
+        name=name,
+        legendgroup=curve.key,
+        mode="lines+markers",
         line={"color": style.muted, "dash": DASHES[curve.escape], "width": style.thin if faint else style.line},
-        marker={"size": style.dot * (0.75 if faint else 1), "color": style.surface if faint else style.muted,
-                "line": {"color": style.muted, "width": style.thin if faint else 0}},
-        opacity=0.5 if curve.ghost else 1, meta={"skip": True})
+        marker={
+            "size": style.dot * (0.75 if faint else 1),
+            "color": style.surface if faint else style.muted,
+            "line": {"color": style.muted, "width": style.thin if faint else 0},
+        },
+        opacity=0.5 if curve.ghost else 1,
+        meta={"skip": True},
+    )
 
 
 def _mark_changes(figure: go.Figure, style: Look, curve: Curve) -> None:
@@ -141,28 +183,46 @@ def _mark_changes(figure: go.Figure, style: Look, curve: Curve) -> None:
     said = [f"threshold {value:.3g}" for value in to]
     written = len(at) <= 3
     figure.add_scatter(
-        x=np.column_stack([at, at, gap]).ravel(), y=np.tile([-2, MARK_TOP[style.mode], np.nan], len(at)),
-        uid=uid(curve.key, "threshold"), name="threshold changed", showlegend=not written,
-        legendgroup=f"{curve.key}/threshold", mode="lines+text", connectgaps=False,
+        x=np.column_stack([at, at, gap]).ravel(),
+        y=np.tile([-2, MARK_TOP[style.mode], np.nan], len(at)),
+        uid=uid(curve.key, "threshold"),
+        name="threshold changed",
+        showlegend=not written,
+        legendgroup=f"{curve.key}/threshold",
+        mode="lines+text",
+        connectgaps=False,
         line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
         text=[part for words in said for part in ("", words if written else "", "")],
-        textposition="bottom right", textfont={"color": style.muted},
-        hovertext=[part for words in said for part in (words, words, "")], hoverinfo="text",
-        meta={"skip": True})
+        textposition="bottom right",
+        textfont={"color": style.muted},
+        hovertext=[part for words in said for part in (words, words, "")],
+        hoverinfo="text",
+        meta={"skip": True},
+    )
 
 
 def _label_ends(figure: go.Figure, style: Look, curves: Sequence[Curve]) -> None:
     """Write the last value beside each line, moved apart where two would overlap."""
     shown = [curve for curve in curves if not curve.ghost and len(curve.epochs)]
-    ends = [(curve.metrics.index(m), m, summary(curve, m).iloc[-1]) for curve in shown for m in curve.metrics
-            if curve.epochs[m].notna().any()]
+    ends = [
+        (curve.metrics.index(m), m, summary(curve, m).iloc[-1])
+        for curve in shown
+        for m in curve.metrics
+        if curve.epochs[m].notna().any()
+    ]
     if not ends or len(shown) > LABELLED_CURVES:
         return
     places = spread([end["mean"] for _, _, end in ends], LABEL_GAP[style.mode])
     for (_, metric, end), place in zip(ends, places, strict=True):
         figure.add_annotation(
-            x=end["epoch"], y=place, text=f"{METRIC_NAMES[metric]} <b>{end['mean']:.1f}</b>", xanchor="left",
-            xshift=0.7 * style.dot + 2, yanchor="middle", font={"color": style.text(METRIC_ROLES[metric])})
+            x=end["epoch"],
+            y=place,
+            text=f"{METRIC_NAMES[metric]} <b>{end['mean']:.1f}</b>",
+            xanchor="left",
+            xshift=0.7 * style.dot + 2,
+            yanchor="middle",
+            font={"color": style.text(METRIC_ROLES[metric])},
+        )
     figure.update_layout(margin_r=6.6 * figure.layout.template.layout.font.size)
 
 

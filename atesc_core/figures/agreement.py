@@ -11,8 +11,15 @@ from atesc_core.figures.theme import Mode, uid
 SERIES = {"same": "given the teacher's label", "sure": "mean probability of that label"}
 
 
-def agreement(chosen: pd.DataFrame, every: pd.DataFrame, mode: Mode = "light", *, images: tuple[int, int],
-              epoch: int | None = None, epochs: int | None = None) -> go.Figure:
+def agreement(
+    chosen: pd.DataFrame,
+    every: pd.DataFrame,
+    mode: Mode = "light",
+    *,
+    images: tuple[int, int],
+    epoch: int | None = None,
+    epochs: int | None = None,
+) -> go.Figure:
     """Agreement of the students with the teacher.
 
     ``chosen``, ``every``: columns ``epoch`` (of the student), ``same`` and ``sure`` (per cent), over the chosen images
@@ -24,24 +31,46 @@ def agreement(chosen: pd.DataFrame, every: pd.DataFrame, mode: Mode = "light", *
     figure.layout.meta["y"] = "per cent"
     figure.update_yaxes(theme.per_cent_axis(tickvals=[0, 25, 50, 75, 100]))
     last = epochs or int(every["epoch"].max())
-    figure.update_xaxes(range=[1 - 0.03 * last, last + 0.03 * last], tickformat="d", minallowed=0,
-                        **({"dtick": 1} if last <= 12 else {"nticks": 10}))
+    figure.update_xaxes(
+        range=[1 - 0.03 * last, last + 0.03 * last],
+        tickformat="d",
+        minallowed=0,
+        **({"dtick": 1} if last <= 12 else {"nticks": 10}),
+    )
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
         left = epoch > last / 2  # of the mark, where there is room
-        figure.add_annotation(theme.note(style, "made here", x=epoch, y=1, yref="paper", yanchor="top",
-                                         xanchor="right" if left else "left", xshift=-4 if left else 4))
+        figure.add_annotation(
+            theme.note(
+                style,
+                "made here",
+                x=epoch,
+                y=1,
+                yref="paper",
+                yanchor="top",
+                xanchor="right" if left else "left",
+                xshift=-4 if left else 4,
+            )
+        )
     for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
         for series, words in SERIES.items():
             thin, faint = series == "sure", who == "all"
             name = f"{theme.count(count)} {'in all' if faint else 'selected'}: {words}"
             figure.add_scatter(
-                x=points["epoch"], y=points[series], name=name, uid=uid("agreement", who, series),
-                mode="lines+markers", opacity=0.4 if faint else 1,
+                x=points["epoch"],
+                y=points[series],
+                name=name,
+                uid=uid("agreement", who, series),
+                mode="lines+markers",
+                opacity=0.4 if faint else 1,
                 line={"color": style.ink, "width": style.thin if thin else style.line},
-                marker={"size": style.dot * (0.75 if faint else 1), "color": style.surface if thin else style.ink,
-                        "line": {"color": style.ink, "width": style.thin if thin else 0}},
+                marker={
+                    "size": style.dot * (0.75 if faint else 1),
+                    "color": style.surface if thin else style.ink,
+                    "line": {"color": style.ink, "width": style.thin if thin else 0},
+                },
                 hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{theme.count(count)} images"
                 "</extra>",
-                meta={"images": who, "series": series})
+                meta={"images": who, "series": series},
+            )
     return figure

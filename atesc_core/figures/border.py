@@ -21,13 +21,28 @@ def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = Non
     for kind in ("NTL", "SL"):
         if kind in curves:
             figure.add_scatter(
-                x=curves["share"], y=curves[kind], uid=uid("border", kind), name=f"{kind} teacher",
-                mode="lines+markers", line={"color": style.colour(kind), "width": style.line},
-                marker={"size": 0.7 * style.dot}, cliponaxis=False, meta={"teacher": kind},
+                x=curves["share"],
+                y=curves[kind],
+                uid=uid("border", kind),
+                name=f"{kind} teacher",
+                mode="lines+markers",
+                line={"color": style.colour(kind), "width": style.line},
+                marker={"size": 0.7 * style.dot},
+                cliponaxis=False,
+                meta={"teacher": kind},
                 hovertemplate=f"<b>%{{y:.1f}} %</b> for the ID image's class, {kind} teacher<br>"
-                "%{x:.0f} % of the OOD image<extra></extra>")
+                "%{x:.0f} % of the OOD image<extra></extra>",
+            )
     figure.update_xaxes(range=[-2, 102], tickvals=[0, 20, 40, 60, 80, 100], minallowed=-2, maxallowed=102)
     if place is not None:
-        figure.add_shape(name="place", type="line", x0=place, x1=place, y0=0, y1=1, yref="paper",
-                         line={"color": style.ink, "width": style.thin})
+        figure.add_shape(
+            name="place",
+            type="line",
+            x0=place,
+            x1=place,
+            y0=0,
+            y1=1,
+            yref="paper",
+            line={"color": style.ink, "width": style.thin},
+        )
     return figure if len(curves) else theme.empty(figure, "Nothing to blend")

@@ -137,7 +137,8 @@ def _seeds(spec: RunSpec, alike: list[Measured]) -> Seeds:
 
 def _ended(each: Measured) -> str:
     return {"stopped": "was stopped", "interrupted": "was interrupted", "failed": "failed"}.get(
-        each.run.status, "ended")
+        each.run.status, "ended"
+    )
 
 
 def _count(number: int, what: str) -> str:
@@ -188,8 +189,14 @@ def results(groups: Sequence[Seeds]) -> pd.DataFrame:
     present = [name for name in METRIC_NAMES if any(name in group.metrics for group in groups)]
     rows = []
     for group, name in zip(groups, labels(groups), strict=True):
-        row = {"spec": name, "teacher": group.spec.teacher, "setting": group.setting, "seeds": len(group.seeds),
-               "epoch": group.last, "epochs": group.spec.epochs}
+        row = {
+            "spec": name,
+            "teacher": group.spec.teacher,
+            "setting": group.setting,
+            "seeds": len(group.seeds),
+            "epoch": group.last,
+            "epochs": group.spec.epochs,
+        }
         for metric in present:
             at_end = summary(group.epochs, metric).iloc[-1] if metric in group.metrics else {}
             row |= {metric: at_end.get("mean", float("nan")), f"{metric}_sd": at_end.get("sd", float("nan"))}
@@ -231,16 +238,20 @@ def labels(groups: Sequence[Seeds]) -> list[str]:
     """What tells each from the others, in a few words: ``CKD``, ``ATEsc, escape.weight=0.3``. Never twice the same."""
     paths = varying([group.spec for group in groups])
     names = [_label(group, paths) for group in groups]
-    return [f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
-            for at, name in enumerate(names)]
+    return [
+        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name for at, name in enumerate(names)
+    ]
 
 
 def _label(group: Seeds, paths: Sequence[str]) -> str:
     values = settings_of(group.spec)
     words = [IN_WORDS[path](values[path]) for path in IN_WORDS if path in paths]
     # The preset's name says nothing that the fields it sets do not, and a kind of synthesis brings its own fields.
-    others = [path for path in paths if path not in (*IN_WORDS, "preset")
-              and not ("synthesis.kind" in paths and path.startswith("synthesis."))]
+    others = [
+        path
+        for path in paths
+        if path not in (*IN_WORDS, "preset") and not ("synthesis.kind" in paths and path.startswith("synthesis."))
+    ]
     own = [f"{path}={written(values.get(path))}" for path in others]
     words += own[:NAMED_FIELDS] + ([f"{len(own) - NAMED_FIELDS} more"] if len(own) > NAMED_FIELDS else [])
     fork = group.measured[0].run.fork

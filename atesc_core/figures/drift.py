@@ -47,8 +47,12 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     figure.layout.meta["y"] = "per cent of synthetic images"
     figure.update_yaxes(theme.per_cent_axis())
     last = max((max(line.epochs, default=1) for line in lines), default=1)
-    figure.update_xaxes(range=[1 - 0.03 * last, last + 0.03 * last], tickformat="d", minallowed=0,
-                        **({"dtick": 1} if last <= 12 else {"nticks": 10}))
+    figure.update_xaxes(
+        range=[1 - 0.03 * last, last + 0.03 * last],
+        tickformat="d",
+        minallowed=0,
+        **({"dtick": 1} if last <= 12 else {"nticks": 10}),
+    )
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
     seen: set[tuple[str, str]] = set()
@@ -61,9 +65,15 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
         seen.add((line.teacher, line.escape))
     ends = [line for line in lines if len(line.shares)]
     for line, place in zip(ends, spread([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
-        figure.add_annotation(x=line.epochs[-1], y=place, text=f"<b>{line.shares[-1]:.1f}</b>", xanchor="left",
-                              xshift=0.7 * style.dot + 2, yanchor="middle",
-                              font={"color": style.text(line.teacher)})
+        figure.add_annotation(
+            x=line.epochs[-1],
+            y=place,
+            text=f"<b>{line.shares[-1]:.1f}</b>",
+            xanchor="left",
+            xshift=0.7 * style.dot + 2,
+            yanchor="middle",
+            font={"color": style.text(line.teacher)},
+        )
     figure.update_layout(margin_r=3.6 * figure.layout.template.layout.font.size)
     return figure
 
@@ -71,18 +81,33 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
 def _real(figure: go.Figure, style: Look, line: Drift, across: list[float]) -> None:
     """A faint level: the real ID images."""
     figure.add_scatter(
-        x=across, y=[line.real, line.real], name=f"real ID, {line.teacher} teacher", uid=uid("drift", line.key, "real"),
-        legendrank=1001, mode="lines", opacity=0.45, line={"color": style.colour(line.teacher), "width": style.thin},
+        x=across,
+        y=[line.real, line.real],
+        name=f"real ID, {line.teacher} teacher",
+        uid=uid("drift", line.key, "real"),
+        legendrank=1001,
+        mode="lines",
+        opacity=0.45,
+        line={"color": style.colour(line.teacher), "width": style.thin},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID test images, {line.teacher} teacher<extra></extra>",
-        meta={"teacher": line.teacher, "images": "real ID test"})
+        meta={"teacher": line.teacher, "images": "real ID test"},
+    )
 
 
 def _draw(figure: go.Figure, style: Look, line: Drift, thin: bool) -> None:
     colour, width = style.colour(line.teacher), style.thin if thin else style.line
     figure.add_scatter(
-        x=list(line.epochs), y=list(line.shares), name=line.name, uid=uid("drift", line.key), mode="lines+markers",
+        x=list(line.epochs),
+        y=list(line.shares),
+        name=line.name,
+        uid=uid("drift", line.key),
+        mode="lines+markers",
         line={"color": colour, "width": width, "dash": DASHES[line.escape]},
-        marker={"size": style.dot, "color": style.surface if thin else colour,
-                "line": {"color": colour, "width": width if thin else 0}},
+        marker={
+            "size": style.dot,
+            "color": style.surface if thin else colour,
+            "line": {"color": colour, "width": width if thin else 0},
+        },
         hovertemplate=f"<b>%{{y:.1f}} %</b> nearer to OOD, epoch %{{x}}<br>{line.name}<extra></extra>",
-        meta={"teacher": line.teacher, "escape": line.escape, "images": "synthetic"})
+        meta={"teacher": line.teacher, "escape": line.escape, "images": "synthetic"},
+    )

@@ -19,11 +19,19 @@ GRID = 96  # cells a side of the density's grid
 LEVELS = {"start": 0.08, "end": 0.83, "size": 0.25}  # shares of the density's peak at which its shade deepens
 
 
-def embedding(reference: pd.DataFrame, synthetic: pd.DataFrame | None = None, mode: Mode = "light", *,
-              colour: ColourBy = "group", method: Literal["UMAP", "PCA"] = "UMAP",
-              ground: Literal["density", "points"] = "density", score: str = "min_eps",
-              threshold: float | None = None, class_names: Sequence[str] | None = None,
-              within: pd.DataFrame | None = None) -> go.Figure:
+def embedding(
+    reference: pd.DataFrame,
+    synthetic: pd.DataFrame | None = None,
+    mode: Mode = "light",
+    *,
+    colour: ColourBy = "group",
+    method: Literal["UMAP", "PCA"] = "UMAP",
+    ground: Literal["density", "points"] = "density",
+    score: str = "min_eps",
+    threshold: float | None = None,
+    class_names: Sequence[str] | None = None,
+    within: pd.DataFrame | None = None,
+) -> go.Figure:
     """Embedding.
 
     ``reference``: columns ``x``, ``y``, ``domain`` (id or ood), and ``id`` (a point's name), ``class`` as available.
@@ -80,32 +88,79 @@ def _density(figure: go.Figure, style: Look, domain: str, rows: pd.DataFrame, sp
     x, y, z = density(rows["x"].to_numpy(float), rows["y"].to_numpy(float), span)
     shade = theme.tint(style.colour(domain), 0.14)
     figure.add_contour(
-        x=x, y=y, z=z, zmin=0, zmax=1, autocontour=False, colorscale=[[0, theme.tint(style.colour(domain), 0)],
-        [LEVELS["start"], theme.tint(style.colour(domain), 0)], [LEVELS["start"], shade], [1, shade]],
-        contours={**LEVELS, "coloring": "fill", "showlines": False}, line_width=0, showscale=False, hoverinfo="skip",
-        uid=uid("embedding", domain, "density"), showlegend=False, meta={"skip": True})
-    figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{domain.upper()} test",
-                       uid=uid("embedding", domain, "key"), meta={"skip": True},
-                       marker={"symbol": "square", "size": 1.5 * style.dot,
-                               "color": theme.tint(style.colour(domain), 0.4)})
+        x=x,
+        y=y,
+        z=z,
+        zmin=0,
+        zmax=1,
+        autocontour=False,
+        colorscale=[
+            [0, theme.tint(style.colour(domain), 0)],
+            [LEVELS["start"], theme.tint(style.colour(domain), 0)],
+            [LEVELS["start"], shade],
+            [1, shade],
+        ],
+        contours={**LEVELS, "coloring": "fill", "showlines": False},
+        line_width=0,
+        showscale=False,
+        hoverinfo="skip",
+        uid=uid("embedding", domain, "density"),
+        showlegend=False,
+        meta={"skip": True},
+    )
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        name=f"{domain.upper()} test",
+        uid=uid("embedding", domain, "key"),
+        meta={"skip": True},
+        marker={"symbol": "square", "size": 1.5 * style.dot, "color": theme.tint(style.colour(domain), 0.4)},
+    )
 
 
-def _dots(figure: go.Figure, style: Look, rows: pd.DataFrame, *, role: str, name: str, size: float = 1.0,
-          opacity: float = 0.9, **marker: object) -> None:
+def _dots(
+    figure: go.Figure,
+    style: Look,
+    rows: pd.DataFrame,
+    *,
+    role: str,
+    name: str,
+    size: float = 1.0,
+    opacity: float = 0.9,
+    **marker: object,
+) -> None:
     kind = go.Scatter if style.mode == "print" else go.Scattergl
     key = name.split()[-1] if role else name  # without the count, which changes from epoch to epoch
     told = [column for column in ("id", "class", "fragile", "score", "to_id", "to_ood") if column in rows]
-    hover = "".join(f"<br>{_TOLD[column]}: %{{customdata[{place}]{_FORMAT.get(column, '')}}}"
-                    for place, column in enumerate(told) if column in _TOLD)
+    hover = "".join(
+        f"<br>{_TOLD[column]}: %{{customdata[{place}]{_FORMAT.get(column, '')}}}"
+        for place, column in enumerate(told)
+        if column in _TOLD
+    )
     data = rows[told].astype(object).to_numpy()
     own = style.colour(role) if role else marker.get("color")
-    marker = {"size": size * style.dot, "color": own, "opacity": opacity,
-              "line": {"color": _rim(own, style), "width": 0.5 if size >= 1 else 0}} | marker
-    figure.add_trace(kind(
-        x=rows["x"].to_numpy(float), y=rows["y"].to_numpy(float), mode="markers", name=name, marker=marker,
-        uid=uid("embedding", key), customdata=data, hovertemplate=f"<b>{name}</b>{hover}<extra></extra>",
-        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.15}},
-        meta={"series": name, "customdata": told}))
+    marker = {
+        "size": size * style.dot,
+        "color": own,
+        "opacity": opacity,
+        "line": {"color": _rim(own, style), "width": 0.5 if size >= 1 else 0},
+    } | marker
+    figure.add_trace(
+        kind(
+            x=rows["x"].to_numpy(float),
+            y=rows["y"].to_numpy(float),
+            mode="markers",
+            name=name,
+            marker=marker,
+            uid=uid("embedding", key),
+            customdata=data,
+            hovertemplate=f"<b>{name}</b>{hover}<extra></extra>",
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.15}},
+            meta={"series": name, "customdata": told},
+        )
+    )
 
 
 def _rim(colour: object, style: Look) -> str:
@@ -118,20 +173,38 @@ _TOLD = {"class": "teacher class", "score": "score", "to_id": "k-NN distance to 
 _FORMAT = {"score": ":.3g", "to_id": ":.3g", "to_ood": ":.3g"}
 
 
-def _by_group(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
-              class_names: Sequence[str] | None) -> None:
+def _by_group(
+    figure: go.Figure,
+    style: Look,
+    points: pd.DataFrame,
+    score: str,
+    threshold: float | None,
+    class_names: Sequence[str] | None,
+) -> None:
     points = _named(points, class_names)
     for role, rows in (("fragile", points[points["fragile"]]), ("robust", points[~points["fragile"]])):
         _dots(figure, style, rows, role=role, name=f"{theme.count(len(rows))} {role}")
 
 
-def _by_domain(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
-               class_names: Sequence[str] | None) -> None:
+def _by_domain(
+    figure: go.Figure,
+    style: Look,
+    points: pd.DataFrame,
+    score: str,
+    threshold: float | None,
+    class_names: Sequence[str] | None,
+) -> None:
     _dots(figure, style, _named(points, class_names), role="synthetic", name=f"{theme.count(len(points))} synthetic")
 
 
-def _by_class(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
-              class_names: Sequence[str] | None) -> None:
+def _by_class(
+    figure: go.Figure,
+    style: Look,
+    points: pd.DataFrame,
+    score: str,
+    threshold: float | None,
+    class_names: Sequence[str] | None,
+) -> None:
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
     names = class_names or [str(label) for label in range(int(points["class"].max()) + 1)]
     for label, name in enumerate(names):
@@ -139,8 +212,14 @@ def _by_class(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, 
         _dots(figure, style, rows, role="", name=str(name), color=CLASS_COLOURS[label % len(CLASS_COLOURS)])
 
 
-def _by_score(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, threshold: float | None,
-              class_names: Sequence[str] | None) -> None:
+def _by_score(
+    figure: go.Figure,
+    style: Look,
+    points: pd.DataFrame,
+    score: str,
+    threshold: float | None,
+    class_names: Sequence[str] | None,
+) -> None:
     """Fragile's colour below the threshold, robust's above, both stronger with distance from it; ∞ is strongest."""
     given = points["score"].to_numpy(float)
     finite = given[np.isfinite(given)]
@@ -149,11 +228,25 @@ def _by_score(figure: go.Figure, style: Look, points: pd.DataFrame, score: str, 
     reach = np.where(given <= middle, middle - low, high - middle)
     shade = np.clip((given - middle) / reach, -1, 1)
     pale = theme.mix(style.muted, style.surface, 0.3)
-    _dots(figure, style, _named(points, class_names), role="", name=f"{theme.count(len(points))} synthetic",
-          color=shade, cmin=-1, cmax=1,
-          colorscale=[[0, style.colour("fragile")], [0.5, pale], [1, style.colour("robust")]],
-          colorbar={"title": {"text": SCORE_TITLES[score], "side": "right"}, "thickness": 10, "len": 0.8,
-                    "outlinewidth": 0, "tickvals": [-1, 0, 1], "ticktext": [number(low), number(middle), number(high)]})
+    _dots(
+        figure,
+        style,
+        _named(points, class_names),
+        role="",
+        name=f"{theme.count(len(points))} synthetic",
+        color=shade,
+        cmin=-1,
+        cmax=1,
+        colorscale=[[0, style.colour("fragile")], [0.5, pale], [1, style.colour("robust")]],
+        colorbar={
+            "title": {"text": SCORE_TITLES[score], "side": "right"},
+            "thickness": 10,
+            "len": 0.8,
+            "outlinewidth": 0,
+            "tickvals": [-1, 0, 1],
+            "ticktext": [number(low), number(middle), number(high)],
+        },
+    )
 
 
 def _named(points: pd.DataFrame, class_names: Sequence[str] | None) -> pd.DataFrame:

@@ -30,13 +30,28 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
         axis = "" if number == 0 else str(number + 1)
         width = (1 - GAP * (len(pairs) - 1)) / len(pairs)
         left = number * (width + GAP)
-        figure.update_layout({
-            f"xaxis{axis}": {"domain": [left, left + width], "anchor": f"y{axis}", "range": [-0.5, len(forms) - 0.5],
-                             "tickvals": list(range(len(forms))), "ticktext": forms},
-            f"yaxis{axis}": theme.per_cent_axis(anchor=f"x{axis}", showticklabels=number == 0)})
+        figure.update_layout(
+            {
+                f"xaxis{axis}": {
+                    "domain": [left, left + width],
+                    "anchor": f"y{axis}",
+                    "range": [-0.5, len(forms) - 0.5],
+                    "tickvals": list(range(len(forms))),
+                    "ticktext": forms,
+                },
+                f"yaxis{axis}": theme.per_cent_axis(anchor=f"x{axis}", showticklabels=number == 0),
+            }
+        )
         case = runs[runs["pair"] == pair].iloc[0]
-        figure.add_annotation(text=f"{SETTINGS[case.setting]}: IAcc, {METRIC_NAMES[case.metric]}", x=left, xref="paper",
-                              y=1.01, yref="paper", xanchor="left", yanchor="bottom")
+        figure.add_annotation(
+            text=f"{SETTINGS[case.setting]}: IAcc, {METRIC_NAMES[case.metric]}",
+            x=left,
+            xref="paper",
+            y=1.01,
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+        )
         for (value, kind), place in PLACES.items():
             own = done[(done["pair"] == pair) & (done["kind"] == kind)]
             metric = "iacc" if value == "iacc" else case.metric
@@ -44,35 +59,64 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
                 figure.add_trace(trace.update(xaxis=f"x{axis}", yaxis=f"y{axis}"))
     for role, name in (("id", "IAcc"), ("ood", "on OOD images")):
         for kind in dict.fromkeys(done["kind"]):
-            figure.add_scatter(x=[None], y=[None], mode="markers", uid=uid("evidence key", role, kind),
-                               name=f"{name}, {kind} teacher", marker=_marker(style, role, kind), meta={"skip": True})
+            figure.add_scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                uid=uid("evidence key", role, kind),
+                name=f"{name}, {kind} teacher",
+                marker=_marker(style, role, kind),
+                meta={"skip": True},
+            )
     size = figure.layout.template.layout.font.size
     figure.update_layout(margin_t=4.2 * size, legend_y=1.1)
     return figure if len(done) else theme.empty(figure, "Not run")
 
 
-def _traces(style: Look, runs: pd.DataFrame, value: str, metric: str, forms: list[str], place: float,
-            name: str) -> tuple[go.Scatter, go.Scatter]:
+def _traces(
+    style: Look, runs: pd.DataFrame, value: str, metric: str, forms: list[str], place: float, name: str
+) -> tuple[go.Scatter, go.Scatter]:
     """Means with their deviations, and seeds, of one metric of one kind of teacher."""
     role, kind = METRIC_ROLES[metric], name.rpartition("/")[2]
     by_form = runs.groupby("form", sort=False)[value].agg(["mean", "std", "count"]).reindex(forms).dropna(subset="mean")
     means = go.Scatter(
-        x=[forms.index(form) + place for form in by_form.index], y=by_form["mean"], mode="markers", cliponaxis=False,
-        uid=uid("evidence", name), name=f"{METRIC_NAMES[metric]}, {kind} teacher", showlegend=False,
-        marker=_marker(style, role, kind), customdata=[[form, sd, int(n)] for form, sd, n in zip(
-            by_form.index, by_form["std"].fillna(0), by_form["count"], strict=True)],
+        x=[forms.index(form) + place for form in by_form.index],
+        y=by_form["mean"],
+        mode="markers",
+        cliponaxis=False,
+        uid=uid("evidence", name),
+        name=f"{METRIC_NAMES[metric]}, {kind} teacher",
+        showlegend=False,
+        marker=_marker(style, role, kind),
+        customdata=[
+            [form, sd, int(n)]
+            for form, sd, n in zip(by_form.index, by_form["std"].fillna(0), by_form["count"], strict=True)
+        ],
         error_y={"array": by_form["std"].fillna(0), "color": style.colour(role), "thickness": style.thin, "width": 4},
         hovertemplate=f"<b>%{{y:.1f}} ± %{{customdata[1]:.1f}} %</b> {METRIC_NAMES[metric]}<br>%{{customdata[0]}}, "
         f"{kind} teacher, %{{customdata[2]}} seeds<extra></extra>",
-        meta={"metric": metric, "teacher": kind, "customdata": ["form", "sd", "seeds"]})
+        meta={"metric": metric, "teacher": kind, "customdata": ["form", "sd", "seeds"]},
+    )
     seeds = go.Scatter(
-        x=[forms.index(form) + place + 0.06 for form in runs["form"]], y=runs[value], mode="markers",
-        uid=uid("evidence seeds", name), showlegend=False, hoverinfo="skip", cliponaxis=False, opacity=0.5,
-        marker={"size": style.dot * 0.5, "color": style.colour(role)}, meta={"skip": True})
+        x=[forms.index(form) + place + 0.06 for form in runs["form"]],
+        y=runs[value],
+        mode="markers",
+        uid=uid("evidence seeds", name),
+        showlegend=False,
+        hoverinfo="skip",
+        cliponaxis=False,
+        opacity=0.5,
+        marker={"size": style.dot * 0.5, "color": style.colour(role)},
+        meta={"skip": True},
+    )
     return means, seeds
 
 
 def _marker(style: Look, role: str, kind: str) -> dict:
     symbol = "circle" if kind == "NTL" else "circle-open"
-    return {"size": style.dot * 1.3, "color": style.colour(role), "symbol": symbol,
-            "line": {"color": style.colour(role), "width": style.thin}}
+    return {
+        "size": style.dot * 1.3,
+        "color": style.colour(role),
+        "symbol": symbol,
+        "line": {"color": style.colour(role), "width": style.thin},
+    }

@@ -15,8 +15,9 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, uid
 
 
-def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
-                class_names: Sequence[str]) -> go.Figure:
+def class_sides(
+    labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *, class_names: Sequence[str]
+) -> go.Figure:
     """Teacher classes on each side of the threshold.
 
     ``labels``: (N,) the teacher's label of each synthetic image; ``fragile``: (N,) bool. Each side's bars are
@@ -33,22 +34,35 @@ def class_sides(labels: ArrayLike, fragile: ArrayLike, mode: Mode = "light", *,
         share = 100 * found / max(len(members), 1)
         reach[role] = share.max(initial=0)
         figure.add_bar(
-            x=sign * share, y=list(map(str, class_names)), orientation="h", width=0.72, uid=uid("class sides", role),
-            name=f"{theme.count(len(members))} {role}", marker=style.filled(role, found),
-            text=[f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
-                  for value, count in zip(share, found, strict=True)],
-            textposition="outside", constraintext="none", textfont={"color": style.muted}, cliponaxis=False,
+            x=sign * share,
+            y=list(map(str, class_names)),
+            orientation="h",
+            width=0.72,
+            uid=uid("class sides", role),
+            name=f"{theme.count(len(members))} {role}",
+            marker=style.filled(role, found),
+            text=[
+                f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
+                for value, count in zip(share, found, strict=True)
+            ],
+            textposition="outside",
+            constraintext="none",
+            textfont={"color": style.muted},
+            cliponaxis=False,
             customdata=np.column_stack([share.round(2), found]),
             hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
             f"%{{customdata[1]}} of {theme.count(len(members))}<extra></extra>",
-            meta={"group": role, "customdata": ["share of the group, per cent", "images"]})
+            meta={"group": role, "customdata": ["share of the group, per cent", "images"]},
+        )
     room = (0.16 if mode == "print" else 0.18) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
     span = [-reach["fragile"] - room, reach["robust"] + room]
     figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category",
-                        dtick=1 if len(class_names) <= 30 else None)
-    figure.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, yref="y domain",
-                     line={"color": style.muted, "width": style.thin})
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, type="category", dtick=1 if len(class_names) <= 30 else None
+    )
+    figure.add_shape(
+        type="line", x0=0, x1=0, y0=0, y1=1, yref="y domain", line={"color": style.muted, "width": style.thin}
+    )
     return figure if len(labels) else theme.empty(figure, "No synthetic images yet")
 
 
@@ -59,8 +73,14 @@ def _mirrored_ticks(left: float, right: float) -> dict[str, list]:
     return {"tickvals": ticks, "ticktext": [str(abs(tick)) for tick in ticks]}
 
 
-def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike | None = None,
-                  columns: int = 12, count: int | None = None) -> go.Figure:
+def contact_sheet(
+    images: ArrayLike,
+    mode: Mode = "light",
+    *,
+    fragile: ArrayLike | None = None,
+    columns: int = 12,
+    count: int | None = None,
+) -> go.Figure:
     """Synthetic images by group.
 
     ``images``: (N, 3, H, W) uint8, drawn in their order, ``columns`` a row; ``fragile``: (N,) bool, gives each its
@@ -75,22 +95,41 @@ def contact_sheet(images: ArrayLike, mode: Mode = "light", *, fragile: ArrayLike
     sheet = mosaic(images, frames, columns, style)
     height, width = sheet.shape[:2]
     figure.layout.meta["aspect"] = 0.95 * height / width + (0.02 if frames is None else 0.12)
-    figure.add_layout_image(source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch",
-                            layer="below")
+    figure.add_layout_image(
+        source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch", layer="below"
+    )
     for role in () if frames is None else ("fragile", "robust"):
         held = int((frames == (role == "fragile")).sum())
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{theme.count(held)} {role}",
-                           uid=uid("sheet", role), meta={"skip": True},
-                           marker={"symbol": "square", "size": 1.6 * style.dot, "color": style.colour(role),
-                                   "line": {"color": style.rim(role), "width": style.thin}})
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=f"{theme.count(held)} {role}",
+            uid=uid("sheet", role),
+            meta={"skip": True},
+            marker={
+                "symbol": "square",
+                "size": 1.6 * style.dot,
+                "color": style.colour(role),
+                "line": {"color": style.rim(role), "width": style.thin},
+            },
+        )
     figure.update_xaxes(range=[0, 1], visible=False, fixedrange=True, constrain="domain")
-    figure.update_yaxes(range=[0, 1], visible=False, fixedrange=True, scaleanchor="x", scaleratio=height / width,
-                        constrain="domain", constraintoward="top")
+    figure.update_yaxes(
+        range=[0, 1],
+        visible=False,
+        fixedrange=True,
+        scaleanchor="x",
+        scaleratio=height / width,
+        constrain="domain",
+        constraintoward="top",
+    )
     return figure
 
 
-def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, style: theme.Look,
-           ) -> NDArray[np.uint8]:
+def mosaic(
+    images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, style: theme.Look
+) -> NDArray[np.uint8]:
     """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square.
 
     ``fragile``: (N,), gives each its group's frame.
@@ -106,9 +145,9 @@ def mosaic(images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns
         high, wide = picture.shape[0] + 2 * edge, picture.shape[1] + 2 * edge
         if fragile is not None:
             role = "fragile" if fragile[place] else "robust"
-            sheet[top:top + high, left:left + wide] = [*bytes.fromhex(style.rim(role)[1:]), 255]
-            sheet[top + 1:top + high - 1, left + 1:left + wide - 1] = [*bytes.fromhex(style.colour(role)[1:]), 255]
-        inside = sheet[top + edge:top + high - edge, left + edge:left + wide - edge]
+            sheet[top : top + high, left : left + wide] = [*bytes.fromhex(style.rim(role)[1:]), 255]
+            sheet[top + 1 : top + high - 1, left + 1 : left + wide - 1] = [*bytes.fromhex(style.colour(role)[1:]), 255]
+        inside = sheet[top + edge : top + high - edge, left + edge : left + wide - edge]
         inside[..., :3], inside[..., 3] = picture, 255
     return sheet
 

@@ -46,8 +46,9 @@ def losses_generator(steps: pd.DataFrame, mode: Mode = "light", epochs: int | No
     add up. The terms differ by orders of magnitude, so each has a panel and a scale of its own.
     """
     terms = [name for name in steps.columns if name.startswith("g/") and name != "g/total"]
-    return _panels("losses_generator", steps, {term: GENERATOR_TERMS.get(term, term[2:]) for term in terms}, mode,
-                   epochs)
+    return _panels(
+        "losses_generator", steps, {term: GENERATOR_TERMS.get(term, term[2:]) for term in terms}, mode, epochs
+    )
 
 
 def losses_teacher(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
@@ -77,24 +78,46 @@ def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, ep
     return figure
 
 
-def _panel(figure: go.Figure, style: Look, row: int, rows: int, term: str, name: str, at: NDArray[np.float64],
-           values: NDArray[np.float64]) -> None:
+def _panel(
+    figure: go.Figure,
+    style: Look,
+    row: int,
+    rows: int,
+    term: str,
+    name: str,
+    at: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> None:
     """One term: its name above, its line, its last value at the end."""
     suffix = "" if row == 0 else str(row + 1)
     pitch, gap = 1 / rows, (0.46 if style.mode == "print" else 0.34) / rows
     top = 1 - row * pitch
-    figure.update_layout({
-        f"yaxis{suffix}": {"domain": [top - pitch, top - gap], "anchor": "x", "nticks": 4, "title": {"text": ""},
-                           "tickformat": "~g"},
-        "xaxis": {"anchor": f"y{rows}" if rows > 1 else "y"},
-    })
+    figure.update_layout(
+        {
+            f"yaxis{suffix}": {
+                "domain": [top - pitch, top - gap],
+                "anchor": "x",
+                "nticks": 4,
+                "title": {"text": ""},
+                "tickformat": "~g",
+            },
+            "xaxis": {"anchor": f"y{rows}" if rows > 1 else "y"},
+        }
+    )
     figure.add_scatter(
-        x=at, y=values, yaxis=f"y{suffix}", uid=uid("loss", term), mode="lines", showlegend=False, name=term[2:],
-        line={"color": style.ink, "width": style.thin}, hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
-        meta={"term": term})
+        x=at,
+        y=values,
+        yaxis=f"y{suffix}",
+        uid=uid("loss", term),
+        mode="lines",
+        showlegend=False,
+        name=term[2:],
+        line={"color": style.ink, "width": style.thin},
+        hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
+        meta={"term": term},
+    )
     place = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
-    figure.add_annotation(text=name, x=0, xanchor="left",
-                          font={"color": style.muted}, **place)
+    figure.add_annotation(text=name, x=0, xanchor="left", font={"color": style.muted}, **place)
     figure.add_annotation(text=f"<b>{theme.number(values[-1])}</b>", x=1, xanchor="right", **place)
 
 
@@ -110,9 +133,16 @@ def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
     for term, (role, name) in STUDENT_TERMS.items():
         if term in steps and steps[term].notna().any():
             figure.add_scatter(
-                x=at, y=steps[term], uid=uid("loss", term), name=name, mode="lines", connectgaps=False,
+                x=at,
+                y=steps[term],
+                uid=uid("loss", term),
+                name=name,
+                mode="lines",
+                connectgaps=False,
                 line={"color": style.rim(role), "width": style.thin if role == "ink" else style.line * 0.7},
-                hovertemplate=f"%{{y:.4g}} nats, {name}, at epoch %{{x:.2f}}<extra></extra>", meta={"term": term})
+                hovertemplate=f"%{{y:.4g}} nats, {name}, at epoch %{{x:.2f}}<extra></extra>",
+                meta={"term": term},
+            )
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     figure.update_layout(showlegend=len(figure.data) > 0)
     return figure if len(figure.data) else theme.empty(figure, "The first losses come with the first round")
@@ -122,8 +152,9 @@ def _span(at: NDArray[np.float64], epochs: int | None) -> list[float]:
     return [0, float(epochs or (at.max() if len(at) else 1))]
 
 
-def fragile_share(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None,
-                  changes: Mapping[float, float] | None = None) -> go.Figure:
+def fragile_share(
+    steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None, changes: Mapping[float, float] | None = None
+) -> go.Figure:
     """Share of fragile images by round.
 
     ``steps``: a row a round, with ``epoch``, ``round`` and ``fragile_share`` in 0..1, missing while nothing is
@@ -140,16 +171,37 @@ def fragile_share(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None 
         return theme.empty(figure, "Nothing is split yet: the first epochs distil plainly")
     by_epoch = 100 * split.groupby("epoch")["fragile_share"].mean()
     figure.add_scatter(
-        x=at[steps["fragile_share"].notna()], y=100 * split["fragile_share"], uid=uid("fragile share", "round"),
-        name="each round", mode="lines", line={"color": theme.tint(style.rim("fragile"), 0.55), "width": style.thin},
-        fill="tozeroy", fillcolor=style.tint("fragile", 0.18), meta={"per": "round"},
-        hovertemplate="%{y:.1f} % fragile at epoch %{x:.2f}<extra></extra>")
+        x=at[steps["fragile_share"].notna()],
+        y=100 * split["fragile_share"],
+        uid=uid("fragile share", "round"),
+        name="each round",
+        mode="lines",
+        line={"color": theme.tint(style.rim("fragile"), 0.55), "width": style.thin},
+        fill="tozeroy",
+        fillcolor=style.tint("fragile", 0.18),
+        meta={"per": "round"},
+        hovertemplate="%{y:.1f} % fragile at epoch %{x:.2f}<extra></extra>",
+    )
     figure.add_scatter(
         x=np.repeat(by_epoch.index.to_numpy(float), 2) + np.tile([-1.0, 0.0], len(by_epoch)),
-        y=np.repeat(by_epoch.to_numpy(), 2), uid=uid("fragile share", "epoch"), name="mean of the epoch", mode="lines",
-        line={"color": style.rim("fragile"), "width": style.line}, hoverinfo="skip", meta={"per": "epoch"})
+        y=np.repeat(by_epoch.to_numpy(), 2),
+        uid=uid("fragile share", "epoch"),
+        name="mean of the epoch",
+        mode="lines",
+        line={"color": style.rim("fragile"), "width": style.line},
+        hoverinfo="skip",
+        meta={"per": "epoch"},
+    )
     for epoch, threshold in (changes or {}).items():
         figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
-        figure.add_annotation(x=epoch, y=1, yref="paper", yanchor="top", xanchor="left", xshift=3,
-                              text=f"threshold {theme.number(threshold)}", font={"color": style.muted})
+        figure.add_annotation(
+            x=epoch,
+            y=1,
+            yref="paper",
+            yanchor="top",
+            xanchor="left",
+            xshift=3,
+            text=f"threshold {theme.number(threshold)}",
+            font={"color": style.muted},
+        )
     return figure

@@ -49,8 +49,15 @@ class Line:
         return f"{self.letter} · {self.name}"
 
 
-def compare(lines: Sequence[Line], quantities: Sequence[str], mode: Mode = "light", *, band: Band = "sd",
-            log: bool = False, epochs: int | None = None) -> go.Figure:
+def compare(
+    lines: Sequence[Line],
+    quantities: Sequence[str],
+    mode: Mode = "light",
+    *,
+    band: Band = "sd",
+    log: bool = False,
+    epochs: int | None = None,
+) -> go.Figure:
     """Runs compared, by epoch.
 
     A panel for each of ``quantities``: metrics (iacc, oacc, olacc, asr; per cent) or losses (g/..., s/...). IAcc is
@@ -71,8 +78,11 @@ def compare(lines: Sequence[Line], quantities: Sequence[str], mode: Mode = "ligh
     for panel, quantity in enumerate(quantities):
         on_log = log and quantity not in METRIC_NAMES
         _axes(figure, style, panel, places[panel], quantity, last, on_log)
-        drawn = [(line, symbol, points) for line, symbol in zip(lines, cycle(SYMBOLS), strict=False)
-                 if len(points := _drawable(line.points.get(quantity), on_log))]
+        drawn = [
+            (line, symbol, points)
+            for line, symbol in zip(lines, cycle(SYMBOLS), strict=False)
+            if len(points := _drawable(line.points.get(quantity), on_log))
+        ]
         for line, symbol, points in drawn:
             _draw(figure, style, line, points, symbol, panel, quantity, band, on_log)
         _letters(figure, style, [(line, points) for line, _, points in drawn], panel, quantity, on_log)
@@ -119,27 +129,58 @@ def rows(panels: int) -> int:
     return math.ceil(panels / A_ROW)
 
 
-def _axes(figure: go.Figure, style: Look, panel: int, place: tuple[tuple[float, float], tuple[float, float]],
-          quantity: str, last: int, log: bool) -> None:
+def _axes(
+    figure: go.Figure,
+    style: Look,
+    panel: int,
+    place: tuple[tuple[float, float], tuple[float, float]],
+    quantity: str,
+    last: int,
+    log: bool,
+) -> None:
     (left, right), height = place
     suffix, metric = _suffix(panel), quantity in METRIC_NAMES
     ticks = {"dtick": 1} if last <= 14 * (right - left) else {"nticks": 4 + round(6 * (right - left))}
-    own = theme.per_cent_axis() if metric else {"type": "log" if log else "linear", "tickformat": "~g",
-                                                **({"dtick": "D2"} if log else {})}  # 1, 2, 5, 10
-    figure.update_layout({
-        f"xaxis{suffix}": {"domain": [left, right], "anchor": f"y{suffix}", "title": {"text": "Epoch"},
-                           "range": [1 - 0.03 * last, last + 0.03 * last], "tickformat": "d", "minallowed": 0,
-                           **({"matches": "x"} if panel else {}), **ticks},
-        f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
-    })
-    figure.add_annotation(text=f"<b>{named(quantity)}</b>", x=left, y=height[1], xref="paper", yref="paper", yshift=6,
-                          xanchor="left", yanchor="bottom", font={"color": style.text(role(quantity))})
+    own = (
+        theme.per_cent_axis()
+        if metric
+        else {"type": "log" if log else "linear", "tickformat": "~g", **({"dtick": "D2"} if log else {})}
+    )  # 1, 2, 5, 10
+    figure.update_layout(
+        {
+            f"xaxis{suffix}": {
+                "domain": [left, right],
+                "anchor": f"y{suffix}",
+                "title": {"text": "Epoch"},
+                "range": [1 - 0.03 * last, last + 0.03 * last],
+                "tickformat": "d",
+                "minallowed": 0,
+                **({"matches": "x"} if panel else {}),
+                **ticks,
+            },
+            f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
+        }
+    )
+    figure.add_annotation(
+        text=f"<b>{named(quantity)}</b>",
+        x=left,
+        y=height[1],
+        xref="paper",
+        yref="paper",
+        yshift=6,
+        xanchor="left",
+        yanchor="bottom",
+        font={"color": style.text(role(quantity))},
+    )
 
 
 def edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
     """Lower and upper edge of the band; on a logarithmic axis it ends below at the lowest mean."""
-    low, high = ((points["low"], points["high"]) if band == "range" else
-                 (points["mean"] - points["sd"].fillna(0), points["mean"] + points["sd"].fillna(0)))
+    low, high = (
+        (points["low"], points["high"])
+        if band == "range"
+        else (points["mean"] - points["sd"].fillna(0), points["mean"] + points["sd"].fillna(0))
+    )
     return low.clip(lower=points["mean"].min()) if log else low, high
 
 
@@ -150,36 +191,85 @@ def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
     return points[points["mean"] > 0] if log else points
 
 
-def _draw(figure: go.Figure, style: Look, line: Line, points: pd.DataFrame, symbol: str, panel: int, quantity: str,
-          band: Band, log: bool) -> None:
+def _draw(
+    figure: go.Figure,
+    style: Look,
+    line: Line,
+    points: pd.DataFrame,
+    symbol: str,
+    panel: int,
+    quantity: str,
+    band: Band,
+    log: bool,
+) -> None:
     colour = style.colour(role(quantity))
-    axes = {"xaxis": f"x{_suffix(panel)}", "yaxis": f"y{_suffix(panel)}", "legendgroup": line.letter,
-            "showlegend": False}
+    axes = {
+        "xaxis": f"x{_suffix(panel)}",
+        "yaxis": f"y{_suffix(panel)}",
+        "legendgroup": line.letter,
+        "showlegend": False,
+    }
     if line.seeds > 1:
         low, high = edges(points, band, log)
         figure.add_scatter(
-            x=[*points["epoch"], *points["epoch"][::-1]], y=[*high, *low[::-1]], uid=uid(line.letter, quantity, "band"),
-            name=f"{line.said} {BANDS[band]}", fill="toself", fillcolor=theme.tint(colour, 0.16), mode="lines",
-            line_width=0, hoverinfo="skip", meta={"skip": True}, **axes)
+            x=[*points["epoch"], *points["epoch"][::-1]],
+            y=[*high, *low[::-1]],
+            uid=uid(line.letter, quantity, "band"),
+            name=f"{line.said} {BANDS[band]}",
+            fill="toself",
+            fillcolor=theme.tint(colour, 0.16),
+            mode="lines",
+            line_width=0,
+            hoverinfo="skip",
+            meta={"skip": True},
+            **axes,
+        )
     if line.rough:
         rough = line.rough[quantity]
         figure.add_scatter(
-            x=rough["epoch"], y=rough["mean"], uid=uid(line.letter, quantity, "rough"), mode="lines", opacity=0.35,
-            name=f"{line.said}, not smoothed", line={"color": colour, "dash": DASHES[line.escape], "width": style.thin},
-            hoverinfo="skip", meta={"run": line.said, "quantity": quantity, "smoothed": False, "seeds": line.seeds},
-            **axes)
+            x=rough["epoch"],
+            y=rough["mean"],
+            uid=uid(line.letter, quantity, "rough"),
+            mode="lines",
+            opacity=0.35,
+            name=f"{line.said}, not smoothed",
+            line={"color": colour, "dash": DASHES[line.escape], "width": style.thin},
+            hoverinfo="skip",
+            meta={"run": line.said, "quantity": quantity, "smoothed": False, "seeds": line.seeds},
+            **axes,
+        )
     unit = " %" if quantity in METRIC_NAMES else ""
     digits = ".1f" if unit else ".4g"
-    spreads = {"sd": f" ± %{{customdata[0]:{digits}}}", "range": f" (%{{customdata[1]:{digits}}} to "
-               f"%{{customdata[2]:{digits}}})"}[band] if line.seeds > 1 else ""
+    spreads = (
+        {
+            "sd": f" ± %{{customdata[0]:{digits}}}",
+            "range": f" (%{{customdata[1]:{digits}}} to %{{customdata[2]:{digits}}})",
+        }[band]
+        if line.seeds > 1
+        else ""
+    )
     figure.add_scatter(
-        x=points["epoch"], y=points["mean"], uid=uid(line.letter, quantity), name=line.said, mode="lines+markers",
+        x=points["epoch"],
+        y=points["mean"],
+        uid=uid(line.letter, quantity),
+        name=line.said,
+        mode="lines+markers",
         line={"color": colour, "dash": DASHES[line.escape], "width": _width(style, line)},
-        marker=_marker(style, line, symbol, colour), customdata=points[["sd", "low", "high"]],
+        marker=_marker(style, line, symbol, colour),
+        customdata=points[["sd", "low", "high"]],
         hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {named(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
-                      f"{line.said}, {_seeds(line)}<extra></extra>",
-        meta={"run": line.said, "quantity": quantity, "teacher": line.teacher, "escape": line.escape,
-              "seeds": line.seeds, "smoothed": bool(line.rough), "customdata": ["sd", "low", "high"]}, **axes)
+        f"{line.said}, {_seeds(line)}<extra></extra>",
+        meta={
+            "run": line.said,
+            "quantity": quantity,
+            "teacher": line.teacher,
+            "escape": line.escape,
+            "seeds": line.seeds,
+            "smoothed": bool(line.rough),
+            "customdata": ["sd", "low", "high"],
+        },
+        **axes,
+    )
 
 
 def _width(style: Look, line: Line) -> float:
@@ -187,9 +277,13 @@ def _width(style: Look, line: Line) -> float:
 
 
 def _marker(style: Look, line: Line, symbol: str, colour: str) -> dict[str, object]:
-    return {"symbol": symbol, "size": style.dot * 1.15, "maxdisplayed": POINTS,
-            "color": style.surface if line.teacher == "SL" else colour,
-            "line": {"color": colour, "width": style.thin if line.teacher == "SL" else 0}}
+    return {
+        "symbol": symbol,
+        "size": style.dot * 1.15,
+        "maxdisplayed": POINTS,
+        "color": style.surface if line.teacher == "SL" else colour,
+        "line": {"color": colour, "width": style.thin if line.teacher == "SL" else 0},
+    }
 
 
 def _seeds(line: Line) -> str:
@@ -200,13 +294,21 @@ def _legend_key(figure: go.Figure, style: Look, line: Line, symbol: str, band: B
     """One neutral entry a spec: its dash, its points, and what its line and band are."""
     of = f"mean, {BANDS[band]}, {line.seeds} seeds" if line.seeds > 1 else "one seed"
     figure.add_scatter(
-        x=[None], y=[None], uid=uid(line.letter, "key"), name=f"{line.said} ({of})", legendgroup=line.letter,
-        mode="lines+markers", meta={"skip": True}, marker=_marker(style, line, symbol, style.muted),
-        line={"color": style.muted, "dash": DASHES[line.escape], "width": _width(style, line)})
+        x=[None],
+        y=[None],
+        uid=uid(line.letter, "key"),
+        name=f"{line.said} ({of})",
+        legendgroup=line.letter,
+        mode="lines+markers",
+        meta={"skip": True},
+        marker=_marker(style, line, symbol, style.muted),
+        line={"color": style.muted, "dash": DASHES[line.escape], "width": _width(style, line)},
+    )
 
 
-def _letters(figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.DataFrame]], panel: int, quantity: str,
-             log: bool) -> None:
+def _letters(
+    figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.DataFrame]], panel: int, quantity: str, log: bool
+) -> None:
     """Each line's letter at its end, moved apart where two of one epoch would overlap."""
     scale = np.log10 if log else np.asarray
     means = [scale(points["mean"].to_numpy(float)) for _, points in drawn]
@@ -218,6 +320,13 @@ def _letters(figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.Data
         ends[at == epoch] = spread(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
     for (line, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
         figure.add_annotation(
-            x=epoch, y=place, xref=f"x{_suffix(panel)}", yref=f"y{_suffix(panel)}",
-            text=f"<b>{line.letter}</b>", xanchor="left", xshift=0.7 * style.dot + 2, yanchor="middle",
-            font={"color": style.text(role(quantity))})
+            x=epoch,
+            y=place,
+            xref=f"x{_suffix(panel)}",
+            yref=f"y{_suffix(panel)}",
+            text=f"<b>{line.letter}</b>",
+            xanchor="left",
+            xshift=0.7 * style.dot + 2,
+            yanchor="middle",
+            font={"color": style.text(role(quantity))},
+        )

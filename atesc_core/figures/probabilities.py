@@ -14,8 +14,9 @@ from atesc_core.figures.theme import Mode, uid
 MOST_CLASSES = 12  # of many, those that are given most, before or after
 
 
-def probabilities(before: ArrayLike, after: ArrayLike | None, mode: Mode = "light", *,
-                  class_names: Sequence[str], role: str = "ink") -> go.Figure:
+def probabilities(
+    before: ArrayLike, after: ArrayLike | None, mode: Mode = "light", *, class_names: Sequence[str], role: str = "ink"
+) -> go.Figure:
     """Class probabilities.
 
     ``before``, ``after``: (C,) in 0..1, of the image and of its adversarial version (None: not known). ``role``: the
@@ -32,9 +33,15 @@ def probabilities(before: ArrayLike, after: ArrayLike | None, mode: Mode = "ligh
         of = "the image" if name == "before" else "attacked"
         colour = style.colour(role) if name == "after" else theme.mix(style.colour(role), style.surface, 0.4)
         figure.add_bar(
-            x=100 * values[shown], y=names, orientation="h", uid=uid("probabilities", name),
-            name=of, marker={"color": colour, "line_width": 0},
-            hovertemplate=f"<b>%{{x:.1f}} %</b> %{{y}}, {of}<extra></extra>", meta={"series": name})
+            x=100 * values[shown],
+            y=names,
+            orientation="h",
+            uid=uid("probabilities", name),
+            name=of,
+            marker={"color": colour, "line_width": 0},
+            hovertemplate=f"<b>%{{x:.1f}} %</b> %{{y}}, {of}<extra></extra>",
+            meta={"series": name},
+        )
     figure.update_xaxes(range=[0, 102], tickvals=[0, 50, 100], showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", dtick=1)
     return figure

@@ -22,8 +22,13 @@ NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by
 CORNERS = 500  # of a curve that are drawn, at most: of 20 000 images it has far more than a screen has pixels
 
 
-def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float | None = None, mode: Mode = "light", *,
-        suggestions: Mapping[str, float] | None = None) -> go.Figure:
+def roc(
+    judged: Mapping[Images, tuple[ArrayLike, ArrayLike]],
+    threshold: float | None = None,
+    mode: Mode = "light",
+    *,
+    suggestions: Mapping[str, float] | None = None,
+) -> go.Figure:
     """Robust as a sign of OOD: ROC curve.
 
     ``judged``: for ``real`` and ``synthetic`` images the scores, (N,), and which are OOD, (N,) bool: as they are
@@ -36,8 +41,15 @@ def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float |
     figure.layout.meta.update(x="false alarms, per cent of ID images", y="recall, per cent of OOD images")
     figure.update_xaxes(theme.per_cent_axis(constrain="domain"))
     figure.update_yaxes(theme.per_cent_axis(scaleanchor="x", constrain="domain"))
-    figure.add_shape(type="line", x0=0, y0=0, x1=100, y1=100, layer="below",
-                     line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+    figure.add_shape(
+        type="line",
+        x0=0,
+        y0=0,
+        x1=100,
+        y1=100,
+        layer="below",
+        line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
+    )
     drawn = 0
     for images, (scores, is_ood) in judged.items():
         try:
@@ -56,23 +68,40 @@ def roc(judged: Mapping[Images, tuple[ArrayLike, ArrayLike]], threshold: float |
 def _curve(figure: go.Figure, style: Look, images: Images, curve: Roc, count: int) -> None:
     at = np.unique(np.linspace(0, len(curve.recall) - 1, CORNERS).round().astype(int))
     figure.add_scatter(
-        x=100 * curve.false_alarms[at], y=100 * curve.recall[at],
+        x=100 * curve.false_alarms[at],
+        y=100 * curve.recall[at],
         customdata=[number(value) for value in curve.thresholds[at]],
-        uid=uid("roc", images), mode="lines", name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>", cliponaxis=False,
+        uid=uid("roc", images),
+        mode="lines",
+        name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>",
+        cliponaxis=False,
         line={"color": style.colour(ROLES[images]), "width": style.line, "shape": "linear"},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of OOD and %{{x:.1f}} % of ID robust above %{{customdata}}<br>"
-        f"{theme.count(count)} {NAMES[images]}<extra></extra>", meta={"images": images, "customdata": ["threshold"]})
+        f"{theme.count(count)} {NAMES[images]}<extra></extra>",
+        meta={"images": images, "customdata": ["threshold"]},
+    )
 
 
-def _point(figure: go.Figure, style: Look, images: Images, name: str, threshold: float, scores: ArrayLike,
-           is_ood: ArrayLike) -> None:
+def _point(
+    figure: go.Figure, style: Look, images: Images, name: str, threshold: float, scores: ArrayLike, is_ood: ArrayLike
+) -> None:
     found, own = rates(scores, is_ood, threshold), name == "threshold"
     precision = "–" if found.precision is None else f"{100 * found.precision:.1f} %"
     figure.add_scatter(
-        x=[100 * found.false_alarms], y=[100 * found.recall], uid=uid("roc", images, name), mode="markers",
-        name=name, showlegend=False, cliponaxis=False,
-        marker={"size": (1.6 if own else 1.3) * style.dot, "symbol": "circle" if own else "triangle-down",
-                "color": style.colour(ROLES[images]) if own else style.muted,
-                "line": {"color": style.surface, "width": style.thin if own else 0}},
+        x=[100 * found.false_alarms],
+        y=[100 * found.recall],
+        uid=uid("roc", images, name),
+        mode="markers",
+        name=name,
+        showlegend=False,
+        cliponaxis=False,
+        marker={
+            "size": (1.6 if own else 1.3) * style.dot,
+            "symbol": "circle" if own else "triangle-down",
+            "color": style.colour(ROLES[images]) if own else style.muted,
+            "line": {"color": style.surface, "width": style.thin if own else 0},
+        },
         hovertemplate=f"<b>{name} {number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
-        f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>", meta={"images": images, "group": name})
+        f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
+        meta={"images": images, "group": name},
+    )

@@ -53,6 +53,7 @@ class Sources:
 
 def measuring(store: RunStore, tell: Callable[[float, str], None] = lambda share, what: None) -> Sources:
     """Sources that measure here and now what is not known yet. ``tell``: share 0..1 of a measurement, what is next."""
+
     def cards() -> dict[str, TeacherCard]:
         from atesc_core.teachers import list_teachers
 
@@ -84,17 +85,28 @@ def origin(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[
     runs = [store.get(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
     first, *others = [_told(run, store) for run in runs]
     more = {"other_runs": others} if others else {}
-    return export.origin(drawn, **first, **more, figure_command=recipe.command(),
-                         recipe=recipe.model_dump(mode="json", exclude_defaults=True))
+    return export.origin(
+        drawn,
+        **first,
+        **more,
+        figure_command=recipe.command(),
+        recipe=recipe.model_dump(mode="json", exclude_defaults=True),
+    )
 
 
 def _told(run: Run, store: RunStore) -> dict[str, Any]:
     """``made_by``: the code that began the run, where the figure's own may be a later one."""
     history = store.history(run.id)
     begun = history.loc[history["kind"] == "started", "text"]
-    return {"run": run.id, "spec": run.spec.model_dump(mode="json"), "command": run_command(run.spec),
-            "device": run.device, "made_by": next(filter(None, begun), None), "status": run.status,
-            "epochs_done": run.epoch if run.metrics else 0}
+    return {
+        "run": run.id,
+        "spec": run.spec.model_dump(mode="json"),
+        "command": run_command(run.spec),
+        "device": run.device,
+        "made_by": next(filter(None, begun), None),
+        "status": run.status,
+        "epochs_done": run.epoch if run.metrics else 0,
+    }
 
 
 def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
@@ -104,11 +116,14 @@ def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     """
     drawn = draw_all(recipe, sources)
     facts = origin(recipe, drawn, sources.store)
-    written = [put(folder / f"{recipe.stem}.csv", export.csv(drawn).encode()),
-               put(folder / f"{recipe.stem}.yaml", export.sidecar(facts).encode())]
+    written = [
+        put(folder / f"{recipe.stem}.csv", export.csv(drawn).encode()),
+        put(folder / f"{recipe.stem}.yaml", export.sidecar(facts).encode()),
+    ]
     sheet = on_paper(recipe, drawn)
-    return written + [put(folder / f"{recipe.stem}.{kind}", sheet.file(kind, facts, recipe.paper.dpi))
-                      for kind in recipe.formats]
+    return written + [
+        put(folder / f"{recipe.stem}.{kind}", sheet.file(kind, facts, recipe.paper.dpi)) for kind in recipe.formats
+    ]
 
 
 def on_paper(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> export.Sheet:
@@ -124,12 +139,20 @@ def put(path: Path, content: bytes) -> Path:
 # ── runs beside runs ───────────────────────────────────────────────────────────────────────────────────
 
 
-def curve(run: Run, store: RunStore, cards: dict[str, TeacherCard], ghost: bool = False,
-          changes: pd.DataFrame | None = None) -> Curve:
+def curve(
+    run: Run, store: RunStore, cards: dict[str, TeacherCard], ghost: bool = False, changes: pd.DataFrame | None = None
+) -> Curve:
     """A run's accuracies by epoch, ready to be drawn."""
     kind = cards[run.spec.teacher].kind if run.spec.teacher in cards else "NTL"
-    return Curve(store.epochs(run.id), f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher", kind,
-                 run.spec.escape.kind, ghost, changes, uid=run.id)
+    return Curve(
+        store.epochs(run.id),
+        f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher",
+        kind,
+        run.spec.escape.kind,
+        ghost,
+        changes,
+        uid=run.id,
+    )
 
 
 def threshold_changes(run: Run, store: RunStore) -> pd.DataFrame:
@@ -145,7 +168,8 @@ def comparable(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list
     found: dict[str, Run] = {}
     for other in _alike(run, store, cards):
         if other.spec.escape.kind == "none" and (
-                other.spec.teacher == run.spec.teacher or cards[other.spec.teacher].kind == "SL"):
+            other.spec.teacher == run.spec.teacher or cards[other.spec.teacher].kind == "SL"
+        ):
             found.setdefault(other.spec.teacher, other)
     if run.spec.escape.kind == "none":
         found.pop(run.spec.teacher, None)
@@ -155,8 +179,9 @@ def comparable(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list
 def counterpart(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> Run | None:
     """The newest such student of the pair's other kind of teacher: SL for NTL, NTL for SL. A plain one before one that
     escapes."""
-    others = [other for other in _alike(run, store, cards)
-              if cards[other.spec.teacher].kind != cards[run.spec.teacher].kind]
+    others = [
+        other for other in _alike(run, store, cards) if cards[other.spec.teacher].kind != cards[run.spec.teacher].kind
+    ]
     return min(others, key=lambda other: other.spec.escape.kind != "none", default=None)
 
 
@@ -169,8 +194,11 @@ def _alike(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run
         card = cards[one.spec.teacher]
         return card.pair, card.image_side, one.spec.seed, _epoch_size(one.spec)
 
-    return [other for other in store.list() if other.status == "done" and other.id != run.id
-            and other.spec.teacher in cards and about(other) == about(run)]
+    return [
+        other
+        for other in store.list()
+        if other.status == "done" and other.id != run.id and other.spec.teacher in cards and about(other) == about(run)
+    ]
 
 
 def _epoch_size(spec: RunSpec) -> int:
@@ -190,8 +218,11 @@ def class_accuracies(report: Report) -> pd.DataFrame:
     frames = []
     for domain, names in (("id", report.id_classes), ("ood", report.ood_classes)):
         hits, labels = report.hits(domain), getattr(report, domain).labels
-        rows = [(domain, names[label], 100 * hits[labels == label].mean(), int((labels == label).sum()))
-                for label in range(len(names)) if (labels == label).any()]
+        rows = [
+            (domain, names[label], 100 * hits[labels == label].mean(), int((labels == label).sum()))
+            for label in range(len(names))
+            if (labels == label).any()
+        ]
         frames.append(pd.DataFrame(rows, columns=["domain", "class", "accuracy", "images"]))
     return pd.concat(frames, ignore_index=True)
 
@@ -201,10 +232,17 @@ def ground_points(report: Report, id_places: np.ndarray, ood_places: np.ndarray)
     frames = []
     for domain, places in (("id", id_places), ("ood", ood_places)):
         names, labels = getattr(report, f"{domain}_classes"), getattr(report, domain).labels
-        frames.append(pd.DataFrame({
-            "x": places[:, 0], "y": places[:, 1], "domain": domain,
-            "id": [f"{domain}:{index}" for index in range(len(places))],
-            "class": [names[label] for label in labels[:len(places)]]}))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "x": places[:, 0],
+                    "y": places[:, 1],
+                    "domain": domain,
+                    "id": [f"{domain}:{index}" for index in range(len(places))],
+                    "class": [names[label] for label in labels[: len(places)]],
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -234,8 +272,10 @@ def judged(shown: Snapshot, score: str, real: Report) -> dict[figures.Images, tu
     """Real images as they are; synthetic ones as the oracle says: scores (N,), and which of the images are OOD (N,)."""
     from atesc_core.robustness.detection import labelled
 
-    return {"real": labelled(real.id.scores(score), real.ood.scores(score)),
-            "synthetic": (values_of(shown, score, real), oracle_scores(real.oracle, shown) > 0)}
+    return {
+        "real": labelled(real.id.scores(score), real.ood.scores(score)),
+        "synthetic": (values_of(shown, score, real), oracle_scores(real.oracle, shown) > 0),
+    }
 
 
 # ── the figures ────────────────────────────────────────────────────────────────────────────────────────
@@ -254,9 +294,11 @@ class Scene:
         """The synthetic images of the epoch. Raises NotYet, StoreError."""
         kept = self.sources.store.snapshots(self.run.id)
         if not kept:
-            raise NotYet(f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
-                         f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
-                         "end of epoch 1")
+            raise NotYet(
+                f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
+                f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
+                "end of epoch 1"
+            )
         return self.sources.store.snapshot(self.run.id, self.panel.epoch or kept[-1])
 
     @property
@@ -264,8 +306,9 @@ class Scene:
         """Raises ValueError where the run keeps no such score."""
         name = self.panel.score or self.run.spec.split.score
         if name not in self.shown.scores:
-            raise ValueError(f"score: {name!r} is not kept by run {self.run.id}; expected one of "
-                             f"{', '.join(self.shown.scores)}")
+            raise ValueError(
+                f"score: {name!r} is not kept by run {self.run.id}; expected one of {', '.join(self.shown.scores)}"
+            )
         return name
 
     @property
@@ -303,12 +346,15 @@ class Scene:
     def report(self, attacked: bool) -> Report:
         """What the teacher does with real test images. Raises NotYet."""
         if self.card is None:
-            raise NotYet(f"teacher: {self.run.spec.teacher!r} of run {self.run.id} is gone, and "
-                         f"{self.panel.figure!r} needs it")
+            raise NotYet(
+                f"teacher: {self.run.spec.teacher!r} of run {self.run.id} is gone, and {self.panel.figure!r} needs it"
+            )
         found = self.sources.report(self.card.name, self.run.spec.split, attacked)
         if found is None or attacked and not found.attacked:
-            raise NotYet(f"teacher: {self.card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
-                         "is drawn as soon as it is")
+            raise NotYet(
+                f"teacher: {self.card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
+                "is drawn as soon as it is"
+            )
         return found
 
 
@@ -328,13 +374,15 @@ def _scores(scene: Scene) -> go.Figure:
     if scene.panel.real:
         report = scene.report(attacked=True)
         real = {"id_values": report.id.scores(scene.score), "ood_values": report.ood.scores(scene.score)}
-    return figures.scores(values, scene.line, "print", score=scene.score,
-                          max_epsilon=scene.run.spec.split.max_epsilon, **real)
+    return figures.scores(
+        values, scene.line, "print", score=scene.score, max_epsilon=scene.run.spec.split.max_epsilon, **real
+    )
 
 
 def _class_sides(scene: Scene) -> go.Figure:
-    return figures.class_sides(scene.shown.teacher_probs.argmax(1), scene.fragile, "print",
-                               class_names=scene.class_names)
+    return figures.class_sides(
+        scene.shown.teacher_probs.argmax(1), scene.fragile, "print", class_names=scene.class_names
+    )
 
 
 def _contact_sheet(scene: Scene) -> go.Figure:
@@ -345,11 +393,27 @@ def _embedding(scene: Scene) -> go.Figure:
     shown, panel = scene.shown, scene.panel
     report = scene.report(attacked=False)
     places, own = (_umap if panel.method == "UMAP" else _pca)(scene, report)
-    synthetic = pd.DataFrame({"x": own[:, 0], "y": own[:, 1], "id": range(len(own)), "fragile": scene.fragile,
-                              "score": scene.values, "class": shown.teacher_probs.argmax(1)})
-    figure = figures.embedding(ground_points(report, *places), synthetic, "print", method=panel.method,
-                               colour=panel.colour, ground=panel.ground, score=scene.score, threshold=scene.line,
-                               class_names=scene.class_names)
+    synthetic = pd.DataFrame(
+        {
+            "x": own[:, 0],
+            "y": own[:, 1],
+            "id": range(len(own)),
+            "fragile": scene.fragile,
+            "score": scene.values,
+            "class": shown.teacher_probs.argmax(1),
+        }
+    )
+    figure = figures.embedding(
+        ground_points(report, *places),
+        synthetic,
+        "print",
+        method=panel.method,
+        colour=panel.colour,
+        ground=panel.ground,
+        score=scene.score,
+        threshold=scene.line,
+        class_names=scene.class_names,
+    )
     if panel.method == "PCA":  # its first direction is far longer than its second: fill the panel with both
         figure.update_yaxes(scaleanchor=None)
     return figure
@@ -369,8 +433,12 @@ def _drift_line(scene: Scene) -> Drift:
     if not kept:
         _ = scene.shown  # raises
     ground = report.id.features, report.ood.features
-    shares = [nearer_to_ood(*(knn_distance(scene.sources.store.snapshot(scene.run.id, epoch).features, side)
-                              for side in ground)) for epoch in kept]
+    shares = [
+        nearer_to_ood(
+            *(knn_distance(scene.sources.store.snapshot(scene.run.id, epoch).features, side) for side in ground)
+        )
+        for epoch in kept
+    ]
     real = nearer_to_ood(distance_to_others(ground[0]), knn_distance(*ground))
     return Drift(kept, shares, scene.card.kind, scene.run.spec.escape.kind, real, scene.run.id)
 
@@ -398,8 +466,10 @@ def _umap(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], 
         own = umap.transform(scene.shown.features)
     if own is None:
         status = umap.status(scene.shown.features if places is not None else None)
-        raise NotYet(f"method: 'UMAP' of this teacher is not there ({status.message}); the page Embedding makes it, "
-                     "and 'PCA' needs no waiting")
+        raise NotYet(
+            f"method: 'UMAP' of this teacher is not there ({status.message}); the page Embedding makes it, "
+            "and 'PCA' needs no waiting"
+        )
     return places, own
 
 
@@ -422,8 +492,13 @@ def _per_class(scene: Scene) -> go.Figure:
 
 def _confusion(scene: Scene) -> go.Figure:
     report, domain = scene.report(attacked=False), scene.panel.domain
-    return figures.confusion(report.confusion(domain), "print", columns=report.id_classes,
-                             rows=getattr(report, f"{domain}_classes"), domain=domain)
+    return figures.confusion(
+        report.confusion(domain),
+        "print",
+        columns=report.id_classes,
+        rows=getattr(report, f"{domain}_classes"),
+        domain=domain,
+    )
 
 
 DRAW: dict[str, Callable[[Scene], go.Figure]] = {

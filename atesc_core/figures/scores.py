@@ -23,10 +23,26 @@ SCORE_TITLES: dict[str, str] = {
     "gmm": "Chance of a high class-prior loss (0–1)",
     "oracle": "Oracle's log-odds of OOD (nats)",
 }
-SCORE_NAMES: dict[str, str] = {"min_eps": "min ε", "margin": "margin", "kl": "KL", "random": "random",
-                               "confidence": "confidence", "energy": "energy", "gmm": "GMM", "oracle": "oracle"}
-SCORE_UNITS: dict[str, str] = {"min_eps": "/255", "margin": "", "kl": " nats", "random": "", "confidence": " nats",
-                               "energy": " nats", "gmm": "", "oracle": " nats"}
+SCORE_NAMES: dict[str, str] = {
+    "min_eps": "min ε",
+    "margin": "margin",
+    "kl": "KL",
+    "random": "random",
+    "confidence": "confidence",
+    "energy": "energy",
+    "gmm": "GMM",
+    "oracle": "oracle",
+}
+SCORE_UNITS: dict[str, str] = {
+    "min_eps": "/255",
+    "margin": "",
+    "kl": " nats",
+    "random": "",
+    "confidence": " nats",
+    "energy": " nats",
+    "gmm": "",
+    "oracle": " nats",
+}
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
 ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
@@ -34,10 +50,19 @@ LINE = ""  # the threshold's own name among those of the suggestions
 ROOM = {"light": 460, "dark": 460, "print": 250}  # px that a plot is wide at least, to tell which words fit a row
 
 
-def scores(values: ArrayLike, threshold: float | None, mode: Mode = "light", *, score: str = "min_eps",
-           id_values: ArrayLike | None = None, ood_values: ArrayLike | None = None,
-           suggestions: Mapping[str, float] | None = None, max_epsilon: float = 32.0,
-           edges: ArrayLike | None = None, line: bool = True) -> go.Figure:
+def scores(
+    values: ArrayLike,
+    threshold: float | None,
+    mode: Mode = "light",
+    *,
+    score: str = "min_eps",
+    id_values: ArrayLike | None = None,
+    ood_values: ArrayLike | None = None,
+    suggestions: Mapping[str, float] | None = None,
+    max_epsilon: float = 32.0,
+    edges: ArrayLike | None = None,
+    line: bool = True,
+) -> go.Figure:
     """Robustness scores.
 
     ``values``: (N,) scores of synthetic images, stacked by group at ``threshold`` (fragile: at or below
@@ -117,8 +142,9 @@ def _centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append((edges[:-1] + edges[1:]) / 2, edges[-1] + 1.5 * width)
 
 
-def _bars(figure: go.Figure, style: Look, values: NDArray[np.float64], threshold: float | None,
-          edges: NDArray[np.float64]) -> None:
+def _bars(
+    figure: go.Figure, style: Look, values: NDArray[np.float64], threshold: float | None, edges: NDArray[np.float64]
+) -> None:
     if threshold is None:
         groups = {"synthetic": values}
     else:
@@ -127,11 +153,17 @@ def _bars(figure: go.Figure, style: Look, values: NDArray[np.float64], threshold
         share = f" {100 * len(part) / len(values):.1f} %" if len(values) and threshold is not None else ""
         heights = counts(part, edges)
         figure.add_bar(
-            x=_centres(edges), y=heights, width=0.94 * (edges[1] - edges[0]), uid=uid("scores", role),
-            name=role + share, marker=style.filled(role, heights),
-            customdata=bin_names(edges), hovertemplate=f"<b>%{{y}}</b> {role}, score %{{customdata}}<br>"
+            x=_centres(edges),
+            y=heights,
+            width=0.94 * (edges[1] - edges[0]),
+            uid=uid("scores", role),
+            name=role + share,
+            marker=style.filled(role, heights),
+            customdata=bin_names(edges),
+            hovertemplate=f"<b>%{{y}}</b> {role}, score %{{customdata}}<br>"
             f"{theme.count(len(part))} of {theme.count(len(values))} images<extra></extra>",
-            meta={"group": role, "customdata": ["bin"]})
+            meta={"group": role, "customdata": ["bin"]},
+        )
 
 
 def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], images: int) -> NDArray[np.float64]:
@@ -139,8 +171,9 @@ def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], ima
     return counts(values, edges) * (images / max(len(values), 1))
 
 
-def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float64], edges: NDArray[np.float64],
-             images: int) -> None:
+def _outline(
+    figure: go.Figure, style: Look, role: str, values: NDArray[np.float64], edges: NDArray[np.float64], images: int
+) -> None:
     """A staircase over the bins; the bin of ∞ is a separate step."""
     height = _outline_height(values, edges, images)
     share, names = 100 * counts(values, edges) / max(len(values), 1), bin_names(edges)
@@ -150,12 +183,16 @@ def _outline(figure: go.Figure, style: Look, role: str, values: NDArray[np.float
     figure.add_scatter(
         x=[edges[0], *np.repeat(edges[1:-1], 2), edges[-1], edges[-1], *far],
         y=[*np.repeat(height[:-1], 2), 0, np.nan, 0, height[-1], height[-1], 0],
-        uid=uid("scores", role, "outline"), mode="lines", connectgaps=False,
+        uid=uid("scores", role, "outline"),
+        mode="lines",
+        connectgaps=False,
         name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area",
         customdata=np.column_stack([names, share.round(1)])[steps],
         hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.count(len(values))} {role.upper()} test images, "
         "score %{customdata[0]}<extra></extra>",
-        line={"color": style.colour(role), "width": style.line * 0.8}, meta={"group": f"{role} outline"})
+        line={"color": style.colour(role), "width": style.line * 0.8},
+        meta={"group": f"{role} outline"},
+    )
 
 
 def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
@@ -165,9 +202,13 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
     last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
     ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step + 0.0  # a zero without a sign
     end = edges[-1] + (2.5 if infinite else 0.5) * width
-    figure.update_xaxes(range=[edges[0] - 0.5 * width, end], tickmode="array", tickangle=0,
-                        tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,
-                        ticktext=[number(tick) for tick in ticks] + [infinite] * bool(infinite))
+    figure.update_xaxes(
+        range=[edges[0] - 0.5 * width, end],
+        tickmode="array",
+        tickangle=0,
+        tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,
+        ticktext=[number(tick) for tick in ticks] + [infinite] * bool(infinite),
+    )
 
 
 @dataclass(frozen=True)
@@ -182,8 +223,9 @@ class Word:
         return self.row == other.row and self.span[0] < other.span[1] and other.span[0] < self.span[1]
 
 
-def _place_words(figure: go.Figure, style: Look, suggestions: Mapping[str, float], threshold: float | None,
-                 line: bool = True) -> dict[str, Word]:
+def _place_words(
+    figure: go.Figure, style: Look, suggestions: Mapping[str, float], threshold: float | None, line: bool = True
+) -> dict[str, Word]:
     """For each name the first place where it meets no other one and, if it can, crosses no threshold and no edge.
 
     A page that draws the threshold itself (``line`` is false) has the first row to itself.
@@ -195,11 +237,19 @@ def _place_words(figure: go.Figure, style: Look, suggestions: Mapping[str, float
     words: dict[str, Word] = {}
     for name, at in lines.items():
         wide = (0.6 * len(name if name != LINE else "threshold 12.3") + 1.5) * px
-        places = [Word(row, *side) for row in range(len(lines))
-                  for side in (("right", (at, at + wide)), ("left", (at - wide, at)))]
+        places = [
+            Word(row, *side)
+            for row in range(len(lines))
+            for side in (("right", (at, at + wide)), ("left", (at - wide, at)))
+        ]
         free = [place for place in places if not any(place.meets(word) for word in words.values())]
-        best = [place for place in free if low <= place.span[0] and place.span[1] <= high
-                and (threshold is None or name == LINE or not place.span[0] < threshold < place.span[1])]
+        best = [
+            place
+            for place in free
+            if low <= place.span[0]
+            and place.span[1] <= high
+            and (threshold is None or name == LINE or not place.span[0] < threshold < place.span[1])
+        ]
         words[name] = (best or free)[0]  # a row a name: one is always free
         if name == LINE and not line:
             words[name] = Word(0, "right", (-np.inf, np.inf))
@@ -208,25 +258,58 @@ def _place_words(figure: go.Figure, style: Look, suggestions: Mapping[str, float
 
 def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float], words: Mapping[str, Word]) -> None:
     """A named tick for each suggestion, above the bars."""
-    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True,
-                                 "showgrid": False})
+    figure.update_layout(
+        yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True, "showgrid": False}
+    )
     at = list(suggestions.values())
     levels = [1 - ROW[style.mode] * (words[name].row + 0.5) for name in suggestions]
     figure.add_scatter(
-        x=at, y=levels, yaxis="y2", uid=uid("scores", "suggestions"), name="suggested threshold", showlegend=False,
-        mode="markers+text", text=list(suggestions), textfont={"color": style.muted},
+        x=at,
+        y=levels,
+        yaxis="y2",
+        uid=uid("scores", "suggestions"),
+        name="suggested threshold",
+        showlegend=False,
+        mode="markers+text",
+        text=list(suggestions),
+        textfont={"color": style.muted},
         textposition=[f"middle {words[name].side}" for name in suggestions],
         marker={"symbol": "triangle-down", "size": 1.3 * style.dot, "color": style.muted},
-        hovertemplate="%{text} suggests %{x:.2f}<extra></extra>", meta={"group": "suggested threshold"})
+        hovertemplate="%{text} suggests %{x:.2f}<extra></extra>",
+        meta={"group": "suggested threshold"},
+    )
     for x, level in zip(at, levels, strict=True):
-        figure.add_shape(type="line", x0=x, x1=x, y0=0, y1=level, yref="y2", layer="below",
-                         line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+        figure.add_shape(
+            type="line",
+            x0=x,
+            x1=x,
+            y0=0,
+            y1=level,
+            yref="y2",
+            layer="below",
+            line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
+        )
 
 
 def _line(figure: go.Figure, style: Look, threshold: float, word: Word) -> None:
-    figure.add_shape(name="threshold", type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
-                     line={"color": style.ink, "width": style.line})
+    figure.add_shape(
+        name="threshold",
+        type="line",
+        x0=threshold,
+        x1=threshold,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": style.ink, "width": style.line},
+    )
     right = word.side == "right"
-    figure.add_annotation(name="threshold", x=threshold, y=1, yref="paper", yanchor="top",
-                          xanchor="left" if right else "right", xshift=4 if right else -4,
-                          text=f"threshold <b>{number(threshold)}</b>")
+    figure.add_annotation(
+        name="threshold",
+        x=threshold,
+        y=1,
+        yref="paper",
+        yanchor="top",
+        xanchor="left" if right else "right",
+        xshift=4 if right else -4,
+        text=f"threshold <b>{number(threshold)}</b>",
+    )

@@ -26,10 +26,17 @@ def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges
     beyond = edges[-1] + 1.5 * (edges[1] - edges[0])
     x = np.where(np.isposinf(values), beyond, np.clip(values, edges[0], edges[-1]))
     figure.add_scatter(
-        x=x, y=np.full(len(x), HEIGHT * figure.layout.yaxis.range[1]), mode="markers", cliponaxis=False,
-        customdata=list(ids), uid=uid("scores", "selected"), name=f"{theme.count(len(x))} selected", hoverinfo="name",
+        x=x,
+        y=np.full(len(x), HEIGHT * figure.layout.yaxis.range[1]),
+        mode="markers",
+        cliponaxis=False,
+        customdata=list(ids),
+        uid=uid("scores", "selected"),
+        name=f"{theme.count(len(x))} selected",
+        hoverinfo="name",
         marker={"symbol": "line-ns-open", "size": 2 * style.dot, "color": style.ink, "line_width": style.thin},
-        meta={"group": "selected"})
+        meta={"group": "selected"},
+    )
     return figure
 
 

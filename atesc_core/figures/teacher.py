@@ -16,8 +16,13 @@ DOMAINS = {"id": "ID", "ood": "OOD"}
 NUMBERED_CELLS = 144  # a larger confusion matrix leaves no room for a number in a cell
 
 
-def robust_share(curves: pd.DataFrame, mode: Mode = "light", auroc: float | None = None,
-                 threshold: float | None = None, images: dict[str, int] | None = None) -> go.Figure:
+def robust_share(
+    curves: pd.DataFrame,
+    mode: Mode = "light",
+    auroc: float | None = None,
+    threshold: float | None = None,
+    images: dict[str, int] | None = None,
+) -> go.Figure:
     """Robust share against ε.
 
     ``curves``: columns ``epsilon`` (1/255) and, as far as known, ``id``, ``ood`` and ``synthetic``: per cent
@@ -33,18 +38,38 @@ def robust_share(curves: pd.DataFrame, mode: Mode = "light", auroc: float | None
             continue
         count = f", {theme.count(images[role])} images" if images and role in images else ""
         figure.add_scatter(
-            x=curves["epsilon"], y=curves[role], uid=uid("robust share", role), name=name,
+            x=curves["epsilon"],
+            y=curves[role],
+            uid=uid("robust share", role),
+            name=name,
             mode="lines+markers" if len(curves) <= 20 else "lines",
-            line={"color": style.colour(role), "width": style.line}, marker={"size": style.dot * 0.8}, cliponaxis=False,
+            line={"color": style.colour(role), "width": style.line},
+            marker={"size": style.dot * 0.8},
+            cliponaxis=False,
             hovertemplate=f"<b>%{{y:.1f}} %</b> of {name} robust at ε = %{{x:.3g}}/255{count}<extra></extra>",
-            meta={"images of": name})
+            meta={"images of": name},
+        )
     top = float(curves["epsilon"].max()) if len(curves) else 1.0
     figure.update_xaxes(range=[0, 1.02 * top], minallowed=0, dtick=2 ** max(np.ceil(np.log2(top / 8)), -3))
     if threshold is not None:
-        figure.add_shape(type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
-                         line={"color": style.ink, "width": style.thin})
-        figure.add_annotation(x=threshold, y=0.02, yref="paper", yanchor="bottom", xanchor="left", xshift=4,
-                              text=f"ε = {theme.number(threshold)}")
+        figure.add_shape(
+            type="line",
+            x0=threshold,
+            x1=threshold,
+            y0=0,
+            y1=1,
+            yref="paper",
+            line={"color": style.ink, "width": style.thin},
+        )
+        figure.add_annotation(
+            x=threshold,
+            y=0.02,
+            yref="paper",
+            yanchor="bottom",
+            xanchor="left",
+            xshift=4,
+            text=f"ε = {theme.number(threshold)}",
+        )
     if auroc is not None:
         figure.update_layout(legend_title={"text": f"AUROC <b>{auroc:.3f}</b>  ", "side": "left"}, showlegend=True)
     return figure
@@ -67,25 +92,58 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     for place, (domain, title) in enumerate(DOMAINS.items()):
         rows, axis = sides[domain], "" if place == 0 else "2"
         figure.add_bar(
-            x=rows["accuracy"], y=rows["class"].astype(str), orientation="h", xaxis=f"x{axis}", yaxis=f"y{axis}",
-            uid=uid("per class", domain), name=title, showlegend=False, width=0.72, cliponaxis=False,
-            marker={"color": style.colour(domain), "line_width": 0}, customdata=rows["images"],
-            text=[f"{value:.1f}" for value in rows["accuracy"]], textposition="outside", constraintext="none",
+            x=rows["accuracy"],
+            y=rows["class"].astype(str),
+            orientation="h",
+            xaxis=f"x{axis}",
+            yaxis=f"y{axis}",
+            uid=uid("per class", domain),
+            name=title,
+            showlegend=False,
+            width=0.72,
+            cliponaxis=False,
+            marker={"color": style.colour(domain), "line_width": 0},
+            customdata=rows["images"],
+            text=[f"{value:.1f}" for value in rows["accuracy"]],
+            textposition="outside",
+            constraintext="none",
             textfont={"color": style.muted},
             hovertemplate=f"<b>%{{x:.1f}} %</b> {names[domain]}, %{{y}}<br>%{{customdata}} {title} test images"
             "<extra></extra>",
-            meta={"domain": domain, "metric": names[domain], "customdata": ["images"]})
-        figure.update_layout({
-            f"xaxis{axis}": {"domain": spans[domain], "anchor": f"y{axis}", "range": [0, 125], "showgrid": True,
-                             "tickvals": [0, 50, 100], "title": {"text": f"{names[domain]} (%)"}},
-            f"yaxis{axis}": {"anchor": f"x{axis}", "autorange": "reversed", "showgrid": False, "type": "category",
-                             "dtick": 1 if len(rows) <= 30 else None, "showticklabels": place == 0 or not same,
-                             "title": {"text": ""}},
-        })
+            meta={"domain": domain, "metric": names[domain], "customdata": ["images"]},
+        )
+        figure.update_layout(
+            {
+                f"xaxis{axis}": {
+                    "domain": spans[domain],
+                    "anchor": f"y{axis}",
+                    "range": [0, 125],
+                    "showgrid": True,
+                    "tickvals": [0, 50, 100],
+                    "title": {"text": f"{names[domain]} (%)"},
+                },
+                f"yaxis{axis}": {
+                    "anchor": f"x{axis}",
+                    "autorange": "reversed",
+                    "showgrid": False,
+                    "type": "category",
+                    "dtick": 1 if len(rows) <= 30 else None,
+                    "showticklabels": place == 0 or not same,
+                    "title": {"text": ""},
+                },
+            }
+        )
         mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
         figure.add_annotation(
-            text=f"{title} test <b>{mean:.1f} %</b>", x=spans[domain][0], xref="paper", y=1.01, yref="paper",
-            xanchor="left", yanchor="bottom", font={"color": style.text(domain)})
+            text=f"{title} test <b>{mean:.1f} %</b>",
+            x=spans[domain][0],
+            xref="paper",
+            y=1.01,
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            font={"color": style.text(domain)},
+        )
     figure.update_layout(margin_t=2.2 * figure.layout.template.layout.font.size)
     return figure
 
@@ -96,8 +154,14 @@ def _label_share(style: theme.Look, labels: pd.Series) -> float:
     return min(0.55 * size * int(labels.str.len().max() or 0) / width, 0.4)
 
 
-def confusion(counts: ArrayLike, mode: Mode = "light", *, rows: Sequence[str], columns: Sequence[str] | None = None,
-              domain: str = "id") -> go.Figure:
+def confusion(
+    counts: ArrayLike,
+    mode: Mode = "light",
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str] | None = None,
+    domain: str = "id",
+) -> go.Figure:
     """Confusion matrix.
 
     ``counts``: (R, C) test images of true class r given label c; shaded by the share of each row, in the colour
@@ -108,16 +172,29 @@ def confusion(counts: ArrayLike, mode: Mode = "light", *, rows: Sequence[str], c
     columns = rows if columns is None else columns
     full = style.colour(domain)
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = theme.blank(mode, "confusion", "Given label (% of each true class)", f"True class, {DOMAINS[domain]} test",
-                         aspect=0.95)
+    figure = theme.blank(
+        mode, "confusion", "Given label (% of each true class)", f"True class, {DOMAINS[domain]} test", aspect=0.95
+    )
     figure.layout.meta["z"] = "per cent of the class's test images"
     figure.add_heatmap(
-        z=share, x=list(map(str, columns)), y=list(map(str, rows)), zmin=0, zmax=100, xgap=1, ygap=1, showscale=False,
-        uid=uid("confusion", domain), colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
+        z=share,
+        x=list(map(str, columns)),
+        y=list(map(str, rows)),
+        zmin=0,
+        zmax=100,
+        xgap=1,
+        ygap=1,
+        showscale=False,
+        uid=uid("confusion", domain),
+        colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
         text=[[f"{cell:.0f}" if cell >= 0.5 else "" for cell in row] for row in share],
-        texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None, customdata=counts, name=DOMAINS[domain],
+        texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None,
+        customdata=counts,
+        name=DOMAINS[domain],
         hovertemplate=f"<b>%{{z:.1f}} %</b> of true %{{y}} given %{{x}}<br>%{{customdata:,}} {DOMAINS[domain]} test "
-        "images<extra></extra>", meta={"domain": domain, "customdata": ["images"]})
+        "images<extra></extra>",
+        meta={"domain": domain, "customdata": ["images"]},
+    )
     figure.update_xaxes(type="category", showline=False, ticks="", showgrid=False, constrain="domain")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
     if mode == "print":
@@ -131,15 +208,35 @@ def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Lo
     trace.visible = "legendonly"
     high, wide = share.shape
     figure.update_xaxes(categoryorder="array", categoryarray=trace.x, range=[-0.5, wide - 0.5], dtick=1)
-    figure.update_yaxes(categoryorder="array", categoryarray=trace.y, autorange=False, range=[high - 0.5, -0.5],
-                        dtick=1)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=trace.y, autorange=False, range=[high - 0.5, -0.5], dtick=1
+    )
     cells = [(row, column) for row in range(high) for column in range(wide)]
-    figure.update_layout(shapes=[
-        {"type": "rect", "x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48,
-         "line_width": 0, "fillcolor": theme.mix(full, style.surface, 0.05 + 0.95 * share[row, column] / 100)}
-        for row, column in cells])
+    figure.update_layout(
+        shapes=[
+            {
+                "type": "rect",
+                "x0": column - 0.48,
+                "x1": column + 0.48,
+                "y0": row - 0.48,
+                "y1": row + 0.48,
+                "line_width": 0,
+                "fillcolor": theme.mix(full, style.surface, 0.05 + 0.95 * share[row, column] / 100),
+            }
+            for row, column in cells
+        ]
+    )
     if trace.texttemplate:
-        figure.update_layout(annotations=[
-            {"x": column, "y": row, "text": trace.text[row][column], "showarrow": False,
-             "font": {"color": style.surface if share[row, column] > 55 else style.ink}}
-            for row, column in cells if trace.text[row][column]])
+        figure.update_layout(
+            annotations=[
+                {
+                    "x": column,
+                    "y": row,
+                    "text": trace.text[row][column],
+                    "showarrow": False,
+                    "font": {"color": style.surface if share[row, column] > 55 else style.ink},
+                }
+                for row, column in cells
+                if trace.text[row][column]
+            ]
+        )

@@ -23,12 +23,22 @@ PRINT_FONT_PT = 8.0  # IEEE asks for 8 pt in figures; ICML and CVPR captions are
 UIREVISION = "atesc"  # constant, so that a redraw keeps the user's zoom and selection
 
 COLOURS: dict[str, str] = {
-    "id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00",
-    "SL": "#009E73", "NTL": "#CC79A7", "synthetic": "#8A8F98",
+    "id": "#0072B2",
+    "ood": "#D55E00",
+    "fragile": "#56B4E9",
+    "robust": "#E69F00",
+    "SL": "#009E73",
+    "NTL": "#CC79A7",
+    "synthetic": "#8A8F98",
 }
 DARK_COLOURS: dict[str, str] = {
-    "id": "#14A4F5", "ood": "#F98224", "fragile": "#9ED9FA", "robust": "#FFD066",
-    "SL": "#1DC99A", "NTL": "#E699C3", "synthetic": "#A9AFB9",
+    "id": "#14A4F5",
+    "ood": "#F98224",
+    "fragile": "#9ED9FA",
+    "robust": "#FFD066",
+    "SL": "#1DC99A",
+    "NTL": "#E699C3",
+    "synthetic": "#A9AFB9",
 }
 DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid", "abd": "dashdot", "tadfkd": "longdash"}
 ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
@@ -38,8 +48,18 @@ METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "as
 METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
 
 # For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.
-CLASS_COLOURS = ("#3F90DA", "#FFA90E", "#BD1F01", "#94A4A2", "#832DB6",
-                 "#A96B59", "#E76300", "#B9AC70", "#717581", "#92DADD")
+CLASS_COLOURS = (
+    "#3F90DA",
+    "#FFA90E",
+    "#BD1F01",
+    "#94A4A2",
+    "#832DB6",
+    "#A96B59",
+    "#E76300",
+    "#B9AC70",
+    "#717581",
+    "#92DADD",
+)
 
 THIN = "\u202f"  # between thousands; it breaks no line
 TEXT, SHAPE = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
@@ -144,27 +164,56 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
     style = look(mode)
     in_print = mode == "print"
     size = font_px or (points(PRINT_FONT_PT) if in_print else SCREEN_FONT_PX)
-    font = {"family": family or (PRINT_FONTS["sans"] if in_print else SCREEN_FONT), "size": size,
-            "color": style.ink}
+    font = {"family": family or (PRINT_FONTS["sans"] if in_print else SCREEN_FONT), "size": size, "color": style.ink}
     quiet = {"size": size, "color": style.muted}
     axis = {
-        "automargin": True, "showgrid": True, "gridcolor": style.grid, "gridwidth": 0.5 if in_print else 1,
-        "zeroline": False, "showline": True, "linecolor": style.muted, "linewidth": 0.6 if in_print else 1,
-        "ticks": "outside", "ticklen": 0.3 * size, "tickwidth": 0.6 if in_print else 1, "tickcolor": style.muted,
-        "tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}, "standoff": 0.6 * size},
+        "automargin": True,
+        "showgrid": True,
+        "gridcolor": style.grid,
+        "gridwidth": 0.5 if in_print else 1,
+        "zeroline": False,
+        "showline": True,
+        "linecolor": style.muted,
+        "linewidth": 0.6 if in_print else 1,
+        "ticks": "outside",
+        "ticklen": 0.3 * size,
+        "tickwidth": 0.6 if in_print else 1,
+        "tickcolor": style.muted,
+        "tickfont": quiet,
+        "title": {"font": {"size": size, "color": style.ink}, "standoff": 0.6 * size},
     }
     layout = go.Layout(
-        font=font, colorway=[style.muted], uirevision=UIREVISION, separators=f".{THIN}",
-        paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font=font,
+        colorway=[style.muted],
+        uirevision=UIREVISION,
+        separators=f".{THIN}",
+        paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 0.5 * size, "r": size, "t": (0.3 if in_print else 1) * size, "b": 0.5 * size, "pad": 0},
-        xaxis={**axis, "showgrid": False}, yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
-                "bgcolor": "rgba(0,0,0,0)", "font": {"size": size, "color": style.ink}, "itemwidth": 30,
-                "tracegroupgap": 0, "title": {"text": "", "font": {"size": size}}},
-        hoverlabel={"bgcolor": style.surface, "bordercolor": style.grid, "align": "left",
-                    "font": {"family": font["family"], "size": size, "color": style.ink}},
+        xaxis={**axis, "showgrid": False},
+        yaxis={**axis, "showline": False, "ticks": "", "ticklabelstandoff": 4},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": size, "color": style.ink},
+            "itemwidth": 30,
+            "tracegroupgap": 0,
+            "title": {"text": "", "font": {"size": size}},
+        },
+        hoverlabel={
+            "bgcolor": style.surface,
+            "bordercolor": style.grid,
+            "align": "left",
+            "font": {"family": font["family"], "size": size, "color": style.ink},
+        },
         annotationdefaults={"showarrow": False, "font": {"size": size}},
-        bargap=0.06, hovermode="closest", dragmode=False if in_print else "zoom",
+        bargap=0.06,
+        hovermode="closest",
+        dragmode=False if in_print else "zoom",
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.muted, "activecolor": style.ink},
     )
     bar = {"marker": {"colorbar": {"tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}}}}}
@@ -197,10 +246,16 @@ def blank(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Fig
 
     ``layout.meta`` carries all of these: the export and the CSV read them.
     """
-    figure = go.Figure(layout={
-        "template": _checked_template(mode), "uirevision": UIREVISION,
-        "meta": {"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect},
-        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}, _validate=False)
+    figure = go.Figure(
+        layout={
+            "template": _checked_template(mode),
+            "uirevision": UIREVISION,
+            "meta": {"figure": name, "mode": mode, "x": x, "y": y, "aspect": aspect},
+            "xaxis": {"title": {"text": x}},
+            "yaxis": {"title": {"text": y}},
+        },
+        _validate=False,
+    )
     # Plotly checks each property in Python, which is a third of the time of a redraw. In print it does, and so every
     # figure is checked by the tests, which draw all of them in all modes.
     figure._validate = mode == "print"

@@ -9,8 +9,16 @@ from atesc_core.figures.accuracy import Curve, accuracy
 from atesc_core.figures.theme import METRIC_BETTER, Mode
 
 
-def paired(past: pd.DataFrame, old: pd.DataFrame, new: pd.DataFrame, thresholds: tuple[float, float], parted: int,
-           mode: Mode = "light", epochs: int | None = None, escape: str = "atesc") -> go.Figure:
+def paired(
+    past: pd.DataFrame,
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    thresholds: tuple[float, float],
+    parted: int,
+    mode: Mode = "light",
+    epochs: int | None = None,
+    escape: str = "atesc",
+) -> go.Figure:
     """Student accuracy with an old and a new threshold, by epoch.
 
     ``past``, ``old``, ``new``: columns ``epoch`` and the metrics in per cent; the past is what both have in common,
@@ -19,15 +27,20 @@ def paired(past: pd.DataFrame, old: pd.DataFrame, new: pd.DataFrame, thresholds:
     old is thin with open dots, new full.
     """
     joint = past.tail(1) if len(past) else None
-    ways = [rows if joint is None or not len(rows) else pd.concat([joint, rows], ignore_index=True)
-            for rows in (old, new)]
+    ways = [
+        rows if joint is None or not len(rows) else pd.concat([joint, rows], ignore_index=True) for rows in (old, new)
+    ]
     change = pd.DataFrame({"epoch": [float(parted)], "threshold": [thresholds[1]]})
     before = [Curve(past, "before they part", escape=escape, ghost=True, uid="past")] if len(past) else []
-    figure = accuracy([
-        *before,
-        Curve(ways[0], f"old threshold {thresholds[0]:.3g}", escape=escape, thin=True, uid="old"),
-        Curve(ways[1], f"new threshold {thresholds[1]:.3g}", escape=escape, changes=change, uid="new"),
-    ], mode, epochs)
+    figure = accuracy(
+        [
+            *before,
+            Curve(ways[0], f"old threshold {thresholds[0]:.3g}", escape=escape, thin=True, uid="old"),
+            Curve(ways[1], f"new threshold {thresholds[1]:.3g}", escape=escape, changes=change, uid="new"),
+        ],
+        mode,
+        epochs,
+    )
     figure.layout.meta["figure"] = "paired"
     if not len(old) and not len(new):
         figure.layout.annotations = ()

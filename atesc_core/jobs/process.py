@@ -25,8 +25,14 @@ class Job:
         self._began = self._first = None  # when the work itself began, and its share then
         self._stopped = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process writes
-        self._process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=IMPORT_ROOT, text=True,
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=IMPORT_ROOT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
         threading.Thread(target=self._listen, name=f"job {module}", daemon=True).start()
 
     def _listen(self) -> None:

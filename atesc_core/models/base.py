@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 NO_BATCH_NORM = (
     "Without BatchNorm a teacher keeps no running statistics: there is nothing for a synthesizer to match, "
-    "R_BN is 0 whatever its weight, and DFQ, CMI and NAYER are led by their other losses alone")
+    "R_BN is 0 whatever its weight, and DFQ, CMI and NAYER are led by their other losses alone"
+)
 
 
 class Classifier(nn.Module):
@@ -20,9 +21,15 @@ class Classifier(nn.Module):
     names the modules of the backbone whose output ends a stage of it: where CUTI-domain re-styles.
     """
 
-    def __init__(self, backbone: nn.Module, num_features: int, num_classes: int, stages: tuple[str, ...],
-                 mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
-                 std: tuple[float, float, float] = (0.5, 0.5, 0.5)):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_features: int,
+        num_classes: int,
+        stages: tuple[str, ...],
+        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+    ):
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(num_features, num_classes)

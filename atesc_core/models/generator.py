@@ -22,11 +22,16 @@ class Generator(nn.Module):
             self.dense = nn.Linear(latent, width * self.start**2)
             self.body = nn.Sequential(
                 nn.BatchNorm2d(width),
-                nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, 1, 1, bias=False),
-                nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True),
-                nn.Upsample(scale_factor=2), nn.Conv2d(width, width // 2, 3, 1, 1, bias=False),
-                nn.BatchNorm2d(width // 2), nn.LeakyReLU(0.2, inplace=True),
-                nn.Conv2d(width // 2, 3, 3, 1, 1), nn.Sigmoid(),
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(width, width, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.LeakyReLU(0.2, inplace=True),
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(width, width // 2, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(width // 2),
+                nn.LeakyReLU(0.2, inplace=True),
+                nn.Conv2d(width // 2, 3, 3, 1, 1),
+                nn.Sigmoid(),
             )
 
     def forward(self, z: Tensor) -> Tensor:

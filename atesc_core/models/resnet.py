@@ -27,8 +27,11 @@ class _Basic(nn.Module):
         self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outside)
         same = stride == 1 and inside == outside
-        self.shortcut = nn.Sequential() if same else nn.Sequential(
-            nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        self.shortcut = (
+            nn.Sequential()
+            if same
+            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         body = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
@@ -52,11 +55,14 @@ def resnet(num_classes: int, depth: int, large_stem: bool = False) -> Classifier
 
 RESNETS = {
     f"resnet{depth}": Architecture(
-        partial(resnet, depth=depth), f"ResNet-{depth} with the 3×3 stem for small images, as CMI and NAYER build it")
+        partial(resnet, depth=depth), f"ResNet-{depth} with the 3×3 stem for small images, as CMI and NAYER build it"
+    )
     for depth in BLOCKS
 } | {
     f"resnet{depth}_imagenet": Architecture(
         partial(resnet, depth=depth, large_stem=True),
-        f"ResNet-{depth} with the 7×7 stem and max-pooling, as torchvision and NTLBench build it", image_side=64)
+        f"ResNet-{depth} with the 7×7 stem and max-pooling, as torchvision and NTLBench build it",
+        image_side=64,
+    )
     for depth in BLOCKS
 }

@@ -56,20 +56,34 @@ def vgg_dense(num_classes: int, depth: int, batch_norm: bool, image_side: int) -
         inside = widths[-1]
     ends = tuple(f"features.{at}" for at, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
     side = image_side // 32
-    backbone = nn.Sequential(OrderedDict(
-        features=he_init(nn.Sequential(*layers)), pool=nn.AdaptiveAvgPool2d(side), flat=nn.Flatten(),
-        dense=nn.Sequential(OrderedDict({
-            "0": nn.Linear(512 * side**2, 256), "1": nn.ReLU(inplace=True),
-            "3": nn.Linear(256, 256), "4": nn.ReLU(inplace=True)})),
-    ))
+    backbone = nn.Sequential(
+        OrderedDict(
+            features=he_init(nn.Sequential(*layers)),
+            pool=nn.AdaptiveAvgPool2d(side),
+            flat=nn.Flatten(),
+            dense=nn.Sequential(
+                OrderedDict(
+                    {
+                        "0": nn.Linear(512 * side**2, 256),
+                        "1": nn.ReLU(inplace=True),
+                        "3": nn.Linear(256, 256),
+                        "4": nn.ReLU(inplace=True),
+                    }
+                )
+            ),
+        )
+    )
     return Classifier(backbone, 256, num_classes, stages=ends)
 
 
 def _convolutions(inside: int, widths: tuple[int, ...], batch_norm: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for outside in widths:
-        layers += [nn.Conv2d(inside, outside, 3, padding=1), *([nn.BatchNorm2d(outside)] if batch_norm else []),
-                   nn.ReLU(inplace=True)]
+        layers += [
+            nn.Conv2d(inside, outside, 3, padding=1),
+            *([nn.BatchNorm2d(outside)] if batch_norm else []),
+            nn.ReLU(inplace=True),
+        ]
         inside = outside
     return layers
 
@@ -78,12 +92,18 @@ VGGS = {
     f"vgg{depth}{'_bn' if batch_norm else ''}": Architecture(
         partial(vgg, depth=depth, batch_norm=batch_norm),
         f"VGG-{depth} {'with' if batch_norm else 'without'} BatchNorm and one Linear layer, as CMI and NAYER build it",
-        batch_norm=batch_norm)
-    for depth in WIDTHS for batch_norm in (True, False)
+        batch_norm=batch_norm,
+    )
+    for depth in WIDTHS
+    for batch_norm in (True, False)
 } | {
     f"vgg13{'_bn' if batch_norm else ''}_dense{side}": Architecture(
         partial(vgg_dense, depth=13, batch_norm=batch_norm, image_side=side),
         f"VGG-13 {'with' if batch_norm else 'without'} BatchNorm and three Linear layers for {side} px, as NTLBench "
-        "and TransNTL build it", image_side=side, batch_norm=batch_norm)
-    for side in (32, 64) for batch_norm in (True, False)
+        "and TransNTL build it",
+        image_side=side,
+        batch_norm=batch_norm,
+    )
+    for side in (32, 64)
+    for batch_norm in (True, False)
 }

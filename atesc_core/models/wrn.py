@@ -42,14 +42,18 @@ def wrn(num_classes: int, depth: int, widen: int) -> Classifier:
         group = nn.Sequential(first, *(_PreActivated(outside, outside, 1) for _ in range(blocks - 1)))
         layers[f"block{number}"] = nn.Sequential(OrderedDict(layer=group))
         inside = outside
-    layers |= {"bn1": nn.BatchNorm2d(inside), "relu": nn.ReLU(inplace=True),
-               "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()}
-    return Classifier(he_init(nn.Sequential(layers)), inside, num_classes,
-                      stages=("conv1", "block1", "block2", "relu"))
+    layers |= {
+        "bn1": nn.BatchNorm2d(inside),
+        "relu": nn.ReLU(inplace=True),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flat": nn.Flatten(),
+    }
+    return Classifier(he_init(nn.Sequential(layers)), inside, num_classes, stages=("conv1", "block1", "block2", "relu"))
 
 
 WRNS = {
     f"wrn_{depth}_{widen}": Architecture(
-        partial(wrn, depth=depth, widen=widen), f"Wide ResNet {depth}-{widen}, as CMI and NAYER build it")
+        partial(wrn, depth=depth, widen=widen), f"Wide ResNet {depth}-{widen}, as CMI and NAYER build it"
+    )
     for depth, widen in ((16, 2), (40, 2))
 }

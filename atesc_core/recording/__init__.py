@@ -4,5 +4,16 @@ from atesc_core.recording.file import RecordingError, load, save
 from atesc_core.recording.manifest import Border, FirstSteps, Pictures, RecordedRun, Recording, Tape
 from atesc_core.recording.writer import BadRecording, record
 
-__all__ = ["BadRecording", "Border", "FirstSteps", "Pictures", "RecordedRun", "Recording", "RecordingError", "Tape",
-           "load", "record", "save"]
+__all__ = [
+    "BadRecording",
+    "Border",
+    "FirstSteps",
+    "Pictures",
+    "RecordedRun",
+    "Recording",
+    "RecordingError",
+    "Tape",
+    "load",
+    "record",
+    "save",
+]

@@ -71,8 +71,9 @@ def load(source: Path | BinaryIO) -> Tape:
     except (RecordingError, SpecError):
         raise
     except DAMAGE as error:
-        raise RecordingError(f"file: damaged or not a recording ({error}); expected a file of "
-                             "`python -m atesc_core recording make`") from None
+        raise RecordingError(
+            f"file: damaged or not a recording ({error}); expected a file of `python -m atesc_core recording make`"
+        ) from None
 
 
 def _read(archive: zipfile.ZipFile) -> Tape:
@@ -114,8 +115,9 @@ def _check_version(values: Any) -> None:
         raise RecordingError(f"version: {version}: expected at most {newest}; made by a newer lab, update this one")
 
 
-def _array(archive: zipfile.ZipFile, there: dict[str, zipfile.ZipInfo], name: str, kind: str,
-           shape: tuple[int, ...]) -> np.ndarray:
+def _array(
+    archive: zipfile.ZipFile, there: dict[str, zipfile.ZipInfo], name: str, kind: str, shape: tuple[int, ...]
+) -> np.ndarray:
     if name not in there:
         raise RecordingError(f"{name}: missing; the manifest promises it")
     expected = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize

@@ -80,8 +80,10 @@ class RecordedRun(Spec):
     def _in_order(self) -> RecordedRun:
         for name in ("epochs", "kept"):
             numbers = [(row.epoch, row.seconds) for row in getattr(self, name)]
-            if any(after[0] <= before[0] or after[1] < before[1]
-                   for before, after in zip(numbers, numbers[1:], strict=False)):
+            if any(
+                after[0] <= before[0] or after[1] < before[1]
+                for before, after in zip(numbers, numbers[1:], strict=False)
+            ):
                 raise ValueError(f"{name}: expected rising epochs and seconds")
         return self
 
@@ -100,15 +102,19 @@ class RecordedRun(Spec):
 
     def curve(self, seconds: float = float("inf")) -> pd.DataFrame:
         """Columns epoch, images and the metrics in per cent, of the epochs that were over by then."""
-        rows = [{"epoch": row.epoch, "images": row.images, **row.metrics} for row in self.epochs
-                if row.seconds <= seconds]
+        rows = [
+            {"epoch": row.epoch, "images": row.images, **row.metrics} for row in self.epochs if row.seconds <= seconds
+        ]
         return pd.DataFrame(rows, columns=None if rows else ["epoch", "images"])
 
     def place(self, seconds: float) -> float:
         """Share of the run's rounds that were done by then, 0..1."""
         done = [row for row in self.steps if row.seconds <= seconds]
-        return ((done[-1].epoch - 1) * self.spec.rounds + done[-1].round) / (self.spec.epochs * self.spec.rounds) \
-            if done else 0.0
+        return (
+            ((done[-1].epoch - 1) * self.spec.rounds + done[-1].round) / (self.spec.epochs * self.spec.rounds)
+            if done
+            else 0.0
+        )
 
     def seen(self, seconds: float = float("inf")) -> KeptImages | None:
         """The last images that were there by then."""
@@ -192,8 +198,13 @@ class Pictures:
 
 
 PICTURES: dict[str, str] = {  # field -> dtype in the file
-    "images": "|u1", "teacher_class": "<u2", "teacher_sure": "<f4", "student_class": "<u2", "min_eps": "<f4",
-    "margin": "<f4", "kl": "<f4",
+    "images": "|u1",
+    "teacher_class": "<u2",
+    "teacher_sure": "<f4",
+    "student_class": "<u2",
+    "min_eps": "<f4",
+    "margin": "<f4",
+    "kl": "<f4",
 }
 BORDER: dict[str, str] = {"images": "|u1", "probs": "<f4"}
 FIRST: dict[str, str] = {"images": "|u1", "teacher_class": "<u2", "teacher_sure": "<f4", "student_class": "<u2"}
@@ -206,8 +217,10 @@ def arrays(recording: Recording) -> dict[str, tuple[str, Shape]]:
         for kept in run.kept:
             side = run.teacher.image_side
             shapes = {"images": (kept.images, 3, side, side)}
-            found |= {f"runs/{number}/{kept.epoch}/{name}": (kind, shapes.get(name, (kept.images,)))
-                      for name, kind in PICTURES.items()}
+            found |= {
+                f"runs/{number}/{kept.epoch}/{name}": (kind, shapes.get(name, (kept.images,)))
+                for name, kind in PICTURES.items()
+            }
     if border := recording.border:
         pairs, places, side = len(border.pairs), len(border.shares), border.image_side
         found["border/images"] = (BORDER["images"], (pairs, places, 3, side, side))

@@ -37,8 +37,9 @@ Arrays = dict[str, np.ndarray]
 Tell = Callable[[float, str], None]
 
 
-def border(teachers: Sequence[Teacher], data: PairData, count: int = PAIRS,
-           places: int = PLACES) -> tuple[Border, Arrays]:
+def border(
+    teachers: Sequence[Teacher], data: PairData, count: int = PAIRS, places: int = PLACES
+) -> tuple[Border, Arrays]:
     """What each teacher says on the straight way from ID test images to OOD test images, x = (1 − a)·ID + a·OOD.
 
     One image of each of the first classes that all the teachers get right, the pair's target class left out, and the
@@ -47,20 +48,36 @@ def border(teachers: Sequence[Teacher], data: PairData, count: int = PAIRS,
     ours, theirs = data.id.test, data.ood.test
     side, shared = ours.images.shape[-1], data.pair.setting != "open"
     chosen = _understood(teachers, data, count)
-    nearest = [_nearest(ours.images[place], theirs.images, theirs.labels == ours.labels[place] if shared else None)
-               for place in chosen]
+    nearest = [
+        _nearest(ours.images[place], theirs.images, theirs.labels == ours.labels[place] if shared else None)
+        for place in chosen
+    ]
     shares = torch.linspace(0, 1, places)
     blends = torch.lerp(ours.images[chosen][:, None], theirs.images[nearest][:, None], shares.view(1, -1, 1, 1, 1))
     blends = (blends * 255).round() / 255  # what is shown is what is asked about
-    probs = [predict(teacher.model, blends.flatten(0, 1)).softmax(1).unflatten(0, (len(chosen), places))
-             for teacher in teachers]
-    pairs = [BorderPair(label=int(ours.labels[i]), id_class=words(data.id.classes[ours.labels[i]]),
-                        ood_class=words(data.ood.classes[theirs.labels[j]]))
-             for i, j in zip(chosen, nearest, strict=True)]
-    manifest = Border(kinds=tuple(teacher.card.kind for teacher in teachers), image_side=side, pairs=tuple(pairs),
-                      class_names=tuple(map(words, teachers[0].card.class_names)), shares=tuple(shares.tolist()))
-    return manifest, {"images": (blends * 255).round().to(torch.uint8).numpy(),
-                      "probs": torch.stack(probs).clamp(0, 1).numpy()}
+    probs = [
+        predict(teacher.model, blends.flatten(0, 1)).softmax(1).unflatten(0, (len(chosen), places))
+        for teacher in teachers
+    ]
+    pairs = [
+        BorderPair(
+            label=int(ours.labels[i]),
+            id_class=words(data.id.classes[ours.labels[i]]),
+            ood_class=words(data.ood.classes[theirs.labels[j]]),
+        )
+        for i, j in zip(chosen, nearest, strict=True)
+    ]
+    manifest = Border(
+        kinds=tuple(teacher.card.kind for teacher in teachers),
+        image_side=side,
+        pairs=tuple(pairs),
+        class_names=tuple(map(words, teachers[0].card.class_names)),
+        shares=tuple(shares.tolist()),
+    )
+    return manifest, {
+        "images": (blends * 255).round().to(torch.uint8).numpy(),
+        "probs": torch.stack(probs).clamp(0, 1).numpy(),
+    }
 
 
 def _understood(teachers: Sequence[Teacher], data: PairData, count: int) -> list[int]:
@@ -83,8 +100,9 @@ def _nearest(image: Tensor, others: Tensor, allowed: Tensor | None) -> int:
     return int(distance.argmin())
 
 
-def first_steps(spec: RunSpec, teacher: Teacher, rounds: int = ROUNDS, images: int = IMAGES,
-                tell: Tell = lambda share, what: None) -> tuple[FirstSteps, Arrays]:
+def first_steps(
+    spec: RunSpec, teacher: Teacher, rounds: int = ROUNDS, images: int = IMAGES, tell: Tell = lambda share, what: None
+) -> tuple[FirstSteps, Arrays]:
     """The run's first rounds again, a generator's and a student's turn at a time: the same steps as the run's own.
 
     To look changes nothing in the run. Raises ValueError where the synthesizer has no images to begin with.
@@ -104,8 +122,12 @@ def first_steps(spec: RunSpec, teacher: Teacher, rounds: int = ROUNDS, images: i
         steps.append(_step("student", round_, terms, looks[-1]))
         tell(round_ / rounds, "The first steps of the distillation")
     manifest = FirstSteps(
-        class_names=tuple(map(words, teacher.card.class_names)), image_side=teacher.card.image_side, images=images,
-        agreement=_agreement(looks[0]), steps=tuple(steps))
+        class_names=tuple(map(words, teacher.card.class_names)),
+        image_side=teacher.card.image_side,
+        images=images,
+        agreement=_agreement(looks[0]),
+        steps=tuple(steps),
+    )
     drawn = [looks[0], *looks[1::2]]  # a student's turn draws nothing new
     scene = {name: np.stack([look[name] for look in drawn]) for name in ("images", "teacher_class", "teacher_sure")}
     return manifest, scene | {"student_class": np.stack([look["student_class"] for look in looks])}
@@ -118,9 +140,12 @@ def _look(run: Distillation, images: int) -> Arrays:
     x = (run.synthesizer.sample(images) * 255).round() / 255
     run.random.set_state(kept)
     sure, label = predict(run.teacher, x).softmax(1).max(1)
-    return {"images": (x * 255).round().to(torch.uint8).cpu().numpy(),
-            "teacher_class": label.cpu().numpy().astype(np.uint16), "teacher_sure": sure.cpu().numpy().clip(0, 1),
-            "student_class": predict(run.student, x).argmax(1).cpu().numpy().astype(np.uint16)}
+    return {
+        "images": (x * 255).round().to(torch.uint8).cpu().numpy(),
+        "teacher_class": label.cpu().numpy().astype(np.uint16),
+        "teacher_sure": sure.cpu().numpy().clip(0, 1),
+        "student_class": predict(run.student, x).argmax(1).cpu().numpy().astype(np.uint16),
+    }
 
 
 def _agreement(look: Arrays) -> float:

@@ -45,8 +45,14 @@ def tellable(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
     for setting in SETTINGS:
         theirs = [card for card in every if card.setting == setting]
         for ntl in (card for card in theirs if card.kind == "NTL"):
-            sl = next((card for card in theirs if card.kind == "SL" and
-                       (card.pair, card.image_side) == (ntl.pair, ntl.image_side)), None)
+            sl = next(
+                (
+                    card
+                    for card in theirs
+                    if card.kind == "SL" and (card.pair, card.image_side) == (ntl.pair, ntl.image_side)
+                ),
+                None,
+            )
             if sl and setting not in found:
                 found[setting] = {"NTL": ntl.name, "SL": sl.name}
     return found
@@ -54,15 +60,19 @@ def tellable(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
 
 def story_specs(teachers: dict[str, str], **changes: Any) -> dict[str, RunSpec]:
     """part -> what it runs. teachers: {NTL: name, SL: name}; changes: dotted fields, the same for all three."""
-    return {name: from_preset("quick", teachers[part.kind], **{**changes, "escape.kind": part.escape})
-            for name, part in PARTS.items()}
+    return {
+        name: from_preset("quick", teachers[part.kind], **{**changes, "escape.kind": part.escape})
+        for name, part in PARTS.items()
+    }
 
 
 def queue_story(store: RunStore, specs: dict[str, RunSpec]) -> dict[str, str]:
     """part -> id of its run, queued as one group. Somebody must then see to a worker."""
     group = GROUP + secrets.token_hex(4)
-    return {name: store.create(spec, group=group, label=f"{PARTS[name].title}, {PARTS[name].kind} teacher")
-            for name, spec in specs.items()}
+    return {
+        name: store.create(spec, group=group, label=f"{PARTS[name].title}, {PARTS[name].kind} teacher")
+        for name, spec in specs.items()
+    }
 
 
 def story_runs(store: RunStore, group: str, kinds: dict[str, str]) -> dict[str, Run]:

@@ -39,8 +39,15 @@ class BadRecording(ValueError):
     """What was asked to be recorded cannot be; the message names it, and what was expected."""
 
 
-def record(store: RunStore, run_ids: Sequence[str], cards: Mapping[str, TeacherCard], title: str = "",
-           command: str = "", scenes: Tape | None = None, images: int = IMAGES) -> Tape:
+def record(
+    store: RunStore,
+    run_ids: Sequence[str],
+    cards: Mapping[str, TeacherCard],
+    title: str = "",
+    command: str = "",
+    scenes: Tape | None = None,
+    images: int = IMAGES,
+) -> Tape:
     """The runs as they now stand, with at most ``images`` synthetic images an epoch.
 
     cards: name -> card, of ``list_teachers``. scenes: what scenes.py made for the runs' story.
@@ -63,8 +70,13 @@ def record(store: RunStore, run_ids: Sequence[str], cards: Mapping[str, TeacherC
     if scenes:
         arrays |= scenes.arrays
     manifest = Recording(
-        title=words(title) or ", ".join(run.label for run in recorded)[:200], created=time.time(),
-        command=words(command), runs=tuple(recorded), border=border, first=first)
+        title=words(title) or ", ".join(run.label for run in recorded)[:200],
+        created=time.time(),
+        command=words(command),
+        runs=tuple(recorded),
+        border=border,
+        first=first,
+    )
     return Tape(manifest, arrays)
 
 
@@ -78,12 +90,20 @@ def teacher_of(card: TeacherCard) -> RecordedTeacher:
     from atesc_core.domains import find_pair
 
     return RecordedTeacher(
-        name=card.name, kind=card.kind, pair=words(card.pair), setting=card.setting, target=find_pair(card.pair).target,
-        image_side=card.image_side, class_names=tuple(map(words, card.class_names)), test_images=card.test_images)
+        name=card.name,
+        kind=card.kind,
+        pair=words(card.pair),
+        setting=card.setting,
+        target=find_pair(card.pair).target,
+        image_side=card.image_side,
+        class_names=tuple(map(words, card.class_names)),
+        test_images=card.test_images,
+    )
 
 
-def _recorded(store: RunStore, run: Run, card: TeacherCard, number: int, images: int,
-              arrays: dict[str, np.ndarray]) -> RecordedRun:
+def _recorded(
+    store: RunStore, run: Run, card: TeacherCard, number: int, images: int, arrays: dict[str, np.ndarray]
+) -> RecordedRun:
     """The run's part of the manifest; what it keeps of its images is put into ``arrays``."""
     steps, epochs = store.steps(run.id), store.epochs(run.id)
     clock = Clock(steps, store.history(run.id))
@@ -92,12 +112,26 @@ def _recorded(store: RunStore, run: Run, card: TeacherCard, number: int, images:
         shown = store.snapshot(run.id, epoch)
         part = {name: values[:images] for name, values in pictures(shown).items()}
         arrays |= {f"runs/{number}/{epoch}/{name}": values for name, values in part.items()}
-        kept.append(KeptImages(epoch=epoch, seconds=clock(_ended(epochs, epoch)), images=len(part["images"]),
-                               threshold=shown.threshold, suggestions=_suggestions(part[run.spec.split.score])))
+        kept.append(
+            KeptImages(
+                epoch=epoch,
+                seconds=clock(_ended(epochs, epoch)),
+                images=len(part["images"]),
+                threshold=shown.threshold,
+                suggestions=_suggestions(part[run.spec.split.score]),
+            )
+        )
     return RecordedRun(
-        run=run.id, label=words(run.label or run.spec.teacher), spec=run.spec, teacher=teacher_of(card),
-        status=run.status, device=words(run.device or ""), kept=tuple(kept),
-        epochs=tuple(_epochs(epochs, clock)), steps=tuple(_steps(steps, clock)))
+        run=run.id,
+        label=words(run.label or run.spec.teacher),
+        spec=run.spec,
+        teacher=teacher_of(card),
+        status=run.status,
+        device=words(run.device or ""),
+        kept=tuple(kept),
+        epochs=tuple(_epochs(epochs, clock)),
+        steps=tuple(_steps(steps, clock)),
+    )
 
 
 def scenes_file(runs_dir: Path, plain_run: str) -> Path:
@@ -115,9 +149,13 @@ def thinned(numbers: list[int], at_most: int) -> list[int]:
 
 def pictures(shown: Snapshot) -> dict[str, np.ndarray]:
     """A snapshot's images and what a replay says of each: the fields of ``Pictures``."""
-    return {"images": shown.images, "teacher_class": shown.teacher_probs.argmax(1).astype(np.uint16),
-            "teacher_sure": shown.teacher_probs.max(1).clip(0, 1), "student_class":
-            shown.student_probs.argmax(1).astype(np.uint16), **shown.scores}
+    return {
+        "images": shown.images,
+        "teacher_class": shown.teacher_probs.argmax(1).astype(np.uint16),
+        "teacher_sure": shown.teacher_probs.max(1).clip(0, 1),
+        "student_class": shown.student_probs.argmax(1).astype(np.uint16),
+        **shown.scores,
+    }
 
 
 def _suggestions(values: np.ndarray) -> dict[str, float]:
@@ -137,16 +175,26 @@ def _ended(epochs: pd.DataFrame, epoch: int) -> float:
 def _epochs(epochs: pd.DataFrame, clock: Clock) -> Iterator[RecordedEpoch]:
     for row in epochs.to_dict("records"):
         metrics = {name: value for name, value in row.items() if name not in ("epoch", "images", "time")}
-        yield RecordedEpoch(epoch=row["epoch"], seconds=clock(row["time"]), images=row["images"],
-                            metrics={name: value for name, value in metrics.items() if math.isfinite(value)})
+        yield RecordedEpoch(
+            epoch=row["epoch"],
+            seconds=clock(row["time"]),
+            images=row["images"],
+            metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        )
 
 
 def _steps(steps: pd.DataFrame, clock: Clock) -> Iterator[RecordedStep]:
     chosen = thinned(list(range(len(steps))), STEPS)
     for row in steps.iloc[chosen].to_dict("records"):
-        yield RecordedStep(epoch=row["epoch"], round=row["round"], seconds=clock(row["time"]), images=row["images"],
-                           threshold=_number(row["threshold"]), fragile_share=_number(row["fragile_share"]),
-                           losses={name: _number(value) for name, value in row.items() if name[:2] in ("g/", "s/")})
+        yield RecordedStep(
+            epoch=row["epoch"],
+            round=row["round"],
+            seconds=clock(row["time"]),
+            images=row["images"],
+            threshold=_number(row["threshold"]),
+            fragile_share=_number(row["fragile_share"]),
+            losses={name: _number(value) for name, value in row.items() if name[:2] in ("g/", "s/")},
+        )
 
 
 def _number(value: float) -> float | None:
@@ -167,7 +215,7 @@ class Clock:
         begun = history.loc[history["kind"].isin(BEGUN), "time"].to_numpy(float)
         held = history.loc[history["kind"].isin(HELD), "time"].to_numpy(float)
         slow = _slow(history)
-        before = np.concatenate([begun[:1] if len(begun) else self._stamps[:1], self._stamps[:-1]])[:len(self._stamps)]
+        before = np.concatenate([begun[:1] if len(begun) else self._stamps[:1], self._stamps[:-1]])[: len(self._stamps)]
         durations, unknown = np.empty(len(before)), np.zeros(len(before), bool)
         for place, (last, now) in enumerate(zip(before, self._stamps, strict=True)):
             resumed = begun[(begun > last) & (begun <= now)]

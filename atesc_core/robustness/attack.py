@@ -50,14 +50,16 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
     return Attack(adversarial, best < 0, best)
 
 
-def flips(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
-          logits: Tensor | None = None) -> Tensor:
+def flips(
+    model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int, logits: Tensor | None = None
+) -> Tensor:
     """Whether ``strike`` changes the prediction: (B,) bool."""
     return strike(model, x, y, epsilon, steps, logits)[1]
 
 
-def strike(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
-           logits: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def strike(
+    model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int, logits: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """(adversarial, flipped): where the attack left each image, (B, 3, H, W), and whether the prediction changed there,
     (B,) bool. The cheap form of ``pgd`` [ours; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
 

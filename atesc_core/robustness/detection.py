@@ -40,8 +40,10 @@ def roc(scores: ArrayLike, is_ood: ArrayLike) -> Roc:
     if not is_ood.any() or is_ood.all():
         raise ValueError(f"roc: {(~is_ood).sum()} ID and {is_ood.sum()} OOD scores; expected at least one of each")
     thresholds = np.append(np.unique(scores)[::-1], -np.inf)
-    above = [1 - np.searchsorted(np.sort(side), thresholds, side="right") / len(side)
-             for side in (scores[~is_ood], scores[is_ood])]
+    above = [
+        1 - np.searchsorted(np.sort(side), thresholds, side="right") / len(side)
+        for side in (scores[~is_ood], scores[is_ood])
+    ]
     return Roc(thresholds, *above)
 
 

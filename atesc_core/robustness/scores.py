@@ -115,16 +115,24 @@ def high_component(values: Tensor) -> Tensor:
 
 
 SCORES: dict[str, Score] = {
-    "min_eps": min_eps, "margin": margin, "kl": kl,
-    "random": random, "confidence": confidence, "energy": energy, "gmm": gmm,
+    "min_eps": min_eps,
+    "margin": margin,
+    "kl": kl,
+    "random": random,
+    "confidence": confidence,
+    "energy": energy,
+    "gmm": gmm,
 }
 
 
-def all_scores(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator,
-               batch_size: int = 256) -> dict[str, Tensor]:
+def all_scores(
+    teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator, batch_size: int = 256
+) -> dict[str, Tensor]:
     """Every score of every image, in batches: name -> (N,) on x's device."""
-    return {name: torch.cat([score(teacher, part, split, generator) for part in x.split(batch_size)])
-            for name, score in SCORES.items()}
+    return {
+        name: torch.cat([score(teacher, part, split, generator) for part in x.split(batch_size)])
+        for name, score in SCORES.items()
+    }
 
 
 def robust_share(teacher: Model, x: Tensor, epsilons: list[float], steps: int) -> list[float]:

@@ -21,8 +21,15 @@ def split_by_score(scores: Tensor, threshold: float) -> Tensor:
     return scores <= threshold
 
 
-def fragile(teacher: Model, x: Tensor, y: Tensor, split: SplitSpec, threshold: float,
-            generator: torch.Generator, logits: Tensor | None = None) -> Tensor:
+def fragile(
+    teacher: Model,
+    x: Tensor,
+    y: Tensor,
+    split: SplitSpec,
+    threshold: float,
+    generator: torch.Generator,
+    logits: Tensor | None = None,
+) -> Tensor:
     """Which images are fragile: x (B, 3, H, W) in [0, 1], y (B,) int64 the teacher's predictions -> (B,) bool.
 
     For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the

@@ -120,8 +120,10 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(f"{path}: cannot be used as the runs' database ({error})") from error
         if self._version() > VERSION:
-            raise StoreError(f"{path}: was written by a newer version of this program (format {self._version()}, "
-                             f"this one reads {VERSION}); update it or choose another runs folder")
+            raise StoreError(
+                f"{path}: was written by a newer version of this program (format {self._version()}, "
+                f"this one reads {VERSION}); update it or choose another runs folder"
+            )
 
     def _version(self) -> int:
         return self._connection.execute("PRAGMA user_version").fetchone()[0]

@@ -87,8 +87,9 @@ def _start(store: RunStore, requested: str) -> None:
         return
     process = _spawn(store.runs_dir, requested)
     with store.database.write() as connection:
-        connection.execute("INSERT OR REPLACE INTO starting VALUES (?, ?, ?, ?)",
-                           (requested, process.pid, time.time(), attempts + 1))
+        connection.execute(
+            "INSERT OR REPLACE INTO starting VALUES (?, ?, ?, ?)", (requested, process.pid, time.time(), attempts + 1)
+        )
 
 
 def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen:
@@ -97,8 +98,13 @@ def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen:
     with log.open("wb" if full else "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "atesc_core.runs.worker", "--runs-dir", str(runs_dir), "--device", requested],
-            cwd=IMPORT_ROOT, env=SHORT_SPIN | os.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True)
+            cwd=IMPORT_ROOT,
+            env=SHORT_SPIN | os.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     _started.append(process)
     return process
 
@@ -121,6 +127,7 @@ def fail_queued(connection: sqlite3.Connection, requested: str, error: str) -> N
 
 def fail(connection: sqlite3.Connection, run_id: str, error: str) -> None:
     """End a run that no worker could begin."""
-    connection.execute("UPDATE runs SET status = 'failed', error = ?, finished = ? WHERE id = ?",
-                       (error, time.time(), run_id))
+    connection.execute(
+        "UPDATE runs SET status = 'failed', error = ?, finished = ? WHERE id = ?", (error, time.time(), run_id)
+    )
     note(connection, run_id, "failed", text=error)

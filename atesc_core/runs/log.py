@@ -56,15 +56,20 @@ class RunLog:
         with self.database.write() as connection:
             connection.execute("DELETE FROM steps WHERE run = ? AND epoch > ?", after)
             connection.execute(
-                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after)
+                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after
+            )
             connection.execute(
                 "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
                 "coalesce((SELECT images FROM epochs WHERE epoch = ?2 "
                 "AND run IN (?1, json_extract(fork, '$.parent'))), "
-                "0) WHERE id = ?1", after)
+                "0) WHERE id = ?1",
+                after,
+            )
             rows = connection.execute(
                 "SELECT epoch, round, value FROM history WHERE run = ? AND epoch > ? "
-                "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round", after).fetchall()
+                "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round",
+                after,
+            ).fetchall()
         return [tuple(row) for row in rows]
 
     def forget_thresholds(self, next_round: tuple[int, int]) -> None:
@@ -72,24 +77,36 @@ class RunLog:
         with self.database.write() as connection:
             connection.execute(
                 "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND (epoch, round) >= (?, ?)",
-                (self.run.id, *next_round))
+                (self.run.id, *next_round),
+            )
 
-    def step(self, epoch: int, round: int, images: int, losses: dict[str, float], fragile_share: float | None,
-             threshold: float | None) -> None:
+    def step(
+        self,
+        epoch: int,
+        round: int,
+        images: int,
+        losses: dict[str, float],
+        fragile_share: float | None,
+        threshold: float | None,
+    ) -> None:
         """Log a round at once: a commit took 0.04 ms where it was measured, far less than any round."""
         self.pace.step(epoch, round, images)
         with self.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self.run.id, epoch, round, time.time(), images, threshold, fragile_share, json.dumps(losses)))
+                (self.run.id, epoch, round, time.time(), images, threshold, fragile_share, json.dumps(losses)),
+            )
             connection.execute(
                 "UPDATE runs SET epoch = ?, round = ?, images = ?, images_per_s = ?, eta_s = ? WHERE id = ?",
-                (epoch, round, images, self.pace.images_per_s, self.pace.eta_s, self.run.id))
+                (epoch, round, images, self.pace.images_per_s, self.pace.eta_s, self.run.id),
+            )
 
     def epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
         with self.database.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
-                               (self.run.id, epoch, time.time(), images, json.dumps(metrics)))
+            connection.execute(
+                "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
+                (self.run.id, epoch, time.time(), images, json.dumps(metrics)),
+            )
 
     def keep_point(self, epoch: int) -> None:
         """The checkpoint of this epoch's end is one that other runs can part from: that where the split begins, and
@@ -116,22 +133,27 @@ class RunLog:
         row = (self.run.id, epoch, round, value, by)
         with self.database.write() as connection:
             connection.execute(
-                "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND text = ? "
-                "AND epoch = ? AND round = ?", (self.run.id, by, epoch, round))
+                "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND text = ? AND epoch = ? AND round = ?",
+                (self.run.id, by, epoch, round),
+            )
             connection.execute(
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
-                "VALUES (?, 'threshold', ?, ?, ?, ?, ?)", (*row, time.time()))
+                "VALUES (?, 'threshold', ?, ?, ?, ?, ?)",
+                (*row, time.time()),
+            )
 
     def asked(self) -> Asked:
         row = self.database.read(
-            "SELECT wanted, steps_wanted, turn_s, threshold_wanted FROM runs WHERE id = ?", self.run.id)[0]
+            "SELECT wanted, steps_wanted, turn_s, threshold_wanted FROM runs WHERE id = ?", self.run.id
+        )[0]
         return Asked(*row)
 
     def took_threshold(self, value: float) -> None:
         """The wish is in the run's hands; a newer one stays."""
         with self.database.write() as connection:
-            connection.execute("UPDATE runs SET threshold_wanted = NULL WHERE id = ? AND threshold_wanted = ?",
-                               (self.run.id, value))
+            connection.execute(
+                "UPDATE runs SET threshold_wanted = NULL WHERE id = ? AND threshold_wanted = ?", (self.run.id, value)
+            )
 
     def took_step(self) -> None:
         with self.database.write() as connection:
@@ -166,7 +188,9 @@ class RunLog:
             if kind == "turn":  # one note for all of a round
                 connection.execute(
                     "DELETE FROM history WHERE number = (SELECT max(number) FROM history WHERE run = ?1) AND "
-                    "kind = 'turn' AND (epoch, round) = (SELECT epoch, round FROM runs WHERE id = ?1)", (self.run.id,))
+                    "kind = 'turn' AND (epoch, round) = (SELECT epoch, round FROM runs WHERE id = ?1)",
+                    (self.run.id,),
+                )
             self._end(status, None, kind)
             connection.execute("UPDATE runs SET queued = ? WHERE id = ?", (time.time(), self.run.id))
         return status
@@ -180,13 +204,20 @@ class RunLog:
             file.write("".join(traceback.format_exception(error)) + "\n")
         self._end("failed", time.time(), text=message, error=message)
 
-    def _end(self, status: str, finished: float | None, kind: str | None = None, text: str | None = None,
-             error: str | None = None) -> None:
+    def _end(
+        self,
+        status: str,
+        finished: float | None,
+        kind: str | None = None,
+        text: str | None = None,
+        error: str | None = None,
+    ) -> None:
         self.pace.rest()
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE runs SET status = ?, error = ?, finished = ?, images_per_s = NULL, eta_s = NULL WHERE id = ?",
-                (status, error, finished, self.run.id))
+                (status, error, finished, self.run.id),
+            )
             note(connection, self.run.id, kind or status, text=text)
 
 
@@ -221,4 +252,3 @@ class Pace:
             return None
         first, last = self._marks[0], self._marks[-1]
         return (last[which] - first[which]) / max(last[0] - first[0], 1e-9)
-

@@ -24,8 +24,9 @@ class Snapshot:
     threshold: float
 
     def save(self, path: Path) -> None:
-        arrays = {name: getattr(self, name)
-                  for name in ("images", "teacher_probs", "student_probs", "features", "fragile")}
+        arrays = {
+            name: getattr(self, name) for name in ("images", "teacher_probs", "student_probs", "features", "fragile")
+        }
         scores = {f"score_{name}": values for name, values in self.scores.items()}
         with replacing(path) as file:
             np.savez(file, epoch=self.epoch, threshold=self.threshold, **arrays, **scores)
@@ -34,6 +35,5 @@ class Snapshot:
     def load(cls, path: Path) -> Snapshot:
         with np.load(path, allow_pickle=False) as arrays:
             values = dict(arrays)
-        scores = {name.removeprefix("score_"): values.pop(name)
-                  for name in list(values) if name.startswith("score_")}
+        scores = {name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")}
         return cls(epoch=int(values.pop("epoch")), threshold=float(values.pop("threshold")), scores=scores, **values)

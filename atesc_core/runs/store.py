@@ -166,23 +166,30 @@ class RunStore:
         except SpecError as error:
             raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
 
-    def list(self, limit: int | None = None, group: str | None = None,
-             makes: Makes | None = "student", forks: bool = False) -> list[Run]:
+    def list(
+        self, limit: int | None = None, group: str | None = None, makes: Makes | None = "student", forks: bool = False
+    ) -> list[Run]:
         """Newest first; those that make a student, unless teachers, or with None all of them, are asked for.
 
         ``forks``: with the runs that parted from others, which are many and short.
         """
         self._settle()
-        rows = self._rows("WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) AND (?3 OR fork IS NULL) "
-                          "ORDER BY created DESC, rowid DESC LIMIT ?4", group, makes, forks,
-                          -1 if limit is None else limit)
+        rows = self._rows(
+            "WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) AND (?3 OR fork IS NULL) "
+            "ORDER BY created DESC, rowid DESC LIMIT ?4",
+            group,
+            makes,
+            forks,
+            -1 if limit is None else limit,
+        )
         return _readable(rows, self._places())
 
     def forks(self, run_id: str) -> list[Run]:
         """The runs that parted from this one, newest first."""
         self._settle()
-        rows = self._rows("WHERE json_extract(fork, '$.parent') = ? ORDER BY created DESC, rowid DESC",
-                          _checked(run_id))
+        rows = self._rows(
+            "WHERE json_extract(fork, '$.parent') = ? ORDER BY created DESC, rowid DESC", _checked(run_id)
+        )
         return _readable(rows, self._places())
 
     def unreadable(self) -> dict[str, str]:
@@ -207,7 +214,8 @@ class RunStore:
     def epochs(self, run_id: str) -> pd.DataFrame:
         """A row an epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
         rows = self.database.read(
-            "SELECT epoch, images, time, metrics FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id))
+            "SELECT epoch, images, time, metrics FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id)
+        )
         return _frame(rows, ["epoch", "images", "time"], "metrics")
 
     def steps(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
@@ -222,13 +230,18 @@ class RunStore:
         rows = self.database.read(
             "SELECT epoch, round, images, time, threshold, fragile_share, losses FROM steps WHERE run = ?1 "
             "AND ((epoch - 1) * (SELECT rounds FROM runs WHERE id = ?1) + round) % ?2 = 0 ORDER BY epoch, round",
-            _checked(run_id), every)
+            _checked(run_id),
+            every,
+        )
         return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
 
     def threshold(self, run_id: str) -> float | None:
         """In force in the last round that split; None before the first."""
-        rows = self.database.read("SELECT threshold FROM steps WHERE run = ? AND threshold IS NOT NULL "
-                                  "ORDER BY epoch DESC, round DESC LIMIT 1", _checked(run_id))
+        rows = self.database.read(
+            "SELECT threshold FROM steps WHERE run = ? AND threshold IS NOT NULL "
+            "ORDER BY epoch DESC, round DESC LIMIT 1",
+            _checked(run_id),
+        )
         return rows[0]["threshold"] if rows else None
 
     def history(self, run_id: str) -> pd.DataFrame:
@@ -242,14 +255,18 @@ class RunStore:
         self._settle()
         rows = self.database.read(
             "SELECT time, kind, epoch, round, value, COALESCE(text, '') AS text FROM history WHERE run = ? "
-            "ORDER BY number", _checked(run_id))
+            "ORDER BY number",
+            _checked(run_id),
+        )
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
     def marks(self) -> dict[str, tuple[float | None, int]]:
         """A mark for each run, another one as soon as an epoch or an event of it is logged: so that a page which
         looks at many of them again and again need only read those that went on."""
-        rows = self.database.read("SELECT run, max(number) AS event, (SELECT max(time) FROM epochs WHERE run = "
-                                  "history.run) AS epoch FROM history GROUP BY run")
+        rows = self.database.read(
+            "SELECT run, max(number) AS event, (SELECT max(time) FROM epochs WHERE run = "
+            "history.run) AS epoch FROM history GROUP BY run"
+        )
         return {row["run"]: (row["epoch"], row["event"]) for row in rows}
 
     def snapshots(self, run_id: str) -> list[int]:
@@ -314,16 +331,26 @@ class RunStore:
                 also(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
             except FileNotFoundError:
                 shutil.rmtree(self.folder(run_id), ignore_errors=True)
-                raise StoreError(f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
-                                 f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}") from None
+                raise StoreError(
+                    f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
+                    f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}"
+                ) from None
         with self.database.write() as connection:
             _insert(connection, run_id, parent.spec, group, label)
-            _set(connection, run_id, fork=json.dumps(asdict(fork)), epochs=until, epoch=fork.epoch,
-                 round=parent.rounds if fork.epoch else 0)
+            _set(
+                connection,
+                run_id,
+                fork=json.dumps(asdict(fork)),
+                epochs=until,
+                epoch=fork.epoch,
+                round=parent.rounds if fork.epoch else 0,
+            )
             note(connection, run_id, "created", text=f"from epoch {fork.epoch} of run {parent.id}")
             connection.execute(  # what a worker finds there of an earlier pass, it does again
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
-                "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)", (run_id, begins + 1, fork.threshold, time.time()))
+                "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)",
+                (run_id, begins + 1, fork.threshold, time.time()),
+            )
         return run_id
 
     def pause(self, run_id: str) -> None:
@@ -436,8 +463,15 @@ class RunStore:
     def _places(self) -> dict[str, int]:
         """Place in its device's line, from 1, of each queued run."""
         rows = self.database.read("SELECT id, requested FROM runs WHERE status = 'queued' ORDER BY queued, rowid")
-        kinds = {name: row["kind"] for row in self.database.read("SELECT kind, serves FROM workers")
-                 for name in json.loads(row["serves"])} if rows else {}
+        kinds = (
+            {
+                name: row["kind"]
+                for row in self.database.read("SELECT kind, serves FROM workers")
+                for name in json.loads(row["serves"])
+            }
+            if rows
+            else {}
+        )
         lines: dict[str, int] = {}
         places = {}
         for row in rows:
@@ -473,28 +507,44 @@ class RunStore:
 def interrupt(connection: sqlite3.Connection, kind: str) -> None:
     """Mark the runs of a device whose worker is gone."""
     for row in connection.execute(
-            "SELECT id FROM runs WHERE status IN ('running', 'paused') AND kind = ?", (kind,)).fetchall():
+        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND kind = ?", (kind,)
+    ).fetchall():
         _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
         note(connection, row["id"], "interrupted")
 
 
-def note(connection: sqlite3.Connection, run_id: str, kind: str, value: float | None = None,
-         text: str | None = None) -> None:
+def note(
+    connection: sqlite3.Connection, run_id: str, kind: str, value: float | None = None, text: str | None = None
+) -> None:
     """A row of the run's history, at the last logged round."""
     connection.execute(
         "INSERT INTO history (run, time, kind, epoch, round, value, text) "
-        "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?", (time.time(), kind, value, text, run_id))
+        "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?",
+        (time.time(), kind, value, text, run_id),
+    )
 
 
-def _insert(connection: sqlite3.Connection, run_id: str, spec: RunSpec | TeacherSpec, group: str | None,
-            label: str | None) -> None:
+def _insert(
+    connection: sqlite3.Connection, run_id: str, spec: RunSpec | TeacherSpec, group: str | None, label: str | None
+) -> None:
     """A queued run."""
     now = time.time()
     connection.execute(
         "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (run_id, label and label[:LABEL_LENGTH], group and group[:LABEL_LENGTH], makes_of(spec),
-         spec.model_dump_json(), spec.device, spec.epochs, spec.rounds, now, now))
+        (
+            run_id,
+            label and label[:LABEL_LENGTH],
+            group and group[:LABEL_LENGTH],
+            makes_of(spec),
+            spec.model_dump_json(),
+            spec.device,
+            spec.epochs,
+            spec.rounds,
+            now,
+            now,
+        ),
+    )
 
 
 def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None:
@@ -517,12 +567,34 @@ def _checked(run_id: str) -> str:
 
 
 def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
-    columns = ("id", "label", "status", "wanted", "turn_s", "device", "created", "started", "finished", "epoch",
-               "round", "epochs", "rounds", "images", "images_per_s", "eta_s", "error")
-    return Run(**{name: row[name] for name in columns}, group=row["story"], steps=row["steps_wanted"],
-               spec=parse(SPECS[row["makes"]], json.loads(row["spec"])), place_in_line=places.get(row["id"]),
-               metrics=json.loads(row["metrics"] or "{}"),
-               fork=Fork(**json.loads(row["fork"])) if row["fork"] else None)
+    columns = (
+        "id",
+        "label",
+        "status",
+        "wanted",
+        "turn_s",
+        "device",
+        "created",
+        "started",
+        "finished",
+        "epoch",
+        "round",
+        "epochs",
+        "rounds",
+        "images",
+        "images_per_s",
+        "eta_s",
+        "error",
+    )
+    return Run(
+        **{name: row[name] for name in columns},
+        group=row["story"],
+        steps=row["steps_wanted"],
+        spec=parse(SPECS[row["makes"]], json.loads(row["spec"])),
+        place_in_line=places.get(row["id"]),
+        metrics=json.loads(row["metrics"] or "{}"),
+        fork=Fork(**json.loads(row["fork"])) if row["fork"] else None,
+    )
 
 
 def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:

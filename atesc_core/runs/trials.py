@@ -104,8 +104,14 @@ def most(run: Run, after: int) -> int:
     return run.spec.epochs - max(after, run.spec.escape.warmup_epochs)
 
 
-def start(store: RunStore, run_id: str, threshold: float, epochs: int | None = None, after: int | None = None,
-          here: str | None = None) -> Pair:
+def start(
+    store: RunStore,
+    run_id: str,
+    threshold: float,
+    epochs: int | None = None,
+    after: int | None = None,
+    here: str | None = None,
+) -> Pair:
     """Queue what is missing of a try. Somebody must then see to a worker: ``ensure_worker``.
 
     epochs: that are split by ``threshold``. after: one of ``chance(...).after``. here: the device that runs now go
@@ -127,8 +133,11 @@ def start(store: RunStore, run_id: str, threshold: float, epochs: int | None = N
         raise CannotTry(f"epochs: {epochs!r}: expected 1 to {left}, what is left of run {run_id}'s {run.spec.epochs}")
     until = run.spec.epochs - left + epochs
     name = f"try: {words(found.old)} → {words(threshold)}"
-    old = store.fork(Fork(run_id, after, found.old), until, name, f"{name}, old") if why_computed(
-        store, run, after, until, here) else run_id
+    old = (
+        store.fork(Fork(run_id, after, found.old), until, name, f"{name}, old")
+        if why_computed(store, run, after, until, here)
+        else run_id
+    )
     try:
         new = store.fork(Fork(run_id, after, threshold, old, found.old), until, name, f"{name}, new")
     except StoreError:  # the run went on meanwhile, and keeps this checkpoint no longer

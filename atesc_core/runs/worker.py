@@ -91,8 +91,10 @@ class Session:
             epoch, state = load_checkpoint(log.checkpoint_file)
             log.keep_point(epoch)
         elif log.run.fork and log.run.fork.epoch:
-            raise ValueError(f"checkpoint: {log.checkpoint_file} is gone; run {log.run.id} parted from another with it "
-                             "and cannot begin without it; start another try")
+            raise ValueError(
+                f"checkpoint: {log.checkpoint_file} is gone; run {log.run.id} parted from another with it "
+                "and cannot begin without it; start another try"
+            )
         again = log.rewind(epoch)
         return cls(log, controls, events(log.run, log.store.runs_dir, controls, state), again, (epoch + 1, 1))
 
@@ -173,8 +175,9 @@ class Session:
     def write(self, event: Event) -> None:
         match event:
             case StepDone():
-                self.log.step(event.epoch, event.round, event.images, event.losses, event.fragile_share,
-                              event.threshold)
+                self.log.step(
+                    event.epoch, event.round, event.images, event.losses, event.fragile_share, event.threshold
+                )
                 last = event.round == self.log.run.rounds
                 self.next_round = (event.epoch + 1, 1) if last else (event.epoch, event.round + 1)
                 self.mid_round = False
@@ -204,22 +207,29 @@ def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved["epoch"], saved["state"]
     except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"checkpoint: {path} cannot be read ({error}); the run's epochs and images are kept, but it "
-                         "cannot go on from there") from error
+        raise ValueError(
+            f"checkpoint: {path} cannot be read ({error}); the run's epochs and images are kept, but it "
+            "cannot go on from there"
+        ) from error
 
 
 def as_arrays(event: SnapshotTaken) -> Snapshot:
     return Snapshot(
-        event.epoch, event.images.numpy(), event.teacher_probs.numpy(), event.student_probs.numpy(),
-        event.features.numpy(), {name: values.numpy() for name, values in event.scores.items()},
-        event.fragile.numpy(), event.threshold)
+        event.epoch,
+        event.images.numpy(),
+        event.teacher_probs.numpy(),
+        event.student_probs.numpy(),
+        event.features.numpy(),
+        {name: values.numpy() for name, values in event.scores.items()},
+        event.fragile.numpy(),
+        event.threshold,
+    )
 
 
 class Worker:
     """Takes runs in line for one device; call ``drain`` while holding ``lock``."""
 
-    def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events,
-                 leaving: threading.Event):
+    def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
         self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
         self.summary = describe(device).summary
         self.serves = meaning(device)
@@ -243,7 +253,9 @@ class Worker:
     def waiting(self) -> list[str]:
         rows = self.store.database.read(
             "SELECT id FROM runs WHERE status = 'queued' AND requested IN (SELECT value FROM json_each(?)) "
-            "ORDER BY queued, rowid LIMIT 1", json.dumps(self.serves))
+            "ORDER BY queued, rowid LIMIT 1",
+            json.dumps(self.serves),
+        )
         return [row["id"] for row in rows]
 
     def take(self) -> Run | None:
@@ -254,7 +266,9 @@ class Worker:
                 return None
             connection.execute(
                 "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
-                "kind = ?, device = ? WHERE id = ?", (time.time(), self.device.type, self.summary, ids[0]))
+                "kind = ?, device = ? WHERE id = ?",
+                (time.time(), self.device.type, self.summary, ids[0]),
+            )
         try:
             return self.store.get(ids[0])
         except StoreError as error:  # queued by another version: it must not stop the line
@@ -308,14 +322,16 @@ def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | N
         with store.database.write() as connection:
             connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
             if lock is not None:
-                connection.execute("INSERT OR REPLACE INTO workers VALUES (?, ?)",
-                                   (device.type, json.dumps(meaning(device))))
+                connection.execute(
+                    "INSERT OR REPLACE INTO workers VALUES (?, ?)", (device.type, json.dumps(meaning(device)))
+                )
                 interrupt(connection, device.type)
         return lock
 
 
-def work(runs_dir: Path, requested: str = "auto", events: Events = events_of,
-         leaving: threading.Event | None = None) -> None:
+def work(
+    runs_dir: Path, requested: str = "auto", events: Events = events_of, leaving: threading.Event | None = None
+) -> None:
     """Run what is queued for a device; returns at once where another worker has it.
 
     ``leaving``, once set, ends the work after the round: the run is interrupted, and can be resumed.

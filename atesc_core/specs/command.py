@@ -14,10 +14,21 @@ LAB = ("python", "-m", "atesc_core")
 def run_command(spec: RunSpec) -> str:
     """The command that makes this very run."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
-    started_from = from_preset(preset, spec.teacher, **{
-        "synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind})
-    words = [*LAB, "distill", "--teacher", spec.teacher, "--preset", preset,
-             "--synthesizer", spec.synthesis.kind, "--escape", spec.escape.kind]
+    started_from = from_preset(
+        preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
+    )
+    words = [
+        *LAB,
+        "distill",
+        "--teacher",
+        spec.teacher,
+        "--preset",
+        preset,
+        "--synthesizer",
+        spec.synthesis.kind,
+        "--escape",
+        spec.escape.kind,
+    ]
     mine, theirs = spec.model_dump(), started_from.model_dump()
     for path in field_paths(mine):
         if path not in ("preset", "synthesis.kind", "escape.kind") and _at(mine, path) != _at(theirs, path):
@@ -27,8 +38,9 @@ def run_command(spec: RunSpec) -> str:
 
 def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
     """The command that tries a threshold on a run of this lab."""
-    return shlex.join([*LAB, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after",
-                       str(after)])
+    return shlex.join(
+        [*LAB, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after", str(after)]
+    )
 
 
 def _at(values: dict, path: str) -> object:

@@ -75,8 +75,10 @@ class JobSpec(Spec):
         return parse(type(self), values)
 
 
-SYNTHESIS = ("How images are made. dfq: one generator, trained against the student; cmi: a new generator a call, its "
-             "images made unlike earlier ones; nayer: labels through a noisy layer. The last two keep a pool of images")
+SYNTHESIS = (
+    "How images are made. dfq: one generator, trained against the student; cmi: a new generator a call, its "
+    "images made unlike earlier ones; nayer: labels through a noisy layer. The last two keep a pool of images"
+)
 
 
 class DFQSpec(Spec):
@@ -99,14 +101,21 @@ class CMISpec(Spec):
 
     kind: Literal["cmi"] = setting("cmi", SYNTHESIS, "paper")
     steps: int = setting(200, "Generator steps a call; a call a round", "paper", ge=1, le=10_000)
-    lr: float = setting(1e-3, "Learning rate of generator, z and head (Adam; generator and z with betas 0.5 and 0.999)",
-                        "paper", gt=0, le=1)
+    lr: float = setting(
+        1e-3,
+        "Learning rate of generator, z and head (Adam; generator and z with betas 0.5 and 0.999)",
+        "paper",
+        gt=0,
+        le=1,
+    )
     bn: float = setting(1.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
     onehot: float = setting(1.0, "Weight of CE(T, y): images of the labels y drawn for them", "paper", ge=0, le=1e4)
-    adversarial: float = setting(0.5, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper",
-                                 ge=0, le=1e4)
-    contrast: float = setting(0.8, "Weight of L_cr: an image's two views alike, unlike those of all other images",
-                              "paper", ge=0, le=1e4)
+    adversarial: float = setting(
+        0.5, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper", ge=0, le=1e4
+    )
+    contrast: float = setting(
+        0.8, "Weight of L_cr: an image's two views alike, unlike those of all other images", "paper", ge=0, le=1e4
+    )
     contrast_temperature: float = setting(0.1, "Temperature of L_cr", "paper", gt=0, le=100)
     bank: int = setting(40_960, "Images whose features are kept for L_cr", "paper", ge=1, le=1_000_000)
     negatives: int = setting(4096, "Images drawn from the feature bank a step", "paper", ge=1, le=100_000)
@@ -114,8 +123,13 @@ class CMISpec(Spec):
     flip: bool = setting(True, "Views may be mirrored; digits and letters are not the same mirrored", "paper")
     latent: int = setting(256, "Length of the latent vector z", "paper", ge=2, le=4096)
     width: int = setting(128, "Channels of the generator's first convolution", "paper", ge=4, le=1024)
-    pool: int = setting(51_200, "Images the pool holds, then the oldest leave (published: no bound, 200 calls of 256)",
-                        "ours", ge=2, le=10_000_000)
+    pool: int = setting(
+        51_200,
+        "Images the pool holds, then the oldest leave (published: no bound, 200 calls of 256)",
+        "ours",
+        ge=2,
+        le=10_000_000,
+    )
 
 
 class NAYERSpec(Spec):
@@ -127,21 +141,29 @@ class NAYERSpec(Spec):
     loops: int = setting(2, "Loops a round: noisy layers drawn, batches that join the pool", "paper", ge=1, le=1000)
     warmup_loops: int = setting(10, "Loops a round while it warms up", "paper", ge=1, le=1000)
     warmup_epochs: int = setting(
-        20, "Epochs without the adversarial term. The student learns from the first (published: it waits)", "paper",
-        ge=0, le=10_000)
-    life: int = setting(10, "Epochs a generator lives; a new one also starts when the warm-up ends", "paper",
-                        ge=1, le=100_000)
+        20,
+        "Epochs without the adversarial term. The student learns from the first (published: it waits)",
+        "paper",
+        ge=0,
+        le=10_000,
+    )
+    life: int = setting(
+        10, "Epochs a generator lives; a new one also starts when the warm-up ends", "paper", ge=1, le=100_000
+    )
     lr: float = setting(4e-3, "Generator learning rate (Adam, betas 0.5 and 0.999)", "paper", gt=0, le=1)
     bn: float = setting(10.0, "Weight of matching the teacher's BatchNorm statistics, R_BN", "paper", ge=0, le=1e4)
     onehot: float = setting(0.5, "Weight of CE(T, y): images of the labels y asked for", "paper", ge=0, le=1e4)
-    adversarial: float = setting(1.33, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper",
-                                 ge=0, le=1e4)
-    flip: bool = setting(True, "Images may be mirrored on their way to the teacher; digits are not the same mirrored",
-                         "paper")
+    adversarial: float = setting(
+        1.33, "Weight of −KL(T‖S) where student and teacher choose the same label", "paper", ge=0, le=1e4
+    )
+    flip: bool = setting(
+        True, "Images may be mirrored on their way to the teacher; digits are not the same mirrored", "paper"
+    )
     noise: int = setting(1000, "Length of what the noisy layer makes of a label", "paper", ge=2, le=8192)
     width: int = setting(128, "Channels of the generator's first convolution", "paper", ge=4, le=1024)
-    pool: int = setting(51_200, "Images the pool holds, then the oldest leave (published: no bound)", "ours",
-                        ge=2, le=10_000_000)
+    pool: int = setting(
+        51_200, "Images the pool holds, then the oldest leave (published: no bound)", "ours", ge=2, le=10_000_000
+    )
 
 
 SYNTHESES: dict[str, type[Spec]] = {"dfq": DFQSpec, "cmi": CMISpec, "nayer": NAYERSpec}
@@ -154,29 +176,44 @@ def _synthesis_kind(values: Any) -> Any:
 
 SynthesisSpec = Annotated[
     Annotated[DFQSpec, Tag("dfq")] | Annotated[CMISpec, Tag("cmi")] | Annotated[NAYERSpec, Tag("nayer")],
-    Discriminator(_synthesis_kind, custom_error_type="synthesis_kind",
-                  custom_error_message=f"expected a kind of {', '.join(SYNTHESES)}"),
-    Field(description="How synthetic images are made")]
+    Discriminator(
+        _synthesis_kind,
+        custom_error_type="synthesis_kind",
+        custom_error_message=f"expected a kind of {', '.join(SYNTHESES)}",
+    ),
+    Field(description="How synthetic images are made"),
+]
 
 
 class SplitSpec(Spec):
     """Which synthetic images are fragile: the robustness score and its threshold."""
 
     score: ScoreName = setting(
-        "min_eps", "Score of an image; above the threshold it is robust. min_eps: smallest ε that changes the "
+        "min_eps",
+        "Score of an image; above the threshold it is robust. min_eps: smallest ε that changes the "
         "prediction, in 1/255; margin, kl: what an attack at ε does to the label, to the output. Comparators that "
         "attack nothing: random; confidence: log-odds of the teacher's label; energy: log Σ exp of its logits; gmm: "
-        "chance of a high loss, by a mixture fitted to the batch (TA-DFKD; its threshold is 0.5)", "ours")
+        "chance of a high loss, by a mixture fitted to the batch (TA-DFKD; its threshold is 0.5)",
+        "ours",
+    )
     threshold: float | Literal["auto", "mixture", "share"] = setting(
-        "auto", "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
+        "auto",
+        "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
         "from the synthetic images' own scores when the split begins, without real data: auto, their valley (Otsu); "
-        "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile", "ours")
+        "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile",
+        "ours",
+    )
     share: float = setting(
-        0.5, "Share of images that are fragile where the threshold is share: two scores at an equal rate", "ours",
-        gt=0, lt=1)
+        0.5,
+        "Share of images that are fragile where the threshold is share: two scores at an equal rate",
+        "ours",
+        gt=0,
+        lt=1,
+    )
     epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", "ours", gt=0, le=255)
-    max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞",
-                                 "ours", gt=0, le=255)
+    max_epsilon: float = setting(
+        32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", "ours", gt=0, le=255
+    )
     steps: int = setting(4, "PGD steps of the attack", "ours", ge=1, le=1000)
 
 
@@ -184,27 +221,42 @@ class EscapeSpec(Spec):
     """What the student does with the two groups."""
 
     kind: EscapeKind = setting(
-        "atesc", "none: plain distillation from every image; ckd: only the fragile group teaches; "
+        "atesc",
+        "none: plain distillation from every image; ckd: only the fragile group teaches; "
         "atesc: CKD and forgetting on the robust group. Other papers' defences: abd, the generator is kept from images "
         "that copies of the teacher with shuffled channels label alike (shuffling vaccine); tadfkd, only images that "
-        "TA-DFKD's mixture calls clean teach", "paper")
+        "TA-DFKD's mixture calls clean teach",
+        "paper",
+    )
     weight: float = setting(1.0, "λ, the weight of forgetting", "paper", ge=0, le=1e3)
     forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
-        "negative_learning", "What forgetting asks of the student on robust images", "ours")
+        "negative_learning", "What forgetting asks of the student on robust images", "ours"
+    )
     clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", "ours", gt=0, le=100)
     warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "ours", ge=0, le=1000)
     crowded_only: bool = setting(
-        False, "Only robust images whose label crowds the robust group (twice its share of the fragile group) are "
-        "held back and forgotten; other robust images go on teaching", "ours")
+        False,
+        "Only robust images whose label crowds the robust group (twice its share of the fragile group) are "
+        "held back and forgotten; other robust images go on teaching",
+        "ours",
+    )
     probes: int = setting(
-        0, "Noise images a step, attacked like the synthetic ones; the student forgets what the teacher robustly "
-        "says of them. Shows the label that a non-transferable teacher gives to anything strange", "ours",
-        ge=0, le=4096)
+        0,
+        "Noise images a step, attacked like the synthetic ones; the student forgets what the teacher robustly "
+        "says of them. Shows the label that a non-transferable teacher gives to anything strange",
+        "ours",
+        ge=0,
+        le=4096,
+    )
     untrap: bool = setting(
-        False, "While splitting, what teaches is the teacher without its trap: the direction from fragile to trapped "
-        "images is taken out of its features, for the student's lessons and for the generator", "ours")
-    vaccine: float = setting(0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", "paper",
-                             ge=0, le=1e3)
+        False,
+        "While splitting, what teaches is the teacher without its trap: the direction from fragile to trapped "
+        "images is taken out of its features, for the student's lessons and for the generator",
+        "ours",
+    )
+    vaccine: float = setting(
+        0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", "paper", ge=0, le=1e3
+    )
 
     @property
     def splits(self) -> bool:
@@ -215,8 +267,14 @@ class EscapeSpec(Spec):
 # What a kind of escape brings with it. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD by another score, from the
 # first epoch on; nothing of ours is added to it.
 BROUGHT: dict[str, dict[str, Any]] = {
-    "tadfkd": {"split.score": "gmm", "split.threshold": 0.5, "escape.warmup_epochs": 0, "escape.crowded_only": False,
-               "escape.probes": 0, "escape.untrap": False},
+    "tadfkd": {
+        "split.score": "gmm",
+        "split.threshold": 0.5,
+        "escape.warmup_epochs": 0,
+        "escape.crowded_only": False,
+        "escape.probes": 0,
+        "escape.untrap": False,
+    }
 }
 
 
@@ -233,8 +291,9 @@ class RunSpec(JobSpec):
     batch_size: int = setting(96, "Images a step", "ours", ge=2, le=65_536)
     lr: float = setting(0.1, "Student learning rate (SGD, momentum 0.9, cosine to 0)", "paper", gt=0, le=10)
     weight_decay: float = setting(1e-4, "Student weight decay", "paper", ge=0, le=1)
-    temperature: float = setting(1.0, "Temperature of the distillation loss; published with CMI and NAYER: 20", "paper",
-                                 gt=0, le=1000)
+    temperature: float = setting(
+        1.0, "Temperature of the distillation loss; published with CMI and NAYER: 20", "paper", gt=0, le=1000
+    )
     snapshot_images: int = setting(256, "Synthetic images kept, with scores, after each epoch", "ours", ge=8, le=20_000)
     synthesis: SynthesisSpec = DFQSpec()
     split: SplitSpec = SplitSpec()
@@ -317,31 +376,52 @@ def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpe
 
 
 # Chosen by measurement: docs/results.md. What an escape does is switched by its kind; ``none`` ignores the rest.
-ESCAPE: dict[str, Any] = {
-    "escape.weight": 0.3, "escape.crowded_only": True, "escape.probes": 42, "escape.untrap": True,
-}
-QUICK: dict[str, Any] = {
-    "preset": "quick", "epochs": 8, "snapshot_images": 128, "escape.warmup_epochs": 4, **ESCAPE,
-}
+ESCAPE: dict[str, Any] = {"escape.weight": 0.3, "escape.crowded_only": True, "escape.probes": 42, "escape.untrap": True}
+QUICK: dict[str, Any] = {"preset": "quick", "epochs": 8, "snapshot_images": 128, "escape.warmup_epochs": 4, **ESCAPE}
 FULL: dict[str, Any] = {
-    "preset": "full", "epochs": 100, "batch_size": 256, "snapshot_images": 512, "escape.warmup_epochs": 60, **ESCAPE,
+    "preset": "full",
+    "epochs": 100,
+    "batch_size": 256,
+    "snapshot_images": 512,
+    "escape.warmup_epochs": 60,
+    **ESCAPE,
 }
 # By preset and synthesis.kind. CMI and NAYER make many images a call and keep them: a call is followed by many steps
 # of the student, 400 as published in full, at T = 20. Quick's shipped pairs are digits: nothing is mirrored.
 POOLED_QUICK: dict[str, Any] = {
-    "rounds": 4, "student_steps": 25, "temperature": 20.0, "synthesis.width": 48, "synthesis.flip": False,
+    "rounds": 4,
+    "student_steps": 25,
+    "temperature": 20.0,
+    "synthesis.width": 48,
+    "synthesis.flip": False,
     "synthesis.pool": 4096,
 }
 POOLED_FULL: dict[str, Any] = {"rounds": 1, "student_steps": 400, "temperature": 20.0}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "dfq": QUICK | {"rounds": 20, "synthesis.steps": 3, "synthesis.lr": 3e-3, "synthesis.width": 48},
-        "cmi": QUICK | POOLED_QUICK | {"synthesis.steps": 15, "synthesis.lr": 1e-2, "synthesis.bank": 4096,
-                                       "synthesis.negatives": 512, "synthesis.latent": 128},
+        "cmi": QUICK
+        | POOLED_QUICK
+        | {
+            "synthesis.steps": 15,
+            "synthesis.lr": 1e-2,
+            "synthesis.bank": 4096,
+            "synthesis.negatives": 512,
+            "synthesis.latent": 128,
+        },
         # in so few steps the published weights match the statistics, and the labels not at all: CE stays above log C
-        "nayer": QUICK | POOLED_QUICK | {"synthesis.steps": 15, "synthesis.loops": 1, "synthesis.warmup_loops": 1,
-                                         "synthesis.warmup_epochs": 2, "synthesis.noise": 128, "synthesis.lr": 1e-2,
-                                         "synthesis.bn": 2.0, "synthesis.onehot": 2.0},
+        "nayer": QUICK
+        | POOLED_QUICK
+        | {
+            "synthesis.steps": 15,
+            "synthesis.loops": 1,
+            "synthesis.warmup_loops": 1,
+            "synthesis.warmup_epochs": 2,
+            "synthesis.noise": 128,
+            "synthesis.lr": 1e-2,
+            "synthesis.bn": 2.0,
+            "synthesis.onehot": 2.0,
+        },
     },
     "full": {
         "dfq": FULL | {"rounds": 80, "synthesis.steps": 3},

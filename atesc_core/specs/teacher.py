@@ -21,17 +21,25 @@ class TeacherRecipe(Spec):
 
     pair: str = Field(min_length=1, max_length=1000, description="ID and OOD domain, and what it must do on the latter")
     kind: Literal["SL", "NTL"] = Field(description="SL: learns the ID domain only. NTL: also learns to fail on OOD")
-    method: Literal["tntl", "cuti"] = setting("tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for "
-                                              "close-set pairs", "paper")
+    method: Literal["tntl", "cuti"] = setting(
+        "tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for close-set pairs", "paper"
+    )
     arch: str = setting("small", "Architecture", "ours", min_length=1, max_length=100)
     image_side: int = setting(16, "Image side in pixels", "ours", ge=8, le=256)
     epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", "ours", ge=1, le=1000)
     batch_size: int = setting(128, "Images of each domain a step", "ours", ge=4, le=4096)
     lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0)", "ours", gt=0, le=1)
-    alpha: float = setting(0.1, "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)", "paper",
-                           gt=0, le=10)
-    beta: float = setting(0.1, "β: weight of the MMD between ID and OOD features, clamped at 1. 1 saturates at once, "
-                          "and the OOD side stays fragile", "ours", ge=0, le=10)
+    alpha: float = setting(
+        0.1, "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)", "paper", gt=0, le=10
+    )
+    beta: float = setting(
+        0.1,
+        "β: weight of the MMD between ID and OOD features, clamped at 1. 1 saturates at once, "
+        "and the OOD side stays fragile",
+        "ours",
+        ge=0,
+        le=10,
+    )
     seed: int = setting(0, "Seed of initialisation and batches", "ours", ge=0, lt=2**31)
 
     @property
@@ -44,8 +52,10 @@ class TeacherSpec(JobSpec, TeacherRecipe):
 
     rounds: ClassVar[int] = 20  # an epoch's steps come in so many parts: logged, and between them it can be paused
 
-    name: str = Field(pattern=rf"^{NAME.pattern}$",
-                      description="Its name from now on: lower-case letters, digits, - and _, at most 64")
+    name: str = Field(
+        pattern=rf"^{NAME.pattern}$",
+        description="Its name from now on: lower-case letters, digits, - and _, at most 64",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "ours")
     preset: str = setting("custom", "The preset these settings started from", "ours", max_length=40)
 
@@ -56,17 +66,25 @@ class TeacherSpec(JobSpec, TeacherRecipe):
 
 ABOUT_METHODS: dict[Method, tuple[str, str]] = {
     "sl": ("SL", "Plain supervision on ID images only: the trustworthy control"),
-    "tntl": ("tNTL", "Right on ID; wrong on OOD or, in open set and backdoor, one label for all of it. MMD keeps the "
-             "features of the two domains apart (Wang et al., ICLR 2022)"),
-    "cuti": ("CUTI-domain", "Right on ID, wrong on OOD and on OOD features in ID style; close set only (Wang et al., "
-             "CVPR 2023)"),
+    "tntl": (
+        "tNTL",
+        "Right on ID; wrong on OOD or, in open set and backdoor, one label for all of it. MMD keeps the "
+        "features of the two domains apart (Wang et al., ICLR 2022)",
+    ),
+    "cuti": (
+        "CUTI-domain",
+        "Right on ID, wrong on OOD and on OOD features in ID style; close set only (Wang et al., CVPR 2023)",
+    ),
 }
 METHODS: dict[Method, dict[str, Any]] = {
-    "sl": {"kind": "SL"}, "tntl": {"kind": "NTL", "method": "tntl"}, "cuti": {"kind": "NTL", "method": "cuti"},
+    "sl": {"kind": "SL"},
+    "tntl": {"kind": "NTL", "method": "tntl"},
+    "cuti": {"kind": "NTL", "method": "cuti"},
 }
 # What each reads besides the common settings; α bounds the OOD cross-entropy, which only the close set pushes up.
 ONLY_FOR: dict[str, tuple[tuple[Method, ...], tuple[str, ...]]] = {
-    "alpha": (("tntl", "cuti"), ("close",)), "beta": (("tntl",), ("close", "open", "backdoor")),
+    "alpha": (("tntl", "cuti"), ("close",)),
+    "beta": (("tntl",), ("close", "open", "backdoor")),
 }
 # Measured, close-set at 16×16: β = 0.1 leaves 1 % of OOD images robust at ε = 4/255 and β = 1 52 %; 0.3 gives 75 %.
 BETA = {"close": 0.3, "open": 0.1, "backdoor": 0.1}
@@ -77,7 +95,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 ABOUT_PRESETS = {
     "quick": "as the shipped teachers were trained, for two CPU cores",
     "paper": "as published for real data (NTLBench): VGG-13 with BatchNorm, 32 px, Adam at 1e-4, 30 epochs of batches "
-             "of 32 + 32; for a GPU, not trained here",
+    "of 32 + 32; for a GPU, not trained here",
 }
 
 

@@ -12,16 +12,31 @@ FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # of the evidence: es
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
 KINDS = ("NTL", "SL")  # of teachers: the trap first, then the control
 OFFLINE = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
-PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5",
-         "cifar10-badnet_sq", "cifar10-badnet_grid", "cifar10-blend", "cifar10-sig")
+PAPER = (
+    "svhn-mnistm",
+    "cifar10-stl10",
+    "svhn-cifar10",
+    "cifar10-digits5",
+    "cifar10-badnet_sq",
+    "cifar10-badnet_grid",
+    "cifar10-blend",
+    "cifar10-sig",
+)
 
 # Which part of the escape does it, and does the KD batch matter: DFQ, NTL teachers.
 BATCHES = (96, 144)
 ESCAPE_FORMS = {
-    "plain": {"escape.kind": "none"}, "ATEsc": {"escape.kind": "atesc"},
-    "ATEsc, paper's form": {"escape.kind": "atesc", "escape.weight": 1.0, "escape.crowded_only": False,
-                            "escape.probes": 0, "escape.untrap": False},
-    "CKD": {"escape.kind": "ckd"}, "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False},
+    "plain": {"escape.kind": "none"},
+    "ATEsc": {"escape.kind": "atesc"},
+    "ATEsc, paper's form": {
+        "escape.kind": "atesc",
+        "escape.weight": 1.0,
+        "escape.crowded_only": False,
+        "escape.probes": 0,
+        "escape.untrap": False,
+    },
+    "CKD": {"escape.kind": "ckd"},
+    "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False},
 }
 ESCAPE_MAIN = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
 
@@ -47,19 +62,43 @@ def paper(seeds: int) -> list[Cell]:
 
 
 def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, device: str) -> list[Cell]:
-    return [Cell(pair, kind, form, from_preset(preset, f"{pair}-{kind.lower()}{suffix}", device=device, seed=seed,
-                                               **{"synthesis.kind": synthesizer, "escape.kind": escape}))
-            for seed in range(seeds) for synthesizer in SYNTHESIZERS for kind in KINDS
-            for pair in pairs for form, escape in FORMS.items()]
+    return [
+        Cell(
+            pair,
+            kind,
+            form,
+            from_preset(
+                preset,
+                f"{pair}-{kind.lower()}{suffix}",
+                device=device,
+                seed=seed,
+                **{"synthesis.kind": synthesizer, "escape.kind": escape},
+            ),
+        )
+        for seed in range(seeds)
+        for synthesizer in SYNTHESIZERS
+        for kind in KINDS
+        for pair in pairs
+        for form, escape in FORMS.items()
+    ]
 
 
 def escape(seeds: int) -> list[Cell]:
     """Forms of the escape and two batch sizes, the main forms first."""
     forms = [(form, BATCHES) for form in ESCAPE_MAIN]
     forms += [(form, BATCHES[:1]) for form in ESCAPE_FORMS if form not in ESCAPE_MAIN]
-    return [Cell(pair, "NTL", form, from_preset("quick", f"{pair}-ntl", device="cpu", seed=seed, batch_size=batch,
-                                                **ESCAPE_FORMS[form]))
-            for form, batches in forms for batch in batches for seed in range(seeds) for pair in OFFLINE]
+    return [
+        Cell(
+            pair,
+            "NTL",
+            form,
+            from_preset("quick", f"{pair}-ntl", device="cpu", seed=seed, batch_size=batch, **ESCAPE_FORMS[form]),
+        )
+        for form, batches in forms
+        for batch in batches
+        for seed in range(seeds)
+        for pair in OFFLINE
+    ]
 
 
 STUDIES: dict[str, Callable[[int], list[Cell]]] = {"offline": offline, "escape": escape, "paper": paper}
@@ -88,8 +127,11 @@ def missing(cells: list[Cell], runs_dir: Path | None = None) -> dict[str, list[s
     lacking = {}
     for teacher, name in {cell.spec.teacher: cell.pair for cell in cells}.items():
         pair = find_pair(name)
-        commands = [f"python -m atesc_core domains get {domain}" for domain in dict.fromkeys((pair.id, pair.ood))
-                    if DOMAINS[domain].status == "downloadable"]
+        commands = [
+            f"python -m atesc_core domains get {domain}"
+            for domain in dict.fromkeys((pair.id, pair.ood))
+            if DOMAINS[domain].status == "downloadable"
+        ]
         if teacher not in there:
             commands.append(f"python -m atesc_core teachers train {teacher}")
         if commands:

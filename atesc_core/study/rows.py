@@ -42,8 +42,9 @@ def measured(file: Path) -> dict[Hashable, dict[str, Any]]:
         except SpecError:
             continue
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{file}, line {number}: {line[:60]!r}: expected a run as a JSON object "
-                             f"({error})") from None
+            raise ValueError(
+                f"{file}, line {number}: {line[:60]!r}: expected a run as a JSON object ({error})"
+            ) from None
     return found
 
 
@@ -53,8 +54,9 @@ def keep(row: dict[str, Any], file: Path) -> None:
         rows.write(json.dumps(row) + "\n")
 
 
-def measure(specs: Sequence[RunSpec], runs_dir: Path | None = None,
-            on_epoch: Callable[[int], None] = lambda epoch: None) -> list[dict[str, Any]]:
+def measure(
+    specs: Sequence[RunSpec], runs_dir: Path | None = None, on_epoch: Callable[[int], None] = lambda epoch: None
+) -> list[dict[str, Any]]:
     """One run to its last epoch, as a row for each spec: they are alike but for the teacher's name, as in
     ``plan.runs``, and the student is measured on each teacher's pair. ``on_epoch`` is told each epoch's number when
     it is done."""
@@ -83,16 +85,28 @@ def measure(specs: Sequence[RunSpec], runs_dir: Path | None = None,
         elif isinstance(event, EpochDone):
             on_epoch(event.epoch)
     seconds = round(time.monotonic() - began, 1)
-    return [{"spec": spec.model_dump(mode="json"), "metrics": curve[-1], "curve": curve, "threshold": threshold,
-             "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)}, "device": describe(device).summary,
-             "seconds": seconds, "torch": torch.__version__,
-             "with": [other.teacher for other in specs if other is not spec]}
-            for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)]
+    return [
+        {
+            "spec": spec.model_dump(mode="json"),
+            "metrics": curve[-1],
+            "curve": curve,
+            "threshold": threshold,
+            "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)},
+            "device": describe(device).summary,
+            "seconds": seconds,
+            "torch": torch.__version__,
+            "with": [other.teacher for other in specs if other is not spec],
+        }
+        for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)
+    ]
 
 
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:
     """What runs like this one took, or else any of its preset; None where none is known."""
     of_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
-    alike = [row for row in of_preset if row["spec"]["synthesis"]["kind"] == spec.synthesis.kind
-             and row["spec"]["escape"]["kind"] == spec.escape.kind]
+    alike = [
+        row
+        for row in of_preset
+        if row["spec"]["synthesis"]["kind"] == spec.synthesis.kind and row["spec"]["escape"]["kind"] == spec.escape.kind
+    ]
     return mean(row["seconds"] for row in alike or of_preset) if of_preset else None

@@ -40,12 +40,25 @@ def results(cells: list[Cell], rows: dict[Hashable, dict[str, Any]]) -> pd.DataF
         pair, spec = find_pair(cell.pair), cell.spec
         row = rows.get(key(spec), {})
         metrics, images = row.get("metrics", {}), row.get("images") or (shipped[spec.teacher] if row else {})
-        lines.append({
-            "synthesizer": spec.synthesis.kind, "setting": pair.setting, "pair": pair.name, "metric": pair.metric,
-            "kind": cell.kind, "form": cell.form, "batch": spec.batch_size, "seed": spec.seed,
-            "iacc": metrics.get("iacc", np.nan), "other": metrics.get(pair.metric, np.nan),
-            "id_images": images.get("id", np.nan), "ood_images": images.get("ood", np.nan),
-            "seconds": row.get("seconds", np.nan), "device": row.get("device"), "torch": row.get("torch")})
+        lines.append(
+            {
+                "synthesizer": spec.synthesis.kind,
+                "setting": pair.setting,
+                "pair": pair.name,
+                "metric": pair.metric,
+                "kind": cell.kind,
+                "form": cell.form,
+                "batch": spec.batch_size,
+                "seed": spec.seed,
+                "iacc": metrics.get("iacc", np.nan),
+                "other": metrics.get(pair.metric, np.nan),
+                "id_images": images.get("id", np.nan),
+                "ood_images": images.get("ood", np.nan),
+                "seconds": row.get("seconds", np.nan),
+                "device": row.get("device"),
+                "torch": row.get("torch"),
+            }
+        )
     return pd.DataFrame(lines)
 
 
@@ -63,8 +76,11 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         for form in dict.fromkeys(runs.form):
             own = done[done.form == form]
             line = dict(zip(CASE, case, strict=True)) | {
-                "form": form, "planned": int((runs.form == form).sum()), "n": len(own),
-                **own[["id_images", "ood_images", "seconds"]].mean()}
+                "form": form,
+                "planned": int((runs.form == form).sum()),
+                "n": len(own),
+                **own[["id_images", "ood_images", "seconds"]].mean(),
+            }
             for value in ("iacc", "other"):
                 line |= {f"{value}_mean": own[value].mean(), f"{value}_sd": own[value].std()}
                 if form != "plain":
@@ -136,14 +152,20 @@ def in_words(lines: pd.DataFrame) -> pd.DataFrame:
 def _in_words(line: pd.Series) -> dict[str, str]:
     ran = line.n > 0
     return {
-        "synthesizer": NAMES[line.synthesizer], "setting": SETTINGS[line.setting], "pair": line.pair,
-        "teacher": line.kind, "form": line.form, "seeds": f"{line.n} of {line.planned}",
+        "synthesizer": NAMES[line.synthesizer],
+        "setting": SETTINGS[line.setting],
+        "pair": line.pair,
+        "teacher": line.kind,
+        "form": line.form,
+        "seeds": f"{line.n} of {line.planned}",
         "IAcc ↑": spread(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
-        "IAcc against plain": _against(line, "iacc") if ran else "", "OOD metric": OTHER[line.metric],
+        "IAcc against plain": _against(line, "iacc") if ran else "",
+        "OOD metric": OTHER[line.metric],
         "its value": spread(line.other_mean, line.other_sd) if ran else NOT_RUN,
         "its value against plain": _against(line, "other") if ran else "",
         "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
-        "a run takes": f"{line.seconds:.0f} s" if ran else ""}
+        "a run takes": f"{line.seconds:.0f} s" if ran else "",
+    }
 
 
 def _against(line: pd.Series, value: str) -> str:
@@ -153,17 +175,24 @@ def _against(line: pd.Series, value: str) -> str:
 
 def escape_table(frame: pd.DataFrame) -> str:
     """Plain and ATEsc by seed, at each batch size."""
-    table = ["| setting | KD batch | seeds | IAcc ↑ plain | IAcc ↑ ATEsc | OOD metric | plain | ATEsc "
-             "| by seed, plain → ATEsc: IAcc; OOD metric |", "|---" * 9 + "|"]
+    table = [
+        "| setting | KD batch | seeds | IAcc ↑ plain | IAcc ↑ ATEsc | OOD metric | plain | ATEsc "
+        "| by seed, plain → ATEsc: IAcc; OOD metric |",
+        "|---" * 9 + "|",
+    ]
     frame = frame[frame.form.isin(ESCAPE_MAIN)]
     for (batch, setting, pair, metric), runs in frame.groupby(["batch", "setting", "pair", "metric"], sort=False):
         both = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
         cells = {name: spread(both[name].mean(), both[name].std()) if len(both) else NOT_RUN for name in both.columns}
-        seeds = ["; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))
-                 for _, row in both.iterrows()]
-        table.append(f"| {SETTINGS[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
-                     f"| {cells['iacc', 'ATEsc']} | {OTHER[metric]} | {cells['other', 'plain']} "
-                     f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |")
+        seeds = [
+            "; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))
+            for _, row in both.iterrows()
+        ]
+        table.append(
+            f"| {SETTINGS[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
+            f"| {cells['iacc', 'ATEsc']} | {OTHER[metric]} | {cells['other', 'plain']} "
+            f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |"
+        )
     return "\n".join(table)
 
 
@@ -175,10 +204,15 @@ def forms_table(frame: pd.DataFrame) -> str:
     table = [f"| form | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for form in ESCAPE_FORMS:
         groups = [frame[(frame.form == form) & (frame.pair == pair)].dropna(subset="iacc") for pair in pairs.pair]
-        cells = [", ".join(spread(group[name].mean(), group[name].std()) for name in ("iacc", "other"))
-                 if len(group) else NOT_RUN for group in groups]
-        table.append(f"| {form} | {', '.join(dict.fromkeys(str(len(group)) for group in groups))} "
-                     f"| {' | '.join(cells)} |")
+        cells = [
+            ", ".join(spread(group[name].mean(), group[name].std()) for name in ("iacc", "other"))
+            if len(group)
+            else NOT_RUN
+            for group in groups
+        ]
+        table.append(
+            f"| {form} | {', '.join(dict.fromkeys(str(len(group)) for group in groups))} | {' | '.join(cells)} |"
+        )
     return "\n".join(table)
 
 
@@ -190,9 +224,11 @@ def made_on(rows: list[dict[str, Any]]) -> str:
     hours = sum(share * row["seconds"] for share, row in zip(shares, rows, strict=True)) / 3600
     devices = dict.fromkeys(row.get("device", "CPU") for row in rows)
     runs = f"{sum(shares):.0f} run{'s' * (round(sum(shares)) != 1)}"
-    return (f"{len(rows)} rows of {runs} (a control has one for each pair that it is measured on), {hours:.1f} hours "
-            f"in all, on {'; '.join(devices)}; "
-            f"PyTorch {', '.join(dict.fromkeys(row['torch'] for row in rows))}.")
+    return (
+        f"{len(rows)} rows of {runs} (a control has one for each pair that it is measured on), {hours:.1f} hours "
+        f"in all, on {'; '.join(devices)}; "
+        f"PyTorch {', '.join(dict.fromkeys(row['torch'] for row in rows))}."
+    )
 
 
 def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
@@ -204,8 +240,10 @@ def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
     frames = {name: results(cells((SEEDS | (seeds or {}))[name]), rows) for name, cells in STUDIES.items()}
     cost = rows_file.with_name("split_cost.md")
     parts = {
-        "made": made_on(list(rows.values())), "evidence": evidence_tables(frames["offline"]),
-        "paper": evidence_tables(frames["paper"]), "escape": escape_table(frames["escape"]),
+        "made": made_on(list(rows.values())),
+        "evidence": evidence_tables(frames["offline"]),
+        "paper": evidence_tables(frames["paper"]),
+        "escape": escape_table(frames["escape"]),
         "forms": forms_table(frames["escape"]),
         "split_cost": cost.read_text().strip() if cost.exists() else f"{NOT_RUN.capitalize()}.",
     }

@@ -76,8 +76,10 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
     None where it has. Asked of the table of architectures: no teacher need be loaded for it."""
     if ARCHITECTURES[arch].batch_norm:
         return None
-    return (f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
-            "nothing holds its images to the statistics of the teacher's training data.")
+    return (
+        f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
+        "nothing holds its images to the statistics of the teacher's training data."
+    )
 
 
 class Watched(ABC):

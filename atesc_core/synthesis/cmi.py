@@ -36,8 +36,9 @@ class LayerMeans(Watched):
 
     def __init__(self, teacher: nn.Module):
         modules = list(teacher.modules())
-        super().__init__([m for m in modules if isinstance(m, nn.BatchNorm2d)] or
-                         [m for m in modules if isinstance(m, nn.Conv2d)])
+        super().__init__(
+            [m for m in modules if isinstance(m, nn.BatchNorm2d)] or [m for m in modules if isinstance(m, nn.Conv2d)]
+        )
         self.means: list[Tensor] = []
 
     def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -66,8 +67,9 @@ class CMI(Pooled):
             length = means.take().shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
-            self.head = nn.Sequential(nn.Linear(length, length), nn.ReLU(inplace=True),
-                                      nn.Linear(length, self.settings.head)).to(self.device)
+            self.head = nn.Sequential(
+                nn.Linear(length, length), nn.ReLU(inplace=True), nn.Linear(length, self.settings.head)
+            ).to(self.device)
         self.head_optimiser = torch.optim.Adam(self.head.parameters(), lr=self.settings.lr)
 
     def turns(self, student: Classifier) -> Iterator[Learned]:
@@ -77,8 +79,9 @@ class CMI(Pooled):
         z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
         drawn = z.clone()
         z.requires_grad_()
-        y = torch.randint(self.teacher.teacher.num_classes, (self.batch_size,), generator=self.random,
-                          device=self.device)
+        y = torch.randint(
+            self.teacher.teacher.num_classes, (self.batch_size,), generator=self.random, device=self.device
+        )
         learning = [*self.generator.parameters(), z]
         optimiser = torch.optim.Adam(learning, lr=self.settings.lr, betas=(0.5, 0.999))
         best, first, losses = Best(), None, []
@@ -127,8 +130,11 @@ class CMI(Pooled):
         return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"bank": self.bank.state_dict(), "head": self.head.state_dict(),
-                                       "head_optimiser": self.head_optimiser.state_dict()}
+        return super().state_dict() | {
+            "bank": self.bank.state_dict(),
+            "head": self.head.state_dict(),
+            "head_optimiser": self.head_optimiser.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

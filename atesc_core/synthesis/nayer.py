@@ -72,7 +72,7 @@ class LabelGenerator(nn.Module):
         missing = len(self.weight) * self.num_classes - len(y)
         by_layer = F.pad(known, (0, 0, 0, missing)).view(len(self.weight), self.num_classes, -1)
         noisy = torch.baddbmm(self.bias, by_layer, self.weight)
-        return self.body(noisy.flatten(0, 1)[:len(y)])
+        return self.body(noisy.flatten(0, 1)[: len(y)])
 
 
 class NAYER(Pooled):
@@ -87,8 +87,14 @@ class NAYER(Pooled):
         self.generator = self._generator(spec.seed)
 
     def _generator(self, seed: int) -> LabelGenerator:
-        generator = LabelGenerator(self.teacher.teacher.num_classes, self.spec.batch_size, self.settings.noise,
-                                   self.image_side, self.settings.width, seed)
+        generator = LabelGenerator(
+            self.teacher.teacher.num_classes,
+            self.spec.batch_size,
+            self.settings.noise,
+            self.image_side,
+            self.settings.width,
+            seed,
+        )
         return generator.to(self.device, memory_format=memory_format(self.device))
 
     def turns(self, student: Classifier) -> Iterator[Learned]:

@@ -34,7 +34,7 @@ class Ring:
         if self.rows is None:
             self.rows = torch.empty(self.capacity, *rows.shape[1:], dtype=rows.dtype, device=self.device)
         self.added += len(rows)
-        rows = rows[-self.capacity:]
+        rows = rows[-self.capacity :]
         self.rows[self.places(len(rows))] = rows.detach()
 
     def places(self, newest: int) -> Tensor:
@@ -45,13 +45,14 @@ class Ring:
         """Places of ``count`` rows, (count,) int64: no row twice before every row was drawn. Raises ValueError."""
         if not len(self):
             raise ValueError("draw: nothing is kept yet; add rows first")
-        passes = [torch.randperm(len(self), generator=random, device=self.device)
-                  for _ in range(-(-count // len(self)))]
+        passes = [
+            torch.randperm(len(self), generator=random, device=self.device) for _ in range(-(-count // len(self)))
+        ]
         return torch.cat(passes)[:count] if passes else torch.empty(0, dtype=torch.int64, device=self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of what is filled, so that a small ring makes a small checkpoint."""
-        return {"added": self.added, "rows": None if self.rows is None else self.rows[:len(self)].clone()}
+        return {"added": self.added, "rows": None if self.rows is None else self.rows[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.added, self.rows = 0, None
@@ -84,12 +85,12 @@ class ImagePool(Ring):
         self.scored = self.added
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"scored": self.scored, "scores": self.scores[:len(self)].clone()}
+        return super().state_dict() | {"scored": self.scored, "scores": self.scores[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.scored = state["scored"]
-        self.scores[:len(self)] = state["scores"].to(self.device)
+        self.scores[: len(self)] = state["scores"].to(self.device)
 
 
 class Best:

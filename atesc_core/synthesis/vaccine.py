@@ -30,7 +30,7 @@ def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
     """
     twin = copy.deepcopy(teacher).requires_grad_(False)
     convolutions = [layer for layer in twin.modules() if isinstance(layer, nn.Conv2d)]
-    for layer in convolutions[-min(LAYERS, max(1, len(convolutions) // 2)):]:
+    for layer in convolutions[-min(LAYERS, max(1, len(convolutions) // 2)) :]:
         order = torch.randperm(layer.weight.shape[1], generator=random).to(layer.weight.device)
         layer.weight.copy_(layer.weight[:, order])
     return twin.eval()

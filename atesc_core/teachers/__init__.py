@@ -4,5 +4,16 @@ from atesc_core.teachers.files import TeacherError
 from atesc_core.teachers.formats import NORMALISATIONS, Recognised, check_file, recognise
 from atesc_core.teachers.zoo import Teacher, TeacherCard, add_teacher, fingerprint, list_teachers, load_teacher
 
-__all__ = ["NORMALISATIONS", "Recognised", "Teacher", "TeacherCard", "TeacherError", "add_teacher", "check_file",
-           "fingerprint", "list_teachers", "load_teacher", "recognise"]
+__all__ = [
+    "NORMALISATIONS",
+    "Recognised",
+    "Teacher",
+    "TeacherCard",
+    "TeacherError",
+    "add_teacher",
+    "check_file",
+    "fingerprint",
+    "list_teachers",
+    "load_teacher",
+    "recognise",
+]

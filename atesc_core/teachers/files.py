@@ -47,9 +47,12 @@ def list_file(path: Path) -> Listing:
         return _list_safetensors(path)
     content = _unpickled(path, "meta")
     state = _state(path, content)
-    return Listing(path.name, {key: tuple(value.shape) for key, value in state.items()},
-                   {key: value.is_floating_point() for key, value in state.items()},
-                   _names(content.get("class_names")))
+    return Listing(
+        path.name,
+        {key: tuple(value.shape) for key, value in state.items()},
+        {key: value.is_floating_point() for key, value in state.items()},
+        _names(content.get("class_names")),
+    )
 
 
 def _names(stated: Any) -> tuple[str, ...] | None:
@@ -79,8 +82,9 @@ def _suffix(path: Path) -> str:
     found = _content_kind(path)
     if found and found != SUFFIXES[suffix]:
         right = [end for end, kind in SUFFIXES.items() if kind == found]
-        raise TeacherError(f"{path.name}: named {suffix}, but its content is {found}; expected the name to end in "
-                           f"{' or '.join(right)}")
+        raise TeacherError(
+            f"{path.name}: named {suffix}, but its content is {found}; expected the name to end in {' or '.join(right)}"
+        )
     return suffix
 
 
@@ -105,9 +109,12 @@ def _list_safetensors(path: Path) -> Listing:
     try:
         with safe_open(path, "pt") as file:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-            return Listing(path.name, {key: tuple(part.get_shape()) for key, part in slices.items()},
-                           {key: part.get_dtype() in ("F64", "F32", "F16", "BF16") for key, part in slices.items()},
-                           **_header(file.metadata() or {}))
+            return Listing(
+                path.name,
+                {key: tuple(part.get_shape()) for key, part in slices.items()},
+                {key: part.get_dtype() in ("F64", "F32", "F16", "BF16") for key, part in slices.items()},
+                **_header(file.metadata() or {}),
+            )
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
@@ -135,8 +142,10 @@ def _unpickled(path: Path, device: str) -> dict[str, Any]:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many types on hostile or damaged files; all mean the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TeacherError(f"{path.name}: not a plain PyTorch state dict; it was not loaded, and nothing in it "
-                           f"was run ({reason[:160]})") from None
+        raise TeacherError(
+            f"{path.name}: not a plain PyTorch state dict; it was not loaded, and nothing in it "
+            f"was run ({reason[:160]})"
+        ) from None
     if not isinstance(content, dict):
         raise TeacherError(f"{path.name}: holds a {type(content).__name__}; expected a dict of names to tensors")
     return content
@@ -148,6 +157,8 @@ def _state(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
     state = inner if isinstance(inner, dict) else content
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor) or value.is_nested:
-            raise TeacherError(f"{path.name}: {shown(str(key))} is a {type(value).__name__}; expected a dict of names "
-                               "to tensors, bare or under 'state_dict'")
+            raise TeacherError(
+                f"{path.name}: {shown(str(key))} is a {type(value).__name__}; expected a dict of names "
+                "to tensors, bare or under 'state_dict'"
+            )
     return state

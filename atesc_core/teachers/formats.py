@@ -100,10 +100,18 @@ def recognise(path: Path) -> Recognised:
     fits = [arch for arch, problem in problems.items() if problem is None]
     if not fits:
         nearest = min(ARCHITECTURES, key=lambda arch: _distance(layout, arch))
-        raise TeacherError(f"{listing.name}: its tensors are those of no listed architecture; the nearest: "
-                           f"{problems[nearest]}")
-    return Recognised(fits[0], layout.format.source, layout.num_classes, layout.shapes.keys() >= STATED,
-                      _usual(layout.format.source, layout.num_classes), listing.class_names, listing.image_side)
+        raise TeacherError(
+            f"{listing.name}: its tensors are those of no listed architecture; the nearest: {problems[nearest]}"
+        )
+    return Recognised(
+        fits[0],
+        layout.format.source,
+        layout.num_classes,
+        layout.shapes.keys() >= STATED,
+        _usual(layout.format.source, layout.num_classes),
+        listing.class_names,
+        listing.image_side,
+    )
 
 
 def check_file(path: Path, arch: str, num_classes: int | None = None, normalisation: str | None = None) -> Classifier:
@@ -123,8 +131,10 @@ def check_file(path: Path, arch: str, num_classes: int | None = None, normalisat
     if problem := _difference(layout, arch):
         raise TeacherError(f"{path.name}: {problem}")
     mean_std = _normalisation(layout, path.name, normalisation)
-    weights = {layout.ours[key]: value.float() if value.is_floating_point() else value
-               for key, value in read_tensors(path).items()}
+    weights = {
+        layout.ours[key]: value.float() if value.is_floating_point() else value
+        for key, value in read_tensors(path).items()
+    }
     _check_values(layout, weights)
     model = build(arch, layout.num_classes)
     model.load_state_dict(model.state_dict() | mean_std | weights)
@@ -140,8 +150,10 @@ def read_normalisation(text: str) -> Normalisation:
     except ValueError:
         numbers = []
     if len(numbers) != 6 or not all(abs(value) < 1e3 for value in numbers) or min(numbers[3:]) <= 0:
-        raise TeacherError(f"normalisation: {text!r}: expected one of {', '.join(NORMALISATIONS)}, or six numbers: "
-                           "mean of R, G, B, then their standard deviations, which are above 0")
+        raise TeacherError(
+            f"normalisation: {text!r}: expected one of {', '.join(NORMALISATIONS)}, or six numbers: "
+            "mean of R, G, B, then their standard deviations, which are above 0"
+        )
     return tuple(numbers[:3]), tuple(numbers[3:])
 
 
@@ -169,18 +181,23 @@ def _layout(listing: Listing, expected: str) -> _Layout:
         if {form.marker, f"{form.head}.weight"} <= set(bare.values()):
             break
     else:
-        raise TeacherError(f"{listing.name}: found {_some(keys) or 'no tensors'}; expected the keys of {expected}, "
-                           "as this lab saves them ('head.weight') or as CMI, NAYER, NTLBench or TransNTL publish them")
+        raise TeacherError(
+            f"{listing.name}: found {_some(keys) or 'no tensors'}; expected the keys of {expected}, "
+            "as this lab saves them ('head.weight') or as CMI, NAYER, NTLBench or TransNTL publish them"
+        )
     ours = {key: form.ours(name) for key, name in bare.items()}
     if twice := [key for key, name in ours.items() if list(ours.values()).count(name) > 1]:
         raise TeacherError(f"{listing.name}: {_some(twice)} are the same tensor twice; expected one of them")
     shapes = {ours[key]: shape for key, shape in listing.shapes.items()}
     head = shapes["head.weight"]
     if len(head) != 2 or head[0] not in CLASSES:
-        raise TeacherError(f"{listing.name}: {prefix}{form.head}.weight has shape {head}; expected {CLASSES[0]} to "
-                           f"{CLASSES[-1]} classes × features")
-    return _Layout(listing.name, form, ours, shapes, {ours[key]: value for key, value in listing.floating.items()},
-                   prefix, head[0])
+        raise TeacherError(
+            f"{listing.name}: {prefix}{form.head}.weight has shape {head}; expected {CLASSES[0]} to "
+            f"{CLASSES[-1]} classes × features"
+        )
+    return _Layout(
+        listing.name, form, ours, shapes, {ours[key]: value for key, value in listing.floating.items()}, prefix, head[0]
+    )
 
 
 @cache

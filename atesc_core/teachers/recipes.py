@@ -23,12 +23,17 @@ from atesc_core.training.events import Event
 SIDES = (("", 16), ("-32", 32))
 
 RECIPES: dict[str, TeacherRecipe] = {
-    f"{pair.name}-{kind.lower()}{suffix}":
-        TeacherRecipe(pair=pair.name, kind=kind, image_side=side, beta=BETA[pair.setting])
-    for suffix, side in SIDES for pair in PAIRS.values() for kind in ("SL", "NTL")
+    f"{pair.name}-{kind.lower()}{suffix}": TeacherRecipe(
+        pair=pair.name, kind=kind, image_side=side, beta=BETA[pair.setting]
+    )
+    for suffix, side in SIDES
+    for pair in PAIRS.values()
+    for kind in ("SL", "NTL")
 } | {
     f"{pair.name}-cuti{suffix}": TeacherRecipe(pair=pair.name, kind="NTL", method="cuti", image_side=side)
-    for suffix, side in SIDES for pair in PAIRS.values() if pair.setting == "close"
+    for suffix, side in SIDES
+    for pair in PAIRS.values()
+    if pair.setting == "close"
 }
 
 
@@ -38,8 +43,10 @@ def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> It
     Raises TeacherError where no recipe has that name.
     """
     if name not in RECIPES:
-        raise TeacherError(f"teacher: {name!r} has no recipe; expected one of {', '.join(RECIPES)}, "
-                           "or --pair for a teacher of your own")
+        raise TeacherError(
+            f"teacher: {name!r} has no recipe; expected one of {', '.join(RECIPES)}, "
+            "or --pair for a teacher of your own"
+        )
     return _trained(RECIPES[name], name, f"python -m atesc_core teachers train {name}", device, folder)
 
 
@@ -50,12 +57,19 @@ def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None =
     name by now, and what `check_spec` raises.
     """
     check_spec(spec, taken_names(runs_dir, besides=spec))
-    return _trained(spec.recipe, spec.name, command(spec), pick_device(spec.device), Path(runs_dir) / "teachers",
-                    resume)
+    return _trained(
+        spec.recipe, spec.name, command(spec), pick_device(spec.device), Path(runs_dir) / "teachers", resume
+    )
 
 
-def _trained(recipe: TeacherRecipe, name: str, made_by: str, device: torch.device, folder: Path,
-             resume: dict[str, Any] | None = None) -> Generator[Event]:
+def _trained(
+    recipe: TeacherRecipe,
+    name: str,
+    made_by: str,
+    device: torch.device,
+    folder: Path,
+    resume: dict[str, Any] | None = None,
+) -> Generator[Event]:
     data = load_pair(recipe.pair, recipe.image_side)
     model = yield from train_teacher(recipe, data, device, Evaluator(data, device), resume)
     card = measured_card(model, name, recipe.arch, recipe.kind, recipe.pair, recipe.image_side, recipe, made_by)
@@ -67,8 +81,11 @@ def _trained(recipe: TeacherRecipe, name: str, made_by: str, device: torch.devic
 
 def taken_names(runs_dir: Path | str, besides: TeacherSpec | None = None) -> set[str]:
     """Names that a new teacher cannot have. ``besides``: the teacher that this very spec made does not count."""
-    theirs = {card.name for card in list_teachers(runs_dir)
-              if besides is None or (card.name, card.recipe) != (besides.name, besides.recipe)}
+    theirs = {
+        card.name
+        for card in list_teachers(runs_dir)
+        if besides is None or (card.name, card.recipe) != (besides.name, besides.recipe)
+    }
     return theirs | RECIPES.keys()
 
 
@@ -101,8 +118,20 @@ def command(spec: TeacherSpec) -> str:
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
     mine = spec.model_dump(exclude={"preset"})
     theirs = from_preset(preset, spec.name, spec.pair, spec.trained_by).model_dump()
-    words = ["python", "-m", "atesc_core", "teachers", "train", spec.name, "--pair", spec.pair, "--method",
-             spec.trained_by, "--preset", preset]
+    words = [
+        "python",
+        "-m",
+        "atesc_core",
+        "teachers",
+        "train",
+        spec.name,
+        "--pair",
+        spec.pair,
+        "--method",
+        spec.trained_by,
+        "--preset",
+        preset,
+    ]
     for name, value in mine.items():
         words += ["--set", f"{name}={value}"] if value != theirs[name] else []
     return shlex.join(words)

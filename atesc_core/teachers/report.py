@@ -100,8 +100,9 @@ class Report:
         """Written under another name and renamed: the file is there whole or not at all."""
         sides = {"id": self.id, "ood": self.ood}
         arrays = {f"{domain}_{name}": getattr(side, name) for domain, side in sides.items() for name in _arrays()}
-        arrays |= {f"{domain}{SCORE}{name}": values for domain, side in sides.items()
-                   for name, values in side.scored.items()}
+        arrays |= {
+            f"{domain}{SCORE}{name}": values for domain, side in sides.items() for name, values in side.scored.items()
+        }
         if self.oracle is not None:
             arrays |= {"oracle_weight": self.oracle.weight, "oracle_bias": self.oracle.bias}
         facts = {name: getattr(self, name) for name in ("id_classes", "ood_classes", "target", "metric")}
@@ -119,13 +120,28 @@ class Report:
         """Raises FileNotFoundError."""
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        sides = [Side(**{name: arrays[f"{domain}_{name}"] for name in _arrays()},
-                      scored={name.removeprefix(domain + SCORE): values for name, values in arrays.items()
-                              if name.startswith(domain + SCORE)}) for domain in ("id", "ood")]
+        sides = [
+            Side(
+                **{name: arrays[f"{domain}_{name}"] for name in _arrays()},
+                scored={
+                    name.removeprefix(domain + SCORE): values
+                    for name, values in arrays.items()
+                    if name.startswith(domain + SCORE)
+                },
+            )
+            for domain in ("id", "ood")
+        ]
         facts = json.loads(str(arrays["facts"]))
         oracle = Oracle(arrays["oracle_weight"], float(arrays["oracle_bias"])) if "oracle_weight" in arrays else None
-        return cls(*sides, arrays["epsilons"], tuple(facts["id_classes"]), tuple(facts["ood_classes"]),
-                   facts["target"], facts["metric"], oracle)
+        return cls(
+            *sides,
+            arrays["epsilons"],
+            tuple(facts["id_classes"]),
+            tuple(facts["ood_classes"]),
+            facts["target"],
+            facts["metric"],
+            oracle,
+        )
 
 
 SCORE = "_score_"  # in the file, between a domain and a score's name
@@ -145,8 +161,14 @@ class Step:
     report: Report | None
 
 
-def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.device, images: int = IMAGES,
-            epsilons: tuple[float, ...] = EPSILONS) -> Iterator[Step]:
+def measure(
+    teacher: Teacher,
+    data: PairData,
+    split: SplitSpec,
+    device: torch.device,
+    images: int = IMAGES,
+    epsilons: tuple[float, ...] = EPSILONS,
+) -> Iterator[Step]:
     """Measure ``teacher`` on the test sets of ``data``, attacking the first ``images`` of each as ``split`` says.
 
     Same teacher, data and split: same numbers (bit-identical on CPU). The last step holds the whole report.
@@ -161,9 +183,15 @@ def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.de
     oracle = None
 
     def step(what: str) -> Step:
-        measured = Report(**sides, epsilons=np.asarray(epsilons), id_classes=data.id.classes,
-                          ood_classes=data.ood.classes, target=data.pair.target, metric=data.pair.metric,
-                          oracle=oracle)
+        measured = Report(
+            **sides,
+            epsilons=np.asarray(epsilons),
+            id_classes=data.id.classes,
+            ood_classes=data.ood.classes,
+            target=data.pair.target,
+            metric=data.pair.metric,
+            oracle=oracle,
+        )
         return Step(done / total, what, measured)
 
     yield step("Scores")
@@ -182,13 +210,15 @@ def measure(teacher: Teacher, data: PairData, split: SplitSpec, device: torch.de
             robust[domain] += robust_share(model, own, [epsilon], split.steps)
             done += len(own)
             yield step(f"{domain.upper()} test images at \u03b5 = {epsilon:g}")
-    oracle = Oracle.fit(*(_features(model, domain.train.images[:ORACLE_IMAGES].to(device))
-                          for domain in (data.id, data.ood)))
+    oracle = Oracle.fit(
+        *(_features(model, domain.train.images[:ORACLE_IMAGES].to(device)) for domain in (data.id, data.ood))
+    )
     places = {"id": slice(None, len(x["id"])), "ood": slice(len(x["id"]), None)}
     for domain, side in sides.items():
         own = {name: values[places[domain]].cpu().numpy() for name, values in scored.items()}
-        sides[domain] = replace(side, robust_share=np.asarray(robust[domain]),
-                                scored=own | {"oracle": oracle(side.features)})
+        sides[domain] = replace(
+            side, robust_share=np.asarray(robust[domain]), scored=own | {"oracle": oracle(side.features)}
+        )
     yield step("Done")
 
 
@@ -202,9 +232,14 @@ def _labelled(model: torch.nn.Module, test: ImageSet, images: int) -> Side:
     """What takes no attack."""
     x = test.images[:images]
     confidence, given = predict(model, test.images).softmax(1).max(1)
-    return Side(labels=test.labels.cpu().numpy(), given=given.cpu().numpy(), confidence=confidence.cpu().numpy(),
-                images=(x * 255).round().to(torch.uint8).cpu().numpy(), features=_features(model, x),
-                robust_share=np.empty(0, np.float32))
+    return Side(
+        labels=test.labels.cpu().numpy(),
+        given=given.cpu().numpy(),
+        confidence=confidence.cpu().numpy(),
+        images=(x * 255).round().to(torch.uint8).cpu().numpy(),
+        features=_features(model, x),
+        robust_share=np.empty(0, np.float32),
+    )
 
 
 def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = IMAGES) -> Path:
@@ -234,8 +269,14 @@ def main() -> None:
     ready(asked.name, asked.runs_dir, split, tell=_say)
 
 
-def ready(name: str, runs_dir: Path, split: SplitSpec, *, attacked: bool = True,
-          tell: Callable[[float, str], None] = lambda share, what: None) -> Report:
+def ready(
+    name: str,
+    runs_dir: Path,
+    split: SplitSpec,
+    *,
+    attacked: bool = True,
+    tell: Callable[[float, str], None] = lambda share, what: None,
+) -> Report:
     """The report of a teacher as it is kept, measured first as far as it is missing. Raises TeacherError.
 
     ``attacked=False`` asks for no more than what takes no attack: labels and features. ``tell``: share 0..1, next.
@@ -256,8 +297,9 @@ def _kept(path: Path, attacked: bool) -> Report | None:
     return report if report is None or report.attacked or not attacked else None
 
 
-def _write(path: Path, name: str, runs_dir: Path, split: SplitSpec, attacked: bool,
-           tell: Callable[[float, str], None]) -> Report:
+def _write(
+    path: Path, name: str, runs_dir: Path, split: SplitSpec, attacked: bool, tell: Callable[[float, str], None]
+) -> Report:
     """Measure, and leave the report at ``path``: first with labels only, in the end with all of it."""
     teacher = load_teacher(name, runs_dir)
     kept = None

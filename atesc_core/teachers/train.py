@@ -36,8 +36,17 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 
-def ntl_loss(logits_id: Tensor, logits_ood: Tensor, f_id: Tensor, f_ood: Tensor, y_id: Tensor, y_ood: Tensor,
-             target: int | None, alpha: float, beta: float) -> Terms:
+def ntl_loss(
+    logits_id: Tensor,
+    logits_ood: Tensor,
+    f_id: Tensor,
+    f_ood: Tensor,
+    y_id: Tensor,
+    y_ood: Tensor,
+    target: int | None,
+    alpha: float,
+    beta: float,
+) -> Terms:
     """Close-set (``target`` None): L_id − min(1, α·L_ood) · min(1, β·MMD) [tNTL].
     Open-set and backdoor: L_id + CE(ood, target) − min(1, β·MMD) [METHOD.md]."""
     separation = (beta * mmd(f_id, f_ood)).clamp(max=1)
@@ -69,8 +78,15 @@ def tntl(model: Classifier, recipe: TeacherRecipe, step: Step) -> Terms:
     with autocast(images.device):
         features = model.features(images)
         logits = model.head(features).float()
-    return ntl_loss(*logits.chunk(2), *features.float().chunk(2), step.id.labels, step.ood.labels, step.target,
-                    recipe.alpha, recipe.beta)
+    return ntl_loss(
+        *logits.chunk(2),
+        *features.float().chunk(2),
+        step.id.labels,
+        step.ood.labels,
+        step.target,
+        recipe.alpha,
+        recipe.beta,
+    )
 
 
 def cuti(model: Classifier, recipe: TeacherRecipe, step: Step) -> Terms:
@@ -87,12 +103,15 @@ METHODS: dict[str, Callable[[Classifier, TeacherRecipe, Step], Terms]] = {"tntl"
 def steps_an_epoch(recipe: TeacherRecipe, data: PairData) -> int:
     """Raises ValueError where the method is not for the pair, or a batch would not fill."""
     if recipe.trained_by == "cuti" and data.pair.target is not None:
-        raise ValueError(f"method: 'cuti' is for close-set pairs; {recipe.pair} sends OOD images to label "
-                         f"{data.pair.target}; expected 'tntl'")
+        raise ValueError(
+            f"method: 'cuti' is for close-set pairs; {recipe.pair} sends OOD images to label "
+            f"{data.pair.target}; expected 'tntl'"
+        )
     images = len(data.id.train)
     if images < recipe.batch_size:
-        raise ValueError(f"batch_size: {recipe.batch_size}: {data.id.name} has {images} training images; "
-                         f"expected at most {images}")
+        raise ValueError(
+            f"batch_size: {recipe.batch_size}: {data.id.name} has {images} training images; expected at most {images}"
+        )
     return images // recipe.batch_size
 
 
@@ -136,8 +155,13 @@ class Training:
         return {name: value.detach() for name, value in terms.items()}
 
     def state(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
-                "schedule": self.schedule.state_dict(), "random": self.random.get_state()}
+        return {
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": self.random.get_state(),
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
@@ -147,9 +171,13 @@ class Training:
         self.random.set_state(state["random"])
 
 
-def train_teacher(recipe: TeacherRecipe, data: PairData, device: torch.device,
-                  evaluate: Callable[[Classifier], dict[str, float]] | None = None,
-                  resume: dict[str, Any] | None = None) -> Generator[Event, None, Classifier]:
+def train_teacher(
+    recipe: TeacherRecipe,
+    data: PairData,
+    device: torch.device,
+    evaluate: Callable[[Classifier], dict[str, float]] | None = None,
+    resume: dict[str, Any] | None = None,
+) -> Generator[Event, None, Classifier]:
     """Train a teacher; yields an epoch at a time StepDone for every round, EpochDone, CheckpointReady; returns it.
 
     ``evaluate`` only measures; without it the same teacher comes out. ``resume`` is the state of a CheckpointReady
@@ -174,6 +202,7 @@ def one_round(run: Training, epoch: int, round_: int, order: Tensor) -> StepDone
     first, end = ((part * run.steps) // ROUNDS for part in (round_ - 1, round_))
     size = run.recipe.batch_size
     terms = [run.step(number, order[number * size : (number + 1) * size]) for number in range(first, end)]
-    losses = {f"t/{name}": float(torch.stack([each[name] for each in terms]).mean())
-              for name in (terms[0] if terms else ())}
+    losses = {
+        f"t/{name}": float(torch.stack([each[name] for each in terms]).mean()) for name in (terms[0] if terms else ())
+    }
     return StepDone(epoch, round_, ((epoch - 1) * run.steps + end) * run.images, losses, None, None)

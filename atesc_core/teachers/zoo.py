@@ -111,9 +111,17 @@ def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
     Path(f"{text}.part").replace(text)
 
 
-def add_teacher(path: Path, name: str, arch: str, kind: Literal["SL", "NTL"], pair: str, image_side: int,
-                runs_dir: Path, normalisation: str | None = None,
-                class_names: tuple[str, ...] | None = None) -> TeacherCard:
+def add_teacher(
+    path: Path,
+    name: str,
+    arch: str,
+    kind: Literal["SL", "NTL"],
+    pair: str,
+    image_side: int,
+    runs_dir: Path,
+    normalisation: str | None = None,
+    class_names: tuple[str, ...] | None = None,
+) -> TeacherCard:
     """Check a user's file, measure it on its pair, and keep it under ``runs_dir``. Raises TeacherError.
 
     ``normalisation`` and ``class_names`` are what the file does not say itself: see `check_file`; None takes the
@@ -134,9 +142,17 @@ def add_teacher(path: Path, name: str, arch: str, kind: Literal["SL", "NTL"], pa
     return card
 
 
-def measured_card(model: Classifier, name: str, arch: str, kind: Literal["SL", "NTL"], pair: str, image_side: int,
-                  recipe: TeacherRecipe | None = None, command: str = "",
-                  class_names: tuple[str, ...] | None = None) -> TeacherCard:
+def measured_card(
+    model: Classifier,
+    name: str,
+    arch: str,
+    kind: Literal["SL", "NTL"],
+    pair: str,
+    image_side: int,
+    recipe: TeacherRecipe | None = None,
+    command: str = "",
+    class_names: tuple[str, ...] | None = None,
+) -> TeacherCard:
     """The card of ``model``, its accuracies measured now; ``class_names`` None takes the pair's.
 
     Raises TeacherError where the number of classes does not match.
@@ -154,8 +170,16 @@ def measured_card(model: Classifier, name: str, arch: str, kind: Literal["SL", "
         raise TeacherError(f"class_names: {wrong[0][:80]!r}: expected 1 to 80 characters a name")
     metrics = Evaluator(data, next(model.parameters()).device)(model)
     return TeacherCard(
-        name=name, kind=kind, pair=pair, arch=arch, image_side=image_side, num_classes=model.num_classes,
-        class_names=class_names, parameters=sum(p.numel() for p in model.parameters()),
+        name=name,
+        kind=kind,
+        pair=pair,
+        arch=arch,
+        image_side=image_side,
+        num_classes=model.num_classes,
+        class_names=class_names,
+        parameters=sum(p.numel() for p in model.parameters()),
         metrics={key: round(value, 2) for key, value in metrics.items()},
-        test_images={"id": len(data.id.test), "ood": len(data.ood.test)}, recipe=recipe, command=command,
+        test_images={"id": len(data.id.test), "ood": len(data.ood.test)},
+        recipe=recipe,
+        command=command,
     )

@@ -39,7 +39,8 @@ class Evaluator:
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         with autocast(self.device):
-            on_id, on_ood = (predict(model, part.images.to(memory_format=self.format)).argmax(1)
-                             for part in (self.id, self.ood))
+            on_id, on_ood = (
+                predict(model, part.images.to(memory_format=self.format)).argmax(1) for part in (self.id, self.ood)
+            )
         ood = accuracy(on_ood, self.ood) if self.pair.target is None else share(on_ood == self.pair.target)
         return {"iacc": accuracy(on_id, self.id), self.pair.metric: ood}

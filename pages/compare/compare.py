@@ -29,8 +29,16 @@ from pages.shared.ui.chart import chart
 
 AT_ONCE = 8  # specs that are compared where no run is ticked
 STATUSES = ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
-FILTERS = {"teacher": "Teacher", "setting": "Setting", "synthesis.kind": "Method", "escape.kind": "Escape",
-           "preset": "Preset", "seed": "Seed", "status": "Status", "group": "Group"}
+FILTERS = {
+    "teacher": "Teacher",
+    "setting": "Setting",
+    "synthesis.kind": "Method",
+    "escape.kind": "Escape",
+    "preset": "Preset",
+    "seed": "Seed",
+    "status": "Status",
+    "group": "Group",
+}
 IN_SIGHT = 4  # of the filters; the others are a click away
 SHOWN = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
 PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of an entry of the legend
@@ -46,8 +54,10 @@ def pick() -> list[str]:
     if not runs:
         _nothing("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
         return []
-    with look.backstage("runs"), \
-            look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"):
+    with (
+        look.backstage("runs"),
+        look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"),
+    ):
         listed = _filtered(runs)
         ticked = _ticks(runs, listed) if listed else set()
     if not listed:
@@ -94,8 +104,9 @@ def _filtered(runs: Sequence[Run]) -> list[Run]:
         places += [st.container() for _ in offered[IN_SIGHT:]]
     for path, place in zip(offered, places, strict=True):
         options = STATUSES if path == "status" else sorted(set(told[path]), key=_in_order)
-        wanted = place.multiselect(FILTERS.get(path, path), options, key=f"only.{path}", bind="query-params",
-                                   placeholder="any")
+        wanted = place.multiselect(
+            FILTERS.get(path, path), options, key=f"only.{path}", bind="query-params", placeholder="any"
+        )
         passing = [was and (not wanted or own in wanted) for was, own in zip(passing, told[path], strict=True)]
     return [run for run, passes in zip(runs, passing, strict=True) if passes]
 
@@ -103,11 +114,19 @@ def _filtered(runs: Sequence[Run]) -> list[Run]:
 def _told(runs: Sequence[Run]) -> dict[str, list[str]]:
     """Field -> what each run has there, as it is written; first the fields that most are filtered by."""
     of_run: dict[str, Callable[[Run], str]] = {
-        "setting": setting_of, "status": lambda run: run.status, "group": lambda run: run.group or "–"}
+        "setting": setting_of,
+        "status": lambda run: run.status,
+        "group": lambda run: run.group or "–",
+    }
     specs = [comparison.settings_of(run.spec) for run in runs]
     paths = [*FILTERS, *(path for path in comparison.varying([run.spec for run in runs]) if path not in FILTERS)]
-    return {path: [of_run[path](run) if path in of_run else comparison.written(spec.get(path))
-                   for run, spec in zip(runs, specs, strict=True)] for path in paths}
+    return {
+        path: [
+            of_run[path](run) if path in of_run else comparison.written(spec.get(path))
+            for run, spec in zip(runs, specs, strict=True)
+        ]
+        for path in paths
+    }
 
 
 def _in_order(value: str) -> tuple[bool, float, str]:
@@ -122,8 +141,11 @@ def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
     """The list, a box to tick at each run; ids of all that are ticked, in this list or not."""
     named, known = _named(), {run.id for run in runs}
     if unknown := len(named - known):
-        st.warning(f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or "
-                   "the link comes from another lab.", icon=":material/link_off:")
+        st.warning(
+            f"Not here: {unknown} of the {len(named)} runs that the link names. They may have been deleted, or "
+            "the link comes from another lab.",
+            icon=":material/link_off:",
+        )
     ids = [run.id for run in listed]
     key = theme.uid("ticks", *ids)  # another list is another widget: a tick is kept by its row's number
     there = [row for row, own in enumerate(ids) if own in named]
@@ -137,9 +159,17 @@ def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
             st.query_params.pop("runs", None)
 
     st.dataframe(
-        _listing(listed), key=key, on_select=remember, selection_mode="multi-row", hide_index=True,
-        selection_default={"selection": {"rows": there}}, height=min(280, 38 + 35 * len(listed)), row_height=35,
-        alt=f"{len(listed)} runs to tick", column_config={"IAcc": _accuracy, "On OOD": _accuracy})
+        _listing(listed),
+        key=key,
+        on_select=remember,
+        selection_mode="multi-row",
+        hide_index=True,
+        selection_default={"selection": {"rows": there}},
+        height=min(280, 38 + 35 * len(listed)),
+        row_height=35,
+        alt=f"{len(listed)} runs to tick",
+        column_config={"IAcc": _accuracy, "On OOD": _accuracy},
+    )
     return named & known
 
 
@@ -148,11 +178,24 @@ _accuracy = st.column_config.NumberColumn(format="%.1f %%")
 
 def _listing(listed: Sequence[Run]) -> pd.DataFrame:
     """A row a run, as it stands."""
-    return pd.DataFrame([{
-        "Teacher": run.spec.teacher, "Method": method(run.spec), "Seed": run.spec.seed, "Status": run.status,
-        "Epoch": f"{run.epoch} of {run.epochs}", "Setting": setting_of(run), "IAcc": run.metrics.get("iacc"),
-        "On OOD": next((run.metrics[name] for name in SETTINGS if name in run.metrics), None),
-        "Group": run.label or run.group or "", "When": when(run.created), "Run": run.id} for run in listed])
+    return pd.DataFrame(
+        [
+            {
+                "Teacher": run.spec.teacher,
+                "Method": method(run.spec),
+                "Seed": run.spec.seed,
+                "Status": run.status,
+                "Epoch": f"{run.epoch} of {run.epochs}",
+                "Setting": setting_of(run),
+                "IAcc": run.metrics.get("iacc"),
+                "On OOD": next((run.metrics[name] for name in SETTINGS if name in run.metrics), None),
+                "Group": run.label or run.group or "",
+                "When": when(run.created),
+                "Run": run.id,
+            }
+            for run in listed
+        ]
+    )
 
 
 # ── the comparison ──────────────────────────────────────────────────────────────────────────────────
@@ -207,15 +250,45 @@ def _logged(runs_dir: str, run_id: str, mark: object) -> tuple[pd.DataFrame, tup
 def _ways() -> tuple[str, str, float, bool]:
     """What is drawn, as which band, how smooth, and on which axis."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        shown = st.segmented_control("Show", list(SHOWN), default="accuracy", required=True, key="show",
-                                     bind="query-params", format_func=SHOWN.get)
-        band = st.segmented_control("Band over seeds", list(BANDS), default="sd", required=True, key="band",
-                                    bind="query-params", format_func=BANDS.get)
-        smoothing = st.slider("Smoothing", 0.0, 0.95, 0.0, 0.05, key="smoothing", bind="query-params", width=220, help=(
-            "Share of the past in each point: a moving average over epochs, of each seed by itself. "
-            "The unsmoothed mean stays behind, faint."))
-        log = st.toggle("Log axis", key="log", bind="query-params", disabled=shown == "accuracy",
-                        help="For losses; values that are not above 0 have no place on it.")
+        shown = st.segmented_control(
+            "Show",
+            list(SHOWN),
+            default="accuracy",
+            required=True,
+            key="show",
+            bind="query-params",
+            format_func=SHOWN.get,
+        )
+        band = st.segmented_control(
+            "Band over seeds",
+            list(BANDS),
+            default="sd",
+            required=True,
+            key="band",
+            bind="query-params",
+            format_func=BANDS.get,
+        )
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.95,
+            0.0,
+            0.05,
+            key="smoothing",
+            bind="query-params",
+            width=220,
+            help=(
+                "Share of the past in each point: a moving average over epochs, of each seed by itself. "
+                "The unsmoothed mean stays behind, faint."
+            ),
+        )
+        log = st.toggle(
+            "Log axis",
+            key="log",
+            bind="query-params",
+            disabled=shown == "accuracy",
+            help="For losses; values that are not above 0 have no place on it.",
+        )
     return shown, band, smoothing, log
 
 
@@ -230,16 +303,25 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     if not quantities:
         look.caption("These runs have no such loss.")
         return now.going
-    lines = [_line(letter, name, group, own, quantities, smoothing) for letter, name, group, own in zip(
-        letters(len(groups)), comparison.labels(groups), groups, values, strict=True)]
+    lines = [
+        _line(letter, name, group, own, quantities, smoothing)
+        for letter, name, group, own in zip(
+            letters(len(groups)), comparison.labels(groups), groups, values, strict=True
+        )
+    ]
     figure = overlay(lines, quantities, look.mode(), band=band, log=log, epochs=max(g.spec.epochs for g in groups))
     # The legend holds long names: an entry a line, below the panels instead of above them.
     down = rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
     height = PANEL_PX * down + LEGEND_PX * len(lines) + 24
     # Not what the lines say: they say more with each epoch, and the user's zoom would be gone with it.
-    chart(figure, "compare", height=height, revision=f"{shown} {log} {' '.join(quantities)}",
-          label=f"{SHOWN[shown]} by epoch, {len(lines)} specs")
+    chart(
+        figure,
+        "compare",
+        height=height,
+        revision=f"{shown} {log} {' '.join(quantities)}",
+        label=f"{SHOWN[shown]} by epoch, {len(lines)} specs",
+    )
     with st.container(gap="xxsmall"):
         for words in _remarks(now, log and shown != "accuracy", lines):
             look.caption(words)
@@ -252,20 +334,32 @@ def _quantities(shown: str, values: Sequence[pd.DataFrame]) -> list[str]:
     return [name for name in usual if any(name in own and own[name].notna().any() for own in values)]
 
 
-def _line(letter: str, name: str, group: Seeds, values: pd.DataFrame, quantities: Sequence[str],
-          smoothing: float) -> Line:
+def _line(
+    letter: str, name: str, group: Seeds, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
+) -> Line:
     card = cards().get(group.spec.teacher)
     own = [quantity for quantity in quantities if quantity in values]
     rough = {quantity: comparison.summary(values, quantity) for quantity in own}
     smooth = {quantity: comparison.summary(values, quantity, smoothing) for quantity in own} if smoothing else None
-    return Line(letter, name, smooth or rough, len(group.seeds), card.kind if card else "NTL", group.spec.escape.kind,
-                rough if smooth else None)
+    return Line(
+        letter,
+        name,
+        smooth or rough,
+        len(group.seeds),
+        card.kind if card else "NTL",
+        group.spec.escape.kind,
+        rough if smooth else None,
+    )
 
 
 def _losses(group: Seeds) -> pd.DataFrame:
     """Columns seed, epoch, and the losses as means of their epoch."""
-    frames = [_run_losses(str(run_store().runs_dir), each.run.id, group.last, each.epochs["time"].max()).assign(
-        seed=each.run.spec.seed) for each in group.measured]
+    frames = [
+        _run_losses(str(run_store().runs_dir), each.run.id, group.last, each.epochs["time"].max()).assign(
+            seed=each.run.spec.seed
+        )
+        for each in group.measured
+    ]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -286,8 +380,10 @@ def _remarks(now: Now, log: bool, lines: Sequence[Line]) -> list[str]:
         words.append(f"{', '.join(single)}: one seed, so no band; what one seed shows may be chance.")
     settings = sorted({group.setting for group in groups if group.setting})
     if len(settings) > 1:
-        words.append(f"Several settings ({', '.join(settings)}): what they report on OOD has a panel of its own each, "
-                     "and none is averaged with another.")
+        words.append(
+            f"Several settings ({', '.join(settings)}): what they report on OOD has a panel of its own each, "
+            "and none is averaged with another."
+        )
     hidden = sum(int((points["mean"] <= 0).sum()) for line in lines for points in line.points.values()) if log else 0
     if hidden:
         words.append(f"{look.count(hidden)} points are not above 0 and have no place on a logarithmic axis.")
@@ -313,10 +409,26 @@ def _results(chosen: Sequence[str]) -> bool:
     look.table(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")], roles)
     tex = table.latex(written.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_origin(exact))
     with look.backstage("table", horizontal=True, gap="small", vertical_alignment="center"):
-        st.download_button("LaTeX", tex, "comparison.tex", "text/x-tex", icon=":material/download:", on_click="ignore",
-                           key="comparison latex", help="A booktabs table; its comments name the runs")
-        st.download_button("CSV", table.csv(exact), "comparison.csv", "text/csv", icon=":material/download:",
-                           on_click="ignore", key="comparison csv", help="Full precision, mean and sd apart, run ids")
+        st.download_button(
+            "LaTeX",
+            tex,
+            "comparison.tex",
+            "text/x-tex",
+            icon=":material/download:",
+            on_click="ignore",
+            key="comparison latex",
+            help="A booktabs table; its comments name the runs",
+        )
+        st.download_button(
+            "CSV",
+            table.csv(exact),
+            "comparison.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key="comparison csv",
+            help="Full precision, mean and sd apart, run ids",
+        )
         with st.popover("Copy LaTeX", icon=":material/content_copy:"):
             st.code(tex, language="latex")
     return now.going
@@ -328,11 +440,13 @@ def _written(exact: pd.DataFrame) -> pd.DataFrame:
     if exact["setting"].nunique() > 1:
         columns["Setting"] = exact["setting"].replace("", "–")
     columns["Seeds"] = exact["seeds"]
-    columns["Epoch"] = [str(at) if at == of else f"{at} of {of}" for at, of in
-                        zip(exact["epoch"], exact["epochs"], strict=True)]
+    columns["Epoch"] = [
+        str(at) if at == of else f"{at} of {of}" for at, of in zip(exact["epoch"], exact["epochs"], strict=True)
+    ]
     for metric in (name for name in METRIC_NAMES if name in exact):
         columns[f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)"] = [
-            table.plus_minus(mean, sd) for mean, sd in zip(exact[metric], exact[f"{metric}_sd"], strict=True)]
+            table.plus_minus(mean, sd) for mean, sd in zip(exact[metric], exact[f"{metric}_sd"], strict=True)
+        ]
     return pd.DataFrame(columns)
 
 

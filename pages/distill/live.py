@@ -46,8 +46,10 @@ def panel(run: Run) -> None:
         wall(run, shown)
     left, right = st.columns(2)
     steps = run_store().steps(run.id, at_most=ROUNDS_DRAWN)
-    with left, look.card("Robustness scores", f"synthetic images, epoch {shown.epoch}" if shown else "",
-                         height="stretch"):
+    with (
+        left,
+        look.card("Robustness scores", f"synthetic images, epoch {shown.epoch}" if shown else "", height="stretch"),
+    ):
         scores(run, shown)
     with right, look.card("Student loss by group", "each round", height="stretch"):
         student(run, steps)
@@ -108,8 +110,14 @@ def buttons(run: Run) -> None:
     if may_change(run):
         _button("Stop", "stop", store.stop, run, disabled=run.wanted == "stop")
     else:
-        st.button("Again, changed", icon=":material/tune:", key=f"again {run.id}", on_click=_again, args=(run,),
-                  help="Open the form with this run's settings")
+        st.button(
+            "Again, changed",
+            icon=":material/tune:",
+            key=f"again {run.id}",
+            on_click=_again,
+            args=(run,),
+            help="Open the form with this run's settings",
+        )
 
 
 def _button(words: str, icon: str, do: Callable[[str], None], run: Run, **more) -> None:
@@ -131,13 +139,17 @@ def what_now(run: Run) -> None:
     if run.status == "failed":
         look.problem(f"The run failed: {run.error}", kept, f"{again} The log is in {shlex.quote(log_name(run))}.")
     elif run.status == "interrupted":
-        st.warning(f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n"
-                   f"{kept} {again}", icon=":material/power_off:")
+        st.warning(
+            f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n{kept} {again}",
+            icon=":material/power_off:",
+        )
     elif run.status == "stopped":
         st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
     elif run.status == "paused" and run.makes == "teacher":
-        st.info("**Paused between two rounds.** Resume goes on from this very round; Step does one.",
-                icon=":material/pause_circle:")
+        st.info(
+            "**Paused between two rounds.** Resume goes on from this very round; Step does one.",
+            icon=":material/pause_circle:",
+        )
 
 
 def log_name(run: Run) -> str:
@@ -158,10 +170,20 @@ def numbers(run: Run) -> None:
     tiles = [metric_tile(run, name, last, plain) for name in METRIC_NAMES if name in run.metrics]
     shares = run_store().steps(run.id, at_most=ROUNDS_DRAWN).groupby("epoch")["fragile_share"].mean().dropna()
     if len(shares):
-        tiles.append(look.tile("Fragile", look.per_cent(100 * shares.iloc[-1]), "%", role="fragile",
-                               of=f"of the student's images · epoch {shares.index[-1]}"))
-    tiles.append(look.tile("Images seen", look.count(run.images),
-                           of=f"of {look.count(cost.images(run.spec, run.epochs))} synthetic"))
+        tiles.append(
+            look.tile(
+                "Fragile",
+                look.per_cent(100 * shares.iloc[-1]),
+                "%",
+                role="fragile",
+                of=f"of the student's images · epoch {shares.index[-1]}",
+            )
+        )
+    tiles.append(
+        look.tile(
+            "Images seen", look.count(run.images), of=f"of {look.count(cost.images(run.spec, run.epochs))} synthetic"
+        )
+    )
     look.tiles(*tiles)
 
 
@@ -187,8 +209,12 @@ def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
 def accuracy(run: Run) -> None:
     others = [curve(other, ghost=True) for other in comparable(run)]
     own = curve(run, changes=run_figures.threshold_changes(run, run_store()))
-    chart(figures.accuracy([*others, own], look.mode(), run.epochs),
-          f"accuracy-{run.id}", height=400, label="Student accuracy by epoch")
+    chart(
+        figures.accuracy([*others, own], look.mode(), run.epochs),
+        f"accuracy-{run.id}",
+        height=400,
+        label="Student accuracy by epoch",
+    )
     if others:
         look.caption("Faint: finished plain students of the same pair and seed.")
 
@@ -200,8 +226,15 @@ def student(run: Run, steps: pd.DataFrame) -> None:
 
 
 HAPPENED = {
-    "created": "queued", "started": "started", "paused": "paused", "resumed": "resumed", "step": "one step, paused",
-    "turn": "turn by turn, paused", "stopped": "stopped", "interrupted": "its process ended", "failed": "failed",
+    "created": "queued",
+    "started": "started",
+    "paused": "paused",
+    "resumed": "resumed",
+    "step": "one step, paused",
+    "turn": "turn by turn, paused",
+    "stopped": "stopped",
+    "interrupted": "its process ended",
+    "failed": "failed",
     "done": "done",
 }
 
@@ -252,11 +285,19 @@ def download_student(run: Run) -> None:
     if not (kept := run_store().students(run.id)):
         return
     epoch = max(kept)
-    st.download_button("Download student", lambda: _student(run, epoch), icon=":material/download:",
-                       file_name=f"{run.id}-epoch{epoch}.safetensors", mime="application/octet-stream",
-                       key=f"student file {run.id}", on_click="ignore", help=(
-        f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are in "
-        "the file, so that the page Teachers can load it"))
+    st.download_button(
+        "Download student",
+        lambda: _student(run, epoch),
+        icon=":material/download:",
+        file_name=f"{run.id}-epoch{epoch}.safetensors",
+        mime="application/octet-stream",
+        key=f"student file {run.id}",
+        on_click="ignore",
+        help=(
+            f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are in "
+            "the file, so that the page Teachers can load it"
+        ),
+    )
 
 
 def _student(run: Run, epoch: int) -> bytes:
@@ -315,11 +356,18 @@ def wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int = 8) 
     line, score = line_of(run, shown), shown.scores[run.spec.split.score]
     fragile = score <= line
     chosen = np.argsort(score[:count], kind="stable")
-    gallery(shown.images[chosen], columns=columns, roles=["fragile" if fragile[i] else "robust" for i in chosen],
-            titles=image_titles(run, shown, fragile, chosen))
+    gallery(
+        shown.images[chosen],
+        columns=columns,
+        roles=["fragile" if fragile[i] else "robust" for i in chosen],
+        titles=image_titles(run, shown, fragile, chosen),
+    )
     share = f"{look.per_cent(100 * fragile.mean())} %"
-    look.line(look.swatch("fragile", f"fragile {share}", outline=True), look.swatch("robust", outline=True),
-              look.quiet(f"of {look.count(len(score))} images · epoch {shown.epoch}"))
+    look.line(
+        look.swatch("fragile", f"fragile {share}", outline=True),
+        look.swatch("robust", outline=True),
+        look.quiet(f"of {look.count(len(score))} images · epoch {shown.epoch}"),
+    )
 
 
 def image_titles(run: Run, shown: Snapshot, fragile: np.ndarray, chosen: np.ndarray) -> list[str]:
@@ -329,10 +377,15 @@ def image_titles(run: Run, shown: Snapshot, fragile: np.ndarray, chosen: np.ndar
     titles = []
     for index in chosen:
         sure, value = shown.teacher_probs[index], shown.scores[score][index]
-        number = (f"{value:.2f}{SCORE_UNITS[score]}" if np.isfinite(value)
-                  else f"> {run.spec.split.max_epsilon:g}{SCORE_UNITS[score]}")
-        titles.append(f"{classes[int(sure.argmax())]} · {100 * sure.max():.1f} % sure · {SCORE_NAMES[score]} {number} "
-                      f"· {'fragile' if fragile[index] else 'robust'}")
+        number = (
+            f"{value:.2f}{SCORE_UNITS[score]}"
+            if np.isfinite(value)
+            else f"> {run.spec.split.max_epsilon:g}{SCORE_UNITS[score]}"
+        )
+        titles.append(
+            f"{classes[int(sure.argmax())]} · {100 * sure.max():.1f} % sure · {SCORE_NAMES[score]} {number} "
+            f"· {'fragile' if fragile[index] else 'robust'}"
+        )
     return titles
 
 
@@ -351,20 +404,45 @@ def scores(run: Run, shown: Snapshot | None) -> None:
     values = shown.scores[score]
     figure = figures.scores(values, line, look.mode(), score=score, max_epsilon=run.spec.split.max_epsilon, line=False)
     low, high = (0.0, run.spec.split.max_epsilon) if score == "min_eps" else (None, None)
-    chart(figure, f"scores-{run.id}", height=360,
-          threshold=Threshold(line, low, high, 0.1, "threshold", SCORE_UNITS[score], values,
-                              left_colour=look.colour("fragile"), right_colour=look.colour("robust")),
-          on_threshold=lambda value: lines.draw(run, value))
+    chart(
+        figure,
+        f"scores-{run.id}",
+        height=360,
+        threshold=Threshold(
+            line,
+            low,
+            high,
+            0.1,
+            "threshold",
+            SCORE_UNITS[score],
+            values,
+            left_colour=look.colour("fragile"),
+            right_colour=look.colour("robust"),
+        ),
+        on_threshold=lambda value: lines.draw(run, value),
+    )
     moved = lines.drawn(run) not in (None, shown.threshold)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not run.spec.escape.splits:
             look.caption("This run splits nothing: the line sorts the picture only.")
         elif may_change(run):
-            st.button("Apply to this run", icon=":material/check:", key=f"apply {run.id}", disabled=not moved,
-                      help="The student is split at this line from the next round on",
-                      on_click=run_store().set_threshold, args=(run.id, line))
+            st.button(
+                "Apply to this run",
+                icon=":material/check:",
+                key=f"apply {run.id}",
+                disabled=not moved,
+                help="The student is split at this line from the next round on",
+                on_click=run_store().set_threshold,
+                args=(run.id, line),
+            )
         if moved:
-            st.button("Back", icon=":material/undo:", key=f"back {run.id}", help="To the line that the run has",
-                      on_click=lines.draw, args=(run, None))
+            st.button(
+                "Back",
+                icon=":material/undo:",
+                key=f"back {run.id}",
+                help="To the line that the run has",
+                on_click=lines.draw,
+                args=(run, None),
+            )
     if not moved:
         look.caption("Drag the line.")

@@ -23,18 +23,37 @@ from pages.shared.ui import look
 LINKS = {"spec", "teacher"}  # what a link to the form may bring: all settings, or the teacher
 IN_SIGHT = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # asked for above the advanced settings
 LABELS = {
-    "lr": "Learning rate", "synthesis.lr": "Learning rate", "rounds": "Rounds an epoch", "batch_size": "Images a step",
-    "student": "Architecture", "student_steps": "Steps a round", "snapshot_images": "Images kept an epoch",
-    "synthesis.steps": "Steps a round", "synthesis.bn": "BatchNorm weight", "synthesis.onehot": "One-hot weight",
-    "synthesis.adversarial": "Adversarial weight", "synthesis.balance": "Balance weight",
-    "synthesis.latent": "Latent length", "synthesis.contrast": "Contrast weight",
-    "synthesis.contrast_temperature": "Contrast temperature", "synthesis.bank": "Feature bank",
-    "synthesis.head": "Head length", "synthesis.flip": "Mirrored views", "synthesis.loops": "Loops a round",
-    "synthesis.warmup_loops": "Loops, warming up", "synthesis.warmup_epochs": "Warm-up epochs",
-    "synthesis.life": "Epochs a generator", "synthesis.noise": "Noise length", "synthesis.pool": "Image pool",
-    "split.epsilon": "ε (1/255)", "split.max_epsilon": "Largest ε (1/255)",
-    "split.steps": "PGD steps", "split.share": "Fragile share",
-    "escape.vaccine": "Vaccine weight", "escape.weight": "λ", "escape.clamp": "Clamp (nats)",
+    "lr": "Learning rate",
+    "synthesis.lr": "Learning rate",
+    "rounds": "Rounds an epoch",
+    "batch_size": "Images a step",
+    "student": "Architecture",
+    "student_steps": "Steps a round",
+    "snapshot_images": "Images kept an epoch",
+    "synthesis.steps": "Steps a round",
+    "synthesis.bn": "BatchNorm weight",
+    "synthesis.onehot": "One-hot weight",
+    "synthesis.adversarial": "Adversarial weight",
+    "synthesis.balance": "Balance weight",
+    "synthesis.latent": "Latent length",
+    "synthesis.contrast": "Contrast weight",
+    "synthesis.contrast_temperature": "Contrast temperature",
+    "synthesis.bank": "Feature bank",
+    "synthesis.head": "Head length",
+    "synthesis.flip": "Mirrored views",
+    "synthesis.loops": "Loops a round",
+    "synthesis.warmup_loops": "Loops, warming up",
+    "synthesis.warmup_epochs": "Warm-up epochs",
+    "synthesis.life": "Epochs a generator",
+    "synthesis.noise": "Noise length",
+    "synthesis.pool": "Image pool",
+    "split.epsilon": "ε (1/255)",
+    "split.max_epsilon": "Largest ε (1/255)",
+    "split.steps": "PGD steps",
+    "split.share": "Fragile share",
+    "escape.vaccine": "Vaccine weight",
+    "escape.weight": "λ",
+    "escape.clamp": "Clamp (nats)",
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
@@ -68,16 +87,35 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     look.line(*teacher_words(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)
-    preset = right.segmented_control("Preset", sources, default=sources[0], required=True, help=(
-        "quick is made for two CPU cores, full for one GPU" + ("; link: the settings the link brought." if linked
-                                                              else ".")))
+    preset = right.segmented_control(
+        "Preset",
+        sources,
+        default=sources[0],
+        required=True,
+        help=(
+            "quick is made for two CPU cores, full for one GPU"
+            + ("; link: the settings the link brought." if linked else ".")
+        ),
+    )
     method = left.segmented_control(
-        **look.setting("synthesis.kind", "Method"), options=list(SYNTHESES), format_func=str.upper, required=True,
-        default=linked.synthesis.kind if linked else next(iter(SYNTHESES)))
-    base = (linked.replaced({"teacher": teacher, "synthesis.kind": method}) if preset == "link" else
-            from_preset(preset, teacher, **{"synthesis.kind": method}))
-    kind = st.segmented_control(**look.setting("escape.kind", "Escape"), options=list(ESCAPE_NAMES), required=True,
-                                default=base.escape.kind, format_func=ESCAPE_NAMES.get)
+        **look.setting("synthesis.kind", "Method"),
+        options=list(SYNTHESES),
+        format_func=str.upper,
+        required=True,
+        default=linked.synthesis.kind if linked else next(iter(SYNTHESES)),
+    )
+    base = (
+        linked.replaced({"teacher": teacher, "synthesis.kind": method})
+        if preset == "link"
+        else from_preset(preset, teacher, **{"synthesis.kind": method})
+    )
+    kind = st.segmented_control(
+        **look.setting("escape.kind", "Escape"),
+        options=list(ESCAPE_NAMES),
+        required=True,
+        default=base.escape.kind,
+        format_func=ESCAPE_NAMES.get,
+    )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
     brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
@@ -93,11 +131,14 @@ def _batchnorm_notice(arch: str, method: str) -> str | None:
 def teacher_words(card) -> list:
     """The card in a line: side, setting, how right it is on ID and what it does on OOD."""
     metric = next(name for name in card.metrics if name != "iacc")
-    return [look.teacher(card.kind), look.quiet(card.pair), look.quiet(f"{card.image_side} px"),
-            look.swatch("id", f"IAcc {look.per_cent(card.metrics['iacc'])} %"),
-            look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} %"),
-            look.quiet("of " + " and ".join(look.count(card.test_images[side]) for side in ("id", "ood")) +
-                       " test images")]
+    return [
+        look.teacher(card.kind),
+        look.quiet(card.pair),
+        look.quiet(f"{card.image_side} px"),
+        look.swatch("id", f"IAcc {look.per_cent(card.metrics['iacc'])} %"),
+        look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} %"),
+        look.quiet("of " + " and ".join(look.count(card.test_images[side]) for side in ("id", "ood")) + " test images"),
+    ]
 
 
 # ── advanced: a widget for every field there is ─────────────────────────────────────────────────────
@@ -105,8 +146,7 @@ def teacher_words(card) -> list:
 
 def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
     """Dotted fields that the user set to something else than the preset has."""
-    groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split),
-              "Escape": type(base.escape)}
+    groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split), "Escape": type(base.escape)}
     prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
     changes = {}
     for tab, (title, model) in zip(st.tabs(list(groups)), groups.items(), strict=True):
@@ -114,11 +154,16 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
         paths = [path for path in paths if path not in IN_SIGHT and not isinstance(_value(base, path), BaseModel)]
         with tab:
             for at in range(0, len(paths), COLUMNS):
-                for column, path in zip(st.columns(COLUMNS), paths[at:at + COLUMNS], strict=False):
+                for column, path in zip(st.columns(COLUMNS), paths[at : at + COLUMNS], strict=False):
                     with column:
                         default = _value(base, path)
-                        value = _field(path, model.model_fields[path.split(".")[-1]].annotation, default,
-                                       base.synthesis.kind, key=f"new run, {origin}: {path}")
+                        value = _field(
+                            path,
+                            model.model_fields[path.split(".")[-1]].annotation,
+                            default,
+                            base.synthesis.kind,
+                            key=f"new run, {origin}: {path}",
+                        )
                     if value != default:
                         changes[path] = value
     return changes
@@ -144,8 +189,12 @@ def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) ->
     """A field that is a number or one of a few words, e.g. the threshold: a number or auto."""
     options = [word for part in get_args(kind) if get_origin(part) is Literal for word in get_args(part)]
     by_hand = "by hand"
-    chosen = st.selectbox(**words, options=[*options, by_hand], key=key,
-                          index=options.index(default) if default in options else len(options))
+    chosen = st.selectbox(
+        **words,
+        options=[*options, by_hand],
+        key=key,
+        index=options.index(default) if default in options else len(options),
+    )
     if chosen != by_hand:
         return chosen
     number = default if isinstance(default, float) else None
@@ -153,8 +202,9 @@ def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) ->
 
 
 def _number(words: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
-    return st.number_input(**words, value=default, step=1 if kind is int else None, key=key,
-                           format="%d" if kind is int else "%g")
+    return st.number_input(
+        **words, value=default, step=1 if kind is int else None, key=key, format="%d" if kind is int else "%g"
+    )
 
 
 def _value(spec: RunSpec, path: str) -> Any:
@@ -177,8 +227,10 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         return
     FORM.tell(spec.to_token())
     look.label("Before it starts")
-    look.line(look.bold(f"{look.count(cost.images(spec))} images"),
-              look.quiet(f"that the student learns from, in {spec.epochs} epochs"))
+    look.line(
+        look.bold(f"{look.count(cost.images(spec))} images"),
+        look.quiet(f"that the student learns from, in {spec.epochs} epochs"),
+    )
     look.line(look.bold(time_words(spec)), look.quiet("" if waiting() == 0 else f"after {waiting()} in line"))
     if changes:
         look.line(look.quiet(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
@@ -204,8 +256,7 @@ def estimate(spec: RunSpec, after: int = 0, until: int | None = None) -> float |
     if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
         return None
     sides = {name: card.image_side for name, card in known.items()}
-    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(),
-                        after, until)
+    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(), after, until)
 
 
 def waiting() -> int:

@@ -46,7 +46,7 @@ def ready() -> None:
     """A card for each domain that can be used now."""
     names = usable()
     for at in range(0, len(names), COLUMNS):
-        for name, column in zip(names[at:at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
+        for name, column in zip(names[at : at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
             with column, look.card(height="stretch"):
                 _card(name)
 
@@ -71,8 +71,9 @@ def _folder_card(name: str) -> None:
         look.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
         return
     shown = f"the first {NAMED} shown, " if len(found.classes) > NAMED else ""
-    look.caption(f"{look.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image "
-                 "each")
+    look.caption(
+        f"{look.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image each"
+    )
     _samples(name)
     look.caption(name)
 
@@ -125,8 +126,13 @@ def _download(name: str, source: Source) -> None:
     job = preparation(name)
     running = job is not None and job.state == "running"
     again = job is not None and not running
-    if button.button("Try again" if again else "Download", icon=":material/download:", key=f"download {name}",
-                     disabled=running, width="stretch"):
+    if button.button(
+        "Try again" if again else "Download",
+        icon=":material/download:",
+        key=f"download {name}",
+        disabled=running,
+        width="stretch",
+    ):
         prepare(name)
         st.rerun()
     if running:
@@ -140,8 +146,11 @@ def _not_here(name: str, job: Any) -> None:
     if job.state == "stopped":
         look.caption("The download was stopped. Nothing half-downloaded was kept.")
     else:
-        look.problem(f"{name} could not be downloaded.", f"{job.error}.", "Nothing half-downloaded was kept. Look "
-                     "to the network, then try again.")
+        look.problem(
+            f"{name} could not be downloaded.",
+            f"{job.error}.",
+            "Nothing half-downloaded was kept. Look to the network, then try again.",
+        )
 
 
 # ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
@@ -151,11 +160,18 @@ def own_folders() -> None:
     """A folder of images: listed at once, every image read in a process of its own, and then a domain like any."""
     with look.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
         left, right = st.columns([5, 1.2], vertical_alignment="bottom")
-        typed = left.text_input("Folder", key="folder", placeholder="/home/me/pictures", help=(
-            "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five images a "
-            "class. They are read, never changed or copied elsewhere than into this lab's own data folder."))
-        check = right.button("Check", icon=":material/fact_check:", key="check folder", disabled=not typed.strip(),
-                             width="stretch")
+        typed = left.text_input(
+            "Folder",
+            key="folder",
+            placeholder="/home/me/pictures",
+            help=(
+                "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five images a "
+                "class. They are read, never changed or copied elsewhere than into this lab's own data folder."
+            ),
+        )
+        check = right.button(
+            "Check", icon=":material/fact_check:", key="check folder", disabled=not typed.strip(), width="stretch"
+        )
         if typed.strip():
             _folder(typed.strip(), check)
 
@@ -195,5 +211,10 @@ def _checked(name: str) -> None:
         found = core().open_folder(name)
     except ValueError:  # its card says why
         return
-    look.line(look.chip("fits", "SL"), look.bold(name), f"{look.count(sum(map(len, found.files)))} images",
-              f"{len(found.classes)} classes", look.quiet("now a domain among those above, for either side of a pair"))
+    look.line(
+        look.chip("fits", "SL"),
+        look.bold(name),
+        f"{look.count(sum(map(len, found.files)))} images",
+        f"{len(found.classes)} classes",
+        look.quiet("now a domain among those above, for either side of a pair"),
+    )

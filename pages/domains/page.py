@@ -4,8 +4,10 @@ from pages.domains.catalogue import downloads, own_folders, ready
 from pages.domains.pairs import pair_view, presets
 from pages.shared.ui import look
 
-look.header("Domains", "Images that a teacher may serve (ID) and images that it must fail on (OOD). No student ever "
-            "learns from them.")
+look.header(
+    "Domains",
+    "Images that a teacher may serve (ID) and images that it must fail on (OOD). No student ever learns from them.",
+)
 ready()
 with look.backstage("getting more"):
     downloads()

@@ -57,16 +57,27 @@ def lacking(pair: Pair) -> str:
 def presets() -> None:
     """The named pairs in a table."""
     with look.card("Named pairs", "the paper's, and those of this lab that need no download"):
-        st.dataframe(pd.DataFrame([_row(pair) for pair in core().PAIRS.values()]), hide_index=True, height="content",
-                     key="named pairs")
+        st.dataframe(
+            pd.DataFrame([_row(pair) for pair in core().PAIRS.values()]),
+            hide_index=True,
+            height="content",
+            key="named pairs",
+        )
 
 
 def _row(pair: Pair) -> dict[str, str]:
     ood = f"{pair.ood} + {pair.trigger}" if pair.trigger else pair.ood
     label = "" if pair.target is None else core().DOMAINS[pair.id].classes[pair.target]
-    return {"pair": pair.name, "setting": SETTINGS[pair.setting][0], "ID": pair.id, "OOD": ood,
-            "OOD goes to": label, "measured by": METRIC_NAMES[pair.metric],
-            "from": "paper" if pair.name in core().PAPER else "ours", "to download": lacking(pair) or "nothing"}
+    return {
+        "pair": pair.name,
+        "setting": SETTINGS[pair.setting][0],
+        "ID": pair.id,
+        "OOD": ood,
+        "OOD goes to": label,
+        "measured by": METRIC_NAMES[pair.metric],
+        "from": "paper" if pair.name in core().PAPER else "ours",
+        "to download": lacking(pair) or "nothing",
+    }
 
 
 def pair_view() -> None:
@@ -77,21 +88,34 @@ def pair_view() -> None:
             pair = _asked()
         with right:
             if pair and pair.missing:
-                look.problem(f"{pair.name} cannot be used yet.", f"To download: {lacking(pair)}.",
-                             "Press Download above, or make a pair of domains that are here.")
+                look.problem(
+                    f"{pair.name} cannot be used yet.",
+                    f"To download: {lacking(pair)}.",
+                    "Press Download above, or make a pair of domains that are here.",
+                )
             elif pair:
                 _shown(pair)
 
 
 def _asked() -> Pair | None:
     options = [OWN, *core().PAIRS]
-    chosen = st.selectbox("Pair", options, key="named", bind="query-params",
-                          format_func=lambda name: "one of my own" if name == OWN else name)
+    chosen = st.selectbox(
+        "Pair",
+        options,
+        key="named",
+        bind="query-params",
+        format_func=lambda name: "one of my own" if name == OWN else name,
+    )
     if chosen != OWN:
         look.caption(SAID[core().PAIRS[chosen].setting])
         return core().PAIRS[chosen]
-    setting = st.segmented_control("Setting", list(SAID), required=True, format_func=lambda name: SETTINGS[name][0],
-                                   **url.one_of("setting", SAID, key="setting of a pair"))
+    setting = st.segmented_control(
+        "Setting",
+        list(SAID),
+        required=True,
+        format_func=lambda name: SETTINGS[name][0],
+        **url.one_of("setting", SAID, key="setting of a pair"),
+    )
     look.caption(SAID[setting])
     names = usable()
     id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
@@ -112,8 +136,12 @@ def _asked() -> Pair | None:
 def _target(id_name: str) -> int:
     """The label that OOD images are to get."""
     classes = core().domain_classes(id_name)
-    return st.selectbox("OOD goes to class", range(len(classes)), format_func=classes.__getitem__,
-                        **_linked("target", range(len(classes)), 0, f"target in {id_name}"))
+    return st.selectbox(
+        "OOD goes to class",
+        range(len(classes)),
+        format_func=classes.__getitem__,
+        **_linked("target", range(len(classes)), 0, f"target in {id_name}"),
+    )
 
 
 def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
@@ -137,10 +165,18 @@ def _shown(pair: Pair) -> None:
         gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
     look.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
-    st.code(f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
-            language="bash", wrap_lines=True)
-    look.way("pages/teachers/page.py", "Load a teacher of this pair", primary=True, icon=":material/upload_file:",
-             query_params={"pair": pair.name})
+    st.code(
+        f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
+        language="bash",
+        wrap_lines=True,
+    )
+    look.way(
+        "pages/teachers/page.py",
+        "Load a teacher of this pair",
+        primary=True,
+        icon=":material/upload_file:",
+        query_params={"pair": pair.name},
+    )
 
 
 @st.cache_data(max_entries=32, show_spinner="Reading the images …")

@@ -36,10 +36,14 @@ GROUNDS = ("density", "points")
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
 SPACES = {"teacher": of_teacher, "student": of_student}
 HEIGHT, HEIGHT_OF_TWO = 560, 430  # px of a map
-TWO_SPACES = ("Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
-              "ID and OOD ones, not one map's places with the other's.")
-STUDENTS = ("Real images and those of every epoch go through one student, the last that is kept, so that the map stays "
-            "still while the epochs pass. This is our choice.")
+TWO_SPACES = (
+    "Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
+    "ID and OOD ones, not one map's places with the other's."
+)
+STUDENTS = (
+    "Real images and those of every epoch go through one student, the last that is kept, so that the map stays "
+    "still while the epochs pass. This is our choice."
+)
 
 
 @dataclass(frozen=True)
@@ -130,30 +134,49 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
 def _controls() -> Drawing:
     with st.container(horizontal=True, gap="medium"):
         return Drawing(
-            st.segmented_control("Features of", list(SPACES), required=True, format_func=str.capitalize, help=(
-                "Whose last layer the map is of"), **url.one_of("features", SPACES, key="link features")),
-            st.segmented_control("Map", MAPS, required=True, **url.one_of("method", MAPS), help=(
-                "PCA is there at once. UMAP takes a while, once per teacher or student.")),
-            st.segmented_control("Colour", list(COLOURS), required=True, **url.one_of("colour", COLOURS),
-                                 format_func=COLOURS.get),
-            st.segmented_control("Real images", GROUNDS, required=True, **url.one_of("ground", GROUNDS),
-                                 format_func=str.capitalize))
+            st.segmented_control(
+                "Features of",
+                list(SPACES),
+                required=True,
+                format_func=str.capitalize,
+                help=("Whose last layer the map is of"),
+                **url.one_of("features", SPACES, key="link features"),
+            ),
+            st.segmented_control(
+                "Map",
+                MAPS,
+                required=True,
+                **url.one_of("method", MAPS),
+                help=("PCA is there at once. UMAP takes a while, once per teacher or student."),
+            ),
+            st.segmented_control(
+                "Colour", list(COLOURS), required=True, **url.one_of("colour", COLOURS), format_func=COLOURS.get
+            ),
+            st.segmented_control(
+                "Real images", GROUNDS, required=True, **url.one_of("ground", GROUNDS), format_func=str.capitalize
+            ),
+        )
 
 
 def _student_there(subject: Subject) -> bool:
     """Whether a student is kept of the run; where none is, the page now says so."""
     there = bool(run_store().students(subject.run.id))
     if not there:
-        look.empty("No student is kept of this run", "It keeps its first one at the end of epoch 1." if may_change(
-            subject.run) else "Its files are gone. Look at the teacher's features, or do the run again.")
+        look.empty(
+            "No student is kept of this run",
+            "It keeps its first one at the end of epoch 1."
+            if may_change(subject.run)
+            else "Its files are gone. Look at the teacher's features, or do the run again.",
+        )
     return there
 
 
 # ── two maps ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _side_by_side(scene: Scene, second: Subject | None, space: Space, how: Drawing,
-                  epochs: list[int]) -> tuple[list[str], bool]:
+def _side_by_side(
+    scene: Scene, second: Subject | None, space: Space, how: Drawing, epochs: list[int]
+) -> tuple[list[str], bool]:
     """Both maps, and the curve that compares them: as ``_map`` of the first. space: the second's."""
     scenes, theirs = {scene: epochs}, run_store().snapshots(second.run.id) if second else []
     if theirs:
@@ -181,8 +204,7 @@ def _titled(scene: Scene, wanted: int) -> None:
     """Whose map it is. wanted: the epoch that is looked at."""
     card, run, epoch = scene.subject.card, scene.run, scene.shown.epoch
     words = f"epoch {epoch}" + (f": this run has no epoch {wanted}" if wanted != epoch else "")
-    look.line(look.teacher(card.kind), method(run.spec), f"seed {run.spec.seed}",
-              look.quiet(words))
+    look.line(look.teacher(card.kind), method(run.spec), f"seed {run.spec.seed}", look.quiet(words))
 
 
 def _drift(scenes: dict[Scene, list[int]]) -> None:
@@ -190,15 +212,28 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
     lines = []
     for scene, epochs in scenes.items():
         own = some(epochs)
-        lines.append(figures.Drift(own, [scene.space.nearer_to_ood(epoch) for epoch in own], scene.subject.card.kind,
-                           scene.run.spec.escape.kind, scene.space.real_nearer_to_ood, scene.run.id))
+        lines.append(
+            figures.Drift(
+                own,
+                [scene.space.nearer_to_ood(epoch) for epoch in own],
+                scene.subject.card.kind,
+                scene.run.spec.escape.kind,
+                scene.space.real_nearer_to_ood,
+                scene.run.id,
+            )
+        )
     sizes = " and ".join(dict.fromkeys(look.count(len(scene.score)) for scene in scenes))
-    with look.card("Drift towards OOD", f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
-                   "images of each domain, each in the feature space of its own "
-                   f"{next(iter(scenes)).space.whose.partition(' ')[0]}"):
+    with look.card(
+        "Drift towards OOD",
+        f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
+        "images of each domain, each in the feature space of its own "
+        f"{next(iter(scenes)).space.whose.partition(' ')[0]}",
+    ):
         chart(figures.drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
-        look.caption("Faint: the real ID test images themselves, each among all others. The higher that level, the "
-                     "less these features tell the domains apart, and the less it says that an image is nearer to OOD.")
+        look.caption(
+            "Faint: the real ID test images themselves, each among all others. The higher that level, the "
+            "less these features tell the domains apart, and the less it says that an image is nearer to OOD."
+        )
 
 
 # ── play and scrub ──────────────────────────────────────────────────────────────────────────────────
@@ -231,8 +266,13 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
             state[key] = epochs[0]
 
     left, right = st.columns([1, 6], vertical_alignment="bottom")
-    left.button("Pause" if state.get(playing) else "Play", key=f"embedding play {run.id}", width="stretch",
-                icon=":material/pause:" if state.get(playing) else ":material/play_arrow:", on_click=toggle)
+    left.button(
+        "Pause" if state.get(playing) else "Play",
+        key=f"embedding play {run.id}",
+        width="stretch",
+        icon=":material/pause:" if state.get(playing) else ":material/play_arrow:",
+        on_click=toggle,
+    )
     return right.select_slider("Epoch", epochs, key=key), bool(state.get(playing))
 
 
@@ -257,9 +297,18 @@ def _synthetic(scene: Scene, method: Method) -> pd.DataFrame | None:
     if xy is None:
         return None
     to_id, to_ood = scene.distances
-    return pd.DataFrame({
-        "x": xy[:, 0], "y": xy[:, 1], "id": _ids(scene), "fragile": scene.fragile, "score": scene.score,
-        "class": scene.shown.teacher_probs.argmax(1), "to_id": to_id, "to_ood": to_ood})
+    return pd.DataFrame(
+        {
+            "x": xy[:, 0],
+            "y": xy[:, 1],
+            "id": _ids(scene),
+            "fragile": scene.fragile,
+            "score": scene.score,
+            "class": scene.shown.teacher_probs.argmax(1),
+            "to_id": to_id,
+            "to_ood": to_ood,
+        }
+    )
 
 
 def _ids(scene: Scene) -> list[str]:
@@ -281,20 +330,36 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
     method = together or method
     reference, synthetic = scene.space.ground(method, scene.subject.report), _synthetic(scene, method)
     others = [scene.space.places(method, scene.space.of(epoch)) for epoch in some(epochs)]
-    within = pd.DataFrame(np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]),
-                          columns=["x", "y"])
+    within = pd.DataFrame(
+        np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]), columns=["x", "y"]
+    )
     figure = figures.embedding(
-        reference, synthetic, look.mode(), colour=how.colour, method=method, ground=how.ground,
-        score=scene.run.spec.split.score, threshold=scene.line, class_names=scene.subject.card.class_names,
-        within=within)
+        reference,
+        synthetic,
+        look.mode(),
+        colour=how.colour,
+        method=method,
+        ground=how.ground,
+        score=scene.run.spec.split.score,
+        threshold=scene.line,
+        class_names=scene.subject.card.class_names,
+        within=within,
+    )
     figure.update_layout(selectionrevision=str(scene.shown.epoch))
     if method == "PCA":  # its first direction is far longer than its second: fill the card with both
         figure.update_yaxes(scaleanchor=None)
     ids, images, captions = _pictures(scene, how.ground)
     revision = f"{scene.run.id} {how.who} {method} {how.ground}"
-    drawn = partial(chart, figure, scene.key, height=HEIGHT_OF_TWO if together else HEIGHT, scroll_zoom=True,
-                    revision=revision, thumbnails=thumbnails(images, ids, captions),
-                    label=f"Map of {scene.subject.card.name}")
+    drawn = partial(
+        chart,
+        figure,
+        scene.key,
+        height=HEIGHT_OF_TWO if together else HEIGHT,
+        scroll_zoom=True,
+        revision=revision,
+        thumbnails=thumbnails(images, ids, captions),
+        label=f"Map of {scene.subject.card.name}",
+    )
     real: list[str] = []
     if scene.key == "map":
         real = _selectable(scene, drawn, revision, ids)
@@ -309,8 +374,11 @@ def _selectable(scene: Scene, drawn: Callable[..., ChartResult], revision: str, 
     indices, known = scene.picked.indices if scene.picked else (), set(ids)
     own = [name for name in told(scene.key, revision) if name in known]
     here = _indices(scene, own) == list(indices)  # else the selection was made elsewhere since
-    drawn(select="lasso", on_select=partial(_take, scene),
-          selected=own if here else [_name(scene, index) for index in indices])
+    drawn(
+        select="lasso",
+        on_select=partial(_take, scene),
+        selected=own if here else [_name(scene, index) for index in indices],
+    )
     return [name for name in own if here and name.startswith(("id:", "ood:"))]
 
 
@@ -329,16 +397,20 @@ def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[st
     to_id, to_ood = scene.distances
     names, fragile = scene.subject.card.class_names, scene.fragile
     ids, images = _ids(scene), [scene.shown.images]
-    captions = [f"synthetic, {'fragile' if fragile[index] else 'robust'}\nteacher: {names[row.argmax()]}, "
-                f"{100 * row.max():.1f} % sure\nk-NN distance {to_id[index]:.1f} to ID, {to_ood[index]:.1f} to OOD"
-                for index, row in enumerate(scene.shown.teacher_probs)]
+    captions = [
+        f"synthetic, {'fragile' if fragile[index] else 'robust'}\nteacher: {names[row.argmax()]}, "
+        f"{100 * row.max():.1f} % sure\nk-NN distance {to_id[index]:.1f} to ID, {to_ood[index]:.1f} to OOD"
+        for index, row in enumerate(scene.shown.teacher_probs)
+    ]
     for domain in ("id", "ood") if ground == "points" else ():
         report = scene.subject.report
         side, true = getattr(report, domain), getattr(report, f"{domain}_classes")
         ids += [f"{domain}:{index}" for index in range(len(side.images))]
         images.append(side.images)
-        captions += [f"{domain.upper()} test image\n{true[label]}, teacher: {names[given]}"
-                     for label, given in zip(side.labels[:len(side.images)], side.given, strict=False)]
+        captions += [
+            f"{domain.upper()} test image\n{true[label]}, teacher: {names[given]}"
+            for label, given in zip(side.labels[: len(side.images)], side.given, strict=False)
+        ]
     return ids, np.concatenate(images), captions
 
 
@@ -346,20 +418,29 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
     """What the map is of, and how far the other one is."""
     if status is not None and status.state == "failed":
         look.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
-        st.button("Try again", icon=":material/refresh:", key=f"umap again {scene.key}",
-                  on_click=scene.space.umap.retry)
+        st.button(
+            "Try again", icon=":material/refresh:", key=f"umap again {scene.key}", on_click=scene.space.umap.retry
+        )
     elif status is not None and status.state != "done":
         eta = f" · {look.duration(status.eta_s)} left" if status.eta_s else ""
         here = "This is PCA until UMAP is there. " if method == "PCA" else ""
         left, right = st.columns([5, 2], vertical_alignment="center")
         left.progress(status.share or 0.0, f"{here}{status.message}{eta}")
-        right.button("Stop", icon=":material/stop:", key=f"stop umap {scene.key}", width="stretch",
-                     on_click=_give_up, args=(scene.space,))
+        right.button(
+            "Stop",
+            icon=":material/stop:",
+            key=f"stop umap {scene.key}",
+            width="stretch",
+            on_click=_give_up,
+            args=(scene.space,),
+        )
     real = f"{len(scene.space.id)} ID and {len(scene.space.ood)} OOD test images"
     share = f" · PCA, {100 * sum(scene.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if scene.key == "map" else "point at a dot to see its image"
-    look.caption(f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
-                 f"{scene.space.whose}{share} · {hint}")
+    look.caption(
+        f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
+        f"{scene.space.whose}{share} · {hint}"
+    )
 
 
 def _give_up(space: Space) -> None:
@@ -371,9 +452,17 @@ def _distances(scene: Scene) -> list[look.Html]:
     """Which real images the epoch's are nearer to, as tiles."""
     nearer = scene.space.nearer_to_ood(scene.shown.epoch)
     of = look.of("synthetic", len(scene.score), scene.shown.epoch)
-    return [look.tile("Nearer to ID", look.per_cent(100 - nearer), "%", of=of, role="id", help=(
-                "By mean distance to the 10 nearest real images, in feature space itself")),
-            look.tile("Nearer to OOD", look.per_cent(nearer), "%", of=of, role="ood")]
+    return [
+        look.tile(
+            "Nearer to ID",
+            look.per_cent(100 - nearer),
+            "%",
+            of=of,
+            role="id",
+            help=("By mean distance to the 10 nearest real images, in feature space itself"),
+        ),
+        look.tile("Nearer to OOD", look.per_cent(nearer), "%", of=of, role="ood"),
+    ]
 
 
 def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
@@ -383,14 +472,18 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
     count = len(indices) + len(real)
     with look.card("Selected", f"{look.count(count)} images" if count else ""):
         if not count:
-            look.caption("Draw a lasso around points, or Tab to the map and frame them by keys: their images appear "
-                         "here. Press one to look at it closely.")
+            look.caption(
+                "Draw a lasso around points, or Tab to the map and frame them by keys: their images appear "
+                "here. Press one to look at it closely."
+            )
             return
         if len(indices):
             to_id, to_ood = scene.distances
-            look.line(look.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
-                      look.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
-                      look.quiet(f"median k-NN distance of {look.count(len(indices))} synthetic"))
+            look.line(
+                look.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
+                look.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
+                look.quiet(f"median k-NN distance of {look.count(len(indices))} synthetic"),
+            )
             _wall(scene, indices[:GALLERY], columns)
             if len(indices) > GALLERY:
                 look.caption(f"and {look.count(len(indices) - GALLERY)} more")
@@ -399,33 +492,49 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
             _real(scene, real[:GALLERY], columns)
         if len(indices):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.page_link("pages/robustness/page.py", label="Split them", icon=":material/vertical_split:",
-                             query_params=url.of_run())
-                st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
-                          args=(scene.run,))
+                st.page_link(
+                    "pages/robustness/page.py",
+                    label="Split them",
+                    icon=":material/vertical_split:",
+                    query_params=url.of_run(),
+                )
+                st.button(
+                    "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(scene.run,)
+                )
 
 
 def _wall(scene: Scene, indices: np.ndarray, columns: int) -> None:
     _, _, captions = _pictures(scene, "density")
-    pressable(scene.shown.images[indices], indices, "wall map",
-              partial(selection.inspect, scene.run, scene.shown.epoch), columns=columns, chosen=scene.picked.image,
-              roles=["fragile" if scene.fragile[index] else "robust" for index in indices],
-              titles=[captions[index].replace("\n", " · ") for index in indices])
+    pressable(
+        scene.shown.images[indices],
+        indices,
+        "wall map",
+        partial(selection.inspect, scene.run, scene.shown.epoch),
+        columns=columns,
+        chosen=scene.picked.image,
+        roles=["fragile" if scene.fragile[index] else "robust" for index in indices],
+        titles=[captions[index].replace("\n", " · ") for index in indices],
+    )
 
 
 def _real(scene: Scene, names: list[str], columns: int) -> None:
     ids, pictures, captions = _pictures(scene, "points")
     places = [ids.index(name) for name in names]
-    gallery(pictures[places], columns=columns, roles=[name.partition(":")[0] for name in names],
-            titles=[captions[at].replace("\n", " · ") for at in places])
+    gallery(
+        pictures[places],
+        columns=columns,
+        roles=[name.partition(":")[0] for name in names],
+        titles=[captions[at].replace("\n", " · ") for at in places],
+    )
 
 
 def _histogram(scene: Scene, indices: np.ndarray) -> None:
     """The epoch's scores, and those of the selection among them."""
     split = scene.run.spec.split
     edges = bin_edges(split.score, [scene.score], split.max_epsilon)
-    figure = figures.scores(scene.score, scene.line, look.mode(), score=split.score, max_epsilon=split.max_epsilon,
-                            edges=edges)
+    figure = figures.scores(
+        scene.score, scene.line, look.mode(), score=split.score, max_epsilon=split.max_epsilon, edges=edges
+    )
     figure.update_layout(showlegend=False)
     figure.update_yaxes(title_text="")
     mark_samples(figure, scene.score[indices], [_name(scene, index) for index in indices], edges)
@@ -441,12 +550,23 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
     style = theme.look(look.mode())
     figure = theme.blank(look.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
     for place, (role, name) in enumerate({"id": "to real ID", "ood": "to real OOD"}.items()):
-        figure.add_trace(go.Scatter(
-            x=own, y=medians[:, place], name=name, mode="lines+markers", uid=theme.uid("distance", role),
-            line={"color": style.colour(role), "width": style.line}, marker={"size": style.dot},
-            hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>"))
+        figure.add_trace(
+            go.Scatter(
+                x=own,
+                y=medians[:, place],
+                name=name,
+                mode="lines+markers",
+                uid=theme.uid("distance", role),
+                line={"color": style.colour(role), "width": style.line},
+                marker={"size": style.dot},
+                hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>",
+            )
+        )
     figure.update_xaxes(tickformat="d", nticks=min(len(own), 12))
     figure.update_yaxes(rangemode="tozero")
-    with look.card("How far synthetic images are from real ones", f"{len(scene.score)} synthetic images an epoch; "
-                   f"the 10 nearest real images of each domain, among features of the {scene.space.whose}"):
+    with look.card(
+        "How far synthetic images are from real ones",
+        f"{len(scene.score)} synthetic images an epoch; "
+        f"the 10 nearest real images of each domain, among features of the {scene.space.whose}",
+    ):
         chart(figure, "distances", height=260)

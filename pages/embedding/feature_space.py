@@ -78,8 +78,9 @@ class Space:
 
 def of_teacher(subject: Subject) -> Space:
     report = subject.report
-    return Space("teacher", report.id.features, report.ood.features,
-                 lambda epoch: snapshot(subject.run.id, epoch).features)
+    return Space(
+        "teacher", report.id.features, report.ood.features, lambda epoch: snapshot(subject.run.id, epoch).features
+    )
 
 
 def of_student(subject: Subject) -> Space | None:
@@ -97,8 +98,9 @@ def of_student(subject: Subject) -> Space | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _student_space(written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str,
-                   _subject: Subject) -> Space:
+def _student_space(
+    written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
+) -> Space:
     sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, views = features(run_store(), _subject.run.id, sets)
@@ -109,9 +111,16 @@ def _student_space(written: tuple[tuple[str, int], ...], epochs: tuple[int, ...]
 def student_coming(subject: Subject) -> bool:
     """How far ``of_student`` is, where it is None; whether there will be more to see by itself."""
     run = subject.run
-    return progress(f"student features {run.id}", f"Features of the student, {run.spec.teacher}",
-                    lambda: of_student(subject) is None, "atesc_core.runs.students", "features", run.id,
-                    "--runs-dir", str(run_store().runs_dir))
+    return progress(
+        f"student features {run.id}",
+        f"Features of the student, {run.spec.teacher}",
+        lambda: of_student(subject) is None,
+        "atesc_core.runs.students",
+        "features",
+        run.id,
+        "--runs-dir",
+        str(run_store().runs_dir),
+    )
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -21,8 +21,11 @@ def measured(*runs: Run) -> list[Subject]:
     files = [report_path(run.spec.teacher, run.spec.split) for run in runs]
     for run, report in dict(zip(files, zip(runs, reports, strict=True), strict=True)).values():
         measuring(run.spec.teacher, run.spec.split, report)
-    return [Subject(run, cards()[run.spec.teacher], report) for run, report in zip(runs, reports, strict=True)
-            if None not in reports]
+    return [
+        Subject(run, cards()[run.spec.teacher], report)
+        for run, report in zip(runs, reports, strict=True)
+        if None not in reports
+    ]
 
 
 run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)

@@ -29,17 +29,35 @@ def pick(run: Run) -> tuple[bool, Run | None]:
     wanted = _wanted(run, offered)
     switch, picker, turn = st.columns([2, 6, 1.3], vertical_alignment="center")
     st.session_state[SWITCH] = wanted is not None
-    switch.toggle("Two maps", key=SWITCH, on_change=_switch, help=(
-        "A second run's map beside this one's, at the same epoch: an NTL teacher against an SL one"))
+    switch.toggle(
+        "Two maps",
+        key=SWITCH,
+        on_change=_switch,
+        help=("A second run's map beside this one's, at the same epoch: an NTL teacher against an SL one"),
+    )
     if wanted is None:
         return False, None
     st.session_state[PICKER] = wanted if wanted in offered else None
-    picker.selectbox("Second run", list(offered), key=PICKER, format_func=lambda run_id: name(offered[run_id]),
-                     index=None, placeholder="Choose the second run", label_visibility="collapsed",
-                     on_change=lambda: url.put("beside", st.session_state[PICKER]))
+    picker.selectbox(
+        "Second run",
+        list(offered),
+        key=PICKER,
+        format_func=lambda run_id: name(offered[run_id]),
+        index=None,
+        placeholder="Choose the second run",
+        label_visibility="collapsed",
+        on_change=lambda: url.put("beside", st.session_state[PICKER]),
+    )
     second = offered.get(wanted)
-    turn.button("Swap", icon=":material/swap_horiz:", width="stretch", disabled=second is None, on_click=_swap, args=(
-        run, second), help="Put the second run on the left, where its images can be selected")
+    turn.button(
+        "Swap",
+        icon=":material/swap_horiz:",
+        width="stretch",
+        disabled=second is None,
+        on_click=_swap,
+        args=(run, second),
+        help="Put the second run on the left, where its images can be selected",
+    )
     return True, second
 
 
@@ -47,22 +65,48 @@ def missing(run: Run) -> None:
     """There is no run to stand beside this one: what to start."""
     card = cards()[run.spec.teacher]
     kind = "SL" if card.kind == "NTL" else "NTL"
-    teachers = [other for other in cards().values() if other.kind == kind
-                and (other.pair, other.image_side) == (card.pair, card.image_side)]
+    teachers = [
+        other
+        for other in cards().values()
+        if other.kind == kind and (other.pair, other.image_side) == (card.pair, card.image_side)
+    ]
     title = f"No run of an {kind} teacher to set beside this one"
     if teachers:
         spec = run.spec.replaced({"teacher": teachers[0].name, "escape.kind": "none"})
-        with look.empty(title, f"Distil {teachers[0].name} plainly with this run's other settings, or choose any run "
-                               "above."), _centred():
-            st.page_link("pages/distill/page.py", label=f"Distil {teachers[0].name}", icon=":material/experiment:",
-                         query_params={"spec": spec.to_token()})
+        with (
+            look.empty(
+                title, f"Distil {teachers[0].name} plainly with this run's other settings, or choose any run above."
+            ),
+            _centred(),
+        ):
+            st.page_link(
+                "pages/distill/page.py",
+                label=f"Distil {teachers[0].name}",
+                icon=":material/experiment:",
+                query_params={"spec": spec.to_token()},
+            )
         return
-    with look.empty(title, f"The pair {card.pair} has no {kind} teacher of {card.image_side} px yet: train one, or "
-                           "choose any run above."), _centred():
-        spec = TeacherSpec(name=f"{card.name[:60]}-{kind.lower()}", pair=card.pair, kind=kind, arch=card.arch,
-                           image_side=card.image_side)
-        st.page_link("pages/teachers/page.py", label=f"Train an {kind} teacher", icon=":material/model_training:",
-                     query_params={"spec": spec.to_token()})
+    with (
+        look.empty(
+            title,
+            f"The pair {card.pair} has no {kind} teacher of {card.image_side} px yet: train one, or "
+            "choose any run above.",
+        ),
+        _centred(),
+    ):
+        spec = TeacherSpec(
+            name=f"{card.name[:60]}-{kind.lower()}",
+            pair=card.pair,
+            kind=kind,
+            arch=card.arch,
+            image_side=card.image_side,
+        )
+        st.page_link(
+            "pages/teachers/page.py",
+            label=f"Train an {kind} teacher",
+            icon=":material/model_training:",
+            query_params={"spec": spec.to_token()},
+        )
 
 
 def _wanted(run: Run, offered: dict[str, Run]) -> str | None:
@@ -74,8 +118,11 @@ def _wanted(run: Run, offered: dict[str, Run]) -> str | None:
         url.put("beside", None)
         return None
     if wanted != OTHER:
-        st.warning(f"There is no run {wanted[:20]!r} to set beside this one. It may have been deleted, or the link "
-                   "comes from another lab.", icon=":material/link_off:")
+        st.warning(
+            f"There is no run {wanted[:20]!r} to set beside this one. It may have been deleted, or the link "
+            "comes from another lab.",
+            icon=":material/link_off:",
+        )
     found = counterpart(run, run_store(), cards())
     url.put("beside", found.id if found else OTHER)
     return found.id if found else OTHER

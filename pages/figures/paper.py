@@ -49,11 +49,16 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
         return None
     paper = recipe.paper
     st.html(_page(sheet.file("svg"), recipe, _caption(recipe)))
-    look.caption(f"{paper.width_in:g} in wide at {export.VENUES[paper.venue].name}. True size where an inch of the "
-                 "ruler is an inch: else zoom the browser.")
+    look.caption(
+        f"{paper.width_in:g} in wide at {export.VENUES[paper.venue].name}. True size where an inch of the "
+        "ruler is an inch: else zoom the browser."
+    )
     if sheet.missing:
-        st.warning(f"The {paper.font} font has no {sheet.missing}: these print in a font of this machine. "
-                   "Other labels avoid it.", icon=":material/font_download_off:")
+        st.warning(
+            f"The {paper.font} font has no {sheet.missing}: these print in a font of this machine. "
+            "Other labels avoid it.",
+            icon=":material/font_download_off:",
+        )
     return sheet
 
 
@@ -62,15 +67,36 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
     facts, stem = origin(recipe, drawn, run_store()), recipe.stem
     with st.container(horizontal=True, gap="small"):
         for kind in export.FORMATS:
-            _download(kind.upper(), _later(sheet, kind, facts, recipe.paper.dpi), f"{stem}.{kind}", MIME[kind],
-                      disabled=sheet is None, type="primary" if kind == "pdf" else "secondary")
+            _download(
+                kind.upper(),
+                _later(sheet, kind, facts, recipe.paper.dpi),
+                f"{stem}.{kind}",
+                MIME[kind],
+                disabled=sheet is None,
+                type="primary" if kind == "pdf" else "secondary",
+            )
         _download("CSV", export.csv(drawn), f"{stem}.csv", "text/csv", help="What the figure draws, a row a point")
-        _download("Sidecar", export.sidecar(facts), f"{stem}.yaml", "application/yaml",
-                  help="The run's settings, versions, device and command")
-        _download("Recipe", recipe.to_yaml(), f"{stem}.recipe.yaml", "application/yaml",
-                  help="This figure as it is set up, for the command that makes it again")
-        _download("All, zipped", lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi), f"{stem}.zip",
-                  "application/zip", disabled=sheet is None)
+        _download(
+            "Sidecar",
+            export.sidecar(facts),
+            f"{stem}.yaml",
+            "application/yaml",
+            help="The run's settings, versions, device and command",
+        )
+        _download(
+            "Recipe",
+            recipe.to_yaml(),
+            f"{stem}.recipe.yaml",
+            "application/yaml",
+            help="This figure as it is set up, for the command that makes it again",
+        )
+        _download(
+            "All, zipped",
+            lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi),
+            f"{stem}.zip",
+            "application/zip",
+            disabled=sheet is None,
+        )
     look.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
     st.code(recipe.command(), language="bash", wrap_lines=True)
     runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
@@ -79,8 +105,9 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
 
 
 def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> None:
-    st.download_button(label, data, file_name, mime, icon=":material/download:", on_click="ignore",
-                       key=f"download {label}", **more)
+    st.download_button(
+        label, data, file_name, mime, icon=":material/download:", on_click="ignore", key=f"download {label}", **more
+    )
 
 
 def _later(sheet: export.Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
@@ -116,8 +143,9 @@ def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
     wide, full = recipe.paper.width_in, recipe.paper.sheet_in
     inches = "".join(f'<span style="left:{inch}in">{inch or "in"}</span>' for inch in range(int(full) + 1))
     source = base64.b64encode(svg).decode()
-    beside = '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' \
-        if wide < full - 0.5 else ""
+    beside = (
+        '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' if wide < full - 0.5 else ""
+    )
     style = (paths.ASSETS / "look" / "paper.css").read_text()
     return (
         f"<style>{style}</style>"
@@ -125,4 +153,5 @@ def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
         f'<div class="atesc-ruler">{inches}</div><div class="atesc-columns">'
         f'<figure class="atesc-figure" style="width:{wide}in">'
         f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{source}">'
-        f"<figcaption><i>Figure 1.</i> {escape(caption)}</figcaption></figure>{beside}</div></div></div>")
+        f"<figcaption><i>Figure 1.</i> {escape(caption)}</figcaption></figure>{beside}</div></div></div>"
+    )

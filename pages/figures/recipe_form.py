@@ -24,8 +24,14 @@ from pages.shared.state import run_choice, threshold, url
 FORM = url.Form("recipe", "figure form")
 PANELS = 4  # at most, side by side on a screen
 # True: under attack too
-MEASURED = {"embedding": False, "drift": False, "robust_share": True, "roc": True, "per_class": False,
-            "confusion": False}
+MEASURED = {
+    "embedding": False,
+    "drift": False,
+    "robust_share": True,
+    "roc": True,
+    "per_class": False,
+    "confusion": False,
+}
 
 
 def recipe_form(run: Run) -> Recipe:
@@ -34,11 +40,20 @@ def recipe_form(run: Run) -> Recipe:
     linked = FORM.read(Recipe, "Below is the run's accuracy.")
     first = linked.panels[:PANELS] if linked else ()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        count = st.segmented_control("Panels", range(1, PANELS + 1), default=len(first) or 1, required=True,
-                                     key="panels")
-        across = 1 if count == 1 else st.segmented_control(
-            "In a row", range(1, count + 1), default=min(linked.across if linked else 2, count), required=True,
-            key="across")
+        count = st.segmented_control(
+            "Panels", range(1, PANELS + 1), default=len(first) or 1, required=True, key="panels"
+        )
+        across = (
+            1
+            if count == 1
+            else st.segmented_control(
+                "In a row",
+                range(1, count + 1),
+                default=min(linked.across if linked else 2, count),
+                required=True,
+                key="across",
+            )
+        )
         paper = _paper(linked.paper if linked else Paper())
     if count == 1:
         left, right = st.columns([1, 2.4], vertical_alignment="bottom", gap="medium")
@@ -47,7 +62,7 @@ def recipe_form(run: Run) -> Recipe:
         panels = []
         for at, column in enumerate(st.columns(count, gap="medium")):
             with column, st.container(border=True):
-                panels.append(_panel(ascii_lowercase[at], run, st.container(), st.container(), *first[at:at + 1]))
+                panels.append(_panel(ascii_lowercase[at], run, st.container(), st.container(), *first[at : at + 1]))
         recipe = Recipe(panels=tuple(panels), across=across, paper=paper)
     FORM.tell(recipe.to_token())
     return recipe
@@ -55,20 +70,46 @@ def recipe_form(run: Run) -> Recipe:
 
 def _paper(first: Paper) -> Paper:
     """first: what the widgets hold at first."""
-    venue = st.segmented_control("Venue", list(sheet.VENUES), default=first.venue, required=True, key="venue",
-                                 format_func=lambda name: sheet.VENUES[name].name)
+    venue = st.segmented_control(
+        "Venue",
+        list(sheet.VENUES),
+        default=first.venue,
+        required=True,
+        key="venue",
+        format_func=lambda name: sheet.VENUES[name].name,
+    )
     one, two = sheet.VENUES[venue].one, sheet.VENUES[venue].two
     columns = 1
     if one != two:
-        columns = st.segmented_control("Columns", [1, 2], default=first.columns, required=True, key="columns",
-                                       format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in")
+        columns = st.segmented_control(
+            "Columns",
+            [1, 2],
+            default=first.columns,
+            required=True,
+            key="columns",
+            format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in",
+        )
     with st.popover("Type", icon=":material/format_size:"):
-        font = st.segmented_control("Type", ["sans", "serif"], default=first.font, required=True, key="font", help=(
-            "Arimo, as wide as Arial, or Tinos, as wide as Times. Both come with the lab and go into the file."),
-            format_func=str.capitalize)
+        font = st.segmented_control(
+            "Type",
+            ["sans", "serif"],
+            default=first.font,
+            required=True,
+            key="font",
+            help=("Arimo, as wide as Arial, or Tinos, as wide as Times. Both come with the lab and go into the file."),
+            format_func=str.capitalize,
+        )
         font_pt = st.number_input("Size (pt)", 4.0, 24.0, first.font_pt, 0.5, format="%.1f", key="font size")
-        height = st.number_input("Height (in)", 0.5, 11.0, first.height_in and max(first.height_in, 0.5), 0.1,
-                                 format="%.2f", key="height", placeholder="the figure's own")
+        height = st.number_input(
+            "Height (in)",
+            0.5,
+            11.0,
+            first.height_in and max(first.height_in, 0.5),
+            0.1,
+            format="%.2f",
+            key="height",
+            placeholder="the figure's own",
+        )
         dpi = st.number_input("PNG, pixels to the inch", *sheet.DPI, first.dpi, 50, key="dpi")
     return Paper(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
 
@@ -79,17 +120,28 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
     words: dict[str, Any] = {}
     with top:
         usual = ascii_lowercase.find(letter) % len(OPTIONS) if letter else 0
-        name = st.selectbox(f"Figure ({letter})" if letter else "Figure", list(OPTIONS), format_func=title,
-                            index=list(OPTIONS).index(first.figure) if first else usual,
-                            key=f"figure {letter}".strip(), bind=None if letter else "query-params")
+        name = st.selectbox(
+            f"Figure ({letter})" if letter else "Figure",
+            list(OPTIONS),
+            format_func=title,
+            index=list(OPTIONS).index(first.figure) if first else usual,
+            key=f"figure {letter}".strip(),
+            bind=None if letter else "query-params",
+        )
         if letter:
             known = {other.id: other for other in run_store().list()}
             wanted = first.run if first and first.run in known else run.id
-            of = st.selectbox(f"Run ({letter})", list(known), list(known).index(wanted), key=f"run {letter}",
-                              format_func=lambda own: run_choice.name(known[own]))
+            of = st.selectbox(
+                f"Run ({letter})",
+                list(known),
+                list(known).index(wanted),
+                key=f"run {letter}",
+                format_func=lambda own: run_choice.name(known[own]),
+            )
             run = known[of]
-            words["label"] = st.text_input(f"Beside the letter ({letter})", first.label if first else "",
-                                           key=f"label {letter}", max_chars=80)
+            words["label"] = st.text_input(
+                f"Beside the letter ({letter})", first.label if first else "", key=f"label {letter}", max_chars=80
+            )
     if first and (first.figure, first.run) != (name, run.id):
         first = None  # its options are of another figure
     with below, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -116,8 +168,11 @@ def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
         return {}
     kept = scores_of(run_choice.snapshot(run.id, epochs[-1]), None)
     wanted = first.score if first and first.score in kept else run.spec.split.score
-    return {"score": st.segmented_control("Score", kept, default=wanted, required=True, key=key,
-                                          format_func=SCORE_NAMES.get)}
+    return {
+        "score": st.segmented_control(
+            "Score", kept, default=wanted, required=True, key=key, format_func=SCORE_NAMES.get
+        )
+    }
 
 
 def _threshold(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
@@ -127,51 +182,109 @@ def _threshold(run: Run, key: str, before: dict[str, Any], first: Panel | None) 
     label = f"Threshold ({unit})" if unit else "Threshold"
     own = score == run.spec.split.score
     moved = first.threshold if first else threshold.drawn(run, score)
-    value = st.number_input(label, value=moved, format="%.3g", key=f"{key} {score}",
-                            placeholder="the run's" if own else "its valley", width=150)
+    value = st.number_input(
+        label,
+        value=moved,
+        format="%.3g",
+        key=f"{key} {score}",
+        placeholder="the run's" if own else "its valley",
+        width=150,
+    )
     return {"threshold": value}
 
 
 def _real(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     known = _report(run.spec.teacher, run.spec.split, True) if run.spec.teacher in cards() else None
     there = known is not None and known.attacked
-    return {"real": st.toggle("Real test images", first.real if first else there, key=key, help=(
-        "Outlines of real ID and OOD test images; the teacher is measured for them once"))}
+    return {
+        "real": st.toggle(
+            "Real test images",
+            first.real if first else there,
+            key=key,
+            help=("Outlines of real ID and OOD test images; the teacher is measured for them once"),
+        )
+    }
 
 
 def _against(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     others = comparable(run)
-    shown = others and st.toggle("With comparable runs", first is None or bool(first.against), key=key, help=(
-        "Plain students of the same teacher, and of the SL teacher: same seed, same images an epoch"))
+    shown = others and st.toggle(
+        "With comparable runs",
+        first is None or bool(first.against),
+        key=key,
+        help=("Plain students of the same teacher, and of the SL teacher: same seed, same images an epoch"),
+    )
     return {"against": tuple(other.id for other in others)} if shown else {}
 
 
 def _domain(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    return {"domain": st.segmented_control("Domain", ["id", "ood"], default=first.domain if first else "id",
-                                           required=True, key=key, format_func=str.upper)}
+    return {
+        "domain": st.segmented_control(
+            "Domain",
+            ["id", "ood"],
+            default=first.domain if first else "id",
+            required=True,
+            key=key,
+            format_func=str.upper,
+        )
+    }
 
 
 def _method(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
-    made = report is not None and ReferenceMap(report.id.features, report.ood.features, run_store().runs_dir / "cache",
-                                               ).coordinates() is not None
-    return {"method": st.segmented_control("Map", ["PCA", "UMAP"], required=True, key=key, default=(
-        first.method if first else "UMAP" if made else "PCA"), help="UMAP once the page Embedding has made it")}
+    made = (
+        report is not None
+        and ReferenceMap(report.id.features, report.ood.features, run_store().runs_dir / "cache").coordinates()
+        is not None
+    )
+    return {
+        "method": st.segmented_control(
+            "Map",
+            ["PCA", "UMAP"],
+            required=True,
+            key=key,
+            default=(first.method if first else "UMAP" if made else "PCA"),
+            help="UMAP once the page Embedding has made it",
+        )
+    }
 
 
 def _colour(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    return {"colour": st.segmented_control("Colour", ["group", "score", "class", "domain"], required=True, key=key,
-                                           default=first.colour if first else "group", format_func=str.capitalize)}
+    return {
+        "colour": st.segmented_control(
+            "Colour",
+            ["group", "score", "class", "domain"],
+            required=True,
+            key=key,
+            default=first.colour if first else "group",
+            format_func=str.capitalize,
+        )
+    }
 
 
 def _ground(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    return {"ground": st.segmented_control("Real images", ["density", "points"], required=True, key=key,
-                                           default=first.ground if first else "density", format_func=str.capitalize)}
+    return {
+        "ground": st.segmented_control(
+            "Real images",
+            ["density", "points"],
+            required=True,
+            key=key,
+            default=first.ground if first else "density",
+            format_func=str.capitalize,
+        )
+    }
 
 
 ASK: dict[str, Callable[[Run, str, dict[str, Any], Panel | None], dict[str, Any]]] = {
-    "epoch": _epoch, "score": _score, "threshold": _threshold, "real": _real, "against": _against, "domain": _domain,
-    "method": _method, "colour": _colour, "ground": _ground,
+    "epoch": _epoch,
+    "score": _score,
+    "threshold": _threshold,
+    "real": _real,
+    "against": _against,
+    "domain": _domain,
+    "method": _method,
+    "colour": _colour,
+    "ground": _ground,
 }
 
 

@@ -51,15 +51,36 @@ def studies() -> list[str]:
 def choices(studies: list[str]) -> Chosen:
     study = studies[0]
     if len(studies) > 1:
-        study = st.segmented_control("Pairs", studies, default=study, required=True, key="study",
-                                     bind="query-params", help="offline: the shipped teachers, quick preset; paper: "
-                                     "the paper's pairs, full preset.")
-    synthesizer = st.segmented_control("Synthesizer", list(SYNTHESIZERS), default="dfq", required=True,
-                                       format_func=SYNTHESIZERS.get, key="synthesizer", bind="query-params")
-    setting = st.segmented_control("Setting", [ALL, *SETTINGS], default=ALL, required=True, key="setting",
-                                   format_func=lambda name: SETTINGS.get(name, name), bind="query-params")
-    kind = st.segmented_control("Teacher", [ALL, *KINDS], default=ALL, required=True, key="teacher",
-                                bind="query-params")
+        study = st.segmented_control(
+            "Pairs",
+            studies,
+            default=study,
+            required=True,
+            key="study",
+            bind="query-params",
+            help="offline: the shipped teachers, quick preset; paper: the paper's pairs, full preset.",
+        )
+    synthesizer = st.segmented_control(
+        "Synthesizer",
+        list(SYNTHESIZERS),
+        default="dfq",
+        required=True,
+        format_func=SYNTHESIZERS.get,
+        key="synthesizer",
+        bind="query-params",
+    )
+    setting = st.segmented_control(
+        "Setting",
+        [ALL, *SETTINGS],
+        default=ALL,
+        required=True,
+        key="setting",
+        format_func=lambda name: SETTINGS.get(name, name),
+        bind="query-params",
+    )
+    kind = st.segmented_control(
+        "Teacher", [ALL, *KINDS], default=ALL, required=True, key="teacher", bind="query-params"
+    )
     return Chosen(study, synthesizer, setting, kind)
 
 
@@ -73,16 +94,27 @@ def evidence_view(chosen: Chosen) -> None:
     note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
     with look.card(SYNTHESIZERS[chosen.synthesizer], note):
         if finished:
-            chart(evidence(runs, look.mode()), key="evidence", revision=str(chosen), height=380,
-                  label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}")
+            chart(
+                evidence(runs, look.mode()),
+                key="evidence",
+                revision=str(chosen),
+                height=380,
+                label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}",
+            )
         else:
             look.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
     words = in_words(summary(runs)).drop(columns="synthesizer")
-    st.dataframe(words[[*words.columns.drop("pair"), "pair"]], hide_index=True, height="content", column_config={
-        name: st.column_config.TextColumn(width=170) for name in words if "against" in name})
-    look.caption("Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
-                 "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
-                 "number of comparisons.")
+    st.dataframe(
+        words[[*words.columns.drop("pair"), "pair"]],
+        hide_index=True,
+        height="content",
+        column_config={name: st.column_config.TextColumn(width=170) for name in words if "against" in name},
+    )
+    look.caption(
+        "Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
+        "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
+        "number of comparisons."
+    )
     look.caption(f"All rows: {made}")
 
 

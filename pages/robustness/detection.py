@@ -21,11 +21,14 @@ from pages.shared.ui.chart import chart
 if TYPE_CHECKING:
     from atesc_core.teachers.report import Report
 
+
 def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[str, float], real: Report) -> None:
     """The score's ROC curves, its rates at the line on synthetic images, and every score's AUROC."""
     both = judged(shown, score, real)
-    note = (f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
-            f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {shown.epoch}")
+    note = (
+        f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
+        f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {shown.epoch}"
+    )
     with look.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -33,12 +36,20 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
             look.tiles(*_tiles(shown, both["synthetic"], line))
         with right:
             look.label("AUROC of every score")
-            st.dataframe(_aurocs(shown, real), hide_index=True, width="stretch", column_config={
-                "real": st.column_config.NumberColumn("real test", format="%.3f"),
-                "synthetic": st.column_config.NumberColumn("synthetic", format="%.3f")})
-            look.caption("Below 0.5 a score points the other way: it calls ID images robust. The oracle is a domain "
-                         "classifier on the teacher's features, fitted on real training images: what could be found "
-                         "at best. No run can be split by it.")
+            st.dataframe(
+                _aurocs(shown, real),
+                hide_index=True,
+                width="stretch",
+                column_config={
+                    "real": st.column_config.NumberColumn("real test", format="%.3f"),
+                    "synthetic": st.column_config.NumberColumn("synthetic", format="%.3f"),
+                },
+            )
+            look.caption(
+                "Below 0.5 a score points the other way: it calls ID images robust. The oracle is a domain "
+                "classifier on the teacher's features, fitted on real training images: what could be found "
+                "at best. No run can be split by it."
+            )
 
 
 def _sides(is_ood: np.ndarray, what: str) -> str:
@@ -49,13 +60,25 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
     found, is_ood = rates(*synthetic, line), synthetic[1]
     area = _auroc(synthetic)
     return [
-        look.tile("AUROC, synthetic", "–" if area is None else f"{area:.3f}", of=(
-            f"{len(is_ood)} images, epoch {shown.epoch}, by the oracle" if area is not None else
-            f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side")),
-        look.tile("Precision, synthetic", *_share(found.precision), of=(
-            f"OOD by the oracle, of {found.robust} robust synthetic images")),
-        look.tile("Recall, synthetic", *_share(found.recall), of=(
-            f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle")),
+        look.tile(
+            "AUROC, synthetic",
+            "–" if area is None else f"{area:.3f}",
+            of=(
+                f"{len(is_ood)} images, epoch {shown.epoch}, by the oracle"
+                if area is not None
+                else f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side"
+            ),
+        ),
+        look.tile(
+            "Precision, synthetic",
+            *_share(found.precision),
+            of=(f"OOD by the oracle, of {found.robust} robust synthetic images"),
+        ),
+        look.tile(
+            "Recall, synthetic",
+            *_share(found.recall),
+            of=(f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle"),
+        ),
     ]
 
 
@@ -64,12 +87,24 @@ def real_tiles(score: str, line: float, real: Report) -> list[look.Html]:
     found: Rates = rates(*labelled(real.id.scores(score), real.ood.scores(score)), line)
     images = len(real.id.scores(score)), len(real.ood.scores(score))
     return [
-        look.tile("AUROC", f"{real.auroc(score):.3f}", of=f"real test images: {images[0]} ID, {images[1]} OOD", help=(
-            "How often an OOD image scores more robust than an ID image, whatever the threshold")),
-        look.tile("Precision", *_share(found.precision), of=f"of {found.robust} robust real test images are OOD",
-                  help="Of “robust means OOD”, at this threshold"),
-        look.tile("Recall", *_share(found.recall), of=f"of {images[1]} OOD test images are robust",
-                  help="Of “robust means OOD”, at this threshold"),
+        look.tile(
+            "AUROC",
+            f"{real.auroc(score):.3f}",
+            of=f"real test images: {images[0]} ID, {images[1]} OOD",
+            help=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
+        ),
+        look.tile(
+            "Precision",
+            *_share(found.precision),
+            of=f"of {found.robust} robust real test images are OOD",
+            help="Of “robust means OOD”, at this threshold",
+        ),
+        look.tile(
+            "Recall",
+            *_share(found.recall),
+            of=f"of {images[1]} OOD test images are robust",
+            help="Of “robust means OOD”, at this threshold",
+        ),
     ]
 
 
@@ -85,6 +120,8 @@ def _auroc(part: tuple[np.ndarray, np.ndarray]) -> float | None:
 @lru_cache(maxsize=8)  # the line has no part in it
 def _aurocs(shown: Snapshot, real: Report) -> pd.DataFrame:
     """A row a score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
-    rows = [(SCORE_NAMES[name], *(_auroc(part) for part in judged(shown, name, real).values()))
-            for name in scores_of(shown, real)]
+    rows = [
+        (SCORE_NAMES[name], *(_auroc(part) for part in judged(shown, name, real).values()))
+        for name in scores_of(shown, real)
+    ]
     return pd.DataFrame(rows, columns=["score", "real", "synthetic"])

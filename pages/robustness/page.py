@@ -9,8 +9,9 @@ from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import follow, may_change
 from pages.shared.ui.run_header import run_page
 
-run = run_page("Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.",
-               with_images=True)
+run = run_page(
+    "Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.", with_images=True
+)
 if run:
     card, report = cards().get(run.spec.teacher), None
     if card:

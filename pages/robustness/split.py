@@ -86,12 +86,20 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
         newest = snapshot(run.id, run_store().snapshots(run.id)[-1])
         offered, usual = scores_of(newest, real), run.spec.split.score
         own = url.bound("score", url.choice("score", offered, usual), key=f"score {run.id}", usual=usual)
-        score = st.segmented_control("Score", offered, required=True, format_func=SCORE_NAMES.get, **own, help=(
-            "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
-            f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved. "
-            "Comparators attack nothing. Random: chance; confidence: log-odds of the teacher's label; energy: of its "
-            "logits; GMM: chance of a high loss, by TA-DFKD's mixture. Oracle: has seen real images of both domains; "
-            "for display only."))
+        score = st.segmented_control(
+            "Score",
+            offered,
+            required=True,
+            format_func=SCORE_NAMES.get,
+            **own,
+            help=(
+                "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
+                f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved. "
+                "Comparators attack nothing. Random: chance; confidence: log-odds of the teacher's label; energy: of its "
+                "logits; GMM: chance of a high loss, by TA-DFKD's mixture. Oracle: has seen real images of both domains; "
+                "for display only."
+            ),
+        )
     with right:
         epoch = epoch_slider(run)
     shown = snapshot(run.id, epoch)
@@ -215,13 +223,38 @@ def _histogram(split: Split, real: Report | None) -> None:
     reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
     last = snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
     edges = bin_edges(score, [values_of(last, score, real), *reference.values()], spec.max_epsilon)
-    figure = figures.scores(split.values, split.line, look.mode(), score=score, max_epsilon=spec.max_epsilon,
-                            suggestions=suggested(split), edges=edges, line=False, **reference)
+    figure = figures.scores(
+        split.values,
+        split.line,
+        look.mode(),
+        score=score,
+        max_epsilon=spec.max_epsilon,
+        suggestions=suggested(split),
+        edges=edges,
+        line=False,
+        **reference,
+    )
     low, high, step = _span(split, edges)
     put = partial(put_line, split.run, score)
-    chart(figure, "scores", height=400, revision=f"{split.run.id} {score}", on_threshold=put, threshold=Threshold(
-        split.line, low, high, step, "threshold", SCORE_UNITS[score], split.values,
-        left_colour=look.colour("fragile"), right_colour=look.colour("robust")), **_selecting(split, figure, edges))
+    chart(
+        figure,
+        "scores",
+        height=400,
+        revision=f"{split.run.id} {score}",
+        on_threshold=put,
+        threshold=Threshold(
+            split.line,
+            low,
+            high,
+            step,
+            "threshold",
+            SCORE_UNITS[score],
+            split.values,
+            left_colour=look.colour("fragile"),
+            right_colour=look.colour("robust"),
+        ),
+        **_selecting(split, figure, edges),
+    )
     _dials(split, low, high, step, put)
 
 
@@ -230,8 +263,11 @@ def _selecting(split: Split, figure: go.Figure, edges: np.ndarray) -> dict[str, 
     figure.update_layout(selectdirection="h")
     indices = np.array(split.picked.indices if split.picked else (), int)
     own = told("scores", f"{split.run.id} {split.score}")
-    taken = {"select": "box", "on_select": partial(_take, split, edges), "selected": (
-        own if len(indices) and np.array_equal(in_bins(split.values, edges, own), indices) else ())}
+    taken = {
+        "select": "box",
+        "on_select": partial(_take, split, edges),
+        "selected": (own if len(indices) and np.array_equal(in_bins(split.values, edges, own), indices) else ()),
+    }
     if len(indices):
         some = indices[np.unique(np.linspace(0, len(indices) - 1, STROKES).round().astype(int))]
         ids = [f"{split.shown.epoch}:{index}" for index in some]
@@ -265,10 +301,26 @@ def _dials(split: Split, low: float, high: float, step: float, put: Callable[...
     st.session_state[slider] = min(max(round(split.line, digits), low), high)
     st.session_state[number] = round(split.line, digits)
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.slider("Threshold", low, high, step=step, key=slider, format=f"%.{digits}f",
-                on_change=moved, args=("slide", slider), label_visibility="collapsed")
-    right.number_input("Threshold", step=step, key=number, format=f"%.{digits}f",
-                       on_change=moved, args=("type", number), label_visibility="collapsed")
+    left.slider(
+        "Threshold",
+        low,
+        high,
+        step=step,
+        key=slider,
+        format=f"%.{digits}f",
+        on_change=moved,
+        args=("slide", slider),
+        label_visibility="collapsed",
+    )
+    right.number_input(
+        "Threshold",
+        step=step,
+        key=number,
+        format=f"%.{digits}f",
+        on_change=moved,
+        args=("type", number),
+        label_visibility="collapsed",
+    )
 
 
 def _suggestions(split: Split) -> None:
@@ -276,19 +328,30 @@ def _suggestions(split: Split) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Suggested", width="content")
         for name, value in suggested(split).items():
-            st.button(f"{name} {split.told(value)}", key=f"suggest {name}", help=_rule(split, name),
-                      on_click=put_line, args=(split.run, split.score, value))
+            st.button(
+                f"{name} {split.told(value)}",
+                key=f"suggest {name}",
+                help=_rule(split, name),
+                on_click=put_line,
+                args=(split.run, split.score, value),
+            )
         if split.own:
-            st.button(f"this run's {split.told(split.shown.threshold)}", key="suggest run", help=(
-                f"In force at the end of epoch {split.shown.epoch}"), on_click=put_line,
-                args=(split.run, split.score, split.shown.threshold))
+            st.button(
+                f"this run's {split.told(split.shown.threshold)}",
+                key="suggest run",
+                help=(f"In force at the end of epoch {split.shown.epoch}"),
+                on_click=put_line,
+                args=(split.run, split.score, split.shown.threshold),
+            )
 
 
 def _rule(split: Split, name: str) -> str:
     """Where a suggestion comes from, in words."""
     if name == EQUAL:
-        return (f"As many fragile images as by this run's own split: {100 * own_share(split):.1f} % of those of epoch "
-                f"{split.shown.epoch}. So two scores are compared at an equal rate. No real data is used.")
+        return (
+            f"As many fragile images as by this run's own split: {100 * own_share(split):.1f} % of those of epoch "
+            f"{split.shown.epoch}. So two scores are compared at an equal rate. No real data is used."
+        )
     if name == "share":
         return f"{100 * split.run.spec.split.share:g} % of the images are fragile. No real data is used."
     return f"{(SUGGESTIONS[name].__doc__ or '').splitlines()[0]} No real data is used."
@@ -299,8 +362,15 @@ def _numbers(split: Split, real: Report | None) -> None:
     tiles = []
     for role, members in (("fragile", split.fragile), ("robust", ~split.fragile)):
         count = int(members.sum())
-        tiles.append(look.tile(role.capitalize(), look.per_cent(100 * count / images), "%", role=role, of=(
-            f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}")))
+        tiles.append(
+            look.tile(
+                role.capitalize(),
+                look.per_cent(100 * count / images),
+                "%",
+                role=role,
+                of=(f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}"),
+            )
+        )
     if real is not None:
         tiles += real_tiles(split.score, split.line, real)
     st.html("<style>.st-key-split-numbers .atesc-tiles { grid-template-columns: 1fr }</style>")
@@ -314,18 +384,31 @@ def _uses(split: Split) -> None:
     run = split.run
     if may_change(run):
         why = _not_this_line(split)
-        if st.button("Use in this run", type="primary", icon=":material/bolt:", help=why or "From its next round on",
-                     disabled=bool(why)):
+        if st.button(
+            "Use in this run",
+            type="primary",
+            icon=":material/bolt:",
+            help=why or "From its next round on",
+            disabled=bool(why),
+        ):
             run_store().set_threshold(run.id, split.line)
             st.toast(f"Threshold {split.told(split.line)} from the next round on", icon=":material/check:")
     changes = {"split.score": split.score, "split.threshold": round(split.line, 6)}
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
     shown_only = split.score == "oracle"
-    look.way("pages/distill/page.py", "Use for the next run", icon=":material/experiment:", disabled=shown_only, help=(
-        "The oracle has seen real images: no student may learn by it" if shown_only else
-        "Opens the form of a new run with these settings and this threshold"),
-        query_params=None if shown_only else {"spec": run.spec.replaced(changes).to_token()})
+    look.way(
+        "pages/distill/page.py",
+        "Use for the next run",
+        icon=":material/experiment:",
+        disabled=shown_only,
+        help=(
+            "The oracle has seen real images: no student may learn by it"
+            if shown_only
+            else "Opens the form of a new run with these settings and this threshold"
+        ),
+        query_params=None if shown_only else {"spec": run.spec.replaced(changes).to_token()},
+    )
 
 
 def _not_this_line(split: Split) -> str:
@@ -341,8 +424,10 @@ def _groups(split: Split) -> None:
     groups = {"fragile": order[split.fragile[order]][::-1], "robust": order[~split.fragile[order]]}
     columns = st.columns(3)
     for (role, members), column in zip(groups.items(), columns, strict=False):
-        note = (f"nearest the line first · {min(SHOWN, len(members))} of {look.count(len(members))} · "
-                f"epoch {split.shown.epoch}")
+        note = (
+            f"nearest the line first · {min(SHOWN, len(members))} of {look.count(len(members))} · "
+            f"epoch {split.shown.epoch}"
+        )
         with column, look.card(role.capitalize(), note, height="stretch"):
             if not len(members):
                 look.caption("No image on this side of the line.")
@@ -350,8 +435,9 @@ def _groups(split: Split) -> None:
             near = members[:SHOWN]
             _wall(split, near, role)
     with columns[2], look.card("Teacher's classes on each side", split.of, height="stretch"):
-        figure = figures.class_sides(split.shown.teacher_probs.argmax(1), split.fragile, look.mode(),
-                                     class_names=split.class_names)
+        figure = figures.class_sides(
+            split.shown.teacher_probs.argmax(1), split.fragile, look.mode(), class_names=split.class_names
+        )
         low, high = figure.layout.xaxis.range
         figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # a narrow card needs more room for the numbers
         chart(figure, "sides", height=360)
@@ -367,26 +453,39 @@ def _selected(split: Split) -> None:
         ordered = indices[np.argsort(split.values[indices], kind="stable")]
         _wall(split, ordered[:PICKED], "selected", columns=2 * COLUMNS)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link("pages/embedding/page.py", label="See them on the map", icon=":material/scatter_plot:",
-                         query_params=url.of_run())
-            st.button("Clear", icon=":material/close:", key="clear selection", on_click=selection.clear,
-                      args=(split.run,))
+            st.page_link(
+                "pages/embedding/page.py",
+                label="See them on the map",
+                icon=":material/scatter_plot:",
+                query_params=url.of_run(),
+            )
+            st.button(
+                "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(split.run,)
+            )
             if len(indices) > PICKED:
                 st.caption(f"and {look.count(len(indices) - PICKED)} more", width="content")
 
 
 def _wall(split: Split, members: np.ndarray, name: str, columns: int = COLUMNS) -> None:
     """Images to be pressed, outlined by group."""
-    pressable(split.shown.images[members], members, f"wall {name}",
-              partial(selection.inspect, split.run, split.shown.epoch), columns=columns,
-              roles=["fragile" if split.fragile[index] else "robust" for index in members],
-              titles=_titles(split, members), words=[split.told(split.values[index]) for index in members],
-              chosen=split.picked.image if split.picked else None)
+    pressable(
+        split.shown.images[members],
+        members,
+        f"wall {name}",
+        partial(selection.inspect, split.run, split.shown.epoch),
+        columns=columns,
+        roles=["fragile" if split.fragile[index] else "robust" for index in members],
+        titles=_titles(split, members),
+        words=[split.told(split.values[index]) for index in members],
+        chosen=split.picked.image if split.picked else None,
+    )
 
 
 def _titles(split: Split, members: np.ndarray) -> list[str]:
     """What a pointer sees over each image."""
     probabilities = split.shown.teacher_probs[members]
-    return [f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORE_NAMES[split.score]} "
-            f"{split.told(split.values[index])}{SCORE_UNITS[split.score]}"
-            for index, row in zip(members, probabilities, strict=True)]
+    return [
+        f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORE_NAMES[split.score]} "
+        f"{split.told(split.values[index])}{SCORE_UNITS[split.score]}"
+        for index, row in zip(members, probabilities, strict=True)
+    ]

@@ -39,9 +39,15 @@ def offer(run: Run, line: float, why_not: str) -> Chance | None:
         why = why_not or _why_not_now(run, line, found)
     except CannotTry as error:
         why = str(error)
-    st.button("Try it", icon=":material/compare_arrows:", key=f"{key} button", disabled=bool(why), on_click=_toggle,
-              args=(key,), help=why or f"Two short runs from one checkpoint, the threshold {trials.words(found.old)} "
-                                       "and this one")
+    st.button(
+        "Try it",
+        icon=":material/compare_arrows:",
+        key=f"{key} button",
+        disabled=bool(why),
+        on_click=_toggle,
+        args=(key,),
+        help=why or f"Two short runs from one checkpoint, the threshold {trials.words(found.old)} and this one",
+    )
     if why:
         st.session_state[key] = False
     return found if st.session_state.get(key) else None
@@ -66,33 +72,54 @@ def _why_not_now(run: Run, line: float, found: Chance) -> str:
 
 def set_up(run: Run, line: float, found: Chance) -> None:
     """What the try will be and cost, and its start."""
-    look.line(look.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"), look.quiet(
-        "Both go on from one checkpoint, with the same random numbers. Only the threshold differs."))
+    look.line(
+        look.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"),
+        look.quiet("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
+    )
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     after = found.after[0]
     with left:
         if len(found.after) > 1:
-            after = st.radio("Both go on from", found.after, key=f"try after {run.id}",
-                             format_func=lambda epoch: _point(run, epoch))
+            after = st.radio(
+                "Both go on from", found.after, key=f"try after {run.id}", format_func=lambda epoch: _point(run, epoch)
+            )
         else:
             look.caption(f"Both go on from {_point(run, after)}.")
     most = trials.most(run, after)
     with middle:
-        epochs = st.number_input(
-            f"Epochs, of {most} left", 1, most, min(trials.EPOCHS, most), key=f"try epochs {run.id}",
-            help="That are split by the new threshold. Learning rates stay those of the whole run"
-        ) if most > 1 else 1
+        epochs = (
+            st.number_input(
+                f"Epochs, of {most} left",
+                1,
+                most,
+                min(trials.EPOCHS, most),
+                key=f"try epochs {run.id}",
+                help="That are split by the new threshold. Learning rates stay those of the whole run",
+            )
+            if most > 1
+            else 1
+        )
     until = run.spec.epochs - most + epochs
     here = machine()
     why = trials.why_computed(run_store(), run, after, until, here.summary if here else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
     with left:
-        look.caption(f"Both are computed: {why}." if why else
-                     f"Old: the run's own {span}, the same numbers. Only the new threshold is computed.")
+        look.caption(
+            f"Both are computed: {why}."
+            if why
+            else f"Old: the run's own {span}, the same numbers. Only the new threshold is computed."
+        )
     with right:
         look.line(look.bold(_time_words(run, after, until, arms=2 if why else 1)), look.quiet(_line_words()))
-        st.button("Start", icon=":material/play_arrow:", width="stretch", key=f"try start {run.id}",
-                  type="secondary" if may_change(run) else "primary", on_click=_start, args=(run, line, epochs, after))
+        st.button(
+            "Start",
+            icon=":material/play_arrow:",
+            width="stretch",
+            key=f"try start {run.id}",
+            type="secondary" if may_change(run) else "primary",
+            on_click=_start,
+            args=(run, line, epochs, after),
+        )
     st.code(try_command(run.id, line, epochs, after), language="bash", wrap_lines=True)
 
 
@@ -146,8 +173,11 @@ def watch(run: Run) -> None:
         if pair.fork.parent != run.id:
             raise UnknownRun("of another run")
     except UnknownRun:
-        st.warning(f"There is no try {wanted[:20]!r} of this run here. It may have been deleted, or the link comes "
-                   "from another lab.", icon=":material/link_off:")
+        st.warning(
+            f"There is no try {wanted[:20]!r} of this run here. It may have been deleted, or the link comes "
+            "from another lab.",
+            icon=":material/link_off:",
+        )
         url.put("try", None)
         return
 
@@ -176,8 +206,10 @@ def _thresholds(pair: Pair) -> str:
 
 def _of(pair: Pair) -> str:
     """What the numbers of the card are of."""
-    return (f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
-            "seed shows may be chance")
+    return (
+        f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
+        "seed shows may be chance"
+    )
 
 
 def _span(pair: Pair) -> str:
@@ -191,8 +223,13 @@ def _earlier(run: Run) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Tried before", width="content")
         for pair in before:
-            st.button(_thresholds(pair), key=f"try again {pair.new.id}", on_click=url.put, args=("try", pair.new.id),
-                      help=f"{_span(pair).capitalize()}, {pair.new.status}")
+            st.button(
+                _thresholds(pair),
+                key=f"try again {pair.new.id}",
+                on_click=url.put,
+                args=("try", pair.new.id),
+                help=f"{_span(pair).capitalize()}, {pair.new.status}",
+            )
 
 
 def _panel(pair: Pair) -> None:
@@ -200,10 +237,23 @@ def _panel(pair: Pair) -> None:
     (old, new), rows = pair.epochs(store), pair.difference(store)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        figure = figures.paired(pair.past(store), old, new, (pair.fork.old_threshold, pair.fork.threshold),
-                                pair.first - 1, look.mode(), pair.last, pair.new.spec.escape.kind)
-        chart(figure, "try", height=CHART_HEIGHT, revision=pair.new.id,
-              label="Student accuracy with the old and the new threshold")
+        figure = figures.paired(
+            pair.past(store),
+            old,
+            new,
+            (pair.fork.old_threshold, pair.fork.threshold),
+            pair.first - 1,
+            look.mode(),
+            pair.last,
+            pair.new.spec.escape.kind,
+        )
+        chart(
+            figure,
+            "try",
+            height=CHART_HEIGHT,
+            revision=pair.new.id,
+            label="Student accuracy with the old and the new threshold",
+        )
     with right:
         _arms(pair, old, new)
         _difference(pair, rows)
@@ -228,28 +278,45 @@ def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
 
 def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
     done, of = int((epochs["epoch"] >= pair.first).sum()), pair.last - pair.first + 1
-    look.line(look.bold(name), look.status(run.status), look.quiet(" · ".join(
-        [f"{done} of {of} epoch{'s' if of > 1 else ''} after the split", *in_line(run), *pace(run)])))
+    look.line(
+        look.bold(name),
+        look.status(run.status),
+        look.quiet(
+            " · ".join([f"{done} of {of} epoch{'s' if of > 1 else ''} after the split", *in_line(run), *pace(run)])
+        ),
+    )
     if may_change(run):
         st.html(look.bar(run.progress))
     if run.status == "failed":
-        look.problem(f"It failed: {run.error}", "The run that it parted from is as it was.",
-                     "Resume it, or start another try.")
+        look.problem(
+            f"It failed: {run.error}", "The run that it parted from is as it was.", "Resume it, or start another try."
+        )
 
 
 def _difference(pair: Pair, rows: pd.DataFrame) -> None:
     """New − old in the last epoch that both have."""
     if rows.empty:
-        look.caption(f"The first difference comes at the end of epoch {pair.first}." if _going(pair) else
-                     "There is no epoch that both have.")
+        look.caption(
+            f"The first difference comes at the end of epoch {pair.first}."
+            if _going(pair)
+            else "There is no epoch that both have."
+        )
         return
     last, card = rows.iloc[-1], cards().get(pair.new.spec.teacher)
     tiles = []
     for metric in (name for name in METRIC_NAMES if name in rows):
         side = METRIC_ROLES[metric]
         of = look.of(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
-        tiles.append(look.tile(f"{METRIC_NAMES[metric]}, new − old", signed(last[metric]), "points", role=side, of=of,
-                               change=verdict(metric, last[metric])))
+        tiles.append(
+            look.tile(
+                f"{METRIC_NAMES[metric]}, new − old",
+                signed(last[metric]),
+                "points",
+                role=side,
+                of=of,
+                change=verdict(metric, last[metric]),
+            )
+        )
     look.tiles(*tiles)
 
 
@@ -260,9 +327,11 @@ def _by_epoch(rows: pd.DataFrame) -> None:
     written, roles = {"Epoch": rows["epoch"].astype(int)}, {}
     for metric in (name for name in METRIC_NAMES if name in rows):
         name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
-        own = {f"{name} old (%)": rows[f"{metric}_old"].map(look.per_cent),
-               f"{name} new (%)": rows[f"{metric}_new"].map(look.per_cent),
-               f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed)}
+        own = {
+            f"{name} old (%)": rows[f"{metric}_old"].map(look.per_cent),
+            f"{name} new (%)": rows[f"{metric}_new"].map(look.per_cent),
+            f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed),
+        }
         written |= own
         roles |= dict.fromkeys(own, METRIC_ROLES[metric])
     look.table(pd.DataFrame(written), list(written), roles)
@@ -274,21 +343,39 @@ def _buttons(pair: Pair) -> None:
     moving = [arm.id for arm in pair.arms if may_change(arm)]
     halted = [arm.id for arm in pair.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
     if moving:
-        st.button("Stop", icon=":material/stop:", key="try stop", on_click=_each, args=(store.stop, moving[::-1]),
-                  disabled=all(arm.wanted == "stop" for arm in pair.arms if may_change(arm)))
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            key="try stop",
+            on_click=_each,
+            args=(store.stop, moving[::-1]),
+            disabled=all(arm.wanted == "stop" for arm in pair.arms if may_change(arm)),
+        )
     if halted:
-        st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each,
-                  args=(store.resume, halted))
+        st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each, args=(store.resume, halted))
     if new.status == "done":
         spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
-        look.way("pages/distill/page.py", f"Use {trials.words(pair.fork.threshold)} for the next run",
-                 icon=":material/experiment:", query_params={"spec": spec.to_token()}, help=(
-                     "Opens the form of a new run with these settings and this threshold"))
+        look.way(
+            "pages/distill/page.py",
+            f"Use {trials.words(pair.fork.threshold)} for the next run",
+            icon=":material/experiment:",
+            query_params={"spec": spec.to_token()},
+            help=("Opens the form of a new run with these settings and this threshold"),
+        )
         if pair.old:
-            st.page_link("pages/compare/page.py", label="Compare", icon=":material/stacked_line_chart:",
-                         query_params={"runs": f"{pair.old.id},{new.id}"})
-    if st.button("Close", icon=":material/close:", key="try close", type="tertiary",
-                 help="The runs stay, and can be opened again from here"):
+            st.page_link(
+                "pages/compare/page.py",
+                label="Compare",
+                icon=":material/stacked_line_chart:",
+                query_params={"runs": f"{pair.old.id},{new.id}"},
+            )
+    if st.button(
+        "Close",
+        icon=":material/close:",
+        key="try close",
+        type="tertiary",
+        help="The runs stay, and can be opened again from here",
+    ):
         url.put("try", None)
         st.rerun()
 
@@ -301,8 +388,10 @@ def _each(do: Callable[[str], None], run_ids: list[str]) -> None:
 def _remarks(pair: Pair) -> list[str]:
     words = []
     if pair.own:
-        words.append("Old: same checkpoint, seed and threshold give the same numbers, so the run's own epochs are not "
-                     "computed again (to the last bit on a CPU; a GPU rounds differently from run to run).")
+        words.append(
+            "Old: same checkpoint, seed and threshold give the same numbers, so the run's own epochs are not "
+            "computed again (to the last bit on a CPU; a GPU rounds differently from run to run)."
+        )
     if pair.fork.epoch == 0 and pair.first > 1:
         words.append("The run keeps no checkpoint from before its split, so the epochs before it are done again.")
     return words

@@ -30,8 +30,10 @@ def latest_runs() -> bool:
         with rest:
             _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
     if hidden := run_store().unreadable():
-        look.caption(f"Not listed: {len(hidden)} made by another version, whose settings this one does not know "
-                     f"({', '.join(list(hidden)[:SHOWN])}{', …' if len(hidden) > SHOWN else ''}).")
+        look.caption(
+            f"Not listed: {len(hidden)} made by another version, whose settings this one does not know "
+            f"({', '.join(list(hidden)[:SHOWN])}{', …' if len(hidden) > SHOWN else ''})."
+        )
     return any(map(may_change, runs))
 
 
@@ -40,8 +42,10 @@ def _accuracies(run: Run) -> tuple[str | look.Html, str | look.Html]:
     metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
     if metric is None:
         return look.quiet("–"), look.quiet("–")
-    return (look.swatch("id", f"{look.per_cent(run.metrics['iacc'])} %"),
-            look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(run.metrics[metric])} %"))
+    return (
+        look.swatch("id", f"{look.per_cent(run.metrics['iacc'])} %"),
+        look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(run.metrics[metric])} %"),
+    )
 
 
 def _row(*cells: str | look.Html) -> None:

@@ -47,13 +47,24 @@ def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
     with words:
         sentences = "<br>".join(look.text(sentence) for sentence in story.told(curves, over=not going))
         st.html(f'<p class="atesc" role="status" style="{SAID}">{sentences}</p>')
-        look.line(look.quiet(f"{card.pair} · accuracies on {look.count(card.test_images['id'])} ID and "
-                             f"{look.count(card.test_images['ood'])} OOD test images · one seed"),
-                  look.bold(time_left(runs)) if going else "")
+        look.line(
+            look.quiet(
+                f"{card.pair} · accuracies on {look.count(card.test_images['id'])} ID and "
+                f"{look.count(card.test_images['ood'])} OOD test images · one seed"
+            ),
+            look.bold(time_left(runs)) if going else "",
+        )
     with button:
         if going:
-            st.button("Stop", icon=":material/stop:", key="stop story", width="stretch", on_click=_stop,
-                      args=(list(runs.values()),), help="Stop the students that are not done; what they have is kept")
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                key="stop story",
+                width="stretch",
+                on_click=_stop,
+                args=(list(runs.values()),),
+                help="Stop the students that are not done; what they have is kept",
+            )
 
 
 def _stop(runs: list[Run]) -> None:
@@ -88,7 +99,9 @@ def _student(name: str, runs: dict[str, Run]) -> None:
         _numbers(run)
     epochs = run_store().snapshots(run.id)
     live.wall(run, snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
-    st.page_link("pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id})
+    st.page_link(
+        "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}
+    )
 
 
 def _place(run: Run) -> str:
@@ -104,7 +117,13 @@ def _numbers(run: Run) -> None:
     """The last accuracies in two tiles that stay beside each other in a narrow column."""
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = "".join(
-        look.tile(METRIC_NAMES[metric], look.per_cent(value), "%", role="id" if metric == "iacc" else "ood",
-                  of=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}")
-        for metric, value in run.metrics.items())
+        look.tile(
+            METRIC_NAMES[metric],
+            look.per_cent(value),
+            "%",
+            role="id" if metric == "iacc" else "ood",
+            of=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}",
+        )
+        for metric, value in run.metrics.items()
+    )
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{tiles}</div>')

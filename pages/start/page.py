@@ -26,15 +26,29 @@ def invite() -> None:
     if not settings:
         look.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
         return
-    chosen = st.segmented_control("Setting", list(settings), required=True, **url.one_of("setting", settings),
-                                  format_func=lambda name: story.SETTINGS[name][0])
+    chosen = st.segmented_control(
+        "Setting",
+        list(settings),
+        required=True,
+        **url.one_of("setting", settings),
+        format_func=lambda name: story.SETTINGS[name][0],
+    )
     look.caption(story.SETTINGS[chosen][1])
     recorded = recordings.SHIPPED.exists()
-    look.way("pages/story/page.py", "Play the story", primary=recorded, icon=":material/slideshow:", width="stretch",
-             disabled=not recorded, help="Five steps, from a recording: nothing is computed" if recorded else
-             f"This copy has no recording; `{recordings.MAKE}` makes it")
-    if st.button("Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:",
-                 width="stretch"):
+    look.way(
+        "pages/story/page.py",
+        "Play the story",
+        primary=recorded,
+        icon=":material/slideshow:",
+        width="stretch",
+        disabled=not recorded,
+        help="Five steps, from a recording: nothing is computed"
+        if recorded
+        else f"This copy has no recording; `{recordings.MAKE}` makes it",
+    )
+    if st.button(
+        "Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:", width="stretch"
+    ):
         st.query_params["story"] = story.begin(chosen)
         st.rerun()
     look.caption(f"Three students, one after the other{needed(chosen)}.")
@@ -59,22 +73,32 @@ def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
     follow(lambda: stage(group), recordings.going(group), every_s=1.5)
     if story.parts(group):
-        st.page_link("pages/story/page.py", label="The same in five steps", icon=":material/slideshow:",
-                     query_params={"story": group})
+        st.page_link(
+            "pages/story/page.py",
+            label="The same in five steps",
+            icon=":material/slideshow:",
+            query_params={"story": group},
+        )
 
 
 def this_machine() -> bool:
     """The device, what a GPU would change, and the queue; whether PyTorch has yet to answer."""
     device, busy = machine(), waiting()
-    look.line(look.bold("This machine"), device.summary if device else look.quiet("Asking PyTorch …"),
-              look.quiet(GPU[device.kind]) if device else "",
-              look.bold("Queue"), f"{busy} running or in line" if busy else "empty")
+    look.line(
+        look.bold("This machine"),
+        device.summary if device else look.quiet("Asking PyTorch …"),
+        look.quiet(GPU[device.kind]) if device else "",
+        look.bold("Queue"),
+        f"{busy} running or in line" if busy else "empty",
+    )
     return device is None or busy > 0
 
 
-look.header("An NTL teacher fools data-free distillation. See it, then get out.",
-            "A non-transferable (NTL) teacher draws the generator away from the ID domain; the student learns what "
-            "misleads. ATEsc learns from the fragile images and forgets the robust ones.")
+look.header(
+    "An NTL teacher fools data-free distillation. See it, then get out.",
+    "A non-transferable (NTL) teacher draws the generator away from the ID domain; the student learns what "
+    "misleads. ATEsc learns from the fragile images and forgets the robust ones.",
+)
 group = st.query_params.get("story") or story.newest()
 above, below = st.container(), st.container()
 with look.backstage("lab"):

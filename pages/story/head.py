@@ -20,8 +20,10 @@ def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
         with left:
             look.header(tape.recording.title if tape else "The story")
         if tape:
-            with right.container(horizontal=True, horizontal_alignment="right"), \
-                    st.popover("Recording", icon=":material/movie:"):
+            with (
+                right.container(horizontal=True, horizontal_alignment="right"),
+                st.popover("Recording", icon=":material/movie:"),
+            ):
                 _about(tape)
                 recordings.opener()
     number = int(url.number("step", 1, 1, len(STEPS)))
@@ -35,16 +37,41 @@ def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
 def _steps(number: int, bare: bool) -> None:
     """Which step of five; the page keys of a presenter turn them too."""
     back, bar, on = st.columns([0.7, 10, 0.7], vertical_alignment="center")
-    back.button("", icon=":material/chevron_left:", key="step back", disabled=number == 1, help="The step before",
-                on_click=_go, args=(number - 1,), shortcut="PageUp", width="stretch")
+    back.button(
+        "",
+        icon=":material/chevron_left:",
+        key="step back",
+        disabled=number == 1,
+        help="The step before",
+        on_click=_go,
+        args=(number - 1,),
+        shortcut="PageUp",
+        width="stretch",
+    )
     with bar:
         if bare:
             look.line(look.bold(f"{number}  {STEPS[number].title}"), look.quiet(f"of {len(STEPS)}"))
         else:
-            st.segmented_control("Step", list(STEPS), required=True, label_visibility="collapsed", width="stretch",
-                                 format_func=lambda at: f"{at} · {STEPS[at].title}", **url.bound("step", number))
-    on.button("", icon=":material/chevron_right:", key="step on", disabled=number == len(STEPS), help="The next step",
-              on_click=_go, args=(number + 1,), shortcut="PageDown", width="stretch")
+            st.segmented_control(
+                "Step",
+                list(STEPS),
+                required=True,
+                label_visibility="collapsed",
+                width="stretch",
+                format_func=lambda at: f"{at} · {STEPS[at].title}",
+                **url.bound("step", number),
+            )
+    on.button(
+        "",
+        icon=":material/chevron_right:",
+        key="step on",
+        disabled=number == len(STEPS),
+        help="The next step",
+        on_click=_go,
+        args=(number + 1,),
+        shortcut="PageDown",
+        width="stretch",
+    )
 
 
 def _go(number: int) -> None:

@@ -78,35 +78,70 @@ def _border(scene: Scene) -> None:
     with left, look.card(height="stretch"):
         place = int(np.abs(100 * np.array(border.shares) - share).argmin())
         _blend(images[pair], place)
-        st.select_slider("From ID to OOD", [round(100 * at) for at in border.shares], format_func="{} % OOD".format,
-                         **url.bound("blend", round(100 * border.shares[place]), first="value"))
+        st.select_slider(
+            "From ID to OOD",
+            [round(100 * at) for at in border.shares],
+            format_func="{} % OOD".format,
+            **url.bound("blend", round(100 * border.shares[place]), first="value"),
+        )
         if last and not scene.bare:
-            st.segmented_control("ID image", range(last + 1), required=True,
-                                 format_func=lambda at: border.pairs[at].id_class, **url.bound("pair", pair))
-        verdict = [_verdict(border.class_names, kind, probs[at, pair, place], border.pairs[pair].label)
-                   for at, kind in enumerate(border.kinds)]
+            st.segmented_control(
+                "ID image",
+                range(last + 1),
+                required=True,
+                format_func=lambda at: border.pairs[at].id_class,
+                **url.bound("pair", pair),
+            )
+        verdict = [
+            _verdict(border.class_names, kind, probs[at, pair, place], border.pairs[pair].label)
+            for at, kind in enumerate(border.kinds)
+        ]
         st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(verdict)}</div>')
-    with right, look.card("What each teacher makes of it", f"ID test image of class {border.pairs[pair].id_class}, OOD "
-                          f"test image of class {border.pairs[pair].ood_class}", height="stretch"):
+    with (
+        right,
+        look.card(
+            "What each teacher makes of it",
+            f"ID test image of class {border.pairs[pair].id_class}, OOD "
+            f"test image of class {border.pairs[pair].ood_class}",
+            height="stretch",
+        ),
+    ):
         label = border.pairs[pair].label
-        curves = pd.DataFrame({"share": 100 * np.array(border.shares)} | {
-            kind: 100 * probs[at, pair, :, label] for at, kind in enumerate(border.kinds)})
-        chart(figures.border(curves, look.mode(), 100 * border.shares[place]), "border", height=430,
-              revision=pair, label="Probability of the ID image's class from ID to OOD")
+        curves = pd.DataFrame(
+            {"share": 100 * np.array(border.shares)}
+            | {kind: 100 * probs[at, pair, :, label] for at, kind in enumerate(border.kinds)}
+        )
+        chart(
+            figures.border(curves, look.mode(), 100 * border.shares[place]),
+            "border",
+            height=430,
+            revision=pair,
+            label="Probability of the ID image's class from ID to OOD",
+        )
 
 
 def _blend(images: np.ndarray, place: int) -> None:
     """The ID image, the blend in the middle, the OOD image."""
-    for column, at, role, word in zip(st.columns([2, 3, 2], vertical_alignment="center"), (0, place, len(images) - 1),
-                                      ("id", None, "ood"), ("ID", "blend", "OOD"), strict=True):
+    for column, at, role, word in zip(
+        st.columns([2, 3, 2], vertical_alignment="center"),
+        (0, place, len(images) - 1),
+        ("id", None, "ood"),
+        ("ID", "blend", "OOD"),
+        strict=True,
+    ):
         with column:
             gallery(images[[at]], columns=1, roles=[role], titles=[word], words=[word])
 
 
 def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -> look.Html:
     given = int(probs.argmax())
-    return look.tile(f"{kind} teacher", names[given], of=f"{100 * probs[given]:.1f} % sure", role=kind,
-                     change="" if given == label else f"was {names[label]}")
+    return look.tile(
+        f"{kind} teacher",
+        names[given],
+        of=f"{100 * probs[given]:.1f} % sure",
+        role=kind,
+        change="" if given == label else f"was {names[label]}",
+    )
 
 
 # ── 2 ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,16 +160,31 @@ def _first_steps(scene: Scene) -> None:
         names = first.class_names
         told = [names[at] for at in pick["teacher_class"][drawn]]
         agree = students == pick["teacher_class"][drawn]
-        gallery(pick["images"][drawn], columns=COLUMNS, words=told, titles=[
-            f"teacher: {t}, {100 * sure:.1f} % sure · student: {names[s]}"
-            for t, sure, s in zip(told, pick["teacher_sure"][drawn], students, strict=True)])
+        gallery(
+            pick["images"][drawn],
+            columns=COLUMNS,
+            words=told,
+            titles=[
+                f"teacher: {t}, {100 * sure:.1f} % sure · student: {names[s]}"
+                for t, sure, s in zip(told, pick["teacher_sure"][drawn], students, strict=True)
+            ],
+        )
     with right, look.card(height="stretch"):
         _step_buttons(first.steps, done)
         look.tiles(
-            look.tile("Teacher is sure", look.per_cent(100 * float(pick["teacher_sure"][drawn].mean())), "%",
-                      of=f"mean over the {first.images} images"),
-            look.tile("Student agrees", look.per_cent(100 * float(agree.mean())), "%",
-                      of=f"with the teacher's label on the {first.images} images"))
+            look.tile(
+                "Teacher is sure",
+                look.per_cent(100 * float(pick["teacher_sure"][drawn].mean())),
+                "%",
+                of=f"mean over the {first.images} images",
+            ),
+            look.tile(
+                "Student agrees",
+                look.per_cent(100 * float(agree.mean())),
+                "%",
+                of=f"with the teacher's label on the {first.images} images",
+            ),
+        )
         _what_was_computed(first, done)
 
 
@@ -142,10 +192,24 @@ def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
     """The one whose turn it is, and the way back."""
     turn_view.buttons(steps[done].who if done < len(steps) else None, st.columns(2), url.put, "n", done + 1)
     back, over = st.columns(2)
-    back.button("Back", icon=":material/undo:", key="turn back", width="stretch", disabled=not done, on_click=url.put,
-                args=("n", done - 1))
-    over.button("Start over", icon=":material/restart_alt:", key="turn over", width="stretch", disabled=not done,
-                on_click=url.put, args=("n", None))
+    back.button(
+        "Back",
+        icon=":material/undo:",
+        key="turn back",
+        width="stretch",
+        disabled=not done,
+        on_click=url.put,
+        args=("n", done - 1),
+    )
+    over.button(
+        "Start over",
+        icon=":material/restart_alt:",
+        key="turn over",
+        width="stretch",
+        disabled=not done,
+        on_click=url.put,
+        args=("n", None),
+    )
 
 
 def _what_was_computed(first: FirstSteps, done: int) -> None:
@@ -156,9 +220,19 @@ def _what_was_computed(first: FirstSteps, done: int) -> None:
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
     look.line(look.bold(f"Round {last.round}: the {last.who}'s losses"))
-    turn_view.losses("a round earlier", "this round", rows=[
-        (sentence(LOSSES[name][0]), turn_view.number(before.get(name), LOSSES[name][1]), turn_view.number(value, LOSSES[name][1]))
-        for name, value in last.losses.items() if name in LOSSES])
+    turn_view.losses(
+        "a round earlier",
+        "this round",
+        rows=[
+            (
+                sentence(LOSSES[name][0]),
+                turn_view.number(before.get(name), LOSSES[name][1]),
+                turn_view.number(value, LOSSES[name][1]),
+            )
+            for name, value in last.losses.items()
+            if name in LOSSES
+        ],
+    )
 
 
 # ── 3 and 5 ─────────────────────────────────────────────────────────────────────────────────────────
@@ -176,8 +250,14 @@ def _play(scene: Scene, names: tuple[str, ...]) -> None:
     """The named students side by side, in the player's time; a live story stands where it is."""
     runs = [scene.parts[name] for name in names if name in scene.parts]
     live = scene.group is not None and recordings.going(scene.group)
-    theatre(scene.tape, runs, live=live, bare=scene.bare, ghost=scene.parts["plain"],
-            tell=lambda at: _told(scene, names, at))
+    theatre(
+        scene.tape,
+        runs,
+        live=live,
+        bare=scene.bare,
+        ghost=scene.parts["plain"],
+        tell=lambda at: _told(scene, names, at),
+    )
 
 
 def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
@@ -211,14 +291,37 @@ def _groups(scene: Scene) -> None:
     line = round(url.number("eps", start, 0.0, end), 1)
     left, right = st.columns([3, 1.1], gap="medium")
     with left, look.card():
-        figure = figures.scores(values, line, look.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges,
-                                line=False)
-        chart(figure, "story scores", height=300, revision=kept.epoch, label="min ε of the synthetic images",
-              on_threshold=lambda value: url.put("eps", f"{value:g}"), threshold=Threshold(
-                  line, 0.0, end, 0.1, "ε =", "/255", values,
-                  left_colour=look.colour("fragile"), right_colour=look.colour("robust")))
-        st.slider("ε", 0.0, end, step=0.1, format="ε = %.1f/255", label_visibility="collapsed",
-                  **url.bound("eps", line, first="value"))
+        figure = figures.scores(
+            values, line, look.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, line=False
+        )
+        chart(
+            figure,
+            "story scores",
+            height=300,
+            revision=kept.epoch,
+            label="min ε of the synthetic images",
+            on_threshold=lambda value: url.put("eps", f"{value:g}"),
+            threshold=Threshold(
+                line,
+                0.0,
+                end,
+                0.1,
+                "ε =",
+                "/255",
+                values,
+                left_colour=look.colour("fragile"),
+                right_colour=look.colour("robust"),
+            ),
+        )
+        st.slider(
+            "ε",
+            0.0,
+            end,
+            step=0.1,
+            format="ε = %.1f/255",
+            label_visibility="collapsed",
+            **url.bound("eps", line, first="value"),
+        )
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
         _group_tiles(scene, run, kept, values, line)
@@ -236,12 +339,26 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
     target, given = run.teacher.target, scene.tape.pictures(run, kept.epoch).teacher_class
     tiles = []
     for role, members in (("fragile", values <= line), ("robust", values > line)):
-        tiles.append(look.tile(role.capitalize(), look.per_cent(100 * members.mean()), "%", role=role, of=(
-            f"{members.sum()} of {len(values)} synthetic · epoch {kept.epoch}")))
+        tiles.append(
+            look.tile(
+                role.capitalize(),
+                look.per_cent(100 * members.mean()),
+                "%",
+                role=role,
+                of=(f"{members.sum()} of {len(values)} synthetic · epoch {kept.epoch}"),
+            )
+        )
         if target is not None:
             share = 100 * (given[members] == target).mean() if members.any() else None
-            tiles.append(look.tile(f"of them with the OOD label, {run.teacher.class_names[target]}",
-                                   look.per_cent(share), "%", role=role, of=f"of {members.sum()} {role} images"))
+            tiles.append(
+                look.tile(
+                    f"of them with the OOD label, {run.teacher.class_names[target]}",
+                    look.per_cent(share),
+                    "%",
+                    role=role,
+                    of=f"of {members.sum()} {role} images",
+                )
+            )
     look.tiles(*tiles)
 
 
@@ -250,15 +367,21 @@ def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray,
     shown, order = scene.tape.pictures(run, kept.epoch), np.argsort(values, kind="stable")
     groups = {"fragile": order[values[order] <= line][::-1], "robust": order[values[order] > line]}
     for (role, members), column in zip(groups.items(), st.columns(2, gap="medium"), strict=True):
-        with column, look.card(role.capitalize(), "nearest the line first, the teacher's label below",
-                               height="stretch"):
+        with (
+            column,
+            look.card(role.capitalize(), "nearest the line first, the teacher's label below", height="stretch"),
+        ):
             near = members[:SHOWN]
             if not len(near):
                 look.caption("No image on this side of the line.")
                 continue
-            gallery(shown.images[near], columns=COLUMNS, roles=[role] * len(near),
-                    titles=replay.titles(run, shown, near),
-                    words=[run.teacher.class_names[shown.teacher_class[at]] for at in near])
+            gallery(
+                shown.images[near],
+                columns=COLUMNS,
+                roles=[role] * len(near),
+                titles=replay.titles(run, shown, near),
+                words=[run.teacher.class_names[shown.teacher_class[at]] for at in near],
+            )
 
 
 def _metric(scene: Scene) -> str:
@@ -266,18 +389,41 @@ def _metric(scene: Scene) -> str:
 
 
 STEPS = {
-    1: Step("A teacher with a border", lambda scene: (
-        "Move from an [[ID]] image to an [[OOD]] image: somewhere on the way the [[NTL teacher]]'s prediction "
-        "breaks."), _border, "border"),
-    2: Step("Distilling without data", lambda scene: (
-        "The [[generator G]] learns to make images that the [[teacher T]] is sure of; the [[student S]] learns what "
-        "the teacher says of them."), _first_steps, "first"),
-    3: Step("The trap", lambda scene: (
-        f"Same method, two teachers: watch [[IAcc]] and [[{_metric(scene)}]] part."), _trap),
-    4: Step("Fragile and robust", lambda scene: (
-        "Push [[ε]]: which [[synthetic]] images lose their label and are [[fragile]], which keep it and are "
-        "[[robust]]?"), _groups),
-    5: Step("The escape", lambda scene: (
-        f"[[ATEsc]] learns from the [[fragile]] and forgets the [[robust]]: what becomes of [[{_metric(scene)}]], and "
-        "what does it cost in [[IAcc]]?"), _escape),
+    1: Step(
+        "A teacher with a border",
+        lambda scene: (
+            "Move from an [[ID]] image to an [[OOD]] image: somewhere on the way the [[NTL teacher]]'s prediction "
+            "breaks."
+        ),
+        _border,
+        "border",
+    ),
+    2: Step(
+        "Distilling without data",
+        lambda scene: (
+            "The [[generator G]] learns to make images that the [[teacher T]] is sure of; the [[student S]] learns what "
+            "the teacher says of them."
+        ),
+        _first_steps,
+        "first",
+    ),
+    3: Step(
+        "The trap", lambda scene: f"Same method, two teachers: watch [[IAcc]] and [[{_metric(scene)}]] part.", _trap
+    ),
+    4: Step(
+        "Fragile and robust",
+        lambda scene: (
+            "Push [[ε]]: which [[synthetic]] images lose their label and are [[fragile]], which keep it and are "
+            "[[robust]]?"
+        ),
+        _groups,
+    ),
+    5: Step(
+        "The escape",
+        lambda scene: (
+            f"[[ATEsc]] learns from the [[fragile]] and forgets the [[robust]]: what becomes of [[{_metric(scene)}]], and "
+            "what does it cost in [[IAcc]]?"
+        ),
+        _escape,
+    ),
 }

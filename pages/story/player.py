@@ -17,8 +17,9 @@ TICK_S = 0.5  # between two pictures while it plays
 clock = time.monotonic
 
 # Not st.slider: it takes the value that a picture before last was drawn with for the user's wish, and goes there.
-_scrub = st.components.v2.component("atesc_scrub", js=(ASSETS / "scrub.js").read_text(),
-                                    css=(ASSETS / "scrub.css").read_text())
+_scrub = st.components.v2.component(
+    "atesc_scrub", js=(ASSETS / "scrub.js").read_text(), css=(ASSETS / "scrub.css").read_text()
+)
 
 
 @dataclass
@@ -84,16 +85,33 @@ def controls(own: Player, bare: bool = False) -> None:
         if own.playing:
             st.button("Pause", icon=":material/pause:", key="pause", width="stretch", on_click=own.pause)
         else:
-            st.button("Play", icon=":material/play_arrow:", key="play", type="primary", width="stretch",
-                      on_click=own.play)
+            st.button(
+                "Play", icon=":material/play_arrow:", key="play", type="primary", width="stretch", on_click=own.play
+            )
     with bar:
-        _scrub(key="scrub", on_seek_change=lambda: _seek(own), data={
-            "position": own.position, "playing": own.playing, "speed": own.speed, "end": own.end, "seeks": own.seeks})
+        _scrub(
+            key="scrub",
+            on_seek_change=lambda: _seek(own),
+            data={
+                "position": own.position,
+                "playing": own.playing,
+                "speed": own.speed,
+                "end": own.end,
+                "seeks": own.seeks,
+            },
+        )
     with pace:
         if not bare:
             st.session_state.setdefault("pace", own.speed)
-            st.segmented_control("Speed", SPEEDS, key="pace", format_func=lambda speed: f"{speed}×", required=True,
-                                 label_visibility="collapsed", on_change=lambda: own.pace(st.session_state["pace"]))
+            st.segmented_control(
+                "Speed",
+                SPEEDS,
+                key="pace",
+                format_func=lambda speed: f"{speed}×",
+                required=True,
+                label_visibility="collapsed",
+                on_change=lambda: own.pace(st.session_state["pace"]),
+            )
 
 
 def _seek(own: Player) -> None:

@@ -29,14 +29,19 @@ def parts(tape: Tape) -> dict[str, RecordedRun]:
     for run in tape.recording.runs:
         found.setdefault(part_of(run.teacher.kind, run.spec.escape.kind) or "", run)
     plain = found.get("plain")
-    return {name: run for name in PARTS if plain and (run := found.get(name)) and
-            (run.teacher.pair, run.teacher.setting) == (plain.teacher.pair, plain.teacher.setting)}
+    return {
+        name: run
+        for name in PARTS
+        if plain
+        and (run := found.get(name))
+        and (run.teacher.pair, run.teacher.setting) == (plain.teacher.pair, plain.teacher.setting)
+    }
 
 
 def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: RecordedRun | None = None) -> None:
     """Side by side, at a time. ghost: whose curve is drawn faintly behind the others'."""
     for first in range(0, len(runs), ACROSS):
-        row = runs[first:first + ACROSS]
+        row = runs[first : first + ACROSS]
         for column, run in zip(st.columns(max(len(row), min(len(runs), ACROSS)), gap="medium"), row, strict=False):
             with column, look.card():
                 _student(tape, run, at, ghost if ghost is not run else None)
@@ -45,8 +50,11 @@ def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: Recorded
 def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
     escape = ESCAPE_NAMES[run.spec.escape.kind]
     epochs = run.curve(at)
-    look.line(look.bold(f"{escape[0].upper()}{escape[1:]} student"), look.teacher(run.teacher.kind),
-              look.quiet(f"epoch {len(epochs)}/{run.spec.epochs}"))
+    look.line(
+        look.bold(f"{escape[0].upper()}{escape[1:]} student"),
+        look.teacher(run.teacher.kind),
+        look.quiet(f"epoch {len(epochs)}/{run.spec.epochs}"),
+    )
     st.html(look.bar(run.place(at)))
     behind = [_curve(ghost, ghost.curve(at), ghost=True)] if ghost else []
     figure = figures.accuracy([*behind, _curve(run, epochs)], look.mode(), run.spec.epochs)
@@ -60,8 +68,9 @@ def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None)
 
 def _curve(run: RecordedRun, epochs: pd.DataFrame, ghost: bool = False) -> figures.Curve:
     kind = run.teacher.kind
-    return figures.Curve(epochs, f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher", kind, run.spec.escape.kind,
-                         ghost, uid=run.run)
+    return figures.Curve(
+        epochs, f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher", kind, run.spec.escape.kind, ghost, uid=run.run
+    )
 
 
 def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
@@ -81,17 +90,26 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
 def _wall(tape: Tape, run: RecordedRun, at: float) -> None:
     kept = run.seen(at)
     if kept is None:
-        st.html(f'<div class="atesc atesc-gallery" style="grid-template-columns:repeat({COLUMNS},1fr)">'
-                f'{"<div class=atesc-picture><i></i></div>" * WALL}</div>')
+        st.html(
+            f'<div class="atesc atesc-gallery" style="grid-template-columns:repeat({COLUMNS},1fr)">'
+            f"{'<div class=atesc-picture><i></i></div>' * WALL}</div>"
+        )
         look.caption("The first synthetic images are kept at the end of epoch 1.")
         return
     shown = tape.pictures(run, kept.epoch)
     chosen = np.argsort(shown.score(run.spec.split.score)[:WALL], kind="stable")
     fragile = shown.score(run.spec.split.score) <= kept.threshold
-    gallery(shown.images[chosen], columns=COLUMNS, roles=["fragile" if fragile[i] else "robust" for i in chosen],
-            titles=titles(run, shown, chosen))
-    look.line(look.swatch("fragile", f"fragile {look.per_cent(100 * fragile.mean())} %", outline=True),
-              look.swatch("robust", outline=True), look.quiet(look.of("synthetic", kept.images, kept.epoch)))
+    gallery(
+        shown.images[chosen],
+        columns=COLUMNS,
+        roles=["fragile" if fragile[i] else "robust" for i in chosen],
+        titles=titles(run, shown, chosen),
+    )
+    look.line(
+        look.swatch("fragile", f"fragile {look.per_cent(100 * fragile.mean())} %", outline=True),
+        look.swatch("robust", outline=True),
+        look.quiet(look.of("synthetic", kept.images, kept.epoch)),
+    )
 
 
 def titles(run: RecordedRun, shown: Pictures, chosen: np.ndarray) -> list[str]:
@@ -101,6 +119,8 @@ def titles(run: RecordedRun, shown: Pictures, chosen: np.ndarray) -> list[str]:
     for index in chosen:
         score = shown.min_eps[index]
         words = f"{score:.1f}/255" if np.isfinite(score) else f"> {largest:g}/255"
-        told.append(f"teacher: {names[shown.teacher_class[index]]}, {100 * shown.teacher_sure[index]:.1f} % sure · "
-                    f"student: {names[shown.student_class[index]]} · min ε {words}")
+        told.append(
+            f"teacher: {names[shown.teacher_class[index]]}, {100 * shown.teacher_sure[index]:.1f} % sure · "
+            f"student: {names[shown.student_class[index]]} · min ε {words}"
+        )
     return told

@@ -9,8 +9,15 @@ from pages.shared.state.run_choice import follow
 from pages.story import player, replay
 
 
-def theatre(tape: Tape, runs: Sequence[RecordedRun], *, live: bool = False, bare: bool = False,
-            ghost: RecordedRun | None = None, tell: Callable[[float], None] = lambda at: None) -> None:
+def theatre(
+    tape: Tape,
+    runs: Sequence[RecordedRun],
+    *,
+    live: bool = False,
+    bare: bool = False,
+    ghost: RecordedRun | None = None,
+    tell: Callable[[float], None] = lambda at: None,
+) -> None:
     """live: the runs go on, so that there is no time to choose. ghost: whose curve is drawn faintly behind the
     others'. tell: draws what there is to say at a time, above them."""
     own = player.player(f"{tape.recording.title} {tape.recording.runs[0].run}", tape.seconds)

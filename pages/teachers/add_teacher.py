@@ -27,9 +27,15 @@ CHECKED = "checked teacher"  # what was asked of which file, and what the check 
 
 def add_teacher() -> None:
     with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
-        uploaded = st.file_uploader("Weights", type=list(KINDS), key="weights", help=(
-            "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
-            "It is read as data: nothing in it is run."))
+        uploaded = st.file_uploader(
+            "Weights",
+            type=list(KINDS),
+            key="weights",
+            help=(
+                "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
+                "It is read as data: nothing in it is run."
+            ),
+        )
         if uploaded is None:
             look.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
             return
@@ -53,36 +59,63 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     found, problem = _recognised(uploaded)
     top = st.columns(3)
     name = top[0].text_input("Name", _slug(uploaded.name), max_chars=64, help="Lower-case letters, digits, - and _")
-    chosen = top[1].selectbox("Architecture", known, index=known.index(found.arch) if found else 0, help=(
-        f"The file's tensors are those of {found.arch}." if found else "None of these fits the file; Check says why."))
+    chosen = top[1].selectbox(
+        "Architecture",
+        known,
+        index=known.index(found.arch) if found else 0,
+        help=(
+            f"The file's tensors are those of {found.arch}."
+            if found
+            else "None of these fits the file; Check says why."
+        ),
+    )
     kind = top[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
     middle = st.columns(3)
     pair = pick_pair(middle[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
     said = found.image_side if found and found.image_side in range(8, 257) else None
-    side = middle[1].number_input("Image side (px)", 8, 256, said or architecture(chosen).image_side, 4,
-                                  key=f"image side of {chosen} {said}")
+    side = middle[1].number_input(
+        "Image side (px)", 8, 256, said or architecture(chosen).image_side, 4, key=f"image side of {chosen} {said}"
+    )
     with middle[2]:
         normalisation = _normalisation(found) if found and not found.says_normalisation else None
-    classes = st.text_input("Class names", ", ".join(found.class_names or ()) if found else "",
-                            placeholder="the pair's own", help=(
-        "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."))
+    classes = st.text_input(
+        "Class names",
+        ", ".join(found.class_names or ()) if found else "",
+        placeholder="the pair's own",
+        help=(
+            "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."
+        ),
+    )
     others()
     if found:
         look.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}")
     else:
         look.caption(f"Not recognised. {problem}.")
-    return {"name": name, "arch": chosen, "kind": kind, "pair": pair, "image_side": int(side),
-            "normalisation": normalisation, "class_names": _split(classes)}
+    return {
+        "name": name,
+        "arch": chosen,
+        "kind": kind,
+        "pair": pair,
+        "image_side": int(side),
+        "normalisation": normalisation,
+        "class_names": _split(classes),
+    }
 
 
 def _normalisation(found: Recognised) -> str:
     """Asked where the file does not say: a name, or six numbers."""
     from atesc_core.teachers import NORMALISATIONS
 
-    chosen = st.selectbox("Normalisation", [*NORMALISATIONS, BY_HAND], list(NORMALISATIONS).index(found.normalisation),
-                          help=(f"The file does not say it; {found.normalisation} is usual for files of "
-                                f"{found.source}. Images in [0, 1] less the mean, divided by the standard deviation "
-                                "of each channel."))
+    chosen = st.selectbox(
+        "Normalisation",
+        [*NORMALISATIONS, BY_HAND],
+        list(NORMALISATIONS).index(found.normalisation),
+        help=(
+            f"The file does not say it; {found.normalisation} is usual for files of "
+            f"{found.source}. Images in [0, 1] less the mean, divided by the standard deviation "
+            "of each channel."
+        ),
+    )
     if chosen != BY_HAND:
         return chosen
     return st.text_input("Mean, then standard deviation of R, G, B", "0.5, 0.5, 0.5, 0.5, 0.5, 0.5")
@@ -112,14 +145,22 @@ def _check(uploaded: Any, asked: dict[str, Any]) -> None:
 
 def _found(card: TeacherCard) -> None:
     metric = next(name for name in card.metrics if name != "iacc")
-    look.line(look.chip("fits", "SL"), look.bold(card.arch), f"{card.num_classes} classes",
-              f"{look.count(card.parameters)} parameters",
-              look.swatch("id", f"ID {look.per_cent(card.metrics['iacc'])} % of {look.count(card.test_images['id'])}"),
-              look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} % of "
-                                 f"{look.count(card.test_images['ood'])}"), look.quiet("test images"))
+    look.line(
+        look.chip("fits", "SL"),
+        look.bold(card.arch),
+        f"{card.num_classes} classes",
+        f"{look.count(card.parameters)} parameters",
+        look.swatch("id", f"ID {look.per_cent(card.metrics['iacc'])} % of {look.count(card.test_images['id'])}"),
+        look.swatch(
+            "ood",
+            f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} % of {look.count(card.test_images['ood'])}",
+        ),
+        look.quiet("test images"),
+    )
     if card.metrics["iacc"] < 200 / card.num_classes:
-        st.warning("Hardly better than chance on ID: another pair, image side or normalisation?",
-                   icon=":material/help:")
+        st.warning(
+            "Hardly better than chance on ID: another pair, image side or normalisation?", icon=":material/help:"
+        )
 
 
 def _add(uploaded: Any, asked: dict[str, Any]) -> None:

@@ -35,8 +35,9 @@ STRIP = 6  # images of each domain, on the shelf
 def shelf(known: dict[str, TeacherCard]) -> None:
     """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
-    columns = {setting: theirs for setting in SETTINGS
-               if (theirs := [card for card in ordered if card.setting == setting])}
+    columns = {
+        setting: theirs for setting in SETTINGS if (theirs := [card for card in ordered if card.setting == setting])
+    }
     # Two tiles side by side fit a card of a third of the page.
     st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
     with st.container(key="shelf"):
@@ -62,8 +63,12 @@ def _card(card: TeacherCard) -> None:
         look.caption(f"{card.arch} · {look.count(card.parameters)} parameters · {card.image_side} px")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button("Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open, args=(card.name,))
-            st.page_link("pages/distill/page.py", label="Distil", icon=":material/experiment:",
-                         query_params={"teacher": card.name})
+            st.page_link(
+                "pages/distill/page.py",
+                label="Distil",
+                icon=":material/experiment:",
+                query_params={"teacher": card.name},
+            )
 
 
 def _accuracies(card: TeacherCard) -> list[look.Html]:
@@ -71,8 +76,16 @@ def _accuracies(card: TeacherCard) -> list[look.Html]:
     for metric, value in card.metrics.items():
         side = "id" if metric == "iacc" else "ood"
         words = "of ID test images right" if metric == "iacc" else MEANS[metric]
-        tiles.append(look.tile("ID" if metric == "iacc" else METRIC_NAMES[metric], look.per_cent(value), "%", role=side,
-                               of=f"of {look.count(card.test_images[side])} test images", help=f"Per cent {words}"))
+        tiles.append(
+            look.tile(
+                "ID" if metric == "iacc" else METRIC_NAMES[metric],
+                look.per_cent(value),
+                "%",
+                role=side,
+                of=f"of {look.count(card.test_images[side])} test images",
+                help=f"Per cent {words}",
+            )
+        )
     return tiles
 
 
@@ -107,11 +120,23 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     back.button("All teachers", icon=":material/arrow_back:", on_click=_open, args=(None,), width="stretch")
     twin = _twin(card, known)
     if twin:
-        other.button(f"Its {twin.kind} twin", icon=":material/compare_arrows:", on_click=_open, args=(twin.name,),
-                     width="stretch", help=f"{twin.name}: same pair, same images, trained the other way")
+        other.button(
+            f"Its {twin.kind} twin",
+            icon=":material/compare_arrows:",
+            on_click=_open,
+            args=(twin.name,),
+            width="stretch",
+            help=f"{twin.name}: same pair, same images, trained the other way",
+        )
     with distil:
-        look.way("pages/distill/page.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
-                 query_params={"teacher": card.name})
+        look.way(
+            "pages/distill/page.py",
+            "Distil this teacher",
+            primary=True,
+            icon=":material/experiment:",
+            width="stretch",
+            query_params={"teacher": card.name},
+        )
     setting, sentence = SETTINGS[card.setting]
     look.line(look.teacher(card.kind), look.bold(setting), look.quiet(sentence))
 
@@ -133,8 +158,14 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
 
 def _twin(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | None:
     """The teacher of the other kind with the same pair and image side."""
-    return next((other for other in known.values() if other.kind != card.kind and (other.pair, other.image_side)
-                 == (card.pair, card.image_side)), None)
+    return next(
+        (
+            other
+            for other in known.values()
+            if other.kind != card.kind and (other.pair, other.image_side) == (card.pair, card.image_side)
+        ),
+        None,
+    )
 
 
 def _numbers(card: TeacherCard, report: Report | None) -> None:
@@ -142,10 +173,23 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
     if report is not None and report.attacked:
         epsilon, gap = report.widest_gap()
         images = f"{len(report.id.min_eps)} ID, {len(report.ood.min_eps)} OOD test images"
-        tiles.append(look.tile("AUROC", f"{report.auroc('min_eps'):.3f}", of=images, help=(
-            "Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image")))
-        tiles.append(look.tile("Widest gap", f"{gap:.1f}", "points", of=f"at ε = {epsilon:g}/255 · {images}", help=(
-            "OOD robust share minus ID robust share, where the difference is largest")))
+        tiles.append(
+            look.tile(
+                "AUROC",
+                f"{report.auroc('min_eps'):.3f}",
+                of=images,
+                help=("Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image"),
+            )
+        )
+        tiles.append(
+            look.tile(
+                "Widest gap",
+                f"{gap:.1f}",
+                "points",
+                of=f"at ε = {epsilon:g}/255 · {images}",
+                help=("OOD robust share minus ID robust share, where the difference is largest"),
+            )
+        )
     tiles.append(look.tile("Parameters", look.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
     look.tiles(*tiles)
     if not architecture(card.arch).batch_norm:
@@ -154,8 +198,9 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
 
 def _pictures(report: Report) -> None:
     """Test images of both domains, what the teacher says under each."""
-    for (domain, title), column in zip({"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2),
-                                       strict=True):
+    for (domain, title), column in zip(
+        {"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2), strict=True
+    ):
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
         given = [report.id_classes[label] for label in side.given[:SAMPLES]]
         true = [names[label] for label in side.labels[:SAMPLES]]
@@ -174,16 +219,23 @@ def _working_range(report: Report) -> None:
         images = {"id": len(report.id.min_eps), "ood": len(report.ood.min_eps)}
         figure = figures.robust_share(robust_curves(report), look.mode(), report.auroc("min_eps"), epsilon, images)
         chart(figure, "robust share", height=340)
-        look.caption(f"A threshold works where the curves part: widest at ε = {epsilon:g}/255. First {images['id']} ID "
-                     f"and {images['ood']} OOD test images.")
+        look.caption(
+            f"A threshold works where the curves part: widest at ε = {epsilon:g}/255. First {images['id']} ID "
+            f"and {images['ood']} OOD test images."
+        )
 
 
 def _confusions(card: TeacherCard, report: Report) -> None:
     for domain, column in zip(("id", "ood"), st.columns(2), strict=True):
         images = look.of(f"{domain.upper()} test", len(getattr(report, domain).labels))
         with column, look.card(f"Confusion on {domain.upper()}", images):
-            figure = figures.confusion(report.confusion(domain), look.mode(), rows=getattr(report, f"{domain}_classes"),
-                                       columns=report.id_classes, domain=domain)
+            figure = figures.confusion(
+                report.confusion(domain),
+                look.mode(),
+                rows=getattr(report, f"{domain}_classes"),
+                columns=report.id_classes,
+                domain=domain,
+            )
             chart(figure, f"confusion {domain} {card.name}", height=400)
 
 

@@ -20,15 +20,23 @@ from pages.shared.state.run_choice import follow, may_change, method, when
 from pages.shared.ui import look
 
 FIELDS = {  # in the form's order; name, pair, method and preset stand above
-    "arch": "Architecture", "image_side": "Image side (px)", "epochs": "Epochs", "batch_size": "Images a step",
-    "lr": "Learning rate", "alpha": "α", "beta": "β", "seed": "Seed", "device": "Device",
+    "arch": "Architecture",
+    "image_side": "Image side (px)",
+    "epochs": "Epochs",
+    "batch_size": "Images a step",
+    "lr": "Learning rate",
+    "alpha": "α",
+    "beta": "β",
+    "seed": "Seed",
+    "device": "Device",
 }
 COLUMNS = 3
 SHOWN = 4  # trainings, the newest
 FORM = url.Form("spec", "new training")
 LATEST = 12  # trainings of the same kind that are asked how fast they went
-PAIR_HELP = ("ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], "
-             "e.g. open mnistm folder:/my/images 0")
+PAIR_HELP = (
+    "ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], e.g. open mnistm folder:/my/images 0"
+)
 
 
 def train_teacher() -> None:
@@ -45,10 +53,17 @@ def trainings() -> bool:
         with name:
             st.page_link("pages/teachers/page.py", label=run.teacher, query_params={"run": run.id})
         with rest:
-            measured = [look.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {look.per_cent(value)} %")
-                        for metric, value in run.metrics.items()]
-            look.line(look.quiet(method(run.spec)), look.status(run.status), f"epoch {run.epoch}/{run.epochs}",
-                      *measured, look.quiet(when(run.created)))
+            measured = [
+                look.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {look.per_cent(value)} %")
+                for metric, value in run.metrics.items()
+            ]
+            look.line(
+                look.quiet(method(run.spec)),
+                look.status(run.status),
+                f"epoch {run.epoch}/{run.epochs}",
+                *measured,
+                look.quiet(when(run.created)),
+            )
     return any(map(may_change, runs))
 
 
@@ -79,24 +94,50 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
 
     left, right = st.columns(2)
     pairs = [*([linked.pair] if linked and linked.pair not in PAIRS else []), *PAIRS]
-    pair = left.selectbox("Pair", pairs, pairs.index(linked.pair) if linked else 0, help=PAIR_HELP,
-                          accept_new_options=True, key="pair to train on")
+    pair = left.selectbox(
+        "Pair",
+        pairs,
+        pairs.index(linked.pair) if linked else 0,
+        help=PAIR_HELP,
+        accept_new_options=True,
+        key="pair to train on",
+    )
     setting = find_pair(pair).setting
     offered = [name for name in METHODS if name != "cuti" or setting == "close"]
     first = linked.trained_by if linked and linked.trained_by in offered else "tntl"
     trained_by = left.segmented_control(
-        "Method :gray-badge[paper]", offered, default=first, required=True,
-        format_func=lambda name: ABOUT_METHODS[name][0], key=f"method for {setting}, {first}",
-        help=".  \n".join(f"{title}: {sentence}" for title, sentence in ABOUT_METHODS.values()))
+        "Method :gray-badge[paper]",
+        offered,
+        default=first,
+        required=True,
+        format_func=lambda name: ABOUT_METHODS[name][0],
+        key=f"method for {setting}, {first}",
+        help=".  \n".join(f"{title}: {sentence}" for title, sentence in ABOUT_METHODS.values()),
+    )
     sources = (["link"] if linked else []) + list(PRESETS)
-    preset = right.segmented_control("Preset", sources, default=sources[0], required=True, key=f"preset of {sources}",
-                                     help="What the settings below start from")
-    name = right.text_input("Name", _free_name(linked.name if linked else f"{pair}-{trained_by}"), max_chars=64,
-                            help=describe_field("name", model=TeacherSpec)[0])
-    look.caption(f"{ABOUT_METHODS[trained_by][1]}. {preset.capitalize()}: "
-                 f"{ABOUT_PRESETS.get(preset, 'the settings the link brought')}.")
-    start = (linked.replaced({"pair": pair, **METHODS[trained_by]}) if preset == "link" else
-             from_preset(preset, "t", pair, trained_by))
+    preset = right.segmented_control(
+        "Preset",
+        sources,
+        default=sources[0],
+        required=True,
+        key=f"preset of {sources}",
+        help="What the settings below start from",
+    )
+    name = right.text_input(
+        "Name",
+        _free_name(linked.name if linked else f"{pair}-{trained_by}"),
+        max_chars=64,
+        help=describe_field("name", model=TeacherSpec)[0],
+    )
+    look.caption(
+        f"{ABOUT_METHODS[trained_by][1]}. {preset.capitalize()}: "
+        f"{ABOUT_PRESETS.get(preset, 'the settings the link brought')}."
+    )
+    start = (
+        linked.replaced({"pair": pair, **METHODS[trained_by]})
+        if preset == "link"
+        else from_preset(preset, "t", pair, trained_by)
+    )
     origin = f"{preset} {trained_by} {setting} {FORM.brought() or ''}"
     return start.model_copy(update={"name": name}), origin
 
@@ -109,7 +150,7 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
     names = [name for name in FIELDS if uses(name, base.trained_by, setting)]
     changes = {}
     for at in range(0, len(names), COLUMNS):
-        for column, name in zip(st.columns(COLUMNS), names[at:at + COLUMNS], strict=False):
+        for column, name in zip(st.columns(COLUMNS), names[at : at + COLUMNS], strict=False):
             with column:
                 value = _field(name, getattr(base, name), key=f"training, {origin}: {name}")
             if value != getattr(base, name):
@@ -125,14 +166,16 @@ def _field(name: str, default: Any, key: str) -> Any:
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))
         return st.selectbox(**words, options=options, index=options.index(default))
-    return st.number_input(**words, value=default, step=1 if kind is int else None,
-                           format="%d" if kind is int else "%g")
+    return st.number_input(
+        **words, value=default, step=1 if kind is int else None, format="%d" if kind is int else "%g"
+    )
 
 
 def _free_name(wanted: str) -> str:
     """``wanted`` as a teacher may be called, with a number behind it where that name is taken."""
-    stem = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-"
-                   for letter in wanted.lower()).strip("-_")[:58]
+    stem = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in wanted.lower()
+    ).strip("-_")[:58]
     names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
     return next((name for name in names if name not in _taken()), stem)
 
@@ -159,12 +202,19 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
         return
     FORM.tell(spec.to_token())
     look.label("Before it starts")
-    look.line(look.bold(f"{look.count(images)} images"),
-              look.quiet(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"))
+    look.line(
+        look.bold(f"{look.count(images)} images"),
+        look.quiet(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"),
+    )
     seconds = estimate(spec, images)
-    look.line(look.bold("Time: not known before a first training here" if seconds is None
-                        else f"About {look.duration(seconds)} here"),
-              look.quiet(f"after {waiting()} in line" if waiting() else ""))
+    look.line(
+        look.bold(
+            "Time: not known before a first training here"
+            if seconds is None
+            else f"About {look.duration(seconds)} here"
+        ),
+        look.quiet(f"after {waiting()} in line" if waiting() else ""),
+    )
     if not architecture(spec.arch).batch_norm:
         look.caption(architecture(spec.arch).description)
     if st.button("Train", type="primary", icon=":material/model_training:", width="stretch"):
@@ -186,8 +236,11 @@ def estimate(spec: TeacherSpec, images: int) -> float | None:
     here = machine()
     if here is None or spec.device not in ("auto", here.kind):
         return None
-    alike = [run for run in run_store().list(makes="teacher") if run.device == here.summary
-             and _work(run.spec) == _work(spec)]
+    alike = [
+        run
+        for run in run_store().list(makes="teacher")
+        if run.device == here.summary and _work(run.spec) == _work(spec)
+    ]
     timed = []
     for run in alike[:LATEST]:
         epochs = run_store().epochs(run.id)

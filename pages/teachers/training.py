@@ -42,11 +42,22 @@ def _leave() -> None:
 
 
 def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
-    opened.button("Open", icon=":material/visibility:", width="stretch", help="What it does with real images",
-                  on_click=lambda: st.query_params.from_dict({"teacher": run.teacher}))
+    opened.button(
+        "Open",
+        icon=":material/visibility:",
+        width="stretch",
+        help="What it does with real images",
+        on_click=lambda: st.query_params.from_dict({"teacher": run.teacher}),
+    )
     with distil:
-        look.way("pages/distill/page.py", "Distil this teacher", primary=True, icon=":material/experiment:", width="stretch",
-                 query_params={"teacher": run.teacher})
+        look.way(
+            "pages/distill/page.py",
+            "Distil this teacher",
+            primary=True,
+            icon=":material/experiment:",
+            width="stretch",
+            query_params={"teacher": run.teacher},
+        )
 
 
 def _panel(run: Run) -> None:
@@ -67,8 +78,13 @@ def _panel(run: Run) -> None:
 def _head(run: Run) -> None:
     left, right = st.columns([3, 2])
     with left:
-        look.line(look.bold(run.spec.pair), look.teacher(run.spec.kind), method(run.spec),
-                  look.quiet(f"{run.spec.arch} · {run.spec.image_side} px"), look.status(run.status))
+        look.line(
+            look.bold(run.spec.pair),
+            look.teacher(run.spec.kind),
+            method(run.spec),
+            look.quiet(f"{run.spec.arch} · {run.spec.image_side} px"),
+            look.status(run.status),
+        )
         look.line(look.quiet(live.progress_words(run)))
         if may_change(run):
             st.html(look.bar(run.progress))
@@ -85,11 +101,22 @@ def _numbers(run: Run) -> None:
     tiles = []
     for metric, value in run.metrics.items():
         side = "id" if metric == "iacc" else "ood"
-        tiles.append(look.tile(METRIC_NAMES[metric], look.per_cent(value), "%", role=side,
-                               help=f"Per cent {MEANS.get(metric, 'of ID images right')}",
-                               of=look.of(f"{side.upper()} test", card.test_images[side] if card else None, epoch)))
-    look.tiles(*tiles, look.tile("Images seen", look.count(run.images),
-                                 of="of the ID domain" if run.spec.kind == "SL" else "of both domains"))
+        tiles.append(
+            look.tile(
+                METRIC_NAMES[metric],
+                look.per_cent(value),
+                "%",
+                role=side,
+                help=f"Per cent {MEANS.get(metric, 'of ID images right')}",
+                of=look.of(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
+            )
+        )
+    look.tiles(
+        *tiles,
+        look.tile(
+            "Images seen", look.count(run.images), of="of the ID domain" if run.spec.kind == "SL" else "of both domains"
+        ),
+    )
 
 
 def _accuracy(run: Run) -> None:

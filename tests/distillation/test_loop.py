@@ -17,9 +17,19 @@ from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.training.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
 
-TINY = {"device": "cpu", "epochs": 3, "rounds": 2, "student_steps": 2, "batch_size": 24, "snapshot_images": 16,
-        "synthesis.width": 8, "split.steps": 2, "split.threshold": 1.0, "escape.warmup_epochs": 1,
-        "escape.probes": 16}
+TINY = {
+    "device": "cpu",
+    "epochs": 3,
+    "rounds": 2,
+    "student_steps": 2,
+    "batch_size": 24,
+    "snapshot_images": 16,
+    "synthesis.width": 8,
+    "split.steps": 2,
+    "split.threshold": 1.0,
+    "escape.warmup_epochs": 1,
+    "escape.probes": 16,
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +40,29 @@ def teacher():
 POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}
 SYNTHESIS = {
     "dfq": {},
-    "cmi": {"synthesis.kind": "cmi", **POOLED, "synthesis.bank": 60, "synthesis.negatives": 16, "synthesis.head": 8,
-            "synthesis.latent": 8},
+    "cmi": {
+        "synthesis.kind": "cmi",
+        **POOLED,
+        "synthesis.bank": 60,
+        "synthesis.negatives": 16,
+        "synthesis.head": 8,
+        "synthesis.latent": 8,
+    },
     "nayer": {"synthesis.kind": "nayer", **POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
 }
 
 
 def tiny(**changes) -> RunSpec:
-    return from_preset("quick", "mnistm-badnet_sq-ntl", **{**TINY, **SYNTHESIS[changes.get("synthesis.kind", "dfq")],
-                                                          **changes})
+    return from_preset(
+        "quick", "mnistm-badnet_sq-ntl", **{**TINY, **SYNTHESIS[changes.get("synthesis.kind", "dfq")], **changes}
+    )
 
 
 def weights(events) -> dict[str, torch.Tensor]:
-    return {key: value.clone() for key, value in
-            [e for e in events if isinstance(e, CheckpointReady)][-1].state["student"].items()}
+    return {
+        key: value.clone()
+        for key, value in [e for e in events if isinstance(e, CheckpointReady)][-1].state["student"].items()
+    }
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -53,8 +72,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 @pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
 @pytest.mark.parametrize("paper", [True, False])
 def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
-    plain_form = {f"escape.{name}": value for name, value in
-                  {"crowded_only": False, "probes": 0, "untrap": False}.items()}
+    plain_form = {
+        f"escape.{name}": value for name, value in {"crowded_only": False, "probes": 0, "untrap": False}.items()
+    }
     spec = tiny(**{"escape.kind": escape}, **(plain_form if paper else {}))
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
     steps = [e for e in events if isinstance(e, StepDone)]
@@ -99,14 +119,28 @@ def test_every_score_splits_by_every_rule(teacher, score, rule):
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
 def test_random_splits_at_the_share_asked_for(teacher, share):
-    spec = tiny(epochs=2, rounds=8, student_steps=4, batch_size=64, **{
-        "split.score": "random", "split.threshold": "share", "split.share": share, "escape.probes": 0})
+    spec = tiny(
+        epochs=2,
+        rounds=8,
+        student_steps=4,
+        batch_size=64,
+        **{"split.score": "random", "split.threshold": "share", "split.share": share, "escape.probes": 0},
+    )
     shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, StepDone) and e.epoch == 2]
     assert sum(shares) / len(shares) == pytest.approx(share, abs=0.07)  # 2048 images, at a quantile of 512
 
 
-@pytest.mark.parametrize("changes", [{"split.score": "random"}, {"split.score": "gmm"}, {"split.score": "energy"},
-                                     {"escape.kind": "abd"}, {"escape.kind": "tadfkd"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"split.score": "random"},
+        {"split.score": "gmm"},
+        {"split.score": "energy"},
+        {"escape.kind": "abd"},
+        {"escape.kind": "tadfkd"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("kind", ["dfq", "nayer"])
 def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
     spec, checkpoints = tiny(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []

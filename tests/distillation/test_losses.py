@@ -7,15 +7,7 @@ import math
 import pytest
 import torch
 
-from atesc_core.distillation.losses import (
-    FORGETTING,
-    ckd,
-    group_mean,
-    kl,
-    negative_kl,
-    negative_learning,
-    uniform,
-)
+from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl, negative_kl, negative_learning, uniform
 
 
 def logits(*rows: list[float]) -> torch.Tensor:

@@ -55,16 +55,26 @@ def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape
     assert not same(unseen, unseen[::-1])
 
 
-@pytest.mark.parametrize(("kind", "changes", "of", "escape"), [
-    *(("dfq", {"synthesis.steps": 3}, 3, escape) for escape in get_args(EscapeKind)),
-    ("cmi", {}, 1, "atesc"), ("nayer", {"synthesis.warmup_loops": 2}, 2, "ckd")], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "changes", "of", "escape"),
+    [
+        *(("dfq", {"synthesis.steps": 3}, 3, escape) for escape in get_args(EscapeKind)),
+        ("cmi", {}, 1, "atesc"),
+        ("nayer", {"synthesis.warmup_loops": 2}, 2, "ckd"),
+    ],
+    ids=str,
+)
 def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, changes, of, escape):  # noqa: F811
-    spec = tiny(epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0},
-                **changes)
+    spec = tiny(
+        epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0}, **changes
+    )
     events = [e for e in distill(spec, teacher, controls=CLOSELY) if hasattr(e, "who") or isinstance(e, StepDone)]
     *turns, done = events
     assert [(turn.who, turn.number, turn.of) for turn in turns] == [
-        *(("generator", number, of) for number in range(1, of + 1)), ("student", 1, 2), ("student", 2, 2)]
+        *(("generator", number, of) for number in range(1, of + 1)),
+        ("student", 1, 2),
+        ("student", 2, 2),
+    ]
     assert [next_turn(turn) for turn in (None, *turns[:-1])] == [turn.who for turn in turns]
     assert next_turn(turns[-1]) == "generator"
     made, students = turns[of - 1], turns[of:]
@@ -78,7 +88,7 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
     assert (students[0].fragile is not None) == (students[0].threshold is not None) == splits
     assert ("s/robust" in students[0].losses) == (escape == "atesc")
     if splits:
-        shares = [turn.fragile[:turn.synthetic].mean() for turn in students]
+        shares = [turn.fragile[: turn.synthetic].mean() for turn in students]
         assert np.mean(shares) == pytest.approx(done.fragile_share)
     assert students[0].synthetic == spec.batch_size
     assert len(students[0].images) == spec.batch_size + (spec.escape.probes if splits else 0)
@@ -93,11 +103,15 @@ def test_the_generators_turn_by_hand(teacher):  # noqa: F811
         x = generator(z)
         t, s = run.teacher(x), student(x)
     p = t.softmax(1).mean(0)
-    terms = {"g/bn": settings.bn * match.loss(), "g/onehot": settings.onehot * F.cross_entropy(t, t.argmax(1)),
-             "g/adversarial": -settings.adversarial * kl(t, s).mean(),
-             "g/balance": settings.balance * (p * p.log()).sum()}
+    terms = {
+        "g/bn": settings.bn * match.loss(),
+        "g/onehot": settings.onehot * F.cross_entropy(t, t.argmax(1)),
+        "g/adversarial": -settings.adversarial * kl(t, s).mean(),
+        "g/balance": settings.balance * (p * p.log()).sum(),
+    }
     assert {name: values.item() for name, values in turn.losses.items()} == pytest.approx(
-        {name: value.item() for name, value in terms.items()}, rel=1e-5)
+        {name: value.item() for name, value in terms.items()}, rel=1e-5
+    )
     gradient = torch.autograd.grad(sum(terms.values()), list(generator.parameters()))
     assert turn.gradient == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
     assert turn.weights == sum(weight.numel() for weight in generator.parameters())
@@ -124,8 +138,16 @@ def test_a_calls_images_are_those_that_joined_the_pool(teacher):  # noqa: F811
 @pytest.mark.parametrize("forgetting", FORGETTING)
 def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
     """NAYER's pool keeps images in 256 levels: what the student saw is exactly what is shown."""
-    spec = tiny(temperature=4.0, **{"synthesis.kind": "nayer", "escape.probes": 0, "escape.untrap": False,
-                                    "escape.forgetting": forgetting, "split.threshold": 2.0})
+    spec = tiny(
+        temperature=4.0,
+        **{
+            "synthesis.kind": "nayer",
+            "escape.probes": 0,
+            "escape.untrap": False,
+            "escape.forgetting": forgetting,
+            "split.threshold": 2.0,
+        },
+    )
     run = Distillation(spec, teacher)
     events = round_events(run, 2, 1, CLOSELY)
     while (turn := next(events)).who == "generator":
@@ -134,8 +156,10 @@ def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
     with torch.no_grad():
         t = run.teacher(x)
     s = student.train()(x)
-    terms = {"s/fragile": ckd(t, s, ~trapped, 4.0),
-             "s/robust": spec.escape.weight * group_mean(FORGETTING[forgetting](t, s, spec.escape.clamp), trapped)}
+    terms = {
+        "s/fragile": ckd(t, s, ~trapped, 4.0),
+        "s/robust": spec.escape.weight * group_mean(FORGETTING[forgetting](t, s, spec.escape.clamp), trapped),
+    }
     terms["s/total"] = sum(terms.values())
     assert turn.losses == pytest.approx({name: value.item() for name, value in terms.items()}, rel=1e-5)
     gradient = torch.autograd.grad(terms["s/total"], list(student.parameters()))
@@ -160,7 +184,8 @@ def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):  # no
         assert turn.teaching.sum() == n - turn.trapped[:n].sum()
         s = torch.from_numpy(turn.student_before)
         assert turn.losses["s/fragile"] == pytest.approx(
-            ckd(torch.from_numpy(turn.taught), s[:n], ~trapped[:n]).item(), rel=1e-5)
+            ckd(torch.from_numpy(turn.taught), s[:n], ~trapped[:n]).item(), rel=1e-5
+        )
         forgotten = group_mean(FORGETTING["negative_learning"](torch.from_numpy(turn.teacher), s, 10.0), trapped)
         assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
     assert turn.trapped.any()

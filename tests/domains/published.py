@@ -59,20 +59,30 @@ class Published:
 
     def mnist(self, train: Part, test: Part, kind=datasets.MNIST) -> None:
         files = dict(zip(downloads.IDX, (train[0], train[1], test[0], test[1]), strict=True))
-        resources = [(f"{name}.gz", self.put(f"{name}.gz", gzip.compress(idx(array)))[1])
-                     for name, array in files.items()]
+        resources = [
+            (f"{name}.gz", self.put(f"{name}.gz", gzip.compress(idx(array)))[1]) for name, array in files.items()
+        ]
         self.patch.setattr(kind, "resources", resources)
         self.patch.setattr(kind, "mirrors", ["http://127.0.0.1:1/", f"{self.url}/"])  # the first is down
 
     def usps(self, train: Part, test: Part) -> None:
         def text(part: Part) -> bytes:
-            return "".join(f"{label + 1} " + " ".join(f"{i}:{value / 127.5 - 1:.6f}" for i, value in
-                           enumerate(image.ravel(), 1)) + " \n" for image, label in zip(*part, strict=True)).encode()
+            return "".join(
+                f"{label + 1} "
+                + " ".join(f"{i}:{value / 127.5 - 1:.6f}" for i, value in enumerate(image.ravel(), 1))
+                + " \n"
+                for image, label in zip(*part, strict=True)
+            ).encode()
 
-        self.patch.setattr(datasets.USPS, "split_list", {
-            part: [url, name, checksum] for part, name, rows in (("train", "usps.bz2", train),
-                                                                ("test", "usps.t.bz2", test))
-            for url, checksum in [self.put(name, bz2.compress(text(rows)))]})
+        self.patch.setattr(
+            datasets.USPS,
+            "split_list",
+            {
+                part: [url, name, checksum]
+                for part, name, rows in (("train", "usps.bz2", train), ("test", "usps.t.bz2", test))
+                for url, checksum in [self.put(name, bz2.compress(text(rows)))]
+            },
+        )
 
     def svhn(self, train: Part, test: Part) -> None:
         def mat(part: Part) -> bytes:
@@ -81,10 +91,15 @@ class Published:
             scipy.io.savemat(file, {"X": part[0].transpose(1, 2, 3, 0), "y": labels}, do_compression=True)
             return file.getvalue()
 
-        self.patch.setattr(datasets.SVHN, "split_list", {
-            part: [url, name, checksum] for part, name, rows in (("train", "train_32x32.mat", train),
-                                                                ("test", "test_32x32.mat", test))
-            for url, checksum in [self.put(name, mat(rows))]})
+        self.patch.setattr(
+            datasets.SVHN,
+            "split_list",
+            {
+                part: [url, name, checksum]
+                for part, name, rows in (("train", "train_32x32.mat", train), ("test", "test_32x32.mat", test))
+                for url, checksum in [self.put(name, mat(rows))]
+            },
+        )
 
     def cifar10(self, train: Part, test: Part) -> None:
         def batch(part: Part) -> bytes:
@@ -97,24 +112,33 @@ class Published:
         checked = [[name, md5(data)] for name, data in files.items()]
         self.patch.setattr(datasets.CIFAR10, "train_list", checked[:5])
         self.patch.setattr(datasets.CIFAR10, "test_list", checked[5:6])
-        self.patch.setattr(datasets.CIFAR10, "meta",
-                           {"filename": "batches.meta", "key": "label_names", "md5": checked[6][1]})
+        self.patch.setattr(
+            datasets.CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": checked[6][1]}
+        )
 
     def stl10(self, train: Part, test: Part) -> None:
         def parts(name: str, part: Part) -> dict[str, bytes]:
-            return {f"{name}_X.bin": part[0].transpose(0, 3, 2, 1).tobytes(),  # column by column
-                    f"{name}_y.bin": (part[1] + 1).astype(np.uint8).tobytes()}
+            return {
+                f"{name}_X.bin": part[0].transpose(0, 3, 2, 1).tobytes(),  # column by column
+                f"{name}_y.bin": (part[1] + 1).astype(np.uint8).tobytes(),
+            }
 
         files = parts("train", train) | {"unlabeled_X.bin": bytes(27648)} | parts("test", test)
         self.tar(datasets.STL10, "stl10_binary.tar.gz", "stl10_binary", files)
         checked = {name: [name, md5(data)] for name, data in files.items()}
-        self.patch.setattr(datasets.STL10, "train_list",
-                           [checked[name] for name in ("train_X.bin", "train_y.bin", "unlabeled_X.bin")])
+        self.patch.setattr(
+            datasets.STL10, "train_list", [checked[name] for name in ("train_X.bin", "train_y.bin", "unlabeled_X.bin")]
+        )
         self.patch.setattr(datasets.STL10, "test_list", [checked[name] for name in ("test_X.bin", "test_y.bin")])
 
     def tar(self, kind: type, name: str, folder: str, files: dict[str, bytes]) -> None:
-        url, checksum = self.put(name, tar_gz({f"{folder}/{file}": data for file, data in files.items()}
-                                              | {"../outside": b"", f"{folder}/readme.html": b""}))
+        url, checksum = self.put(
+            name,
+            tar_gz(
+                {f"{folder}/{file}": data for file, data in files.items()}
+                | {"../outside": b"", f"{folder}/readme.html": b""}
+            ),
+        )
         self.patch.setattr(kind, "url", url)
         self.patch.setattr(kind, "tgz_md5", checksum)
 
@@ -138,8 +162,14 @@ def published(tmp_path, data_folder, monkeypatch):
     server.server_close()
 
 
-SHAPES = {"mnist_full": (28, 28), "fashion_full": (28, 28), "usps": (16, 16), "svhn": (32, 32, 3),
-          "cifar10": (32, 32, 3), "stl10": (96, 96, 3)}
+SHAPES = {
+    "mnist_full": (28, 28),
+    "fashion_full": (28, 28),
+    "usps": (16, 16),
+    "svhn": (32, 32, 3),
+    "cifar10": (32, 32, 3),
+    "stl10": (96, 96, 3),
+}
 
 
 def publish(published: Published, name: str) -> tuple[Part, Part]:

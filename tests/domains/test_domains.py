@@ -102,8 +102,10 @@ def test_an_unwritable_data_folder_only_costs_time(tmp_path, monkeypatch):
 
 
 def test_the_app_starts_without_the_heavy_readers():
-    code = ("import sys; from atesc_core.domains import PAIRS, load_pair; load_pair('mnistm-mnist', 16)\n"
-            "sys.exit(str([m for m in ('torchvision', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules]))")
+    code = (
+        "import sys; from atesc_core.domains import PAIRS, load_pair; load_pair('mnistm-mnist', 16)\n"
+        "sys.exit(str([m for m in ('torchvision', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
 

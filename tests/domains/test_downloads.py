@@ -20,8 +20,9 @@ from tests.domains.published import TEST, TRAIN, idx, publish
 
 
 def as_set(part_images: np.ndarray, labels: np.ndarray) -> set[tuple[bytes, int]]:
-    return {(np.ascontiguousarray(image).tobytes(), int(label)) for image, label in
-            zip(part_images, labels, strict=True)}
+    return {
+        (np.ascontiguousarray(image).tobytes(), int(label)) for image, label in zip(part_images, labels, strict=True)
+    }
 
 
 @pytest.mark.parametrize("name", ["mnist_full", "fashion_full", "svhn", "cifar10"])
@@ -109,10 +110,16 @@ def test_every_pair_says_what_it_lacks(data_folder):
 
 def test_a_missing_network_is_a_clear_error(data_folder, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(datasets.SVHN, "split_list", {
-        part: ["http://127.0.0.1:1/train_32x32.mat", "train_32x32.mat", "0"] for part in ("train", "test")})
-    with pytest.raises(DomainError, match=r"^svhn: train_32x32.mat could not be downloaded \(127.0.0.1:1: .*refused.*\)"
-                                          r"\. Domains that need no download: mnist, mnistm, digits, syn, fashion$"):
+    monkeypatch.setattr(
+        datasets.SVHN,
+        "split_list",
+        {part: ["http://127.0.0.1:1/train_32x32.mat", "train_32x32.mat", "0"] for part in ("train", "test")},
+    )
+    with pytest.raises(
+        DomainError,
+        match=r"^svhn: train_32x32.mat could not be downloaded \(127.0.0.1:1: .*refused.*\)"
+        r"\. Domains that need no download: mnist, mnistm, digits, syn, fashion$",
+    ):
         list(fetch_domain("svhn"))
 
 
@@ -152,13 +159,18 @@ def test_a_changed_pickle_is_never_unpickled(published):
     assert not (data_dir() / "executed").exists()
 
 
-@pytest.mark.parametrize(("name", "file", "data"), [
-    ("usps", "usps.bz2", b"BZh9nonsense"), ("usps", "usps.t.bz2", bz2.compress(b"1 1:0 2:0\n")),
-    ("mnist_full", "MNIST/raw/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0"),
-    ("mnist_full", "MNIST/raw/train-labels-idx1-ubyte", idx(np.full(TRAIN, 200))),
-    ("mnist_full", "MNIST/raw/t10k-labels-idx1-ubyte", idx(np.zeros(TEST - 1))),
-    ("svhn", "test_32x32.mat", b"MATLAB 5.0"), ("stl10", "stl10_binary/train_y.bin", b"\x01"),
-])
+@pytest.mark.parametrize(
+    ("name", "file", "data"),
+    [
+        ("usps", "usps.bz2", b"BZh9nonsense"),
+        ("usps", "usps.t.bz2", bz2.compress(b"1 1:0 2:0\n")),
+        ("mnist_full", "MNIST/raw/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0"),
+        ("mnist_full", "MNIST/raw/train-labels-idx1-ubyte", idx(np.full(TRAIN, 200))),
+        ("mnist_full", "MNIST/raw/t10k-labels-idx1-ubyte", idx(np.zeros(TEST - 1))),
+        ("svhn", "test_32x32.mat", b"MATLAB 5.0"),
+        ("stl10", "stl10_binary/train_y.bin", b"\x01"),
+    ],
+)
 def test_a_damaged_file_is_a_clear_error(published, name, file, data):
     publish(published, name)
     list(fetch_domain(name))
@@ -179,7 +191,11 @@ def test_a_domain_is_got_by_a_command_and_listed(published):
     listed = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
     assert list(listed) == list(DOMAINS)
     assert {name: listed[name]["status"] for name in ("mnist", "usps", "svhn", "digits5")} == {
-        "mnist": "offline", "usps": "present", "svhn": "downloadable", "digits5": "downloadable"}
+        "mnist": "offline",
+        "usps": "present",
+        "svhn": "downloadable",
+        "digits5": "downloadable",
+    }
     assert (listed["svhn"]["megabytes"], listed["digits5"]["megabytes"]) == (246, 255)
     shown = run("list")
     assert "cifar10" in shown.stdout

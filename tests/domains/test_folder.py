@@ -145,11 +145,16 @@ def huge(pictures):
     Image.new("1", (8000, 8000)).save(pictures / "red" / "3.png")
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (bad_file, "red/3.png: not a readable image"), (cut_short, "red/3.png: not a readable image"),
-    (disguised, "red/3.png: not a readable image"), (deep, "red/3.png: I;16 pixels, not 8-bit"),
-    (huge, "red/3.png: 8000 × 8000 pixels, more than 50 million"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (bad_file, "red/3.png: not a readable image"),
+        (cut_short, "red/3.png: not a readable image"),
+        (disguised, "red/3.png: not a readable image"),
+        (deep, "red/3.png: I;16 pixels, not 8-bit"),
+        (huge, "red/3.png: 8000 × 8000 pixels, more than 50 million"),
+    ],
+)
 def test_a_bad_image_is_named(pictures, spoil, message):
     spoil(pictures)
     with pytest.raises(DomainError, match=f"1 of 20 images cannot be used: {message}"):
@@ -162,11 +167,16 @@ def test_of_many_bad_images_the_first_are_named(pictures, monkeypatch):
         load_domain(folder_name(pictures), 16)
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("folder:", "expected an absolute path"), ("folder:pictures", "expected an absolute path"),
-    ("folder:../../etc", "expected an absolute path"), ("folder:~nobody/x", "expected an absolute path"),
-    ("folder:/nowhere/at/all", "no such folder"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder:", "expected an absolute path"),
+        ("folder:pictures", "expected an absolute path"),
+        ("folder:../../etc", "expected an absolute path"),
+        ("folder:~nobody/x", "expected an absolute path"),
+        ("folder:/nowhere/at/all", "no such folder"),
+    ],
+)
 def test_a_folder_that_is_not_there_is_a_clear_error(name, message):
     with pytest.raises(DomainError, match=f"{name}: {message}"):
         load_domain(name, 16)

@@ -25,8 +25,10 @@ def test_the_offline_pairs_are_those_without_a_download():
     assert ["mnistm-mnist", "mnistm-fashion", *(f"mnistm-{name}" for name in TRIGGERS)] == OFFLINE_PAIRS
 
 
-@pytest.mark.parametrize(("name", "setting"), [("svhn-mnistm", "close"), ("cifar10-stl10", "close"),
-                                               ("svhn-cifar10", "open"), ("cifar10-digits5", "open")])
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("svhn-mnistm", "close"), ("cifar10-stl10", "close"), ("svhn-cifar10", "open"), ("cifar10-digits5", "open")],
+)
 def test_the_papers_pairs_are_presets(name, setting):
     pair = PAIRS[name]
     assert (pair.setting, f"{pair.id}-{pair.ood}", pair.offline) == (setting, name, False)
@@ -34,8 +36,11 @@ def test_the_papers_pairs_are_presets(name, setting):
 
 def test_the_papers_pairs_are_named_and_say_what_is_to_be_downloaded(published):
     assert {name: PAIRS[name].missing for name in PAPER} == {
-        "svhn-mnistm": ("svhn",), "cifar10-stl10": ("cifar10", "stl10"), "svhn-cifar10": ("svhn", "cifar10"),
-        "cifar10-digits5": ("cifar10", "digits5")}
+        "svhn-mnistm": ("svhn",),
+        "cifar10-stl10": ("cifar10", "stl10"),
+        "svhn-cifar10": ("svhn", "cifar10"),
+        "cifar10-digits5": ("cifar10", "digits5"),
+    }
     assert not any(PAIRS[name].missing for name in OFFLINE_PAIRS)
     publish(published, "svhn")
     list(fetch_domain("svhn"))
@@ -87,23 +92,27 @@ def test_a_pair_of_ones_own_is_loaded_by_its_name():
     assert set(stamped.ood.test.labels.tolist()) == set(range(10)) - {7}
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("ajar", "mnist", "usps"), "setting: 'ajar': expected one of close, open, backdoor"),
-    (("close", "mnist", "imagenet"), "'imagenet' is not known"),
-    (("close", "mnist", "mnist"), "expected another domain"),
-    (("open", "mnist", "mnist"), "expected another domain"),
-    (("close", "mnist", "fashion"), "mnist has 10 .0, 1, 2, 3, ….; fashion has 10 .t-shirt"),
-    (("open", "mnist", "fashion", 10), "target: 10: expected a class of mnist, 0 to 9"),
-    (("open", "mnist", "fashion", -1), "target: -1"),
-    (("backdoor", "mnist", "usps"), "trigger: 'usps' is not known; expected one of badnet_sq"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ajar", "mnist", "usps"), "setting: 'ajar': expected one of close, open, backdoor"),
+        (("close", "mnist", "imagenet"), "'imagenet' is not known"),
+        (("close", "mnist", "mnist"), "expected another domain"),
+        (("open", "mnist", "mnist"), "expected another domain"),
+        (("close", "mnist", "fashion"), "mnist has 10 .0, 1, 2, 3, ….; fashion has 10 .t-shirt"),
+        (("open", "mnist", "fashion", 10), "target: 10: expected a class of mnist, 0 to 9"),
+        (("open", "mnist", "fashion", -1), "target: -1"),
+        (("backdoor", "mnist", "usps"), "trigger: 'usps' is not known; expected one of badnet_sq"),
+    ],
+)
 def test_a_pair_that_cannot_be_is_refused(words, message):
     with pytest.raises(DomainError, match=message):
         make_pair(*words)
 
 
-@pytest.mark.parametrize("name", ["", "a-b", "close mnist", "open mnist fashion x", "open 'mnist fashion 0",
-                                  "close mnist usps 0 1"])
+@pytest.mark.parametrize(
+    "name", ["", "a-b", "close mnist", "open mnist fashion x", "open 'mnist fashion 0", "close mnist usps 0 1"]
+)
 def test_unknown_names_are_clear_errors(name):
     with pytest.raises(DomainError, match="pair: .* is not known; expected 'SETTING ID OOD"):
         load_pair(name, 16)

@@ -53,8 +53,9 @@ def test_a_download_tells_how_far_it_is_and_is_read_once(published, monkeypatch,
 
 def test_without_a_network_it_ends_with_the_reason(data_folder, monkeypatch, capsys):
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("torchvision.datasets.USPS.split_list",
-                        {"train": ["http://127.0.0.1:1/usps.bz2", "usps.bz2", "0"]})
+    monkeypatch.setattr(
+        "torchvision.datasets.USPS.split_list", {"train": ["http://127.0.0.1:1/usps.bz2", "usps.bz2", "0"]}
+    )
     with pytest.raises(SystemExit, match=r"^usps: usps.bz2 could not be .*refused.* need no download: mnist"):
         prepared("usps", monkeypatch, capsys)
     assert [file.name for file in data_folder.iterdir()] == [".usps.lock"]

@@ -22,8 +22,13 @@ from tests.pages.reports import save_report
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # s that anything may take on a machine that is busy with a run; a page that works is far faster
 SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 ]
 # Under a page's path Streamlit's client first looks for its server there, and then at the root.
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")

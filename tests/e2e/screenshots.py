@@ -27,9 +27,11 @@ HEIGHT = 900
 PATIENCE = 900  # s for a story on a busy machine
 
 
-def main(runs_dir: Annotated[Path | None, typer.Argument(help="Runs to show; else a story is run first.")] = None,
-         width: Annotated[int, typer.Option(help="Of the window, in px.")] = 1280,
-         out: Annotated[Path, typer.Option(help="Where the pictures go.")] = OUT) -> None:
+def main(
+    runs_dir: Annotated[Path | None, typer.Argument(help="Runs to show; else a story is run first.")] = None,
+    width: Annotated[int, typer.Option(help="Of the window, in px.")] = 1280,
+    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = OUT,
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     runs_dir = runs_dir or Path(tempfile.mkdtemp(prefix="atesc-story-"))
     size = {"width": width, "height": HEIGHT}
@@ -43,8 +45,12 @@ def main(runs_dir: Annotated[Path | None, typer.Argument(help="Runs to show; els
                 run_story(browser.new_page(viewport=size), lab.url, store)
             escaped = next(run for run in store.list() if run.spec.escape.kind == "atesc")
             for scheme in ("light", "dark"):
-                photograph(browser.new_page(viewport=size, color_scheme=scheme), lab.url, escaped,
-                           lambda name, scheme=scheme: out / f"{name}-{scheme}.png")
+                photograph(
+                    browser.new_page(viewport=size, color_scheme=scheme),
+                    lab.url,
+                    escaped,
+                    lambda name, scheme=scheme: out / f"{name}-{scheme}.png",
+                )
     finally:
         lab.close()
 
@@ -65,10 +71,18 @@ def run_story(page: Page, url: str, store: RunStore) -> None:
 
 
 def photograph(page: Page, url: str, run: Run, file: Callable[[str], Path]) -> None:
-    views = {"start": f"/?story={run.group}", "story": "/story?step=5&t=48", "domains": "/domains",
-             "teachers": "/teachers", "distill": f"/distill?run={run.id}", "robustness": f"/robustness?run={run.id}",
-             "embedding": f"/embedding?run={run.id}", "compare": "/compare", "figures": f"/figures?run={run.id}",
-             "results": "/results"}
+    views = {
+        "start": f"/?story={run.group}",
+        "story": "/story?step=5&t=48",
+        "domains": "/domains",
+        "teachers": "/teachers",
+        "distill": f"/distill?run={run.id}",
+        "robustness": f"/robustness?run={run.id}",
+        "embedding": f"/embedding?run={run.id}",
+        "compare": "/compare",
+        "figures": f"/figures?run={run.id}",
+        "results": "/results",
+    }
     for name, path in views.items():
         page.goto(url + path)
         settled(page)

@@ -170,9 +170,11 @@ def test_a_change_of_theme_redraws_in_its_colours(here: Page):
 
 def shown_ids(page: Page) -> set[int]:
     """What Plotly draws as selected."""
-    return set(chart(page, "cloud").locator(".js-plotly-plot").evaluate(
-        "p => p._fullData.flatMap(trace => (trace.selectedpoints ?? []).map(at => trace.customdata[at]))"
-    ))
+    return set(
+        chart(page, "cloud")
+        .locator(".js-plotly-plot")
+        .evaluate("p => p._fullData.flatMap(trace => (trace.selectedpoints ?? []).map(at => trace.customdata[at]))")
+    )
 
 
 def told_ids(page: Page) -> set[int]:
@@ -224,9 +226,19 @@ def test_keys_do_what_a_lasso_does(here: Page):
         for _ in range(times):
             here.keyboard.press(key)
     drawn_frame, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(here, "cloud")
-    within = chart(here, "cloud").locator(".js-plotly-plot").evaluate(POINTS_WITHIN, {
-        "x": drawn_frame["x"] - area["x"], "y": drawn_frame["y"] - area["y"],
-        "width": drawn_frame["width"], "height": drawn_frame["height"]})
+    within = (
+        chart(here, "cloud")
+        .locator(".js-plotly-plot")
+        .evaluate(
+            POINTS_WITHIN,
+            {
+                "x": drawn_frame["x"] - area["x"],
+                "y": drawn_frame["y"] - area["y"],
+                "width": drawn_frame["width"],
+                "height": drawn_frame["height"],
+            },
+        )
+    )
     assert drawn_frame["width"] == pytest.approx(0.36 * area["width"], abs=1)
     assert drawn_frame["x"] - area["x"] == pytest.approx(0.3 * area["width"], abs=1)
     assert 5 < len(within) < 60

@@ -28,8 +28,13 @@ def drawn(page: Page, name: str) -> None:
 
 def selected_points(page: Page, name: str) -> set[str]:
     """Ids of what Plotly draws as selected."""
-    return set(chart(page, name).locator(".js-plotly-plot").evaluate(
-        "plot => plot._fullData.flatMap(t => (t.selectedpoints ?? []).map(at => [t.customdata[at]].flat()[0]))"))
+    return set(
+        chart(page, name)
+        .locator(".js-plotly-plot")
+        .evaluate(
+            "plot => plot._fullData.flatMap(t => (t.selectedpoints ?? []).map(at => [t.customdata[at]].flat()[0]))"
+        )
+    )
 
 
 def lasso_all(page: Page) -> None:
@@ -69,8 +74,11 @@ def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: st
     expect(other.get_by_text("Image 5", exact=True)).to_be_visible()
     expect(wall(other, "wall map")).to_have_count(IMAGES)
     drawn(other, "map")
-    other.wait_for_function("many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-                            ".flatMap(t => t.selectedpoints ?? []).length === many", arg=IMAGES)
+    other.wait_for_function(
+        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+        ".flatMap(t => t.selectedpoints ?? []).length === many",
+        arg=IMAGES,
+    )
     visitor.close()
 
 
@@ -107,19 +115,27 @@ def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id
     drawn(page, "scores")
     count = walled.count()
     assert 0 < count < IMAGES
-    strokes = chart(page, "scores").locator(".js-plotly-plot").evaluate(
-        "plot => plot.data.find(trace => trace.meta?.group === 'selected').customdata")
+    strokes = (
+        chart(page, "scores")
+        .locator(".js-plotly-plot")
+        .evaluate("plot => plot.data.find(trace => trace.meta?.group === 'selected').customdata")
+    )
     assert len(strokes) == count
 
     page.get_by_role("link", name="See them on the map").click()
     drawn(page, "map")
     expect(wall(page, "wall map")).to_have_count(count)
-    page.wait_for_function("many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-                           ".flatMap(t => t.selectedpoints ?? []).length === many", arg=count)
+    page.wait_for_function(
+        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+        ".flatMap(t => t.selectedpoints ?? []).length === many",
+        arg=count,
+    )
     assert selected_points(page, "map") == set(strokes)
 
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(wall(page, "wall map")).to_have_count(0)
-    page.wait_for_function("() => !document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-                           ".some(trace => trace.selectedpoints?.length)")
+    page.wait_for_function(
+        "() => !document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+        ".some(trace => trace.selectedpoints?.length)"
+    )
     page.wait_for_url(re.compile("^(?!.*picked=)"))

@@ -55,8 +55,13 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
     page.get_by_role("spinbutton").press("Enter")
     expect(chart(page, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
     area = chart(page, "scores").locator(".nsewdrag").first.bounding_box()
-    from_one = chart(page, "scores").locator(".js-plotly-plot").evaluate(
-        "plot => plot.getBoundingClientRect().x + plot._fullLayout.xaxis._offset + plot._fullLayout.xaxis.d2p(1.1)")
+    from_one = (
+        chart(page, "scores")
+        .locator(".js-plotly-plot")
+        .evaluate(
+            "plot => plot.getBoundingClientRect().x + plot._fullLayout.xaxis._offset + plot._fullLayout.xaxis.d2p(1.1)"
+        )
+    )
     page.mouse.move(from_one, area["y"] + 0.8 * area["height"])  # the bars right of min ε = 1
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] - 2, area["y"] + 0.8 * area["height"], steps=8)
@@ -96,8 +101,11 @@ def test_the_map_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[
     drawn(other, "map")
     stands_alone(other)
     expect(wall(other, "wall map")).to_have_count(IMAGES)
-    other.wait_for_function("many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-                            ".flatMap(t => t.selectedpoints ?? []).length === many", arg=IMAGES)
+    other.wait_for_function(
+        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
+        ".flatMap(t => t.selectedpoints ?? []).length === many",
+        arg=IMAGES,
+    )
     assert selected_points(other, "map") == {f"1:{index}" for index in range(IMAGES)}
     seen = "plot => plot.data.map(trace => [trace.name, trace.x.length])"
     there, here = (chart(one, "map").locator(".js-plotly-plot").evaluate(seen) for one in (other, page))

@@ -139,5 +139,6 @@ def test_the_story_is_told_live(page: Page, lab, another):
     page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     for visitor in (page, second):  # stopped, or done just before
         expect(visitor.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True)).to_have_count(
-            0, timeout=WORKER)
+            0, timeout=WORKER
+        )
         expect(visitor.get_by_text(re.compile(r"The plain student after epoch \d+: "))).to_be_visible(timeout=SOON)

@@ -47,9 +47,14 @@ def chart(page: Page, name: str) -> Locator:
 
 def bars(page: Page) -> dict[str, int]:
     """group -> images in the histogram's bars."""
-    return chart(page, "scores").locator(".js-plotly-plot").evaluate(
-        "plot => Object.fromEntries(plot._fullData.filter(t => t.type === 'bar').map(t => "
-        "[t.meta.group, Array.from(t.y).reduce((a, b) => a + b, 0)]))")
+    return (
+        chart(page, "scores")
+        .locator(".js-plotly-plot")
+        .evaluate(
+            "plot => Object.fromEntries(plot._fullData.filter(t => t.type === 'bar').map(t => "
+            "[t.meta.group, Array.from(t.y).reduce((a, b) => a + b, 0)]))"
+        )
+    )
 
 
 def tile(page: Page, label: str) -> Locator:
@@ -83,7 +88,9 @@ def test_dropping_the_line_updates_everything_in_one_fragment(here: Page, reruns
     now = fragile_count(here)
     here.wait_for_function(
         "count => document.querySelector('[data-chart=scores] .js-plotly-plot')._fullData.filter(t => t.type === 'bar' "
-        "&& t.meta.group === 'fragile').every(t => Array.from(t.y).reduce((a, b) => a + b, 0) === count)", arg=now)
+        "&& t.meta.group === 'fragile').every(t => Array.from(t.y).reduce((a, b) => a + b, 0) === count)",
+        arg=now,
+    )
     assert bars(here) == {"fragile": now, "robust": 32 - now}
     assert now > count
     assert nearest(here, "Fragile") != gallery

@@ -30,18 +30,27 @@ def control_id(lab, run_id: str) -> str:
 
 def epochs_of_students(page: Page) -> list[int]:
     """Of the selection's line in the students' curve."""
-    return chart(page, "agreement").locator(".js-plotly-plot").evaluate(
-        "plot => [...plot._fullData.find(t => t.meta.images === 'chosen' && t.meta.series === 'same').x]")
+    return (
+        chart(page, "agreement")
+        .locator(".js-plotly-plot")
+        .evaluate("plot => [...plot._fullData.find(t => t.meta.images === 'chosen' && t.meta.series === 'same').x]")
+    )
 
 
 def points_epoch(page: Page, name: str) -> set[str]:
     """Epochs of a map's synthetic images."""
-    return set(chart(page, name).locator(".js-plotly-plot").evaluate(
-        "plot => plot._fullData.flatMap(t => [...(t.customdata ?? [])].map(own => [own].flat()[0].split(':')[0]))"))
+    return set(
+        chart(page, name)
+        .locator(".js-plotly-plot")
+        .evaluate(
+            "plot => plot._fullData.flatMap(t => [...(t.customdata ?? [])].map(own => [own].flat()[0].split(':')[0]))"
+        )
+    )
 
 
-def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(page: Page, lab, run_id: str, control_id: str,
-                                                                     browser: Browser):
+def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
+    page: Page, lab, run_id: str, control_id: str, browser: Browser
+):
     page.goto(f"{lab.url}/embedding?run={run_id}")
     drawn(page, "map")
     expect(chart(page, "agreement")).to_have_count(0)
@@ -50,8 +59,10 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(page: Page,
     expect(page.get_by_text(f"{IMAGES} selected of {IMAGES} synthetic images of epoch 2")).to_be_visible()
     chart(page, "agreement").locator(".main-svg").first.wait_for()
     # at first only what this epoch's student says, then, from a process of its own, what the other one says
-    page.wait_for_function("() => document.querySelector('[data-chart=agreement] .js-plotly-plot')?._fullData"
-                           ".find(t => t.meta.images === 'chosen')?.x.length === 2")
+    page.wait_for_function(
+        "() => document.querySelector('[data-chart=agreement] .js-plotly-plot')?._fullData"
+        ".find(t => t.meta.images === 'chosen')?.x.length === 2"
+    )
     assert epochs_of_students(page) == [1, 2]
 
     page.get_by_text("Two maps", exact=True).click()
@@ -78,6 +89,8 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(page: Page,
     for name in ("map", "map beside"):
         other.wait_for_function(
             "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`)._fullData"
-            ".some(t => [t.customdata?.[0]].flat()[0]?.startsWith('1:'))", arg=name)
+            ".some(t => [t.customdata?.[0]].flat()[0]?.startsWith('1:'))",
+            arg=name,
+        )
         assert points_epoch(other, name) == {"1"}
     visitor.close()

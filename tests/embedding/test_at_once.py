@@ -43,8 +43,11 @@ def test_knn_distances_are_exact():
 
 
 @settings(deadline=None, max_examples=25)
-@given(arrays.arrays(np.float32, (7, 3), elements=st.floats(-100, 100, width=32)),
-       arrays.arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32)), st.integers(1, 9))
+@given(
+    arrays.arrays(np.float32, (7, 3), elements=st.floats(-100, 100, width=32)),
+    arrays.arrays(np.float32, (4, 3), elements=st.floats(-100, 100, width=32)),
+    st.integers(1, 9),
+)
 def test_knn_distances_are_those_of_the_definition(reference, asked, neighbours):
     every = np.sqrt(((asked[:, None].astype(float) - reference[None]) ** 2).sum(-1))
     expected = np.sort(every, 1)[:, :neighbours].mean(1)
@@ -63,11 +66,14 @@ def test_nothing_asked_is_nothing_answered():
     assert knn_distance(np.empty((0, 2)), [[0.0, 0.0]]).shape == (0,)
 
 
-@pytest.mark.parametrize(("features", "said"), [
-    ([1.0, 2.0], r"features: shape \(2,\); expected \(N, 2\)"),
-    ([[1.0, 2.0, 3.0]], r"expected \(N, 2\)"),
-    ([[1.0, np.nan]], "1 of 1 rows are not finite"),
-])
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ([1.0, 2.0], r"features: shape \(2,\); expected \(N, 2\)"),
+        ([[1.0, 2.0, 3.0]], r"expected \(N, 2\)"),
+        ([[1.0, np.nan]], "1 of 1 rows are not finite"),
+    ],
+)
 def test_unusable_features_are_named(features, said):
     with pytest.raises(ValueError, match=said):
         knn_distance(features, [[0.0, 0.0]])
@@ -79,8 +85,11 @@ def test_a_name_is_of_the_numbers_and_the_settings():
     one, two = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
     name = content_hash(one, two, seed=0)
     assert name == content_hash(one.copy(), np.asfortranarray(two), seed=0)
-    others = [content_hash(two, one, seed=0), content_hash(one, two, seed=1),
-              content_hash(one.reshape(3, 2), two, seed=0)]
+    others = [
+        content_hash(two, one, seed=0),
+        content_hash(one, two, seed=1),
+        content_hash(one.reshape(3, 2), two, seed=0),
+    ]
     assert name not in others and len(set(others)) == 3
 
 
@@ -89,7 +98,7 @@ def test_an_image_is_not_its_own_neighbour(clusters, neighbours):
     features = clusters[0][:60]
     every = np.linalg.norm(features[:, None] - features[None], axis=2)
     np.fill_diagonal(every, np.inf)
-    expected = np.sort(every, axis=1)[:, :min(neighbours, 59)].mean(1)
+    expected = np.sort(every, axis=1)[:, : min(neighbours, 59)].mean(1)
     np.testing.assert_allclose(distance_to_others(features, neighbours), expected, rtol=1e-6)
 
 

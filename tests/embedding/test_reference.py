@@ -159,11 +159,14 @@ def test_features_are_left_as_they_were(clusters, tmp_path):
     assert all(np.array_equal(*pair) for pair in zip(kept, clusters, strict=True))
 
 
-@pytest.mark.parametrize(("id_features", "ood_features", "said"), [
-    (np.zeros((20, 3)), np.zeros((20, 4)), r"OOD features: shape \(20, 4\); expected \(N, 3\)"),
-    (np.full((20, 3), np.inf), np.zeros((20, 3)), "ID features: 20 of 20 rows are not finite"),
-    (np.zeros((4, 3)), np.zeros((4, 3)), "8 images; expected at least 10"),
-])
+@pytest.mark.parametrize(
+    ("id_features", "ood_features", "said"),
+    [
+        (np.zeros((20, 3)), np.zeros((20, 4)), r"OOD features: shape \(20, 4\); expected \(N, 3\)"),
+        (np.full((20, 3), np.inf), np.zeros((20, 3)), "ID features: 20 of 20 rows are not finite"),
+        (np.zeros((4, 3)), np.zeros((4, 3)), "8 images; expected at least 10"),
+    ],
+)
 def test_unusable_features_are_named(tmp_path, id_features, ood_features, said):
     with pytest.raises(ValueError, match=said):
         ReferenceMap(id_features, ood_features, tmp_path)

@@ -11,8 +11,9 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
 from tests.runs.tiny import save_tiny_teacher
 
-TINY = RunSpec(teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16,
-               ).replaced({"split.threshold": 4.0, "split.steps": 2, "synthesis.width": 8})
+TINY = RunSpec(
+    teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16
+).replaced({"split.threshold": 4.0, "split.steps": 2, "synthesis.width": 8})
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,16 @@ MEAN = [30.0, 55.0, 66.0]
 
 def points(mean, sd=2.0, low=5.0, high=4.0) -> pd.DataFrame:
     values = pd.Series(mean, dtype=float)
-    return pd.DataFrame({"epoch": range(1, len(values) + 1), "mean": values, "sd": sd, "low": values - low,
-                         "high": values + high, "seeds": 3})
+    return pd.DataFrame(
+        {
+            "epoch": range(1, len(values) + 1),
+            "mean": values,
+            "sd": sd,
+            "low": values - low,
+            "high": values + high,
+            "seeds": 3,
+        }
+    )
 
 
 PLAIN = Line("A", "plain", {"iacc": points(MEAN), "olacc": points([90.0, 95.0, 99.0])}, seeds=3)
@@ -35,10 +43,16 @@ def trace(figure, *parts):
 @pytest.mark.parametrize("mode", theme.MODES)
 def test_colour_is_the_quantity_and_dash_the_escape(mode):
     figure, look = compare([PLAIN, ESCAPED], ["iacc", "olacc", "asr"], mode), theme.look(mode)
-    drawn = {(letter, quantity): trace(figure, letter, quantity).line for letter, quantity in (
-        ("A", "iacc"), ("A", "olacc"), ("B", "iacc"), ("B", "asr"))}
+    drawn = {
+        (letter, quantity): trace(figure, letter, quantity).line
+        for letter, quantity in (("A", "iacc"), ("A", "olacc"), ("B", "iacc"), ("B", "asr"))
+    }
     assert [line.color for line in drawn.values()] == [
-        look.colour("id"), look.colour("ood"), look.colour("id"), look.colour("ood")]
+        look.colour("id"),
+        look.colour("ood"),
+        look.colour("id"),
+        look.colour("ood"),
+    ]
     assert [line.dash for line in drawn.values()] == ["dot", "dot", "solid", "solid"]
 
 
@@ -62,8 +76,9 @@ def test_olacc_and_asr_never_share_a_panel():
     assert not traces(figure, "A", "asr") and not traces(figure, "B", "olacc")
 
 
-@pytest.mark.parametrize(("band", "upper", "lower"), [
-    ("sd", [32, 57, 68], [64, 53, 28]), ("range", [34, 59, 70], [61, 50, 25])])
+@pytest.mark.parametrize(
+    ("band", "upper", "lower"), [("sd", [32, 57, 68], [64, 53, 28]), ("range", [34, 59, 70], [61, 50, 25])]
+)
 def test_the_band_is_what_it_says(band, upper, lower):
     figure = compare([PLAIN], ["iacc"], band=band)
     drawn = trace(figure, "A", "iacc", "band")
@@ -82,7 +97,8 @@ def test_a_smoothed_line_has_its_rough_one_behind():
     figure = compare([Line("A", "plain", PLAIN.points, rough={"iacc": points([1, 2, 3])})], ["iacc"])
     assert list(trace(figure, "A", "iacc", "rough").y) == [1, 2, 3]
     assert [each.uid for each in figure.data].index(theme.uid("A", "iacc", "rough")) < [
-        each.uid for each in figure.data].index(theme.uid("A", "iacc"))
+        each.uid for each in figure.data
+    ].index(theme.uid("A", "iacc"))
 
 
 def test_a_logarithmic_axis_has_no_place_for_what_is_not_above_0():
@@ -129,7 +145,10 @@ def test_panels_lie_in_rows(panels, across, down):
 
 def test_axes_carry_units():
     assert [named(quantity) for quantity in ("iacc", "asr", "s/fragile")] == [
-        "IAcc (%)", "ASR (%)", "Student loss, fragile: learn (nats)"]
+        "IAcc (%)",
+        "ASR (%)",
+        "Student loss, fragile: learn (nats)",
+    ]
 
 
 def test_the_csv_of_the_curves_has_mean_sd_and_range():

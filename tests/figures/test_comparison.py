@@ -20,21 +20,55 @@ from atesc_core.specs.run import RunSpec, describe_field
 SPEC = RunSpec(teacher="t", epochs=3)
 
 
-def measured(*points: tuple[float, float], spec: RunSpec = SPEC, metric: str = "olacc", status: str = "done",
-             moved: tuple = (), created: float = 0.0, **changes) -> Measured:
+def measured(
+    *points: tuple[float, float],
+    spec: RunSpec = SPEC,
+    metric: str = "olacc",
+    status: str = "done",
+    moved: tuple = (),
+    created: float = 0.0,
+    **changes,
+) -> Measured:
     """A run whose epochs 1, 2, ... measured (IAcc, OOD metric)."""
     spec = spec.replaced({name.replace("__", "."): value for name, value in changes.items()})
-    epochs = pd.DataFrame([{"epoch": n, "images": 10 * n, "time": 0.0, "iacc": iacc, metric: ood}
-                           for n, (iacc, ood) in enumerate(points, 1)])
-    run = Run(id=f"{spec.seed}-{created:g}", spec=spec, label=None, group=None, status=status, wanted="run", steps=0,
-              turn_s=None, device="cpu", created=created, started=None, finished=None, epoch=len(points), round=1,
-              epochs=spec.epochs, rounds=1, images=0, images_per_s=None, eta_s=None, error=None, place_in_line=None,
-              metrics={})
+    epochs = pd.DataFrame(
+        [
+            {"epoch": n, "images": 10 * n, "time": 0.0, "iacc": iacc, metric: ood}
+            for n, (iacc, ood) in enumerate(points, 1)
+        ]
+    )
+    run = Run(
+        id=f"{spec.seed}-{created:g}",
+        spec=spec,
+        label=None,
+        group=None,
+        status=status,
+        wanted="run",
+        steps=0,
+        turn_s=None,
+        device="cpu",
+        created=created,
+        started=None,
+        finished=None,
+        epoch=len(points),
+        round=1,
+        epochs=spec.epochs,
+        rounds=1,
+        images=0,
+        images_per_s=None,
+        eta_s=None,
+        error=None,
+        place_in_line=None,
+        metrics={},
+    )
     return Measured(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)
 
 
-THREE = [measured((50, 90), (60, 80), (70, 10), seed=2), measured((52, 92), (62, 70), (74, 20), seed=0),
-         measured((54, 94), (64, 60), (72, 60), seed=1)]
+THREE = [
+    measured((50, 90), (60, 80), (70, 10), seed=2),
+    measured((52, 92), (62, 70), (74, 20), seed=0),
+    measured((54, 94), (64, 60), (72, 60), seed=1),
+]
 
 
 def test_seeds_of_one_spec_are_one_group_in_seed_order():
@@ -49,7 +83,8 @@ def test_mean_sd_and_range_are_over_seeds():
     (group,) = together(THREE)
     at_end = comparison.summary(group.epochs, "olacc").iloc[-1]
     assert at_end.to_dict() == pytest.approx(
-        {"epoch": 3, "mean": 30.0, "sd": math.sqrt(700), "low": 10.0, "high": 60.0, "seeds": 3})
+        {"epoch": 3, "mean": 30.0, "sd": math.sqrt(700), "low": 10.0, "high": 60.0, "seeds": 3}
+    )
 
 
 def test_one_seed_has_no_sd():
@@ -59,9 +94,15 @@ def test_one_seed_has_no_sd():
     assert math.isnan(last["sd"])
 
 
-@pytest.mark.parametrize("other", [
-    measured((50, 90), seed=1, escape__weight=0.5), measured((50, 90), seed=1, teacher="other"),
-    measured((50, 90), seed=1, metric="asr"), measured((50, 90), seed=1, moved=((1, 2, 4.0),))])
+@pytest.mark.parametrize(
+    "other",
+    [
+        measured((50, 90), seed=1, escape__weight=0.5),
+        measured((50, 90), seed=1, teacher="other"),
+        measured((50, 90), seed=1, metric="asr"),
+        measured((50, 90), seed=1, moved=((1, 2, 4.0),)),
+    ],
+)
 def test_what_differs_in_more_than_the_seed_is_not_averaged(other):
     groups = together([measured((50, 90)), other])
     assert [len(group.seeds) for group in groups] == [1, 1]
@@ -139,8 +180,15 @@ def test_smoothing_out_of_range_is_refused(share):
 
 
 def test_losses_are_means_of_their_epoch():
-    steps = pd.DataFrame({"epoch": [1, 1, 2, 3], "round": [1, 2, 1, 1], "threshold": 4.0, "g/bn": [1.0, 2.0, 5.0, 9.0],
-                          "s/robust": [np.nan, np.nan, 3.0, 9.0]})
+    steps = pd.DataFrame(
+        {
+            "epoch": [1, 1, 2, 3],
+            "round": [1, 2, 1, 1],
+            "threshold": 4.0,
+            "g/bn": [1.0, 2.0, 5.0, 9.0],
+            "s/robust": [np.nan, np.nan, 3.0, 9.0],
+        }
+    )
     means = comparison.epoch_means(steps, last=2)
     assert list(means.columns) == ["epoch", "g/bn", "s/robust"]
     assert list(means["g/bn"]) == [1.5, 5.0]
@@ -166,8 +214,11 @@ def test_a_difference_has_only_what_differs_with_its_sentence_and_source():
     assert list(rows["field"]) == ["escape.weight", "escape.untrap"]
     assert list(rows["first"]) == ["1.0", "false"]
     assert list(rows["second"]) == ["0.3", "true"]
-    assert tuple(rows.iloc[0][["description", "source"]]) == describe_field("escape.weight") == (
-        "λ, the weight of forgetting", "paper")
+    assert (
+        tuple(rows.iloc[0][["description", "source"]])
+        == describe_field("escape.weight")
+        == ("λ, the weight of forgetting", "paper")
+    )
 
 
 def test_equal_specs_have_no_difference():
@@ -181,16 +232,21 @@ def test_a_field_of_another_synthesis_is_a_dash():
     assert rows.loc["synthesis.noise", "description"] == describe_field("synthesis.noise", "nayer")[0]
 
 
-@pytest.mark.parametrize(("changes", "expected"), [
-    ([{}], ["ATEsc"]),
-    ([{"escape.kind": "none"}, {"escape.kind": "ckd"}], ["plain", "CKD"]),
-    ([{"escape.weight": 0.3}, {"escape.weight": 0.5}], ["escape.weight=0.3", "escape.weight=0.5"]),
-    ([{"teacher": "a"}, {"teacher": "b", "escape.kind": "none"}], ["a, ATEsc", "b, plain"]),
-    ([{}, {"synthesis.kind": "cmi"}], ["DFQ", "CMI"]),
-    ([{}, {"preset": "other"}], ["ATEsc (1)", "ATEsc (2)"]),
-    ([{}, {"lr": 0.2, "epochs": 9, "rounds": 7, "batch_size": 8, "student": "vgg"}],
-     ["student=small, epochs=3, rounds=40, 2 more", "student=vgg, epochs=9, rounds=7, 2 more"]),
-])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{}], ["ATEsc"]),
+        ([{"escape.kind": "none"}, {"escape.kind": "ckd"}], ["plain", "CKD"]),
+        ([{"escape.weight": 0.3}, {"escape.weight": 0.5}], ["escape.weight=0.3", "escape.weight=0.5"]),
+        ([{"teacher": "a"}, {"teacher": "b", "escape.kind": "none"}], ["a, ATEsc", "b, plain"]),
+        ([{}, {"synthesis.kind": "cmi"}], ["DFQ", "CMI"]),
+        ([{}, {"preset": "other"}], ["ATEsc (1)", "ATEsc (2)"]),
+        (
+            [{}, {"lr": 0.2, "epochs": 9, "rounds": 7, "batch_size": 8, "student": "vgg"}],
+            ["student=small, epochs=3, rounds=40, 2 more", "student=vgg, epochs=9, rounds=7, 2 more"],
+        ),
+    ],
+)
 def test_a_name_says_what_tells_a_spec_from_the_others(changes, expected):
     groups = together([measured((1, 1), spec=SPEC.replaced(each)) for each in changes])
     assert labels(groups) == expected

@@ -20,7 +20,8 @@ def a_map(points: int):
     random = np.random.default_rng(0)
     ground = pd.DataFrame(random.normal(size=(20, 2)), columns=["x", "y"]).assign(domain="id")
     synthetic = pd.DataFrame(random.normal(size=(points, 2)), columns=["x", "y"]).assign(
-        id=range(points), fragile=np.arange(points) % 2 == 0)
+        id=range(points), fragile=np.arange(points) % 2 == 0
+    )
     return figures.embedding(ground, synthetic, "print")
 
 

@@ -35,7 +35,8 @@ def test_the_epoch_that_is_looked_at_is_marked():
 
 
 def test_two_lines_of_one_kind_can_be_told_apart():
-    first, second = (trace for trace in drift([NTL, Drift([1], [5.0], "NTL", "atesc", uid="c")]).data
-                     if "markers" in trace.mode)
+    first, second = (
+        trace for trace in drift([NTL, Drift([1], [5.0], "NTL", "atesc", uid="c")]).data if "markers" in trace.mode
+    )
     assert first.line.width > second.line.width
     assert first.marker.color != second.marker.color

@@ -57,16 +57,23 @@ def test_it_becomes_json(name):
     assert DRAW[name]("dark").to_json()
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in
-                                  ("contact_sheet", "per_class", "confusion", "losses_generator", "losses_teacher",
-                                   "class_sides")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in FIGURES
+        if name not in ("contact_sheet", "per_class", "confusion", "losses_generator", "losses_teacher", "class_sides")
+    ],
+)
 def test_axes_are_titled(name):
     figure = DRAW[name]("light")
     assert figure.layout.xaxis.title.text and figure.layout.yaxis.title.text
 
 
-@pytest.mark.parametrize(("name", "unit"), [
-    ("accuracy", "(%)"), ("losses_student", "(nats)"), ("fragile_share", "(%)"), ("robust_share", "(%)")])
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("accuracy", "(%)"), ("losses_student", "(nats)"), ("fragile_share", "(%)"), ("robust_share", "(%)")],
+)
 def test_y_axes_carry_their_unit(name, unit):
     assert unit in DRAW[name]("light").layout.yaxis.title.text
 

@@ -10,10 +10,15 @@ from atesc_core.figures.evidence import evidence
 
 NAN = float("nan")
 RUNS = pd.DataFrame(
-    [("open", "a", "olacc", kind, form, seed, 60.0 + 2 * seed, 90.0 - 10 * seed)
-     for kind in ("NTL", "SL") for form in ("plain", "ATEsc") for seed in (0, 1)]
+    [
+        ("open", "a", "olacc", kind, form, seed, 60.0 + 2 * seed, 90.0 - 10 * seed)
+        for kind in ("NTL", "SL")
+        for form in ("plain", "ATEsc")
+        for seed in (0, 1)
+    ]
     + [("close", "b", "oacc", "NTL", form, 0, NAN, NAN) for form in ("plain", "ATEsc")],
-    columns=["setting", "pair", "metric", "kind", "form", "seed", "iacc", "other"])
+    columns=["setting", "pair", "metric", "kind", "form", "seed", "iacc", "other"],
+)
 
 
 def means(figure, metric, kind):

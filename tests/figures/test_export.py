@@ -30,8 +30,6 @@ from tests.figures.samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHE
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-
-
 @pytest.fixture(scope="module")
 def printed():
     return DRAW["accuracy"]("print")
@@ -56,8 +54,17 @@ def browsers() -> list[psutil.Process]:
 # ── size ──────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("venue", "columns", "inches"), [
-    ("icml", 1, 3.25), ("icml", 2, 6.75), ("neurips", 1, 5.5), ("cvpr", 2, 6.875), ("ieee", 1, 3.5), ("ieee", 2, 7.16)])
+@pytest.mark.parametrize(
+    ("venue", "columns", "inches"),
+    [
+        ("icml", 1, 3.25),
+        ("icml", 2, 6.75),
+        ("neurips", 1, 5.5),
+        ("cvpr", 2, 6.875),
+        ("ieee", 1, 3.5),
+        ("ieee", 2, 7.16),
+    ],
+)
 def test_a_pdf_is_as_wide_as_the_venue_prints(printed, venue, columns, inches):
     file = sheet.image(printed, "pdf", venue, columns)
     assert file.startswith(b"%PDF-")
@@ -129,8 +136,9 @@ def test_an_svg_brings_its_fonts_along(printed):
 
 
 def test_panels_stand_in_a_grid_at_the_width_of_the_page():
-    drawn = sheet.sheet([DRAW[name]("print") for name in ("accuracy", "scores", "confusion")], "icml", 2, across=2,
-                         labels=("NTL & SL",))
+    drawn = sheet.sheet(
+        [DRAW[name]("print") for name in ("accuracy", "scores", "confusion")], "icml", 2, across=2, labels=("NTL & SL",)
+    )
     assert drawn.width == 6.75 * 96
     panels = [part for part in ElementTree.fromstring(drawn.svg()) if part.tag == f"{SVG}svg"]
     wide = (6.75 - sheet.GAP_IN) / 2 * 96
@@ -166,8 +174,9 @@ def test_even_the_embedding_is_vectors():
 
 def test_a_large_scatter_is_vectors_every_point_of_it():
     points = pd.DataFrame(np.random.default_rng(0).normal(size=(3000, 2)), columns=["x", "y"])
-    figure = FIGURES["embedding"](points[:200].assign(domain="id"),
-                                  points.assign(id=range(3000), fragile=[True, False] * 1500), "print")
+    figure = FIGURES["embedding"](
+        points[:200].assign(domain="id"), points.assign(id=range(3000), fragile=[True, False] * 1500), "print"
+    )
     drawn = sheet.sheet(figure)
     svg = ElementTree.fromstring(drawn.svg())
     for colour in ("rgb(86, 180, 233)", "rgb(230, 159, 0)"):
@@ -187,7 +196,8 @@ def test_a_png_is_white_behind_whatever_the_theme(printed):
     with Image.open(io.BytesIO(sheet.image(printed, "png", "ieee", 2, dpi=150))) as picture:
         assert picture.mode == "RGB" and picture.size[0] == pytest.approx(7.16 * 150, abs=1)
         assert {picture.getpixel(corner) for corner in [(0, 0), (picture.width - 1, picture.height - 1)]} == {
-            (255, 255, 255)}
+            (255, 255, 255)
+        }
 
 
 def test_an_svg_is_vectors_sized_in_inches(printed):
@@ -218,9 +228,16 @@ def test_printing_leaves_the_figure_as_it_was(printed):
     assert printed.to_json() == before
 
 
-@pytest.mark.parametrize(("settings", "said"), [
-    ({"venue": "nature"}, "venue: 'nature'.*icml"), ({"columns": 3}, "columns: 3; expected 1 or 2"),
-    ({"font": "comic"}, "font: 'comic'.*sans"), ({"font_pt": 0}, "font_pt: 0"), ({"dpi": 0}, "dpi: 0")])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"venue": "nature"}, "venue: 'nature'.*icml"),
+        ({"columns": 3}, "columns: 3; expected 1 or 2"),
+        ({"font": "comic"}, "font: 'comic'.*sans"),
+        ({"font_pt": 0}, "font_pt: 0"),
+        ({"dpi": 0}, "dpi: 0"),
+    ],
+)
 def test_a_wrong_setting_is_named(printed, settings, said):
     with pytest.raises(ValueError, match=said):
         sheet.image(printed, "png", **settings)
@@ -261,7 +278,8 @@ def test_threads_each_get_their_own_figure(printed):
     for thread in threads:
         thread.join(60)
     assert {dpi: struct.unpack(">I", file[16:20])[0] for dpi, file in got.items()} == {
-        dpi: round(3.25 * dpi) for dpi in (48, 96, 144, 192)}
+        dpi: round(3.25 * dpi) for dpi in (48, 96, 144, 192)
+    }
 
 
 def test_a_browser_that_died_is_started_again(printed):
@@ -286,8 +304,11 @@ def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(pr
     with pytest.raises(sheet.BrowserMissing, match="apt install chromium"):
         sheet.image(printed, "pdf")
     assert "IAcc" in sheet.csv(printed)
-    assert not [thread for thread in threading.enumerate() if thread.name == "figure-export" and thread.is_alive()
-                and not thread.join(5) and thread.is_alive()]
+    assert not [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == "figure-export" and thread.is_alive() and not thread.join(5) and thread.is_alive()
+    ]
 
 
 # ── where it came from ────────────────────────────────────────────────────────
@@ -321,7 +342,7 @@ def test_the_pdfs_cross_references_point_at_objects(printed, facts):
     file = sheet.image(printed, "pdf", origin=facts)
     start = int(re.search(rb"startxref\s+(\d+)\s+%%EOF\s*$", file)[1])
     first, offset = re.match(rb"xref\n(\d+) 1\n(\d{10}) 00000 n ", file[start:]).groups()
-    assert file[int(offset):].startswith(first + b" 0 obj")
+    assert file[int(offset) :].startswith(first + b" 0 obj")
     previous = int(re.search(rb"/Prev (\d+)", file[start:])[1])
     assert file[previous:].startswith(b"xref")
     assert b"/Info " + first + b" 0 R" in file[start:]
@@ -398,8 +419,10 @@ def test_points_are_dots_of_a_pen_each_where_it_was():
 def test_a_dot_prints_as_the_point_did():
     svg = draw(sheet.for_print(DRAW["embedding"]("print")))
     width, height = map(float, re.search(r'<svg [^>]*width="([\d.]+)" height="([\d.]+)"', svg).groups())
-    before, after = (np.asarray(Image.open(io.BytesIO(print_svg(own, "png", width, height, 192))).convert(
-        "RGB"), int) for own in (svg, dotted(svg)))
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(print_svg(own, "png", width, height, 192))).convert("RGB"), int)
+        for own in (svg, dotted(svg))
+    )
     assert before.shape == after.shape
     assert np.abs(before - after).mean() < 1.0  # of 255: edges only
     assert (before != 255).any(-1).sum() == pytest.approx((after != 255).any(-1).sum(), rel=0.05)

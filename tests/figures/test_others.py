@@ -20,17 +20,7 @@ from atesc_core.figures import (
     robust_share,
     theme,
 )
-from tests.figures.samples import (
-    CLASSES,
-    CONFUSION,
-    FRAGILE,
-    IMAGES,
-    LABELS,
-    REFERENCE,
-    ROBUST,
-    STEPS,
-    SYNTHETIC,
-)
+from tests.figures.samples import CLASSES, CONFUSION, FRAGILE, IMAGES, LABELS, REFERENCE, ROBUST, STEPS, SYNTHETIC
 
 
 def named(figure, text):
@@ -112,7 +102,7 @@ def test_the_contact_sheet_holds_the_very_pixels_framed_by_group():
     source = figure.layout.images[0].source
     sheet = np.array(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
     side = sheet.shape[1] // 3
-    middle = sheet[side // 2 - 32:side // 2 + 32:4, side // 2 - 32:side // 2 + 32:4, :3]
+    middle = sheet[side // 2 - 32 : side // 2 + 32 : 4, side // 2 - 32 : side // 2 + 32 : 4, :3]
     assert (middle == IMAGES[0].transpose(1, 2, 0)).all()
     frame = sheet[side // 2, side // 2 - 33, :3]
     assert bytes(frame) == bytes.fromhex(theme.COLOURS["robust"][1:])
@@ -151,8 +141,10 @@ def test_confusion_of_a_class_without_images_is_zero():
 
 
 def test_screens_use_gl_and_print_uses_vectors():
-    kinds = {mode: {trace.type for trace in embedding(REFERENCE, SYNTHETIC, mode).data if trace.customdata is not None}
-             for mode in theme.MODES}
+    kinds = {
+        mode: {trace.type for trace in embedding(REFERENCE, SYNTHETIC, mode).data if trace.customdata is not None}
+        for mode in theme.MODES
+    }
     assert kinds == {"light": {"scattergl"}, "dark": {"scattergl"}, "print": {"scatter"}}
 
 

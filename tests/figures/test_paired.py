@@ -40,14 +40,23 @@ def test_from_the_start_there_is_no_joint_past():
     assert {name for name, _ in lines} == {"old threshold 2", "new threshold 4"}
 
 
-@pytest.mark.parametrize(("points", "written"), [
-    (1.25, "+1.2"), (-0.44, "−0.4"), (0.04, "±0.0"), (-0.04, "±0.0"), (100.0, "+100.0")])
+@pytest.mark.parametrize(
+    ("points", "written"), [(1.25, "+1.2"), (-0.44, "−0.4"), (0.04, "±0.0"), (-0.04, "±0.0"), (100.0, "+100.0")]
+)
 def test_differences_carry_their_sign(points, written):
     assert signed(points) == written
 
 
-@pytest.mark.parametrize(("metric", "points", "word"), [
-    ("iacc", 1.0, "better"), ("iacc", -1.0, "worse"), ("oacc", 1.0, "better"), ("olacc", 1.0, "worse"),
-    ("asr", -1.0, "better"), ("asr", 0.04, "the same")])
+@pytest.mark.parametrize(
+    ("metric", "points", "word"),
+    [
+        ("iacc", 1.0, "better"),
+        ("iacc", -1.0, "worse"),
+        ("oacc", 1.0, "better"),
+        ("olacc", 1.0, "worse"),
+        ("asr", -1.0, "better"),
+        ("asr", 0.04, "the same"),
+    ],
+)
 def test_which_way_is_better(metric, points, word):
     assert verdict(metric, points) == word

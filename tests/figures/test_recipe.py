@@ -18,9 +18,15 @@ from atesc_core.figures.run_figures import DRAW, NotYet, draw, draw_all, measuri
 from atesc_core.specs.run import RunSpec, SpecError
 from atesc_core.version import lab_version
 
-TWO = Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=1, score="margin", threshold=-0.5, label="NTL ‖ SL"),
-                     Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA")),
-             across=1, paper=Paper(venue="ieee", columns=2, font="serif", dpi=600), formats=("pdf",))
+TWO = Recipe(
+    panels=(
+        Panel(figure="scores", run="abcdefgh", epoch=1, score="margin", threshold=-0.5, label="NTL ‖ SL"),
+        Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA"),
+    ),
+    across=1,
+    paper=Paper(venue="ieee", columns=2, font="serif", dpi=600),
+    formats=("pdf",),
+)
 
 
 @pytest.fixture
@@ -47,18 +53,27 @@ def test_a_recipe_round_trips_and_says_only_what_is_not_usual():
     assert Recipe.from_yaml(plain.to_yaml()) == plain
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("panels: [{figure: acuracy, run: abcdefgh}]", r"panels\.0\.figure: 'acuracy': expected one of accuracy, losses"),
-    ("panels: [{figure: accuracy, run: abcdefgh, epoch: 3}]", r"panels\.0\.epoch: 3: the figure accuracy takes no "
-                                                              "epoch; expected against"),
-    ("panels: [{figure: embedding, run: abcdefgh, method: TSNE}]", r"panels\.0\.method: 'TSNE': .*'PCA' or 'UMAP'"),
-    ("panels: []", "panels: .*at least 1"),
-    ("panels: [{figure: accuracy}]", r"panels\.0\.run: .*required"),
-    ("paper: {dpi: 9000}\npanels: [{figure: accuracy, run: abcdefgh}]", r"paper\.dpi: 9000: .*1200"),
-    ("panels: [{figure: accuracy, run: abcdefgh}]\nmood: good", "mood: 'good'"),
-    ("panels: [", "recipe: not YAML"),
-    ("just words", "Recipe: 'just words'"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "panels: [{figure: acuracy, run: abcdefgh}]",
+            r"panels\.0\.figure: 'acuracy': expected one of accuracy, losses",
+        ),
+        (
+            "panels: [{figure: accuracy, run: abcdefgh, epoch: 3}]",
+            r"panels\.0\.epoch: 3: the figure accuracy takes no "
+            "epoch; expected against",
+        ),
+        ("panels: [{figure: embedding, run: abcdefgh, method: TSNE}]", r"panels\.0\.method: 'TSNE': .*'PCA' or 'UMAP'"),
+        ("panels: []", "panels: .*at least 1"),
+        ("panels: [{figure: accuracy}]", r"panels\.0\.run: .*required"),
+        ("paper: {dpi: 9000}\npanels: [{figure: accuracy, run: abcdefgh}]", r"paper\.dpi: 9000: .*1200"),
+        ("panels: [{figure: accuracy, run: abcdefgh}]\nmood: good", "mood: 'good'"),
+        ("panels: [", "recipe: not YAML"),
+        ("just words", "Recipe: 'just words'"),
+    ],
+)
 def test_what_is_wrong_in_a_recipe_is_named(text, said):
     with pytest.raises(SpecError, match=said):
         Recipe.from_yaml(text)
@@ -68,16 +83,29 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
     assert Recipe(panels=(Panel(figure="accuracy", run="../../etc/x"),)).stem == "accuracy-..-..-etc-x"
 
 
-@pytest.mark.parametrize("recipe", [
-    Recipe(panels=(Panel(figure="accuracy", run="abcdefgh", against=("bcdefghj", "cdefghjk")),)),
-    Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=2, score="kl", threshold=-0.1234567891, real=True),),
-           paper=Paper(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450)),
-    Recipe(panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
-           paper=Paper(venue="cvpr", columns=2)),
-    Recipe(panels=(Panel(figure="scores", run="abcdefgh", epoch=2, label="min ε"),
-                   Panel(figure="class_sides", run="bcdefghj", epoch=2), Panel(figure="accuracy", run="abcdefgh")),
-           across=3, paper=Paper(venue="ieee", columns=2)),
-])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(panels=(Panel(figure="accuracy", run="abcdefgh", against=("bcdefghj", "cdefghjk")),)),
+        Recipe(
+            panels=(Panel(figure="scores", run="abcdefgh", epoch=2, score="kl", threshold=-0.1234567891, real=True),),
+            paper=Paper(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450),
+        ),
+        Recipe(
+            panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
+            paper=Paper(venue="cvpr", columns=2),
+        ),
+        Recipe(
+            panels=(
+                Panel(figure="scores", run="abcdefgh", epoch=2, label="min ε"),
+                Panel(figure="class_sides", run="bcdefghj", epoch=2),
+                Panel(figure="accuracy", run="abcdefgh"),
+            ),
+            across=3,
+            paper=Paper(venue="ieee", columns=2),
+        ),
+    ],
+)
 def test_the_command_that_is_shown_asks_for_this_very_figure(recipe, monkeypatch):
     from typer.testing import CliRunner
 
@@ -107,15 +135,18 @@ def test_accuracy_is_what_the_run_logged(lab, sources):
 
 def test_scores_are_split_where_the_run_did_unless_told_otherwise(lab, sources):
     values = lab.store.snapshot(lab.atesc, 2).scores["min_eps"]
-    for panel, line in ((Panel(figure="scores", run=lab.atesc), 4.0),
-                        (Panel(figure="scores", run=lab.atesc, threshold=1.5), 1.5)):
+    for panel, line in (
+        (Panel(figure="scores", run=lab.atesc), 4.0),
+        (Panel(figure="scores", run=lab.atesc, threshold=1.5), 1.5),
+    ):
         counted = data(panel, sources).groupby("group")["images"].sum()
         assert counted["fragile"] == (values <= line).sum() and counted.sum() == len(values) == 16
 
 
 def test_an_epoch_is_the_one_that_is_asked_for(lab, sources):
-    first, last = (data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=epoch), sources)
-                   for epoch in (1, None))
+    first, last = (
+        data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=epoch), sources) for epoch in (1, None)
+    )
     assert not first.equals(last)
     assert last.equals(data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=2), sources))
 
@@ -148,8 +179,9 @@ def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(lab, source
 
 @pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
 def test_a_run_without_images_says_what_it_waits_for(lab, sources, name):
-    with pytest.raises(NotYet, match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which "
-                                     f"'{name}' shows"):
+    with pytest.raises(
+        NotYet, match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows"
+    ):
         draw(Panel(figure=name, run=lab.waiting), sources)
 
 
@@ -168,8 +200,14 @@ def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
 
 
 def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_path):
-    recipe = Recipe(panels=(Panel(figure="accuracy", run=lab.atesc), Panel(figure="fragile_share", run=lab.plain),
-                            Panel(figure="class_sides", run=lab.atesc, threshold=2.0)), formats=("svg",))
+    recipe = Recipe(
+        panels=(
+            Panel(figure="accuracy", run=lab.atesc),
+            Panel(figure="fragile_share", run=lab.plain),
+            Panel(figure="class_sides", run=lab.atesc, threshold=2.0),
+        ),
+        formats=("svg",),
+    )
     shown = sheet.csv(draw_all(recipe, sources))
     again = Recipe.from_yaml(recipe.to_yaml())
     written = {path.suffix: path for path in write(again, measuring(lab.store), tmp_path)}

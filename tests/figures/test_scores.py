@@ -28,7 +28,8 @@ def test_the_groups_have_their_colours_and_are_stacked():
         figure = scores(SCORES, 4.0, mode)
         assert figure.layout.barmode == "stack"
         assert {role: bar.marker.color for role, bar in bars(figure).items()} == {
-            role: theme.look(mode).colour(role) for role in ("fragile", "robust")}
+            role: theme.look(mode).colour(role) for role in ("fragile", "robust")
+        }
 
 
 def test_without_a_threshold_the_bars_are_grey():
@@ -94,8 +95,11 @@ def test_moving_the_threshold_keeps_traces_bins_and_axis():
 
 
 def test_suggestions_are_named_ticks():
-    ticks = next(t for t in scores(SCORES, 4.0, suggestions={"valley": 6.0, "median": 3.0}).data
-                 if t.meta["group"] == "suggested threshold")
+    ticks = next(
+        t
+        for t in scores(SCORES, 4.0, suggestions={"valley": 6.0, "median": 3.0}).data
+        if t.meta["group"] == "suggested threshold"
+    )
     assert list(ticks.x) == [6.0, 3.0] and list(ticks.text) == ["valley", "median"]
 
 

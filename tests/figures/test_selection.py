@@ -14,10 +14,18 @@ EDGES = np.arange(5.0)
 SCORES = np.array([0.0, 1.0, 1.5, 2.0, 7.0, np.inf, -3.0])
 
 
-@pytest.mark.parametrize(("names", "found"), [
-    (["up to 1"], [0, 1, 6]), (["1 to 2"], [2, 3]), (["above 3"], [4]), (["∞"], [5]), ([], []), (["nonsense"], []),
-    (["1 to 2", "∞"], [2, 3, 5]),
-])
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["up to 1"], [0, 1, 6]),
+        (["1 to 2"], [2, 3]),
+        (["above 3"], [4]),
+        (["∞"], [5]),
+        ([], []),
+        (["nonsense"], []),
+        (["1 to 2", "∞"], [2, 3, 5]),
+    ],
+)
 def test_a_bins_samples_are_those_that_it_counts(names, found):
     assert in_bins(SCORES, EDGES, names).tolist() == found
 

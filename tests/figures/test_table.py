@@ -8,8 +8,14 @@ import pytest
 
 from atesc_core.figures.export import table
 
-ROWS = pd.DataFrame({"Spec": ["plain", "ATEsc, λ = 0.3"], "Seeds": [1, 3], "IAcc ↑ (%)": ["66.8", "68.1 ± 1.3"],
-                     "OLAcc ↓ (%)": [99.84, np.nan]})
+ROWS = pd.DataFrame(
+    {
+        "Spec": ["plain", "ATEsc, λ = 0.3"],
+        "Seeds": [1, 3],
+        "IAcc ↑ (%)": ["66.8", "68.1 ± 1.3"],
+        "OLAcc ↓ (%)": [99.84, np.nan],
+    }
+)
 
 
 def test_latex_is_booktabs_with_numbers_to_the_right():
@@ -22,7 +28,8 @@ def test_latex_is_booktabs_with_numbers_to_the_right():
         "plain & 1 & 66.8 & 99.8 \\\\\n"
         "ATEsc, $\\lambda$ = 0.3 & 3 & 68.1 $\\pm$ 1.3 & -- \\\\\n"
         "\\bottomrule\n"
-        "\\end{tabular}\n")
+        "\\end{tabular}\n"
+    )
 
 
 def test_a_caption_makes_it_a_float_with_a_label():
@@ -34,7 +41,8 @@ def test_a_caption_makes_it_a_float_with_a_label():
 
 def test_every_sign_of_latex_is_text():
     assert table.escaped(r"a_b & 5% {$x} \#~^") == (
-        r"a\_b \& 5\% \{\$x\} \textbackslash{}\#\textasciitilde{}\textasciicircum{}")
+        r"a\_b \& 5\% \{\$x\} \textbackslash{}\#\textasciitilde{}\textasciicircum{}"
+    )
 
 
 def test_a_text_that_ends_in_a_line_break_stays_on_its_line():
@@ -51,9 +59,16 @@ def test_no_columns_is_an_error():
         table.latex(pd.DataFrame())
 
 
-@pytest.mark.parametrize(("mean", "sd", "written"), [
-    (68.14, 1.26, "68.1 ± 1.3"), (68.14, np.nan, "68.1"), (68.14, None, "68.1"), (-0.26, 0.0, "−0.3 ± 0.0"),
-    (np.nan, np.nan, "–")])
+@pytest.mark.parametrize(
+    ("mean", "sd", "written"),
+    [
+        (68.14, 1.26, "68.1 ± 1.3"),
+        (68.14, np.nan, "68.1"),
+        (68.14, None, "68.1"),
+        (-0.26, 0.0, "−0.3 ± 0.0"),
+        (np.nan, np.nan, "–"),
+    ],
+)
 def test_a_mean_has_an_sd_only_from_seeds(mean, sd, written):
     assert table.plus_minus(mean, sd) == written
 

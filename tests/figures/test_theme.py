@@ -8,8 +8,14 @@ import pytest
 from atesc_core.figures import theme
 from atesc_core.specs.run import EscapeKind
 
-OKABE_ITO = {"id": "#0072B2", "ood": "#D55E00", "fragile": "#56B4E9", "robust": "#E69F00", "SL": "#009E73",
-             "NTL": "#CC79A7"}
+OKABE_ITO = {
+    "id": "#0072B2",
+    "ood": "#D55E00",
+    "fragile": "#56B4E9",
+    "robust": "#E69F00",
+    "SL": "#009E73",
+    "NTL": "#CC79A7",
+}
 
 
 def hls(colour: str) -> tuple[float, float, float]:
@@ -35,7 +41,10 @@ def test_dark_colours_differ_from_each_other():
 
 def test_escapes_differ_by_line():
     assert {name: theme.DASHES[name] for name in ("none", "ckd", "atesc")} == {
-        "none": "dot", "ckd": "dash", "atesc": "solid"}
+        "none": "dot",
+        "ckd": "dash",
+        "atesc": "solid",
+    }
     assert len(set(theme.DASHES.values())) == len(theme.DASHES) == len(theme.ESCAPE_NAMES) == len(get_args(EscapeKind))
 
 

@@ -10,9 +10,19 @@ from atesc_core.synthesis.base import BatchNormMatch
 # Weights and biases of the published nets for 10 classes: torchvision's ResNets; the others added up by hand
 # from the layers in their repositories.
 PARAMETERS = {
-    "small": 89_866, "vgg11": 9_225_610, "vgg11_bn": 9_231_114, "vgg13": 9_410_122, "vgg13_bn": 9_416_010,
-    "vgg13_dense32": 9_604_682, "vgg13_dense64": 9_997_898, "resnet18": 11_173_962, "resnet34": 21_282_122,
-    "resnet18_imagenet": 11_181_642, "resnet34_imagenet": 21_289_802, "wrn_16_2": 691_674, "wrn_40_2": 2_243_546,
+    "small": 89_866,
+    "vgg11": 9_225_610,
+    "vgg11_bn": 9_231_114,
+    "vgg13": 9_410_122,
+    "vgg13_bn": 9_416_010,
+    "vgg13_dense32": 9_604_682,
+    "vgg13_dense64": 9_997_898,
+    "resnet18": 11_173_962,
+    "resnet34": 21_282_122,
+    "resnet18_imagenet": 11_181_642,
+    "resnet34_imagenet": 21_289_802,
+    "wrn_16_2": 691_674,
+    "wrn_40_2": 2_243_546,
 }
 
 

@@ -22,8 +22,18 @@ from atesc_core.specs.run import RunSpec, from_preset
 APP = Path(__file__).parents[2] / "app.py"
 TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
 STORY = "story-tests"
-TINY = {"device": "cpu", "epochs": 2, "rounds": 4, "student_steps": 2, "batch_size": 32, "snapshot_images": 32,
-        "synthesis.steps": 1, "synthesis.width": 8, "split.steps": 2, "escape.warmup_epochs": 1}
+TINY = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 4,
+    "student_steps": 2,
+    "batch_size": 32,
+    "snapshot_images": 32,
+    "synthesis.steps": 1,
+    "synthesis.width": 8,
+    "split.steps": 2,
+    "escape.warmup_epochs": 1,
+}
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,15 @@ def test_scores_that_no_attack_reached_lie_right_of_every_line():
 
 def test_scores_go_to_the_browser_once_each_with_how_many_lie_at_or_below():
     assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0, 2.0, 0.5]))["scores"] == {
-        "values": [0.5, 1.0, 2.0], "below": [1, 2, 4], "total": 4}
+        "values": [0.5, 1.0, 2.0],
+        "below": [1, 2, 4],
+        "total": 4,
+    }
     assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0]))["scores"] == {
-        "values": [1.0, 2.0], "below": None, "total": 2}
+        "values": [1.0, 2.0],
+        "below": None,
+        "total": 2,
+    }
     assert _threshold_data(Threshold(4.0, scores=[]))["scores"] is None
 
 

@@ -16,8 +16,15 @@ from tests.pages.reports import numbers
 OPEN_SET = "mnistm-fashion-ntl"
 
 
-def logged(store: RunStore, *points: tuple[float, float], metric: str = "asr", status: str = "done",
-           escape: str = "atesc", teacher: str = TEACHER, **changes) -> str:
+def logged(
+    store: RunStore,
+    *points: tuple[float, float],
+    metric: str = "asr",
+    status: str = "done",
+    escape: str = "atesc",
+    teacher: str = TEACHER,
+    **changes,
+) -> str:
     """A run as a worker would have left it: epochs 1, 2, ... measured (IAcc, OOD metric); its id."""
     run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
     log = RunLog(store, store.get(run_id))
@@ -38,14 +45,19 @@ def two_seeds(store: RunStore) -> list[str]:
 def table_of(app) -> list[list[str]]:
     """The results as they stand on the page, the heading first."""
     markup = next(element.proto.body for element in app.get("html") if "<table" in element.proto.body)
-    return [[unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-            for row in re.findall(r"<tr>(.*?)</tr>", markup)]
+    return [
+        [unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", markup)
+    ]
 
 
 def lines(app) -> dict[str, list[float]]:
     """name and axis -> y of the lines of the figure."""
-    return {f"{trace['name']} {trace['yaxis']}": numbers(trace["y"]).tolist()
-            for trace in charts(app)["compare"]["data"] if trace.get("meta", {}).get("quantity")}
+    return {
+        f"{trace['name']} {trace['yaxis']}": numbers(trace["y"]).tolist()
+        for trace in charts(app)["compare"]["data"]
+        if trace.get("meta", {}).get("quantity")
+    }
 
 
 def button(app, label: str):
@@ -117,8 +129,10 @@ def test_two_seeds_are_a_mean_with_a_band(open_page, store, two_seeds):
     app = open_page("compare")
     assert not app.exception
     assert lines(app) == {"A · ATEsc y": [52, 62], "A · ATEsc y2": [92, 20]}
-    assert table_of(app) == [["", "Spec", "Seeds", "Epoch", "IAcc ↑ (%)", "ASR ↓ (%)"],
-                             ["A", "ATEsc", "2", "2", "62.0 ± 2.8", "20.0 ± 14.1"]]
+    assert table_of(app) == [
+        ["", "Spec", "Seeds", "Epoch", "IAcc ↑ (%)", "ASR ↓ (%)"],
+        ["A", "ATEsc", "2", "2", "62.0 ± 2.8", "20.0 ± 14.1"],
+    ]
     legend = [trace["name"] for trace in charts(app)["compare"]["data"] if trace.get("showlegend") is not False]
     assert legend == ["A · ATEsc (mean, ± sd, 2 seeds)"]
     assert "one seed" not in said(app)
@@ -171,8 +185,11 @@ def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
 def test_smoothing_moves_the_curves_and_not_the_table(open_page, store, two_seeds):
     app = open_page("compare", smoothing="0.5")
     assert not app.exception
-    drawn = [numbers(trace["y"]).tolist() for trace in charts(app)["compare"]["data"]
-             if trace.get("meta", {}).get("quantity") == "iacc"]
+    drawn = [
+        numbers(trace["y"]).tolist()
+        for trace in charts(app)["compare"]["data"]
+        if trace.get("meta", {}).get("quantity") == "iacc"
+    ]
     assert drawn[0] == [52, 62]
     assert drawn[1] == pytest.approx([52, (52 * 0.5 + 62) / 1.5])
     assert table_of(app)[1][-2] == "62.0 ± 2.8"

@@ -19,8 +19,12 @@ SHEET = (paths.ASSETS / "look" / "look.css").read_text()
 def grounds(mode: str) -> dict[str, str]:
     """What text stands on: name -> colour."""
     own = THEME[mode]
-    return {"page": own["backgroundColor"], "widget": own["secondaryBackgroundColor"],
-            "sidebar": own["sidebar"]["backgroundColor"], "tile": theme.look(mode).surface}
+    return {
+        "page": own["backgroundColor"],
+        "widget": own["secondaryBackgroundColor"],
+        "sidebar": own["sidebar"]["backgroundColor"],
+        "tile": theme.look(mode).surface,
+    }
 
 
 def quiet() -> dict[str, float]:

@@ -139,7 +139,8 @@ def test_a_teacher_without_batchnorm_is_said_before_the_run(open_page, store):
     card = next(card for card in list_teachers() if card.name == TEACHER)
     (store.runs_dir / "teachers").mkdir()
     (store.runs_dir / "teachers" / "plain.json").write_text(
-        card.model_copy(update={"name": "plain", "arch": "vgg13"}).model_dump_json())
+        card.model_copy(update={"name": "plain", "arch": "vgg13"}).model_dump_json()
+    )
     app = open_page("distill", teacher="plain")
     assert "The teacher has no BatchNorm layer: DFQ's R_BN term has nothing to match" in said(app)
     next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value("cmi").run()
@@ -246,11 +247,14 @@ def test_a_run_in_line_can_be_paused_resumed_and_stopped(open_page, store):
         assert status in said(app)
 
 
-@pytest.mark.parametrize(("status", "words"), [
-    ("interrupted", "Its process ended before the run did"),
-    ("failed", "the device is on fire"),
-    ("stopped", "Stopped in epoch 0 of 2"),
-])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("interrupted", "Its process ended before the run did"),
+        ("failed", "the device is on fire"),
+        ("stopped", "Stopped in epoch 0 of 2"),
+    ],
+)
 def test_a_run_that_did_not_end_well_says_what_was_kept_and_offers_to_go_on(open_page, store, status, words):
     run_id = store.create(tiny_spec())
     set_status(store, run_id, status, error="the device is on fire")

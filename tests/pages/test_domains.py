@@ -140,10 +140,14 @@ def test_a_good_folder_becomes_a_domain_of_either_side(open_page, pictures):
     assert find_pair(app.code[0].value).id == name
 
 
-@pytest.mark.parametrize(("folder", "words"), [
-    ("/nowhere/at/all", "folder:/nowhere/at/all: no such folder"),
-    ("~nobody-of-that-name/x", "not a path of this machine"), ("{pictures}/red", "no sub-folders; expected one a"),
-])
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("/nowhere/at/all", "folder:/nowhere/at/all: no such folder"),
+        ("~nobody-of-that-name/x", "not a path of this machine"),
+        ("{pictures}/red", "no sub-folders; expected one a"),
+    ],
+)
 def test_a_folder_that_cannot_be_a_domain_says_why(open_page, pictures, folder, words):
     app = check(open_page("domains"), folder.format(pictures=pictures))
     assert not app.exception
@@ -189,8 +193,10 @@ def test_a_papers_pair_that_is_not_here_says_what_to_download(open_page):
     assert not app.code
 
 
-@pytest.mark.parametrize(("setting", "name"), [
-    ("close", "close mnistm mnist"), ("open", "open mnistm mnist 0"), ("backdoor", "backdoor mnistm badnet_sq 0")])
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [("close", "close mnistm mnist"), ("open", "open mnistm mnist 0"), ("backdoor", "backdoor mnistm badnet_sq 0")],
+)
 def test_a_pair_of_ones_own_has_the_name_that_finds_it_again(open_page, setting, name):
     app = open_page("domains")
     widget(app, "Setting").set_value(setting).run()

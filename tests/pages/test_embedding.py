@@ -156,8 +156,9 @@ def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_
     assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
     assert "the feature space of its own teacher" in said(app)
     lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
-    for name, run_id, real in zip(("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control),
-                                  both_reports, strict=True):
+    for name, run_id, real in zip(
+        ("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control), both_reports, strict=True
+    ):
         expected = [nearer(lab_with_runs, run_id, epoch, real) for epoch in (1, 2)]
         np.testing.assert_allclose(numbers(lines[name]["y"]), expected)
         assert f"{expected[1]:.1f}" in said(app)  # its tile, at the epoch that is shown
@@ -170,8 +171,12 @@ def epochs_of(app) -> list[str]:
     """The epochs that the two maps' points are of."""
     found = []
     for name in ("map", "map beside"):
-        points = [point for trace in charts(app)[name]["data"] for point in trace.get("customdata") or []
-                  if isinstance(trace.get("customdata"), list)]
+        points = [
+            point
+            for trace in charts(app)[name]["data"]
+            for point in trace.get("customdata") or []
+            if isinstance(trace.get("customdata"), list)
+        ]
         found.append({str(point[0]).partition(":")[0] for point in points})
     return found
 
@@ -187,8 +192,9 @@ def test_one_control_scrubs_both(open_page, finished_run: Run, lab_with_runs: La
     assert charts(app)["drift"]["layout"]["shapes"][0]["x0"] == 1
 
 
-def test_any_run_can_stand_beside_and_the_two_can_be_swapped(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                             both_reports):
+def test_any_run_can_stand_beside_and_the_two_can_be_swapped(
+    open_page, finished_run: Run, lab_with_runs: Lab, both_reports
+):
     app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
     app.selectbox(key="beside picker").set_value(lab_with_runs.plain).run()
     assert app.query_params["beside"] == lab_with_runs.plain
@@ -218,8 +224,14 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
     assert app.query_params["beside"] == lab_with_runs.control
 
 
-def test_two_runs_of_one_teacher_wait_for_one_measurement(open_page, finished_run: Run, lab_with_runs: Lab, held_job,  # noqa: F811
-                                                          tmp_path: Path, monkeypatch):
+def test_two_runs_of_one_teacher_wait_for_one_measurement(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    held_job,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch,
+):
     """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
@@ -285,8 +297,13 @@ def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, s
     assert f"{nearer:.1f}" in words
     expected = PCAMap.fit(own["id"], own["ood"]).transform(own[2])
     drawn = [trace for trace in charts(app)["map"]["data"] if trace.get("name", "").endswith(("fragile", "robust"))]
-    places = {point[0]: place for trace in drawn for point, place in zip(
-        trace["customdata"], zip(numbers(trace["x"]), numbers(trace["y"]), strict=True), strict=True)}
+    places = {
+        point[0]: place
+        for trace in drawn
+        for point, place in zip(
+            trace["customdata"], zip(numbers(trace["x"]), numbers(trace["y"]), strict=True), strict=True
+        )
+    }
     np.testing.assert_allclose([places[f"2:{index}"] for index in range(len(expected))], expected, atol=1e-4)
 
 
@@ -298,7 +315,8 @@ def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_student
 
 
 def test_while_the_students_features_come_the_page_says_how_far_they_are(
-        open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job):  # noqa: F811
+    open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job
+):  # noqa: F811
     app = open_page("embedding", run=lab_with_runs.plain, features="student")
     assert not app.exception
     assert "Features of the student" in app.get("progress")[0].proto.text

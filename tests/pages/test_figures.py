@@ -44,8 +44,14 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, held_job,  # noqa: F811
-                                                 name):
+def test_every_figure_of_a_finished_run_is_drawn(
+    open_page,
+    finished_run: Run,
+    report: Report,
+    drawn,
+    held_job,  # noqa: F811
+    name,
+):
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
     if name == "drift":

@@ -52,8 +52,9 @@ def test_what_the_link_says_is_what_a_widget_starts_with():
 
         from pages.shared.state import url
 
-        st.session_state.chosen = st.segmented_control("Map", ["PCA", "UMAP"], required=True,
-                                                       **url.one_of("method", ["PCA", "UMAP"]))
+        st.session_state.chosen = st.segmented_control(
+            "Map", ["PCA", "UMAP"], required=True, **url.one_of("method", ["PCA", "UMAP"])
+        )
         if st.session_state.setdefault("runs", 1) == 1:
             st.session_state.runs = 2
             st.rerun()
@@ -102,7 +103,11 @@ def test_robustness(open_page, again, finished_run: Run, report: Report):  # noq
     app.segmented_control(key=f"score {run}").set_value("min_eps").run()
     typed(app, run, "min_eps").set_value(6.5).run()
     assert {name: app.query_params.get(name) for name in ("epoch", "line", "line.margin", "score")} == {
-        "epoch": "1", "line": "6.5", "line.margin": "0.3", "score": None}
+        "epoch": "1",
+        "line": "6.5",
+        "line.margin": "0.3",
+        "score": None,
+    }
     other = again("robustness", app)
     assert charts(other)["scores"]["data"] == charts(app)["scores"]["data"]
     other.segmented_control(key=f"score {run}").set_value("margin").run()
@@ -153,10 +158,14 @@ def test_teachers_a_form_that_is_filled_in(open_page, store):
 
 
 def test_embedding(open_page, again, finished_run: Run, report: Report):  # noqa: F811
-    app = open_page("embedding", run=finished_run.id, colour="class", ground="points", line="9.5",
-                    picked="2-eNoTbAAAAKQAkg")
+    app = open_page(
+        "embedding", run=finished_run.id, colour="class", ground="points", line="9.5", picked="2-eNoTbAAAAKQAkg"
+    )
     assert {name: held(app)[name] for name in ("method", "colour", "ground")} == {
-        "method": "PCA", "colour": "class", "ground": "points"}
+        "method": "PCA",
+        "colour": "class",
+        "ground": "points",
+    }
     app.select_slider(key=f"embedding epoch {finished_run.id}").set_value(1).run()
     assert app.query_params["epoch"] == "1"
     other = again("embedding", app)
@@ -171,18 +180,25 @@ def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):  # noqa: F811
-    recipe = Recipe(across=1, paper=Paper(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
-                    panels=(Panel(figure="scores", run=finished_run.id, epoch=1, score="kl", threshold=0.5, label="KL"),
-                            Panel(figure="accuracy", run=lab_with_runs.plain),
-                            Panel(figure="embedding", run=finished_run.id, colour="score", ground="points")))
+    recipe = Recipe(
+        across=1,
+        paper=Paper(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
+        panels=(
+            Panel(figure="scores", run=finished_run.id, epoch=1, score="kl", threshold=0.5, label="KL"),
+            Panel(figure="accuracy", run=lab_with_runs.plain),
+            Panel(figure="embedding", run=finished_run.id, colour="score", ground="points"),
+        ),
+    )
     app = open_page("figures", run=finished_run.id, recipe=recipe.to_token())
     again("figures", app)
     app.text_input(key="label b").set_value("plain").run()
     told = Recipe.from_token(app.query_params["recipe"])
     assert told.paper == recipe.paper and told.across == 1
     assert [(panel.figure, panel.run, panel.label) for panel in told.panels] == [
-        ("scores", finished_run.id, "KL"), ("accuracy", lab_with_runs.plain, "plain"),
-        ("embedding", finished_run.id, "")]
+        ("scores", finished_run.id, "KL"),
+        ("accuracy", lab_with_runs.plain, "plain"),
+        ("embedding", finished_run.id, ""),
+    ]
     assert told.panels[0] == recipe.panels[0].model_copy(update={"real": told.panels[0].real})
     assert (told.panels[2].colour, told.panels[2].ground) == ("score", "points")
     again("figures", app)

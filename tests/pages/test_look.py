@@ -11,8 +11,14 @@ from pages.shared.ui import look
 
 
 def test_text_given_to_any_piece_is_never_markup():
-    pieces = [look.chip("<b>"), look.bold("<b>"), look.quiet("<b>"), look.swatch("id", "<b>"), look.text("<b>"),
-              look.tile("<b>", "<b>", "<b>", of="<b>", help='"<b>', change="<b>")]
+    pieces = [
+        look.chip("<b>"),
+        look.bold("<b>"),
+        look.quiet("<b>"),
+        look.swatch("id", "<b>"),
+        look.text("<b>"),
+        look.tile("<b>", "<b>", "<b>", of="<b>", help='"<b>', change="<b>"),
+    ]
     for piece in pieces:
         assert "<b><b>" not in piece.replace("<b>&lt;b&gt;</b>", "")
         assert "&lt;b&gt;" in piece
@@ -38,12 +44,15 @@ def test_streamlits_named_colours_are_the_roles_own():
     for mode in ("light", "dark"):
         style = theme.look(mode)
         assert {name: settings[mode][f"{name}Color"] for name in names} == {
-            name: style.colour(role) for name, role in names.items()}
+            name: style.colour(role) for name, role in names.items()
+        }
         assert settings[mode]["textColor"] == style.ink
 
 
-@pytest.mark.parametrize(("seconds", "words"), [
-    (0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (100, "1 min 40 s"), (7500, "2 h 05 min"), (None, "–")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (100, "1 min 40 s"), (7500, "2 h 05 min"), (None, "–")],
+)
 def test_durations(seconds, words):
     assert look.duration(seconds) == words
 

@@ -25,8 +25,11 @@ def text(app) -> str:
 
 def bars(app) -> dict[str, int]:
     """group -> images in the histogram's bars."""
-    return {trace["meta"]["group"]: int(numbers(trace["y"]).sum()) for trace in charts(app)["scores"]["data"]
-            if trace["type"] == "bar"}
+    return {
+        trace["meta"]["group"]: int(numbers(trace["y"]).sum())
+        for trace in charts(app)["scores"]["data"]
+        if trace["type"] == "bar"
+    }
 
 
 def slider(app):
@@ -47,8 +50,9 @@ def test_a_run_without_images_yet_says_when_they_come(open_page, store):
     assert "No synthetic images yet" in said(app)
 
 
-def test_the_numbers_are_those_of_the_snapshot_and_the_report(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                              report: Report):  # noqa: F811
+def test_the_numbers_are_those_of_the_snapshot_and_the_report(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
     assert not app.exception
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
@@ -86,8 +90,13 @@ def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # 
 
 
 @pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
-def test_another_score_starts_at_its_own_valley(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
-                                                score: str):
+def test_another_score_starts_at_its_own_valley(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    report: Report,  # noqa: F811
+    score: str,
+):
     app = open_page("robustness", run=finished_run.id)
     app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
     assert not app.exception
@@ -112,8 +121,10 @@ def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_run
     app = open_page("robustness", run=finished_run.id)
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
-    assert (f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real test images · {(~is_ood).sum()} ID and "
-            f"{is_ood.sum()} OOD synthetic images, by the oracle, epoch 2") in text(app)
+    assert (
+        f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real test images · {(~is_ood).sum()} ID and "
+        f"{is_ood.sum()} OOD synthetic images, by the oracle, epoch 2"
+    ) in text(app)
     curves = {trace["meta"]["images"]: trace for trace in charts(app)["roc"]["data"] if "group" not in trace["meta"]}
     assert f"AUROC <b>{report.auroc('min_eps'):.3f}</b>" in curves["real"]["name"]
     table = app.dataframe[0].value.set_index("score")
@@ -124,23 +135,25 @@ def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_run
         assert table.loc["KL", "synthetic"] == pytest.approx(auroc(own[~is_ood], own[is_ood]))
 
 
-def test_the_rates_on_synthetic_images_follow_the_line(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                       report: Report):  # noqa: F811
+def test_the_rates_on_synthetic_images_follow_the_line(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
     slider(app).set_value(1.5).run()
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
     found = rates(shown.scores["min_eps"], is_ood, 1.5)
     precision = "–" if found.precision is None else f"{100 * found.precision:.1f}"
-    assert (f"Precision, synthetic {precision} % OOD by the oracle, of {found.robust} robust synthetic images"
-            in text(app))
-    dot = next(trace for trace in charts(app)["roc"]["data"]
-               if trace["meta"] == {"images": "real", "group": "threshold"})
+    assert f"Precision, synthetic {precision} % OOD by the oracle, of {found.robust} robust synthetic images" in text(
+        app
+    )
+    dot = next(
+        trace for trace in charts(app)["roc"]["data"] if trace["meta"] == {"images": "real", "group": "threshold"}
+    )
     assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
 
 
-def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                   report: Report):  # noqa: F811
+def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "oracle")
     is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
@@ -148,8 +161,9 @@ def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run,
     assert way(app, "Use for the next run").disabled
 
 
-def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                            report: Report):  # noqa: F811
+def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "random")
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
@@ -162,11 +176,20 @@ def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(open_page, finished_
     assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
 
 
-def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_run: Run, report: Report,  # noqa: F811
-                                                           monkeypatch):
+def test_a_run_of_an_earlier_version_has_the_scores_it_has(
+    open_page,
+    finished_run: Run,
+    report: Report,  # noqa: F811
+    monkeypatch,
+):
     load = RunStore.snapshot
-    monkeypatch.setattr(RunStore, "snapshot", lambda self, *which: replace(
-        (own := load(self, *which)), scores={name: own.scores[name] for name in ("min_eps", "margin", "kl")}))
+    monkeypatch.setattr(
+        RunStore,
+        "snapshot",
+        lambda self, *which: replace(
+            (own := load(self, *which)), scores={name: own.scores[name] for name in ("min_eps", "margin", "kl")}
+        ),
+    )
     _snapshot.clear()
     app = open_page("robustness", run=finished_run.id)
     assert not app.exception

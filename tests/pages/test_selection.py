@@ -39,8 +39,17 @@ def test_a_link_brings_back_what_was_selected(indices):
     assert len(token) < 4000  # a bit an image at most, in six bits a letter
 
 
-@pytest.mark.parametrize(("token", "image"), [("", None), ("6", None), ("six-eJw", None), ("6-%%%", None),
-                                              ("6-AAAA", None), (Selection(6, (1,)).to_token(), "one")])
+@pytest.mark.parametrize(
+    ("token", "image"),
+    [
+        ("", None),
+        ("6", None),
+        ("six-eJw", None),
+        ("6-%%%", None),
+        ("6-AAAA", None),
+        (Selection(6, (1,)).to_token(), "one"),
+    ],
+)
 def test_a_damaged_link_is_named(token, image):
     with pytest.raises(ValueError, match="is not a link's selection"):
         Selection.from_token(token, image)
@@ -71,10 +80,12 @@ def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: 
     assert "Close" not in [button.label for button in app.button]
 
 
-@pytest.mark.parametrize(("page", "wall", "chart"), [("robustness", "wall selected", "scores"),
-                                                     ("embedding", "wall map", "selected scores")])
-def test_the_selection_is_in_the_gallery_and_in_the_histogram(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                              report: Report, page, wall, chart):  # noqa: F811
+@pytest.mark.parametrize(
+    ("page", "wall", "chart"), [("robustness", "wall selected", "scores"), ("embedding", "wall map", "selected scores")]
+)
+def test_the_selection_is_in_the_gallery_and_in_the_histogram(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page, wall, chart
+):  # noqa: F811
     app = open_page(page, **link(finished_run, 3, 7, 11, 99))  # of 32 images
     assert not app.exception
     assert sorted(pictures(app, wall)) == [3, 7, 11]
@@ -129,8 +140,12 @@ def test_bars_select_their_images_and_strokes_open_theirs(finished_run: Run, lab
     _take(split, edges, ("∞",))
     _take(split, edges, ("2:5",))
     _take(split, edges, ())
-    assert done == [(2, np.flatnonzero((scores > 1) & (scores <= 3)).tolist()),
-                    (2, np.flatnonzero(np.isinf(scores)).tolist()), (2, 5), (2, [])]
+    assert done == [
+        (2, np.flatnonzero((scores > 1) & (scores <= 3)).tolist()),
+        (2, np.flatnonzero(np.isinf(scores)).tolist()),
+        (2, 5),
+        (2, []),
+    ]
 
 
 # ── the inspector ───────────────────────────────────────────────────────────────────────────────────
@@ -141,8 +156,13 @@ def probabilities(app, who: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("page", ["robustness", "embedding"])
-def test_the_inspector_says_what_the_core_computes(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
-                                                   page):
+def test_the_inspector_says_what_the_core_computes(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    report: Report,  # noqa: F811
+    page,
+):
     app = open_page(page, **link(finished_run, 3, 7, image=7))
     assert not app.exception
     store = lab_with_runs.store
@@ -151,8 +171,10 @@ def test_the_inspector_says_what_the_core_computes(open_page, finished_run: Run,
     found = inspect(store, finished_run.id, 2, 7, budget)
     assert "Image 7" in said(app)
     assert "epoch 2 of 2" in said(app)
-    for who, before, after in (("teacher", shown.teacher_probs[7], found.teacher),
-                               ("student", shown.student_probs[7], found.student)):
+    for who, before, after in (
+        ("teacher", shown.teacher_probs[7], found.teacher),
+        ("student", shown.student_probs[7], found.student),
+    ):
         np.testing.assert_allclose(probabilities(app, who)["before"], before, atol=1e-6)
         np.testing.assert_allclose(probabilities(app, who)["after"], after, atol=1e-6)
     mind = "changes its mind" if found.flipped else "keeps its label"
@@ -177,8 +199,14 @@ def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with
     np.testing.assert_allclose(probabilities(app, "teacher")["after"], expected.teacher, atol=1e-6)
 
 
-def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, lab_with_runs: Lab, report: Report,  # noqa: F811
-                                                 tmp_path: Path, monkeypatch):
+def test_a_student_that_is_not_kept_is_not_shown(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    report: Report,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch,
+):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     RunStore(tmp_path / "lab").student_file(finished_run.id, 1).unlink()
@@ -189,8 +217,9 @@ def test_a_student_that_is_not_kept_is_not_shown(open_page, finished_run: Run, l
     np.testing.assert_allclose(probabilities(app, "student")["before"], before, atol=1e-6)
 
 
-def test_a_large_model_is_asked_in_a_process_of_its_own(open_page, finished_run: Run, lab_with_runs: Lab,
-                                                        report: Report, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
+def test_a_large_model_is_asked_in_a_process_of_its_own(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, held_job, tmp_path: Path, monkeypatch
+):  # noqa: F811
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.inspection.takes_long", lambda image_side, steps: True)

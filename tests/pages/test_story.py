@@ -57,8 +57,11 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def points(app, key: str) -> int:
     """Epochs that a student's own IAcc line has."""
     [chart] = [figure for name, figure in charts(app).items() if name.startswith(key)]
-    return sum(len(numbers(trace["x"])) for trace in chart["data"]
-               if trace.get("meta", {}).get("metric") == "IAcc" and trace.get("opacity", 1) == 1)
+    return sum(
+        len(numbers(trace["x"]))
+        for trace in chart["data"]
+        if trace.get("meta", {}).get("metric") == "IAcc" and trace.get("opacity", 1) == 1
+    )
 
 
 # ── with and without ────────────────────────────────────────────────────────────────────────────────
@@ -325,8 +328,13 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
     monkeypatch.setattr("atesc_core.jobs.process.start", lambda *words: asked.append(words) or Held())
     app = open_page("story", story=STORY, step="2")
     assert not app.exception
-    assert asked[0][1:] == ("atesc_core.recording.scenes", told_live.plain, "mnistm-badnet_sq-sl", "--runs-dir",
-                            str(told_live.runs_dir))
+    assert asked[0][1:] == (
+        "atesc_core.recording.scenes",
+        told_live.plain,
+        "mnistm-badnet_sq-sl",
+        "--runs-dir",
+        str(told_live.runs_dir),
+    )
     button(app, "Stop").click().run()
     app.run()
     assert "stopped before it was ready" in said(app)
@@ -391,8 +399,13 @@ assert not [name for name, module in sys.modules.items() if name.partition(".")[
 
 def test_a_replay_starts_no_worker_and_needs_no_torch(shipped_file: Path, tmp_path: Path):
     environment = os.environ | {"ATESC_RUNS_DIR": str(tmp_path / "lab"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", REPLAY, shipped_file, ROOT / "app.py"], cwd=ROOT, env=environment,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", REPLAY, shipped_file, ROOT / "app.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -36,8 +36,14 @@ class Jobs:
 
     def __init__(self):
         self.asked: list[tuple[str, ...]] = []
-        self.job = SimpleNamespace(state="running", share=0.5, what="the student of epoch 2", eta_s=3.0,
-                                   error="the disk is full", stop=lambda: setattr(self.job, "state", "stopped"))
+        self.job = SimpleNamespace(
+            state="running",
+            share=0.5,
+            what="the student of epoch 2",
+            eta_s=3.0,
+            error="the disk is full",
+            stop=lambda: setattr(self.job, "state", "stopped"),
+        )
 
     def find(self, key: str) -> SimpleNamespace | None:
         return self.job if self.asked else None
@@ -65,8 +71,11 @@ def ask(store: RunStore, run: Run, epoch: int) -> dict[int, np.ndarray]:
 
 def curve(app, images: str, series: str) -> tuple[list[int], np.ndarray]:
     """Epochs of the students, per cent."""
-    line = next(trace for trace in charts(app)["agreement"]["data"]
-                if (trace["meta"]["images"], trace["meta"]["series"]) == (images, series))
+    line = next(
+        trace
+        for trace in charts(app)["agreement"]["data"]
+        if (trace["meta"]["images"], trace["meta"]["series"]) == (images, series)
+    )
     return numbers(line["x"]).tolist(), numbers(line["y"])
 
 
@@ -102,8 +111,10 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
     assert not app.exception
     shown = own_lab.snapshot(finished_run.id, 1)
     labels = shown.teacher_probs[[3, 7]].argmax(1)
-    assert curve(app, "chosen", "same") == ([1], pytest.approx(100 * np.mean(
-        shown.student_probs[[3, 7]].argmax(1) == labels)))
+    assert curve(app, "chosen", "same") == (
+        [1],
+        pytest.approx(100 * np.mean(shown.student_probs[[3, 7]].argmax(1) == labels)),
+    )
     assert "Asking the students: the student of epoch 2 · 3 s left" in app.get("progress")[0].proto.text
     key, module, task, *told = jobs.asked[0]
     assert (module, task, told[:2]) == ("atesc_core.runs.students", "answers", [finished_run.id, "1"])

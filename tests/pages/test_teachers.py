@@ -81,10 +81,10 @@ def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, repo
 
 def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: Report, monkeypatch):  # noqa: F811
     none = np.empty(0, np.float32)
-    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={})
-             for name in ("id", "ood")}
-    monkeypatch.setattr("pages.teachers.teacher_view.teacher_report",
-                        lambda name, split: dataclasses.replace(report, **sides))
+    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={}) for name in ("id", "ood")}
+    monkeypatch.setattr(
+        "pages.teachers.teacher_view.teacher_report", lambda name, split: dataclasses.replace(report, **sides)
+    )
     app = open_page("teachers", teacher=TEACHER)
     assert not app.exception
     assert f"confusion id {TEACHER}" in charts(app)
@@ -155,7 +155,9 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     button(app, "Add").click().run()
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
-        "my-teacher.json", "my-teacher.safetensors"}
+        "my-teacher.json",
+        "my-teacher.safetensors",
+    }
 
 
 def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_run, lab_with_runs):
@@ -231,8 +233,10 @@ def test_without_batchnorm_the_form_says_what_that_means(open_page, store):
 def test_an_unknown_file_says_which_architecture_is_the_nearest(open_page, store):
     state = wrn(10, blocks=2) | {"surprise": torch.zeros(1)}
     app = upload(open_page("teachers"), "odd.safetensors", save(state))
-    assert "Not recognised. odd.safetensors: its tensors are those of no listed architecture; the nearest: not " \
-           "wrn_16_2: unexpected surprise." in said(app)
+    assert (
+        "Not recognised. odd.safetensors: its tensors are those of no listed architecture; the nearest: not "
+        "wrn_16_2: unexpected surprise." in said(app)
+    )
 
 
 def test_what_was_checked_must_be_checked_again_when_the_questions_change(open_page, store):

@@ -118,10 +118,13 @@ def test_a_pair_that_is_not_downloaded_names_its_domain_and_what_to_do(open_page
     assert button(app, "Train").disabled
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("epochs", 0, "epochs: 0: Input should be greater than or equal to 1"),
-    ("image_side", 4, "image_side: 4: Input should be greater than or equal to 8"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("epochs", 0, "epochs: 0: Input should be greater than or equal to 1"),
+        ("image_side", 4, "image_side: 4: Input should be greater than or equal to 8"),
+    ],
+)
 def test_a_wrong_value_is_explained_and_cannot_start(open_page, store, name, value, words):
     app = open_page("teachers")
     field(app, name).set_value(value).run()
@@ -158,8 +161,9 @@ def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
 
 
 def test_the_cost_is_measured_on_earlier_trainings(trained, monkeypatch):
-    monkeypatch.setattr(train_teacher, "machine", lambda: type("Here", (), {"kind": "cpu",
-                                                                            "summary": trained.run.device}))
+    monkeypatch.setattr(
+        train_teacher, "machine", lambda: type("Here", (), {"kind": "cpu", "summary": trained.run.device})
+    )
     assert 0 < estimate(SPEC, 1000) < estimate(SPEC, 2000)
     assert estimate(SPEC.replaced({"seed": 5, "epochs": 9}), 1000) == estimate(SPEC, 1000)
     for other in ({"arch": "vgg13"}, {"image_side": 32}, {"batch_size": 64}, {"kind": "SL"}, {"device": "cuda"}):
@@ -177,8 +181,11 @@ def test_a_finished_training_shows_its_curves_and_offers_its_teacher(open_page, 
     drawn = charts(app)
     assert set(drawn) == {f"accuracy-{run.id}", f"losses-{run.id}"}
     epochs = trained.store.epochs(run.id)
-    measured = {trace["meta"]["metric"]: trace for trace in drawn[f"accuracy-{run.id}"]["data"]
-                if (trace.get("meta") or {}).get("metric")}
+    measured = {
+        trace["meta"]["metric"]: trace
+        for trace in drawn[f"accuracy-{run.id}"]["data"]
+        if (trace.get("meta") or {}).get("metric")
+    }
     assert set(measured) == {"IAcc", "OAcc"}
     terms = [trace["meta"]["term"] for trace in drawn[f"losses-{run.id}"]["data"]]
     assert terms == ["t/total", "t/id", "t/ood", "t/separation"]
@@ -226,7 +233,9 @@ def test_an_unknown_training_in_the_url_is_said(open_page, store):
 # ── among the other runs ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("page", [path.parent.name for path in sorted((Path(__file__).parents[2] / "pages").glob("*/page.py"))])
+@pytest.mark.parametrize(
+    "page", [path.parent.name for path in sorted((Path(__file__).parents[2] / "pages").glob("*/page.py"))]
+)
 def test_no_page_breaks_on_a_lab_with_trainings_only(open_page, trained, page):
     assert not open_page(page).exception
 

@@ -186,8 +186,11 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
         assert "images · epoch 2" in text(app)
     assert "New 3.00 done 1 of 1 epoch after the split" in text(app)
     assert "what one seed shows may be chance" in text(app)
-    drawn = {(trace["meta"]["run"], trace["meta"]["metric"]): numbers(trace["y"]).tolist()
-             for trace in charts(app)["try"]["data"] if "run" in trace.get("meta", {})}
+    drawn = {
+        (trace["meta"]["run"], trace["meta"]["metric"]): numbers(trace["y"]).tolist()
+        for trace in charts(app)["try"]["data"]
+        if "run" in trace.get("meta", {})
+    }
     joint = lab.store.epochs(lab.atesc)["asr"].iloc[0]
     assert drawn["new threshold 3", "ASR"] == [joint, new["asr"]], "it goes on from the joint past"
 
@@ -197,7 +200,8 @@ def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trial
     follow(app, "Use 3.00 for the next run")
     assert not app.exception
     assert RunSpec.from_token(app.query_params["spec"]) == lab.store.get(lab.atesc).spec.replaced(
-        {"split.threshold": LINE})
+        {"split.threshold": LINE}
+    )
 
 
 def test_compare_shows_both_where_the_link_names_them(open_page, lab: Lab, done: trials.Pair):

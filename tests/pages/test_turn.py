@@ -75,14 +75,24 @@ def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
     assert [each.label for each in app.button if each.proto.type == "primary"] == ["Generator's turn"]
 
 
-@pytest.mark.parametrize(("kind", "escape", "changes"), [
-    ("dfq", "atesc", {"escape.warmup_epochs": 0}), ("dfq", "atesc", {}), ("dfq", "none", {}), ("dfq", "abd", {}),
-    ("cmi", "ckd", {"escape.warmup_epochs": 0, "synthesis.bank": 100, "synthesis.negatives": 8}),
-    ("nayer", "tadfkd", {"synthesis.noise": 8, "synthesis.warmup_loops": 1, "temperature": 20.0}),
-])
+@pytest.mark.parametrize(
+    ("kind", "escape", "changes"),
+    [
+        ("dfq", "atesc", {"escape.warmup_epochs": 0}),
+        ("dfq", "atesc", {}),
+        ("dfq", "none", {}),
+        ("dfq", "abd", {}),
+        ("cmi", "ckd", {"escape.warmup_epochs": 0, "synthesis.bank": 100, "synthesis.negatives": 8}),
+        ("nayer", "tadfkd", {"synthesis.noise": 8, "synthesis.warmup_loops": 1, "temperature": 20.0}),
+    ],
+)
 def test_both_turns_say_what_was_computed(open_page, store, working, kind, escape, changes):
-    spec = tiny_spec().replaced({"synthesis.kind": kind}).replaced(
-        {"escape.kind": escape} | (POOLED if kind != "dfq" else {})).replaced({"split.threshold": 1.0} | changes)
+    spec = (
+        tiny_spec()
+        .replaced({"synthesis.kind": kind})
+        .replaced({"escape.kind": escape} | (POOLED if kind != "dfq" else {}))
+        .replaced({"split.threshold": 1.0} | changes)
+    )
     run_id = paused(store, working, spec)
     app = open_page("distill", run=run_id)
     assert not app.exception

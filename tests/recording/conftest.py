@@ -19,25 +19,60 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import list_teachers
 from tests.pages.conftest import CONTROL, Lab, lab_with_runs  # noqa: F401 - a fixture
 
-TEACHER = RecordedTeacher(name="t", kind="NTL", pair="p", setting="backdoor", target=0, image_side=8,
-                          class_names=("no", "yes"), test_images={"id": 10, "ood": 5})
+TEACHER = RecordedTeacher(
+    name="t",
+    kind="NTL",
+    pair="p",
+    setting="backdoor",
+    target=0,
+    image_side=8,
+    class_names=("no", "yes"),
+    test_images={"id": 10, "ood": 5},
+)
 
 
 def by_hand() -> Tape:
     """One run of two epochs, images of the second one, a border of one pair and one round of first steps."""
     run = RecordedRun(
-        run="abcdefgh", label="By hand", spec=RunSpec(teacher="t", epochs=2, rounds=2), teacher=TEACHER, status="done",
+        run="abcdefgh",
+        label="By hand",
+        spec=RunSpec(teacher="t", epochs=2, rounds=2),
+        teacher=TEACHER,
+        status="done",
         device="CPU",
-        epochs=(RecordedEpoch(epoch=1, seconds=2.5, images=8, metrics={"iacc": 50.0, "asr": 90.0}),
-                RecordedEpoch(epoch=2, seconds=5.0, images=16, metrics={"iacc": 75.0, "asr": 100.0})),
-        steps=tuple(RecordedStep(epoch=1 + at // 2, round=1 + at % 2, seconds=1.0 + at, images=4 * (at + 1),
-                                 losses={"g/bn": 1.5, "s/total": None}) for at in range(4)),
-        kept=(KeptImages(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"valley": 3.5}),))
-    border = Border(kinds=("NTL", "SL"), class_names=("no", "yes"), image_side=8, shares=(0.0, 1.0),
-                    pairs=(BorderPair(id_class="yes", ood_class="yes", label=1),))
-    first = FirstSteps(class_names=("no", "yes"), image_side=8, images=2, agreement=50.0, steps=(
-        FirstStep(who="generator", round=1, losses={"g/bn": 1.5}, agreement=0.0),
-        FirstStep(who="student", round=1, losses={"s/total": 0.5}, agreement=100.0)))
+        epochs=(
+            RecordedEpoch(epoch=1, seconds=2.5, images=8, metrics={"iacc": 50.0, "asr": 90.0}),
+            RecordedEpoch(epoch=2, seconds=5.0, images=16, metrics={"iacc": 75.0, "asr": 100.0}),
+        ),
+        steps=tuple(
+            RecordedStep(
+                epoch=1 + at // 2,
+                round=1 + at % 2,
+                seconds=1.0 + at,
+                images=4 * (at + 1),
+                losses={"g/bn": 1.5, "s/total": None},
+            )
+            for at in range(4)
+        ),
+        kept=(KeptImages(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"valley": 3.5}),),
+    )
+    border = Border(
+        kinds=("NTL", "SL"),
+        class_names=("no", "yes"),
+        image_side=8,
+        shares=(0.0, 1.0),
+        pairs=(BorderPair(id_class="yes", ood_class="yes", label=1),),
+    )
+    first = FirstSteps(
+        class_names=("no", "yes"),
+        image_side=8,
+        images=2,
+        agreement=50.0,
+        steps=(
+            FirstStep(who="generator", round=1, losses={"g/bn": 1.5}, agreement=0.0),
+            FirstStep(who="student", round=1, losses={"s/total": 0.5}, agreement=100.0),
+        ),
+    )
     random = np.random.default_rng(0)
     whole = "runs/0/2"
     arrays = {
@@ -46,7 +81,8 @@ def by_hand() -> Tape:
         f"{whole}/student_class": np.array([0, 0, 1], np.uint16),
         f"{whole}/teacher_sure": np.array([0.5, 0.9, 1.0], np.float32),
         f"{whole}/min_eps": np.array([1.0, 4.0, np.inf], np.float32),
-        f"{whole}/margin": np.array([-1.0, 0.0, 2.0], np.float32), f"{whole}/kl": np.array([-3.0, -1.0, 0], np.float32),
+        f"{whole}/margin": np.array([-1.0, 0.0, 2.0], np.float32),
+        f"{whole}/kl": np.array([-3.0, -1.0, 0], np.float32),
         "border/images": random.integers(0, 256, (1, 2, 3, 8, 8), np.uint8),
         "border/probs": np.array([[[[0.1, 0.9], [0.8, 0.2]]], [[[0.0, 1.0], [0.25, 0.75]]]], np.float32),
         "first/images": random.integers(0, 256, (2, 2, 3, 8, 8), np.uint8),

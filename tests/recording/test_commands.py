@@ -14,8 +14,20 @@ from tests.test_cli import here
 
 def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     out = tmp_path / "one.atesc"
-    here("recording", "make", "--run", lab_with_runs.atesc, "--out", out, "--title", "One", "--images", "4",
-         "--runs-dir", lab_with_runs.runs_dir)
+    here(
+        "recording",
+        "make",
+        "--run",
+        lab_with_runs.atesc,
+        "--out",
+        out,
+        "--title",
+        "One",
+        "--images",
+        "4",
+        "--runs-dir",
+        lab_with_runs.runs_dir,
+    )
     tape = load(out)
     assert [run.run for run in tape.recording.runs] == [lab_with_runs.atesc]
     assert tape.recording.runs[0].kept[0].images == 4
@@ -27,6 +39,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
 
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     """Its three students are really run, here by a worker in this process."""
+
     def follow(store, run_id):
         work(store.runs_dir, "cpu")
         return store.get(run_id)
@@ -50,13 +63,16 @@ def test_a_story_that_did_not_end_is_not_recorded(tmp_path, monkeypatch):
     assert not (tmp_path / "story.atesc").exists()
 
 
-@pytest.mark.parametrize(("words", "named"), [
-    (["make", "--run", "zzzzzzzz", "--out", "x.atesc"], "zzzzzzzz"),
-    (["make", "--run", "../../etc", "--out", "x.atesc"], "8 letters"),
-    (["make", "--run", "zzzzzzzz", "--out", "no/such/x.atesc"], "'no/such' does not exist"),
-    (["story", "--setting", "half-open", "--out", "x.atesc"], "'half-open': expected one of backdoor"),
-    (["show", "gone.atesc"], "gone.atesc: no such file"),
-])
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["make", "--run", "zzzzzzzz", "--out", "x.atesc"], "zzzzzzzz"),
+        (["make", "--run", "../../etc", "--out", "x.atesc"], "8 letters"),
+        (["make", "--run", "zzzzzzzz", "--out", "no/such/x.atesc"], "'no/such' does not exist"),
+        (["story", "--setting", "half-open", "--out", "x.atesc"], "'half-open': expected one of backdoor"),
+        (["show", "gone.atesc"], "gone.atesc: no such file"),
+    ],
+)
 def test_what_is_typed_wrong_is_named(tmp_path, monkeypatch, words, named):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path))

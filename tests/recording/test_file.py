@@ -67,6 +67,7 @@ def with_manifest(change: Callable[[dict], None]) -> Callable[[dict[str, bytes]]
 
 def setting(path: str, value: object) -> Callable[[dict[str, bytes]], None]:
     """A dotted field of the manifest, numbers for places in lists."""
+
     def change(manifest: dict) -> None:
         *groups, last = [int(part) if part.isdigit() else part for part in path.split(".")]
         place = manifest
@@ -84,38 +85,42 @@ def put(name: str, values: np.ndarray | bytes) -> Callable[[dict[str, bytes]], N
 IMAGES = "runs/0/2/images"
 
 
-@pytest.mark.parametrize(("change", "named"), [
-    (lambda members: members.pop(MANIFEST), [MANIFEST, "expected a recording"]),
-    (put(MANIFEST, b"{"), [MANIFEST, "not JSON"]),
-    (put(MANIFEST, b"[" * 100_000), [MANIFEST, "not JSON"]),
-    (put(MANIFEST, b"[]"), [MANIFEST]),
-    (setting("format", "wav"), ["format", "'wav'", "atesc-recording"]),
-    (setting("version", 2), ["version", "2", "newer lab"]),
-    (setting("version", "1"), ["version"]),
-    (setting("extra", 1), ["extra"]),
-    (setting("runs.0.spec.epochs", 0), ["runs.0.spec.epochs", "0"]),
-    (setting("runs.0.epochs.0.metrics.iacc", 101), ["metrics.iacc", "101"]),
-    (setting("runs.0.epochs.1.epoch", 1), ["epochs", "rising"]),
-    (setting("runs.0.epochs.1.seconds", 1), ["epochs", "rising"]),
-    (setting("runs.0.teacher.setting", "open"), ["epochs", "olacc"]),
-    (with_manifest(lambda manifest: manifest["runs"].append(manifest["runs"][0])), ["runs", "each once"]),
-    (setting("runs.0.teacher.target", 2), ["target", "2"]),
-    (setting("runs.0.teacher.name", "<script>"), ["teacher.name", "<script>"]),
-    (setting("runs.0.teacher.image_side", 100_000), ["image_side", "100000"]),
-    (setting("runs.0.kept.0.images", 512), [IMAGES, "expected 98304"]),
-    (setting("border.pairs.0.label", 2), ["border", "label"]),
-    (setting("first.steps.0.losses", {"__class__": 1}), ["losses", "__class__"]),
-    (lambda members: members.pop(IMAGES), [IMAGES, "missing"]),
-    (put(IMAGES, b"short"), [IMAGES, "5 bytes"]),
-    (put("../../evil.py", b"import os"), ["../../evil.py", "no part of this recording"]),
-    (put("/etc/passwd", b"root"), ["/etc/passwd", "no part of this recording"]),
-    (put("runs/0/2/teacher_class", np.array([0, 1, 2], np.uint16)), ["runs/0/2/teacher_class", "a class below 2"]),
-    (put("first/student_class", np.full((3, 2), 9, np.uint16)), ["first/student_class", "a class below 2"]),
-    (put("runs/0/2/teacher_sure", np.array([0, 1, np.nan], np.float32)), ["teacher_sure", "probabilities"]),
-    (put("border/probs", np.full(8, -1, np.float32)), ["border/probs", "probabilities"]),
-    (put("runs/0/2/min_eps", np.array([0, 1, np.nan], np.float32)), ["min_eps", "scores"]),
-    (put("runs/0/2/margin", np.array([0, 1, np.inf], np.float32)), ["margin", "finite"]),
-], ids=range(30))
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda members: members.pop(MANIFEST), [MANIFEST, "expected a recording"]),
+        (put(MANIFEST, b"{"), [MANIFEST, "not JSON"]),
+        (put(MANIFEST, b"[" * 100_000), [MANIFEST, "not JSON"]),
+        (put(MANIFEST, b"[]"), [MANIFEST]),
+        (setting("format", "wav"), ["format", "'wav'", "atesc-recording"]),
+        (setting("version", 2), ["version", "2", "newer lab"]),
+        (setting("version", "1"), ["version"]),
+        (setting("extra", 1), ["extra"]),
+        (setting("runs.0.spec.epochs", 0), ["runs.0.spec.epochs", "0"]),
+        (setting("runs.0.epochs.0.metrics.iacc", 101), ["metrics.iacc", "101"]),
+        (setting("runs.0.epochs.1.epoch", 1), ["epochs", "rising"]),
+        (setting("runs.0.epochs.1.seconds", 1), ["epochs", "rising"]),
+        (setting("runs.0.teacher.setting", "open"), ["epochs", "olacc"]),
+        (with_manifest(lambda manifest: manifest["runs"].append(manifest["runs"][0])), ["runs", "each once"]),
+        (setting("runs.0.teacher.target", 2), ["target", "2"]),
+        (setting("runs.0.teacher.name", "<script>"), ["teacher.name", "<script>"]),
+        (setting("runs.0.teacher.image_side", 100_000), ["image_side", "100000"]),
+        (setting("runs.0.kept.0.images", 512), [IMAGES, "expected 98304"]),
+        (setting("border.pairs.0.label", 2), ["border", "label"]),
+        (setting("first.steps.0.losses", {"__class__": 1}), ["losses", "__class__"]),
+        (lambda members: members.pop(IMAGES), [IMAGES, "missing"]),
+        (put(IMAGES, b"short"), [IMAGES, "5 bytes"]),
+        (put("../../evil.py", b"import os"), ["../../evil.py", "no part of this recording"]),
+        (put("/etc/passwd", b"root"), ["/etc/passwd", "no part of this recording"]),
+        (put("runs/0/2/teacher_class", np.array([0, 1, 2], np.uint16)), ["runs/0/2/teacher_class", "a class below 2"]),
+        (put("first/student_class", np.full((3, 2), 9, np.uint16)), ["first/student_class", "a class below 2"]),
+        (put("runs/0/2/teacher_sure", np.array([0, 1, np.nan], np.float32)), ["teacher_sure", "probabilities"]),
+        (put("border/probs", np.full(8, -1, np.float32)), ["border/probs", "probabilities"]),
+        (put("runs/0/2/min_eps", np.array([0, 1, np.nan], np.float32)), ["min_eps", "scores"]),
+        (put("runs/0/2/margin", np.array([0, 1, np.inf], np.float32)), ["margin", "finite"]),
+    ],
+    ids=range(30),
+)
 def test_what_is_wrong_is_named(tape: Tape, change, named):
     with pytest.raises(RecordingError) as error:
         load(io.BytesIO(repacked(to_bytes(tape), change)))
@@ -128,7 +133,7 @@ def test_what_is_wrong_is_named(tape: Tape, change, named):
 def test_a_cut_off_file_is_refused(tape: Tape, share: float):
     content = to_bytes(tape)
     with pytest.raises(RecordingError, match="damaged or not a recording"):
-        load(io.BytesIO(content[:int(share * len(content))]))
+        load(io.BytesIO(content[: int(share * len(content))]))
 
 
 def test_every_flipped_byte_is_refused_or_harmless(tape: Tape):
@@ -159,10 +164,10 @@ def test_a_bomb_that_says_it_is_small_is_unpacked_no_further_than_it_says(tape: 
     """The archive's directory lies about the size of what it holds."""
     real = 3 * 3 * 8 * 8
     content = bytearray(repacked(to_bytes(tape), put(IMAGES, bytes(64 * 1024**2))))
-    directory = content.index(b"PK\x01\x02" , content.rindex(b"PK\x05\x06") - 4096)
-    while content[directory:directory + 4] == b"PK\x01\x02":
+    directory = content.index(b"PK\x01\x02", content.rindex(b"PK\x05\x06") - 4096)
+    while content[directory : directory + 4] == b"PK\x01\x02":
         name, extra, comment = struct.unpack_from("<HHH", content, directory + 28)
-        if content[directory + 46:directory + 46 + name].decode() == IMAGES:
+        if content[directory + 46 : directory + 46 + name].decode() == IMAGES:
             struct.pack_into("<I", content, directory + 24, real)
         directory += 46 + name + extra + comment
     tracemalloc.start()

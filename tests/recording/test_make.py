@@ -15,8 +15,9 @@ from tests.pages.conftest import Lab
 
 def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded: Tape):
     store = lab_with_runs.store
-    for own, run_id in zip(recorded.recording.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control),
-                           strict=True):
+    for own, run_id in zip(
+        recorded.recording.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control), strict=True
+    ):
         assert (own.run, own.spec, own.status) == (run_id, store.get(run_id).spec, "done")
         pd.testing.assert_frame_equal(own.curve(), store.epochs(run_id).drop(columns="time"))
         assert len(own.steps) == len(store.steps(run_id))
@@ -89,9 +90,15 @@ def test_fewer_images_where_asked(lab_with_runs: Lab):
     assert tape.recording.border is None
 
 
-@pytest.mark.parametrize(("ids", "error", "named"), [
-    ([], BadRecording, "0 runs; expected 1 to 12"), (["zzzzzzzz"], UnknownRun, "zzzzzzzz"),
-    (["zzzzzzzz"] * 2, BadRecording, "expected each once"), (["../../x"], UnknownRun, "8 letters")])
+@pytest.mark.parametrize(
+    ("ids", "error", "named"),
+    [
+        ([], BadRecording, "0 runs; expected 1 to 12"),
+        (["zzzzzzzz"], UnknownRun, "zzzzzzzz"),
+        (["zzzzzzzz"] * 2, BadRecording, "expected each once"),
+        (["../../x"], UnknownRun, "8 letters"),
+    ],
+)
 def test_what_cannot_be_recorded_is_named(lab_with_runs: Lab, ids, error, named):
     with pytest.raises(error, match=named):
         record(lab_with_runs.store, ids, {})

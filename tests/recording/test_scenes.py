@@ -52,7 +52,8 @@ def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Tape
     logged = lab_with_runs.store.steps(lab_with_runs.plain).query("epoch == 1")
     steps = story_scenes.recording.first.steps
     assert [(step.who, step.round) for step in steps] == [
-        (who, round_) for round_ in (1, 2, 3, 4) for who in ("generator", "student")]
+        (who, round_) for round_ in (1, 2, 3, 4) for who in ("generator", "student")
+    ]
     for step in steps:
         row = logged[logged["round"] == step.round].iloc[0]
         for name, value in step.losses.items():

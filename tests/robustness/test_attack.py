@@ -52,6 +52,7 @@ def test_the_cheap_attack_flips_exactly_those_within_the_budget():
 
 def test_the_cheap_attack_goes_on_where_its_first_step_does_not_settle_it():
     """The margin of y is 4 |mean − 0.5| − 0.2; from 0.6, where it is 0.2, a step of the whole budget may overshoot."""
+
     def model(images):
         margin = 4 * (images.mean((1, 2, 3)) - 0.5).abs() - 0.2
         return torch.stack([margin, torch.zeros_like(margin)], 1)

@@ -20,7 +20,7 @@ def test_auroc_of_nothing_is_a_clear_error():
 @pytest.mark.parametrize("name", SUGGESTIONS)
 def test_suggestions_fall_between_two_clear_groups(name):
     random = np.random.default_rng(0)
-    scores = np.concatenate([random.normal(2, 0.3, 100), random.normal(10, 0.3, 100), ])
+    scores = np.concatenate([random.normal(2, 0.3, 100), random.normal(10, 0.3, 100)])
     assert 2.5 < SUGGESTIONS[name](scores) < 9.5
 
 

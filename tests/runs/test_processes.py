@@ -59,6 +59,7 @@ def finished(store, run_id):
         run = store.get(run_id)
         assert run.status != "failed", run.error
         return run.status == "done"
+
     until(over)
 
 
@@ -88,7 +89,7 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
         resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (run_id, whole))
         pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
     for column in ("iacc", "oacc"):
-        assert list(epochs[column]) == list(store.epochs(run_id)[column][:len(epochs)])
+        assert list(epochs[column]) == list(store.epochs(run_id)[column][: len(epochs)])
     states = [torch.load(store.checkpoint_file(each), weights_only=True)["state"] for each in (run_id, whole)]
     for name, value in states[0]["student"].items():
         assert torch.equal(value, states[1]["student"][name]), name
@@ -101,8 +102,9 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
 
 def training(name: str) -> TeacherSpec:
     """Seconds an epoch on 1 500 small digits."""
-    return TeacherSpec(name=name, pair="close digits mnist", kind="NTL", image_side=8, epochs=4, batch_size=32,
-                       device="cpu")
+    return TeacherSpec(
+        name=name, pair="close digits mnist", kind="NTL", image_side=8, epochs=4, batch_size=32, device="cpu"
+    )
 
 
 def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_same_line(store, spec):
@@ -131,7 +133,7 @@ def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_s
         resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (killed, whole))
         pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
     for column in ("iacc", "oacc"):
-        assert list(epochs[column]) == list(store.epochs(killed)[column][:len(epochs)])
+        assert list(epochs[column]) == list(store.epochs(killed)[column][: len(epochs)])
     teachers = store.runs_dir / "teachers"
     assert (teachers / "killed.safetensors").read_bytes() == (teachers / "whole.safetensors").read_bytes()
     assert load_teacher("killed", store.runs_dir).card.metrics == pytest.approx(store.get(killed).metrics, abs=0.005)
@@ -146,8 +148,9 @@ def test_a_training_is_paused_stepped_resumed_and_stopped(store):
     at = store.get(run_id)
     store.step(run_id)
     until(lambda: store.get(run_id).status == "paused" and store.get(run_id).images > at.images)
-    assert len(store.steps(run_id)) == len({*zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"],
-                                                 strict=True)})
+    assert len(store.steps(run_id)) == len(
+        {*zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"], strict=True)}
+    )
     store.resume(run_id)
     until(lambda: store.get(run_id).epoch > at.epoch + 1)
     store.stop(run_id)
@@ -156,8 +159,14 @@ def test_a_training_is_paused_stepped_resumed_and_stopped(store):
 
 
 def test_a_run_outlives_the_app_that_started_it(store, spec):
-    app = subprocess.Popen([sys.executable, "-c", APP, str(store.runs_dir)], cwd=ROOT, text=True,
-                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    app = subprocess.Popen(
+        [sys.executable, "-c", APP, str(store.runs_dir)],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     app.stdin.write(spec.to_yaml().encode("unicode_escape").decode() + "\n")
     app.stdin.flush()
     run_id = app.stdout.readline().strip()

@@ -18,8 +18,23 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 
 TRAINING = TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu")
-HOSTILE = ["", ".", "..", "../../etc/passwd", "/etc/passwd", "abcdefg/", "abcdefgh/..", "ABCDEFGH", "abcdefgh\n",
-           "abcd\x00fgh", "%2e%2e%2f", "a" * 10_000, "' OR 1=1 --", None, 7]
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "abcdefg/",
+    "abcdefgh/..",
+    "ABCDEFGH",
+    "abcdefgh\n",
+    "abcd\x00fgh",
+    "%2e%2e%2f",
+    "a" * 10_000,
+    "' OR 1=1 --",
+    None,
+    7,
+]
 ASKING = ["get", "epochs", "steps", "history", "snapshots", "pause", "resume", "stop", "step", "delete", "folder"]
 
 
@@ -57,9 +72,11 @@ def test_runs_are_listed_newest_first(store, spec):
 def test_a_mark_changes_with_every_epoch_and_event_of_its_run_alone(store, spec):
     run_id, other = store.create(spec), store.create(spec)
     seen = [store.marks()]
-    for log in (lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 50.0}),
-                lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
-                lambda: store.pause(run_id)):
+    for log in (
+        lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 50.0}),
+        lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
+        lambda: store.pause(run_id),
+    ):
         log()
         seen.append(store.marks())
     assert len({marks[run_id] for marks in seen}) == 4
@@ -116,15 +133,23 @@ PRAGMA user_version = 1;
 def test_runs_from_before_there_was_a_training_open_and_a_training_joins_them(tmp_path, spec):
     old = sqlite3.connect(tmp_path / "runs.sqlite")
     old.executescript(VERSION_1)
-    old.execute("INSERT INTO runs (id, spec, requested, epochs, rounds, status, created, queued, epoch, round) "
-                "VALUES ('abcdefgh', ?, 'cpu', 2, 3, 'done', 1.0, 1.0, 2, 3)", (spec.model_dump_json(),))
+    old.execute(
+        "INSERT INTO runs (id, spec, requested, epochs, rounds, status, created, queued, epoch, round) "
+        "VALUES ('abcdefgh', ?, 'cpu', 2, 3, 'done', 1.0, 1.0, 2, 3)",
+        (spec.model_dump_json(),),
+    )
     old.execute("INSERT INTO epochs VALUES ('abcdefgh', 2, 5.0, 96, '{\"iacc\": 70.5}')")
     old.commit()
     old.close()
     store = RunStore(tmp_path)
     [run] = store.list()
     assert (run.id, run.spec, run.makes, run.status, run.metrics) == (
-        "abcdefgh", spec, "student", "done", {"iacc": 70.5})
+        "abcdefgh",
+        spec,
+        "student",
+        "done",
+        {"iacc": 70.5},
+    )
     assert (run.turn_s, run.steps, store.turn(run.id)) == (None, 0, None)
     assert run.fork is None
     training = store.create(TRAINING)
@@ -212,10 +237,15 @@ def test_a_threshold_is_a_number(store, spec, value):
 def a_snapshot(epoch: int) -> Snapshot:
     random = np.random.default_rng(epoch)
     return Snapshot(
-        epoch, random.integers(0, 256, (5, 3, 4, 4), dtype=np.uint8), random.random((5, 10), dtype=np.float32),
-        random.random((5, 10), dtype=np.float32), random.random((5, 7), dtype=np.float32),
+        epoch,
+        random.integers(0, 256, (5, 3, 4, 4), dtype=np.uint8),
+        random.random((5, 10), dtype=np.float32),
+        random.random((5, 10), dtype=np.float32),
+        random.random((5, 7), dtype=np.float32),
         {"min_eps": np.array([1, 2, 3, 4, np.inf], np.float32), "kl": random.random(5, dtype=np.float32)},
-        np.array([True, False, True, False, False]), 3.7)
+        np.array([True, False, True, False, False]),
+        3.7,
+    )
 
 
 def test_a_snapshot_comes_back_as_it_was(store, spec):

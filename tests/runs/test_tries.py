@@ -21,8 +21,14 @@ from tests.labs import copy_lab
 from tests.runs.tiny import TINY, save_tiny_teacher
 
 # Energy attacks nothing, so that a calibration takes no time.
-LONG = {"epochs": 4, "escape.warmup_epochs": 2, "split.threshold": "auto", "split.score": "energy", "split.steps": 1,
-        "snapshot_images": 8}
+LONG = {
+    "epochs": 4,
+    "escape.warmup_epochs": 2,
+    "split.threshold": "auto",
+    "split.score": "energy",
+    "split.steps": 1,
+    "snapshot_images": 8,
+}
 
 
 @pytest.fixture
@@ -83,9 +89,16 @@ def test_a_run_keeps_the_checkpoint_where_its_split_begins_and_no_other(store, p
     assert store.checkpoint_file(parent).stat().st_nlink == 1
 
 
-@pytest.mark.parametrize(("changes", "kept"), [
-    ({}, [[], [2], [2, 3], [2]]), ({"escape.warmup_epochs": 0}, [[1], [2], [3], []]),
-    ({"escape.warmup_epochs": 4}, [[]] * 4), ({"escape.kind": "none"}, [[]] * 4), ({"escape.kind": "abd"}, [[]] * 4)])
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, [[], [2], [2, 3], [2]]),
+        ({"escape.warmup_epochs": 0}, [[1], [2], [3], []]),
+        ({"escape.warmup_epochs": 4}, [[]] * 4),
+        ({"escape.kind": "none"}, [[]] * 4),
+        ({"escape.kind": "abd"}, [[]] * 4),
+    ],
+)
 def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
     log = RunLog(store, store.get(store.create(spec.replaced(changes))))
     for epoch, there in enumerate(kept, 1):
@@ -102,10 +115,26 @@ def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
 # ── the same numbers ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("changes", "after"), [
-    ({}, 2), ({}, 0), ({"escape.probes": 4, "escape.crowded_only": True, "escape.untrap": True}, 2),
-    ({"synthesis.kind": "nayer", "synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60,
-      "synthesis.noise": 8, "rounds": 2}, 2)], ids=["paper's form", "from the start", "ours", "pooled"])
+@pytest.mark.parametrize(
+    ("changes", "after"),
+    [
+        ({}, 2),
+        ({}, 0),
+        ({"escape.probes": 4, "escape.crowded_only": True, "escape.untrap": True}, 2),
+        (
+            {
+                "synthesis.kind": "nayer",
+                "synthesis.width": 8,
+                "synthesis.steps": 2,
+                "synthesis.pool": 60,
+                "synthesis.noise": 8,
+                "rounds": 2,
+            },
+            2,
+        ),
+    ],
+    ids=["paper's form", "from the start", "ours", "pooled"],
+)
 def test_with_the_same_threshold_a_fork_is_its_parents_own_continuation(store, spec, parent, changes, after):
     run_id = store.create(spec.replaced(changes)) if changes else parent
     done(store, run_id)
@@ -135,7 +164,9 @@ def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_differ
     history = store.history(fork)
     changes = history[history["kind"] == "threshold"]
     assert [*zip(changes["epoch"], changes["round"], changes["value"], changes["text"], strict=True)] == [
-        (3, 1, store.threshold(parent), "auto"), (3, 1, 9.5, "hand")]
+        (3, 1, store.threshold(parent), "auto"),
+        (3, 1, 9.5, "hand"),
+    ]
     assert history.iloc[0]["text"] == f"from epoch 2 of run {parent}"
 
 
@@ -176,10 +207,12 @@ def test_a_fork_that_is_interrupted_goes_on_to_the_same_result(store, parent):
 
 def leave_within(store: RunStore, run_id: str, epoch: int) -> None:
     """A worker that goes after the second round of this epoch."""
+
     class Leaving:
         def is_set(self) -> bool:
             run = store.get(run_id)
             return (run.epoch, run.round) == (epoch, 2)
+
     work(store.runs_dir, "cpu", leaving=Leaving())
 
 
@@ -214,7 +247,7 @@ def test_a_damaged_checkpoint_fails_its_fork_and_leaves_the_parent_as_it_was(sto
     content = file.read_bytes()
     file.unlink()  # it is the parent's file too
     if damage != "gone":
-        file.write_bytes(content[:len(content) // 2] if damage == "cut short" else b"not a checkpoint")
+        file.write_bytes(content[: len(content) // 2] if damage == "cut short" else b"not a checkpoint")
     work(store.runs_dir, "cpu")
     run = store.get(fork)
     assert run.status == "failed"
@@ -232,11 +265,15 @@ def test_a_teacher_that_is_gone_is_named(store, parent):
     assert "'tiny'" in store.get(fork).error
 
 
-@pytest.mark.parametrize(("fork", "until", "says"), [
-    ({"threshold": math.nan}, 3, "threshold: nan is not a finite number"),
-    ({"epoch": 1}, 3, "epoch: 1 of run .* there are: 0, 2"),
-    ({}, 2, "until: 2: expected an epoch after 2, at most 4"),
-    ({}, 5, "until: 5: expected an epoch after 2, at most 4")])
+@pytest.mark.parametrize(
+    ("fork", "until", "says"),
+    [
+        ({"threshold": math.nan}, 3, "threshold: nan is not a finite number"),
+        ({"epoch": 1}, 3, "epoch: 1 of run .* there are: 0, 2"),
+        ({}, 2, "until: 2: expected an epoch after 2, at most 4"),
+        ({}, 5, "until: 5: expected an epoch after 2, at most 4"),
+    ],
+)
 def test_what_cannot_be_forked_is_said(store, parent, fork, until, says):
     with pytest.raises((ValueError, StoreError), match=says):
         store.fork(Fork(**{"parent": parent, "epoch": 2, "threshold": 9.5} | fork), until)
@@ -258,8 +295,15 @@ def test_a_runs_own_epochs_are_the_old_arm(store, parent):
     rows = trials.pair(store, found.new.id).difference(store)
     theirs, own = (store.epochs(each).set_index("epoch").loc[3] for each in (parent, found.new.id))
     assert list(rows.columns) == ["epoch", "iacc_old", "iacc_new", "iacc", "oacc_old", "oacc_new", "oacc"]
-    assert rows.iloc[0].tolist() == [3, theirs["iacc"], own["iacc"], own["iacc"] - theirs["iacc"], theirs["oacc"],
-                                     own["oacc"], own["oacc"] - theirs["oacc"]]
+    assert rows.iloc[0].tolist() == [
+        3,
+        theirs["iacc"],
+        own["iacc"],
+        own["iacc"] - theirs["iacc"],
+        theirs["oacc"],
+        own["oacc"],
+        own["oacc"] - theirs["oacc"],
+    ]
     assert list(found.past(store)["epoch"]) == [1, 2]
 
 
@@ -267,8 +311,11 @@ def test_both_arms_run_where_the_runs_own_epochs_are_not_the_same_numbers(store,
     here = store.get(parent).device
     assert not trials.start(store, parent, 9.5, here="another machine").own
     with store.database.write() as connection:
-        connection.execute("INSERT INTO history (run, time, kind, epoch, round, value, text) "
-                           "VALUES (?, 0, 'threshold', 4, 2, 3.0, 'hand')", (parent,))
+        connection.execute(
+            "INSERT INTO history (run, time, kind, epoch, round, value, text) "
+            "VALUES (?, 0, 'threshold', 4, 2, 3.0, 'hand')",
+            (parent,),
+        )
     found = trials.start(store, parent, 9.5, epochs=1, here=here)
     assert not found.own
     assert [run.fork.threshold for run in found.arms] == [found.fork.old_threshold, 9.5]
@@ -285,8 +332,13 @@ def test_forks_are_not_in_the_plain_list(store, parent):
 
 def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in_line(store, parent, monkeypatch):
     fork = RunStore.fork
-    monkeypatch.setattr(RunStore, "fork", lambda self, wanted, *more: fork(
-        self, wanted, *more) if wanted.old is None else fork(self, replace(wanted, epoch=1), *more))
+    monkeypatch.setattr(
+        RunStore,
+        "fork",
+        lambda self, wanted, *more: (
+            fork(self, wanted, *more) if wanted.old is None else fork(self, replace(wanted, epoch=1), *more)
+        ),
+    )
     with pytest.raises(StoreError, match="no checkpoint to part from"):
         trials.start(store, parent, 9.5)
     assert store.queue() == []
@@ -321,8 +373,9 @@ def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, paren
     assert old.iloc[:2]["iacc"].tolist() == new.iloc[:2]["iacc"].tolist()
 
 
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"escape.kind": "none"}, "splits nothing"), ({}, "The split begins after epoch 2")])
+@pytest.mark.parametrize(
+    ("changes", "says"), [({"escape.kind": "none"}, "splits nothing"), ({}, "The split begins after epoch 2")]
+)
 def test_why_a_run_cannot_be_tried(store, spec, changes, says):
     with pytest.raises(CannotTry, match=says):
         trials.chance(store, store.get(store.create(spec.replaced(changes))))
@@ -336,9 +389,16 @@ def test_a_training_and_a_try_cannot_be_tried(store, parent):
         trials.start(store, trials.start(store, parent, 9.5).new.id, 1.0)
 
 
-@pytest.mark.parametrize(("wish", "says"), [
-    ({"epochs": 3}, "epochs: 3: expected 1 to 2"), ({"epochs": 0}, "epochs: 0"), ({"after": 1}, "after: 1: expected 2"),
-    ({"threshold": None}, "is the one that run .* has"), ({"threshold": math.nan}, "nan is not a finite number")])
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"epochs": 3}, "epochs: 3: expected 1 to 2"),
+        ({"epochs": 0}, "epochs: 0"),
+        ({"after": 1}, "after: 1: expected 2"),
+        ({"threshold": None}, "is the one that run .* has"),
+        ({"threshold": math.nan}, "nan is not a finite number"),
+    ],
+)
 def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     wish = {"threshold": 9.5} | wish
     if wish["threshold"] is None:

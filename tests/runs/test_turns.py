@@ -46,6 +46,7 @@ class Lab:
             run = self.store.get(run_id)
             assert run.status != "failed", run.error
             return run.status == status
+
         until(there)
 
     def kinds(self, run_id: str) -> list[str]:
@@ -77,8 +78,10 @@ def lab(store):
 
 
 def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
-    run_id, whole = store.create(spec.replaced({"synthesis.steps": 2})), store.create(spec.replaced(
-        {"synthesis.steps": 2}))
+    run_id, whole = (
+        store.create(spec.replaced({"synthesis.steps": 2})),
+        store.create(spec.replaced({"synthesis.steps": 2})),
+    )
     store.take_turn(run_id)
     lab.thread.start()
     lab.wait(run_id, "paused")
@@ -228,10 +231,43 @@ def test_a_turn_comes_back_as_it_was(store, spec, tmp_path):
     pictures, logits = random.integers(0, 256, (5, 3, 4, 4), dtype=np.uint8), random.random((5, 10), dtype=np.float32)
     mask = np.array([True, False, True, False, False])
     for turn in (
-        GeneratorTurn(1, 2, 1, 3, {"g/bn": np.array([0.5, 0.25], np.float32)}, 0.125, 7, pictures, pictures, logits,
-                      logits, logits, logits, labels=np.arange(5)),
-        StudentTurn(1, 2, 1, 3, {"s/total": 0.5}, {"s/total": 0.25}, 0.125, 7, 0.1, 4, pictures, logits, logits[:4],
-                    logits, logits, mask, mask, 2.5)):
+        GeneratorTurn(
+            1,
+            2,
+            1,
+            3,
+            {"g/bn": np.array([0.5, 0.25], np.float32)},
+            0.125,
+            7,
+            pictures,
+            pictures,
+            logits,
+            logits,
+            logits,
+            logits,
+            labels=np.arange(5),
+        ),
+        StudentTurn(
+            1,
+            2,
+            1,
+            3,
+            {"s/total": 0.5},
+            {"s/total": 0.25},
+            0.125,
+            7,
+            0.1,
+            4,
+            pictures,
+            logits,
+            logits[:4],
+            logits,
+            logits,
+            mask,
+            mask,
+            2.5,
+        ),
+    ):
         save_turn(turn, tmp_path / "turn.npz")
         again = load_turn(tmp_path / "turn.npz")
         assert type(again) is type(turn)

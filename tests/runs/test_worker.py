@@ -56,9 +56,16 @@ class Script:
                 images = ((epoch - 1) * run.rounds + number) * 32
                 yield StepDone(epoch, number, images, {"g/bn": 0.5}, None, threshold)
             yield EpochDone(epoch, images, {"iacc": 10.0 * epoch, "oacc": 5.0})
-            yield SnapshotTaken(epoch, torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2, 10),
-                                torch.zeros(2, 10), torch.zeros(2, 5), {"min_eps": torch.ones(2)},
-                                torch.ones(2, dtype=torch.bool), 4.0)
+            yield SnapshotTaken(
+                epoch,
+                torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+                torch.zeros(2, 10),
+                torch.zeros(2, 10),
+                torch.zeros(2, 5),
+                {"min_eps": torch.ones(2)},
+                torch.ones(2, dtype=torch.bool),
+                4.0,
+            )
             yield CheckpointReady(epoch, {"epoch": epoch, "threshold": threshold})
 
 
@@ -72,7 +79,8 @@ class Lab:
     def start(self) -> None:
         self.leaving.clear()
         self.thread = threading.Thread(
-            target=work, args=(self.store.runs_dir, "cpu", self.script, self.leaving), daemon=True)
+            target=work, args=(self.store.runs_dir, "cpu", self.script, self.leaving), daemon=True
+        )
         self.thread.start()
 
     def end(self) -> None:
@@ -106,6 +114,7 @@ class Lab:
         def there() -> bool:
             run = self.store.get(run_id)
             return (run.epoch, run.round) == (epoch, number)
+
         until(there)
 
     def kinds(self, run_id: str) -> list[str]:
@@ -142,7 +151,13 @@ def test_everything_a_run_says_is_kept(lab, store, spec):
     assert run.device.startswith("CPU")
     assert run.finished >= run.started >= run.created
     assert list(zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"], strict=True)) == [
-        (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+    ]
     assert list(store.epochs(run_id)["iacc"]) == [10.0, 20.0]
     assert store.snapshots(run_id) == [1, 2]
     assert lab.kinds(run_id) == ["created", "started", "threshold", "done"]
@@ -318,7 +333,9 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
     assert list(after["threshold"][:9].fillna(0)) == list(before["threshold"].fillna(0))
     changes = store.history(run_id).query("kind == 'threshold'")
     assert [tuple(row) for row in changes[["epoch", "round", "value", "text"]].itertuples(index=False)] == [
-        (2, 1, 1.5, "auto"), (2, number, 2.5, "hand")]
+        (2, 1, 1.5, "auto"),
+        (2, number, 2.5, "hand"),
+    ]
 
 
 def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spec):
@@ -352,8 +369,9 @@ def test_a_run_of_a_dead_worker_is_interrupted_for_the_next_one(lab, store, spec
     assert lab.kinds(run_id) == ["created", "interrupted"]
 
 
-@pytest.mark.parametrize(("wish", "status"), [
-    ("pause", "paused"), ("resume", "queued"), ("step", "queued"), ("stop", "stopped")])
+@pytest.mark.parametrize(
+    ("wish", "status"), [("pause", "paused"), ("resume", "queued"), ("step", "queued"), ("stop", "stopped")]
+)
 def test_what_is_asked_while_the_worker_comes_to_rest_is_not_lost(store, spec, wish, status):
     run_id = store.create(spec)
     with store.database.write() as connection:

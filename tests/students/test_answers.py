@@ -23,12 +23,15 @@ ANSWERS = {
 LABELS = np.array([0, 1, 1, 0])  # the teacher's
 
 
-@pytest.mark.parametrize(("chosen", "same", "sure"), [
-    # student of epoch 2 says 1, 0, 0, 0 (a tie is the first class); that of epoch 4 says 0, 0, 1, 1
-    (None, [25.0, 50.0], [100 * (0.25 + 0 + 0.25 + 0.5) / 4, 100 * (0.75 + 0.5 + 0.875 + 0) / 4]),
-    ([0, 2], [0.0, 100.0], [25.0, 100 * (0.75 + 0.875) / 2]),
-    ([3], [100.0, 0.0], [50.0, 0.0]),
-])
+@pytest.mark.parametrize(
+    ("chosen", "same", "sure"),
+    [
+        # student of epoch 2 says 1, 0, 0, 0 (a tie is the first class); that of epoch 4 says 0, 0, 1, 1
+        (None, [25.0, 50.0], [100 * (0.25 + 0 + 0.25 + 0.5) / 4, 100 * (0.75 + 0.5 + 0.875 + 0) / 4]),
+        ([0, 2], [0.0, 100.0], [25.0, 100 * (0.75 + 0.875) / 2]),
+        ([3], [100.0, 0.0], [50.0, 0.0]),
+    ],
+)
 def test_agreement_as_computed_by_hand(chosen, same, sure):
     found = agreement(ANSWERS, LABELS, chosen)
     assert found["epoch"].tolist() == [2, 4]
@@ -41,8 +44,11 @@ def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     images = store.snapshot(run_id, 1).images
     views = answers(store, run_id, store.snapshot(run_id, 1))
     assert [view.read() for view in views.values()] == [None, None]
-    subprocess.run([sys.executable, "-m", "atesc_core.runs.students", "answers", run_id, "1", "--runs-dir",
-                    str(store.runs_dir)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "atesc_core.runs.students", "answers", run_id, "1", "--runs-dir", str(store.runs_dir)],
+        check=True,
+        capture_output=True,
+    )
     x = torch.from_numpy(images).float() / 255
     for epoch, view in views.items():
         expected = predict(load_student(store, run_id, epoch), x).softmax(1)

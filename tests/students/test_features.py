@@ -20,11 +20,18 @@ from tests.labs import copy_lab
 def test_the_last_student_sees_real_and_every_epochs_images(lab_with_runs):
     store, run_id = lab_with_runs.store, lab_with_runs.atesc
     spec = store.get(run_id).spec
-    subprocess.run([sys.executable, "-m", "atesc_core.runs.students", "features", run_id, "--runs-dir",
-                    str(store.runs_dir)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "atesc_core.runs.students", "features", run_id, "--runs-dir", str(store.runs_dir)],
+        check=True,
+        capture_output=True,
+    )
     report = Report.load(report_file(store.runs_dir, spec.teacher, spec.split))
-    sets = {"id": report.id.images, "ood": report.ood.images, 1: store.snapshot(run_id, 1).images,
-            2: store.snapshot(run_id, 2).images}
+    sets = {
+        "id": report.id.images,
+        "ood": report.ood.images,
+        1: store.snapshot(run_id, 1).images,
+        2: store.snapshot(run_id, 2).images,
+    }
     epoch, views = features(store, run_id, sets)
     assert epoch == 2
     student = load_student(store, run_id, 2)

@@ -26,17 +26,20 @@ def run(lab_with_runs):
     return lab_with_runs.store, lab_with_runs.atesc
 
 
-@pytest.mark.parametrize(("epoch", "most", "boundary", "named"), [
-    (4, 4, None, {1, 2, 3, 4}),
-    (5, 4, None, {2, 4, 5}),
-    (6, 4, None, {2, 4, 6}),
-    (9, 4, None, {4, 8, 9}),
-    (9, 4, 3, {3, 4, 8, 9}),
-    (6, 4, 3, {2, 3, 4, 6}),
-    (2, 4, 3, {1, 2}),
-    (100, 1, 60, {60, 100}),  # these two whatever they take
-    (100, 1, None, {100}),
-])
+@pytest.mark.parametrize(
+    ("epoch", "most", "boundary", "named"),
+    [
+        (4, 4, None, {1, 2, 3, 4}),
+        (5, 4, None, {2, 4, 5}),
+        (6, 4, None, {2, 4, 6}),
+        (9, 4, None, {4, 8, 9}),
+        (9, 4, 3, {3, 4, 8, 9}),
+        (6, 4, 3, {2, 3, 4, 6}),
+        (2, 4, 3, {1, 2}),
+        (100, 1, 60, {60, 100}),  # these two whatever they take
+        (100, 1, None, {100}),
+    ],
+)
 def test_which_epochs_students_are_kept(epoch, most, boundary, named):
     assert kept(epoch, 10, boundary, 10 * most) == named
 
@@ -55,8 +58,11 @@ def test_none_is_wanted_back_that_was_let_go_and_none_takes_more_than_its_share(
 def test_the_students_are_the_loops_own(run):
     store, run_id = run
     spec = store.get(run_id).spec
-    students = {event.epoch: {name: value.clone() for name, value in event.state["student"].items()}
-                for event in distill(spec, load_teacher(spec.teacher)) if isinstance(event, CheckpointReady)}
+    students = {
+        event.epoch: {name: value.clone() for name, value in event.state["student"].items()}
+        for event in distill(spec, load_teacher(spec.teacher))
+        if isinstance(event, CheckpointReady)
+    }
     assert list(store.students(run_id)) == list(students) == [1, 2]
     for epoch, path in store.students(run_id).items():
         weights = load_file(path)

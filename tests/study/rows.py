@@ -12,8 +12,17 @@ METRIC = {"mnistm-fashion": "olacc", "mnistm-badnet_sq": "asr", "mnistm-mnist": 
 
 def row(cell: Cell, iacc: float, other: float, **more) -> dict:
     metrics = {"iacc": iacc, METRIC[cell.pair]: other}
-    return {"spec": cell.spec.model_dump(mode="json"), "metrics": metrics, "curve": [metrics], "threshold": None,
-            "images": {"id": 1000, "ood": 891}, "device": "abacus", "seconds": 60.0, "torch": "2.0", **more}
+    return {
+        "spec": cell.spec.model_dump(mode="json"),
+        "metrics": metrics,
+        "curve": [metrics],
+        "threshold": None,
+        "images": {"id": 1000, "ood": 891},
+        "device": "abacus",
+        "seconds": 60.0,
+        "torch": "2.0",
+        **more,
+    }
 
 
 def write(file: Path, rows: list[dict]) -> Path:

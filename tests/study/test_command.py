@@ -17,9 +17,16 @@ FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}
 
 
 def tiny(seeds: int) -> list[Cell]:
-    return [Cell("mnistm-fashion", "NTL", form, from_preset("quick", "mnistm-fashion-ntl", seed=seed, **TINY,
-                                                            **{"escape.kind": kind}))
-            for seed in range(seeds) for form, kind in FORMS.items()]
+    return [
+        Cell(
+            "mnistm-fashion",
+            "NTL",
+            form,
+            from_preset("quick", "mnistm-fashion-ntl", seed=seed, **TINY, **{"escape.kind": kind}),
+        )
+        for seed in range(seeds)
+        for form, kind in FORMS.items()
+    ]
 
 
 @pytest.fixture
@@ -68,8 +75,10 @@ def test_parts_share_the_runs(tmp_path, runs):
 def test_the_control_of_several_pairs_is_distilled_once_and_measured_on_each(tmp_path, monkeypatch):
     """The shipped SL teachers are one: the same file for three pairs."""
     pairs = {"mnistm-fashion": "olacc", "mnistm-mnist": "oacc"}
-    cells = [Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **TINY, **{"escape.kind": "none"}))
-             for pair in pairs]
+    cells = [
+        Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **TINY, **{"escape.kind": "none"}))
+        for pair in pairs
+    ]
     monkeypatch.setitem(study.STUDIES, "offline", lambda seeds: cells)
     distilled, real = [], study.measure
     monkeypatch.setattr(study, "measure", lambda specs, *rest: distilled.append(specs) or real(specs, *rest))

@@ -15,10 +15,13 @@ from atesc_core.teachers.recipes import RECIPES
 
 def test_offline_holds_every_combination_once():
     cells = STUDIES["offline"](5)
-    found = [(cell.kind, find_pair(cell.pair).setting, cell.spec.synthesis.kind, cell.spec.escape.kind, cell.spec.seed)
-             for cell in cells]
-    wanted = product(("SL", "NTL"), ("close", "open", "backdoor"), ("dfq", "cmi", "nayer"), ("none", "ckd", "atesc"),
-                     range(5))
+    found = [
+        (cell.kind, find_pair(cell.pair).setting, cell.spec.synthesis.kind, cell.spec.escape.kind, cell.spec.seed)
+        for cell in cells
+    ]
+    wanted = product(
+        ("SL", "NTL"), ("close", "open", "backdoor"), ("dfq", "cmi", "nayer"), ("none", "ckd", "atesc"), range(5)
+    )
     assert len(found) == 270
     assert set(found) == set(wanted)
 
@@ -35,8 +38,9 @@ def test_a_prefix_is_a_useful_table():
 
 def test_a_run_is_the_presets():
     cell = STUDIES["offline"](1)[2]
-    assert cell.spec == from_preset("quick", "mnistm-fashion-ntl", device="cpu", seed=0,
-                                    **{"synthesis.kind": "dfq", "escape.kind": "atesc"})
+    assert cell.spec == from_preset(
+        "quick", "mnistm-fashion-ntl", device="cpu", seed=0, **{"synthesis.kind": "dfq", "escape.kind": "atesc"}
+    )
 
 
 def test_the_offline_study_lacks_nothing():
@@ -61,9 +65,12 @@ def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
     cells = [cell for cell in STUDIES["paper"](1) if cell.pair == "svhn-mnistm"]
     assert DOMAINS["svhn"].status == "downloadable"
     assert missing(cells) == {
-        f"svhn-mnistm-{kind}-32": ["python -m atesc_core domains get svhn",
-                                   f"python -m atesc_core teachers train svhn-mnistm-{kind}-32"]
-        for kind in ("ntl", "sl")}
+        f"svhn-mnistm-{kind}-32": [
+            "python -m atesc_core domains get svhn",
+            f"python -m atesc_core teachers train svhn-mnistm-{kind}-32",
+        ]
+        for kind in ("ntl", "sl")
+    }
 
 
 @pytest.mark.parametrize("name", STUDIES)

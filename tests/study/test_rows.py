@@ -10,8 +10,18 @@ from atesc_core.study import STUDIES, Cell, expected_seconds, keep, key, measure
 from tests.study.rows import row, write
 
 TEACHER = "mnistm-fashion-ntl"
-TINY = {"device": "cpu", "epochs": 2, "rounds": 2, "student_steps": 1, "batch_size": 8, "snapshot_images": 8,
-        "synthesis.steps": 1, "synthesis.width": 4, "split.steps": 1, "escape.warmup_epochs": 1}
+TINY = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 2,
+    "student_steps": 1,
+    "batch_size": 8,
+    "snapshot_images": 8,
+    "synthesis.steps": 1,
+    "synthesis.width": 4,
+    "split.steps": 1,
+    "escape.warmup_epochs": 1,
+}
 
 
 def quick(**changes):
@@ -81,8 +91,10 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
 
 
 def test_expected_seconds_are_those_of_like_runs():
-    plain, ckd = (Cell("mnistm-fashion", "NTL", form, quick(**{"escape.kind": kind}))
-                  for form, kind in (("plain", "none"), ("CKD", "ckd")))
+    plain, ckd = (
+        Cell("mnistm-fashion", "NTL", form, quick(**{"escape.kind": kind}))
+        for form, kind in (("plain", "none"), ("CKD", "ckd"))
+    )
     rows = [row(plain, 0, 0, seconds=10), row(plain, 0, 0, seconds=20), row(ckd, 0, 0, seconds=60)]
     assert expected_seconds(plain.spec, rows) == 15
     assert expected_seconds(quick(**{"escape.kind": "atesc"}), rows) == 30

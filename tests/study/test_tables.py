@@ -30,7 +30,8 @@ def file(tmp_path):
 def lines(file) -> pd.DataFrame:
     frame = summary(results(CELLS, measured(file)))
     return frame[(frame.pair == "mnistm-fashion") & (frame.kind == "NTL") & (frame.synthesizer == "dfq")].set_index(
-        "form")
+        "form"
+    )
 
 
 def test_means_and_sample_deviations(lines):
@@ -59,10 +60,16 @@ def test_only_common_seeds_are_compared():
     assert math.isnan(p)
 
 
-@pytest.mark.parametrize(("numbers", "words"), [
-    ((5, 5.84, 0.123), "+5.8 (p = 0.12, n = 5)"), ((3, -99.6, 1e-5), "−99.6 (p < 0.001, n = 3)"),
-    ((2, 1.0, math.nan), "+1.0 (no test, n = 2)"), ((0, math.nan, math.nan), "plain not run"),
-    ((math.nan, math.nan, math.nan), "")])
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((5, 5.84, 0.123), "+5.8 (p = 0.12, n = 5)"),
+        ((3, -99.6, 1e-5), "−99.6 (p < 0.001, n = 3)"),
+        ((2, 1.0, math.nan), "+1.0 (no test, n = 2)"),
+        ((0, math.nan, math.nan), "plain not run"),
+        ((math.nan, math.nan, math.nan), ""),
+    ],
+)
 def test_differences_in_words(numbers, words):
     assert tables.against(*numbers) == words
 
@@ -71,8 +78,10 @@ def test_the_page_shows_what_was_run_and_nothing_else(file):
     page = write_page(file, {"offline": 3}).read_text()
     assert "7 of 162 runs are done." in page
     assert "7 rows of 7 runs (" in page and "0.1 hours in all, on abacus; PyTorch 2.0." in page
-    assert ("| open-set | mnistm-fashion | NTL | ATEsc | 3 of 3 | 64.0 ± 3.0 | +2.0 (p = 0.074, n = 3) | OLAcc ↓ "
-            "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 1,000 ID, 891 OOD | 60 s |") in page
+    assert (
+        "| open-set | mnistm-fashion | NTL | ATEsc | 3 of 3 | 64.0 ± 3.0 | +2.0 (p = 0.074, n = 3) | OLAcc ↓ "
+        "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 1,000 ID, 891 OOD | 60 s |"
+    ) in page
     assert "| open-set | mnistm-fashion | NTL | CKD | 1 of 3 | 63.0 | −1.0 (no test, n = 1) |" in page
     assert "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
     assert "### CMI: 0 of 54 runs\n\nNot run." in page
@@ -81,8 +90,10 @@ def test_the_page_shows_what_was_run_and_nothing_else(file):
 
 def test_seeds_side_by_side(file):
     page = write_page(file).read_text()
-    assert ("| open-set `mnistm-fashion` | 96 | 3 | 62.0 ± 2.0 | 64.0 ± 3.0 | OLAcc ↓ | 100.0 ± 0.0 | 10.0 ± 0.0 "
-            "| 60.0 → 61.0; 100.0 → 10.0<br>62.0 → 64.0; 100.0 → 10.0<br>64.0 → 67.0; 100.0 → 10.0 |") in page
+    assert (
+        "| open-set `mnistm-fashion` | 96 | 3 | 62.0 ± 2.0 | 64.0 ± 3.0 | OLAcc ↓ | 100.0 ± 0.0 | 10.0 ± 0.0 "
+        "| 60.0 → 61.0; 100.0 → 10.0<br>62.0 → 64.0; 100.0 → 10.0<br>64.0 → 67.0; 100.0 → 10.0 |"
+    ) in page
     assert "| open-set `mnistm-fashion` | 144 | 0 | not run | not run | OLAcc ↓ | not run | not run |  |" in page
     assert "| CKD | 1, 0 | 63.0, 99.0 | not run | not run |" in page
 

@@ -17,7 +17,8 @@ from atesc_core.synthesis.cmi import LayerMeans, contrast, restart
 from atesc_core.synthesis.nayer import LabelGenerator
 
 TINY = {
-    "dfq": {}, "cmi": {"steps": 4, "bank": 64, "negatives": 8, "head": 8, "latent": 16, "width": 8, "pool": 40},
+    "dfq": {},
+    "cmi": {"steps": 4, "bank": 64, "negatives": 8, "head": 8, "latent": 16, "width": 8, "pool": 40},
     "nayer": {"steps": 4, "loops": 1, "warmup_loops": 2, "warmup_epochs": 1, "noise": 8, "width": 8, "pool": 40},
 }
 
@@ -35,8 +36,9 @@ def frozen(model: Classifier) -> Classifier:
 def without_batchnorm() -> Classifier:
     """A small teacher with convolutions and no BatchNorm, as VGG-13 without it."""
     torch.manual_seed(0)
-    backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(),
-                             nn.Flatten())
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Flatten()
+    )
     return frozen(Classifier(backbone, 8 * 4 * 4, 4, stages=()))
 
 
@@ -244,8 +246,9 @@ def test_the_adversarial_term_is_what_the_student_does_not_know():
     student.head.weight.data.zero_()
     student.head.bias.data = torch.tensor([0.0, 0.0, 0.0, 9.0])
     spec = RunSpec(teacher="t", batch_size=16)
-    synthesizer, twin = (SYNTHESIZERS["dfq"](spec, Untrapped(teacher), 16, torch.Generator().manual_seed(0))
-                         for _ in range(2))
+    synthesizer, twin = (
+        SYNTHESIZERS["dfq"](spec, Untrapped(teacher), 16, torch.Generator().manual_seed(0)) for _ in range(2)
+    )
     with torch.no_grad():
         expected = -kl(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
     assert synthesizer.train_round(student)["adversarial"].item() == pytest.approx(expected, rel=1e-4)

@@ -206,7 +206,11 @@ PUBLISHED: dict[str, tuple[Callable[[int], State], Callable[[State, Tensor], Ten
     "NTLBench VGG-13, 32 px": (lambda n: ntl_vgg13(n, 32), ntl_vgg13_logits, "vgg13_dense32", 32),
     "NTLBench VGG-13, 64 px": (lambda n: ntl_vgg13(n, 64), ntl_vgg13_logits, "vgg13_dense64", 64),
     "NTLBench VGG-13-BN": (lambda n: ntl_vgg13(n, 64, True), ntl_vgg13_logits, "vgg13_bn_dense64", 64),
-    "VGG-13, torchvision's classifier": (lambda n: ntl_vgg13(n, 32, head="classifier"), ntl_vgg13_logits,
-                                         "vgg13_dense32", 32),
+    "VGG-13, torchvision's classifier": (
+        lambda n: ntl_vgg13(n, 32, head="classifier"),
+        ntl_vgg13_logits,
+        "vgg13_dense32",
+        32,
+    ),
     "NTLBench ResNet-34": (lambda n: resnet34(n, imagenet=True), resnet34_logits, "resnet34_imagenet", 64),
 }

@@ -84,8 +84,10 @@ def test_the_isolation_domain_leaves_the_running_statistics_and_their_pace():
 
 def test_steps_alternate_between_true_ood_images_and_the_isolation_domain(monkeypatch):
     entered = []
-    monkeypatch.setattr("atesc_core.teachers.train.isolation_domain",
-                        lambda model, random: entered.append(1) or isolation_domain(model, random))
+    monkeypatch.setattr(
+        "atesc_core.teachers.train.isolation_domain",
+        lambda model, random: entered.append(1) or isolation_domain(model, random),
+    )
     recipe = TeacherRecipe(pair="mnistm-mnist", kind="NTL", method="cuti", epochs=1, batch_size=8)
     list(train_teacher(recipe, tiny("mnistm-mnist"), torch.device("cpu")))
     assert len(entered) == 2  # of 4 steps

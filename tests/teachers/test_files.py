@@ -69,10 +69,16 @@ def edited(good, how):
     return good
 
 
-@pytest.mark.parametrize(("how", "says"), [
-    ("nan", "backbone.0.weight holds NaN"), ("inf", "head.bias holds NaN or infinite"),
-    ("missing", "missing backbone.0.weight"), ("unlisted", "unexpected surprise"), ("shape", "has shape"),
-])
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("nan", "backbone.0.weight holds NaN"),
+        ("inf", "head.bias holds NaN or infinite"),
+        ("missing", "missing backbone.0.weight"),
+        ("unlisted", "unexpected surprise"),
+        ("shape", "has shape"),
+    ],
+)
 def test_wrong_tensors_are_named(tmp_path, good, how, says):
     path = tmp_path / "t.safetensors"
     save_file(edited(good, how), path)
@@ -117,8 +123,9 @@ def test_a_misnamed_an_absent_and_an_oversize_file(tmp_path, good, monkeypatch):
         check_file(tmp_path / "t.pt", "small")
 
 
-@pytest.mark.parametrize(("true", "false"), [
-    (".safetensors", ".pt"), (".pt", ".safetensors"), (".pth", ".safetensors")])
+@pytest.mark.parametrize(
+    ("true", "false"), [(".safetensors", ".pt"), (".pt", ".safetensors"), (".pth", ".safetensors")]
+)
 def test_a_renamed_file_says_what_it_really_is(tmp_path, good, true, false):
     path = tmp_path / f"t{true}"
     save_file(good, path) if true == ".safetensors" else torch.save(good, path)
@@ -146,8 +153,9 @@ def test_shapes_are_checked_before_any_weight_is_read(tmp_path, good, monkeypatc
         check_file(tmp_path / "t.pt", "small")
 
 
-@pytest.mark.parametrize("content", [
-    b"\x80", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\xff" * 7 + b"\x00{" * 9, b"{"])
+@pytest.mark.parametrize(
+    "content", [b"\x80", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\xff" * 7 + b"\x00{" * 9, b"{"]
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_noise_is_refused(tmp_path, content, suffix):
     (tmp_path / f"t{suffix}").write_bytes(content)

@@ -53,9 +53,17 @@ def test_the_training_checkpoint_of_cmi_loads(tmp_path, published):
     optimiser = torch.optim.SGD([weight], 0.1, momentum=0.9)
     optimiser.step()
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [120], 0.1)
-    torch.save({"epoch": 200, "arch": "wrn16_2", "best_acc1": 93.9, "optimizer": optimiser.state_dict(),
-                "scheduler": schedule.state_dict(),
-                "state_dict": {f"module.{key}": value for key, value in published.items()}}, path)
+    torch.save(
+        {
+            "epoch": 200,
+            "arch": "wrn16_2",
+            "best_acc1": 93.9,
+            "optimizer": optimiser.state_dict(),
+            "scheduler": schedule.state_dict(),
+            "state_dict": {f"module.{key}": value for key, value in published.items()},
+        },
+        path,
+    )
     assert recognise(path).arch == "wrn_16_2"
     assert torch.equal(check_file(path, "wrn_16_2").head.weight, published["fc.weight"])
 
@@ -76,10 +84,15 @@ def test_other_ways_of_saving_the_same_weights(tmp_path, published, change):
     assert model.head.weight.dtype is torch.float32
 
 
-@pytest.mark.parametrize(("classes", "make", "usual"), [
-    (10, lambda n: wrn(n, 2), "cifar10"), (100, lambda n: wrn(n, 2), "cifar100"), (7, lambda n: wrn(n, 2), "half"),
-    (10, lambda n: ntl_vgg13(n, 32), "imagenet"),
-])
+@pytest.mark.parametrize(
+    ("classes", "make", "usual"),
+    [
+        (10, lambda n: wrn(n, 2), "cifar10"),
+        (100, lambda n: wrn(n, 2), "cifar100"),
+        (7, lambda n: wrn(n, 2), "half"),
+        (10, lambda n: ntl_vgg13(n, 32), "imagenet"),
+    ],
+)
 def test_the_normalisation_that_is_usual_there_is_offered_and_taken(tmp_path, classes, make, usual):
     path = tmp_path / "t.pth"
     torch.save(make(classes), path)
@@ -87,7 +100,8 @@ def test_the_normalisation_that_is_usual_there_is_offered_and_taken(tmp_path, cl
     assert found.normalisation == usual
     model = check_file(path, found.arch)
     assert (tuple(model.mean.flatten().tolist()), tuple(model.std.flatten().tolist())) == tuple(
-        pytest.approx(values) for values in NORMALISATIONS[usual])
+        pytest.approx(values) for values in NORMALISATIONS[usual]
+    )
 
 
 def test_a_normalisation_by_hand(tmp_path, published):
@@ -110,18 +124,33 @@ def test_a_file_that_says_its_normalisation_is_not_overruled(tmp_path):
         check_file(tmp_path / "t.safetensors", "small", normalisation="cifar10")
 
 
-@pytest.mark.parametrize(("make", "change", "says"), [
-    (resnet34, {"surprise": torch.zeros(1)}, r"not resnet34: unexpected surprise"),
-    (resnet34, {"layer2.0.shortcut.1.bias": None}, r"not resnet34: missing layer2\.0\.shortcut\.1\.bias"),
-    (lambda n: wrn(n, 6), {"block1.layer.3.conv1.weight": torch.zeros(32, 32, 5, 5)},
-     r"block1\.layer\.3\.conv1\.weight has shape \(32, 32, 5, 5\); wrn_40_2 expects \(32, 32, 3, 3\)"),
-    (lambda n: ntl_vgg13(n, 64), {"classifier1.0.weight": torch.zeros(256, 4608)},
-     r"classifier1\.0\.weight has shape \(256, 4608\); vgg13_dense32 expects \(256, 512\)"),
-    (lambda n: ntl_vgg13(n, 32), {"features.22.bias": torch.zeros(512, dtype=torch.long)},
-     r"features\.22\.bias holds the wrong kind of numbers; vgg13_dense32 expects torch\.float32"),
-    (lambda n: cmi_vgg(n, ((64,), (128,), (256, 256), (512, 512), (512, 512)), True), {"block4.3.weight": None},
-     r"not vgg11_bn: missing block4\.3\.weight"),
-])
+@pytest.mark.parametrize(
+    ("make", "change", "says"),
+    [
+        (resnet34, {"surprise": torch.zeros(1)}, r"not resnet34: unexpected surprise"),
+        (resnet34, {"layer2.0.shortcut.1.bias": None}, r"not resnet34: missing layer2\.0\.shortcut\.1\.bias"),
+        (
+            lambda n: wrn(n, 6),
+            {"block1.layer.3.conv1.weight": torch.zeros(32, 32, 5, 5)},
+            r"block1\.layer\.3\.conv1\.weight has shape \(32, 32, 5, 5\); wrn_40_2 expects \(32, 32, 3, 3\)",
+        ),
+        (
+            lambda n: ntl_vgg13(n, 64),
+            {"classifier1.0.weight": torch.zeros(256, 4608)},
+            r"classifier1\.0\.weight has shape \(256, 4608\); vgg13_dense32 expects \(256, 512\)",
+        ),
+        (
+            lambda n: ntl_vgg13(n, 32),
+            {"features.22.bias": torch.zeros(512, dtype=torch.long)},
+            r"features\.22\.bias holds the wrong kind of numbers; vgg13_dense32 expects torch\.float32",
+        ),
+        (
+            lambda n: cmi_vgg(n, ((64,), (128,), (256, 256), (512, 512), (512, 512)), True),
+            {"block4.3.weight": None},
+            r"not vgg11_bn: missing block4\.3\.weight",
+        ),
+    ],
+)
 def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, change, says):
     state = {key: value for key, value in (make(CLASSES) | change).items() if value is not None}
     torch.save(state, tmp_path / "t.pth")
@@ -129,16 +158,19 @@ def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, c
         recognise(tmp_path / "t.pth")
 
 
-@pytest.mark.parametrize(("key", "value", "says"), [
-    ("fc.bias", torch.tensor([0.0, 0.0, float("nan"), 0.0]), "fc.bias holds NaN or infinite"),
-    ("fc.bias", torch.tensor([0.0, 1e300, 0.0, 0.0], dtype=torch.double), "fc.bias holds NaN or infinite"),
-    ("bn1.running_var", torch.full((128,), -1.0), "bn1.running_var holds -1; expected positive"),
-    ("fc.weight", torch.zeros(20_000, 128), r"fc.weight has shape \(20000, 128\); expected 2 to 10000 classes"),
-    ("fc.weight", torch.zeros(4), r"fc.weight has shape \(4,\); expected"),
-    ("fc.weight", torch.zeros(1).expand(4, 10**9), r"not|fc.weight has shape \(4, 1000000000\); wrn_16_2 expects"),
-    ("fc.weight", torch.eye(4, 128).to_sparse(), "not a plain PyTorch state dict"),
-    ("fc.weight", "four", "fc.weight is a str; expected a dict of names to tensors"),
-])
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("fc.bias", torch.tensor([0.0, 0.0, float("nan"), 0.0]), "fc.bias holds NaN or infinite"),
+        ("fc.bias", torch.tensor([0.0, 1e300, 0.0, 0.0], dtype=torch.double), "fc.bias holds NaN or infinite"),
+        ("bn1.running_var", torch.full((128,), -1.0), "bn1.running_var holds -1; expected positive"),
+        ("fc.weight", torch.zeros(20_000, 128), r"fc.weight has shape \(20000, 128\); expected 2 to 10000 classes"),
+        ("fc.weight", torch.zeros(4), r"fc.weight has shape \(4,\); expected"),
+        ("fc.weight", torch.zeros(1).expand(4, 10**9), r"not|fc.weight has shape \(4, 1000000000\); wrn_16_2 expects"),
+        ("fc.weight", torch.eye(4, 128).to_sparse(), "not a plain PyTorch state dict"),
+        ("fc.weight", "four", "fc.weight is a str; expected a dict of names to tensors"),
+    ],
+)
 def test_hostile_values_in_a_published_checkpoint(tmp_path, published, key, value, says):
     torch.save({"state_dict": published | {key: value}}, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match=says):
@@ -185,13 +217,17 @@ def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
         names("silent.pt", "d", ("a", "b"))
 
 
-@pytest.mark.parametrize(("said", "names", "side"), [
-    ({"class_names": '["a", "b", "c", "d"]', "image_side": "16"}, tuple("abcd"), 16),
-    ({}, None, None),
-    ({"class_names": "a, b, c, d", "image_side": "sixteen"}, None, None),
-    ({"class_names": "[1, 2, 3, 4]", "image_side": "-16"}, None, None),
-    ({"class_names": "[" * 100_000, "image_side": "9" * 5000}, None, None),
-], ids=["said", "unsaid", "other words", "numbers", "hostile"])
+@pytest.mark.parametrize(
+    ("said", "names", "side"),
+    [
+        ({"class_names": '["a", "b", "c", "d"]', "image_side": "16"}, tuple("abcd"), 16),
+        ({}, None, None),
+        ({"class_names": "a, b, c, d", "image_side": "sixteen"}, None, None),
+        ({"class_names": "[1, 2, 3, 4]", "image_side": "-16"}, None, None),
+        ({"class_names": "[" * 100_000, "image_side": "9" * 5000}, None, None),
+    ],
+    ids=["said", "unsaid", "other words", "numbers", "hostile"],
+)
 def test_a_safetensors_header_may_say_classes_and_image_side(tmp_path, said, names, side):
     path = tmp_path / "own.safetensors"
     save_file(build("small", CLASSES).state_dict(), path, said)

@@ -49,15 +49,22 @@ def test_the_papers_preset_is_paper_scale():
     assert (spec.arch, spec.image_side, spec.epochs, spec.batch_size, spec.lr) == ("vgg13_bn", 32, 30, 32, 1e-4)
 
 
-@pytest.mark.parametrize(("changes", "kind", "words"), [
-    ({"name": "mnistm-mnist-sl"}, TeacherError, "name: 'mnistm-mnist-sl' is taken"),
-    ({"name": "svhn-mnistm-ntl"}, TeacherError, "is taken"),  # a recipe's, trained or not
-    ({"arch": "huge"}, TeacherError, "arch: 'huge' is not known; expected one of small"),
-    ({"pair": "nowhere"}, DomainError, "pair: 'nowhere' is not known"),
-    ({"pair": "svhn-mnistm"}, DomainError, "svhn: not in .*get it with `python -m atesc_core domains get svhn`"),
-    ({"pair": "cifar10-digits5"}, DomainError, "cifar10: not in .*domains get cifar10"),
-    ({"pair": "mnistm-fashion", "method": "cuti"}, ValueError, "method: 'cuti' is for close-set pairs; mnistm-fashion"),
-])
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"name": "mnistm-mnist-sl"}, TeacherError, "name: 'mnistm-mnist-sl' is taken"),
+        ({"name": "svhn-mnistm-ntl"}, TeacherError, "is taken"),  # a recipe's, trained or not
+        ({"arch": "huge"}, TeacherError, "arch: 'huge' is not known; expected one of small"),
+        ({"pair": "nowhere"}, DomainError, "pair: 'nowhere' is not known"),
+        ({"pair": "svhn-mnistm"}, DomainError, "svhn: not in .*get it with `python -m atesc_core domains get svhn`"),
+        ({"pair": "cifar10-digits5"}, DomainError, "cifar10: not in .*domains get cifar10"),
+        (
+            {"pair": "mnistm-fashion", "method": "cuti"},
+            ValueError,
+            "method: 'cuti' is for close-set pairs; mnistm-fashion",
+        ),
+    ],
+)
 def test_what_would_fail_later_is_refused_at_once(tmp_path, monkeypatch, changes, kind, words):
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "no downloads"))
     spec = TeacherSpec(**{"name": "mine", "pair": "mnistm-mnist", "kind": "NTL", **QUICK} | changes)
@@ -76,8 +83,16 @@ def test_how_many_images_an_epoch_learns_from(tiny_data):
     assert check_spec(from_preset("quick", "a", "mnistm-mnist", "tntl", batch_size=10), ()) == 60
 
 
-@pytest.mark.parametrize(("method", "pair"), [("sl", "mnistm-mnist"), ("tntl", "mnistm-mnist"), ("tntl", "mnistm-sig"),
-                                              ("cuti", "mnistm-mnist"), ("tntl", "mnistm-fashion")])
+@pytest.mark.parametrize(
+    ("method", "pair"),
+    [
+        ("sl", "mnistm-mnist"),
+        ("tntl", "mnistm-mnist"),
+        ("tntl", "mnistm-sig"),
+        ("cuti", "mnistm-mnist"),
+        ("tntl", "mnistm-fashion"),
+    ],
+)
 def test_a_teacher_of_ones_own_joins_the_list_with_a_card_that_its_weights_keep(tmp_path, tiny_data, method, pair):
     spec = from_preset("quick", "mine", pair, method, **QUICK)
     list(train_own(spec, tmp_path))

@@ -71,16 +71,20 @@ def test_scores_are_those_of_their_own_image(whole: Report, teacher: Teacher, da
         expected = SCORES["confidence"](teacher.model, images[:60], SPLIT, torch.Generator())
         np.testing.assert_allclose(side.scores("confidence"), expected.numpy(), atol=1e-4)
         labels = side.given[:60]
-        np.testing.assert_array_equal(side.min_eps > EPSILONS[0], ~flips(
-            teacher.model, images[:60], torch.tensor(labels), EPSILONS[0], SPLIT.steps).numpy())
+        np.testing.assert_array_equal(
+            side.min_eps > EPSILONS[0],
+            ~flips(teacher.model, images[:60], torch.tensor(labels), EPSILONS[0], SPLIT.steps).numpy(),
+        )
 
 
 def test_both_domains_are_in_every_batch_that_is_scored(teacher: Teacher, data: PairData, monkeypatch):
     """A mixture fitted to each domain apart would say nothing of the one against the other."""
     batches: list[torch.Tensor] = []
     monkeypatch.setattr("atesc_core.teachers.report.BATCH", 16)
-    monkeypatch.setattr("atesc_core.teachers.report.all_scores", lambda model, x, split, random: (
-        batches.append(x) or {"min_eps": x.mean((1, 2, 3))}))
+    monkeypatch.setattr(
+        "atesc_core.teachers.report.all_scores",
+        lambda model, x, split, random: batches.append(x) or {"min_eps": x.mean((1, 2, 3))},
+    )
     *_, last = measure(teacher, data, SPLIT, CPU, images=20, epsilons=())
     assert [len(batch) for batch in batches] == [14, 13, 13]
     id_images = data.id.test.images[:20].flatten(1)
@@ -147,6 +151,10 @@ def test_an_unknown_teacher_has_no_report(tmp_path: Path, name: str):
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path):
     ended = subprocess.run(
         [sys.executable, "-m", "atesc_core.teachers.report", "none-such", "--runs-dir", str(tmp_path)],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
     assert ended.returncode != 0
     assert "'none-such' is not known" in ended.stderr.splitlines()[-1]

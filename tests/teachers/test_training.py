@@ -29,8 +29,9 @@ def test_a_cards_accuracies_are_what_the_weights_give(name):
 
 def test_every_offline_pair_has_both_teachers():
     pairs = {(card.pair, card.kind) for card in list_teachers()}
-    assert pairs == {(pair, kind) for pair in ("mnistm-mnist", "mnistm-fashion", "mnistm-badnet_sq")
-                     for kind in ("SL", "NTL")}
+    assert pairs == {
+        (pair, kind) for pair in ("mnistm-mnist", "mnistm-fashion", "mnistm-badnet_sq") for kind in ("SL", "NTL")
+    }
 
 
 def test_mmd_is_zero_for_the_same_features_and_grows_with_distance():

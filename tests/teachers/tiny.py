@@ -12,8 +12,9 @@ def tiny(pair: str) -> PairData:
     random = torch.Generator().manual_seed(0)
 
     def domain(name: str, lift: float) -> Domain:
-        images = ImageSet(0.5 * torch.rand(32, 3, 16, 16, generator=random) + lift,
-                          torch.randint(10, (32,), generator=random))
+        images = ImageSet(
+            0.5 * torch.rand(32, 3, 16, 16, generator=random) + lift, torch.randint(10, (32,), generator=random)
+        )
         return Domain(name, tuple("0123456789"), images, images)
 
     return PairData(PAIRS[pair], domain("dark", 0.0), domain("light", 0.5))

@@ -52,7 +52,8 @@ def find_browser() -> Path:
     where = f"BROWSER_PATH names {found!r}, which is not a file" if found else "no Chromium, Chrome or Edge was found"
     raise BrowserMissing(
         f"PDF, SVG and PNG are drawn by a browser: {where}. Install one with 'apt install chromium' on Debian, "
-        "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none.")
+        "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none."
+    )
 
 
 def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
@@ -62,11 +63,14 @@ def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
     return _asked(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
 
 
-def print_svg(svg: str, kind: Literal["pdf", "png"], width: float, height: float, dpi: float = theme.PX_PER_INCH,
-              ) -> bytes:
+def print_svg(
+    svg: str, kind: Literal["pdf", "png"], width: float, height: float, dpi: float = theme.PX_PER_INCH
+) -> bytes:
     """An SVG of ``width`` x ``height`` px as one page, or as pixels. Raises BrowserMissing, RenderError."""
-    page = (f"<!DOCTYPE html><style>@page{{size:{width}px {height}px;margin:0}}html,body{{margin:0;background:#FFF}}"
-            f"body>svg{{display:block;width:{width}px;height:{height}px}}</style>{svg}")
+    page = (
+        f"<!DOCTYPE html><style>@page{{size:{width}px {height}px;margin:0}}html,body{{margin:0;background:#FFF}}"
+        f"body>svg{{display:block;width:{width}px;height:{height}px}}</style>{svg}"
+    )
     return _asked(lambda browser: _shown(browser.kaleido, page, kind, width, height, dpi))
 
 
@@ -157,13 +161,31 @@ async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: f
         await _tell(tab, "Runtime.evaluate", expression="document.fonts.ready.then(() => 0)", awaitPromise=True)
         if kind == "pdf":
             none = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
-            told = await _tell(tab, "Page.printToPDF", printBackground=True, preferCSSPageSize=True, pageRanges="1",
-                               generateTaggedPDF=False, **none)
+            told = await _tell(
+                tab,
+                "Page.printToPDF",
+                printBackground=True,
+                preferCSSPageSize=True,
+                pageRanges="1",
+                generateTaggedPDF=False,
+                **none,
+            )
         else:
-            await _tell(tab, "Emulation.setDeviceMetricsOverride", width=round(width), height=round(height),
-                        deviceScaleFactor=dpi / theme.PX_PER_INCH, mobile=False)
-            told = await _tell(tab, "Page.captureScreenshot", format="png", captureBeyondViewport=True,
-                               clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
+            await _tell(
+                tab,
+                "Emulation.setDeviceMetricsOverride",
+                width=round(width),
+                height=round(height),
+                deviceScaleFactor=dpi / theme.PX_PER_INCH,
+                mobile=False,
+            )
+            told = await _tell(
+                tab,
+                "Page.captureScreenshot",
+                format="png",
+                captureBeyondViewport=True,
+                clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
+            )
         return base64.b64decode(told["data"])
     finally:
         await browser.close_tab(tab.target_id)

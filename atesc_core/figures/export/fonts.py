@@ -23,24 +23,33 @@ def missing(text: str, font: str) -> str:
 
     A browser takes those from whatever font it finds: whoever prints them must say so.
     """
-    return "".join(dict.fromkeys(letter for letter in text if ord(letter) not in _letters(font)
-                                 and not letter.isspace()))
+    return "".join(
+        dict.fromkeys(letter for letter in text if ord(letter) not in _letters(font) and not letter.isspace())
+    )
 
 
 def face_rules(font: str, text: str) -> str:
     """CSS that brings the font along, reduced to the characters of ``text``: for a file that must stand alone."""
     return "".join(
         f"@font-face{{font-family:'{FAMILIES[font]}';font-weight:{weight};src:url(data:font/ttf;base64,{data})}}"
-        for weight in FACES for data in [base64.b64encode(_reduced(font, weight, "".join(sorted(set(text))))).decode()])
+        for weight in FACES
+        for data in [base64.b64encode(_reduced(font, weight, "".join(sorted(set(text))))).decode()]
+    )
 
 
 @cache
 def face_script() -> str:
     """JavaScript that makes every font known to a page before anything is measured on it."""
-    every = [(FAMILIES[font], weight, base64.b64encode(face_file(font, weight).read_bytes()).decode())
-             for font in FAMILIES for weight in FACES]
-    return "".join(f"document.fonts.add(new FontFace('{family}',Uint8Array.from(atob('{data}'),"
-                   f"letter=>letter.charCodeAt(0)),{{weight:'{weight}'}}));" for family, weight, data in every)
+    every = [
+        (FAMILIES[font], weight, base64.b64encode(face_file(font, weight).read_bytes()).decode())
+        for font in FAMILIES
+        for weight in FACES
+    ]
+    return "".join(
+        f"document.fonts.add(new FontFace('{family}',Uint8Array.from(atob('{data}'),"
+        f"letter=>letter.charCodeAt(0)),{{weight:'{weight}'}}));"
+        for family, weight, data in every
+    )
 
 
 @cache

@@ -13,7 +13,8 @@ POINT = re.compile(
     r'<path class="point[^"]*" transform="translate\(([-\d.e]+),([-\d.e]+)\)" '
     r'd="M([\d.]+),0A\3,\3 0 1,1 0,-\3A\3,\3 0 0,1 \3,0Z" '
     r'style="opacity: ([\d.]+); stroke-width: ([\d.]+)px; fill: ([^;"]+); fill-opacity: 1;'
-    r'(?: stroke: ([^;"]+); stroke-opacity: 1;)?"/>')
+    r'(?: stroke: ([^;"]+); stroke-opacity: 1;)?"/>'
+)
 AT_ONCE = 64  # [ours] points of one stroke: outlines of these lie below all their dots, as if none of them overlapped
 
 
@@ -25,7 +26,7 @@ def dotted(svg: str) -> str:
     for point in POINT.finditer(svg):
         x, y, *own = point.groups()
         if point.start() != end or tuple(own) != style or len(run) == AT_ONCE:
-            parts += [_dots(run, style), svg[end:point.start()]]
+            parts += [_dots(run, style), svg[end : point.start()]]
             run, style = [], tuple(own)
         run.append((x, y))
         end = point.end()
@@ -40,5 +41,8 @@ def _dots(places: Sequence[tuple[str, str]], style: Sequence[str]) -> str:
     size, edge = 2 * float(radius), float(outline) if stroke else 0.0
     path = "".join(f"M{x},{y}h.01" for x, y in places)  # of no length at all, a browser would draw circles again
     pens = [(size + edge, stroke)] * (edge > 0) + [(size - edge, fill)]
-    return "".join(f'<path d="{path}" style="fill: none; stroke: {colour}; stroke-width: {width:g}px; stroke-linecap: '
-                   f'round; stroke-opacity: {opacity};"/>' for width, colour in pens)
+    return "".join(
+        f'<path d="{path}" style="fill: none; stroke: {colour}; stroke-width: {width:g}px; stroke-linecap: '
+        f'round; stroke-opacity: {opacity};"/>'
+        for width, colour in pens
+    )

@@ -39,10 +39,15 @@ class Panel(Spec):
     run: str = Field(min_length=1, max_length=40, description="Id of the run")
     label: str = setting("", "What stands beside the panel's letter", "ours", max_length=80)
     epoch: int | None = setting(None, "Epoch of the synthetic images; the last one kept, unless named", "ours", ge=1)
-    score: str | None = setting(None, "Which of the scores that the run keeps; its own, unless named", "ours",
-                                max_length=40)
-    threshold: float | None = setting(None, "Line between fragile and robust; unless named the one in force at the end "
-                                      "of that epoch, and for a score that is not the run's its valley", "ours")
+    score: str | None = setting(
+        None, "Which of the scores that the run keeps; its own, unless named", "ours", max_length=40
+    )
+    threshold: float | None = setting(
+        None,
+        "Line between fragile and robust; unless named the one in force at the end "
+        "of that epoch, and for a score that is not the run's its valley",
+        "ours",
+    )
     real: bool = setting(False, "Outlines of real test images; the teacher is measured for them once", "ours")
     against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "ours", max_length=20)
     domain: Literal["id", "ood"] = setting("id", "Which test images", "ours")
@@ -61,10 +66,16 @@ class Panel(Spec):
     @classmethod
     def _taken(cls, value: Any, info: ValidationInfo) -> Any:
         figure = info.data.get("figure")
-        if figure in OPTIONS and info.field_name not in OPTIONS[figure] \
-                and value != cls.model_fields[info.field_name].default:
-            raise PydanticCustomError("option", "the figure {figure} takes no {name}; expected {options}", {
-                "figure": figure, "name": info.field_name, "options": ", ".join(OPTIONS[figure]) or "no option"})
+        if (
+            figure in OPTIONS
+            and info.field_name not in OPTIONS[figure]
+            and value != cls.model_fields[info.field_name].default
+        ):
+            raise PydanticCustomError(
+                "option",
+                "the figure {figure} takes no {name}; expected {options}",
+                {"figure": figure, "name": info.field_name, "options": ", ".join(OPTIONS[figure]) or "no option"},
+            )
         return value
 
 
@@ -75,8 +86,9 @@ class Paper(Spec):
     columns: Literal[1, 2] = setting(1, "As wide as one column, or as the page", "ours")
     font: Literal["sans", "serif"] = setting("sans", "Arimo, as wide as Arial, or Tinos, as wide as Times", "ours")
     font_pt: float = setting(theme.PRINT_FONT_PT, "Size of all text in points on paper", "ours", ge=4, le=24)
-    height_in: float | None = setting(None, "Height in inches; the figure's own proportions, unless named", "ours",
-                                      gt=0, le=11)
+    height_in: float | None = setting(
+        None, "Height in inches; the figure's own proportions, unless named", "ours", gt=0, le=11
+    )
     dpi: int = setting(300, "Pixels to the inch, for PNG", "ours", ge=DPI[0], le=DPI[1])
 
     @property

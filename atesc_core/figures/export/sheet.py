@@ -34,8 +34,23 @@ from atesc_core.figures.export.browser import BrowserMissing, RenderError, close
 from atesc_core.figures.export.points import dotted
 from atesc_core.version import lab_version
 
-__all__ = ["FORMATS", "VENUES", "BrowserMissing", "RenderError", "Sheet", "bundle", "close_browser", "csv",
-           "find_browser", "for_print", "image", "origin", "sheet", "sidecar", "table"]
+__all__ = [
+    "FORMATS",
+    "VENUES",
+    "BrowserMissing",
+    "RenderError",
+    "Sheet",
+    "bundle",
+    "close_browser",
+    "csv",
+    "find_browser",
+    "for_print",
+    "image",
+    "origin",
+    "sheet",
+    "sidecar",
+    "table",
+]
 
 Format = Literal["pdf", "svg", "png"]
 FORMATS: tuple[Format, ...] = ("pdf", "svg", "png")
@@ -70,8 +85,16 @@ VENUES: dict[str, Venue] = {
 # ── the figure at its printed size ─────────────────────────────────────────────────────────────────────
 
 
-def for_print(figure: go.Figure, venue: str = "icml", columns: int = 1, *, height_in: float | None = None,
-              font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", width_in: float | None = None) -> go.Figure:
+def for_print(
+    figure: go.Figure,
+    venue: str = "icml",
+    columns: int = 1,
+    *,
+    height_in: float | None = None,
+    font_pt: float = theme.PRINT_FONT_PT,
+    font: str = "sans",
+    width_in: float | None = None,
+) -> go.Figure:
     """A copy laid out at the venue's width, 96 px to the inch, with all text of ``font_pt`` points on paper.
 
     ``height_in``: inches; default, the figure's own proportions. ``font``: ``sans`` or ``serif``. ``width_in``: of a
@@ -93,8 +116,10 @@ def for_print(figure: go.Figure, venue: str = "icml", columns: int = 1, *, heigh
     own = printed.layout.margin.to_plotly_json()
     printed.update_layout(
         template=theme.template("print", theme.points(font_pt), theme.PRINT_FONTS[font]),
-        width=width * theme.PX_PER_INCH, height=(height_in or width * meta["aspect"]) * theme.PX_PER_INCH,
-        margin={side: size * grown for side, size in own.items() if side in "lrtb"})
+        width=width * theme.PX_PER_INCH,
+        height=(height_in or width * meta["aspect"]) * theme.PX_PER_INCH,
+        margin={side: size * grown for side, size in own.items() if side in "lrtb"},
+    )
     return printed
 
 
@@ -120,11 +145,15 @@ class Sheet:
 
     def svg(self, inside: str = "") -> str:
         """As SVG, sized in inches, over white; ``inside``: further elements, before the picture."""
-        inches = (f'{name}="{side / theme.PX_PER_INCH:g}in"' for name, side in
-                  (("width", self.width), ("height", self.height)))
+        inches = (
+            f'{name}="{side / theme.PX_PER_INCH:g}in"'
+            for name, side in (("width", self.width), ("height", self.height))
+        )
         spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        return (f'<svg {spaces} {" ".join(inches)} viewBox="0 0 {self.width:g} {self.height:g}">{inside}'
-                f'<rect width="100%" height="100%" style="fill:#FFFFFF"/>{self.body}</svg>')
+        return (
+            f'<svg {spaces} {" ".join(inches)} viewBox="0 0 {self.width:g} {self.height:g}">{inside}'
+            f'<rect width="100%" height="100%" style="fill:#FFFFFF"/>{self.body}</svg>'
+        )
 
     def file(self, kind: Format, origin: dict[str, Any] | None = None, dpi: int = 300) -> bytes:
         """``dpi`` is for PNG; ``origin`` goes into its metadata. Raises as ``image`` does."""
@@ -140,9 +169,18 @@ class Sheet:
         return (_pdf_with if kind == "pdf" else _png_with)(drawn, origin or {}, self.title, dpi)
 
 
-def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns: int = 1, *,
-          height_in: float | None = None, font_pt: float = theme.PRINT_FONT_PT, font: str = "sans", across: int = 2,
-          labels: Sequence[str] = (), stop: threading.Event | None = None) -> Sheet:
+def sheet(
+    figures: go.Figure | Sequence[go.Figure],
+    venue: str = "icml",
+    columns: int = 1,
+    *,
+    height_in: float | None = None,
+    font_pt: float = theme.PRINT_FONT_PT,
+    font: str = "sans",
+    across: int = 2,
+    labels: Sequence[str] = (),
+    stop: threading.Event | None = None,
+) -> Sheet:
     """Draw figures made with ``mode="print"``, as they will print.
 
     Several become panels (a), (b) ..., ``across`` in a row; ``labels``: what stands beside their letters.
@@ -154,7 +192,7 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
     line = 1.6 * theme.points(font_pt) if len(panels) > 1 else 0.0  # px above a panel, for its letter
     full, gap = VENUES[venue].width(columns) if venue in VENUES else 1.0, GAP_IN * theme.PX_PER_INCH
     width_in = (full - GAP_IN * (across - 1)) / across
-    rows = [list(enumerate(panels))[first:first + across] for first in range(0, len(panels), across)]
+    rows = [list(enumerate(panels))[first : first + across] for first in range(0, len(panels), across)]
     natural = [width_in * max((panel.layout.meta or {}).get("aspect", 1) for _, panel in row) for row in rows]
     spent = (line * len(rows) + gap * (len(rows) - 1)) / theme.PX_PER_INCH
     room = (height_in - spent) / sum(natural) if height_in else 1.0
@@ -166,8 +204,9 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
     body, top = "", 0.0
     for row, own in zip(rows, natural, strict=True):
         for place, (index, panel) in enumerate(row):
-            printed = for_print(panel, venue, columns, width_in=width_in, height_in=own * room, font_pt=font_pt,
-                                font=font)
+            printed = for_print(
+                panel, venue, columns, width_in=width_in, height_in=own * room, font_pt=font_pt, font=font
+            )
             left = place * (width_in * theme.PX_PER_INCH + gap)
             if line:
                 label = labels[index] if index < len(labels) else ""
@@ -180,12 +219,22 @@ def sheet(figures: go.Figure | Sequence[go.Figure], venue: str = "icml", columns
 def _letter(index: int, label: str, x: float, y: float, font_pt: float, font: str) -> str:
     family = theme.PRINT_FONTS[font].replace("'", "")
     words = f'<tspan style="font-weight:700">({chr(ord("a") + index)})</tspan> {html.escape(label)}'.strip()
-    return (f'<text x="{x:g}" y="{y:g}" style="font-family: {family}; font-size: {theme.points(font_pt):g}px; '
-            f'fill: {theme.look("print").ink}">{words}</text>')
+    return (
+        f'<text x="{x:g}" y="{y:g}" style="font-family: {family}; font-size: {theme.points(font_pt):g}px; '
+        f'fill: {theme.look("print").ink}">{words}</text>'
+    )
 
 
-def image(figures: go.Figure | Sequence[go.Figure], kind: Format, venue: str = "icml", columns: int = 1, *,
-          dpi: int = 300, origin: dict[str, Any] | None = None, **layout: Any) -> bytes:
+def image(
+    figures: go.Figure | Sequence[go.Figure],
+    kind: Format,
+    venue: str = "icml",
+    columns: int = 1,
+    *,
+    dpi: int = 300,
+    origin: dict[str, Any] | None = None,
+    **layout: Any,
+) -> bytes:
     """The file of one figure, or of several as panels; ``layout`` is ``sheet``'s, ``dpi`` and ``origin`` are
     ``Sheet.file``'s.
 
@@ -199,14 +248,27 @@ def image(figures: go.Figure | Sequence[go.Figure], kind: Format, venue: str = "
 # ── where it came from ─────────────────────────────────────────────────────────────────────────────────
 
 
-def origin(figures: go.Figure | Sequence[go.Figure], *, spec: dict[str, Any] | None = None, command: str | None = None,
-           device: str | None = None, **more: Any) -> dict[str, Any]:
+def origin(
+    figures: go.Figure | Sequence[go.Figure],
+    *,
+    spec: dict[str, Any] | None = None,
+    command: str | None = None,
+    device: str | None = None,
+    **more: Any,
+) -> dict[str, Any]:
     """What a reader needs to make the figure again: the run's spec, the command, device and versions."""
     packages = ("torch", "numpy", "pandas", "plotly", "kaleido", "scikit-learn", "umap-learn")
     return {
-        "figure": ", ".join(_names(figures)), "command": command, "device": device, "spec": spec, **more,
-        "versions": {"atesc-lab": lab_version(), "python": platform.python_version(),
-                     **{name: _version(name) for name in packages}},
+        "figure": ", ".join(_names(figures)),
+        "command": command,
+        "device": device,
+        "spec": spec,
+        **more,
+        "versions": {
+            "atesc-lab": lab_version(),
+            "python": platform.python_version(),
+            **{name: _version(name) for name in packages},
+        },
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -225,10 +287,16 @@ def _pdf_with(file: bytes, facts: dict[str, Any], title: str, dpi: int) -> bytes
         return file
     size = int(re.search(rb"/Size (\d+)", trailer[1])[1])
     root = re.search(rb"/Root \d+ \d+ R", trailer[1])[0]
-    entries = {"Title": title, "Creator": "ATEsc Lab", "Producer": "ATEsc Lab, Plotly, Kaleido, Chromium",
-               "ATEscOrigin": json.dumps(facts, ensure_ascii=False)}
-    fields = b" ".join(b"/%s <FEFF%s>" % (key.encode(), value.encode("utf-16-be").hex().upper().encode())
-                       for key, value in entries.items())
+    entries = {
+        "Title": title,
+        "Creator": "ATEsc Lab",
+        "Producer": "ATEsc Lab, Plotly, Kaleido, Chromium",
+        "ATEscOrigin": json.dumps(facts, ensure_ascii=False),
+    }
+    fields = b" ".join(
+        b"/%s <FEFF%s>" % (key.encode(), value.encode("utf-16-be").hex().upper().encode())
+        for key, value in entries.items()
+    )
     body = file if file.endswith(b"\n") else file + b"\n"
     update = b"%d 0 obj\n<<%s>>\nendobj\n" % (size, fields)
     table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size %d %s /Info %d 0 R /Prev %d>>\nstartxref\n%d\n%%%%EOF\n"
@@ -302,14 +370,27 @@ def csv(figures: go.Figure | Sequence[go.Figure]) -> str:
     return table(figures).to_csv(index=False, lineterminator="\n")
 
 
-def bundle(figures: go.Figure | Sequence[go.Figure], name: str, kinds: Iterable[Format] = ("pdf",), *,
-           origin: dict[str, Any], dpi: int = 300, **layout: Any) -> bytes:
+def bundle(
+    figures: go.Figure | Sequence[go.Figure],
+    name: str,
+    kinds: Iterable[Format] = ("pdf",),
+    *,
+    origin: dict[str, Any],
+    dpi: int = 300,
+    **layout: Any,
+) -> bytes:
     """A zip of the figure in each format, its data (CSV) and its origin (YAML). ``layout`` is ``sheet``'s."""
     return zipped(file_stem(name), figures, sheet(figures, **layout), origin, dpi, kinds)
 
 
-def zipped(stem: str, figures: go.Figure | Sequence[go.Figure], drawn: Sheet, origin: dict[str, Any], dpi: int = 300,
-           kinds: Iterable[Format] = FORMATS) -> bytes:
+def zipped(
+    stem: str,
+    figures: go.Figure | Sequence[go.Figure],
+    drawn: Sheet,
+    origin: dict[str, Any],
+    dpi: int = 300,
+    kinds: Iterable[Format] = FORMATS,
+) -> bytes:
     """``bundle`` of what is drawn already. ``stem``: what its files are called."""
     files = {f"{stem}.{kind}": drawn.file(kind, origin, dpi) for kind in kinds}
     files[f"{stem}.csv"] = csv(figures).encode()

@@ -9,12 +9,40 @@ import pandas as pd
 
 # What LaTeX reads as a command, and the signs of ours that its text fonts lack.
 LATEX_SIGNS: dict[str, str] = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "−": "$-$", "–": "--", "…": r"\dots{}", "·": r"$\cdot$", "×": r"$\times$", "∞": r"$\infty$",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\to$", "≤": r"$\leq$", "≥": r"$\geq$", "Σ": r"$\Sigma$",
-    "α": r"$\alpha$", "β": r"$\beta$", "ε": r"$\epsilon$", "λ": r"$\lambda$", "σ": r"$\sigma$", "μ": r"$\mu$",
-    "\u202f": r"\,", "\u00a0": "~", "\n": " ",
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "…": r"\dots{}",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\to$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "Σ": r"$\Sigma$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "ε": r"$\epsilon$",
+    "λ": r"$\lambda$",
+    "σ": r"$\sigma$",
+    "μ": r"$\mu$",
+    "\u202f": r"\,",
+    "\u00a0": "~",
+    "\n": " ",
 }
 _SIGN = re.compile("|".join(map(re.escape, LATEX_SIGNS)))
 _NUMBER = re.compile(r"[-−+]?\d[\d.\u202f]*( ± [\d.]+)?")
@@ -40,8 +68,15 @@ def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: st
         raise ValueError(f"rows: {rows.shape[0]} rows without a column; expected at least one column")
     cells = [[_written(value, digits) for value in row] for row in rows.itertuples(index=False, name=None)]
     lines = [_line([str(name) for name in rows.columns]), r"\midrule", *map(_line, cells)]
-    body = [r"\begin{tabular}{@{}" + "".join(map(_side, zip(*cells, strict=True)) if cells else "l" * rows.shape[1])
-            + "@{}}", r"\toprule", *lines, r"\bottomrule", r"\end{tabular}"]
+    body = [
+        r"\begin{tabular}{@{}"
+        + "".join(map(_side, zip(*cells, strict=True)) if cells else "l" * rows.shape[1])
+        + "@{}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     if caption:
         named = [rf"\label{{{_plain(label)}}}"] if label else []
         body = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(caption)}}}", *named, *body, r"\end{table}"]

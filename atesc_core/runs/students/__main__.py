@@ -66,8 +66,11 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
     store = RunStore(told.runs_dir)
-    make(store, told.run, wanted_answers(store, told.run, told.epoch) if told.task == "answers" else
-         wanted_features(store, told.run))
+    make(
+        store,
+        told.run,
+        wanted_answers(store, told.run, told.epoch) if told.task == "answers" else wanted_features(store, told.run),
+    )
 
 
 def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
@@ -81,8 +84,10 @@ def wanted_features(store: RunStore, run_id: str) -> list[Wanted]:
     spec = store.get(run_id).spec
     report = ready(spec.teacher, store.runs_dir, spec.split, attacked=False)
     sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
-    sets |= {f"synthetic images of epoch {epoch}": store.snapshot(run_id, epoch).images
-             for epoch in reversed(store.snapshots(run_id))}
+    sets |= {
+        f"synthetic images of epoch {epoch}": store.snapshot(run_id, epoch).images
+        for epoch in reversed(store.snapshots(run_id))
+    }
     student, views = features(store, run_id, sets)
     return [(student, words, view) for words, view in views.items()]
 

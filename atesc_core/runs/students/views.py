@@ -54,8 +54,10 @@ def features(store: RunStore, run_id: str, sets: Mapping[Hashable, np.ndarray]) 
         raise StoreError(f"run: {run_id} keeps no student yet")
     epoch = max(students)
     path = students[epoch]
-    return epoch, {name: View(path, images, "features", _file(store.runs_dir, path, content_hash(images), "features"))
-                   for name, images in sets.items()}
+    return epoch, {
+        name: View(path, images, "features", _file(store.runs_dir, path, content_hash(images), "features"))
+        for name, images in sets.items()
+    }
 
 
 def _file(runs_dir: Path, student: Path, images: str, what: What) -> Path:

@@ -12,8 +12,15 @@ from pages.shared.data.store import run_store
 LATEST = 12  # runs of the same kind that are asked how fast they went
 
 
-def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int], runs: Iterable[Run],
-            after: int = 0, until: int | None = None) -> float | None:
+def seconds(
+    spec: RunSpec,
+    device: str | None,
+    side: int,
+    sides: dict[str, int],
+    runs: Iterable[Run],
+    after: int = 0,
+    until: int | None = None,
+) -> float | None:
     """How long the run would take at the speed of earlier ones that did the same work; None: nobody did yet.
 
     device: in words, as runs name it. side: the teacher's image side; sides: that of every known teacher.
@@ -22,8 +29,11 @@ def seconds(spec: RunSpec, device: str | None, side: int, sides: dict[str, int],
     last = until or spec.epochs
     split = max(0, last - max(after, spec.escape.warmup_epochs)) if spec.escape.splits else 0
     plain = last - after - split
-    alike = [run for run in runs if run.device == device and sides.get(run.spec.teacher) == side
-             and _step(run.spec) == _step(spec)]
+    alike = [
+        run
+        for run in runs
+        if run.device == device and sides.get(run.spec.teacher) == side and _step(run.spec) == _step(spec)
+    ]
     plain_s = _per_image(alike, split=False, like=spec) if plain else 0.0
     split_s = _per_image(alike, split=True, like=spec) if split else 0.0
     if plain_s is None:

@@ -36,7 +36,9 @@ def _asked() -> Future[Machine]:
 
 
 def _ask() -> Machine:
-    asked = subprocess.run([sys.executable, "-c", QUESTION], cwd=IMPORT_ROOT, capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [sys.executable, "-c", QUESTION], cwd=IMPORT_ROOT, capture_output=True, text=True, check=False
+    )
     if asked.returncode:
         return Machine("cpu", "PyTorch does not start here: " + asked.stderr.strip().splitlines()[-1])
     return Machine(**json.loads(asked.stdout))

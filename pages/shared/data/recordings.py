@@ -41,8 +41,11 @@ def chosen() -> Tape | None:
         try:
             return _loaded(str(path), path.stat().st_mtime_ns)
         except RecordingError as error:
-            look.problem(f"This recording cannot be played: {error}.", "Your runs are untouched.",
-                         f"Give another file, or make it anew: {MAKE}" if name is None else "Give another file.")
+            look.problem(
+                f"This recording cannot be played: {error}.",
+                "Your runs are untouched.",
+                f"Give another file, or make it anew: {MAKE}" if name is None else "Give another file.",
+            )
             return None
     _say_none(name)
     return None
@@ -64,11 +67,17 @@ def _loaded(path: str, written: int) -> Tape:
 
 def _say_none(name: str | None) -> None:
     if name is not None:
-        st.warning("This recording is not here: the link comes from another lab, or the file has been removed. Give "
-                   "the file itself below.", icon=":material/link_off:")
+        st.warning(
+            "This recording is not here: the link comes from another lab, or the file has been removed. Give "
+            "the file itself below.",
+            icon=":material/link_off:",
+        )
         return
-    with look.empty("No recorded story", "This copy of the lab has none. Make it in a few minutes on a machine that "
-                    "is idle, run the story live, or open a recording of your own below."):
+    with look.empty(
+        "No recorded story",
+        "This copy of the lab has none. Make it in a few minutes on a machine that "
+        "is idle, run the story live, or open a recording of your own below.",
+    ):
         st.code(MAKE, language="bash")
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.page_link("pages/start/page.py", label="Run the story live", icon=":material/play_arrow:")
@@ -79,9 +88,13 @@ def _say_none(name: str | None) -> None:
 
 def opener() -> None:
     """Take a file, check it, keep it under a name of its content, and show it."""
-    given = st.file_uploader("Open a recording", type=[SUFFIX.removeprefix(".")], key="recording file",
-                             max_upload_size=MAX_FILE_BYTES // 1024**2,
-                             help="A file of `recording make`, or of a download button. It is checked, never executed.")
+    given = st.file_uploader(
+        "Open a recording",
+        type=[SUFFIX.removeprefix(".")],
+        key="recording file",
+        max_upload_size=MAX_FILE_BYTES // 1024**2,
+        help="A file of `recording make`, or of a download button. It is checked, never executed.",
+    )
     if given is None:
         return
     before, wrong = st.session_state.get("opened", (None, ""))
@@ -120,15 +133,29 @@ def _keep(content: bytes) -> str:
 def download_runs(runs: list[Run], title: str) -> None:
     """A button that gives the runs as a recording; made when it is pressed."""
     name = runs[0].id
-    st.download_button("Download recording", lambda: to_bytes(_recorded(runs, title)), file_name=f"{name}{SUFFIX}",
-                       mime="application/zip", icon=":material/movie:", key=f"record {name}", on_click="ignore",
-                       help="A small file that any lab replays without computing anything")
+    st.download_button(
+        "Download recording",
+        lambda: to_bytes(_recorded(runs, title)),
+        file_name=f"{name}{SUFFIX}",
+        mime="application/zip",
+        icon=":material/movie:",
+        key=f"record {name}",
+        on_click="ignore",
+        help="A small file that any lab replays without computing anything",
+    )
 
 
 def download_tape(tape: Tape) -> None:
     """The recording that is shown, as a file."""
-    st.download_button("Download this recording", lambda: to_bytes(tape), file_name=f"story{SUFFIX}",
-                       mime="application/zip", icon=":material/download:", key="download tape", on_click="ignore")
+    st.download_button(
+        "Download this recording",
+        lambda: to_bytes(tape),
+        file_name=f"story{SUFFIX}",
+        mime="application/zip",
+        icon=":material/download:",
+        key="download tape",
+        on_click="ignore",
+    )
 
 
 # ── a story that is live ────────────────────────────────────────────────────────────────────────────
@@ -154,8 +181,13 @@ def _recorded_at(runs_dir: str, group: str, state: tuple, scenes: bool) -> Tape:
 
 def _recorded(runs: list[Run], title: str) -> Tape:
     scenes = scenes_file(run_store().runs_dir, runs[0].id)
-    return record(run_store(), [run.id for run in runs], cards(), title,
-                  scenes=load(scenes) if len(runs) > 1 and scenes.exists() else None)
+    return record(
+        run_store(),
+        [run.id for run in runs],
+        cards(),
+        title,
+        scenes=load(scenes) if len(runs) > 1 and scenes.exists() else None,
+    )
 
 
 # ── steps 1 and 2 of a live story: no run logs them, and a process of its own computes them ─────────
@@ -184,8 +216,11 @@ def scenes_progress(group: str) -> bool:
         right.button("Stop", icon=":material/stop:", key="stop scenes", on_click=job.stop, width="stretch")
         return True
     if job.state != "done":
-        look.caption("This step was stopped before it was ready." if job.state == "stopped" else
-                     f"This step could not be made: {job.error}.")
+        look.caption(
+            "This step was stopped before it was ready."
+            if job.state == "stopped"
+            else f"This step could not be made: {job.error}."
+        )
         st.button("Try again", icon=":material/refresh:", key="scenes again", on_click=_make_scenes, args=(runs,))
     return False
 
@@ -195,5 +230,11 @@ def _scenes_key(runs: dict[str, Run]) -> str:
 
 
 def _make_scenes(runs: dict[str, Run]) -> process.Job:
-    return process.start(_scenes_key(runs), "atesc_core.recording.scenes", runs["plain"].id,
-                            runs["control"].spec.teacher, "--runs-dir", str(run_store().runs_dir))
+    return process.start(
+        _scenes_key(runs),
+        "atesc_core.recording.scenes",
+        runs["plain"].id,
+        runs["control"].spec.teacher,
+        "--runs-dir",
+        str(run_store().runs_dir),
+    )

@@ -67,8 +67,9 @@ def _ended(job: process.Job, key: str, name: str, split: SplitSpec) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         if job.state == "failed":
-            look.problem(f"Measuring {name} on real test images failed.", f"{job.error}.",
-                         "The rest of the page stands.")
+            look.problem(
+                f"Measuring {name} on real test images failed.", f"{job.error}.", "The rest of the page stands."
+            )
         else:
             look.caption(f"Measuring {name} on real test images was stopped.")
     if right.button("Measure", icon=":material/refresh:", key=f"again {key}", width="stretch"):

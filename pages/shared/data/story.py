@@ -13,13 +13,16 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 
 SETTINGS = {
-    "backdoor": ("Backdoor", "OOD: the same digits with a white square in the corner. The NTL teacher sends them all "
-                 "to one class."),
+    "backdoor": (
+        "Backdoor",
+        "OOD: the same digits with a white square in the corner. The NTL teacher sends them all to one class.",
+    ),
     "open": ("Open set", "OOD: other classes altogether. The NTL teacher gives them all one label."),
     "close": ("Close set", "OOD: the same digits in another style. The NTL teacher gets them wrong."),
 }
 MEANS = {
-    "oacc": "of OOD images right", "olacc": "of OOD images given the label the teacher was trained to give",
+    "oacc": "of OOD images right",
+    "olacc": "of OOD images given the label the teacher was trained to give",
     "asr": "of triggered images sent to the target class",
 }
 FELT = 5.0  # per cent points below which a difference of two single runs is called none
@@ -81,8 +84,10 @@ def _trap(curves: dict[str, pd.DataFrame]) -> str:
     pair = _together(curves, "plain", "control")
     if pair is None:
         last = curves["plain"].iloc[-1]
-        return (f"The plain student after epoch {last['epoch']:.0f}: {last['iacc']:.1f} % of ID images right, "
-                f"{last[metric]:.1f} % {MEANS[metric]}.")
+        return (
+            f"The plain student after epoch {last['epoch']:.0f}: {last['iacc']:.1f} % of ID images right, "
+            f"{last[metric]:.1f} % {MEANS[metric]}."
+        )
     epoch, plain, control = pair
     misled = _worse(metric, plain[metric], control[metric])
     verdict = "The plain student is in the trap" if misled >= 2 * FELT else "The plain student is not in the trap"
@@ -101,8 +106,10 @@ def _escape(curves: dict[str, pd.DataFrame]) -> str:
         verdict = "ATEsc has not helped" if epoch == curves["plain"]["epoch"].max() else "ATEsc has not helped yet"
     else:
         verdict = "ATEsc is out of it" if gain >= half_way else "ATEsc is on its way out"
-    return (f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
-            f"{_price(plain['iacc'] - atesc['iacc'])} (epoch {epoch}).")
+    return (
+        f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
+        f"{_price(plain['iacc'] - atesc['iacc'])} (epoch {epoch})."
+    )
 
 
 def _price(points: float) -> str:
@@ -137,4 +144,3 @@ def _together(curves: dict[str, pd.DataFrame], one: str, other: str) -> tuple[in
 
 def _numbers(row: pd.Series, metric: str) -> str:
     return f"IAcc {row['iacc']:.1f}, {METRIC_NAMES[metric]} {row[metric]:.1f} %"
-

@@ -40,8 +40,15 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
     elif not offered:
         return None
     st.session_state[PICKER] = run.id if run else None
-    st.selectbox(label, list(offered), key=PICKER, format_func=lambda run_id: name(offered[run_id]), index=None,
-                 placeholder="Open a run", on_change=lambda: show_run(st.session_state[PICKER]))
+    st.selectbox(
+        label,
+        list(offered),
+        key=PICKER,
+        format_func=lambda run_id: name(offered[run_id]),
+        index=None,
+        placeholder="Open a run",
+        on_change=lambda: show_run(st.session_state[PICKER]),
+    )
     return run
 
 
@@ -66,13 +73,18 @@ def _named(runs: list[Run]) -> Run | None:
         show_run(None)
         return None
     if wanted is not None and wanted not in known and (why := run_store().unreadable().get(wanted)):
-        look.problem(f"Run {wanted} was made by another version.", f"This one does not know its settings: {why}",
-                     "It stays where it is; the version that made it can show it.")
+        look.problem(
+            f"Run {wanted} was made by another version.",
+            f"This one does not know its settings: {why}",
+            "It stays where it is; the version that made it can show it.",
+        )
         show_run(None)
         return None
     if wanted is not None and wanted not in known:
-        st.warning(f"There is no run {wanted[:20]!r} here. It may have been deleted, or the link comes from "
-                   "another lab.", icon=":material/link_off:")
+        st.warning(
+            f"There is no run {wanted[:20]!r} here. It may have been deleted, or the link comes from another lab.",
+            icon=":material/link_off:",
+        )
         show_run(None)
         return None
     return known.get(wanted or st.session_state.get(REMEMBERED))
@@ -80,8 +92,11 @@ def _named(runs: list[Run]) -> Run | None:
 
 def _say_none(waiting: bool) -> None:
     """waiting: there are runs, but none has images yet."""
-    words = (("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.") if waiting
-             else ("No runs yet", "Distil a student, or run the story, and come back here."))
+    words = (
+        ("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
+        if waiting
+        else ("No runs yet", "Distil a student, or run the story, and come back here.")
+    )
     with look.empty(*words), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
@@ -190,4 +205,3 @@ def snapshot(run_id: str, epoch: int) -> Snapshot:
 def _snapshot(runs_dir: str, run_id: str, epoch: int, written: int) -> Snapshot:
     """One for all visitors, and never written to: a copy of 20 000 images at every look took longer than the look."""
     return run_store().snapshot(run_id, epoch)
-

@@ -105,8 +105,12 @@ def elsewhere(run: Run, epoch: int, slider: str) -> None:
     count = max(len(kept.indices), 1)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{look.count(count)} selected in epoch {kept.epoch}", width="content")
-        st.button(f"Show epoch {kept.epoch}", key=f"{slider} back", icon=":material/undo:",
-                  on_click=lambda: st.session_state.update({slider: kept.epoch}))
+        st.button(
+            f"Show epoch {kept.epoch}",
+            key=f"{slider} back",
+            icon=":material/undo:",
+            on_click=lambda: st.session_state.update({slider: kept.epoch}),
+        )
         st.button("Clear", key=f"{slider} clear", icon=":material/close:", on_click=clear, args=(run,))
 
 

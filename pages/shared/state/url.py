@@ -53,8 +53,9 @@ def put(name: str, value: object) -> None:
         st.query_params[name] = str(value)
 
 
-def bound(name: str, value: object, *, key: str = "", usual: object = None, first: str = "default",
-          ) -> dict[str, object]:
+def bound(
+    name: str, value: object, *, key: str = "", usual: object = None, first: str = "default"
+) -> dict[str, object]:
     """What a widget that holds the link's value is given: ``st.segmented_control("Map", MAPS, **bound("map", "PCA"))``.
 
     usual: what the widget holds where the link says nothing, and so need not be said. first: what the widget calls the

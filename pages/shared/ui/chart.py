@@ -205,8 +205,16 @@ def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
 def _thumbnail_data(sheet: Thumbnails | None) -> dict[str, Any] | None:
     if sheet is None:
         return None
-    return {"source": sheet.source, "size": sheet.size, "side": sheet.side, "columns": sheet.columns,
-            "rows": sheet.rows, "count": sheet.count, "cells": sheet.cells, "captions": sheet.captions}
+    return {
+        "source": sheet.source,
+        "size": sheet.size,
+        "side": sheet.side,
+        "columns": sheet.columns,
+        "rows": sheet.rows,
+        "count": sheet.count,
+        "cells": sheet.cells,
+        "captions": sheet.captions,
+    }
 
 
 def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | None:
@@ -225,8 +233,11 @@ def _levels(scores: Sequence[float] | None) -> dict[str, Any] | None:
         return None
     # JSON has no infinity; a score that no attack reached lies right of every line.
     values, counts = np.unique(np.clip(np.asarray(scores, float), -1e30, 1e30), return_counts=True)
-    return {"values": values.tolist(), "below": None if (counts == 1).all() else counts.cumsum().tolist(),
-            "total": len(scores)}
+    return {
+        "values": values.tolist(),
+        "below": None if (counts == 1).all() else counts.cumsum().tolist(),
+        "total": len(scores),
+    }
 
 
 def _forward(key: str, event: str, tell: Callable[[Any], object]) -> Callable[[], None]:

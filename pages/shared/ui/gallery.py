@@ -65,17 +65,33 @@ def pressable(
     on_press: called with the image's id before the rerun that follows. chosen: the id of the one that is pressed.
     """
     sheet = thumbnails(images)
-    cells = [{"id": int(ids[cell]), "position": sheet.position(cell), "title": titles[cell],
-              "role": roles[cell] if roles else None, "word": words[cell] if words else None}
-             for cell in range(sheet.count)]
+    cells = [
+        {
+            "id": int(ids[cell]),
+            "position": sheet.position(cell),
+            "title": titles[cell],
+            "role": roles[cell] if roles else None,
+            "word": words[cell] if words else None,
+        }
+        for cell in range(sheet.count)
+    ]
 
     def tell() -> None:
         if (pressed := st.session_state[key].get("picked")) is not None:
             on_press(int(pressed))
 
-    _mount(key=key, on_picked_change=tell, data={
-        "key": key, "columns": _columns(columns, sheet), "source": sheet.source, "size": sheet.size, "cells": cells,
-        "chosen": chosen})
+    _mount(
+        key=key,
+        on_picked_change=tell,
+        data={
+            "key": key,
+            "columns": _columns(columns, sheet),
+            "source": sheet.source,
+            "size": sheet.size,
+            "cells": cells,
+            "chosen": chosen,
+        },
+    )
 
 
 def _columns(columns: int, sheet: Thumbnails) -> int:

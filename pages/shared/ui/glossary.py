@@ -38,20 +38,23 @@ TERMS = {
     "label y": "The class that an image is asked to be of.",
     "logits": "A network's raw numbers, one a class. Softmax turns them into probabilities; the largest one wins.",
     "gradient": "How the loss changes with each weight of the network; a step goes against it. Its size is the L2 "
-                "norm, the root of the sum of all its squares.",
+    "norm, the root of the sum of all its squares.",
     "learning rate": "How far a step goes. It falls along a cosine to 0 at the run's end.",
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
     "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
     "crowds": "At least twice as common among robust images as among fragile ones: the sign of an OOD label. Ours.",
     "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
-                    "anything strange its OOD label. Ours.",
+    "anything strange its OOD label. Ours.",
     "without its trap": "The direction from fragile to trapped images is taken out of T's features. Ours.",
 }
 LOSSES = {  # of a step, in plain words, and the symbol it stands for; decimals
-    "g/bn": ("BatchNorm match, [[R_BN]]", 2), "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
-    "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3), "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
-    "g/contrast": ("Contrast, [[L_cr]]", 3), "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
+    "g/bn": ("BatchNorm match, [[R_BN]]", 2),
+    "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
+    "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3),
+    "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
+    "g/contrast": ("Contrast, [[L_cr]]", 3),
+    "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
     "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
 }
 FORGETTING = {"negative_kl": "−KL(T‖S), clamped", "uniform": "KL(U‖S)", "negative_learning": "−log(1 − S_y)"}
@@ -65,4 +68,4 @@ def sentence(text: str) -> Html:
 
 def _term(part: str) -> str:
     name, _, words = part.partition("|")
-    return (f'<span class="atesc-term" tabindex="0" data-help="{escape(TERMS[name])}">{escape(words or name)}</span>')
+    return f'<span class="atesc-term" tabindex="0" data-help="{escape(TERMS[name])}">{escape(words or name)}</span>'

@@ -32,13 +32,17 @@ NEIGHBOURS = 6  # of each domain
 FORMAT = 2  # of an inspection's file
 
 # Brings a card into view when it comes to show something else, not when it is drawn again.
-_reveal = st.components.v2.component("atesc_reveal", js="""
+_reveal = st.components.v2.component(
+    "atesc_reveal",
+    js="""
 export default function mount({ parentElement, data }) {
   if (parentElement.dataset.shown === data) return;
   parentElement.dataset.shown = data;
   parentElement.closest(".st-key-inspector")?.scrollIntoView({ block: "nearest" });
 }
-""", isolate_styles=False)
+""",
+    isolate_styles=False,
+)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,22 @@ def inspector(sample: Sample, report: Report | None) -> bool:
     with st.container(border=True, key="inspector"):
         left, right = st.columns([8, 1], vertical_alignment="center")
         with left:
-            look.line(look.bold(f"Image {index}"), look.chip(sample.group, sample.group),
-                      look.quiet(f"synthetic · epoch {shown.epoch} of {run.epochs} · split at the line by "
-                                 f"{SCORE_NAMES[run.spec.split.score]}"))
-        right.button("Close", icon=":material/close:", key="close inspector", width="stretch",
-                     on_click=selection.close, args=(run,))
+            look.line(
+                look.bold(f"Image {index}"),
+                look.chip(sample.group, sample.group),
+                look.quiet(
+                    f"synthetic · epoch {shown.epoch} of {run.epochs} · split at the line by "
+                    f"{SCORE_NAMES[run.spec.split.score]}"
+                ),
+            )
+        right.button(
+            "Close",
+            icon=":material/close:",
+            key="close inspector",
+            width="stretch",
+            on_click=selection.close,
+            args=(run,),
+        )
         waiting = _attack(sample)
         _scores_and_neighbours(sample, report)
         _reveal(key="reveal inspector", data=f"{run.id} {shown.epoch} {index}")
@@ -117,9 +132,19 @@ def _budget(sample: Sample) -> float:
     step = most / 128  # as finely as min ε is known
     usual = min(least, most)
     own = url.bound("budget", url.number("budget", usual, 0.0, most), key=key, usual=usual, first="value")
-    return st.slider("Attack budget ε (1/255)", 0.0, float(most), step=step, **own, format="%.2f", help=(
-        f"No attack up to {most:g} changes the label" if math.isinf(least) else
-        f"At first the smallest budget that changes the teacher's label, {least:g}"))
+    return st.slider(
+        "Attack budget ε (1/255)",
+        0.0,
+        float(most),
+        step=step,
+        **own,
+        format="%.2f",
+        help=(
+            f"No attack up to {most:g} changes the label"
+            if math.isinf(least)
+            else f"At first the smallest budget that changes the teacher's label, {least:g}"
+        ),
+    )
 
 
 def _pictures(sample: Sample, found: Inspection | None) -> None:
@@ -160,8 +185,18 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
         return Inspection.load(path)
     job = process.find(str(path))
     if job is None or job.state == "done":  # done, and its file cleared away since
-        job = process.start(str(path), MODULE, run.id, str(epoch), str(index), str(epsilon),
-                               "--runs-dir", str(run_store().runs_dir), "--out", str(path))
+        job = process.start(
+            str(path),
+            MODULE,
+            run.id,
+            str(epoch),
+            str(index),
+            str(epsilon),
+            "--runs-dir",
+            str(run_store().runs_dir),
+            "--out",
+            str(path),
+        )
     if job.state == "failed":
         return _failed(job.error)
     if job.state == "running":
@@ -208,8 +243,9 @@ def _at_once(runs_dir: str, run_id: str, epoch: int, index: int, epsilon: float,
 def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
     columns = st.columns([5, 4, 4])
     with columns[0]:
-        look.line(look.bold("Scores"), look.quiet(look.of("among synthetic", len(sample.shown.images),
-                                                          sample.shown.epoch)))
+        look.line(
+            look.bold("Scores"), look.quiet(look.of("among synthetic", len(sample.shown.images), sample.shown.epoch))
+        )
         st.dataframe(_ranks(sample), hide_index=True, width="stretch")
     for domain, column in zip(("id", "ood"), columns[1:], strict=True):
         with column:
@@ -226,8 +262,13 @@ def _ranks(sample: Sample) -> pd.DataFrame:
     for name, values in sample.shown.scores.items():
         own = values[sample.index]
         told = f"> {sample.run.spec.split.max_epsilon:g}" if np.isposinf(own) else f"{own:.2f}".replace("-", "−")
-        rows.append({"score": SCORE_NAMES[name], "value": f"{told}{SCORE_UNITS[name]}",
-                     "more robust than": f"{100 * np.mean(values < own):.1f} %"})
+        rows.append(
+            {
+                "score": SCORE_NAMES[name],
+                "value": f"{told}{SCORE_UNITS[name]}",
+                "more robust than": f"{100 * np.mean(values < own):.1f} %",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -235,6 +276,11 @@ def _neighbours(sample: Sample, report: Report, domain: str) -> None:
     side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
     places, distances = nearest(sample.shown.features[sample.index], side.features, NEIGHBOURS)
     titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.given[at]]}" for at in places]
-    gallery(side.images[places], columns=NEIGHBOURS, roles=[domain] * len(places), titles=titles,
-            words=[f"{distance:.1f}" for distance in distances])
+    gallery(
+        side.images[places],
+        columns=NEIGHBOURS,
+        roles=[domain] * len(places),
+        titles=titles,
+        words=[f"{distance:.1f}" for distance in distances],
+    )
     look.caption(f"Distance; of {look.count(len(side.features))} {domain.upper()} test images")

@@ -23,8 +23,13 @@ ROLE_NAMES = {"id": "ID", "ood": "OOD"}
 
 # Colour of a status's dot; the word beside it says the same.
 STATUS_COLOURS = {
-    "queued": "synthetic", "running": "id", "paused": "robust", "done": "SL",
-    "stopped": "synthetic", "interrupted": "robust", "failed": "ood",
+    "queued": "synthetic",
+    "running": "id",
+    "paused": "robust",
+    "done": "SL",
+    "stopped": "synthetic",
+    "interrupted": "robust",
+    "failed": "ood",
 }
 
 
@@ -113,8 +118,7 @@ def swatch(role: Role, words: str | None = None, outline: bool = False) -> Html:
 
 
 def tile(
-    label: str, value: str, unit: str = "", *, of: str = "", help: str = "", change: str = "",
-    role: Role | None = None,
+    label: str, value: str, unit: str = "", *, of: str = "", help: str = "", change: str = "", role: Role | None = None
 ) -> Html:
     """One number. of: what it is of (which split, how many images, which epoch); change: e.g. "+1.2"."""
     own = f' style="--own:var(--role-{role})"' if role else ""
@@ -164,8 +168,10 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
         return f"<{kind}{right}{own}>{escape(str(words))}</{kind}>"
 
     head = "".join(cell("th", name, name) for name in frame)
-    body = "".join("<tr>" + "".join(cell("td", name, words) for name, words in zip(frame, row, strict=True)) + "</tr>"
-                   for row in frame.itertuples(index=False, name=None))
+    body = "".join(
+        "<tr>" + "".join(cell("td", name, words) for name, words in zip(frame, row, strict=True)) + "</tr>"
+        for row in frame.itertuples(index=False, name=None)
+    )
     st.html(f'<div class="atesc atesc-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
@@ -188,8 +194,9 @@ def card(title: str = "", note: str = "", **layout) -> AbstractContextManager:
     return box
 
 
-def way(page: str, label: str, *, primary: bool = False, width: Literal["content", "stretch"] = "content",
-        **more: Any) -> None:
+def way(
+    page: str, label: str, *, primary: bool = False, width: Literal["content", "stretch"] = "content", **more: Any
+) -> None:
     """A link to another page that looks like a button, once a page under one ``label``; ``more`` is st.page_link's.
 
     ``st.switch_page`` is used nowhere: it changes the page on the server, and what a timer of the browser asks for in

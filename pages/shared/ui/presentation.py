@@ -14,8 +14,9 @@ from pages.shared.ui import look
 
 ASSETS = paths.ASSETS / "projector"
 
-_copy = st.components.v2.component("atesc_copy", js=(ASSETS / "copy.js").read_text(),
-                                   css=(ASSETS / "copy.css").read_text(), isolate_styles=False)
+_copy = st.components.v2.component(
+    "atesc_copy", js=(ASSETS / "copy.js").read_text(), css=(ASSETS / "copy.css").read_text(), isolate_styles=False
+)
 
 
 def projecting() -> bool:
@@ -32,8 +33,14 @@ def share() -> None:
         look.label("This page")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _copy(key="copy link", data="Copy link", width="content")
-            st.button("Present", icon=":material/present_to_all:", key="projector on", on_click=url.put,
-                      args=("projector", 1), help="The page alone, for a projector; its link then opens it so")
+            st.button(
+                "Present",
+                icon=":material/present_to_all:",
+                key="projector on",
+                on_click=url.put,
+                args=("projector", 1),
+                help="The page alone, for a projector; its link then opens it so",
+            )
 
 
 def way_back() -> None:
@@ -42,5 +49,10 @@ def way_back() -> None:
         return
     with st.container(horizontal=True, gap="xsmall", key="way back", width="content"):
         _copy(key="copy bare link", data="Copy link", width="content")
-        st.button("Show controls", icon=":material/visibility:", key="projector off", on_click=url.put,
-                  args=("projector", None))
+        st.button(
+            "Show controls",
+            icon=":material/visibility:",
+            key="projector off",
+            on_click=url.put,
+            args=("projector", None),
+        )

@@ -31,6 +31,12 @@ def progress(key: str, doing: str, missing: Callable[[], bool], module: str, *ar
             look.problem(f"{doing} failed.", f"{job.error}.", "The rest of the page stands.")
         else:
             look.caption(f"{doing} was stopped.")
-    right.button("Go on", icon=":material/refresh:", key=f"again {key}", width="stretch",
-                 on_click=process.start, args=(key, module, *arguments))
+    right.button(
+        "Go on",
+        icon=":material/refresh:",
+        key=f"again {key}",
+        width="stretch",
+        on_click=process.start,
+        args=(key, module, *arguments),
+    )
     return False

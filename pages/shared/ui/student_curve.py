@@ -29,15 +29,29 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
     labels = shown.teacher_probs.argmax(1)
     of = f"{look.count(len(indices))} selected of {look.count(len(labels))} synthetic images of epoch {shown.epoch}"
     with look.card("What the students say of the selection", f"{of}; agreement with the teacher, not accuracy"):
-        figure = figure_of(agreement(said, labels, indices), agreement(said, labels), look.mode(),
-                           images=(len(indices), len(labels)), epoch=shown.epoch, epochs=run.epochs)
+        figure = figure_of(
+            agreement(said, labels, indices),
+            agreement(said, labels),
+            look.mode(),
+            images=(len(indices), len(labels)),
+            epoch=shown.epoch,
+            epochs=run.epochs,
+        )
         chart(figure, "agreement", height=300, label="Agreement of each epoch's student with the teacher")
         _about(run, list(views))
         if views.keys() <= said.keys():
             return False
-        return progress(f"students {run.id} {shown.epoch}", "Asking the students",
-                        lambda: any(view.read() is None for view in views.values()),
-                        MODULE, "answers", run.id, str(shown.epoch), "--runs-dir", str(run_store().runs_dir))
+        return progress(
+            f"students {run.id} {shown.epoch}",
+            "Asking the students",
+            lambda: any(view.read() is None for view in views.values()),
+            MODULE,
+            "answers",
+            run.id,
+            str(shown.epoch),
+            "--runs-dir",
+            str(run_store().runs_dir),
+        )
 
 
 def _about(run: Run, kept: list[int]) -> None:

@@ -74,8 +74,16 @@ def _place(run: Run, last: Turn | None) -> str:
 def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable[..., None], *args: Any) -> None:
     """A button for each of the two, of which the one whose turn it is can be pressed. turn: None, nobody's."""
     for who, column in zip(("generator", "student"), columns, strict=True):
-        column.button(f"{who.capitalize()}'s turn", icon=":material/skip_next:", key=f"turn {who}", width="stretch",
-                      type="primary" if who == turn else "secondary", disabled=who != turn, on_click=press, args=args)
+        column.button(
+            f"{who.capitalize()}'s turn",
+            icon=":material/skip_next:",
+            key=f"turn {who}",
+            width="stretch",
+            type="primary" if who == turn else "secondary",
+            disabled=who != turn,
+            on_click=press,
+            args=args,
+        )
 
 
 def _controls(run: Run, last: Turn | None) -> None:
@@ -83,14 +91,34 @@ def _controls(run: Run, last: Turn | None) -> None:
     buttons(None if run.slow or run.stepping else next_turn(last), pair, _take, run, _after(last))
     # not a switch: redrawn every second, it would take what it showed before last for the user's wish
     if run.slow:
-        slow.button("End slow motion", icon=":material/pause:", key="slow off", type="primary", width="stretch",
-                    on_click=run_store().pause, args=(run.id,), help="Pauses the run here")
+        slow.button(
+            "End slow motion",
+            icon=":material/pause:",
+            key="slow off",
+            type="primary",
+            width="stretch",
+            on_click=run_store().pause,
+            args=(run.id,),
+            help="Pauses the run here",
+        )
     else:
-        slow.button("Slow motion", icon=":material/slow_motion_video:", key="slow on", width="stretch",
-                    on_click=_slow, args=(run,), help="The turns follow one another by themselves")
-    pace.segmented_control("Seconds a turn", PACES, format_func="{} s".format, required=True,
-                           label_visibility="collapsed",
-                           **url.bound("pace", _pace()) | {"on_change": _change_pace, "args": (run,)})
+        slow.button(
+            "Slow motion",
+            icon=":material/slow_motion_video:",
+            key="slow on",
+            width="stretch",
+            on_click=_slow,
+            args=(run,),
+            help="The turns follow one another by themselves",
+        )
+    pace.segmented_control(
+        "Seconds a turn",
+        PACES,
+        format_func="{} s".format,
+        required=True,
+        label_visibility="collapsed",
+        **url.bound("pace", _pace()) | {"on_change": _change_pace, "args": (run,)},
+    )
 
 
 def _pace() -> int:
@@ -134,8 +162,13 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
     at = _chosen(shown)
     left, middle, right = st.columns([5, 4.4, 5], gap="medium")
     with left:
-        made = "[[noise z]]" if turn.labels is None else "[[label y]]" if turn.noise is None else \
-            "[[noise z]] and [[label y]]"
+        made = (
+            "[[noise z]]"
+            if turn.labels is None
+            else "[[label y]]"
+            if turn.noise is None
+            else "[[noise z]] and [[label y]]"
+        )
         step = "step" if _steps(turn) == 1 else "first step"
         _point(1, f"Images from {made}", f"{len(shown)} of {total}, before the {step}")
         said = turn.teacher_before.argmax(1)
@@ -147,10 +180,15 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
     with right:
         _point(3, "The generator's loss", "weight × value" + (", of the last step" if _steps(turn) > 1 else ""))
         _generator_losses(run, turn)
-        _point(4, f"The [[gradient]] that reached the generator: {number(turn.gradient, 3)}",
-               f"L2 norm over {look.count(turn.weights)} weights")
-        look.caption(f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step" + (
-            "." if _steps(turn) == 1 else f"s, {_steps(turn)} in all; the gradient is the last's."))
+        _point(
+            4,
+            f"The [[gradient]] that reached the generator: {number(turn.gradient, 3)}",
+            f"L2 norm over {look.count(turn.weights)} weights",
+        )
+        look.caption(
+            f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step"
+            + ("." if _steps(turn) == 1 else f"s, {_steps(turn)} in all; the gradient is the last's.")
+        )
     _changed(turn, names)
 
 
@@ -190,8 +228,11 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
     scale = 255 / max(1, moved.max())
     whose = "the same noise" if turn.labels is None else "the first step's batch, and the best one's"
     _point(5, "How the images changed", f"{whose}; on average by {number(moved.mean(), 1)} of 255 levels")
-    rows = {"before": turn.before, "after": turn.after,
-            f"change × {scale:.0f}" if scale >= 1.5 else "change": moved * scale / 255}
+    rows = {
+        "before": turn.before,
+        "after": turn.after,
+        f"change × {scale:.0f}" if scale >= 1.5 else "change": moved * scale / 255,
+    }
     labels = {"before": turn.teacher_before.argmax(1), "after": turn.teacher_after.argmax(1)}
     for words, images in rows.items():
         name, wall = st.columns([1.3, 12], vertical_alignment="center")
@@ -199,14 +240,23 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
             look.caption(words)
         with wall:
             said = [names[label] for label in labels[words][:CHANGED]] if words in labels else None
-            gallery(images[:CHANGED], columns=CHANGED, titles=said and [f"teacher: {label}" for label in said],
-                    words=said)
+            gallery(
+                images[:CHANGED], columns=CHANGED, titles=said and [f"teacher: {label}" for label in said], words=said
+            )
     look.tiles(
-        _before_after("Teacher is sure", sureness(turn.teacher_before), sureness(turn.teacher_after),
-                      f"mean largest probability · {len(turn.before)} images"),
-        _before_after("Student agrees", agreement(turn.student_before, turn.teacher_before),
-                      agreement(turn.student_after, turn.teacher_after),
-                      f"with the teacher's label · {len(turn.before)} images"))
+        _before_after(
+            "Teacher is sure",
+            sureness(turn.teacher_before),
+            sureness(turn.teacher_after),
+            f"mean largest probability · {len(turn.before)} images",
+        ),
+        _before_after(
+            "Student agrees",
+            agreement(turn.student_before, turn.teacher_before),
+            agreement(turn.student_after, turn.teacher_after),
+            f"with the teacher's label · {len(turn.before)} images",
+        ),
+    )
 
 
 # ── the student's ───────────────────────────────────────────────────────────────────────────────────
@@ -219,24 +269,25 @@ def _student(run: Run, turn: StudentTurn) -> None:
     at = _chosen(shown)
     left, middle, right = st.columns([4, 6, 4.8], gap="medium")
     with left:
-        _point(1, f"The batch: {turn.synthetic} [[synthetic]] images" +
-               (f" and {probes} [[noise probes]]" if probes else ""),
-               f"{len(shown)} shown" + (", probes last" if probes else ""))
+        _point(
+            1,
+            f"The batch: {turn.synthetic} [[synthetic]] images" + (f" and {probes} [[noise probes]]" if probes else ""),
+            f"{len(shown)} shown" + (", probes last" if probes else ""),
+        )
         roles = None if turn.fragile is None else [_group(turn, i) for i in shown]
         _wall(run, turn.images, shown, at, [_title(run, turn, i, names) for i in range(len(turn.images))], roles)
         _attacked(run, turn)
     with middle:
         _point(3, "What [[teacher T|teacher]] and [[student S|student]] say of it", "the image marked")
         columns = {"teacher": turn.teacher[at]}
-        if at < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[:turn.synthetic]):
+        if at < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[: turn.synthetic]):
             columns[NO_TRAP] = turn.taught[at]
         _answers(run, names, columns | {"student": turn.student_before[at], "after": turn.student_after[at]})
         look.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
     with right:
         _point(4, "The student's loss", "before and after the step, on this batch")
         _student_losses(run, turn)
-        _point(5, f"The [[gradient]]: {number(turn.gradient, 3)}",
-               f"L2 norm over {look.count(turn.weights)} weights")
+        _point(5, f"The [[gradient]]: {number(turn.gradient, 3)}", f"L2 norm over {look.count(turn.weights)} weights")
         _say(f"SGD with momentum 0.9, [[learning rate]] {turn.lr:.3g}, took the step.")
         look.tiles(*_student_tiles(turn))
 
@@ -260,8 +311,11 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
     """Which group each image is in, and why."""
     escape, split, n = run.spec.escape, run.spec.split, turn.synthetic
     if turn.fragile is None:
-        why = (f"Warm-up, epoch {turn.epoch} of {escape.warmup_epochs}: nothing is split yet, every image teaches."
-               if escape.splits else "This run splits nothing: every image teaches.")
+        why = (
+            f"Warm-up, epoch {turn.epoch} of {escape.warmup_epochs}: nothing is split yet, every image teaches."
+            if escape.splits
+            else "This run splits nothing: every image teaches."
+        )
         _point(2, "No attack", "")
         look.caption(why)
         return
@@ -271,14 +325,19 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
         _point(2, f"An attack within [[ε]] = {line} on the teacher", "")
     else:
         _point(2, f"The line: {SCORE_NAMES[split.score]} {line}", "above it: robust")
-    look.line(look.swatch("fragile", f"fragile {fragile}", outline=True),
-              look.swatch("robust", f"robust {n - fragile}", outline=True), look.quiet(f"of {n} synthetic images"))
+    look.line(
+        look.swatch("fragile", f"fragile {fragile}", outline=True),
+        look.swatch("robust", f"robust {n - fragile}", outline=True),
+        look.quiet(f"of {n} synthetic images"),
+    )
     crowding = ", robust ones whose label [[crowds]] their group" if escape.crowded_only else ""
-    words = [f"[[teaches|Teach]]: {turn.teaching.sum()} of {n}. "
-             f"[[trapped|Held back]]: {turn.trapped[:n].sum()}{crowding}."]
+    words = [
+        f"[[teaches|Teach]]: {turn.teaching.sum()} of {n}. [[trapped|Held back]]: {turn.trapped[:n].sum()}{crowding}."
+    ]
     if probes := len(turn.images) - n:
-        words.append(f"Of {probes} probes {(~turn.fragile[n:]).sum()} are robust, {turn.trapped[n:].sum()} of these "
-                     "trapped.")
+        words.append(
+            f"Of {probes} probes {(~turn.fragile[n:]).sum()} are robust, {turn.trapped[n:].sum()} of these trapped."
+        )
     _say(" ".join(words))
 
 
@@ -288,8 +347,9 @@ def _student_losses(run: Run, turn: StudentTurn) -> None:
         words = {
             "s/fragile": f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach",
             "s/robust": f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} "
-                        "trapped",
-            "s/total": TOTAL}[name]
+            "trapped",
+            "s/total": TOTAL,
+        }[name]
         told = _term(words, escape.weight, value, 3) if name == "s/robust" else sentence(words)
         rows.append((told, number(value, 3), number(turn.losses_after[name], 3)))
     losses("before", "after", rows=rows)
@@ -301,13 +361,21 @@ def _student_tiles(turn: StudentTurn) -> Iterable[Html]:
     """How the student's answers changed, on what teaches and on what is trapped."""
     n, teaching = turn.synthetic, turn.teaching
     if teaching.any():
-        yield _before_after("Agrees with what teaches", *(
-            agreement(s[:n][teaching], turn.taught[teaching]) for s in (turn.student_before, turn.student_after)),
-            f"{teaching.sum()} images")
+        yield _before_after(
+            "Agrees with what teaches",
+            *(agreement(s[:n][teaching], turn.taught[teaching]) for s in (turn.student_before, turn.student_after)),
+            f"{teaching.sum()} images",
+        )
     if turn.trapped.any():
-        yield _before_after("Gives T's label to the trapped", *(
-            agreement(s[turn.trapped], turn.teacher[turn.trapped]) for s in (turn.student_before, turn.student_after)),
-            f"{turn.trapped.sum()} images", role="robust")
+        yield _before_after(
+            "Gives T's label to the trapped",
+            *(
+                agreement(s[turn.trapped], turn.teacher[turn.trapped])
+                for s in (turn.student_before, turn.student_after)
+            ),
+            f"{turn.trapped.sum()} images",
+            role="robust",
+        )
 
 
 # ── what both show ──────────────────────────────────────────────────────────────────────────────────
@@ -325,8 +393,9 @@ def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
         cells = "".join(f"<td>{look.text(value)}</td>" for value in values)
         kind = ' class="is-total"' if words == TOTAL else ""
         body.append(f'<tr{kind}><th scope="row">{look.text(words)}</th>{cells}</tr>')
-    st.html(f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead>'
-            f'<tbody>{"".join(body)}</tbody></table>')
+    st.html(
+        f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    )
 
 
 def _term(words: str, weight: float, weighted: float, digits: int) -> Html:
@@ -355,10 +424,24 @@ def _chosen(shown: np.ndarray) -> int:
     return wanted if wanted in shown else int(shown[0])
 
 
-def _wall(run: Run, images: np.ndarray, shown: np.ndarray, at: int, titles: Sequence[str],
-          roles: Sequence[look.Role] | None = None) -> None:
-    pressable(images[shown], shown.tolist(), f"turn wall {run.id}", lambda picked: url.put("image", picked),
-              titles=[titles[i] for i in shown], columns=COLUMNS, roles=roles, chosen=at)
+def _wall(
+    run: Run,
+    images: np.ndarray,
+    shown: np.ndarray,
+    at: int,
+    titles: Sequence[str],
+    roles: Sequence[look.Role] | None = None,
+) -> None:
+    pressable(
+        images[shown],
+        shown.tolist(),
+        f"turn wall {run.id}",
+        lambda picked: url.put("image", picked),
+        titles=[titles[i] for i in shown],
+        columns=COLUMNS,
+        roles=roles,
+        chosen=at,
+    )
 
 
 def _answers(run: Run, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
@@ -370,17 +453,22 @@ def _answers(run: Run, names: Sequence[str], columns: dict[str, np.ndarray]) -> 
     heads = "".join(f'<th scope="col" colspan="2">{sentence(who)}</th>' for who in columns)
     rows = []
     for label in likeliest:
-        cells = "".join(_answer(100 * sure[who][label], logits[label], label == logits.argmax(), own[who])
-                        for who, logits in columns.items())
+        cells = "".join(
+            _answer(100 * sure[who][label], logits[label], label == logits.argmax(), own[who])
+            for who, logits in columns.items()
+        )
         rows.append(f'<tr><th scope="row">{escape(str(names[label]))}</th>{cells}</tr>')
-    st.html(f'<table class="atesc atesc-answers"><thead><tr><td></td>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
-            f'</table><p class="atesc atesc-quiet">{sentence("Probability in %, small: [[logits]]")}</p>')
+    st.html(
+        f'<table class="atesc atesc-answers"><thead><tr><td></td>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
+        f'</table><p class="atesc atesc-quiet">{sentence("Probability in %, small: [[logits]]")}</p>'
+    )
 
 
 def _answer(per_cent: float, logit: float, most: bool, own: str) -> str:
     kind = ' class="is-most"' if most else ""
-    return (f"<td><small>{number(logit, 1)}</small></td>"
-            f'<td{kind} style="--share:{per_cent:.1f}%;{own}">{per_cent:.1f}</td>')
+    return (
+        f'<td><small>{number(logit, 1)}</small></td><td{kind} style="--share:{per_cent:.1f}%;{own}">{per_cent:.1f}</td>'
+    )
 
 
 def _before_after(label: str, before: float, after: float, of: str, role: look.Role | None = None) -> Html:
