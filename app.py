@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared.ui import look
+from pages.shared.ui import appearance
 from pages.shared.ui.sidebar import sidebar
 
 if not st.runtime.exists():  # run as a script, not by Streamlit
@@ -43,6 +43,6 @@ pages = [
     for name, (title, icon) in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")  # client.showSidebarNavigation hides its menu in any case
-look.dress()
+appearance.apply_style()
 sidebar(pages)
 page.run()

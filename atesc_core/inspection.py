@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atesc_core.errors import StoreError
 from atesc_core.files import replacing
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
 from atesc_core.robustness.scores import predictions
-from atesc_core.runs import RunStore, StoreError
+from atesc_core.runs import RunStore
 from atesc_core.runs.students.loading import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher

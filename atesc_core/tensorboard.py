@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import RunStore
 from atesc_core.specs.command import run_command
+from atesc_core.vocabulary import METRIC_NAMES
 
 GROUPS = {"g": "generator_loss", "s": "student_loss"}
 SUFFIX = ".atesc-lab"  # of our event files, which a new export replaces

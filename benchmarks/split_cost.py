@@ -23,10 +23,12 @@ import typer
 from torch import Tensor
 
 from atesc_core.device import describe, memory_format
-from atesc_core.distillation.loop import Distillation, one_round
+from atesc_core.distillation.loop import one_round
+from atesc_core.distillation.state import Distillation
 from atesc_core.robustness.attack import flips, pgd
 from atesc_core.robustness.scores import predictions
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 from atesc_core.study import ROWS, write_page
 from atesc_core.study.plan import OFFLINE, SYNTHESIZERS
 from atesc_core.study.tables import NAMES

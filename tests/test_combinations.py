@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from atesc_core import cli
-from atesc_core.distillation.loop import Distillation, one_round
+from atesc_core.distillation.loop import one_round
+from atesc_core.distillation.state import Distillation
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from atesc_core.specs.run import SYNTHESES, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import SYNTHESES
 from atesc_core.teachers import Teacher, TeacherCard, list_teachers
 from tests.test_cli import here
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from atesc_core.errors import StoreError
 from atesc_core.inspection import Inspection, attacked, inspect, smallest, takes_long
 from atesc_core.models import build
-from atesc_core.runs import RunStore, StoreError
+from atesc_core.runs import RunStore
 from atesc_core.runs.students.loading import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher

@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from atesc_core.specs.run import PRESETS, SYNTHESES, RunSpec, SpecError, describe_field, field_paths, from_preset, parse
+from atesc_core.errors import SpecError
+from atesc_core.specs.base import field_paths, parse
+from atesc_core.specs.fields import describe_field
+from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.run import SYNTHESES, RunSpec
 
 specs = st.builds(
     RunSpec,

@@ -10,7 +10,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 from benchmarks import split_cost
 from tests.study.test_rows import TINY
 from tests.test_combinations import SMALL

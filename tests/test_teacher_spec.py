@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atesc_core.specs.run import SpecError, describe_field, parse
+from atesc_core.errors import SpecError
+from atesc_core.specs.base import parse
+from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import METHODS, TeacherRecipe, TeacherSpec, uses
 
 specs = st.sampled_from(list(METHODS)).flatmap(

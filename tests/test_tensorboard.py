@@ -9,7 +9,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from atesc_core.runs import UnknownRun
+from atesc_core.errors import UnknownRun
 from atesc_core.tensorboard import export_events
 from tests.figures.conftest import Lab, lab  # noqa: F401 - fixture
 

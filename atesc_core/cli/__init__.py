@@ -46,7 +46,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from atesc_core.runs import StoreError
+        from atesc_core.errors import StoreError
 
         if not isinstance(error, (ValueError, StoreError)):
             raise

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from atesc_core.specs.run import SpecError
+from atesc_core.errors import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd

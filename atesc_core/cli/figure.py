@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from atesc_core import errors
 from atesc_core.cli.common import AsJson, RunsDir, open_store, progress_bar, say, show
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _list(as_json: bool) -> None:
 def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, Any]) -> Recipe:
     """Raises SpecError for the first field that is wrong, under the name it was typed by."""
     from atesc_core.figures.export.recipe import Panel, Paper, Recipe
-    from atesc_core.specs.run import parse
+    from atesc_core.specs.base import parse
 
     if run is None:
         parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
@@ -142,7 +143,7 @@ def _panels(
 ) -> Recipe:
     """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
     from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
-    from atesc_core.specs.run import parse
+    from atesc_core.specs.base import parse
 
     if not of:
         raise ValueError("of: missing; expected --of NAME for each panel, e.g. --of accuracy --of scores")
@@ -184,7 +185,7 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
             sheet = on_paper(recipe, drawn)
             _notice(sheet)
             put(out, sheet.file(kind[1:], facts, recipe.paper.dpi))
-        except (export.BrowserMissing, export.RenderError) as error:
+        except (errors.BrowserMissing, errors.RenderError) as error:
             _undrawn(error, put(out.with_suffix(".csv"), csv))
     put(Path(f"{out}.yaml"), export.sidecar(facts).encode())
     print(out)
@@ -192,10 +193,9 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
 
 def _again(file: Path, folder: Path, store: RunStore) -> None:
     """All files of a recipe."""
-    from atesc_core.figures.export import sheet as export
+    from atesc_core.errors import SpecError
     from atesc_core.figures.export.recipe import Recipe
     from atesc_core.figures.run_figures import write
-    from atesc_core.specs.run import SpecError
 
     if not file.is_file():
         raise ValueError(f"recipe: {str(file)!r}: no such file")
@@ -209,7 +209,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
     try:
         for path in _measured(store, lambda sources: write(recipe, sources, folder)):
             print(path)
-    except (export.BrowserMissing, export.RenderError) as error:
+    except (errors.BrowserMissing, errors.RenderError) as error:
         _undrawn(error, folder / f"{recipe.stem}.csv")
 
 

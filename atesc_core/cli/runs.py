@@ -25,7 +25,9 @@ from atesc_core.cli.common import (
     say,
     show,
 )
-from atesc_core.specs.run import PRESETS, EscapeKind, RunSpec, SpecError, from_preset
+from atesc_core.errors import SpecError
+from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.run import EscapeKind, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atesc_core.cli.common import Device, RunsDir, folder, open_store, say, typed_settings
-from atesc_core.specs.run import SplitSpec, parse
+from atesc_core.specs.base import parse
+from atesc_core.specs.run import SplitSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def _synthetic(runs_dir: Path | None, run_id: str, epoch: int | None):
     """A run's images at the end of an epoch, (N, 3, s, s) in [0, 1]; they have no labels."""
     import torch
 
-    from atesc_core.runs import StoreError
+    from atesc_core.errors import StoreError
 
     store = open_store(runs_dir)
     store.get(run_id)

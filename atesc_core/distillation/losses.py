@@ -9,30 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-
-def kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(T ‖ S) of each image, (B,), times temperature² so that its gradient keeps its size (Hinton et al.)."""
-    log_t = (teacher / temperature).log_softmax(1)
-    log_s = (student / temperature).log_softmax(1)
-    return F.kl_div(log_s, log_t, log_target=True, reduction="none").sum(1) * temperature**2
-
-
-def group_mean(values: Tensor, group: Tensor) -> Tensor:
-    """Mean of ``values`` (B,) where ``group`` (B,) is true; 0 where it is empty."""
-    return torch.where(group, values, 0.0).sum() / group.sum().clamp_min(1)
+from atesc_core.training.divergence import kl_divergence, masked_mean
 
 
 def ckd(teacher: Tensor, student: Tensor, fragile: Tensor, temperature: float = 1.0) -> Tensor:
     """Calibrated distillation: mean KL(T ‖ S) over the fragile group [paper]."""
-    return group_mean(kl(teacher, student, temperature), fragile)
+    return masked_mean(kl_divergence(teacher, student, temperature), fragile)
 
 
 def negative_kl(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
     """−min(KL(T ‖ S), clamp): away from the teacher, until ``clamp`` nats away [ours: the bound]. (B,)"""
-    return -kl(teacher, student).clamp(max=clamp)
+    return -kl_divergence(teacher, student).clamp(max=clamp)
 
 
 def uniform(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:

@@ -14,7 +14,7 @@ from atesc_core.models import untouched
 from atesc_core.synthesis.base import Learned
 
 if TYPE_CHECKING:
-    from atesc_core.distillation.loop import Distillation, Lesson
+    from atesc_core.distillation.state import Distillation, StudentBatch
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def student_turn(
     epoch: int,
     round_: int,
     number: int,
-    lesson: Lesson,
+    lesson: StudentBatch,
     terms: dict[str, Tensor],
     before: Tensor,
     lr: float,

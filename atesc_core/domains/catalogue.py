@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from atesc_core.domains import downloads, drawn, folder, offline
-from atesc_core.domains.domain import TEST_IMAGES, TRAIN_IMAGES, Domain, DomainError, Split, image_set
+from atesc_core.domains.domain import TEST_IMAGES, TRAIN_IMAGES, Domain, Split, image_set
 from atesc_core.domains.downloads import ARCHIVES, Fetching
+from atesc_core.errors import DomainError
 
 DIGITS = tuple("0123456789")
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

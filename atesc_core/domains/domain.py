@@ -17,10 +17,6 @@ Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """train images, labels, test images, labels; images (N, H, W) or (N, H, W, 3) uint8, labels (N,) int64"""
 
 
-class DomainError(ValueError):
-    """A domain or a pair cannot be had; the message names it, what was wrong, and what was expected."""
-
-
 @dataclass(frozen=True)
 class ImageSet:
     """images: (N, 3, H, W) float32 in [0, 1]; labels: (N,) int64."""

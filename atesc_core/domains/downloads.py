@@ -23,7 +23,8 @@ import numpy as np
 from filelock import FileLock
 
 from atesc_core.domains.data_folder import as_they_are, data_dir, digest, kept
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, DomainError, Split, shuffled
+from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split, shuffled
+from atesc_core.errors import DomainError
 
 CHUNK = 2**18
 TIMEOUT_S = 30.0  # without a byte

@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from atesc_core.domains.data_folder import as_they_are, digest, kept
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, DomainError, Split
+from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split
+from atesc_core.errors import DomainError
 
 PREFIX = "folder:"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from atesc_core.domains.catalogue import DOMAINS, class_samples, domain_classes, load_domain, version
-from atesc_core.domains.domain import Domain, DomainError, ImageSet
+from atesc_core.domains.domain import Domain, ImageSet
 from atesc_core.domains.folder import PREFIX
 from atesc_core.domains.triggers import TRIGGERS, stamp
+from atesc_core.errors import DomainError
 
 Setting = Literal["close", "open", "backdoor"]
 METRICS: dict[Setting, str] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from atesc_core.domains.domain import DomainError
+from atesc_core.errors import DomainError
 
 BLENDED = 0.2  # the trigger's share in blend and sig
 PATTERN_SEED = 2025

@@ -11,7 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import DASHES, ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES, Look, Mode, uid
+from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES
 
 LEGEND_ROW = 0.06  # of a column's width, for a curve's name: two fit above the plot as it is
 LABELLED_CURVES = 4  # with more, the last values no longer fit beside the lines

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
-from atesc_core.specs.run import RunSpec, describe_field, field_paths
+from atesc_core.specs.base import field_paths
+from atesc_core.specs.fields import describe_field
+from atesc_core.specs.run import RunSpec
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 
 if TYPE_CHECKING:
     from atesc_core.runs import Run

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from atesc_core.figures import theme
 from atesc_core.figures.accuracy import LABEL_GAP, spread
-from atesc_core.figures.theme import DASHES, ESCAPE_NAMES, Look, Mode, uid
+from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.vocabulary import ESCAPE_NAMES
 
 
 @dataclass(frozen=True)

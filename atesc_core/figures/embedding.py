@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.scores import SCORE_TITLES
 from atesc_core.figures.theme import CLASS_COLOURS, Look, Mode, number, uid
+from atesc_core.vocabulary import SCORE_TITLES
 
 ColourBy = Literal["group", "score", "class", "domain"]
 GRID = 96  # cells a side of the density's grid

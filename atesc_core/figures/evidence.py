@@ -6,7 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES, Look, Mode, uid
+from atesc_core.figures.theme import Look, Mode, uid
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
 PLACES = {("iacc", "NTL"): -0.27, ("iacc", "SL"): -0.12, ("other", "NTL"): 0.12, ("other", "SL"): 0.27}

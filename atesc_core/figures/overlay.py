@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 from atesc_core.figures import theme
 from atesc_core.figures.accuracy import spread
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
-from atesc_core.figures.theme import DASHES, METRIC_NAMES, METRIC_ROLES, Look, Mode, uid
+from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 Band = Literal["sd", "range"]
 BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}

@@ -14,15 +14,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core import figures
+from atesc_core.errors import FigureNotReady
 from atesc_core.figures.accuracy import Curve
 from atesc_core.figures.drift import Drift
 from atesc_core.figures.export import sheet as export
 from atesc_core.figures.export.recipe import Panel, Recipe
-from atesc_core.figures.scores import SCORE_NAMES
-from atesc_core.figures.theme import ESCAPE_NAMES
 from atesc_core.runs import Run, RunStore, Snapshot
 from atesc_core.specs.command import run_command
 from atesc_core.specs.run import RunSpec, SplitSpec
+from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
 
 if TYPE_CHECKING:
     from atesc_core.robustness.oracle import Oracle
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 
 AT_MOST = 24  # epochs whose features are measured for a curve
-
-
-class NotYet(ValueError):
-    """The figure has no data so far; the message says what it waits for."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +290,7 @@ class Scene:
         """The synthetic images of the epoch. Raises NotYet, StoreError."""
         kept = self.sources.store.snapshots(self.run.id)
         if not kept:
-            raise NotYet(
+            raise FigureNotReady(
                 f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
                 f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
                 "end of epoch 1"
@@ -346,12 +342,12 @@ class Scene:
     def report(self, attacked: bool) -> Report:
         """What the teacher does with real test images. Raises NotYet."""
         if self.card is None:
-            raise NotYet(
+            raise FigureNotReady(
                 f"teacher: {self.run.spec.teacher!r} of run {self.run.id} is gone, and {self.panel.figure!r} needs it"
             )
         found = self.sources.report(self.card.name, self.run.spec.split, attacked)
         if found is None or attacked and not found.attacked:
-            raise NotYet(
+            raise FigureNotReady(
                 f"teacher: {self.card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
                 "is drawn as soon as it is"
             )
@@ -466,7 +462,7 @@ def _umap(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], 
         own = umap.transform(scene.shown.features)
     if own is None:
         status = umap.status(scene.shown.features if places is not None else None)
-        raise NotYet(
+        raise FigureNotReady(
             f"method: 'UMAP' of this teacher is not there ({status.message}); the page Embedding makes it, "
             "and 'PCA' needs no waiting"
         )

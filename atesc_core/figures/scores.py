@@ -12,37 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Look, Mode, number, uid
+from atesc_core.vocabulary import SCORE_TITLES
 
-SCORE_TITLES: dict[str, str] = {
-    "min_eps": "min ε (1/255)",
-    "margin": "Smallest margin under attack (logits)",
-    "kl": "−KL(T(x) ‖ T(x<sub>adv</sub>)) (nats)",
-    "random": "Random score, uniform in 0–1",
-    "confidence": "Log-odds of the teacher's label (nats)",
-    "energy": "−Energy, log Σ exp of the logits (nats)",
-    "gmm": "Chance of a high class-prior loss (0–1)",
-    "oracle": "Oracle's log-odds of OOD (nats)",
-}
-SCORE_NAMES: dict[str, str] = {
-    "min_eps": "min ε",
-    "margin": "margin",
-    "kl": "KL",
-    "random": "random",
-    "confidence": "confidence",
-    "energy": "energy",
-    "gmm": "GMM",
-    "oracle": "oracle",
-}
-SCORE_UNITS: dict[str, str] = {
-    "min_eps": "/255",
-    "margin": "",
-    "kl": " nats",
-    "random": "",
-    "confidence": " nats",
-    "energy": " nats",
-    "gmm": "",
-    "oracle": " nats",
-}
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
 ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import METRIC_NAMES, Mode, uid
+from atesc_core.figures.theme import Mode, uid
+from atesc_core.vocabulary import METRIC_NAMES
 
 DOMAINS = {"id": "ID", "ood": "OOD"}
 NUMBERED_CELLS = 144  # a larger confusion matrix leaves no room for a number in a cell

@@ -41,11 +41,7 @@ DARK_COLOURS: dict[str, str] = {
     "synthetic": "#A9AFB9",
 }
 DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid", "abd": "dashdot", "tadfkd": "longdash"}
-ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 
-METRIC_NAMES: dict[str, str] = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
-METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
-METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
 
 # For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.
 CLASS_COLOURS = (

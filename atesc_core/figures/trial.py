@@ -6,7 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
-from atesc_core.figures.theme import METRIC_BETTER, Mode
+from atesc_core.figures.theme import Mode
+from atesc_core.vocabulary import METRIC_BETTER
 
 
 def paired(

@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from atesc_core.errors import RecordingError, SpecError
 from atesc_core.files import replacing
 from atesc_core.recording.manifest import Recording, Tape, arrays
-from atesc_core.specs.run import SpecError, parse
+from atesc_core.specs.base import parse
 
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_UNPACKED_BYTES = 128 * 1024**2
@@ -25,10 +26,6 @@ MAX_MANIFEST_BYTES = 8 * 1024**2
 MANIFEST = "recording.json"
 SUFFIX = ".atesc"
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
-
-
-class RecordingError(ValueError):
-    """A file is no recording that can be played; the message says what was found and what was expected."""
 
 
 def save(tape: Tape, path: Path) -> None:

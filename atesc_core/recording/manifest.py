@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from atesc_core.specs.run import RunSpec, Spec
+from atesc_core.specs.base import Spec
+from atesc_core.specs.run import RunSpec
 
 VERSION = 1
 MAX_RUNS, MAX_KEPT, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atesc_core.distillation.loop import Distillation
+from atesc_core.distillation.state import Distillation
 from atesc_core.domains import PairData, load_pair
 from atesc_core.recording.file import save
 from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Recording, Tape

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atesc_core.runs import Run, RunStore
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from atesc_core.errors import NotRecordable
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.manifest import (
     MAX_IMAGES,
@@ -35,10 +36,6 @@ HELD = {"paused", "stopped", "interrupted", "failed", "done", "step", "turn"}
 BEGUN = {"started", "resumed"}
 
 
-class BadRecording(ValueError):
-    """What was asked to be recorded cannot be; the message names it, and what was expected."""
-
-
 def record(
     store: RunStore,
     run_ids: Sequence[str],
@@ -54,17 +51,17 @@ def record(
     Raises BadRecording: no run, too many, one twice, a teacher that is gone; UnknownRun.
     """
     if not 1 <= len(run_ids) <= MAX_RUNS:
-        raise BadRecording(f"run: {len(run_ids)} runs; expected 1 to {MAX_RUNS}")
+        raise NotRecordable(f"run: {len(run_ids)} runs; expected 1 to {MAX_RUNS}")
     if len(set(run_ids)) < len(run_ids):
-        raise BadRecording(f"run: {', '.join(run_ids)}: expected each once")
+        raise NotRecordable(f"run: {', '.join(run_ids)}: expected each once")
     if not 1 <= images <= MAX_IMAGES:
-        raise BadRecording(f"images: {images}: expected 1 to {MAX_IMAGES} an epoch")
+        raise NotRecordable(f"images: {images}: expected 1 to {MAX_IMAGES} an epoch")
     runs = [store.get(run_id) for run_id in run_ids]
     arrays: dict[str, np.ndarray] = {}
     recorded = []
     for number, run in enumerate(runs):
         if run.spec.teacher not in cards:
-            raise BadRecording(f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more")
+            raise NotRecordable(f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more")
         recorded.append(_recorded(store, run, cards[run.spec.teacher], number, images, arrays))
     border, first = (scenes.recording.border, scenes.recording.first) if scenes else (None, None)
     if scenes:

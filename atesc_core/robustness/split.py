@@ -13,8 +13,6 @@ from atesc_core.robustness.attack import Model, flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import SplitSpec
 
-CROWDED_RATIO = 2.0
-
 
 def split_by_score(scores: Tensor, threshold: float) -> Tensor:
     """fragile = score ≤ threshold; robust = score above it. scores: (B,); returns (B,) bool, true = fragile."""
@@ -38,14 +36,3 @@ def fragile(
     if split.score == "min_eps":
         return flips(teacher, x, y, threshold, split.steps, logits)
     return split_by_score(SCORES[split.score](teacher, x.detach(), split, generator), threshold)
-
-
-def crowded(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:
-    """Labels whose share of the robust group is at least twice their share of the fragile group [ours].
-
-    An OOD trap has a label: the one that the teacher was trained to give to OOD images. Labels that are
-    as common among the fragile are only easy digits. Counts are (C,), none negative; returns (C,) bool.
-    """
-    robust_share = robust_counts / robust_counts.sum().clamp_min(1)
-    fragile_share = fragile_counts / fragile_counts.sum().clamp_min(1)
-    return (robust_share > 0) & (robust_share >= CROWDED_RATIO * fragile_share)

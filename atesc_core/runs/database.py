@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from atesc_core.errors import StoreError
 from atesc_core.runs.locks import gate
 
 VERSION = 4  # raised when TABLES change; MIGRATIONS then take older databases along
@@ -97,10 +98,6 @@ MIGRATIONS = {
     2: "ALTER TABLE runs ADD COLUMN turn_s REAL",
     3: "ALTER TABLE runs ADD COLUMN fork TEXT",
 }
-
-
-class StoreError(RuntimeError):
-    """The runs folder cannot be used; the message says why."""
 
 
 class Database:

@@ -32,12 +32,14 @@ import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
+from atesc_core.errors import RunBusy, SpecError, StoreError, UnknownRun
 from atesc_core.files import also, replacing
-from atesc_core.runs.database import Database, StoreError
+from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.turn_files import load_turn
-from atesc_core.specs.run import JobSpec, RunSpec, SpecError, parse
+from atesc_core.specs.base import JobSpec, parse
+from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 
 Makes = Literal["student", "teacher"]
@@ -47,14 +49,6 @@ ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
 LABEL_LENGTH = 200
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
-
-
-class UnknownRun(StoreError):
-    """There is no run of this id."""
-
-
-class RunBusy(StoreError):
-    """The run is on a device and cannot be deleted."""
 
 
 def default_runs_dir() -> Path:

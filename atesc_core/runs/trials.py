@@ -11,15 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from atesc_core.runs.database import StoreError
-from atesc_core.runs.store import Fork, Run, RunStore, UnknownRun
+from atesc_core.errors import StoreError, TrialError, UnknownRun
+from atesc_core.runs.store import Fork, Run, RunStore
 
 EPOCHS = 2  # that a try takes, unless another number is asked for
 ENDED = ("done", "stopped", "failed")
-
-
-class CannotTry(ValueError):
-    """No threshold can be tried on the run, or not this one; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +80,16 @@ class Pair:
 def chance(store: RunStore, run: Run) -> Chance:
     """Raises CannotTry."""
     if run.makes == "teacher":
-        raise CannotTry("This run trains a teacher: it has no threshold")
+        raise TrialError("This run trains a teacher: it has no threshold")
     if not run.spec.escape.splits:
-        raise CannotTry("This run splits nothing: it has no threshold")
+        raise TrialError("This run splits nothing: it has no threshold")
     if run.fork:
-        raise CannotTry(f"This run is itself a try: try another threshold on run {run.fork.parent}")
+        raise TrialError(f"This run is itself a try: try another threshold on run {run.fork.parent}")
     begins, old = run.spec.escape.warmup_epochs, store.threshold(run.id)
     if old is None and run.status in ENDED:
-        raise CannotTry(f"The run ended before its split began, after epoch {begins}")
+        raise TrialError(f"The run ended before its split began, after epoch {begins}")
     if old is None:
-        raise CannotTry(f"The split begins after epoch {begins}: until then there is no threshold to compare with")
+        raise TrialError(f"The split begins after epoch {begins}: until then there is no threshold to compare with")
     kept = store.points(run.id)
     newest = [kept[-1]] if kept and kept[-1] > begins and run.status != "done" else []
     return Chance(old, (*newest, begins if begins in kept else 0))
@@ -122,15 +118,15 @@ def start(
     after = found.after[0] if after is None else after
     if after not in found.after:
         known = " or ".join(map(str, found.after))
-        raise CannotTry(f"after: {after!r}: expected {known}: what run {run_id} keeps a checkpoint of (0: its start)")
+        raise TrialError(f"after: {after!r}: expected {known}: what run {run_id} keeps a checkpoint of (0: its start)")
     if not math.isfinite(threshold):
-        raise CannotTry(f"threshold: {threshold!r} is not a finite number")
+        raise TrialError(f"threshold: {threshold!r} is not a finite number")
     if threshold == found.old:
-        raise CannotTry(f"threshold: {threshold:g} is the one that run {run_id} has; expected another")
+        raise TrialError(f"threshold: {threshold:g} is the one that run {run_id} has; expected another")
     left = most(run, after)
     epochs = min(EPOCHS, left) if epochs is None else epochs
     if not 1 <= epochs <= left:
-        raise CannotTry(f"epochs: {epochs!r}: expected 1 to {left}, what is left of run {run_id}'s {run.spec.epochs}")
+        raise TrialError(f"epochs: {epochs!r}: expected 1 to {left}, what is left of run {run_id}'s {run.spec.epochs}")
     until = run.spec.epochs - left + epochs
     name = f"try: {words(found.old)} → {words(threshold)}"
     old = (

@@ -11,39 +11,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from filelock import FileLock
 
 from atesc_core.device import describe, pick_device
+from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
-from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.domains import load_pair
-from atesc_core.files import replacing
-from atesc_core.runs.database import StoreError
+from atesc_core.errors import StoreError
 from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device
-from atesc_core.runs.log import Asked, RunLog
-from atesc_core.runs.snapshots import Snapshot
+from atesc_core.runs.log import RunLog
+from atesc_core.runs.session import IDLE_S, Events, Session
 from atesc_core.runs.store import Makes, Run, RunStore, interrupt
-from atesc_core.runs.students import files
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.recipes import train_own
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, Event, SnapshotTaken, StepDone, ThresholdChanged
 
-IDLE_S = 0.05  # while only paused runs are left, and in slow motion until the next turn is due
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
-
-Events = Callable[[Run, Path, Controls, dict[str, Any] | None], Iterator[Event]]
 
 
 def distilled(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -63,167 +55,6 @@ EVENTS: dict[Makes, Events] = {"student": distilled, "teacher": trained}
 
 def events_of(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
     return EVENTS[run.makes](run, runs_dir, controls, resume)
-
-
-@dataclass
-class Session:
-    """A run in this process: its generator of events, and what is to be changed in it."""
-
-    log: RunLog
-    controls: Controls
-    events: Iterator[Event]
-    again: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
-    next_round: tuple[int, int]
-    mid_round: bool = False  # between two turns
-    told: bool = False  # of a turn, since the last look: a round that was begun before anybody looked has none
-    taken: float | None = None  # a threshold asked for, given to the loop, not yet in a logged round
-    taken_for: tuple[int, int] = (0, 0)  # that it is to be in, at first
-    turn_s: float | None = None  # as asked for; see Asked
-
-    @classmethod
-    def open(cls, log: RunLog, events: Events) -> Session:
-        """At the run's last checkpoint, or at its beginning.
-
-        Raises ValueError where the checkpoint cannot be read, or is gone from a run that began with one.
-        """
-        controls, epoch, state = Controls(), 0, None
-        if log.checkpoint_file.exists():
-            epoch, state = load_checkpoint(log.checkpoint_file)
-            log.keep_point(epoch)
-        elif log.run.fork and log.run.fork.epoch:
-            raise ValueError(
-                f"checkpoint: {log.checkpoint_file} is gone; run {log.run.id} parted from another with it "
-                "and cannot begin without it; start another try"
-            )
-        again = log.rewind(epoch)
-        return cls(log, controls, events(log.run, log.store.runs_dir, controls, state), again, (epoch + 1, 1))
-
-    def go_on(self, leaving: Callable[[], bool]) -> str:
-        """Ask for events until the run is done, or the user or ``leaving`` wants otherwise.
-
-        Returns done, held (the user wants it to pause or stop) or interrupted. Raises what the run raises.
-        """
-        held = self.look()
-        while not held:
-            self.set_again()
-            event = next(self.events, None)
-            if event is None:
-                return "done"
-            self.write(event)
-            done = self.done_with(event)
-            if done is not None:
-                held = not leaving() and (self.look(done) or self.wait_for_turn(leaving))
-                if leaving():
-                    return "interrupted"
-        return "held"
-
-    def look(self, done: Literal["round", "turn"] | None = None) -> bool:
-        """Read what the user asks; true where the run is to stand still. ``done``: since the last look."""
-        asked = self.log.asked()
-        if asked.threshold is not None:
-            if asked.threshold != self.taken:
-                self.taken_for = self.next_round[0], self.next_round[1] + self.mid_round
-            self.controls.threshold = self.taken = asked.threshold
-            if self.again:
-                self.again.clear()
-                self.log.forget_thresholds(self.taken_for)
-        self.controls.closely = asked.turn_s is not None and self.log.run.makes == "student"
-        self.note_speed(asked)
-        told, self.told = self.told, self.told and done is None
-        if asked.wanted == "pause" and asked.steps:  # single rounds or turns
-            stepped = done is not None and (told if self.controls.closely else done == "round")
-            if stepped:
-                self.log.took_step()
-            return stepped and asked.steps == 1
-        return asked.wanted != "run"
-
-    def note_speed(self, asked: Asked) -> None:
-        """Slow motion begins, changes its pace, or ends while the run goes on."""
-        if asked.wanted == "run" and asked.turn_s and asked.turn_s != self.turn_s:
-            self.log.note("slow", asked.turn_s)
-        elif asked.wanted == "run" and self.turn_s and not asked.turn_s:
-            self.log.note("resumed")
-        self.turn_s = asked.turn_s if asked.wanted == "run" else None
-
-    def wait_for_turn(self, leaving: Callable[[], bool]) -> bool:
-        """In slow motion until the next turn is due, or something else is asked; as ``look``."""
-        turned = time.monotonic()
-        while self.turn_s and time.monotonic() < turned + self.turn_s and not leaving():
-            time.sleep(IDLE_S)
-            if self.look():
-                return True
-        return False
-
-    def set_again(self) -> None:
-        while self.again and self.again[0][:2] <= self.next_round:
-            self.controls.threshold = self.again.pop(0)[2]
-
-    def done_with(self, event: Event) -> Literal["round", "turn"] | None:
-        """What this event ends, where the run can stand still after it: not between an epoch's last round and its
-        checkpoint, nor between a round's last turn and its event."""
-        match event:
-            case GeneratorTurn():
-                return "turn"
-            case StudentTurn():
-                return "turn" if event.number < event.of else None
-            case StepDone():
-                return "round" if event.round < self.log.run.rounds else None
-            case CheckpointReady():
-                return "round"
-        return None
-
-    def write(self, event: Event) -> None:
-        match event:
-            case StepDone():
-                self.log.step(
-                    event.epoch, event.round, event.images, event.losses, event.fragile_share, event.threshold
-                )
-                last = event.round == self.log.run.rounds
-                self.next_round = (event.epoch + 1, 1) if last else (event.epoch, event.round + 1)
-                self.mid_round = False
-                if self.taken is not None and (event.epoch, event.round) >= self.taken_for:
-                    self.log.took_threshold(self.taken)
-                    self.taken = None
-            case GeneratorTurn() | StudentTurn():
-                self.log.turn(event)
-                self.mid_round = self.told = True
-            case ThresholdChanged():
-                self.log.threshold(event.epoch, event.round, event.threshold, event.by)
-            case EpochDone():
-                self.log.epoch(event.epoch, event.images, event.metrics)
-            case SnapshotTaken():
-                self.log.snapshot(as_arrays(event))
-            case CheckpointReady():
-                if "student" in event.state:  # not in a teacher's training
-                    files.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
-                with replacing(self.log.checkpoint_file) as file:
-                    torch.save({"epoch": event.epoch, "state": event.state}, file)
-                self.log.keep_point(event.epoch)
-
-
-def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
-    """Its epoch, and the state at its end. Raises ValueError."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        return saved["epoch"], saved["state"]
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"checkpoint: {path} cannot be read ({error}); the run's epochs and images are kept, but it "
-            "cannot go on from there"
-        ) from error
-
-
-def as_arrays(event: SnapshotTaken) -> Snapshot:
-    return Snapshot(
-        event.epoch,
-        event.images.numpy(),
-        event.teacher_probs.numpy(),
-        event.student_probs.numpy(),
-        event.features.numpy(),
-        {name: values.numpy() for name, values in event.scores.items()},
-        event.fragile.numpy(),
-        event.threshold,
-    )
 
 
 class Worker:

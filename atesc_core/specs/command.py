@@ -6,7 +6,9 @@ import shlex
 
 import yaml
 
-from atesc_core.specs.run import PRESETS, RunSpec, field_paths, from_preset
+from atesc_core.specs.base import field_paths
+from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.run import RunSpec
 
 LAB = ("python", "-m", "atesc_core")
 

@@ -7,72 +7,16 @@ measurement in docs/results.md). The app and ``--help`` show these very sentence
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
-from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag
 
-Source = Literal["paper", "ours"]
+from atesc_core.errors import SpecError
+from atesc_core.specs.base import JobSpec, Spec, _shown, setting
+
 ScoreName = Literal["min_eps", "margin", "kl", "random", "confidence", "energy", "gmm"]
 EscapeKind = Literal["none", "ckd", "atesc", "abd", "tadfkd"]
 SPLITTING: tuple[EscapeKind, ...] = ("ckd", "atesc", "tadfkd")
-
-
-def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
-    """A field whose description and source the app can show; ``bounds`` are pydantic's (ge, gt, le ...)."""
-    return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
-
-
-class Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def sparse(self) -> dict[str, Any]:
-        """Only what differs from the defaults."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
-    def to_token(self) -> str:
-        """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
-        text = json.dumps(self.sparse(), separators=(",", ":"))
-        return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-
-    @classmethod
-    def from_token(cls, token: str) -> Self:
-        """Raises SpecError where the token is damaged or its fields are not this spec's."""
-        try:
-            packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            text = zlib.decompressobj().decompress(packed, 64 * 1024)
-            values = json.loads(text)
-        except (ValueError, zlib.error) as error:
-            raise SpecError(f"spec: {token[:40]!r} is not a link's ({error})") from None
-        return parse(cls, values)
-
-
-class JobSpec(Spec):
-    """All of a run: what is written beside it, and typed as a command."""
-
-    def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def from_yaml(cls, text: str) -> Self:
-        return parse(cls, yaml.safe_load(text))
-
-    def replaced(self, changes: dict[str, Any]) -> Self:
-        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""
-        values = self.model_dump()
-        for path, value in changes.items():
-            *groups, name = path.split(".")
-            place = values
-            for group in groups:
-                place = place.get(group) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or name not in place:
-                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
-            place[name] = value
-        return parse(type(self), values)
 
 
 SYNTHESIS = (
@@ -318,124 +262,3 @@ class RunSpec(JobSpec):
         if escape != self.escape.kind:
             changes = BROUGHT.get(escape, {}) | changes
         return super().replaced(changes)
-
-
-class SpecError(ValueError):
-    """A setting is wrong; the message names the field, the value and what was expected."""
-
-
-def parse(model: type[BaseModel], values: Any) -> Any:
-    """Validate ``values`` as ``model``, with one readable line a wrong field. Raises SpecError."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        wrong: dict[tuple[str, str], list[str]] = {}
-        for each in error.errors():
-            field = _path(each["loc"], values, each["type"] == "missing") or model.__name__
-            wrong.setdefault((field, _shown(each["input"])), []).append(each["msg"])
-        lines = [f"{field}: {shown}: {_either(messages)}" for (field, shown), messages in wrong.items()]
-        raise SpecError("\n".join(lines)) from None
-
-
-def _path(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
-    """Dotted; pydantic names the kind of synthesis, and each type that a value may be of, as if they were fields."""
-    kept = []
-    for part in place:
-        with suppress(LookupError, TypeError):
-            values = values[part]
-            kept.append(part)
-    return ".".join(map(str, [*kept, place[-1]] if missing else kept))
-
-
-def _either(messages: list[str]) -> str:
-    """One sentence of what a value of several types might have been."""
-    return ", or ".join([messages[0], *(each.removeprefix("Input should be ") for each in messages[1:])])
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def field_paths(values: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of all settings in a dumped spec."""
-    paths = []
-    for name, value in values.items():
-        paths += field_paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
-    return paths
-
-
-def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpec) -> tuple[str, Source | None]:
-    """The sentence and the source of a dotted field, for help texts and tooltips; ``kind`` is the synthesis.kind."""
-    *groups, name = path.split(".")
-    for group in groups:
-        model = SYNTHESES[kind] if group == "synthesis" else type(model.model_fields[group].default)
-    field = model.model_fields[name]
-    extra = field.json_schema_extra or {}
-    return field.description or "", extra.get("source")
-
-
-# Chosen by measurement: docs/results.md. What an escape does is switched by its kind; ``none`` ignores the rest.
-ESCAPE: dict[str, Any] = {"escape.weight": 0.3, "escape.crowded_only": True, "escape.probes": 42, "escape.untrap": True}
-QUICK: dict[str, Any] = {"preset": "quick", "epochs": 8, "snapshot_images": 128, "escape.warmup_epochs": 4, **ESCAPE}
-FULL: dict[str, Any] = {
-    "preset": "full",
-    "epochs": 100,
-    "batch_size": 256,
-    "snapshot_images": 512,
-    "escape.warmup_epochs": 60,
-    **ESCAPE,
-}
-# By preset and synthesis.kind. CMI and NAYER make many images a call and keep them: a call is followed by many steps
-# of the student, 400 as published in full, at T = 20. Quick's shipped pairs are digits: nothing is mirrored.
-POOLED_QUICK: dict[str, Any] = {
-    "rounds": 4,
-    "student_steps": 25,
-    "temperature": 20.0,
-    "synthesis.width": 48,
-    "synthesis.flip": False,
-    "synthesis.pool": 4096,
-}
-POOLED_FULL: dict[str, Any] = {"rounds": 1, "student_steps": 400, "temperature": 20.0}
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "quick": {
-        "dfq": QUICK | {"rounds": 20, "synthesis.steps": 3, "synthesis.lr": 3e-3, "synthesis.width": 48},
-        "cmi": QUICK
-        | POOLED_QUICK
-        | {
-            "synthesis.steps": 15,
-            "synthesis.lr": 1e-2,
-            "synthesis.bank": 4096,
-            "synthesis.negatives": 512,
-            "synthesis.latent": 128,
-        },
-        # in so few steps the published weights match the statistics, and the labels not at all: CE stays above log C
-        "nayer": QUICK
-        | POOLED_QUICK
-        | {
-            "synthesis.steps": 15,
-            "synthesis.loops": 1,
-            "synthesis.warmup_loops": 1,
-            "synthesis.warmup_epochs": 2,
-            "synthesis.noise": 128,
-            "synthesis.lr": 1e-2,
-            "synthesis.bn": 2.0,
-            "synthesis.onehot": 2.0,
-        },
-    },
-    "full": {
-        "dfq": FULL | {"rounds": 80, "synthesis.steps": 3},
-        "cmi": FULL | POOLED_FULL,
-        "nayer": FULL | POOLED_FULL,
-    },
-}
-
-
-def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
-    """The run that ``preset`` describes for ``teacher`` and the synthesis.kind in ``changes`` (dfq, unless named);
-    ``changes`` are dotted fields. Raises SpecError."""
-    if preset not in PRESETS:
-        raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    kind = changes.get("synthesis.kind", "dfq")
-    spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind})
-    return spec.replaced(PRESETS[preset][kind]).replaced(changes)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from atesc_core.specs.run import JobSpec, Spec, setting
+from atesc_core.specs.base import JobSpec, Spec, setting
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 Method = Literal["sl", "tntl", "cuti"]

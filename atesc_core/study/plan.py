@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 
 FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # of the evidence: escape.kind, all else as the preset has it
 SYNTHESIZERS = ("dfq", "cmi", "nayer")

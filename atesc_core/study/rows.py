@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from atesc_core.errors import SpecError
 from atesc_core.paths import HOME
-from atesc_core.specs.run import RunSpec, SpecError, parse
+from atesc_core.specs.base import parse
+from atesc_core.specs.run import RunSpec
 
 if TYPE_CHECKING:
     from atesc_core.models import Classifier
@@ -63,11 +65,12 @@ def measure(
     import torch
 
     from atesc_core.device import describe, pick_device
+    from atesc_core.distillation.events import ThresholdChanged
     from atesc_core.distillation.loop import distill
     from atesc_core.domains import load_pair
     from atesc_core.teachers import load_teacher
     from atesc_core.training.evaluation import Evaluator
-    from atesc_core.training.events import EpochDone, ThresholdChanged
+    from atesc_core.training.events import EpochDone
 
     device = pick_device(specs[0].device)
     teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]

@@ -10,8 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from atesc_core.distillation.losses import kl
 from atesc_core.models import ARCHITECTURES, Classifier
+from atesc_core.training.divergence import kl_divergence
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def without_gradient(terms: dict[str, Tensor]) -> dict[str, Tensor]:
 def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
     """L_adv = −mean[KL(T ‖ S) · 1(arg max agree)], of logits (B, C): the student is asked what it only just knows,
     and not what it has wrong anyway (CMI, NAYER)."""
-    return -(kl(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
+    return -(kl_divergence(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
 
 
 def batchnorm_notice(arch: str, kind: str) -> str | None:

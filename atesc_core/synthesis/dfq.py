@@ -12,11 +12,11 @@ from torch import Tensor
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.distillation.additions.projection import Untrapped
-from atesc_core.distillation.losses import kl
 from atesc_core.models import Classifier, Generator, untouched
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.base import BatchNormMatch, Learned, Synthesizer, without_gradient
 from atesc_core.synthesis.vaccine import Vaccine
+from atesc_core.training.divergence import kl_divergence
 
 
 class DFQ(Synthesizer):
@@ -46,7 +46,7 @@ class DFQ(Synthesizer):
             terms = {
                 "bn": self.settings.bn * match.loss(),
                 "onehot": self.settings.onehot * F.cross_entropy(t, t.argmax(1)),
-                "adversarial": -self.settings.adversarial * kl(t, s).mean(),
+                "adversarial": -self.settings.adversarial * kl_divergence(t, s).mean(),
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
             } | self.vaccine.terms(x, t)
             self.optimiser.zero_grad(set_to_none=True)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.device import autocast
-from atesc_core.distillation.losses import group_mean, kl
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
+from atesc_core.training.divergence import kl_divergence, masked_mean
 
 COPIES = 3  # as published: one alone depends too much on its shuffle
 LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half of a net's convolutions [ours]
@@ -54,4 +54,4 @@ class Vaccine:
         with autocast(x.device):
             logits = torch.stack([twin(x).float() for twin in self.copies]).mean(0)
         suspect = logits.argmax(1) == t.argmax(1)
-        return {"vaccine": -self.weight * group_mean(kl(t, logits) / t.shape[1], suspect)}
+        return {"vaccine": -self.weight * masked_mean(kl_divergence(t, logits) / t.shape[1], suspect)}

@@ -1,6 +1,6 @@
 """Teachers: trained here, shipped with the repo, or loaded from a user's file."""
 
-from atesc_core.teachers.files import TeacherError
+from atesc_core.errors import TeacherError
 from atesc_core.teachers.formats import NORMALISATIONS, Recognised, check_file, recognise
 from atesc_core.teachers.zoo import Teacher, TeacherCard, add_teacher, fingerprint, list_teachers, load_teacher
 

@@ -14,12 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from atesc_core.errors import TeacherError
+
 MAX_FILE_BYTES = 512 * 1024**2
 SUFFIXES = {".safetensors": "safetensors", ".pt": "PyTorch", ".pth": "PyTorch"}
-
-
-class TeacherError(ValueError):
-    """A teacher cannot be used; the message names what was wrong, and what was expected."""
 
 
 def shown(key: str) -> str:

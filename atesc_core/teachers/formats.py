@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
-from atesc_core.teachers.files import Listing, TeacherError, list_file, read_tensors, shown
+from atesc_core.teachers.files import Listing, list_file, read_tensors, shown
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 

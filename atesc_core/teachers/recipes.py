@@ -10,15 +10,14 @@ from typing import Any
 import torch
 
 from atesc_core.device import pick_device
+from atesc_core.distillation.events import Event
 from atesc_core.domains import PAIRS, find_pair, load_pair
+from atesc_core.errors import SpecError, TeacherError
 from atesc_core.models import ARCHITECTURES
-from atesc_core.specs.run import SpecError
 from atesc_core.specs.teacher import BETA, METHODS, PRESETS, TeacherRecipe, TeacherSpec
-from atesc_core.teachers.files import TeacherError
 from atesc_core.teachers.train import images_a_step, steps_an_epoch, train_teacher
 from atesc_core.teachers.zoo import SHIPPED, list_teachers, measured_card, save_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import Event
 
 SIDES = (("", 16), ("-32", 32))
 

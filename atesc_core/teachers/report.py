@@ -23,11 +23,13 @@ from filelock import FileLock
 
 from atesc_core.device import pick_device
 from atesc_core.domains import ImageSet, PairData, find_pair, load_pair
+from atesc_core.errors import TeacherError
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.robustness.scores import all_scores, robust_share
-from atesc_core.specs.run import SplitSpec, parse
-from atesc_core.teachers.zoo import SHIPPED, Teacher, TeacherError, list_teachers, load_teacher
+from atesc_core.specs.base import parse
+from atesc_core.specs.run import SplitSpec
+from atesc_core.teachers.zoo import SHIPPED, Teacher, list_teachers, load_teacher
 from atesc_core.training.evaluation import predict
 
 IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them

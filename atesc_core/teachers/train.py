@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atesc_core.device import autocast
+from atesc_core.distillation.events import Event
 from atesc_core.domains import ImageSet, PairData
 from atesc_core.models import Classifier, build
 from atesc_core.specs.teacher import TeacherRecipe, TeacherSpec
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain
-from atesc_core.training.events import CheckpointReady, EpochDone, Event, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 ROUNDS = TeacherSpec.rounds
 Terms = dict[str, Tensor]

@@ -11,12 +11,12 @@ from typing import Literal
 from pydantic import Field
 from safetensors.torch import save_file
 
-from atesc_core.domains import DomainError, find_pair
+from atesc_core.domains import find_pair
+from atesc_core.errors import DomainError, SpecError, TeacherError
 from atesc_core.models import Classifier
 from atesc_core.paths import ASSETS
-from atesc_core.specs.run import Spec, SpecError, parse
+from atesc_core.specs.base import Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
-from atesc_core.teachers.files import TeacherError
 from atesc_core.teachers.formats import check_file, recognise
 
 SHIPPED = ASSETS / "teachers"

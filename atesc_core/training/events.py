@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
-from atesc_core.distillation.turns import Turn
-
 
 @dataclass(frozen=True)
 class StepDone:
@@ -33,30 +29,6 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
-class SnapshotTaken:
-    """Synthetic images at the end of an epoch, with everything the app shows of them (on the CPU)."""
-
-    epoch: int
-    images: Tensor  # (N, 3, H, W) uint8
-    teacher_probs: Tensor  # (N, C) float32
-    student_probs: Tensor  # (N, C) float32
-    features: Tensor  # (N, F) float32, the teacher's penultimate layer
-    scores: dict[str, Tensor]  # (N,) float32 each, by name in SCORES; "min_eps" in 1/255, inf where never flipped
-    fragile: Tensor  # (N,) bool, by the run's score and the threshold in force
-    threshold: float
-
-
-@dataclass(frozen=True)
-class ThresholdChanged:
-    """The split's threshold is another from this round on: by hand, or found by the automatic rule."""
-
-    epoch: int
-    round: int
-    threshold: float
-    by: str  # "hand" or "auto"
-
-
-@dataclass(frozen=True)
 class CheckpointReady:
     """Everything needed to go on from the end of ``epoch``; tensors and plain values only.
 
@@ -65,6 +37,3 @@ class CheckpointReady:
 
     epoch: int
     state: dict[str, Any]
-
-
-Event = StepDone | EpochDone | SnapshotTaken | ThresholdChanged | CheckpointReady | Turn

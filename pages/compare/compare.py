@@ -13,19 +13,21 @@ from string import ascii_uppercase
 import pandas as pd
 import streamlit as st
 
+from atesc_core.errors import StoreError
 from atesc_core.figures import comparison, theme
 from atesc_core.figures.comparison import SETTINGS, Measured, Seeds
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, Line, rows
 from atesc_core.figures.overlay import compare as overlay
-from atesc_core.figures.theme import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
-from atesc_core.runs import Run, StoreError
+from atesc_core.runs import Run
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import follow, may_change, method, when
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
+from pages.shared.ui.polling import is_live, poll
+from pages.shared.ui.run_labels import method_name, time_ago
 
 AT_ONCE = 8  # specs that are compared where no run is ticked
 STATUSES = ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
@@ -55,13 +57,13 @@ def pick() -> list[str]:
         _nothing("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
         return []
     with (
-        look.backstage("runs"),
-        look.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"),
+        elements.hidden_when_presenting("runs"),
+        elements.card("Runs", f"Tick any; without a tick, the newest {AT_ONCE} specs of the list are compared"),
     ):
         listed = _filtered(runs)
         ticked = _ticks(runs, listed) if listed else set()
     if not listed:
-        look.empty("No run passes these filters", "Take one of the filters above away.")
+        elements.empty("No run passes these filters", "Take one of the filters above away.")
         return []
     chosen = [run for run in listed if run.id in ticked] or newest(listed)
     if not any(run.metrics for run in chosen):
@@ -82,7 +84,7 @@ def newest(runs: Sequence[Run]) -> list[Run]:
 
 
 def _nothing(title: str, next_step: str) -> None:
-    with look.empty(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
+    with elements.empty(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
 
@@ -182,7 +184,7 @@ def _listing(listed: Sequence[Run]) -> pd.DataFrame:
         [
             {
                 "Teacher": run.spec.teacher,
-                "Method": method(run.spec),
+                "Method": method_name(run.spec),
                 "Seed": run.spec.seed,
                 "Status": run.status,
                 "Epoch": f"{run.epoch} of {run.epochs}",
@@ -190,7 +192,7 @@ def _listing(listed: Sequence[Run]) -> pd.DataFrame:
                 "IAcc": run.metrics.get("iacc"),
                 "On OOD": next((run.metrics[name] for name in SETTINGS if name in run.metrics), None),
                 "Group": run.label or run.group or "",
-                "When": when(run.created),
+                "When": time_ago(run.created),
                 "Run": run.id,
             }
             for run in listed
@@ -214,14 +216,14 @@ class Now:
 def compare(chosen: Sequence[str]) -> None:
     """Curves and results, which move while a run does; then the difference of two of the specs."""
     now = _now(chosen)
-    with look.card("Curves"):
-        with look.backstage("ways"):
+    with elements.card("Curves"):
+        with elements.hidden_when_presenting("ways"):
             shown, band, smoothing, log = _ways()
-        follow(lambda: _curves(chosen, len(now.groups), shown, band, smoothing, log), now.going, every_s=2)
-    with look.card("Last epoch", "Test images, per cent; never smoothed"):
-        follow(lambda: _results(chosen), now.going, every_s=2)
+        poll(lambda: _curves(chosen, len(now.groups), shown, band, smoothing, log), now.going, every_s=2)
+    with elements.card("Last epoch", "Test images, per cent; never smoothed"):
+        poll(lambda: _results(chosen), now.going, every_s=2)
     if len(now.groups) > 1:
-        with look.card("What differs", "The settings in which two specs are not alike, the seed aside"):
+        with elements.card("What differs", "The settings in which two specs are not alike, the seed aside"):
             _difference(now.groups)
 
 
@@ -235,7 +237,7 @@ def _now(chosen: Sequence[str]) -> Now:
         except StoreError:  # deleted meanwhile
             continue
     waiting = sum(not each.last for each in measured)
-    return Now(comparison.together(measured), waiting, any(map(may_change, runs)))
+    return Now(comparison.together(measured), waiting, any(map(is_live, runs)))
 
 
 @lru_cache(maxsize=1024)
@@ -301,7 +303,7 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     values = [group.epochs if shown == "accuracy" else _losses(group) for group in groups]
     quantities = _quantities(shown, values)
     if not quantities:
-        look.caption("These runs have no such loss.")
+        elements.caption("These runs have no such loss.")
         return now.going
     lines = [
         _line(letter, name, group, own, quantities, smoothing)
@@ -309,7 +311,9 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
             letters(len(groups)), comparison.labels(groups), groups, values, strict=True
         )
     ]
-    figure = overlay(lines, quantities, look.mode(), band=band, log=log, epochs=max(g.spec.epochs for g in groups))
+    figure = overlay(
+        lines, quantities, appearance.mode(), band=band, log=log, epochs=max(g.spec.epochs for g in groups)
+    )
     # The legend holds long names: an entry a line, below the panels instead of above them.
     down = rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
@@ -324,7 +328,7 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     )
     with st.container(gap="xxsmall"):
         for words in _remarks(now, log and shown != "accuracy", lines):
-            look.caption(words)
+            elements.caption(words)
     return now.going
 
 
@@ -386,7 +390,7 @@ def _remarks(now: Now, log: bool, lines: Sequence[Line]) -> list[str]:
         )
     hidden = sum(int((points["mean"] <= 0).sum()) for line in lines for points in line.points.values()) if log else 0
     if hidden:
-        words.append(f"{look.count(hidden)} points are not above 0 and have no place on a logarithmic axis.")
+        words.append(f"{formats.count(hidden)} points are not above 0 and have no place on a logarithmic axis.")
     return words
 
 
@@ -406,9 +410,9 @@ def _results(chosen: Sequence[str]) -> bool:
     exact.insert(0, "sign", letters(len(exact)))
     written = _written(exact)
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
-    look.table(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")], roles)
+    elements.table(written, [name for name in written if "(%)" in name or name in ("Seeds", "Epoch")], roles)
     tex = table.latex(written.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_origin(exact))
-    with look.backstage("table", horizontal=True, gap="small", vertical_alignment="center"):
+    with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button(
             "LaTeX",
             tex,
@@ -477,8 +481,8 @@ def _difference(groups: Sequence[Seeds]) -> None:
     differing = comparison.difference(known[one].spec, known[other].spec)
     if differing.empty:
         same = one == other
-        look.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
+        elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
         return
     differing["source"] = differing["source"].fillna("–")
     heads = ["Field", f"{one} · {names[one]}", f"{other} · {names[other]}", "What it is", "Default from"]
-    look.table(differing.set_axis(heads, axis=1))
+    elements.table(differing.set_axis(heads, axis=1))

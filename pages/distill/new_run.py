@@ -8,17 +8,19 @@ from typing import Any, Literal, Union, get_args, get_origin
 import streamlit as st
 from pydantic import BaseModel
 
-from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.errors import SpecError
 from atesc_core.runs import ensure_worker
 from atesc_core.specs.command import run_command
-from atesc_core.specs.run import BROUGHT, PRESETS, SYNTHESES, RunSpec, SpecError, from_preset
+from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.run import BROUGHT, SYNTHESES, RunSpec
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.data import cost
-from pages.shared.data.device import machine
+from pages.shared.data.cost import estimate, waiting_runs
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architectures, cards
 from pages.shared.state import url
 from pages.shared.state.run_choice import show_run
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
 
 LINKS = {"spec", "teacher"}  # what a link to the form may bring: all settings, or the teacher
 IN_SIGHT = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # asked for above the advanced settings
@@ -64,13 +66,13 @@ def new_run() -> None:
     """The form. It starts from a link's spec (?spec=...), a link's teacher (?teacher=...), or the first preset."""
     known = cards()
     if not known:
-        look.empty("No teachers yet", "Add one on the page Teachers, then come back.")
+        elements.empty("No teachers yet", "Add one on the page Teachers, then come back.")
         return
     linked = FORM.read(RunSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
-    with left, look.card(height="stretch"):
+    with left, elements.card(height="stretch"):
         base, origin = _basics(known, linked)
-    with right, look.card(height="stretch"):
+    with right, elements.card(height="stretch"):
         place = st.container()
     with st.expander("Advanced settings", icon=":material/tune:"):
         changes = _advanced(base, origin)
@@ -84,7 +86,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     names = list(known)
     first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
     teacher = st.selectbox("Teacher", names, index=names.index(wanted if wanted in known else first))
-    look.line(*teacher_words(known[teacher]))
+    elements.row(*teacher_words(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)
     preset = right.segmented_control(
@@ -98,7 +100,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
         ),
     )
     method = left.segmented_control(
-        **look.setting("synthesis.kind", "Method"),
+        **elements.setting("synthesis.kind", "Method"),
         options=list(SYNTHESES),
         format_func=str.upper,
         required=True,
@@ -110,7 +112,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
         else from_preset(preset, teacher, **{"synthesis.kind": method})
     )
     kind = st.segmented_control(
-        **look.setting("escape.kind", "Escape"),
+        **elements.setting("escape.kind", "Escape"),
         options=list(ESCAPE_NAMES),
         required=True,
         default=base.escape.kind,
@@ -132,12 +134,14 @@ def teacher_words(card) -> list:
     """The card in a line: side, setting, how right it is on ID and what it does on OOD."""
     metric = next(name for name in card.metrics if name != "iacc")
     return [
-        look.teacher(card.kind),
-        look.quiet(card.pair),
-        look.quiet(f"{card.image_side} px"),
-        look.swatch("id", f"IAcc {look.per_cent(card.metrics['iacc'])} %"),
-        look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} %"),
-        look.quiet("of " + " and ".join(look.count(card.test_images[side]) for side in ("id", "ood")) + " test images"),
+        elements.teacher_chip(card.kind),
+        elements.muted(card.pair),
+        elements.muted(f"{card.image_side} px"),
+        elements.swatch("id", f"IAcc {formats.per_cent(card.metrics['iacc'])} %"),
+        elements.swatch("ood", f"{METRIC_NAMES[metric]} {formats.per_cent(card.metrics[metric])} %"),
+        elements.muted(
+            "of " + " and ".join(formats.count(card.test_images[side]) for side in ("id", "ood")) + " test images"
+        ),
     ]
 
 
@@ -171,7 +175,7 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
 
 def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
     """The widget of one field. Bounds are the spec's to check, in its own words."""
-    words = look.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
+    words = elements.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
     if path == "student":
         return st.selectbox(**words, options=architectures(), index=architectures().index(default), key=key)
     if get_origin(kind) is Literal:
@@ -226,39 +230,28 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     FORM.tell(spec.to_token())
-    look.label("Before it starts")
-    look.line(
-        look.bold(f"{look.count(cost.images(spec))} images"),
-        look.quiet(f"that the student learns from, in {spec.epochs} epochs"),
+    elements.label("Before it starts")
+    elements.row(
+        elements.bold(f"{formats.count(cost.images(spec))} images"),
+        elements.muted(f"that the student learns from, in {spec.epochs} epochs"),
     )
-    look.line(look.bold(time_words(spec)), look.quiet("" if waiting() == 0 else f"after {waiting()} in line"))
+    elements.row(
+        elements.bold(time_words(spec)),
+        elements.muted("" if waiting_runs() == 0 else f"after {waiting_runs()} in line"),
+    )
     if changes:
-        look.line(look.quiet(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
+        elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
     if st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
         run_id = run_store().create(spec)
         ensure_worker(run_store().runs_dir)
         st.query_params.clear()
         show_run(run_id)
         st.rerun()
-    look.label("The same from the command line")
+    elements.label("The same from the command line")
     st.code(run_command(spec), language="bash", wrap_lines=True)
 
 
 def time_words(spec: RunSpec) -> str:
     """How long the run will take here, in words that stand alone."""
     needed = estimate(spec)
-    return "Time: not known before a first run here" if needed is None else f"About {look.duration(needed)} here"
-
-
-def estimate(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
-    """Seconds, at the speed of earlier runs on this machine's device. after, until: of the epochs between only."""
-    here, known = machine(), cards()
-    if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
-        return None
-    sides = {name: card.image_side for name, card in known.items()}
-    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(), after, until)
-
-
-def waiting() -> int:
-    """Runs that are on the device or in line."""
-    return sum(run.active for run in run_store().list(makes=None))
+    return "Time: not known before a first run here" if needed is None else f"About {formats.duration(needed)} here"

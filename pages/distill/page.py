@@ -4,8 +4,9 @@ import streamlit as st
 
 from pages.distill import live
 from pages.distill.new_run import FORM, LINKS, new_run
-from pages.shared.state.run_choice import pick_run, show_run, watch
-from pages.shared.ui import look
+from pages.shared.state.run_choice import pick_run, show_run
+from pages.shared.ui import elements
+from pages.shared.ui.polling import watch_run
 
 title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
 if "run" not in st.query_params and LINKS & set(st.query_params):
@@ -13,14 +14,14 @@ if "run" not in st.query_params and LINKS & set(st.query_params):
 with picker:
     run = pick_run("Run", required=False)
 with title:
-    look.header("Distill", "" if run else "A student from a teacher, without any of its data.")
+    elements.header("Distill", "" if run else "A student from a teacher, without any of its data.")
 
 if run:
     FORM.forget()
     for name in LINKS:
         st.query_params.pop(name, None)
-    with button, look.backstage("new run"):
+    with button, elements.hidden_when_presenting("new run"):
         st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
-    watch(run, live.panel)
+    watch_run(run, live.panel)
 else:
     st.fragment(new_run)()

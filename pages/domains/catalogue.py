@@ -8,35 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from pages.shared.data.domains import FOLDERS, SIDE, core, size, usable
 from pages.shared.data.preparation import preparation, prepare, progress
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
 from pages.shared.ui.gallery import gallery
 
 if TYPE_CHECKING:
     from atesc_core.domains.catalogue import Source
 
 COLUMNS = 3
-SIDE = 32  # pixels of what is shown, the side of the paper's images
 NAMED = 10  # classes whose names are shown, and whose first test image is
-FOLDERS = "own folders"  # names of those that were checked during this visit
-
-
-@st.cache_resource(show_spinner="Reading the domains …")
-def core() -> Any:
-    """The core's domains, which need PyTorch: two seconds, once, and only when a page needs them."""
-    from atesc_core import domains
-
-    return domains
-
-
-def usable() -> list[str]:
-    """Names of the domains that a pair can be made of now."""
-    here = [name for name, source in core().DOMAINS.items() if source.status != "downloadable"]
-    return here + st.session_state.get(FOLDERS, [])
-
-
-def size(name: str) -> str:
-    return f"{look.count(core().DOMAINS[name].megabytes)} MB"
 
 
 # ── here ────────────────────────────────────────────────────────────────────────────────────────────
@@ -47,7 +28,7 @@ def ready() -> None:
     names = usable()
     for at in range(0, len(names), COLUMNS):
         for name, column in zip(names[at : at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
-            with column, look.card(height="stretch"):
+            with column, elements.card(height="stretch"):
                 _card(name)
 
 
@@ -56,26 +37,26 @@ def _card(name: str) -> None:
     if source is None:
         _folder_card(name)
         return
-    state = look.chip("offline", "SL") if source.status == "offline" else look.chip("downloaded", "id")
-    look.line(look.bold(name), state)
-    look.caption(f"{source.about} · {len(source.classes)} classes, a test image each")
+    state = elements.chip("offline", "SL") if source.status == "offline" else elements.chip("downloaded", "id")
+    elements.row(elements.bold(name), state)
+    elements.caption(f"{source.about} · {len(source.classes)} classes, a test image each")
     _samples(name)
-    look.caption(f"{source.origin}.")
+    elements.caption(f"{source.origin}.")
 
 
 def _folder_card(name: str) -> None:
-    look.line(look.bold(name.rpartition("/")[2] or name), look.chip("your folder", "synthetic"))
+    elements.row(elements.bold(name.rpartition("/")[2] or name), elements.chip("your folder", "synthetic"))
     try:
         found = core().open_folder(name)
     except ValueError as error:  # a DomainError, whose module needs PyTorch
-        look.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
+        elements.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
         return
     shown = f"the first {NAMED} shown, " if len(found.classes) > NAMED else ""
-    look.caption(
-        f"{look.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image each"
+    elements.caption(
+        f"{formats.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image each"
     )
     _samples(name)
-    look.caption(name)
+    elements.caption(name)
 
 
 def _samples(name: str) -> None:
@@ -83,7 +64,7 @@ def _samples(name: str) -> None:
     try:
         images, names = class_samples(name)
     except ValueError as error:  # a DomainError
-        look.problem("It cannot be read.", f"{error}.", "The other domains stand.")
+        elements.problem("It cannot be read.", f"{error}.", "The other domains stand.")
         return
     gallery(images, columns=5, words=names, titles=names)
 
@@ -113,7 +94,9 @@ def downloads() -> None:
     missing = {name: source for name, source in core().DOMAINS.items() if source.status == "downloadable"}
     if not missing:
         return
-    with look.card("To download", f"once, into {_short(core().data_dir())}; checked against the published checksums"):
+    with elements.card(
+        "To download", f"once, into {_short(core().data_dir())}; checked against the published checksums"
+    ):
         for name, source in missing.items():
             _download(name, source)
 
@@ -122,7 +105,7 @@ def _download(name: str, source: Source) -> None:
     words, button = st.columns([5, 1.2], vertical_alignment="center")
     with words:
         parts = f" · {len(source.classes)} classes · {source.origin}"
-        look.line(look.bold(name), look.chip(size(name)), source.about, look.quiet(parts))
+        elements.row(elements.bold(name), elements.chip(size(name)), source.about, elements.muted(parts))
     job = preparation(name)
     running = job is not None and job.state == "running"
     again = job is not None and not running
@@ -144,9 +127,9 @@ def _download(name: str, source: Source) -> None:
 def _not_here(name: str, job: Any) -> None:
     """It was stopped, or failed."""
     if job.state == "stopped":
-        look.caption("The download was stopped. Nothing half-downloaded was kept.")
+        elements.caption("The download was stopped. Nothing half-downloaded was kept.")
     else:
-        look.problem(
+        elements.problem(
             f"{name} could not be downloaded.",
             f"{job.error}.",
             "Nothing half-downloaded was kept. Look to the network, then try again.",
@@ -158,7 +141,7 @@ def _not_here(name: str, job: Any) -> None:
 
 def own_folders() -> None:
     """A folder of images: listed at once, every image read in a process of its own, and then a domain like any."""
-    with look.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
+    with elements.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
         left, right = st.columns([5, 1.2], vertical_alignment="bottom")
         typed = left.text_input(
             "Folder",
@@ -184,7 +167,7 @@ def _folder(typed: str, check: bool) -> None:
         if check:
             core().open_folder(name)
     except ValueError as error:  # a DomainError
-        look.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
+        elements.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
         return
     if check:
         prepare(name)
@@ -195,9 +178,11 @@ def _folder(typed: str, check: bool) -> None:
     if job.state == "running":
         progress(name, job)
     elif job.state == "failed":
-        look.problem("This folder cannot be a domain.", f"{job.error}.", "Nothing was changed. Mend it, then check it.")
+        elements.problem(
+            "This folder cannot be a domain.", f"{job.error}.", "Nothing was changed. Mend it, then check it."
+        )
     elif job.state == "stopped":
-        look.caption("The check was stopped.")
+        elements.caption("The check was stopped.")
     else:
         _checked(name)
 
@@ -211,10 +196,10 @@ def _checked(name: str) -> None:
         found = core().open_folder(name)
     except ValueError:  # its card says why
         return
-    look.line(
-        look.chip("fits", "SL"),
-        look.bold(name),
-        f"{look.count(sum(map(len, found.files)))} images",
+    elements.row(
+        elements.chip("fits", "SL"),
+        elements.bold(name),
+        f"{formats.count(sum(map(len, found.files)))} images",
         f"{len(found.classes)} classes",
-        look.quiet("now a domain among those above, for either side of a pair"),
+        elements.muted("now a domain among those above, for either side of a pair"),
     )

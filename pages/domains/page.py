@@ -2,16 +2,16 @@
 
 from pages.domains.catalogue import downloads, own_folders, ready
 from pages.domains.pairs import pair_view, presets
-from pages.shared.ui import look
+from pages.shared.ui import elements
 
-look.header(
+elements.header(
     "Domains",
     "Images that a teacher may serve (ID) and images that it must fail on (OOD). No student ever learns from them.",
 )
 ready()
-with look.backstage("getting more"):
+with elements.hidden_when_presenting("getting more"):
     downloads()
     own_folders()
 pair_view()
-with look.backstage("named pairs"):
+with elements.hidden_when_presenting("named pairs"):
     presets()

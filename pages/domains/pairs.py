@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from atesc_core.figures.theme import METRIC_NAMES
-from pages.domains.catalogue import SIDE, core, size, usable
+from atesc_core.vocabulary import METRIC_NAMES
+from pages.shared.data.domains import SIDE, core, usable
 from pages.shared.data.story import SETTINGS
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import elements
 from pages.shared.ui.gallery import gallery
+from pages.shared.ui.pair_picker import lacking
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from atesc_core.domains import Pair
 
 OWN = "own"
@@ -30,33 +29,9 @@ SAID = {
 }
 
 
-def pick_pair(place: DeltaGenerator, help: str) -> str:
-    """A box of the named pairs of which everything is here, the link's pair (?pair=...) first; or one typed by name.
-
-    What is typed need not be a pair: whoever uses it says what is wrong with it.
-    """
-    here = [name for name, pair in core().PAIRS.items() if not pair.missing]
-    wanted = st.query_params.get("pair")
-    options = [wanted, *(name for name in here if name != wanted)] if wanted else here
-    return place.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
-
-
-def others() -> None:
-    """Which named pairs are not offered, and where to get them."""
-    absent = [f"{name}: {lacking(pair)}" for name, pair in core().PAIRS.items() if pair.missing]
-    if absent:
-        look.caption(f"Not offered until downloaded: {'; '.join(absent)}.")
-    st.page_link("pages/domains/page.py", label="Get domains, or make a pair", icon=":material/photo_library:")
-
-
-def lacking(pair: Pair) -> str:
-    """`svhn (246 MB)`: what must be downloaded for it; empty where nothing."""
-    return ", ".join(f"{name} ({size(name)})" for name in pair.missing)
-
-
 def presets() -> None:
     """The named pairs in a table."""
-    with look.card("Named pairs", "the paper's, and those of this lab that need no download"):
+    with elements.card("Named pairs", "the paper's, and those of this lab that need no download"):
         st.dataframe(
             pd.DataFrame([_row(pair) for pair in core().PAIRS.values()]),
             hide_index=True,
@@ -82,13 +57,13 @@ def _row(pair: Pair) -> dict[str, str]:
 
 def pair_view() -> None:
     """Choose or make a pair; see both sides, and what to call it."""
-    with look.card("A pair", "an ID and an OOD domain, and what a teacher must do on OOD"):
+    with elements.card("A pair", "an ID and an OOD domain, and what a teacher must do on OOD"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
             pair = _asked()
         with right:
             if pair and pair.missing:
-                look.problem(
+                elements.problem(
                     f"{pair.name} cannot be used yet.",
                     f"To download: {lacking(pair)}.",
                     "Press Download above, or make a pair of domains that are here.",
@@ -107,7 +82,7 @@ def _asked() -> Pair | None:
         format_func=lambda name: "one of my own" if name == OWN else name,
     )
     if chosen != OWN:
-        look.caption(SAID[core().PAIRS[chosen].setting])
+        elements.caption(SAID[core().PAIRS[chosen].setting])
         return core().PAIRS[chosen]
     setting = st.segmented_control(
         "Setting",
@@ -116,7 +91,7 @@ def _asked() -> Pair | None:
         format_func=lambda name: SETTINGS[name][0],
         **url.one_of("setting", SAID, key="setting of a pair"),
     )
-    look.caption(SAID[setting])
+    elements.caption(SAID[setting])
     names = usable()
     id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
     if setting == "backdoor":
@@ -129,7 +104,7 @@ def _asked() -> Pair | None:
         target = [] if setting == "close" else [_target(id_name)]
         return core().make_pair(setting, id_name, ood, *target)
     except ValueError as error:  # a DomainError, whose module needs PyTorch
-        look.problem("This is no pair.", f"{error}.", "Change a domain or the setting.")
+        elements.problem("This is no pair.", f"{error}.", "Change a domain or the setting.")
         return None
 
 
@@ -157,20 +132,20 @@ def _shown(pair: Pair) -> None:
     try:
         sides = _samples(pair, version(pair.id), version(pair.ood))
     except ValueError as error:  # a DomainError
-        look.problem("This pair cannot be shown.", f"{error}.", "Choose another.")
+        elements.problem("This pair cannot be shown.", f"{error}.", "Choose another.")
         return
     ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
     for role, of, images in zip(("id", "ood"), (pair.id, ood), sides, strict=True):
-        look.line(look.swatch(role), look.quiet(f"{of}, a test image a class"))
+        elements.row(elements.swatch(role), elements.muted(f"{of}, a test image a class"))
         gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
-    look.label("Its name, for the page Teachers and for --pair")
+    elements.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(
         f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
         language="bash",
         wrap_lines=True,
     )
-    look.way(
+    elements.page_button(
         "pages/teachers/page.py",
         "Load a teacher of this pair",
         primary=True,

@@ -20,14 +20,16 @@ from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
 from pages.embedding import second_run
 from pages.embedding.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
-from pages.robustness.split import line_of
+from pages.shared.data.snapshots import snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
-from pages.shared.state.run_choice import may_change, method, snapshot
-from pages.shared.ui import look
+from pages.shared.state.threshold import threshold_for_score
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import ChartResult, chart, thumbnails, told
 from pages.shared.ui.gallery import gallery, pressable
 from pages.shared.ui.inspector import Sample, inspector
+from pages.shared.ui.polling import is_live
+from pages.shared.ui.run_labels import method_name as method
 from pages.shared.ui.student_curve import student_curve
 
 GALLERY = 60  # images of a selection
@@ -70,7 +72,7 @@ class Scene:
 
     @property
     def line(self) -> float:
-        return line_of(self.run, self.shown, self.run.spec.split.score, self.score)
+        return threshold_for_score(self.run, self.shown, self.run.spec.split.score, self.score)
 
     @property
     def score(self) -> np.ndarray:
@@ -92,23 +94,23 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     """
     run, epochs = first.run, run_store().snapshots(first.run.id)
     if not epochs:
-        look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
-        return may_change(run)
+        elements.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        return is_live(run)
     how = _controls()
     subjects = [one for one in (first, second) if one]
     if how.who == "student" and not all(map(_student_there, subjects)):
-        return may_change(run)
+        return is_live(run)
     left, right = (st.container(), None) if two else st.columns([3, 1])
-    with left, look.card():
+    with left, elements.card():
         epoch, playing = _transport(run, epochs)
         if how.who == "student":
-            look.caption(STUDENTS)
+            elements.caption(STUDENTS)
         if two:
-            look.caption(TWO_SPACES.format(who=how.who))
+            elements.caption(TWO_SPACES.format(who=how.who))
         spaces = [SPACES[how.who](one) for one in subjects]
         if None in spaces:
             coming = [student_coming(one) for one, space in zip(subjects, spaces, strict=True) if space is None]
-            return any(coming) or may_change(run)
+            return any(coming) or is_live(run)
         shown = snapshot(run.id, epoch)
         scene = Scene(first, spaces[0], shown, selection.selected(run, epoch, len(shown.images)))
         if not two:
@@ -119,7 +121,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         _selection(scene, real, columns=20)
     else:
         with right:
-            look.tiles(*_distances(scene))
+            elements.tiles(*_distances(scene))
             _selection(scene, real)
     waiting = student_curve(run, shown, scene.picked.indices if scene.picked else ())
     if scene.picked and scene.picked.image is not None:
@@ -127,7 +129,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         waiting = inspector(sample, first.report) or waiting
     if not two:
         _by_epoch(scene, epochs)
-    live = may_change(run) or second is not None and may_change(second.run)
+    live = is_live(run) or second is not None and is_live(second.run)
     return playing or waiting or live or computing
 
 
@@ -162,10 +164,10 @@ def _student_there(subject: Subject) -> bool:
     """Whether a student is kept of the run; where none is, the page now says so."""
     there = bool(run_store().students(subject.run.id))
     if not there:
-        look.empty(
+        elements.empty(
             "No student is kept of this run",
             "It keeps its first one at the end of epoch 1."
-            if may_change(subject.run)
+            if is_live(subject.run)
             else "Its files are gone. Look at the teacher's features, or do the run again.",
         )
     return there
@@ -188,10 +190,10 @@ def _side_by_side(
     found = []
     columns = st.columns(2)
     for (one, own), column in zip(scenes.items(), columns, strict=False):
-        with column, look.card():
+        with column, elements.card():
             _titled(one, scene.shown.epoch)
             found.append(_map(one, how, own, drawn))
-            look.tiles(*_distances(one))
+            elements.tiles(*_distances(one))
     if theirs:
         _drift(scenes)
     else:
@@ -204,7 +206,7 @@ def _titled(scene: Scene, wanted: int) -> None:
     """Whose map it is. wanted: the epoch that is looked at."""
     card, run, epoch = scene.subject.card, scene.run, scene.shown.epoch
     words = f"epoch {epoch}" + (f": this run has no epoch {wanted}" if wanted != epoch else "")
-    look.line(look.teacher(card.kind), method(run.spec), f"seed {run.spec.seed}", look.quiet(words))
+    elements.row(elements.teacher_chip(card.kind), method(run.spec), f"seed {run.spec.seed}", elements.muted(words))
 
 
 def _drift(scenes: dict[Scene, list[int]]) -> None:
@@ -222,15 +224,15 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
                 scene.run.id,
             )
         )
-    sizes = " and ".join(dict.fromkeys(look.count(len(scene.score)) for scene in scenes))
-    with look.card(
+    sizes = " and ".join(dict.fromkeys(formats.count(len(scene.score)) for scene in scenes))
+    with elements.card(
         "Drift towards OOD",
         f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
         "images of each domain, each in the feature space of its own "
         f"{next(iter(scenes)).space.whose.partition(' ')[0]}",
     ):
-        chart(figures.drift(lines, look.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
-        look.caption(
+        chart(figures.drift(lines, appearance.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
+        elements.caption(
             "Faint: the real ID test images themselves, each among all others. The higher that level, the "
             "less these features tell the domains apart, and the less it says that an image is nearer to OOD."
         )
@@ -253,7 +255,7 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     state[seen] = epochs[-1]
     if len(epochs) == 1:
-        look.caption(f"Epoch {epochs[0]}")
+        elements.caption(f"Epoch {epochs[0]}")
         return epochs[0], False
     if state.get(playing):
         state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
@@ -336,7 +338,7 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
     figure = figures.embedding(
         reference,
         synthetic,
-        look.mode(),
+        appearance.mode(),
         colour=how.colour,
         method=method,
         ground=how.ground,
@@ -417,12 +419,12 @@ def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[st
 def _about(scene: Scene, method: Method, status: Status | None) -> None:
     """What the map is of, and how far the other one is."""
     if status is not None and status.state == "failed":
-        look.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
+        elements.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
         st.button(
             "Try again", icon=":material/refresh:", key=f"umap again {scene.key}", on_click=scene.space.umap.retry
         )
     elif status is not None and status.state != "done":
-        eta = f" · {look.duration(status.eta_s)} left" if status.eta_s else ""
+        eta = f" · {formats.duration(status.eta_s)} left" if status.eta_s else ""
         here = "This is PCA until UMAP is there. " if method == "PCA" else ""
         left, right = st.columns([5, 2], vertical_alignment="center")
         left.progress(status.share or 0.0, f"{here}{status.message}{eta}")
@@ -437,8 +439,8 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
     real = f"{len(scene.space.id)} ID and {len(scene.space.ood)} OOD test images"
     share = f" · PCA, {100 * sum(scene.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if scene.key == "map" else "point at a dot to see its image"
-    look.caption(
-        f"{look.of('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
+    elements.caption(
+        f"{formats.measured_on('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
         f"{scene.space.whose}{share} · {hint}"
     )
 
@@ -448,20 +450,20 @@ def _give_up(space: Space) -> None:
     url.put("method", None)
 
 
-def _distances(scene: Scene) -> list[look.Html]:
+def _distances(scene: Scene) -> list[elements.Html]:
     """Which real images the epoch's are nearer to, as tiles."""
     nearer = scene.space.nearer_to_ood(scene.shown.epoch)
-    of = look.of("synthetic", len(scene.score), scene.shown.epoch)
+    of = formats.measured_on("synthetic", len(scene.score), scene.shown.epoch)
     return [
-        look.tile(
+        elements.tile(
             "Nearer to ID",
-            look.per_cent(100 - nearer),
+            formats.per_cent(100 - nearer),
             "%",
             of=of,
             role="id",
             help=("By mean distance to the 10 nearest real images, in feature space itself"),
         ),
-        look.tile("Nearer to OOD", look.per_cent(nearer), "%", of=of, role="ood"),
+        elements.tile("Nearer to OOD", formats.per_cent(nearer), "%", of=of, role="ood"),
     ]
 
 
@@ -470,23 +472,23 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
     images in a row."""
     indices = np.array(scene.picked.indices if scene.picked else (), int)
     count = len(indices) + len(real)
-    with look.card("Selected", f"{look.count(count)} images" if count else ""):
+    with elements.card("Selected", f"{formats.count(count)} images" if count else ""):
         if not count:
-            look.caption(
+            elements.caption(
                 "Draw a lasso around points, or Tab to the map and frame them by keys: their images appear "
                 "here. Press one to look at it closely."
             )
             return
         if len(indices):
             to_id, to_ood = scene.distances
-            look.line(
-                look.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
-                look.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
-                look.quiet(f"median k-NN distance of {look.count(len(indices))} synthetic"),
+            elements.row(
+                elements.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
+                elements.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
+                elements.muted(f"median k-NN distance of {formats.count(len(indices))} synthetic"),
             )
             _wall(scene, indices[:GALLERY], columns)
             if len(indices) > GALLERY:
-                look.caption(f"and {look.count(len(indices) - GALLERY)} more")
+                elements.caption(f"and {formats.count(len(indices) - GALLERY)} more")
             _histogram(scene, indices)
         if real:
             _real(scene, real[:GALLERY], columns)
@@ -533,7 +535,7 @@ def _histogram(scene: Scene, indices: np.ndarray) -> None:
     split = scene.run.spec.split
     edges = bin_edges(split.score, [scene.score], split.max_epsilon)
     figure = figures.scores(
-        scene.score, scene.line, look.mode(), score=split.score, max_epsilon=split.max_epsilon, edges=edges
+        scene.score, scene.line, appearance.mode(), score=split.score, max_epsilon=split.max_epsilon, edges=edges
     )
     figure.update_layout(showlegend=False)
     figure.update_yaxes(title_text="")
@@ -547,8 +549,8 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
         return
     own = some(epochs)
     medians = np.array([[np.median(part) for part in scene.space.distances(epoch)] for epoch in own])
-    style = theme.look(look.mode())
-    figure = theme.blank(look.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
+    style = theme.look(appearance.mode())
+    figure = theme.blank(appearance.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
     for place, (role, name) in enumerate({"id": "to real ID", "ood": "to real OOD"}.items()):
         figure.add_trace(
             go.Scatter(
@@ -557,14 +559,14 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
                 name=name,
                 mode="lines+markers",
                 uid=theme.uid("distance", role),
-                line={"color": style.colour(role), "width": style.line},
+                line={"color": appearance.colour(role), "width": style.line},
                 marker={"size": style.dot},
                 hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>",
             )
         )
     figure.update_xaxes(tickformat="d", nticks=min(len(own), 12))
     figure.update_yaxes(rangemode="tozero")
-    with look.card(
+    with elements.card(
         "How far synthetic images are from real ones",
         f"{len(scene.score)} synthetic images an epoch; "
         f"the 10 nearest real images of each domain, among features of the {scene.space.whose}",

@@ -15,8 +15,8 @@ from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_figures import ground_points
 from atesc_core.runs import Run
 from atesc_core.runs.students import features
+from pages.shared.data.snapshots import snapshot
 from pages.shared.data.store import run_store
-from pages.shared.state.run_choice import snapshot
 from pages.shared.ui.progress import progress
 
 if TYPE_CHECKING:

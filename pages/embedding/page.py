@@ -9,8 +9,8 @@ from pages.embedding.feature_space import Subject
 from pages.shared.data.reports import measuring, report_path, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import follow
-from pages.shared.ui import look
+from pages.shared.ui import elements
+from pages.shared.ui.polling import poll
 from pages.shared.ui.run_header import run_page
 
 
@@ -30,7 +30,7 @@ def measured(*runs: Run) -> list[Subject]:
 
 run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)
 if run and run.spec.teacher not in cards():
-    look.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
+    elements.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
 elif run:
     two, second = second_run.pick(run)
     if second and second.spec.teacher not in cards():
@@ -45,4 +45,4 @@ elif run:
             st.session_state[moving] = map_view(*now, two=two)
             return st.session_state[moving]
 
-        follow(show, st.session_state.get(moving, False))
+        poll(show, st.session_state.get(moving, False))

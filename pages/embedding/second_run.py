@@ -13,8 +13,9 @@ from atesc_core.specs.teacher import TeacherSpec
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
-from pages.shared.state.run_choice import name, show_run
-from pages.shared.ui import look
+from pages.shared.state.run_choice import show_run
+from pages.shared.ui import elements
+from pages.shared.ui.run_labels import run_name
 
 OTHER = "other"
 SWITCH, PICKER = "two maps", "beside picker"  # widgets; what they hold is always copied from the URL
@@ -42,7 +43,7 @@ def pick(run: Run) -> tuple[bool, Run | None]:
         "Second run",
         list(offered),
         key=PICKER,
-        format_func=lambda run_id: name(offered[run_id]),
+        format_func=lambda run_id: run_name(offered[run_id]),
         index=None,
         placeholder="Choose the second run",
         label_visibility="collapsed",
@@ -74,7 +75,7 @@ def missing(run: Run) -> None:
     if teachers:
         spec = run.spec.replaced({"teacher": teachers[0].name, "escape.kind": "none"})
         with (
-            look.empty(
+            elements.empty(
                 title, f"Distil {teachers[0].name} plainly with this run's other settings, or choose any run above."
             ),
             _centred(),
@@ -87,7 +88,7 @@ def missing(run: Run) -> None:
             )
         return
     with (
-        look.empty(
+        elements.empty(
             title,
             f"The pair {card.pair} has no {kind} teacher of {card.image_side} px yet: train one, or "
             "choose any run above.",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import plotly.io
 import streamlit as st
 
-from atesc_core import paths
+from atesc_core import errors, paths
 from atesc_core.figures import title
 from atesc_core.figures.export import sheet as export
 from atesc_core.figures.export.drawing import Drawing
@@ -19,7 +19,7 @@ from atesc_core.figures.export.recipe import Recipe
 from atesc_core.figures.run_figures import on_paper, origin
 from atesc_core.specs.command import run_command
 from pages.shared.data.store import run_store
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
 
 DOING = "Drawing it as it will print …"
 AT_ONCE_S = 1.0  # most are drawn within it; of what takes longer, the time is shown, and a way to stop it
@@ -35,21 +35,21 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
         _watch(drawing)
         return None
     if drawing.state == "stopped":
-        with look.empty("Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."):
+        with elements.empty("Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."):
             st.button("Draw it", icon=":material/draw:", on_click=drawing.begin)
         return None
     try:
         sheet = drawing.sheet()
     except ValueError as error:
-        look.problem("The figure cannot be laid out like this.", f"{error}.", "The CSV below is complete.")
+        elements.problem("The figure cannot be laid out like this.", f"{error}.", "The CSV below is complete.")
         return None
-    except (export.BrowserMissing, export.RenderError) as error:
-        look.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
+    except (errors.BrowserMissing, errors.RenderError) as error:
+        elements.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
         st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)
         return None
     paper = recipe.paper
     st.html(_page(sheet.file("svg"), recipe, _caption(recipe)))
-    look.caption(
+    elements.caption(
         f"{paper.width_in:g} in wide at {export.VENUES[paper.venue].name}. True size where an inch of the "
         "ruler is an inch: else zoom the browser."
     )
@@ -97,10 +97,12 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
             "application/zip",
             disabled=sheet is None,
         )
-    look.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
+    elements.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
     st.code(recipe.command(), language="bash", wrap_lines=True)
     runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
-    look.label("The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again")
+    elements.label(
+        "The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again"
+    )
     st.code("\n".join(run_command(run_store().get(run).spec) for run in runs), language="bash", wrap_lines=True)
 
 
@@ -120,7 +122,7 @@ def _watch(drawing: Drawing) -> None:
         st.rerun()
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
-        look.line(look.status("running"), DOING, look.quiet(look.duration(drawing.seconds)))
+        elements.row(elements.status_chip("running"), DOING, elements.muted(formats.duration(drawing.seconds)))
     right.button("Stop", icon=":material/stop:", key="stop drawing", on_click=drawing.stop, width="stretch")
 
 
@@ -149,7 +151,7 @@ def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
     style = (paths.ASSETS / "look" / "paper.css").read_text()
     return (
         f"<style>{style}</style>"
-        f'<div class="atesc-desk is-{look.mode()}"><div class="atesc-paper" style="width:{full}in">'
+        f'<div class="atesc-desk is-{style.mode()}"><div class="atesc-paper" style="width:{full}in">'
         f'<div class="atesc-ruler">{inches}</div><div class="atesc-columns">'
         f'<figure class="atesc-figure" style="width:{wide}in">'
         f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{source}">'

@@ -13,13 +13,15 @@ from atesc_core.figures import title
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
 from atesc_core.figures.run_figures import Sources, scores_of
-from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.runs import Run
-from pages.distill.live import comparable
+from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
+from pages.shared.data import snapshots
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state import run_choice, threshold, url
+from pages.shared.state import threshold, url
+from pages.shared.ui import run_labels
+from pages.shared.ui.run_panel import comparable
 
 FORM = url.Form("recipe", "figure form")
 PANELS = 4  # at most, side by side on a screen
@@ -136,7 +138,7 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
                 list(known),
                 list(known).index(wanted),
                 key=f"run {letter}",
-                format_func=lambda own: run_choice.name(known[own]),
+                format_func=lambda own: run_labels.run_name(known[own]),
             )
             run = known[of]
             words["label"] = st.text_input(
@@ -166,7 +168,7 @@ def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
     epochs = run_store().snapshots(run.id)
     if not epochs:
         return {}
-    kept = scores_of(run_choice.snapshot(run.id, epochs[-1]), None)
+    kept = scores_of(snapshots.snapshot(run.id, epochs[-1]), None)
     wanted = first.score if first and first.score in kept else run.spec.split.score
     return {
         "score": st.segmented_control(
@@ -181,7 +183,7 @@ def _threshold(run: Run, key: str, before: dict[str, Any], first: Panel | None) 
     unit = {"min_eps": "1/255"}.get(score, SCORE_UNITS[score].strip())
     label = f"Threshold ({unit})" if unit else "Threshold"
     own = score == run.spec.split.score
-    moved = first.threshold if first else threshold.drawn(run, score)
+    moved = first.threshold if first else threshold.chosen_threshold(run, score)
     value = st.number_input(
         label,
         value=moved,

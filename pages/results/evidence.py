@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core.figures.evidence import SETTINGS, evidence
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements
 from pages.shared.ui.chart import chart
 
 if TYPE_CHECKING:
@@ -92,17 +92,17 @@ def evidence_view(chosen: Chosen) -> None:
     runs = chosen.of(frames[chosen.study])
     finished = int(runs["iacc"].notna().sum())
     note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
-    with look.card(SYNTHESIZERS[chosen.synthesizer], note):
+    with elements.card(SYNTHESIZERS[chosen.synthesizer], note):
         if finished:
             chart(
-                evidence(runs, look.mode()),
+                evidence(runs, appearance.mode()),
                 key="evidence",
                 revision=str(chosen),
                 height=380,
                 label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}",
             )
         else:
-            look.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
+            elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
     words = in_words(summary(runs)).drop(columns="synthesizer")
     st.dataframe(
         words[[*words.columns.drop("pair"), "pair"]],
@@ -110,12 +110,12 @@ def evidence_view(chosen: Chosen) -> None:
         height="content",
         column_config={name: st.column_config.TextColumn(width=170) for name in words if "against" in name},
     )
-    look.caption(
+    elements.caption(
         "Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
         "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
         "number of comparisons."
     )
-    look.caption(f"All rows: {made}")
+    elements.caption(f"All rows: {made}")
 
 
 def _file() -> tuple[str, int]:

@@ -1,12 +1,12 @@
 """Results: the evidence, as far as it was run; the same rows as docs/results.md."""
 
 from pages.results.evidence import choices, done, evidence_view, studies
-from pages.shared.ui import look
+from pages.shared.ui import elements
 
-look.header("Results", "Every setting, synthesizer and form, by seed. What was not run says so.")
+elements.header("Results", "Every setting, synthesizer and form, by seed. What was not run says so.")
 if done():
-    with look.backstage("choices", horizontal=True, gap="medium"):
+    with elements.hidden_when_presenting("choices", horizontal=True, gap="medium"):
         chosen = choices(studies())
     evidence_view(chosen)
 else:
-    look.empty("Nothing was measured yet", "In a terminal: python -m atesc_core study offline --seeds 5")
+    elements.empty("Nothing was measured yet", "In a terminal: python -m atesc_core study offline --seeds 5")

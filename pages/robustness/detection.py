@@ -12,10 +12,10 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_figures import judged, scores_of
-from atesc_core.figures.scores import SCORE_NAMES
 from atesc_core.robustness.detection import Rates, labelled, rates, roc
 from atesc_core.runs import Snapshot
-from pages.shared.ui import look
+from atesc_core.vocabulary import SCORE_NAMES
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
         f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
         f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {shown.epoch}"
     )
-    with look.card("Detection", note):
+    with elements.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            chart(figures.roc(both, line, look.mode(), suggestions=suggested), "roc", height=400)
-            look.tiles(*_tiles(shown, both["synthetic"], line))
+            chart(figures.roc(both, line, appearance.mode(), suggestions=suggested), "roc", height=400)
+            elements.tiles(*_tiles(shown, both["synthetic"], line))
         with right:
-            look.label("AUROC of every score")
+            elements.label("AUROC of every score")
             st.dataframe(
                 _aurocs(shown, real),
                 hide_index=True,
@@ -45,7 +45,7 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
                     "synthetic": st.column_config.NumberColumn("synthetic", format="%.3f"),
                 },
             )
-            look.caption(
+            elements.caption(
                 "Below 0.5 a score points the other way: it calls ID images robust. The oracle is a domain "
                 "classifier on the teacher's features, fitted on real training images: what could be found "
                 "at best. No run can be split by it."
@@ -53,14 +53,14 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
 
 
 def _sides(is_ood: np.ndarray, what: str) -> str:
-    return f"{look.count(int((~is_ood).sum()))} ID and {look.count(int(is_ood.sum()))} OOD {what}"
+    return f"{formats.count(int((~is_ood).sum()))} ID and {formats.count(int(is_ood.sum()))} OOD {what}"
 
 
-def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: float) -> list[look.Html]:
+def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: float) -> list[elements.Html]:
     found, is_ood = rates(*synthetic, line), synthetic[1]
     area = _auroc(synthetic)
     return [
-        look.tile(
+        elements.tile(
             "AUROC, synthetic",
             "–" if area is None else f"{area:.3f}",
             of=(
@@ -69,12 +69,12 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
                 else f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side"
             ),
         ),
-        look.tile(
+        elements.tile(
             "Precision, synthetic",
             *_share(found.precision),
             of=(f"OOD by the oracle, of {found.robust} robust synthetic images"),
         ),
-        look.tile(
+        elements.tile(
             "Recall, synthetic",
             *_share(found.recall),
             of=(f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle"),
@@ -82,24 +82,24 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
     ]
 
 
-def real_tiles(score: str, line: float, real: Report) -> list[look.Html]:
+def real_tiles(score: str, line: float, real: Report) -> list[elements.Html]:
     """The same on real test images."""
     found: Rates = rates(*labelled(real.id.scores(score), real.ood.scores(score)), line)
     images = len(real.id.scores(score)), len(real.ood.scores(score))
     return [
-        look.tile(
+        elements.tile(
             "AUROC",
             f"{real.auroc(score):.3f}",
             of=f"real test images: {images[0]} ID, {images[1]} OOD",
             help=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
         ),
-        look.tile(
+        elements.tile(
             "Precision",
             *_share(found.precision),
             of=f"of {found.robust} robust real test images are OOD",
             help="Of “robust means OOD”, at this threshold",
         ),
-        look.tile(
+        elements.tile(
             "Recall",
             *_share(found.recall),
             of=f"of {images[1]} OOD test images are robust",
@@ -109,7 +109,7 @@ def real_tiles(score: str, line: float, real: Report) -> list[look.Html]:
 
 
 def _share(value: float | None) -> tuple[str, str]:
-    return look.per_cent(None if value is None else 100 * value), "%"
+    return formats.per_cent(None if value is None else 100 * value), "%"
 
 
 def _auroc(part: tuple[np.ndarray, np.ndarray]) -> float | None:

@@ -6,7 +6,7 @@ from pages.robustness.split import split_view
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import follow, may_change
+from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_header import run_page
 
 run = run_page(
@@ -21,7 +21,7 @@ if run:
 
     def show() -> bool:
         now = run_store().get(run.id)
-        st.session_state[moving] = split_view(now, card, report) or may_change(now)
+        st.session_state[moving] = split_view(now, card, report) or is_live(now)
         return st.session_state[moving]
 
-    follow(show, st.session_state.get(moving, may_change(run)), every_s=2.0)
+    poll(show, st.session_state.get(moving, is_live(run)), every_s=2.0)

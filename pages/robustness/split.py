@@ -14,27 +14,29 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_figures import scores_of, values_of
-from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS, bin_edges, bin_names
+from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
-from atesc_core.robustness.detection import SUGGESTIONS, at_share, suggest
+from atesc_core.robustness.detection import SUGGESTIONS, at_share
 from atesc_core.runs import Run, Snapshot
+from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.robustness import trials
 from pages.robustness.detection import detection_view, real_tiles
+from pages.shared.data.snapshots import snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
 from pages.shared.state import threshold as lines
-from pages.shared.state.run_choice import may_change, snapshot
-from pages.shared.ui import look
+from pages.shared.state.threshold import suggestions, threshold_for_score
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import Threshold, chart, thumbnails, told
 from pages.shared.ui.gallery import pressable
 from pages.shared.ui.inspector import Sample, inspector
+from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
 
-STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first: TA-DFKD's, the oracle's own
 EQUAL = "same share"
 SHOWN = 32  # images of each group, nearest the line first
 PICKED = 64  # images of a selection
@@ -66,7 +68,7 @@ class Split:
 
     @property
     def of(self) -> str:
-        return look.of("synthetic", len(self.values), self.shown.epoch)
+        return formats.measured_on("synthetic", len(self.values), self.shown.epoch)
 
     def told(self, value: float) -> str:
         """A score in words."""
@@ -78,7 +80,7 @@ class Split:
 def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> bool:
     """The whole page below its header; whether it waits for a computation. Call it in a fragment."""
     if not run_store().snapshots(run.id):
-        look.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        elements.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return False
     real = report if report is not None and report.attacked else None
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
@@ -106,13 +108,13 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
     values = values_of(shown, score, real)
     picked = selection.selected(run, epoch, len(shown.images))
-    split = Split(run, shown, score, values, line_of(run, shown, score, values), names, picked)
+    split = Split(run, shown, score, values, threshold_for_score(run, shown, score, values), names, picked)
     selection.elsewhere(run, epoch, slider_key(run))
     left, right = st.columns([3, 1])
-    with left, look.card():
+    with left, elements.card():
         _histogram(split, real)
         _suggestions(split)
-        with look.backstage("uses", horizontal=True, gap="small"):
+        with elements.hidden_when_presenting("uses", horizontal=True, gap="small"):
             _uses(split)
             chance = trials.offer(run, split.line, _not_this_line(split))
         if chance:
@@ -123,7 +125,7 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     _selected(split)
     waiting = student_curve(run, shown, picked.indices if picked else ())
     if picked and picked.image is not None:
-        own_line = line_of(run, shown, run.spec.split.score, shown.scores[run.spec.split.score])
+        own_line = threshold_for_score(run, shown, run.spec.split.score, shown.scores[run.spec.split.score])
         waiting = inspector(Sample(run, shown, picked.image, own_line, card), report) or waiting
     if real is not None:
         detection_view(shown, score, split.line, suggested(split), real)
@@ -147,7 +149,7 @@ def epoch_slider(run: Run) -> int:
     st.session_state[seen] = epochs[-1]
     url.put("epoch", None if st.session_state[key] == usual else st.session_state[key])
     if len(epochs) == 1:
-        look.caption(f"Epoch {epochs[0]}")
+        elements.caption(f"Epoch {epochs[0]}")
         return epochs[0]
     return st.select_slider("Epoch", epochs, key=key)
 
@@ -155,20 +157,9 @@ def epoch_slider(run: Run) -> int:
 # ── the line ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def line_of(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
-    """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
-    unless it has a line of its own. values: (N,) the images' scores."""
-    kept = lines.drawn(run, score)
-    if kept is not None:
-        return kept
-    if score == run.spec.split.score:
-        return shown.threshold
-    return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("valley", 0.0))
-
-
 def put_line(run: Run, score: str, value: float, by: str = "") -> None:
     """by: the dial it was moved with."""
-    lines.draw(run, value, score)
+    lines.choose_threshold(run, value, score)
     for dial in DIALS:
         if dial != by:
             st.session_state[_turns(dial)] = st.session_state.get(_turns(dial), 0) + 1
@@ -182,14 +173,6 @@ def _turns(dial: str) -> str:
 def _dial(split: Split, dial: str) -> str:
     """The dial's key."""
     return f"{dial} {split.run.id} {split.score} {st.session_state.get(_turns(dial), 0)}"
-
-
-@st.cache_data(max_entries=128, show_spinner=False)
-def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: float = 0.5) -> dict[str, float]:
-    """Name -> threshold, from the synthetic images alone. share: of them fragile, by the rule of that name."""
-    if not np.isfinite(values).any():
-        return {}
-    return {name: suggest(name, values, share) for name in SUGGESTIONS}
 
 
 def suggested(split: Split) -> dict[str, float]:
@@ -226,7 +209,7 @@ def _histogram(split: Split, real: Report | None) -> None:
     figure = figures.scores(
         split.values,
         split.line,
-        look.mode(),
+        appearance.mode(),
         score=score,
         max_epsilon=spec.max_epsilon,
         suggestions=suggested(split),
@@ -250,8 +233,8 @@ def _histogram(split: Split, real: Report | None) -> None:
             "threshold",
             SCORE_UNITS[score],
             split.values,
-            left_colour=look.colour("fragile"),
-            right_colour=look.colour("robust"),
+            left_colour=appearance.colour("fragile"),
+            right_colour=appearance.colour("robust"),
         ),
         **_selecting(split, figure, edges),
     )
@@ -363,26 +346,26 @@ def _numbers(split: Split, real: Report | None) -> None:
     for role, members in (("fragile", split.fragile), ("robust", ~split.fragile)):
         count = int(members.sum())
         tiles.append(
-            look.tile(
+            elements.tile(
                 role.capitalize(),
-                look.per_cent(100 * count / images),
+                formats.per_cent(100 * count / images),
                 "%",
                 role=role,
-                of=(f"{look.count(count)} of {look.count(images)} synthetic · epoch {split.shown.epoch}"),
+                of=(f"{formats.count(count)} of {formats.count(images)} synthetic · epoch {split.shown.epoch}"),
             )
         )
     if real is not None:
         tiles += real_tiles(split.score, split.line, real)
     st.html("<style>.st-key-split-numbers .atesc-tiles { grid-template-columns: 1fr }</style>")
-    look.tiles(*tiles)
+    elements.tiles(*tiles)
     if real is not None:
-        look.caption("Real images are for display only: no student learns from them.")
+        elements.caption("Real images are for display only: no student learns from them.")
 
 
 def _uses(split: Split) -> None:
     """Where the line may go from here."""
     run = split.run
-    if may_change(run):
+    if is_live(run):
         why = _not_this_line(split)
         if st.button(
             "Use in this run",
@@ -397,7 +380,7 @@ def _uses(split: Split) -> None:
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
     shown_only = split.score == "oracle"
-    look.way(
+    elements.page_button(
         "pages/distill/page.py",
         "Use for the next run",
         icon=":material/experiment:",
@@ -425,18 +408,18 @@ def _groups(split: Split) -> None:
     columns = st.columns(3)
     for (role, members), column in zip(groups.items(), columns, strict=False):
         note = (
-            f"nearest the line first · {min(SHOWN, len(members))} of {look.count(len(members))} · "
+            f"nearest the line first · {min(SHOWN, len(members))} of {formats.count(len(members))} · "
             f"epoch {split.shown.epoch}"
         )
-        with column, look.card(role.capitalize(), note, height="stretch"):
+        with column, elements.card(role.capitalize(), note, height="stretch"):
             if not len(members):
-                look.caption("No image on this side of the line.")
+                elements.caption("No image on this side of the line.")
                 continue
             near = members[:SHOWN]
             _wall(split, near, role)
-    with columns[2], look.card("Teacher's classes on each side", split.of, height="stretch"):
+    with columns[2], elements.card("Teacher's classes on each side", split.of, height="stretch"):
         figure = figures.class_sides(
-            split.shown.teacher_probs.argmax(1), split.fragile, look.mode(), class_names=split.class_names
+            split.shown.teacher_probs.argmax(1), split.fragile, appearance.mode(), class_names=split.class_names
         )
         low, high = figure.layout.xaxis.range
         figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # a narrow card needs more room for the numbers
@@ -447,9 +430,9 @@ def _selected(split: Split) -> None:
     """The images of the selection, wherever it was made."""
     indices = np.array(split.picked.indices if split.picked else (), int)
     if not len(indices):
-        look.caption("Drag across the bars to select their images; press an image to look at it closely.")
+        elements.caption("Drag across the bars to select their images; press an image to look at it closely.")
         return
-    with look.card("Selected", look.of("synthetic", len(indices), split.shown.epoch)):
+    with elements.card("Selected", formats.measured_on("synthetic", len(indices), split.shown.epoch)):
         ordered = indices[np.argsort(split.values[indices], kind="stable")]
         _wall(split, ordered[:PICKED], "selected", columns=2 * COLUMNS)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -463,7 +446,7 @@ def _selected(split: Split) -> None:
                 "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(split.run,)
             )
             if len(indices) > PICKED:
-                st.caption(f"and {look.count(len(indices) - PICKED)} more", width="content")
+                st.caption(f"and {formats.count(len(indices) - PICKED)} more", width="content")
 
 
 def _wall(split: Split, members: np.ndarray, name: str, columns: int = COLUMNS) -> None:

@@ -9,20 +9,21 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.theme import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.figures.trial import signed, verdict
-from atesc_core.runs import Run, StoreError, UnknownRun, ensure_worker, trials
-from atesc_core.runs.trials import CannotTry, Chance, Pair
+from atesc_core.runs import Run, ensure_worker, trials
+from atesc_core.runs.trials import Chance, Pair
 from atesc_core.specs.command import try_command
-from pages.distill import new_run
-from pages.distill.live import in_line, pace
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from pages.shared.data import cost
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
-from pages.shared.state.run_choice import follow, may_change
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
+from pages.shared.ui.polling import is_live, poll
+from pages.shared.ui.run_panel import in_line, pace
 
 EARLIER = 6  # tries of a run that are offered again
 CHART_HEIGHT = 400
@@ -37,7 +38,7 @@ def offer(run: Run, line: float, why_not: str) -> Chance | None:
     try:
         found = trials.chance(run_store(), run)
         why = why_not or _why_not_now(run, line, found)
-    except CannotTry as error:
+    except TrialError as error:
         why = str(error)
     st.button(
         "Try it",
@@ -72,9 +73,9 @@ def _why_not_now(run: Run, line: float, found: Chance) -> str:
 
 def set_up(run: Run, line: float, found: Chance) -> None:
     """What the try will be and cost, and its start."""
-    look.line(
-        look.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"),
-        look.quiet("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
+    elements.row(
+        elements.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"),
+        elements.muted("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
     )
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     after = found.after[0]
@@ -84,7 +85,7 @@ def set_up(run: Run, line: float, found: Chance) -> None:
                 "Both go on from", found.after, key=f"try after {run.id}", format_func=lambda epoch: _point(run, epoch)
             )
         else:
-            look.caption(f"Both go on from {_point(run, after)}.")
+            elements.caption(f"Both go on from {_point(run, after)}.")
     most = trials.most(run, after)
     with middle:
         epochs = (
@@ -104,19 +105,19 @@ def set_up(run: Run, line: float, found: Chance) -> None:
     why = trials.why_computed(run_store(), run, after, until, here.summary if here else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
     with left:
-        look.caption(
+        elements.caption(
             f"Both are computed: {why}."
             if why
             else f"Old: the run's own {span}, the same numbers. Only the new threshold is computed."
         )
     with right:
-        look.line(look.bold(_time_words(run, after, until, arms=2 if why else 1)), look.quiet(_line_words()))
+        elements.row(elements.bold(_time_words(run, after, until, arms=2 if why else 1)), elements.muted(_line_words()))
         st.button(
             "Start",
             icon=":material/play_arrow:",
             width="stretch",
             key=f"try start {run.id}",
-            type="secondary" if may_change(run) else "primary",
+            type="secondary" if is_live(run) else "primary",
             on_click=_start,
             args=(run, line, epochs, after),
         )
@@ -132,12 +133,12 @@ def _point(run: Run, epoch: int) -> str:
 
 
 def _time_words(run: Run, after: int, until: int, arms: int) -> str:
-    needed = new_run.estimate(run.spec, after, until)
-    return "Time: not known yet" if needed is None else f"About {look.duration(arms * needed)} here"
+    needed = cost.estimate(run.spec, after, until)
+    return "Time: not known yet" if needed is None else f"About {formats.duration(arms * needed)} here"
 
 
 def _line_words() -> str:
-    before = new_run.waiting()
+    before = cost.waiting_runs()
     return f"after {before} run{'s' if before > 1 else ''} before it in line" if before else ""
 
 
@@ -145,7 +146,7 @@ def _start(run: Run, line: float, epochs: int, after: int) -> None:
     here = machine()
     try:
         pair = trials.start(run_store(), run.id, line, epochs, after, here.summary if here else None)
-    except (CannotTry, StoreError) as error:  # the run went on meanwhile
+    except (TrialError, StoreError) as error:  # the run went on meanwhile
         st.session_state[_wrong(run)] = str(error)
         return
     st.session_state.pop(_wrong(run), None)
@@ -163,7 +164,7 @@ def _wrong(run: Run) -> str:
 def watch(run: Run) -> None:
     """The try that the link names (?try=ID), as it grows; else the run's earlier ones, to be opened again."""
     if wrong := st.session_state.get(_wrong(run)):
-        look.problem("The try could not be started.", f"{wrong}.", "Choose anew.")
+        elements.problem("The try could not be started.", f"{wrong}.", "Choose anew.")
     wanted = st.query_params.get("try")
     if wanted is None:
         _earlier(run)
@@ -192,12 +193,12 @@ def watch(run: Run) -> None:
         _panel(now)
         return _going(now)
 
-    with look.card(f"Try: {_thresholds(pair)}", _of(pair)):
-        follow(show, _going(pair), every_s=2.0)
+    with elements.card(f"Try: {_thresholds(pair)}", _of(pair)):
+        poll(show, _going(pair), every_s=2.0)
 
 
 def _going(pair: Pair) -> bool:
-    return any(map(may_change, pair.arms))
+    return any(map(is_live, pair.arms))
 
 
 def _thresholds(pair: Pair) -> str:
@@ -243,7 +244,7 @@ def _panel(pair: Pair) -> None:
             new,
             (pair.fork.old_threshold, pair.fork.threshold),
             pair.first - 1,
-            look.mode(),
+            appearance.mode(),
             pair.last,
             pair.new.spec.escape.kind,
         )
@@ -261,16 +262,20 @@ def _panel(pair: Pair) -> None:
             _buttons(pair)
     _by_epoch(rows)
     for words in _remarks(pair):
-        look.caption(words)
+        elements.caption(words)
 
 
 def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
     """What each arm is and how far."""
     threshold = trials.words(pair.fork.old_threshold)
     if pair.old is None:
-        look.line(look.bold(f"Old {threshold}"), look.quiet("deleted since"))
+        elements.row(elements.bold(f"Old {threshold}"), elements.muted("deleted since"))
     elif pair.own:
-        look.line(look.bold(f"Old {threshold}"), look.status("done"), look.quiet(f"the run's own {_span(pair)}"))
+        elements.row(
+            elements.bold(f"Old {threshold}"),
+            elements.status_chip("done"),
+            elements.muted(f"the run's own {_span(pair)}"),
+        )
     else:
         _arm(pair, pair.old, f"Old {threshold}", old)
     _arm(pair, pair.new, f"New {trials.words(pair.fork.threshold)}", new)
@@ -278,17 +283,17 @@ def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
 
 def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
     done, of = int((epochs["epoch"] >= pair.first).sum()), pair.last - pair.first + 1
-    look.line(
-        look.bold(name),
-        look.status(run.status),
-        look.quiet(
+    elements.row(
+        elements.bold(name),
+        elements.status_chip(run.status),
+        elements.muted(
             " · ".join([f"{done} of {of} epoch{'s' if of > 1 else ''} after the split", *in_line(run), *pace(run)])
         ),
     )
-    if may_change(run):
-        st.html(look.bar(run.progress))
+    if is_live(run):
+        st.html(elements.bar(run.progress))
     if run.status == "failed":
-        look.problem(
+        elements.problem(
             f"It failed: {run.error}", "The run that it parted from is as it was.", "Resume it, or start another try."
         )
 
@@ -296,7 +301,7 @@ def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
 def _difference(pair: Pair, rows: pd.DataFrame) -> None:
     """New − old in the last epoch that both have."""
     if rows.empty:
-        look.caption(
+        elements.caption(
             f"The first difference comes at the end of epoch {pair.first}."
             if _going(pair)
             else "There is no epoch that both have."
@@ -306,9 +311,9 @@ def _difference(pair: Pair, rows: pd.DataFrame) -> None:
     tiles = []
     for metric in (name for name in METRIC_NAMES if name in rows):
         side = METRIC_ROLES[metric]
-        of = look.of(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
+        of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
         tiles.append(
-            look.tile(
+            elements.tile(
                 f"{METRIC_NAMES[metric]}, new − old",
                 signed(last[metric]),
                 "points",
@@ -317,7 +322,7 @@ def _difference(pair: Pair, rows: pd.DataFrame) -> None:
                 change=verdict(metric, last[metric]),
             )
         )
-    look.tiles(*tiles)
+    elements.tiles(*tiles)
 
 
 def _by_epoch(rows: pd.DataFrame) -> None:
@@ -328,19 +333,19 @@ def _by_epoch(rows: pd.DataFrame) -> None:
     for metric in (name for name in METRIC_NAMES if name in rows):
         name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
         own = {
-            f"{name} old (%)": rows[f"{metric}_old"].map(look.per_cent),
-            f"{name} new (%)": rows[f"{metric}_new"].map(look.per_cent),
+            f"{name} old (%)": rows[f"{metric}_old"].map(formats.per_cent),
+            f"{name} new (%)": rows[f"{metric}_new"].map(formats.per_cent),
             f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed),
         }
         written |= own
         roles |= dict.fromkeys(own, METRIC_ROLES[metric])
-    look.table(pd.DataFrame(written), list(written), roles)
+    elements.table(pd.DataFrame(written), list(written), roles)
 
 
 def _buttons(pair: Pair) -> None:
     """Stop and resume while it is not over; then where the new threshold may go."""
     store, new = run_store(), pair.new
-    moving = [arm.id for arm in pair.arms if may_change(arm)]
+    moving = [arm.id for arm in pair.arms if is_live(arm)]
     halted = [arm.id for arm in pair.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
     if moving:
         st.button(
@@ -349,13 +354,13 @@ def _buttons(pair: Pair) -> None:
             key="try stop",
             on_click=_each,
             args=(store.stop, moving[::-1]),
-            disabled=all(arm.wanted == "stop" for arm in pair.arms if may_change(arm)),
+            disabled=all(arm.wanted == "stop" for arm in pair.arms if is_live(arm)),
         )
     if halted:
         st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each, args=(store.resume, halted))
     if new.status == "done":
         spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
-        look.way(
+        elements.page_button(
             "pages/distill/page.py",
             f"Use {trials.words(pair.fork.threshold)} for the next run",
             icon=":material/experiment:",

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.store import run_store
-from pages.shared.state.run_choice import PAGES, may_change, method, when
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.polling import is_live
+from pages.shared.ui.run_labels import PAGES, method_name, time_ago
 
 SHOWN = 8
 CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
@@ -16,38 +17,43 @@ def latest_runs() -> bool:
     """The newest runs; whether any of them may still change."""
     runs = run_store().list(SHOWN, makes=None)
     if not runs:
-        look.empty("No runs yet", "Run the story above, or distil a student of your own.")
+        elements.empty("No runs yet", "Run the story above, or distil a student of your own.")
         return False
     name, rest = st.columns([2, 5])
     with name:
         st.html('<div class="atesc atesc-quiet" style="padding-left:.5rem">Teacher</div>')  # as a link is
     with rest:
-        _row(*map(look.quiet, ("Method", "Status", "IAcc", "On OOD", "When")))
+        _row(*map(elements.muted, ("Method", "Status", "IAcc", "On OOD", "When")))
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
             st.page_link(PAGES[run.makes], label=run.teacher, query_params={"run": run.id})
         with rest:
-            _row(method(run.spec), look.status(run.status), *_accuracies(run), look.quiet(when(run.created)))
+            _row(
+                method_name(run.spec),
+                elements.status_chip(run.status),
+                *_accuracies(run),
+                elements.muted(time_ago(run.created)),
+            )
     if hidden := run_store().unreadable():
-        look.caption(
+        elements.caption(
             f"Not listed: {len(hidden)} made by another version, whose settings this one does not know "
             f"({', '.join(list(hidden)[:SHOWN])}{', …' if len(hidden) > SHOWN else ''})."
         )
-    return any(map(may_change, runs))
+    return any(map(is_live, runs))
 
 
-def _accuracies(run: Run) -> tuple[str | look.Html, str | look.Html]:
+def _accuracies(run: Run) -> tuple[str | elements.Html, str | elements.Html]:
     """IAcc, and what is reported on the OOD side, each of the last epoch that was measured."""
     metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
     if metric is None:
-        return look.quiet("–"), look.quiet("–")
+        return elements.muted("–"), elements.muted("–")
     return (
-        look.swatch("id", f"{look.per_cent(run.metrics['iacc'])} %"),
-        look.swatch("ood", f"{METRIC_NAMES[metric]} {look.per_cent(run.metrics[metric])} %"),
+        elements.swatch("id", f"{formats.per_cent(run.metrics['iacc'])} %"),
+        elements.swatch("ood", f"{METRIC_NAMES[metric]} {formats.per_cent(run.metrics[metric])} %"),
     )
 
 
-def _row(*cells: str | look.Html) -> None:
-    inside = "".join(f"<div>{look.text(cell)}</div>" for cell in cells)
+def _row(*cells: str | elements.Html) -> None:
+    inside = "".join(f"<div>{elements.as_html(cell)}</div>" for cell in cells)
     st.html(f'<div class="atesc" style="{CELLS}">{inside}</div>')

@@ -5,17 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.recording.story import PARTS
 from atesc_core.runs import Run, ensure_worker
-from pages.distill import live
-from pages.distill.new_run import estimate
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
+from pages.shared.data.cost import estimate
+from pages.shared.data.snapshots import snapshot
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import may_change, snapshot
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
 from pages.shared.ui.chart import chart
+from pages.shared.ui.polling import is_live
 
 PICTURES, COLUMNS = 24, 8
 CHART_HEIGHT = 250
@@ -28,14 +28,14 @@ def stage(group: str) -> bool:
     if not runs:
         st.info("This story has been deleted.", icon=":material/delete:")
         return False
-    going = any(map(may_change, runs.values()))
+    going = any(map(is_live, runs.values()))
     if any(run.status == "queued" for run in runs.values()):
         ensure_worker(run_store().runs_dir)
     curves = {name: run_store().epochs(run.id) for name, run in runs.items()}
     _head(runs, curves, going)
     for column, name in zip(st.columns(len(PARTS), gap="medium"), PARTS, strict=True):
         if name in runs:
-            with column, look.card():
+            with column, elements.card():
                 _student(name, runs)
     return going
 
@@ -45,14 +45,14 @@ def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
     card = cards()[next(iter(runs.values())).spec.teacher]
     words, button = st.columns([6, 1], vertical_alignment="center")
     with words:
-        sentences = "<br>".join(look.text(sentence) for sentence in story.told(curves, over=not going))
+        sentences = "<br>".join(elements.as_html(sentence) for sentence in story.told(curves, over=not going))
         st.html(f'<p class="atesc" role="status" style="{SAID}">{sentences}</p>')
-        look.line(
-            look.quiet(
-                f"{card.pair} · accuracies on {look.count(card.test_images['id'])} ID and "
-                f"{look.count(card.test_images['ood'])} OOD test images · one seed"
+        elements.row(
+            elements.muted(
+                f"{card.pair} · accuracies on {formats.count(card.test_images['id'])} ID and "
+                f"{formats.count(card.test_images['ood'])} OOD test images · one seed"
             ),
-            look.bold(time_left(runs)) if going else "",
+            elements.bold(time_left(runs)) if going else "",
         )
     with button:
         if going:
@@ -79,18 +79,18 @@ def time_left(runs: dict[str, Run]) -> str:
         return "paused"
     known = [part for part in left if part is not None]
     if len(known) == len(left):
-        return f"about {look.duration(sum(known))} left"
-    return f"this student: {look.duration(known[0])} left" if known else "starting"
+        return f"about {formats.duration(sum(known))} left"
+    return f"this student: {formats.duration(known[0])} left" if known else "starting"
 
 
 def _student(name: str, runs: dict[str, Run]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
     run, part = runs[name], PARTS[name]
-    look.line(look.bold(part.title), look.teacher(part.kind))
-    look.line(look.status(run.status), look.quiet(_place(run)))
-    st.html(look.bar(run.progress))
-    behind = [live.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []
-    figure = figures.accuracy([*behind, live.curve(run)], look.mode(), run.epochs)
+    elements.row(elements.bold(part.title), elements.teacher_chip(part.kind))
+    elements.row(elements.status_chip(run.status), elements.muted(_place(run)))
+    st.html(elements.bar(run.progress))
+    behind = [run_panel.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []
+    figure = figures.accuracy([*behind, run_panel.curve(run)], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if run.metrics:
         figure.layout.annotations = ()  # the tiles below say the last values
@@ -98,7 +98,7 @@ def _student(name: str, runs: dict[str, Run]) -> None:
     if run.metrics:
         _numbers(run)
     epochs = run_store().snapshots(run.id)
-    live.wall(run, snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
+    image_wall.wall(run, snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
     st.page_link(
         "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}
     )
@@ -109,7 +109,7 @@ def _place(run: Run) -> str:
     if run.place_in_line is not None:
         words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
     if run.eta_s is not None:
-        words.append(f"{look.duration(run.eta_s)} left")
+        words.append(f"{formats.duration(run.eta_s)} left")
     return " · ".join(words)
 
 
@@ -117,9 +117,9 @@ def _numbers(run: Run) -> None:
     """The last accuracies in two tiles that stay beside each other in a narrow column."""
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = "".join(
-        look.tile(
+        elements.tile(
             METRIC_NAMES[metric],
-            look.per_cent(value),
+            formats.per_cent(value),
             "%",
             role="id" if metric == "iacc" else "ood",
             of=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}",

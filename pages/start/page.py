@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from pages.distill.new_run import estimate, waiting
 from pages.shared.data import recordings, story
+from pages.shared.data.cost import estimate, waiting_runs
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.state import url
-from pages.shared.state.run_choice import follow, may_change
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.polling import is_live, poll
 from pages.start.latest import SHOWN, latest_runs
 from pages.start.live_story import stage
 from pages.start.trap import picture
@@ -24,7 +24,7 @@ def invite() -> None:
     """Choose the setting, and the page's one button."""
     settings = story.tellable()
     if not settings:
-        look.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
+        elements.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
         return
     chosen = st.segmented_control(
         "Setting",
@@ -33,9 +33,9 @@ def invite() -> None:
         **url.one_of("setting", settings),
         format_func=lambda name: story.SETTINGS[name][0],
     )
-    look.caption(story.SETTINGS[chosen][1])
+    elements.caption(story.SETTINGS[chosen][1])
     recorded = recordings.SHIPPED.exists()
-    look.way(
+    elements.page_button(
         "pages/story/page.py",
         "Play the story",
         primary=recorded,
@@ -51,27 +51,27 @@ def invite() -> None:
     ):
         st.query_params["story"] = story.begin(chosen)
         st.rerun()
-    look.caption(f"Three students, one after the other{needed(chosen)}.")
+    elements.caption(f"Three students, one after the other{needed(chosen)}.")
 
 
 def needed(setting: str) -> str:
     """`, about 3 min here`, where earlier runs say so."""
     times = [estimate(spec) for spec in story.specs(setting).values()]
-    line = f", after {waiting()} in line" if waiting() else ""
-    return line if None in times else f", about {look.duration(sum(times))} here{line}"
+    line = f", after {waiting_runs()} in line" if waiting_runs() else ""
+    return line if None in times else f", about {formats.duration(sum(times))} here{line}"
 
 
 def explained() -> None:
     left, right = st.columns([5, 3], gap="medium")
-    with left, look.card(height="stretch"):
+    with left, elements.card(height="stretch"):
         picture(key="trap")
-    with right, look.card("See it happen", height="stretch"):
+    with right, elements.card("See it happen", height="stretch"):
         st.fragment(invite)()
 
 
 def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
-    follow(lambda: stage(group), recordings.going(group), every_s=1.5)
+    poll(lambda: stage(group), recordings.going(group), every_s=1.5)
     if story.parts(group):
         st.page_link(
             "pages/story/page.py",
@@ -83,29 +83,29 @@ def told(group: str) -> None:
 
 def this_machine() -> bool:
     """The device, what a GPU would change, and the queue; whether PyTorch has yet to answer."""
-    device, busy = machine(), waiting()
-    look.line(
-        look.bold("This machine"),
-        device.summary if device else look.quiet("Asking PyTorch …"),
-        look.quiet(GPU[device.kind]) if device else "",
-        look.bold("Queue"),
+    device, busy = machine(), waiting_runs()
+    elements.row(
+        elements.bold("This machine"),
+        device.summary if device else elements.muted("Asking PyTorch …"),
+        elements.muted(GPU[device.kind]) if device else "",
+        elements.bold("Queue"),
         f"{busy} running or in line" if busy else "empty",
     )
     return device is None or busy > 0
 
 
-look.header(
+elements.header(
     "An NTL teacher fools data-free distillation. See it, then get out.",
     "A non-transferable (NTL) teacher draws the generator away from the ID domain; the student learns what "
     "misleads. ATEsc learns from the fragile images and forgets the robust ones.",
 )
 group = st.query_params.get("story") or story.newest()
 above, below = st.container(), st.container()
-with look.backstage("lab"):
-    with look.card():
-        follow(this_machine, machine() is None or waiting() > 0, every_s=2)
-    with look.card("Latest runs"):
-        follow(latest_runs, any(map(may_change, run_store().list(SHOWN, makes=None))), every_s=2)
+with elements.hidden_when_presenting("lab"):
+    with elements.card():
+        poll(this_machine, machine() is None or waiting_runs() > 0, every_s=2)
+    with elements.card("Latest runs"):
+        poll(latest_runs, any(map(is_live, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
 if group and ("story" in st.query_params or recordings.going(group)):
@@ -118,5 +118,5 @@ else:
         explained()
     if group:
         with below:
-            look.line(look.bold("The last story"))
+            elements.row(elements.bold("The last story"))
             told(group)

@@ -9,7 +9,7 @@ import streamlit as st
 from atesc_core.recording import Tape
 from pages.shared.data import recordings
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import elements
 from pages.story.lesson import STEPS
 
 
@@ -18,7 +18,7 @@ def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
     if not bare:
         left, right = st.columns([5, 2.2], vertical_alignment="bottom")
         with left:
-            look.header(tape.recording.title if tape else "The story")
+            elements.header(tape.recording.title if tape else "The story")
         if tape:
             with (
                 right.container(horizontal=True, horizontal_alignment="right"),
@@ -50,7 +50,7 @@ def _steps(number: int, bare: bool) -> None:
     )
     with bar:
         if bare:
-            look.line(look.bold(f"{number}  {STEPS[number].title}"), look.quiet(f"of {len(STEPS)}"))
+            elements.row(elements.bold(f"{number}  {STEPS[number].title}"), elements.muted(f"of {len(STEPS)}"))
         else:
             st.segmented_control(
                 "Step",
@@ -86,7 +86,9 @@ def _about(tape: Tape) -> None:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.created))
         when = "Live: what the runs have logged so far." if live else f"Recorded {made}; nothing is computed here."
         many = f"{len(recording.runs)} runs" if len(recording.runs) > 1 else "One run"
-        look.caption(f"{many} on {run.teacher.pair}, seed {run.spec.seed}, {run.device or 'device unknown'}. {when}")
+        elements.caption(
+            f"{many} on {run.teacher.pair}, seed {run.spec.seed}, {run.device or 'device unknown'}. {when}"
+        )
     if recording.command:
         st.code(recording.command, language="bash", wrap_lines=True)
     recordings.download_tape(tape)

@@ -11,16 +11,16 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.recording import RecordedRun, Tape
 from atesc_core.recording.manifest import METRICS, FirstStep, FirstSteps, KeptImages
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import recordings, story
 from pages.shared.state import url
-from pages.shared.state.run_choice import follow
-from pages.shared.ui import look, turn_view
+from pages.shared.ui import appearance, elements, formats, turn_view
 from pages.shared.ui.chart import Threshold, chart
 from pages.shared.ui.gallery import gallery
 from pages.shared.ui.glossary import LOSSES, sentence
+from pages.shared.ui.polling import poll
 from pages.story import replay
 from pages.story.theatre import theatre
 
@@ -59,9 +59,9 @@ def step(scene: Scene, number: int) -> None:
     if not own.needs or getattr(scene.tape.recording, own.needs) is not None:
         own.show(scene)
     elif scene.group is None:
-        look.empty("Not in this recording", "It was made without the story's first two steps; the others play.")
+        elements.empty("Not in this recording", "It was made without the story's first two steps; the others play.")
     else:
-        follow(lambda: recordings.scenes_progress(scene.group), recordings.scenes_coming(scene.group))
+        poll(lambda: recordings.scenes_progress(scene.group), recordings.scenes_coming(scene.group))
 
 
 # ── 1 ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -75,7 +75,7 @@ def _border(scene: Scene) -> None:
     pair = int(url.number("pair", 0, 0, last))
     share = url.number("blend", 0, 0, 100)
     left, right = st.columns([2, 3], gap="medium")
-    with left, look.card(height="stretch"):
+    with left, elements.card(height="stretch"):
         place = int(np.abs(100 * np.array(border.shares) - share).argmin())
         _blend(images[pair], place)
         st.select_slider(
@@ -99,7 +99,7 @@ def _border(scene: Scene) -> None:
         st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(verdict)}</div>')
     with (
         right,
-        look.card(
+        elements.card(
             "What each teacher makes of it",
             f"ID test image of class {border.pairs[pair].id_class}, OOD "
             f"test image of class {border.pairs[pair].ood_class}",
@@ -112,7 +112,7 @@ def _border(scene: Scene) -> None:
             | {kind: 100 * probs[at, pair, :, label] for at, kind in enumerate(border.kinds)}
         )
         chart(
-            figures.border(curves, look.mode(), 100 * border.shares[place]),
+            figures.border(curves, appearance.mode(), 100 * border.shares[place]),
             "border",
             height=430,
             revision=pair,
@@ -133,9 +133,9 @@ def _blend(images: np.ndarray, place: int) -> None:
             gallery(images[[at]], columns=1, roles=[role], titles=[word], words=[word])
 
 
-def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -> look.Html:
+def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -> elements.Html:
     given = int(probs.argmax())
-    return look.tile(
+    return elements.tile(
         f"{kind} teacher",
         names[given],
         of=f"{100 * probs[given]:.1f} % sure",
@@ -156,7 +156,7 @@ def _first_steps(scene: Scene) -> None:
     pick = {name: scene.tape.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_sure")}
     students = scene.tape.arrays["first/student_class"][done]
     note = f"{first.images} images, the teacher's label below"
-    with left, look.card("What the generator makes of the same noise", note, height="stretch"):
+    with left, elements.card("What the generator makes of the same noise", note, height="stretch"):
         names = first.class_names
         told = [names[at] for at in pick["teacher_class"][drawn]]
         agree = students == pick["teacher_class"][drawn]
@@ -169,18 +169,18 @@ def _first_steps(scene: Scene) -> None:
                 for t, sure, s in zip(told, pick["teacher_sure"][drawn], students, strict=True)
             ],
         )
-    with right, look.card(height="stretch"):
+    with right, elements.card(height="stretch"):
         _step_buttons(first.steps, done)
-        look.tiles(
-            look.tile(
+        elements.tiles(
+            elements.tile(
                 "Teacher is sure",
-                look.per_cent(100 * float(pick["teacher_sure"][drawn].mean())),
+                formats.per_cent(100 * float(pick["teacher_sure"][drawn].mean())),
                 "%",
                 of=f"mean over the {first.images} images",
             ),
-            look.tile(
+            elements.tile(
                 "Student agrees",
-                look.per_cent(100 * float(agree.mean())),
+                formats.per_cent(100 * float(agree.mean())),
                 "%",
                 of=f"with the teacher's label on the {first.images} images",
             ),
@@ -215,11 +215,11 @@ def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
 def _what_was_computed(first: FirstSteps, done: int) -> None:
     """The last turn's losses, each beside what it was in that one's turn before."""
     if not done:
-        look.caption("Nothing has been learned yet: noise goes in, and blots come out.")
+        elements.caption("Nothing has been learned yet: noise goes in, and blots come out.")
         return
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
-    look.line(look.bold(f"Round {last.round}: the {last.who}'s losses"))
+    elements.row(elements.bold(f"Round {last.round}: the {last.who}'s losses"))
     turn_view.losses(
         "a round earlier",
         "this round",
@@ -271,7 +271,7 @@ def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
         words = ["Press Play."]
     if "atesc" in names and len(words) > 1:
         words = words[1:]  # the trap was step 3
-    st.html(f'<p class="atesc" role="status" style="{TOLD}">{"<br>".join(map(look.text, words))}</p>')
+    st.html(f'<p class="atesc" role="status" style="{TOLD}">{"<br>".join(map(elements.as_html, words))}</p>')
 
 
 # ── 4 ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,7 +282,7 @@ def _groups(scene: Scene) -> None:
     run = scene.parts.get("atesc", scene.parts["plain"])
     kept = _trapped_images(run)
     if kept is None:
-        look.empty("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
+        elements.empty("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
         return
     values = scene.tape.pictures(run, kept.epoch).min_eps
     edges = bin_edges("min_eps", [values], run.spec.split.max_epsilon)
@@ -290,9 +290,9 @@ def _groups(scene: Scene) -> None:
     start = kept.threshold if run.spec.split.score == "min_eps" else end / 4
     line = round(url.number("eps", start, 0.0, end), 1)
     left, right = st.columns([3, 1.1], gap="medium")
-    with left, look.card():
+    with left, elements.card():
         figure = figures.scores(
-            values, line, look.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, line=False
+            values, line, appearance.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, line=False
         )
         chart(
             figure,
@@ -309,8 +309,8 @@ def _groups(scene: Scene) -> None:
                 "ε =",
                 "/255",
                 values,
-                left_colour=look.colour("fragile"),
-                right_colour=look.colour("robust"),
+                left_colour=appearance.colour("fragile"),
+                right_colour=appearance.colour("robust"),
             ),
         )
         st.slider(
@@ -340,9 +340,9 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
     tiles = []
     for role, members in (("fragile", values <= line), ("robust", values > line)):
         tiles.append(
-            look.tile(
+            elements.tile(
                 role.capitalize(),
-                look.per_cent(100 * members.mean()),
+                formats.per_cent(100 * members.mean()),
                 "%",
                 role=role,
                 of=(f"{members.sum()} of {len(values)} synthetic · epoch {kept.epoch}"),
@@ -351,15 +351,15 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
         if target is not None:
             share = 100 * (given[members] == target).mean() if members.any() else None
             tiles.append(
-                look.tile(
+                elements.tile(
                     f"of them with the OOD label, {run.teacher.class_names[target]}",
-                    look.per_cent(share),
+                    formats.per_cent(share),
                     "%",
                     role=role,
                     of=f"of {members.sum()} {role} images",
                 )
             )
-    look.tiles(*tiles)
+    elements.tiles(*tiles)
 
 
 def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray, line: float) -> None:
@@ -369,11 +369,11 @@ def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray,
     for (role, members), column in zip(groups.items(), st.columns(2, gap="medium"), strict=True):
         with (
             column,
-            look.card(role.capitalize(), "nearest the line first, the teacher's label below", height="stretch"),
+            elements.card(role.capitalize(), "nearest the line first, the teacher's label below", height="stretch"),
         ):
             near = members[:SHOWN]
             if not len(near):
-                look.caption("No image on this side of the line.")
+                elements.caption("No image on this side of the line.")
                 continue
             gallery(
                 shown.images[near],

@@ -9,7 +9,7 @@ import streamlit as st
 
 from atesc_core import paths
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import elements
 
 ASSETS = paths.ASSETS / "player"
 SPEEDS = (1, 4, 16)
@@ -123,4 +123,4 @@ def _seek(own: Player) -> None:
 def note(own: Player) -> None:
     """What the seconds are."""
     pace = "as fast as it was" if own.speed == 1 else f"{own.speed} times as fast as it was"
-    look.caption(f"Each student on its own clock, by the run's own time stamps without its pauses; {pace}.")
+    elements.caption(f"Each student on its own clock, by the run's own time stamps without its pauses; {pace}.")

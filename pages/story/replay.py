@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.theme import ESCAPE_NAMES, METRIC_NAMES
 from atesc_core.recording import Pictures, RecordedRun, Tape
 from atesc_core.recording.story import PARTS, part_of
-from pages.shared.ui import look
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
@@ -43,21 +43,21 @@ def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: Recorded
     for first in range(0, len(runs), ACROSS):
         row = runs[first : first + ACROSS]
         for column, run in zip(st.columns(max(len(row), min(len(runs), ACROSS)), gap="medium"), row, strict=False):
-            with column, look.card():
+            with column, elements.card():
                 _student(tape, run, at, ghost if ghost is not run else None)
 
 
 def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
     escape = ESCAPE_NAMES[run.spec.escape.kind]
     epochs = run.curve(at)
-    look.line(
-        look.bold(f"{escape[0].upper()}{escape[1:]} student"),
-        look.teacher(run.teacher.kind),
-        look.quiet(f"epoch {len(epochs)}/{run.spec.epochs}"),
+    elements.row(
+        elements.bold(f"{escape[0].upper()}{escape[1:]} student"),
+        elements.teacher_chip(run.teacher.kind),
+        elements.muted(f"epoch {len(epochs)}/{run.spec.epochs}"),
     )
-    st.html(look.bar(run.place(at)))
+    st.html(elements.bar(run.place(at)))
     behind = [_curve(ghost, ghost.curve(at), ghost=True)] if ghost else []
-    figure = figures.accuracy([*behind, _curve(run, epochs)], look.mode(), run.spec.epochs)
+    figure = figures.accuracy([*behind, _curve(run, epochs)], appearance.mode(), run.spec.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if len(epochs):
         figure.layout.annotations = ()  # the tiles below say the last values
@@ -80,10 +80,10 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
     for name in names:
         side = "id" if name == "iacc" else "ood"
         images = run.teacher.test_images.get(side)
-        many = f"{look.count(images)} {side.upper()} images" if images else f"{side.upper()} test"
-        of = look.of(many, epoch=len(epochs) or None)
+        many = f"{formats.count(images)} {side.upper()} images" if images else f"{side.upper()} test"
+        of = formats.measured_on(many, epoch=len(epochs) or None)
         value = float(epochs[name].iloc[-1]) if len(epochs) else None
-        tiles.append(look.tile(METRIC_NAMES[name], look.per_cent(value), "%", role=side, of=of))
+        tiles.append(elements.tile(METRIC_NAMES[name], formats.per_cent(value), "%", role=side, of=of))
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(tiles)}</div>')
 
 
@@ -94,7 +94,7 @@ def _wall(tape: Tape, run: RecordedRun, at: float) -> None:
             f'<div class="atesc atesc-gallery" style="grid-template-columns:repeat({COLUMNS},1fr)">'
             f"{'<div class=atesc-picture><i></i></div>' * WALL}</div>"
         )
-        look.caption("The first synthetic images are kept at the end of epoch 1.")
+        elements.caption("The first synthetic images are kept at the end of epoch 1.")
         return
     shown = tape.pictures(run, kept.epoch)
     chosen = np.argsort(shown.score(run.spec.split.score)[:WALL], kind="stable")
@@ -105,10 +105,10 @@ def _wall(tape: Tape, run: RecordedRun, at: float) -> None:
         roles=["fragile" if fragile[i] else "robust" for i in chosen],
         titles=titles(run, shown, chosen),
     )
-    look.line(
-        look.swatch("fragile", f"fragile {look.per_cent(100 * fragile.mean())} %", outline=True),
-        look.swatch("robust", outline=True),
-        look.quiet(look.of("synthetic", kept.images, kept.epoch)),
+    elements.row(
+        elements.swatch("fragile", f"fragile {formats.per_cent(100 * fragile.mean())} %", outline=True),
+        elements.swatch("robust", outline=True),
+        elements.muted(formats.measured_on("synthetic", kept.images, kept.epoch)),
     )
 
 

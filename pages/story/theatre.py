@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from atesc_core.recording import RecordedRun, Tape
-from pages.shared.state.run_choice import follow
+from pages.shared.ui.polling import poll
 from pages.story import player, replay
 
 
@@ -30,6 +30,6 @@ def theatre(
         replay.students(tape, runs, at, ghost)
         return own.playing
 
-    follow(show, own.playing, every_s=player.TICK_S)
+    poll(show, own.playing, every_s=player.TICK_S)
     if not (live or bare):
         player.note(own)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from atesc_core.figures.theme import METRIC_NAMES
+from atesc_core import errors
 from atesc_core.runs import default_runs_dir
-from pages.domains.pairs import others, pick_pair
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.teachers import architecture, architectures, forget_cards
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.pair_picker import others, pick_pair
 
 if TYPE_CHECKING:
     from atesc_core.teachers import Recognised, TeacherCard
@@ -37,7 +38,7 @@ def add_teacher() -> None:
             ),
         )
         if uploaded is None:
-            look.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
+            elements.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
             return
         asked = _questions(uploaded)
         found = st.session_state.get(CHECKED)
@@ -88,9 +89,11 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     )
     others()
     if found:
-        look.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}")
+        elements.caption(
+            f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}"
+        )
     else:
-        look.caption(f"Not recognised. {problem}.")
+        elements.caption(f"Not recognised. {problem}.")
     return {
         "name": name,
         "arch": chosen,
@@ -127,7 +130,8 @@ def _split(names: str) -> tuple[str, ...] | None:
 
 def _check(uploaded: Any, asked: dict[str, Any]) -> None:
     """Read the file and measure it on its pair; keep what was found, so that it may be added."""
-    from atesc_core.teachers import TeacherError, check_file
+    from atesc_core.errors import TeacherError
+    from atesc_core.teachers import check_file
     from atesc_core.teachers.zoo import measured_card
 
     with _on_disk(uploaded) as path, st.spinner("Reading the file and measuring it on its pair …", show_time=True):
@@ -145,17 +149,19 @@ def _check(uploaded: Any, asked: dict[str, Any]) -> None:
 
 def _found(card: TeacherCard) -> None:
     metric = next(name for name in card.metrics if name != "iacc")
-    look.line(
-        look.chip("fits", "SL"),
-        look.bold(card.arch),
+    elements.row(
+        elements.chip("fits", "SL"),
+        elements.bold(card.arch),
         f"{card.num_classes} classes",
-        f"{look.count(card.parameters)} parameters",
-        look.swatch("id", f"ID {look.per_cent(card.metrics['iacc'])} % of {look.count(card.test_images['id'])}"),
-        look.swatch(
-            "ood",
-            f"{METRIC_NAMES[metric]} {look.per_cent(card.metrics[metric])} % of {look.count(card.test_images['ood'])}",
+        f"{formats.count(card.parameters)} parameters",
+        elements.swatch(
+            "id", f"ID {formats.per_cent(card.metrics['iacc'])} % of {formats.count(card.test_images['id'])}"
         ),
-        look.quiet("test images"),
+        elements.swatch(
+            "ood",
+            f"{METRIC_NAMES[metric]} {formats.per_cent(card.metrics[metric])} % of {formats.count(card.test_images['ood'])}",
+        ),
+        elements.muted("test images"),
     )
     if card.metrics["iacc"] < 200 / card.num_classes:
         st.warning(
@@ -169,7 +175,7 @@ def _add(uploaded: Any, asked: dict[str, Any]) -> None:
     with _on_disk(uploaded) as path, st.spinner("Adding …"):
         try:
             card = teachers.add_teacher(path, **asked, runs_dir=default_runs_dir())
-        except (teachers.TeacherError, ValueError) as error:
+        except (errors.TeacherError, ValueError) as error:
             _refuse(error, path, uploaded)
             return
     forget_cards()
@@ -180,14 +186,17 @@ def _add(uploaded: Any, asked: dict[str, Any]) -> None:
 
 def _refuse(error: ValueError, path: Path, uploaded: Any) -> None:
     words = str(error).replace(path.name, uploaded.name)
-    look.problem("This file cannot be a teacher.", f"{words}.", "Nothing was kept. Change what is asked, or the file.")
+    elements.problem(
+        "This file cannot be a teacher.", f"{words}.", "Nothing was kept. Change what is asked, or the file."
+    )
 
 
 def _recognised(uploaded: Any) -> tuple[Recognised | None, str]:
     """What the file's tensors are, or why they are nothing that is known."""
     key = f"recognised {uploaded.file_id}"
     if key not in st.session_state:
-        from atesc_core.teachers import TeacherError, recognise
+        from atesc_core.errors import TeacherError
+        from atesc_core.teachers import recognise
 
         with _on_disk(uploaded) as path:
             try:

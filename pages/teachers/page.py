@@ -4,8 +4,8 @@ import streamlit as st
 
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import follow, may_change
-from pages.shared.ui import look
+from pages.shared.ui import elements
+from pages.shared.ui.polling import is_live, poll
 from pages.teachers.add_teacher import add_teacher
 from pages.teachers.teacher_view import opened, shelf
 from pages.teachers.train_teacher import FORM, SHOWN, train_teacher, trainings
@@ -14,8 +14,8 @@ from pages.teachers.training import training
 try:
     known = cards()
 except ValueError as error:  # a TeacherError, whose module needs PyTorch
-    look.header("Teachers")
-    look.problem("A teacher's card cannot be read.", f"{error}.", "Repair or delete that file, then reload.")
+    elements.header("Teachers")
+    elements.problem("A teacher's card cannot be read.", f"{error}.", "Repair or delete that file, then reload.")
     st.stop()
 
 wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
@@ -27,18 +27,18 @@ if run_id in under_way:
 elif wanted in known:
     opened(known[wanted], known)
 else:
-    look.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
+    elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
     if wanted is not None:
         st.warning(f"There is no teacher {wanted[:60]!r} here.", icon=":material/link_off:")
     if run_id is not None:
         st.warning(f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
     if under_way:
-        with look.card("Trained here", "the latest"):
-            follow(trainings, any(map(may_change, list(under_way.values())[:SHOWN])), every_s=2)
-    with look.backstage("more teachers"):
+        with elements.card("Trained here", "the latest"):
+            poll(trainings, any(map(is_live, list(under_way.values())[:SHOWN])), every_s=2)
+    with elements.hidden_when_presenting("more teachers"):
         add_teacher()
         train_teacher()
     if known:
         shelf(known)
     else:
-        look.empty("No teachers yet", "Load a file of your own, or train one, above.")
+        elements.empty("No teachers yet", "Load a file of your own, or train one, above.")

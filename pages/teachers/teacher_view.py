@@ -10,13 +10,13 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_figures import class_accuracies, robust_curves
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.specs.run import SplitSpec
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.story import MEANS, SETTINGS
 from pages.shared.data.teachers import architecture
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
@@ -45,7 +45,7 @@ def shelf(known: dict[str, TeacherCard]) -> None:
             with place:
                 title, sentence = SETTINGS[setting]
                 st.subheader(title, anchor=False)
-                look.caption(sentence)
+                elements.caption(sentence)
         for theirs, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
             with place:
                 _strips(theirs[0].pair, theirs[0].image_side)
@@ -57,10 +57,10 @@ def shelf(known: dict[str, TeacherCard]) -> None:
 
 
 def _card(card: TeacherCard) -> None:
-    with look.card():
-        look.line(look.bold(card.name), look.chip(card.kind, card.kind))
-        look.tiles(*_accuracies(card))
-        look.caption(f"{card.arch} · {look.count(card.parameters)} parameters · {card.image_side} px")
+    with elements.card():
+        elements.row(elements.bold(card.name), elements.chip(card.kind, card.kind))
+        elements.tiles(*_accuracies(card))
+        elements.caption(f"{card.arch} · {formats.count(card.parameters)} parameters · {card.image_side} px")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button("Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open, args=(card.name,))
             st.page_link(
@@ -71,18 +71,18 @@ def _card(card: TeacherCard) -> None:
             )
 
 
-def _accuracies(card: TeacherCard) -> list[look.Html]:
+def _accuracies(card: TeacherCard) -> list[elements.Html]:
     tiles = []
     for metric, value in card.metrics.items():
         side = "id" if metric == "iacc" else "ood"
         words = "of ID test images right" if metric == "iacc" else MEANS[metric]
         tiles.append(
-            look.tile(
+            elements.tile(
                 "ID" if metric == "iacc" else METRIC_NAMES[metric],
-                look.per_cent(value),
+                formats.per_cent(value),
                 "%",
                 role=side,
-                of=f"of {look.count(card.test_images[side])} test images",
+                of=f"of {formats.count(card.test_images[side])} test images",
                 help=f"Per cent {words}",
             )
         )
@@ -116,7 +116,7 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     """Everything there is to see of one teacher."""
     title, back, other, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
-        look.header(card.name)
+        elements.header(card.name)
     back.button("All teachers", icon=":material/arrow_back:", on_click=_open, args=(None,), width="stretch")
     twin = _twin(card, known)
     if twin:
@@ -129,7 +129,7 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
             help=f"{twin.name}: same pair, same images, trained the other way",
         )
     with distil:
-        look.way(
+        elements.page_button(
             "pages/distill/page.py",
             "Distil this teacher",
             primary=True,
@@ -138,7 +138,7 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
             query_params={"teacher": card.name},
         )
     setting, sentence = SETTINGS[card.setting]
-    look.line(look.teacher(card.kind), look.bold(setting), look.quiet(sentence))
+    elements.row(elements.teacher_chip(card.kind), elements.bold(setting), elements.muted(sentence))
 
     report = teacher_report(card.name, SPLIT)
     _numbers(card, report)
@@ -149,8 +149,8 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         with left:
             _working_range(report)
         metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real test images"
-        with right, look.card("By true class", metrics, height="stretch"):
-            figure = figures.per_class(class_accuracies(report), look.mode(), report.metric)
+        with right, elements.card("By true class", metrics, height="stretch"):
+            figure = figures.per_class(class_accuracies(report), appearance.mode(), report.metric)
             chart(figure, f"class {card.name}", height=380)
         _confusions(card, report)
     _made(card)
@@ -174,7 +174,7 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
         epsilon, gap = report.widest_gap()
         images = f"{len(report.id.min_eps)} ID, {len(report.ood.min_eps)} OOD test images"
         tiles.append(
-            look.tile(
+            elements.tile(
                 "AUROC",
                 f"{report.auroc('min_eps'):.3f}",
                 of=images,
@@ -182,7 +182,7 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
             )
         )
         tiles.append(
-            look.tile(
+            elements.tile(
                 "Widest gap",
                 f"{gap:.1f}",
                 "points",
@@ -190,10 +190,10 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
                 help=("OOD robust share minus ID robust share, where the difference is largest"),
             )
         )
-    tiles.append(look.tile("Parameters", look.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
-    look.tiles(*tiles)
+    tiles.append(elements.tile("Parameters", formats.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
+    elements.tiles(*tiles)
     if not architecture(card.arch).batch_norm:
-        look.caption(architecture(card.arch).description)
+        elements.caption(architecture(card.arch).description)
 
 
 def _pictures(report: Report) -> None:
@@ -206,20 +206,22 @@ def _pictures(report: Report) -> None:
         true = [names[label] for label in side.labels[:SAMPLES]]
         sure = side.confidence[:SAMPLES]
         titles = [f"is {t}, given {g}, {100 * p:.1f} % sure" for t, g, p in zip(true, given, sure, strict=True)]
-        with column, look.card(title, f"the teacher's label below · the first {len(true)} of {len(side.labels)}"):
+        with column, elements.card(title, f"the teacher's label below · the first {len(true)} of {len(side.labels)}"):
             gallery(side.images[:SAMPLES], columns=8, roles=[domain] * len(true), words=given, titles=titles)
 
 
 def _working_range(report: Report) -> None:
-    with look.card("Robust share against ε", f"PGD, {SPLIT.steps} steps", height="stretch"):
+    with elements.card("Robust share against ε", f"PGD, {SPLIT.steps} steps", height="stretch"):
         if not report.attacked:
-            look.caption("Comes with the measurement above.")
+            elements.caption("Comes with the measurement above.")
             return
         epsilon, _ = report.widest_gap()
         images = {"id": len(report.id.min_eps), "ood": len(report.ood.min_eps)}
-        figure = figures.robust_share(robust_curves(report), look.mode(), report.auroc("min_eps"), epsilon, images)
+        figure = figures.robust_share(
+            robust_curves(report), appearance.mode(), report.auroc("min_eps"), epsilon, images
+        )
         chart(figure, "robust share", height=340)
-        look.caption(
+        elements.caption(
             f"A threshold works where the curves part: widest at ε = {epsilon:g}/255. First {images['id']} ID "
             f"and {images['ood']} OOD test images."
         )
@@ -227,11 +229,11 @@ def _working_range(report: Report) -> None:
 
 def _confusions(card: TeacherCard, report: Report) -> None:
     for domain, column in zip(("id", "ood"), st.columns(2), strict=True):
-        images = look.of(f"{domain.upper()} test", len(getattr(report, domain).labels))
-        with column, look.card(f"Confusion on {domain.upper()}", images):
+        images = formats.measured_on(f"{domain.upper()} test", len(getattr(report, domain).labels))
+        with column, elements.card(f"Confusion on {domain.upper()}", images):
             figure = figures.confusion(
                 report.confusion(domain),
-                look.mode(),
+                appearance.mode(),
                 rows=getattr(report, f"{domain}_classes"),
                 columns=report.id_classes,
                 domain=domain,
@@ -240,9 +242,9 @@ def _confusions(card: TeacherCard, report: Report) -> None:
 
 
 def _made(card: TeacherCard) -> None:
-    with look.backstage("made"), st.expander("How it was made", icon=":material/construction:"):
+    with elements.hidden_when_presenting("made"), st.expander("How it was made", icon=":material/construction:"):
         if card.recipe is None:
-            look.caption("A file of your own: it did not say how it was trained.")
+            elements.caption("A file of your own: it did not say how it was trained.")
             return
         if card.command:
             st.code(card.command, language="bash")

@@ -7,17 +7,18 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from atesc_core.figures.theme import METRIC_NAMES, METRIC_ROLES
 from atesc_core.runs import default_runs_dir, ensure_worker
-from atesc_core.specs.run import describe_field
+from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
-from pages.distill.new_run import waiting
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
+from pages.shared.data.cost import waiting_runs
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architecture, architectures
 from pages.shared.state import url
-from pages.shared.state.run_choice import follow, may_change, method, when
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.polling import is_live, poll
+from pages.shared.ui.run_labels import method_name, time_ago
 
 FIELDS = {  # in the form's order; name, pair, method and preset stand above
     "arch": "Architecture",
@@ -42,7 +43,7 @@ PAIR_HELP = (
 def train_teacher() -> None:
     """The form, folded away until it is asked for, by hand or by a link (?spec=...)."""
     with st.expander("Train a teacher", expanded="spec" in st.query_params, icon=":material/model_training:"):
-        follow(_form, machine() is None, every_s=2)
+        poll(_form, machine() is None, every_s=2)
 
 
 def trainings() -> bool:
@@ -54,17 +55,17 @@ def trainings() -> bool:
             st.page_link("pages/teachers/page.py", label=run.teacher, query_params={"run": run.id})
         with rest:
             measured = [
-                look.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {look.per_cent(value)} %")
+                elements.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {formats.per_cent(value)} %")
                 for metric, value in run.metrics.items()
             ]
-            look.line(
-                look.quiet(method(run.spec)),
-                look.status(run.status),
+            elements.row(
+                elements.muted(method_name(run.spec)),
+                elements.status_chip(run.status),
                 f"epoch {run.epoch}/{run.epochs}",
                 *measured,
-                look.quiet(when(run.created)),
+                elements.muted(time_ago(run.created)),
             )
-    return any(map(may_change, runs))
+    return any(map(is_live, runs))
 
 
 # ── the form ────────────────────────────────────────────────────────────────────────────────────────
@@ -129,7 +130,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
         max_chars=64,
         help=describe_field("name", model=TeacherSpec)[0],
     )
-    look.caption(
+    elements.caption(
         f"{ABOUT_METHODS[trained_by][1]}. {preset.capitalize()}: "
         f"{ABOUT_PRESETS.get(preset, 'the settings the link brought')}."
     )
@@ -161,7 +162,7 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
 def _field(name: str, default: Any, key: str) -> Any:
     """The widget of one setting. Bounds are the spec's to check, in its own words."""
     sentence, source = describe_field(name, model=TeacherSpec)
-    words = {"label": f"{FIELDS[name]} {look.badge(source)}", "help": sentence, "key": key}
+    words = {"label": f"{FIELDS[name]} {elements.badge(source)}", "help": sentence, "key": key}
     kind = TeacherSpec.model_fields[name].annotation
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))
@@ -201,28 +202,28 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
         _refuse(error)
         return
     FORM.tell(spec.to_token())
-    look.label("Before it starts")
-    look.line(
-        look.bold(f"{look.count(images)} images"),
-        look.quiet(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"),
+    elements.label("Before it starts")
+    elements.row(
+        elements.bold(f"{formats.count(images)} images"),
+        elements.muted(f"in {spec.epochs} epochs, {'ID only' if spec.kind == 'SL' else 'half of them OOD'}"),
     )
     seconds = estimate(spec, images)
-    look.line(
-        look.bold(
+    elements.row(
+        elements.bold(
             "Time: not known before a first training here"
             if seconds is None
-            else f"About {look.duration(seconds)} here"
+            else f"About {formats.duration(seconds)} here"
         ),
-        look.quiet(f"after {waiting()} in line" if waiting() else ""),
+        elements.muted(f"after {waiting_runs()} in line" if waiting_runs() else ""),
     )
     if not architecture(spec.arch).batch_norm:
-        look.caption(architecture(spec.arch).description)
+        elements.caption(architecture(spec.arch).description)
     if st.button("Train", type="primary", icon=":material/model_training:", width="stretch"):
         run_id = run_store().create(spec)
         ensure_worker(run_store().runs_dir)
         st.query_params.from_dict({"run": run_id})
         st.rerun()
-    look.label("The same from the command line")
+    elements.label("The same from the command line")
     st.code(command(spec), language="bash", wrap_lines=True)
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.runs import Run
-from pages.distill import live
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.story import MEANS
 from pages.shared.data.teachers import cards, forget_cards
-from pages.shared.state.run_choice import may_change, method, watch
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats, run_panel
 from pages.shared.ui.chart import chart
+from pages.shared.ui.polling import is_live, watch_run
+from pages.shared.ui.run_labels import method_name
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -27,14 +27,14 @@ def training(run: Run) -> None:
     """The page of one training, live. Where its teacher is done, it can be opened and distilled."""
     title, back, opened, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
-        look.header(run.teacher)
+        elements.header(run.teacher)
     back.button("All teachers", icon=":material/arrow_back:", on_click=_leave, width="stretch")
     if run.status == "done":
         if run.teacher not in cards():
             forget_cards()
         if run.teacher in cards():
             _done(run, opened, distil)
-    watch(run, _panel)
+    watch_run(run, _panel)
 
 
 def _leave() -> None:
@@ -50,7 +50,7 @@ def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
         on_click=lambda: st.query_params.from_dict({"teacher": run.teacher}),
     )
     with distil:
-        look.way(
+        elements.page_button(
             "pages/distill/page.py",
             "Distil this teacher",
             primary=True,
@@ -63,33 +63,33 @@ def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
 def _panel(run: Run) -> None:
     """The whole run."""
     _head(run)
-    live.what_now(run)
+    run_panel.what_now(run)
     _numbers(run)
     left, right = st.columns(2)
-    with left, look.card("Teacher accuracy by epoch", "real test images", height="stretch"):
+    with left, elements.card("Teacher accuracy by epoch", "real test images", height="stretch"):
         _accuracy(run)
-    with right, look.card("Loss by term", "each round, as it adds up", height="stretch"):
-        steps = run_store().steps(run.id, at_most=live.ROUNDS_DRAWN)
-        chart(figures.losses_teacher(steps, look.mode(), run.epochs), f"losses-{run.id}", height=CHART_HEIGHT)
-    with look.card("What happened"):
+    with right, elements.card("Loss by term", "each round, as it adds up", height="stretch"):
+        steps = run_store().steps(run.id, at_most=run_panel.ROUNDS_DRAWN)
+        chart(figures.losses_teacher(steps, appearance.mode(), run.epochs), f"losses-{run.id}", height=CHART_HEIGHT)
+    with elements.card("What happened"):
         _happened(run)
 
 
 def _head(run: Run) -> None:
     left, right = st.columns([3, 2])
     with left:
-        look.line(
-            look.bold(run.spec.pair),
-            look.teacher(run.spec.kind),
-            method(run.spec),
-            look.quiet(f"{run.spec.arch} · {run.spec.image_side} px"),
-            look.status(run.status),
+        elements.row(
+            elements.bold(run.spec.pair),
+            elements.teacher_chip(run.spec.kind),
+            method_name(run.spec),
+            elements.muted(f"{run.spec.arch} · {run.spec.image_side} px"),
+            elements.status_chip(run.status),
         )
-        look.line(look.quiet(live.progress_words(run)))
-        if may_change(run):
-            st.html(look.bar(run.progress))
+        elements.row(elements.muted(run_panel.progress_words(run)))
+        if is_live(run):
+            st.html(elements.bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        live.buttons(run)
+        run_panel.buttons(run)
 
 
 def _numbers(run: Run) -> None:
@@ -102,19 +102,21 @@ def _numbers(run: Run) -> None:
     for metric, value in run.metrics.items():
         side = "id" if metric == "iacc" else "ood"
         tiles.append(
-            look.tile(
+            elements.tile(
                 METRIC_NAMES[metric],
-                look.per_cent(value),
+                formats.per_cent(value),
                 "%",
                 role=side,
                 help=f"Per cent {MEANS.get(metric, 'of ID images right')}",
-                of=look.of(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
+                of=formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
             )
         )
-    look.tiles(
+    elements.tiles(
         *tiles,
-        look.tile(
-            "Images seen", look.count(run.images), of="of the ID domain" if run.spec.kind == "SL" else "of both domains"
+        elements.tile(
+            "Images seen",
+            formats.count(run.images),
+            of="of the ID domain" if run.spec.kind == "SL" else "of both domains",
         ),
     )
 
@@ -122,7 +124,7 @@ def _numbers(run: Run) -> None:
 def _accuracy(run: Run) -> None:
     # a full line, which among students is ATEsc's: a teacher escapes nothing
     curve = figures.Curve(run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", uid=run.id)
-    figure = figures.accuracy([curve], look.mode(), run.epochs)
+    figure = figures.accuracy([curve], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False)
     chart(figure, f"accuracy-{run.id}", height=CHART_HEIGHT, label="Teacher accuracy by epoch")
 
@@ -130,9 +132,9 @@ def _accuracy(run: Run) -> None:
 def _happened(run: Run) -> None:
     from atesc_core.teachers.recipes import command
 
-    live.timeline(run)
-    with look.backstage("settings"):
+    run_panel.timeline(run)
+    with elements.hidden_when_presenting("settings"):
         with st.expander("Settings", icon=":material/tune:"):
             st.code(run.spec.to_yaml(), language="yaml")
-        look.label("The same from the command line")
+        elements.label("The same from the command line")
         st.code(command(run.spec), language="bash", wrap_lines=True)

@@ -8,14 +8,17 @@ from typing import get_args
 import pytest
 import torch
 
-from atesc_core.distillation.loop import Controls, Distillation, distill
+from atesc_core.distillation.events import SnapshotTaken, ThresholdChanged
+from atesc_core.distillation.loop import Controls, distill
+from atesc_core.distillation.state import Distillation
 from atesc_core.domains import load_pair
 from atesc_core.robustness.scores import SCORES
-from atesc_core.specs.run import EscapeKind, RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import EscapeKind, RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 TINY = {
     "device": "cpu",

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl, negative_kl, negative_learning, uniform
+from atesc_core.distillation.losses import FORGETTING, ckd, negative_kl, negative_learning, uniform
+from atesc_core.training.divergence import kl_divergence, masked_mean
 
 
 def logits(*rows: list[float]) -> torch.Tensor:
@@ -20,13 +21,13 @@ S = logits([0.25, 0.5, 0.25], [0.8, 0.1, 0.1])
 
 
 def test_kl_by_hand():
-    assert torch.allclose(kl(T, S), torch.tensor([0.25 * math.log(2), 0.0]), atol=1e-6)
+    assert torch.allclose(kl_divergence(T, S), torch.tensor([0.25 * math.log(2), 0.0]), atol=1e-6)
 
 
 def test_kl_at_a_temperature_keeps_the_gradients_size():
     """At a high temperature T²·KL tends to half the variance of the centred logit difference: here exact to 1 %."""
     t, s = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.0]])
-    assert math.isclose(kl(t, s, 100.0).item(), 0.5 * 0.25, rel_tol=0.01)
+    assert math.isclose(kl_divergence(t, s, 100.0).item(), 0.5 * 0.25, rel_tol=0.01)
 
 
 def test_ckd_is_the_mean_over_the_fragile():
@@ -62,7 +63,7 @@ def test_negative_learning_stays_finite_when_the_student_is_sure():
 def test_either_group_may_be_empty(name, group):
     fragile = torch.tensor(group)
     student = S.clone().requires_grad_()
-    loss = ckd(T, student, fragile) + group_mean(FORGETTING[name](T, student, 1.0), ~fragile)
+    loss = ckd(T, student, fragile) + masked_mean(FORGETTING[name](T, student, 1.0), ~fragile)
     loss.backward()
     assert loss.isfinite()
     assert student.grad.isfinite().all()

@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from atesc_core.distillation.additions import probes
-from atesc_core.distillation.loop import Controls, Distillation, distill, round_events
-from atesc_core.distillation.losses import FORGETTING, ckd, group_mean, kl
+from atesc_core.distillation.loop import Controls, distill, round_events
+from atesc_core.distillation.losses import FORGETTING, ckd
+from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.turns import agreement, next_turn, probabilities, sureness
 from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis.base import BatchNormMatch
+from atesc_core.training.divergence import kl_divergence, masked_mean
 from atesc_core.training.events import CheckpointReady, StepDone
 from tests.distillation.test_loop import teacher, tiny  # noqa: F401
 
@@ -106,7 +108,7 @@ def test_the_generators_turn_by_hand(teacher):  # noqa: F811
     terms = {
         "g/bn": settings.bn * match.loss(),
         "g/onehot": settings.onehot * F.cross_entropy(t, t.argmax(1)),
-        "g/adversarial": -settings.adversarial * kl(t, s).mean(),
+        "g/adversarial": -settings.adversarial * kl_divergence(t, s).mean(),
         "g/balance": settings.balance * (p * p.log()).sum(),
     }
     assert {name: values.item() for name, values in turn.losses.items()} == pytest.approx(
@@ -158,7 +160,7 @@ def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
     s = student.train()(x)
     terms = {
         "s/fragile": ckd(t, s, ~trapped, 4.0),
-        "s/robust": spec.escape.weight * group_mean(FORGETTING[forgetting](t, s, spec.escape.clamp), trapped),
+        "s/robust": spec.escape.weight * masked_mean(FORGETTING[forgetting](t, s, spec.escape.clamp), trapped),
     }
     terms["s/total"] = sum(terms.values())
     assert turn.losses == pytest.approx({name: value.item() for name, value in terms.items()}, rel=1e-5)
@@ -186,7 +188,7 @@ def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):  # no
         assert turn.losses["s/fragile"] == pytest.approx(
             ckd(torch.from_numpy(turn.taught), s[:n], ~trapped[:n]).item(), rel=1e-5
         )
-        forgotten = group_mean(FORGETTING["negative_learning"](torch.from_numpy(turn.teacher), s, 10.0), trapped)
+        forgotten = masked_mean(FORGETTING["negative_learning"](torch.from_numpy(turn.teacher), s, 10.0), trapped)
         assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
     assert turn.trapped.any()
     assert (turn.taught != turn.teacher[:n]).any(), "the teacher without its trap"

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import DOMAINS, OFFLINE, DomainError, load_domain
+from atesc_core.domains import DOMAINS, OFFLINE, load_domain
 from atesc_core.domains.data_folder import kept
 from atesc_core.domains.domain import image_set
 from atesc_core.domains.drawn import draw
 from atesc_core.domains.fashion_subset import read_idx
 from atesc_core.domains.offline import shipped_with
+from atesc_core.errors import DomainError
 
 ROOT = Path(__file__).parents[2]
 

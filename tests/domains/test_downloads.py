@@ -14,8 +14,9 @@ from torchvision import datasets
 from typer.testing import CliRunner, Result
 
 from atesc_core import cli
-from atesc_core.domains import DOMAINS, PAIRS, DomainError, downloads, fetch_domain, load_domain, load_pair
+from atesc_core.domains import DOMAINS, PAIRS, downloads, fetch_domain, load_domain, load_pair
 from atesc_core.domains.data_folder import data_dir
+from atesc_core.errors import DomainError
 from tests.domains.published import TEST, TRAIN, idx, publish
 
 

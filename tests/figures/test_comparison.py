@@ -15,7 +15,8 @@ from atesc_core.figures.comparison import Measured, difference, labels, results,
 from atesc_core.figures.export import table
 from atesc_core.runs import Run
 from atesc_core.runs.store import Fork
-from atesc_core.specs.run import RunSpec, describe_field
+from atesc_core.specs.fields import describe_field
+from atesc_core.specs.run import RunSpec
 
 SPEC = RunSpec(teacher="t", epochs=3)
 

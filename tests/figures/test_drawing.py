@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from atesc_core import figures
+from atesc_core.errors import DrawingStopped, RenderError
 from atesc_core.figures.export import browser, sheet
-from atesc_core.figures.export.browser import RenderError, Stopped
 from atesc_core.figures.export.drawing import Drawing
 from tests.figures.test_export import browsers
 
@@ -55,7 +55,7 @@ def test_stopped_it_computes_no_more_and_can_begin_again(large):
     drawing.stop()
     assert drawing.state == "stopped"
     drawing.wait(SECONDS)
-    with pytest.raises(Stopped):
+    with pytest.raises(DrawingStopped):
         drawing.sheet()
     _, alive = psutil.wait_procs(busy, timeout=SECONDS)
     assert not alive

@@ -20,6 +20,7 @@ import yaml
 from fontTools.ttLib import TTFont
 from PIL import Image
 
+from atesc_core import errors
 from atesc_core.figures import FIGURES, theme
 from atesc_core.figures.export import browser, sheet
 from atesc_core.figures.export.browser import draw, print_svg
@@ -301,7 +302,7 @@ def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(pr
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
     monkeypatch.setattr("choreographer.browsers.chromium.get_chrome_download_path", lambda **_: None)
     monkeypatch.setattr("choreographer.browsers.chromium.get_old_chrome_download_path", lambda: None)
-    with pytest.raises(sheet.BrowserMissing, match="apt install chromium"):
+    with pytest.raises(errors.BrowserMissing, match="apt install chromium"):
         sheet.image(printed, "pdf")
     assert "IAcc" in sheet.csv(printed)
     assert not [

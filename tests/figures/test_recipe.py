@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from atesc_core.cli import figure as command
+from atesc_core.errors import FigureNotReady, SpecError
 from atesc_core.figures import FIGURES, run_figures
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
-from atesc_core.figures.run_figures import DRAW, NotYet, draw, draw_all, measuring, origin, write
-from atesc_core.specs.run import RunSpec, SpecError
+from atesc_core.figures.run_figures import DRAW, draw, draw_all, measuring, origin, write
+from atesc_core.specs.run import RunSpec
 from atesc_core.version import lab_version
 
 TWO = Recipe(
@@ -180,7 +181,8 @@ def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(lab, source
 @pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
 def test_a_run_without_images_says_what_it_waits_for(lab, sources, name):
     with pytest.raises(
-        NotYet, match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows"
+        FigureNotReady,
+        match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
     ):
         draw(Panel(figure=name, run=lab.waiting), sources)
 
@@ -192,7 +194,7 @@ def test_a_score_that_is_not_kept_is_named(lab, sources):
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
     page = run_figures.Sources(lab.store, measuring(lab.store).cards, lambda *asked: None)
-    with pytest.raises(NotYet, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
+    with pytest.raises(FigureNotReady, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
         draw(Panel(figure="confusion", run=lab.atesc), page)
 
 

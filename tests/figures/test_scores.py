@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import scores, theme
-from atesc_core.figures.scores import SCORE_TITLES, _place_words, bin_edges, counts
+from atesc_core.figures.scores import _place_words, bin_edges, counts
+from atesc_core.vocabulary import SCORE_TITLES
 from tests.figures.samples import ID_SCORES, OOD_SCORES, SCORES
 
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from atesc_core import vocabulary
 from atesc_core.figures import theme
 from atesc_core.specs.run import EscapeKind
 
@@ -45,7 +46,12 @@ def test_escapes_differ_by_line():
         "ckd": "dash",
         "atesc": "solid",
     }
-    assert len(set(theme.DASHES.values())) == len(theme.DASHES) == len(theme.ESCAPE_NAMES) == len(get_args(EscapeKind))
+    assert (
+        len(set(theme.DASHES.values()))
+        == len(theme.DASHES)
+        == len(vocabulary.ESCAPE_NAMES)
+        == len(get_args(EscapeKind))
+    )
 
 
 def test_screens_are_transparent_and_paper_is_white():

@@ -17,7 +17,8 @@ from streamlit.util import calc_hash
 
 from atesc_core.runs import Run, RunStore
 from atesc_core.runs.worker import work
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 
 APP = Path(__file__).parents[2] / "app.py"
 TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"

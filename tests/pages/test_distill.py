@@ -11,11 +11,15 @@ from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.runs import Run
-from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName, describe_field, field_paths, from_preset
+from atesc_core.specs.base import field_paths
+from atesc_core.specs.fields import describe_field
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
 from atesc_core.teachers import list_teachers
 from pages.distill import new_run
 from pages.shared.data import cost
-from pages.shared.state.run_choice import method, name
+from pages.shared.ui.run_labels import method_name
+from pages.shared.ui.run_labels import run_name as name
 from tests.pages.conftest import CONTROL, TEACHER, charts, go_to, said, tiny_spec
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
@@ -283,8 +287,8 @@ def test_an_unknown_run_in_the_url_is_said_and_the_form_shown(open_page, store):
 
 
 def test_the_method_in_words():
-    assert method(tiny_spec("atesc")) == "DFQ + ATEsc"
-    assert method(tiny_spec("none")) == "DFQ, plain"
+    assert method_name(tiny_spec("atesc")) == "DFQ + ATEsc"
+    assert method_name(tiny_spec("none")) == "DFQ, plain"
 
 
 def test_a_runs_name_never_changes(finished_run, monkeypatch):

@@ -7,8 +7,8 @@ import threading
 import pytest
 import yaml
 
+from atesc_core.errors import BrowserMissing, DrawingStopped
 from atesc_core.figures.export import sheet
-from atesc_core.figures.export.browser import BrowserMissing, Stopped
 from atesc_core.figures.export.recipe import OPTIONS, Recipe
 from atesc_core.runs import Run
 from atesc_core.specs.run import RunSpec
@@ -106,7 +106,7 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
     def slow(recipe, figures, stop):
         while not may_end.is_set():
             if stop.wait(0.01):
-                raise Stopped("figure: its drawing was stopped")
+                raise DrawingStopped("figure: its drawing was stopped")
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "on_paper", slow)

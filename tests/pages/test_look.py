@@ -7,17 +7,17 @@ import pytest
 
 from atesc_core import paths
 from atesc_core.figures import theme
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 
 
 def test_text_given_to_any_piece_is_never_markup():
     pieces = [
-        look.chip("<b>"),
-        look.bold("<b>"),
-        look.quiet("<b>"),
-        look.swatch("id", "<b>"),
-        look.text("<b>"),
-        look.tile("<b>", "<b>", "<b>", of="<b>", help='"<b>', change="<b>"),
+        elements.chip("<b>"),
+        elements.bold("<b>"),
+        elements.muted("<b>"),
+        elements.swatch("id", "<b>"),
+        elements.as_html("<b>"),
+        elements.tile("<b>", "<b>", "<b>", of="<b>", help='"<b>', change="<b>"),
     ]
     for piece in pieces:
         assert "<b><b>" not in piece.replace("<b>&lt;b&gt;</b>", "")
@@ -27,14 +27,14 @@ def test_text_given_to_any_piece_is_never_markup():
 
 @pytest.mark.parametrize("status", ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"])
 def test_every_status_is_a_word_and_a_colour(status):
-    piece = look.status(status)
+    piece = elements.status_chip(status)
     assert re.sub("<[^>]*>", "", piece) == status
     assert "--role-" in piece
 
 
 def test_a_status_that_does_not_exist_is_refused():
     with pytest.raises(KeyError):
-        look.status("sleeping")
+        elements.status_chip("sleeping")
 
 
 def test_streamlits_named_colours_are_the_roles_own():
@@ -54,18 +54,18 @@ def test_streamlits_named_colours_are_the_roles_own():
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (100, "1 min 40 s"), (7500, "2 h 05 min"), (None, "–")],
 )
 def test_durations(seconds, words):
-    assert look.duration(seconds) == words
+    assert formats.duration(seconds) == words
 
 
 def test_numbers_say_what_they_are_of():
-    assert look.of("ID test", 1000, 6) == "ID test · 1\u202f000 images · epoch 6"
-    assert look.per_cent(61.25) == "61.2"
-    assert look.per_cent(None) == "–"
+    assert formats.measured_on("ID test", 1000, 6) == "ID test · 1\u202f000 images · epoch 6"
+    assert formats.per_cent(61.25) == "61.2"
+    assert formats.per_cent(None) == "–"
 
 
 def test_the_style_sheet_needs_no_other_file():
-    assert set(re.findall(r"url\(\"?([a-z]+:)", look._style_sheet())) == {"data:"}
-    assert look._style_sheet().count("url(") == 2
+    assert set(re.findall(r"url\(\"?([a-z]+:)", appearance._style_sheet())) == {"data:"}
+    assert appearance._style_sheet().count("url(") == 2
 
 
 def test_no_page_is_changed_on_the_server():

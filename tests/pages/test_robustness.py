@@ -12,7 +12,7 @@ from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
 from atesc_core.runs import Run, RunStore
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
-from pages.shared.state.run_choice import _snapshot
+from pages.shared.data.snapshots import _snapshot
 from tests.labs import copy_lab
 from tests.pages.conftest import Lab, charts, follow, said, walls, way
 from tests.pages.reports import held_job, numbers, report  # noqa: F401 - fixtures

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.figures.scores import SCORE_NAMES, bin_edges
+from atesc_core.figures.scores import bin_edges
 from atesc_core.inspection import inspect, smallest
 from atesc_core.runs import Run, RunStore
 from atesc_core.teachers.report import Report
+from atesc_core.vocabulary import SCORE_NAMES
 from pages.robustness.split import Split, _take
 from pages.shared.state import selection
 from pages.shared.state.selection import Selection

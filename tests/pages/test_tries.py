@@ -13,7 +13,7 @@ from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.device import Machine
-from pages.shared.ui import look
+from pages.shared.ui import formats
 from tests.labs import copy_lab
 from tests.pages.conftest import APP, Lab, charts, follow, said, tiny_spec
 from tests.pages.reports import held_job, numbers  # noqa: F401 - fixture
@@ -99,7 +99,7 @@ def test_what_it_will_be_and_cost_is_said_before(open_page, lab: Lab):
     assert "Both go on from the end of epoch 1, where the split begins." in text(app)
     assert "Old: the run's own epoch 2, the same numbers. Only the new threshold is computed." in text(app)
     took = lab.store.epochs(lab.atesc)["time"].diff().iloc[1]
-    assert f"About {look.duration(took)} here" in text(app), "as long as the run's own epoch took"
+    assert f"About {formats.duration(took)} here" in text(app), "as long as the run's own epoch took"
     assert f"try {lab.atesc} --threshold 3 --epochs 1 --after 1" in app.code[0].value
     assert lab.store.queue() == []
 
@@ -128,7 +128,7 @@ def test_a_start_queues_the_missing_arm_and_the_link_keeps_it(open_page, lab: La
         assert "The first difference comes at the end of epoch 2." in text(one)
         assert "the run's own epoch 2" in text(one)
         past = next(trace for trace in charts(one)["try"]["data"] if trace.get("meta", {}).get("metric") == "IAcc")
-        assert numbers(past["y"]).tolist() == lab.store.epochs(lab.atesc)["iacc"][:1].tolist()
+        assert formats(past["y"]).tolist() == lab.store.epochs(lab.atesc)["iacc"][:1].tolist()
 
 
 def test_it_can_be_stopped_resumed_closed_and_opened_again(open_page, lab: Lab):
@@ -187,7 +187,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
     assert "New 3.00 done 1 of 1 epoch after the split" in text(app)
     assert "what one seed shows may be chance" in text(app)
     drawn = {
-        (trace["meta"]["run"], trace["meta"]["metric"]): numbers(trace["y"]).tolist()
+        (trace["meta"]["run"], trace["meta"]["metric"]): formats(trace["y"]).tolist()
         for trace in charts(app)["try"]["data"]
         if "run" in trace.get("meta", {})
     }

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from atesc_core.recording import RecordingError, Tape, load, save
+from atesc_core.errors import RecordingError
+from atesc_core.recording import Tape, load, save
 from atesc_core.recording.file import MANIFEST, MAX_FILE_BYTES, MAX_UNPACKED_BYTES, to_bytes
 from atesc_core.recording.manifest import arrays
 

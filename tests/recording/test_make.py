@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atesc_core.recording import BadRecording, Tape, record
+from atesc_core.errors import NotRecordable, UnknownRun
+from atesc_core.recording import Tape, record
 from atesc_core.recording.writer import Clock, thinned
-from atesc_core.runs import UnknownRun
 from atesc_core.teachers import list_teachers
 from tests.pages.conftest import Lab
 
@@ -93,9 +93,9 @@ def test_fewer_images_where_asked(lab_with_runs: Lab):
 @pytest.mark.parametrize(
     ("ids", "error", "named"),
     [
-        ([], BadRecording, "0 runs; expected 1 to 12"),
+        ([], NotRecordable, "0 runs; expected 1 to 12"),
         (["zzzzzzzz"], UnknownRun, "zzzzzzzz"),
-        (["zzzzzzzz"] * 2, BadRecording, "expected each once"),
+        (["zzzzzzzz"] * 2, NotRecordable, "expected each once"),
         (["../../x"], UnknownRun, "8 letters"),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_cannot_be_recorded_is_named(lab_with_runs: Lab, ids, error, named)
 
 
 def test_a_teacher_that_is_gone_is_named(lab_with_runs: Lab):
-    with pytest.raises(BadRecording, match="'mnistm-badnet_sq-ntl' is not among the teachers"):
+    with pytest.raises(NotRecordable, match="'mnistm-badnet_sq-ntl' is not among the teachers"):
         record(lab_with_runs.store, [lab_with_runs.plain], {})
 
 

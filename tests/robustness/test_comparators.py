@@ -7,9 +7,10 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture
 
+from atesc_core.errors import SpecError
 from atesc_core.robustness.scores import SCORES, all_scores, high_component
 from atesc_core.robustness.split import fragile
-from atesc_core.specs.run import RunSpec, SpecError, SplitSpec
+from atesc_core.specs.run import RunSpec, SplitSpec
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 5.0], [0.0, 1.0, 0.0]])
 X = LOGITS.view(3, 3, 1, 1)

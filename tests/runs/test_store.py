@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from atesc_core.errors import RunBusy, StoreError, UnknownRun
 from atesc_core.files import replacing
-from atesc_core.runs import RunBusy, RunStore, Snapshot, StoreError, UnknownRun, default_runs_dir
+from atesc_core.runs import RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.files import replacing
-from atesc_core.runs import RunStore, StoreError, UnknownRun, trials
+from atesc_core.runs import RunStore, trials
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.store import Fork
-from atesc_core.runs.trials import CannotTry
 from atesc_core.runs.worker import work
 from atesc_core.specs.teacher import TeacherSpec
 from tests.labs import copy_lab
@@ -347,7 +347,7 @@ def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in
 def test_a_run_under_way_can_be_parted_from_at_its_newest_epoch_too(store, spec):
     run_id = store.create(spec.replaced({"epochs": 5}))
     leave_within(store, run_id, epoch=2)
-    with pytest.raises(CannotTry, match="The split begins after epoch 2: until then"):
+    with pytest.raises(TrialError, match="The split begins after epoch 2: until then"):
         trials.chance(store, store.get(run_id))
     store.resume(run_id)
     leave_within(store, run_id, epoch=5)
@@ -377,15 +377,15 @@ def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, paren
     ("changes", "says"), [({"escape.kind": "none"}, "splits nothing"), ({}, "The split begins after epoch 2")]
 )
 def test_why_a_run_cannot_be_tried(store, spec, changes, says):
-    with pytest.raises(CannotTry, match=says):
+    with pytest.raises(TrialError, match=says):
         trials.chance(store, store.get(store.create(spec.replaced(changes))))
 
 
 def test_a_training_and_a_try_cannot_be_tried(store, parent):
     training = store.create(TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu"))
-    with pytest.raises(CannotTry, match="trains a teacher"):
+    with pytest.raises(TrialError, match="trains a teacher"):
         trials.start(store, training, 1.0)
-    with pytest.raises(CannotTry, match=f"itself a try: try another threshold on run {parent}"):
+    with pytest.raises(TrialError, match=f"itself a try: try another threshold on run {parent}"):
         trials.start(store, trials.start(store, parent, 9.5).new.id, 1.0)
 
 
@@ -403,7 +403,7 @@ def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     wish = {"threshold": 9.5} | wish
     if wish["threshold"] is None:
         wish["threshold"] = store.threshold(parent)
-    with pytest.raises(CannotTry, match=says):
+    with pytest.raises(TrialError, match=says):
         trials.start(store, parent, **wish)
     assert store.queue() == []
     with pytest.raises(UnknownRun, match="is not in a try"):

@@ -11,10 +11,12 @@ import torch
 
 from atesc_core.distillation.loop import distill
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
-from atesc_core.runs import UnknownRun, ensure_worker
+from atesc_core.errors import UnknownRun
+from atesc_core.runs import ensure_worker
 from atesc_core.runs.log import RunLog
+from atesc_core.runs.session import Session
 from atesc_core.runs.turn_files import load_turn, save_turn
-from atesc_core.runs.worker import Session, work
+from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
 from tests.runs.test_processes import no_worker_is_left, workers  # noqa: F401
 from tests.runs.tiny import save_tiny_teacher

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from atesc_core.distillation.events import SnapshotTaken, ThresholdChanged
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
-from atesc_core.training.events import CheckpointReady, EpochDone, SnapshotTaken, StepDone, ThresholdChanged
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 from tests.runs.waiting import until
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.runs import RunStore, StoreError
+from atesc_core.errors import StoreError
+from atesc_core.runs import RunStore
 from atesc_core.runs.students import features
 from atesc_core.runs.students.loading import load_student
 from atesc_core.teachers.report import Report, report_file

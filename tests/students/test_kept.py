@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from atesc_core.distillation.loop import distill
-from atesc_core.runs import RunStore, StoreError
+from atesc_core.errors import StoreError
+from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import keep, kept
 from atesc_core.runs.students.loading import load_student, student_bytes
 from atesc_core.teachers import add_teacher, load_teacher

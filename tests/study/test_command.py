@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atesc_core import cli, study
-from atesc_core.specs.run import from_preset
+from atesc_core.specs.presets import from_preset
 from atesc_core.study import Cell
 from tests.study.rows import row, write
 from tests.study.test_rows import TINY

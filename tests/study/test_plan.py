@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from atesc_core.domains import DOMAINS, PAIRS, find_pair
-from atesc_core.specs.run import from_preset
+from atesc_core.specs.presets import from_preset
 from atesc_core.study import SEEDS, STUDIES, missing, plan
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.recipes import RECIPES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.specs.run import from_preset
+from atesc_core.specs.presets import from_preset
 from atesc_core.study import STUDIES, Cell, expected_seconds, keep, key, measure, measured
 from tests.study.rows import row, write
 

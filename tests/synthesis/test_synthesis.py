@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.distillation.additions.projection import Untrapped
-from atesc_core.distillation.losses import kl
 from atesc_core.models import ARCHITECTURES, Classifier, build
-from atesc_core.specs.run import RunSpec, from_preset
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice
 from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
 from atesc_core.synthesis.cmi import LayerMeans, contrast, restart
 from atesc_core.synthesis.nayer import LabelGenerator
+from atesc_core.training.divergence import kl_divergence
 
 TINY = {
     "dfq": {},
@@ -250,5 +251,5 @@ def test_the_adversarial_term_is_what_the_student_does_not_know():
         SYNTHESIZERS["dfq"](spec, Untrapped(teacher), 16, torch.Generator().manual_seed(0)) for _ in range(2)
     )
     with torch.no_grad():
-        expected = -kl(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
+        expected = -kl_divergence(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
     assert synthesizer.train_round(student)["adversarial"].item() == pytest.approx(expected, rel=1e-4)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from atesc_core.domains import PAIRS
+from atesc_core.errors import SpecError
 from atesc_core.models import build
-from atesc_core.specs.run import SpecError, parse
+from atesc_core.specs.base import parse
 from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain, restyle
 from atesc_core.teachers.recipes import RECIPES

@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from atesc_core.errors import TeacherError
 from atesc_core.models import build
-from atesc_core.teachers import TeacherError, add_teacher, check_file, files, list_teachers, load_teacher
+from atesc_core.teachers import add_teacher, check_file, files, list_teachers, load_teacher
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, build
-from atesc_core.teachers import NORMALISATIONS, TeacherError, add_teacher, check_file, recognise
+from atesc_core.teachers import NORMALISATIONS, add_teacher, check_file, recognise
 from atesc_core.teachers.formats import read_normalisation
 from tests.teachers.published import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
 

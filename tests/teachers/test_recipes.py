@@ -8,10 +8,9 @@ import shlex
 import pytest
 import torch
 
-from atesc_core.domains import DomainError
-from atesc_core.specs.run import SpecError
+from atesc_core.errors import DomainError, SpecError, TeacherError
 from atesc_core.specs.teacher import METHODS, PRESETS, TeacherSpec
-from atesc_core.teachers import TeacherError, list_teachers, load_teacher, recipes
+from atesc_core.teachers import list_teachers, load_teacher, recipes
 from atesc_core.teachers.recipes import RECIPES, check_spec, command, from_preset, taken_names, train_own
 from atesc_core.training.evaluation import Evaluator
 from tests.teachers.tiny import tiny

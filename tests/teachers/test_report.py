@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from atesc_core.domains import PairData, load_pair
+from atesc_core.errors import TeacherError
 from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers import Teacher, TeacherError, load_teacher
+from atesc_core.teachers import Teacher, load_teacher
 from atesc_core.teachers.report import Report, Step, measure, report_file
 from atesc_core.training.evaluation import Evaluator
 

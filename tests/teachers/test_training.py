@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from atesc_core.domains import load_pair
+from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import METHODS, TeacherRecipe
-from atesc_core.teachers import TeacherError, list_teachers, load_teacher
+from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.recipes import RECIPES, train_shipped
 from atesc_core.teachers.train import ROUNDS, mmd, ntl_loss, train_teacher
 from atesc_core.training.evaluation import Evaluator

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import plotly.graph_objects as go
 import psutil
 
+from atesc_core.errors import BrowserMissing, DrawingStopped, RenderError
 from atesc_core.figures import theme
 from atesc_core.figures.export import fonts
 
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
     from kaleido import Kaleido
 
 SECONDS = 60.0  # a browser that takes longer than this for one figure is taken for dead
-
-
-class BrowserMissing(RuntimeError):
-    """There is no Chromium to draw with; the message says what to install. The CSV needs none."""
-
-
-class RenderError(RuntimeError):
-    """The browser did not give the figure, not even after a fresh start."""
-
-
-class Stopped(RuntimeError):
-    """Somebody stopped the drawing."""
 
 
 def find_browser() -> Path:
@@ -240,4 +229,4 @@ def _asked(work: Any, stop: threading.Event | None = None) -> bytes:
             if died:
                 raise RenderError(f"figure: the browser gave nothing, twice: {error!r}") from error
             died = True
-    raise Stopped("figure: its drawing was stopped")
+    raise DrawingStopped("figure: its drawing was stopped")

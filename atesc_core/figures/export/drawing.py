@@ -9,7 +9,8 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import Literal
 
-from atesc_core.figures.export.browser import Stopped, close_browser
+from atesc_core.errors import DrawingStopped
+from atesc_core.figures.export.browser import close_browser
 from atesc_core.figures.export.sheet import Sheet
 
 
@@ -40,7 +41,7 @@ class Drawing:
         if not self._sheet.done():
             return "stopped" if self._stop.is_set() else "running"
         error = self._sheet.exception()
-        return "done" if error is None else "stopped" if isinstance(error, Stopped) else "failed"
+        return "done" if error is None else "stopped" if isinstance(error, DrawingStopped) else "failed"
 
     @property
     def seconds(self) -> float:

@@ -9,10 +9,11 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from atesc_core.errors import SpecError
 from atesc_core.figures import theme
 from atesc_core.figures.export.sheet import DPI, FORMATS, VENUES, Format, file_stem
+from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import LAB
-from atesc_core.specs.run import Spec, SpecError, parse, setting
 
 # The figures of a run, and what each leaves open: names of Panel's fields.
 OPTIONS: dict[str, tuple[str, ...]] = {

@@ -28,9 +28,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import yaml
 
+from atesc_core.errors import BrowserMissing, RenderError
 from atesc_core.figures import theme
 from atesc_core.figures.export import browser, fonts
-from atesc_core.figures.export.browser import BrowserMissing, RenderError, close_browser, find_browser
+from atesc_core.figures.export.browser import close_browser, find_browser
 from atesc_core.figures.export.points import dotted
 from atesc_core.version import lab_version
 

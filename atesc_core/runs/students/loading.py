@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from atesc_core.errors import StoreError
 from atesc_core.models import Classifier
-from atesc_core.runs import RunStore, StoreError
+from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import about, to_bytes
 from atesc_core.teachers.formats import check_file
 

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from atesc_core.embedding.features import content_hash
-from atesc_core.runs import RunStore, Snapshot, StoreError
+from atesc_core.errors import StoreError
+from atesc_core.runs import RunStore, Snapshot
 
 What = Literal["probabilities", "features"]
 

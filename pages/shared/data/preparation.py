@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core.jobs import process
-from pages.shared.ui import look
+from pages.shared.ui import formats
 
 MODULE = "atesc_core.domains.prepare"
 LOOK_S = 0.7  # between two looks at how far it is
@@ -35,7 +35,7 @@ def progress(name: str, job: process.Job) -> None:
         if job.state != "running":
             st.rerun()
         left, right = st.columns([5, 1], vertical_alignment="center")
-        eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
+        eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
         left.progress(min(max(job.share, 0.0), 1.0), f"{job.what}{eta}")
         right.button("Stop", icon=":material/stop:", key=f"stop {name}", on_click=job.stop, width="stretch")
 

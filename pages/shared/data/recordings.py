@@ -10,8 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from atesc_core import paths
+from atesc_core.errors import RecordingError
 from atesc_core.jobs import process
-from atesc_core.recording import RecordingError, Tape, load, record
+from atesc_core.recording import Tape, load, record
 from atesc_core.recording.file import MAX_FILE_BYTES, SUFFIX, to_bytes
 from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import Run, default_runs_dir, ensure_worker
@@ -19,8 +20,8 @@ from pages.shared.data import story
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
-from pages.shared.state.run_choice import may_change
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.polling import is_live
 
 SHIPPED = paths.ASSETS / "recordings" / f"story{SUFFIX}"
 MAKE = "python -m atesc_core recording story"
@@ -41,7 +42,7 @@ def chosen() -> Tape | None:
         try:
             return _loaded(str(path), path.stat().st_mtime_ns)
         except RecordingError as error:
-            look.problem(
+            elements.problem(
                 f"This recording cannot be played: {error}.",
                 "Your runs are untouched.",
                 f"Give another file, or make it anew: {MAKE}" if name is None else "Give another file.",
@@ -52,7 +53,7 @@ def chosen() -> Tape | None:
 
 
 def going(group: str) -> bool:
-    return any(map(may_change, story.parts(group).values()))
+    return any(map(is_live, story.parts(group).values()))
 
 
 def _kept(name: str) -> Path | None:
@@ -73,7 +74,7 @@ def _say_none(name: str | None) -> None:
             icon=":material/link_off:",
         )
         return
-    with look.empty(
+    with elements.empty(
         "No recorded story",
         "This copy of the lab has none. Make it in a few minutes on a machine that "
         "is idle, run the story live, or open a recording of your own below.",
@@ -100,7 +101,7 @@ def opener() -> None:
     before, wrong = st.session_state.get("opened", (None, ""))
     if given.file_id == before:
         if wrong:
-            look.problem(f"This file cannot be played: {wrong}.", "Nothing was kept of it.", "Choose another file.")
+            elements.problem(f"This file cannot be played: {wrong}.", "Nothing was kept of it.", "Choose another file.")
         return
     content = given.getvalue()
     try:
@@ -206,17 +207,17 @@ def scenes_progress(group: str) -> bool:
     """How far they are, or what came in between; whether they are still to come."""
     runs = story.parts(group)
     if not {"plain", "control"} <= runs.keys():
-        look.caption("This step needs the story's plain students, and they have been deleted.")
+        elements.caption("This step needs the story's plain students, and they have been deleted.")
         return False
     job = process.find(_scenes_key(runs))
     if job.state == "running":
         left, right = st.columns([5, 1], vertical_alignment="center")
-        eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
+        eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
         left.progress(min(max(job.share, 0.0), 1.0), f"{job.what}{eta}")
         right.button("Stop", icon=":material/stop:", key="stop scenes", on_click=job.stop, width="stretch")
         return True
     if job.state != "done":
-        look.caption(
+        elements.caption(
             "This step was stopped before it was ready."
             if job.state == "stopped"
             else f"This step could not be made: {job.error}."

@@ -13,7 +13,7 @@ from atesc_core.jobs import process
 from atesc_core.runs import default_runs_dir
 from atesc_core.specs.run import SplitSpec
 from pages.shared.data.teachers import cards
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
 
 if TYPE_CHECKING:
     from atesc_core.teachers.report import Report
@@ -55,7 +55,7 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
 
 def _progress(job: process.Job, key: str, name: str) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
-    eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
+    eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
     with left:
         st.progress(min(max(job.share, 0.0), 1.0), f"Measuring {name} on real test images: {job.what}{eta}")
     with right:
@@ -67,11 +67,11 @@ def _ended(job: process.Job, key: str, name: str, split: SplitSpec) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         if job.state == "failed":
-            look.problem(
+            elements.problem(
                 f"Measuring {name} on real test images failed.", f"{job.error}.", "The rest of the page stands."
             )
         else:
-            look.caption(f"Measuring {name} on real test images was stopped.")
+            elements.caption(f"Measuring {name} on real test images was stopped.")
     if right.button("Measure", icon=":material/refresh:", key=f"again {key}", width="stretch"):
         _start(key, name, split)
         st.rerun()
@@ -85,7 +85,7 @@ def _start(key: str, name: str, split: SplitSpec) -> process.Job:
 def report_path(name: str, split: SplitSpec) -> Path:
     """Where the report lies or will lie: the same for splits that attack alike. Raises TeacherError."""
     if name not in cards():
-        from atesc_core.teachers import TeacherError
+        from atesc_core.errors import TeacherError
 
         raise TeacherError(f"teacher: {name!r} is not known")
     runs_dir = default_runs_dir()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from atesc_core.figures.theme import METRIC_NAMES
 from atesc_core.recording.story import GROUP, queue_story, story_runs, story_specs
 from atesc_core.recording.story import tellable as told_by
 from atesc_core.runs import Run, ensure_worker
 from atesc_core.specs.run import RunSpec
+from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 

@@ -17,7 +17,7 @@ import streamlit as st
 
 from atesc_core.runs import Run
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import formats
 
 MOST_BYTES = 1 << 17  # of a link's images, a bit each: a million images
 
@@ -104,7 +104,7 @@ def elsewhere(run: Run, epoch: int, slider: str) -> None:
         return
     count = max(len(kept.indices), 1)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{look.count(count)} selected in epoch {kept.epoch}", width="content")
+        st.caption(f"{formats.count(count)} selected in epoch {kept.epoch}", width="content")
         st.button(
             f"Show epoch {kept.epoch}",
             key=f"{slider} back",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import streamlit as st
 
-from atesc_core.runs import Run
+from atesc_core.robustness.detection import SUGGESTIONS, suggest
+from atesc_core.runs import Run, Snapshot
 from pages.shared.state import url
 
 
-def drawn(run: Run, score: str | None = None) -> float | None:
+def chosen_threshold(run: Run, score: str | None = None) -> float | None:
     """Where it was put; None where nobody did. score: the run's own, unless named."""
     name, key = _names(run, score)
     kept = st.session_state.get(key)
@@ -25,7 +27,7 @@ def drawn(run: Run, score: str | None = None) -> float | None:
     return kept
 
 
-def draw(run: Run, value: float | None, score: str | None = None) -> None:
+def choose_threshold(run: Run, value: float | None, score: str | None = None) -> None:
     """Put it there; None takes it back to where the run has it."""
     name, key = _names(run, score)
     st.session_state[key] = None if value is None else float(value)
@@ -47,3 +49,31 @@ def _read(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def threshold_in_view(run: Run, shown: Snapshot) -> float:
+    """Where the line between the groups is drawn: where the user put it, or where the run has it."""
+    chosen = chosen_threshold(run)
+    return shown.threshold if chosen is None else chosen
+
+
+STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first: TA-DFKD's, the oracle's own
+
+
+def threshold_for_score(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
+    """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
+    unless it has a line of its own. values: (N,) the images' scores."""
+    kept = chosen_threshold(run, score)
+    if kept is not None:
+        return kept
+    if score == run.spec.split.score:
+        return shown.threshold
+    return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("valley", 0.0))
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: float = 0.5) -> dict[str, float]:
+    """Name -> threshold, from the synthetic images alone. share: of them fragile, by the rule of that name."""
+    if not np.isfinite(values).any():
+        return {}
+    return {name: suggest(name, values, share) for name in SUGGESTIONS}

@@ -15,8 +15,9 @@ from typing import TypeVar
 
 import streamlit as st
 
-from atesc_core.specs.run import Spec, SpecError
-from pages.shared.ui import look
+from atesc_core.errors import SpecError
+from atesc_core.specs.base import Spec
+from pages.shared.ui import elements
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
@@ -119,7 +120,7 @@ class Form:
         try:
             return kind.from_token(token) if token is not None else None
         except SpecError as error:
-            look.problem("This link's settings cannot be read.", str(error), instead)
+            elements.problem("This link's settings cannot be read.", str(error), instead)
             return None
 
     def tell(self, token: str) -> None:

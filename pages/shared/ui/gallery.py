@@ -8,7 +8,7 @@ import streamlit as st
 
 from atesc_core.paths import ASSETS
 from pages.shared.ui.chart import Thumbnails, thumbnails
-from pages.shared.ui.look import Role
+from pages.shared.ui.elements import Role
 
 _mount = st.components.v2.component(
     "atesc_gallery",

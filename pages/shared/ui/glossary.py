@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from pages.shared.ui.look import Html
+from pages.shared.ui.elements import Html
 
 TERMS = {
     "ID": "In-distribution: the domain that the teacher may serve.",

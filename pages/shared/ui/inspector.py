@@ -12,13 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core.embedding import nearest
+from atesc_core.errors import StoreError
 from atesc_core.figures.probabilities import probabilities
-from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.jobs import process
-from atesc_core.runs import Run, Snapshot, StoreError
+from atesc_core.runs import Run, Snapshot
+from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
@@ -60,7 +61,7 @@ class Sample:
         return self.card.class_names if self.card else tuple(map(str, range(self.shown.teacher_probs.shape[1])))
 
     @property
-    def group(self) -> look.Role:
+    def group(self) -> elements.Role:
         return "fragile" if self.shown.scores[self.run.spec.split.score][self.index] <= self.line else "robust"
 
 
@@ -70,10 +71,10 @@ def inspector(sample: Sample, report: Report | None) -> bool:
     with st.container(border=True, key="inspector"):
         left, right = st.columns([8, 1], vertical_alignment="center")
         with left:
-            look.line(
-                look.bold(f"Image {index}"),
-                look.chip(sample.group, sample.group),
-                look.quiet(
+            elements.row(
+                elements.bold(f"Image {index}"),
+                elements.chip(sample.group, sample.group),
+                elements.muted(
                     f"synthetic · epoch {shown.epoch} of {run.epochs} · split at the line by "
                     f"{SCORE_NAMES[run.spec.split.score]}"
                 ),
@@ -99,7 +100,7 @@ def _attack(sample: Sample) -> bool:
     """The image, its adversarial version, and what is said of both; whether that is still being computed."""
     if sample.card is None:
         gallery(sample.shown.images[[sample.index]], columns=6)
-        look.caption("This run's teacher is gone: without it there is no attack. What was measured is below.")
+        elements.caption("This run's teacher is gone: without it there is no attack. What was measured is below.")
         return False
     pictures, teacher, student = st.columns([5, 4, 4])
     with pictures:
@@ -108,13 +109,15 @@ def _attack(sample: Sample) -> bool:
         _pictures(sample, found)
     shown, index, names = sample.shown, sample.index, sample.class_names
     with teacher:
-        look.line(look.bold("Teacher"), look.chip(sample.card.kind, sample.card.kind))
+        elements.row(elements.bold("Teacher"), elements.chip(sample.card.kind, sample.card.kind))
         _said("teacher", shown.teacher_probs[index], found and found.teacher, names, sample.card.kind)
     with student:
-        look.line(look.bold("Student"), look.quiet(f"as it was at the end of epoch {shown.epoch}"))
+        elements.row(elements.bold("Student"), elements.muted(f"as it was at the end of epoch {shown.epoch}"))
         _said("student", shown.student_probs[index], found and found.student, names, "ink")
         if found and found.student is None:
-            look.caption(f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept.")
+            elements.caption(
+                f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept."
+            )
     return found is None and _going(sample, budget)
 
 
@@ -161,11 +164,11 @@ def _pictures(sample: Sample, found: Inspection | None) -> None:
     gallery(np.stack(images), columns=3, roles=roles, titles=words, words=words)
     if found is not None:
         changed = "changes its mind" if found.flipped else "keeps its label"
-        look.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
+        elements.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
 
 
 def _said(who: str, before: np.ndarray, after: np.ndarray | None, names: tuple[str, ...], role: str) -> None:
-    figure = probabilities(before, after, look.mode(), class_names=names, role=role)
+    figure = probabilities(before, after, appearance.mode(), class_names=names, role=role)
     chart(figure, f"said {who}", height=290, label=f"The {who}'s class probabilities, before and after the attack")
 
 
@@ -203,12 +206,12 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
         st.progress(job.share, f"Attacking this image: {job.what}")
         st.button("Stop", icon=":material/stop:", key="stop inspection", on_click=job.stop)
     elif job.state == "stopped":
-        look.caption("The attack was stopped. Move ε to ask for another.")
+        elements.caption("The attack was stopped. Move ε to ask for another.")
     return None
 
 
 def _failed(why: str) -> None:
-    look.problem("The attack could not be computed.", f"{why}.", "The rest of the page stands.")
+    elements.problem("The attack could not be computed.", f"{why}.", "The rest of the page stands.")
 
 
 def _going(sample: Sample, epsilon: float) -> bool:
@@ -243,15 +246,18 @@ def _at_once(runs_dir: str, run_id: str, epoch: int, index: int, epsilon: float,
 def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
     columns = st.columns([5, 4, 4])
     with columns[0]:
-        look.line(
-            look.bold("Scores"), look.quiet(look.of("among synthetic", len(sample.shown.images), sample.shown.epoch))
+        elements.row(
+            elements.bold("Scores"),
+            elements.muted(formats.measured_on("among synthetic", len(sample.shown.images), sample.shown.epoch)),
         )
         st.dataframe(_ranks(sample), hide_index=True, width="stretch")
     for domain, column in zip(("id", "ood"), columns[1:], strict=True):
         with column:
-            look.line(look.bold(f"Nearest real {domain.upper()}"), look.quiet("among the teacher's features"))
+            elements.row(
+                elements.bold(f"Nearest real {domain.upper()}"), elements.muted("among the teacher's features")
+            )
             if report is None:
-                look.caption("Not measured yet.")
+                elements.caption("Not measured yet.")
             else:
                 _neighbours(sample, report, domain)
 
@@ -283,4 +289,4 @@ def _neighbours(sample: Sample, report: Report, domain: str) -> None:
         titles=titles,
         words=[f"{distance:.1f}" for distance in distances],
     )
-    look.caption(f"Distance; of {look.count(len(side.features))} {domain.upper()} test images")
+    elements.caption(f"Distance; of {formats.count(len(side.features))} {domain.upper()} test images")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from atesc_core import paths
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import elements
 
 ASSETS = paths.ASSETS / "projector"
 
@@ -30,7 +30,7 @@ def share() -> None:
         st.html(f"<style>{(ASSETS / 'bare.css').read_text()}</style>")
         return
     with st.container(gap="xsmall", key="share"):
-        look.label("This page")
+        elements.label("This page")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _copy(key="copy link", data="Copy link", width="content")
             st.button(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from atesc_core.jobs import process
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
 
 
 def progress(key: str, doing: str, missing: Callable[[], bool], module: str, *arguments: str) -> bool:
@@ -22,15 +22,15 @@ def progress(key: str, doing: str, missing: Callable[[], bool], module: str, *ar
         job = process.start(key, module, *arguments)
     left, right = st.columns([5, 1], vertical_alignment="center")
     if job.state == "running":
-        eta = f" · {look.duration(job.eta_s)} left" if job.eta_s is not None else ""
+        eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
         left.progress(min(max(job.share, 0.0), 1.0), f"{doing}: {job.what}{eta}")
         right.button("Stop", icon=":material/stop:", key=f"stop {key}", on_click=job.stop, width="stretch")
         return True
     with left:
         if job.state == "failed":
-            look.problem(f"{doing} failed.", f"{job.error}.", "The rest of the page stands.")
+            elements.problem(f"{doing} failed.", f"{job.error}.", "The rest of the page stands.")
         else:
-            look.caption(f"{doing} was stopped.")
+            elements.caption(f"{doing} was stopped.")
     right.button(
         "Go on",
         icon=":material/refresh:",

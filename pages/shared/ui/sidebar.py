@@ -8,8 +8,8 @@ from atesc_core import paths
 from atesc_core.runs import Run
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
-from pages.shared.state.run_choice import place
-from pages.shared.ui import look, presentation
+from pages.shared.ui import appearance, elements, formats, presentation
+from pages.shared.ui.run_labels import run_link
 
 SHOWN = 4  # runs; the rest is a number
 LATEST = 50  # runs among which one on the device is looked for
@@ -17,7 +17,7 @@ LATEST = 50  # runs among which one on the device is looked for
 
 def sidebar(pages: Sequence[st.Page]) -> None:
     st.logo(
-        str(paths.ASSETS / "look" / f"wordmark-{look.mode()}.svg"),
+        str(paths.ASSETS / "look" / f"wordmark-{appearance.mode()}.svg"),
         icon_image=str(paths.ASSETS / "look" / "mark.svg"),
         size="large",
     )
@@ -36,36 +36,36 @@ def _now() -> None:
 
     It is also the first to hear that the visitor changed the theme, in which figures and the logo are drawn.
     """
-    if st.session_state.setdefault("mode", look.mode()) != look.mode():
-        st.session_state.mode = look.mode()
+    if st.session_state.setdefault("mode", appearance.mode()) != appearance.mode():
+        st.session_state.mode = appearance.mode()
         st.rerun()
     device = machine()
     store = run_store()
     on_device = [run for run in store.list(LATEST, makes=None, forks=True) if run.status in ("running", "paused")]
     runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
-        look.label("This machine")
-        look.line(device.summary if device else look.quiet("Asking PyTorch …"))
+        elements.label("This machine")
+        elements.row(device.summary if device else elements.muted("Asking PyTorch …"))
     with st.container(gap="xsmall", key="queue"):
-        look.label("Queue")
+        elements.label("Queue")
         if not runs:
-            look.line(look.quiet("Empty"))
+            elements.row(elements.muted("Empty"))
         for run in runs[:SHOWN]:
             _row(run)
         if len(runs) > SHOWN:
-            look.line(look.quiet(f"and {len(runs) - SHOWN} more"))
+            elements.row(elements.muted(f"and {len(runs) - SHOWN} more"))
 
 
 def _row(run: Run) -> None:
     with st.container(gap="xxsmall"):
-        st.page_link(label=run.label or run.teacher, **place(run))
-        look.line(look.status(run.status), look.quiet(_where(run)))
+        st.page_link(label=run.label or run.teacher, **run_link(run))
+        elements.row(elements.status_chip(run.status), elements.muted(_where(run)))
         if run.status in ("running", "paused"):
-            st.html(look.bar(run.progress))
+            st.html(elements.bar(run.progress))
 
 
 def _where(run: Run) -> str:
     if run.place_in_line is not None:
         return f"place {run.place_in_line} in line"
-    left = f" · {look.duration(run.eta_s)} left" if run.eta_s is not None else ""
+    left = f" · {formats.duration(run.eta_s)} left" if run.eta_s is not None else ""
     return f"epoch {run.epoch}/{run.epochs}{left}"

@@ -8,7 +8,7 @@ from atesc_core.figures.agreement import agreement as figure_of
 from atesc_core.runs import Run, Snapshot
 from atesc_core.runs.students import agreement, answers
 from pages.shared.data.store import run_store
-from pages.shared.ui import look
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.progress import progress
 
@@ -27,12 +27,12 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
     said = {epoch: found for epoch, view in views.items() if (found := view.read()) is not None}
     said[shown.epoch] = shown.student_probs
     labels = shown.teacher_probs.argmax(1)
-    of = f"{look.count(len(indices))} selected of {look.count(len(labels))} synthetic images of epoch {shown.epoch}"
-    with look.card("What the students say of the selection", f"{of}; agreement with the teacher, not accuracy"):
+    of = f"{formats.count(len(indices))} selected of {formats.count(len(labels))} synthetic images of epoch {shown.epoch}"
+    with elements.card("What the students say of the selection", f"{of}; agreement with the teacher, not accuracy"):
         figure = figure_of(
             agreement(said, labels, indices),
             agreement(said, labels),
-            look.mode(),
+            appearance.mode(),
             images=(len(indices), len(labels)),
             epoch=shown.epoch,
             epochs=run.epochs,
@@ -58,6 +58,6 @@ def _about(run: Run, kept: list[int]) -> None:
     """Which students there are."""
     done = len(run_store().snapshots(run.id))
     if len(kept) <= 1 < done:
-        look.caption("This run is of an earlier version of the lab, which kept only its last student.")
+        elements.caption("This run is of an earlier version of the lab, which kept only its last student.")
     elif len(kept) < done:
-        look.caption(f"The students of {len(kept)} of {done} epochs are kept: evenly, within a bound on disk.")
+        elements.caption(f"The students of {len(kept)} of {done} epochs are kept: evenly, within a bound on disk.")

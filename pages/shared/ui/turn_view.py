@@ -20,15 +20,15 @@ from atesc_core.distillation.turns import (
     probabilities,
     sureness,
 )
-from atesc_core.figures.scores import SCORE_NAMES, SCORE_UNITS
 from atesc_core.runs import Run, ensure_worker
+from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
-from pages.shared.ui import look
+from pages.shared.ui import elements, formats
+from pages.shared.ui.elements import Html
 from pages.shared.ui.gallery import gallery, pressable
 from pages.shared.ui.glossary import FORGETTING, LOSSES, sentence
-from pages.shared.ui.look import Html
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -48,8 +48,8 @@ def closely(run: Run) -> None:
     if not (run.status == "paused" or run.active and (run.wanted == "pause" or run.slow)):
         return
     last = run_store().turn(run.id)
-    with look.card(key="closely"):
-        look.line(look.bold("One turn, looked at closely"), look.quiet(_place(run, last)))
+    with elements.card(key="closely"):
+        elements.row(elements.bold("One turn, looked at closely"), elements.muted(_place(run, last)))
         _controls(run, last)
         match last:
             case GeneratorTurn():
@@ -57,7 +57,7 @@ def closely(run: Run) -> None:
             case StudentTurn():
                 _student(run, last)
             case None:
-                look.caption("A round begins with the generator. Take its turn, and see here what it computed.")
+                elements.caption("A round begins with the generator. Take its turn, and see here what it computed.")
 
 
 def _place(run: Run, last: Turn | None) -> str:
@@ -183,9 +183,9 @@ def _generator(run: Run, turn: GeneratorTurn) -> None:
         _point(
             4,
             f"The [[gradient]] that reached the generator: {number(turn.gradient, 3)}",
-            f"L2 norm over {look.count(turn.weights)} weights",
+            f"L2 norm over {formats.count(turn.weights)} weights",
         )
-        look.caption(
+        elements.caption(
             f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step"
             + ("." if _steps(turn) == 1 else f"s, {_steps(turn)} in all; the gradient is the last's.")
         )
@@ -200,7 +200,7 @@ def _given(turn: GeneratorTurn, at: int, names: Sequence[str]) -> None:
         words.append(f"z = ({', '.join(number(value, 2) for value in z[:NUMBERS])}, …), {len(z)} numbers")
     if turn.labels is not None:
         words.append(f"y = {names[turn.labels[at]]}")
-    look.caption("Of the image marked: " + "; ".join(words))
+    elements.caption("Of the image marked: " + "; ".join(words))
 
 
 def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
@@ -214,7 +214,7 @@ def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
     steps = _steps(turn)
     losses(*(["in the loss"] if steps == 1 else ["step 1", f"step {steps}"]), rows=rows)
     if settings.kind == "nayer" and turn.epoch <= settings.warmup_epochs:
-        look.caption(f"NAYER warms up for {settings.warmup_epochs} epochs without the adversarial term.")
+        elements.caption(f"NAYER warms up for {settings.warmup_epochs} epochs without the adversarial term.")
 
 
 def _ends(values: np.ndarray, digits: int) -> tuple[str, ...]:
@@ -237,13 +237,13 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
     for words, images in rows.items():
         name, wall = st.columns([1.3, 12], vertical_alignment="center")
         with name:
-            look.caption(words)
+            elements.caption(words)
         with wall:
             said = [names[label] for label in labels[words][:CHANGED]] if words in labels else None
             gallery(
                 images[:CHANGED], columns=CHANGED, titles=said and [f"teacher: {label}" for label in said], words=said
             )
-    look.tiles(
+    elements.tiles(
         _before_after(
             "Teacher is sure",
             sureness(turn.teacher_before),
@@ -283,16 +283,18 @@ def _student(run: Run, turn: StudentTurn) -> None:
         if at < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[: turn.synthetic]):
             columns[NO_TRAP] = turn.taught[at]
         _answers(run, names, columns | {"student": turn.student_before[at], "after": turn.student_after[at]})
-        look.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
+        elements.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
     with right:
         _point(4, "The student's loss", "before and after the step, on this batch")
         _student_losses(run, turn)
-        _point(5, f"The [[gradient]]: {number(turn.gradient, 3)}", f"L2 norm over {look.count(turn.weights)} weights")
+        _point(
+            5, f"The [[gradient]]: {number(turn.gradient, 3)}", f"L2 norm over {formats.count(turn.weights)} weights"
+        )
         _say(f"SGD with momentum 0.9, [[learning rate]] {turn.lr:.3g}, took the step.")
-        look.tiles(*_student_tiles(turn))
+        elements.tiles(*_student_tiles(turn))
 
 
-def _group(turn: StudentTurn, at: int) -> look.Role:
+def _group(turn: StudentTurn, at: int) -> elements.Role:
     return "fragile" if turn.fragile[at] else "robust"
 
 
@@ -317,7 +319,7 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
             else "This run splits nothing: every image teaches."
         )
         _point(2, "No attack", "")
-        look.caption(why)
+        elements.caption(why)
         return
     fragile = turn.fragile[:n].sum()
     line = f"{turn.threshold:.2f}{SCORE_UNITS[split.score]}"
@@ -325,10 +327,10 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
         _point(2, f"An attack within [[ε]] = {line} on the teacher", "")
     else:
         _point(2, f"The line: {SCORE_NAMES[split.score]} {line}", "above it: robust")
-    look.line(
-        look.swatch("fragile", f"fragile {fragile}", outline=True),
-        look.swatch("robust", f"robust {n - fragile}", outline=True),
-        look.quiet(f"of {n} synthetic images"),
+    elements.row(
+        elements.swatch("fragile", f"fragile {fragile}", outline=True),
+        elements.swatch("robust", f"robust {n - fragile}", outline=True),
+        elements.muted(f"of {n} synthetic images"),
     )
     crowding = ", robust ones whose label [[crowds]] their group" if escape.crowded_only else ""
     words = [
@@ -354,7 +356,7 @@ def _student_losses(run: Run, turn: StudentTurn) -> None:
         rows.append((told, number(value, 3), number(turn.losses_after[name], 3)))
     losses("before", "after", rows=rows)
     if run.spec.temperature != 1:
-        look.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
+        elements.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
 
 
 def _student_tiles(turn: StudentTurn) -> Iterable[Html]:
@@ -390,9 +392,9 @@ def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = []
     for words, *values in rows:
-        cells = "".join(f"<td>{look.text(value)}</td>" for value in values)
+        cells = "".join(f"<td>{elements.as_html(value)}</td>" for value in values)
         kind = ' class="is-total"' if words == TOTAL else ""
-        body.append(f'<tr{kind}><th scope="row">{look.text(words)}</th>{cells}</tr>')
+        body.append(f'<tr{kind}><th scope="row">{elements.as_html(words)}</th>{cells}</tr>')
     st.html(
         f'<table class="atesc atesc-sums"><thead><tr><td></td>{top}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     )
@@ -401,7 +403,7 @@ def losses(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
 def _term(words: str, weight: float, weighted: float, digits: int) -> Html:
     """A term of a loss, and how it comes about: its weight, and its value without it."""
     value = number(weighted / weight, digits) if weight else "not asked for"
-    return Html(sentence(words) + "<br>" + look.quiet(f"{weight:g} × {value}"))
+    return Html(sentence(words) + "<br>" + elements.muted(f"{weight:g} × {value}"))
 
 
 def _steps(turn: GeneratorTurn) -> int:
@@ -410,7 +412,7 @@ def _steps(turn: GeneratorTurn) -> int:
 
 def _point(place: int, words: str, note: str) -> None:
     """The numbered heading of what was computed. words: a sentence with [[terms]]."""
-    st.html(f'<div class="atesc atesc-point"><i>{place}</i><b>{sentence(words)}</b>{look.quiet(note)}</div>')
+    st.html(f'<div class="atesc atesc-point"><i>{place}</i><b>{sentence(words)}</b>{elements.muted(note)}</div>')
 
 
 def _say(words: str) -> None:
@@ -430,7 +432,7 @@ def _wall(
     shown: np.ndarray,
     at: int,
     titles: Sequence[str],
-    roles: Sequence[look.Role] | None = None,
+    roles: Sequence[elements.Role] | None = None,
 ) -> None:
     pressable(
         images[shown],
@@ -471,8 +473,10 @@ def _answer(per_cent: float, logit: float, most: bool, own: str) -> str:
     )
 
 
-def _before_after(label: str, before: float, after: float, of: str, role: look.Role | None = None) -> Html:
-    return look.tile(label, look.per_cent(after), "%", of=of, change=f"was {look.per_cent(before)}", role=role)
+def _before_after(label: str, before: float, after: float, of: str, role: elements.Role | None = None) -> Html:
+    return elements.tile(
+        label, formats.per_cent(after), "%", of=of, change=f"was {formats.per_cent(before)}", role=role
+    )
 
 
 def _class_names(run: Run, logits: np.ndarray) -> Sequence[str]:

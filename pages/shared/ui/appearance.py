@@ -1,0 +1,46 @@
+"""TODO: what this module is."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from typing import Literal
+
+import streamlit as st
+
+from atesc_core.figures import theme
+from atesc_core.paths import ASSETS
+from pages.shared.ui.elements import Role
+
+
+def mode() -> Literal["light", "dark"]:
+    """What the visitor's browser shows now; figures take it as their `mode`."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def colour(role: Role) -> str:
+    """Hex colour of a role in the present theme."""
+    return theme.look(mode()).colour(role)
+
+
+def apply_style() -> None:
+    """Give the whole app its style sheet: once a run, in app.py."""
+    st.html(f"<style>{_style_sheet()}</style>")
+
+
+@cache
+def _style_sheet() -> str:
+    """look.css with its colours and fonts inside: nothing to serve, and no other font flashes up first.
+
+    Each colour holds both themes, so that a switch shows at once. Streamlit's client keeps a message this long,
+    and a rerun sends its name only.
+    """
+    sheet = (ASSETS / "look" / "look.css").read_text()
+    for font in (ASSETS / "fonts").glob("*.woff2"):
+        data = base64.b64encode(font.read_bytes()).decode()
+        sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')
+    light, dark = theme.look("light"), theme.look("dark")
+    pairs = {f"role-{role}": (own, dark.colours[role]) for role, own in light.colours.items()}
+    pairs |= {"atesc-ink": (light.ink, dark.ink), "atesc-surface": (light.surface, dark.surface)}
+    variables = "".join(f"--{name}:light-dark({own[0]},{own[1]});" for name, own in pairs.items())
+    return f":root{{{variables}}}{sheet}"

@@ -1,0 +1,60 @@
+"""TODO: what this module is."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections.abc import Callable
+
+import streamlit as st
+
+from atesc_core.errors import UnknownRun
+from atesc_core.runs import Run, ensure_worker
+from pages.shared.data.store import run_store
+
+
+def is_live(run: Run) -> bool:
+    """Whether a page should go on looking: the run moves, or somebody may let it go on."""
+    return run.active or run.status == "paused"
+
+
+def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None:
+    """Call `show` now, and again every few seconds as long as things change, without touching the page around it.
+
+    show: draws, and returns whether what it drew may still change; when that is no longer what `changing` says,
+    the whole page runs once more, and looking begins or ends. It is a fragment: its widgets rerun only itself.
+    """
+
+    @st.fragment(run_every=every_s if changing else None)
+    def fragment() -> None:
+        if show() != changing:
+            st.rerun()
+
+    fragment()
+    _settle(show.__module__)
+
+
+@st.cache_resource(show_spinner=False)
+def _settle(page: str) -> None:
+    """Once a page's modules are loaded they stay: a collection that walks through them all took up to 0.3 s, in the
+    middle of a drag."""
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+
+
+def watch_run(run: Run, panel: Callable[[Run], None]) -> None:
+    """`panel` of the run as it stands, again and again as long as it may change; a queued run gets its worker."""
+
+    def show() -> bool:
+        try:
+            now = run_store().get(run.id)
+        except UnknownRun:
+            st.info("This run has been deleted.", icon=":material/delete:")
+            return False
+        if now.status == "queued":
+            ensure_worker(run_store().runs_dir)
+        panel(now)
+        return is_live(now)
+
+    poll(show, is_live(run))

@@ -1,0 +1,220 @@
+"""TODO: what this module is."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from atesc_core import figures
+from atesc_core.figures import run_figures
+from atesc_core.runs import Run
+from atesc_core.specs.command import run_command, try_command
+from atesc_core.vocabulary import METRIC_NAMES
+from pages.shared.data import recordings
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.state.run_choice import show_run
+from pages.shared.ui import elements, formats
+from pages.shared.ui.polling import is_live
+from pages.shared.ui.run_labels import method_name
+
+ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
+
+TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
+
+
+def progress_words(run: Run) -> str:
+    """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
+    device = [run.device] if run.device else []
+    return " · ".join([*in_line(run), f"epoch {run.epoch}/{run.epochs}", *device, *pace(run)])
+
+
+def in_line(run: Run) -> list[str]:
+    if run.place_in_line is None:
+        return []
+    return ["next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line"]
+
+
+def pace(run: Run) -> list[str]:
+    """Images a second, and the time left, while it runs."""
+    words = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
+    return words if run.eta_s is None else [*words, f"{formats.duration(run.eta_s)} left"]
+
+
+def buttons(run: Run) -> None:
+    """Pause or resume, one step, stop: what makes sense of these now."""
+    store, rests = run_store(), run.status == "paused" or run.stepping
+    pausing = run.status == "running" and run.wanted == "pause" and not rests
+    if run.status in ("queued", "running") and not (pausing or rests):
+        _button("Pause", "pause", store.pause, run)
+    if run.status in ("stopped", "interrupted", "failed") or rests or run.slow:
+        _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.slow else None)
+    if pausing:
+        _button("Pausing", "pause", store.pause, run, disabled=True)
+    if run.status == "running" or rests:
+        _button("Step", "skip_next", store.step, run, help="One round, or the rest of one, then pause")
+    if is_live(run):
+        _button("Stop", "stop", store.stop, run, disabled=run.wanted == "stop")
+    else:
+        st.button(
+            "Again, changed",
+            icon=":material/tune:",
+            key=f"again {run.id}",
+            on_click=_again,
+            args=(run,),
+            help="Open the form with this run's settings",
+        )
+
+
+def _button(words: str, icon: str, do: Callable[[str], None], run: Run, **more) -> None:
+    st.button(words, icon=f":material/{icon}:", key=f"{words} {run.id}", on_click=do, args=(run.id,), **more)
+
+
+def _again(run: Run) -> None:
+    show_run(None)
+    st.query_params["spec"] = run.spec.to_token()
+
+
+def what_now(run: Run) -> None:
+    """Why a run stands still, what was kept of it, and what to do."""
+    if run.metrics:
+        kept = f"Kept: every epoch up to now{' and its synthetic images' if run.makes == 'student' else ''}."
+        again = "Resume goes on from the end of the last whole epoch."
+    else:
+        kept, again = "Kept: its settings.", "Resume begins anew."
+    if run.status == "failed":
+        elements.problem(f"The run failed: {run.error}", kept, f"{again} The log is in {shlex.quote(log_name(run))}.")
+    elif run.status == "interrupted":
+        st.warning(
+            f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n{kept} {again}",
+            icon=":material/power_off:",
+        )
+    elif run.status == "stopped":
+        st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
+    elif run.status == "paused" and run.makes == "teacher":
+        st.info(
+            "**Paused between two rounds.** Resume goes on from this very round; Step does one.",
+            icon=":material/pause_circle:",
+        )
+
+
+def log_name(run: Run) -> str:
+    path = run_store().log_file(run.id)
+    return str(path.relative_to(run_store().runs_dir))
+
+
+def metric_tile(run: Run, metric: str, epoch: int, plain: Run | None = None) -> elements.Html:
+    """An accuracy of an epoch, and by how much it differs from that of a plain run in the same epoch."""
+    side = "id" if metric == "iacc" else "ood"
+    card = cards().get(run.spec.teacher)
+    change = ""
+    theirs = at_epoch(run_store().epochs(plain.id), epoch) if plain else None
+    ours = at_epoch(run_store().epochs(run.id), epoch)
+    if theirs is not None and metric in theirs:
+        change = f"{ours[metric] - theirs[metric]:+.1f} to plain".replace("-", "−")
+    of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch)
+    return elements.tile(METRIC_NAMES[metric], formats.per_cent(ours[metric]), "%", of=of, change=change, role=side)
+
+
+def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
+    """The row of an epoch, or None."""
+    rows = epochs[epochs["epoch"] == epoch]
+    return None if rows.empty else rows.iloc[0]
+
+
+HAPPENED = {
+    "created": "queued",
+    "started": "started",
+    "paused": "paused",
+    "resumed": "resumed",
+    "step": "one step, paused",
+    "turn": "turn by turn, paused",
+    "stopped": "stopped",
+    "interrupted": "its process ended",
+    "failed": "failed",
+    "done": "done",
+}
+
+
+def timeline(run: Run) -> None:
+    """What happened to the run, a line each."""
+    rows = []
+    for event in run_store().history(run.id).itertuples():
+        if event.kind == "threshold":
+            by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event.text]
+            what = f"threshold {event.value:.2f}, {by}"
+        elif event.kind == "slow":
+            what = f"slow motion, {event.value:g} s a turn"
+        else:
+            more = event.text if event.kind in ("created", "started", "resumed") else ""
+            what = HAPPENED[event.kind] + (f", {more}" if more else "")
+        at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
+        clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+        rows.append(f"<span>{clock}</span><span>{elements.as_html(what)}</span>{elements.muted(at)}")
+    st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
+
+
+def happened(run: Run) -> None:
+    """The run's history, its settings, and the command that does the same."""
+    timeline(run)
+    if run.metrics and not is_live(run):
+        with st.container(horizontal=True, gap="small"):
+            recordings.download_runs([run], f"{run.spec.teacher} · {method_name(run.spec)}")
+            download_student(run)
+    with elements.hidden_when_presenting("settings"):
+        with st.expander("Settings", icon=":material/tune:"):
+            st.code(run.spec.to_yaml(), language="yaml")
+        elements.label("The same from the command line")
+        st.code(_commands(run), language="bash", wrap_lines=True)
+
+
+def _commands(run: Run) -> str:
+    """What makes the run; of a try, first the run that it parted from."""
+    whole, fork = run_command(run.spec), run.fork
+    if not fork:
+        return whole
+    epochs = run.epochs - max(fork.epoch, run.spec.escape.warmup_epochs)
+    return f"{whole}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
+
+
+def download_student(run: Run) -> None:
+    """A button that gives the last student; read when it is pressed."""
+    if not (kept := run_store().students(run.id)):
+        return
+    epoch = max(kept)
+    st.download_button(
+        "Download student",
+        lambda: _student(run, epoch),
+        icon=":material/download:",
+        file_name=f"{run.id}-epoch{epoch}.safetensors",
+        mime="application/octet-stream",
+        key=f"student file {run.id}",
+        on_click="ignore",
+        help=(
+            f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are in "
+            "the file, so that the page Teachers can load it"
+        ),
+    )
+
+
+def _student(run: Run, epoch: int) -> bytes:
+    from atesc_core.runs.students.loading import student_bytes
+
+    return student_bytes(run_store(), run.id, epoch)
+
+
+def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
+    return run_figures.curve(run, run_store(), cards(), ghost, changes)
+
+
+def plain_run(run: Run) -> Run | None:
+    """The newest finished run that differs from this one only in that nothing is split."""
+    return next((other for other in comparable(run) if other.spec.teacher == run.spec.teacher), None)
+
+
+def comparable(run: Run) -> list[Run]:
+    return run_figures.comparable(run, run_store(), cards())
