@@ -19,7 +19,7 @@ app: $(VENV)/app.stamp
 	@$(BIN)/python app.py
 
 test: $(VENV)/test.stamp browser
-	$(BIN)/ruff check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(TESTS)
 
 $(VENV)/app.stamp: requirements.txt | $(BIN)/pip

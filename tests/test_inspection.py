@@ -18,8 +18,8 @@ from atesc_core.runs.students.loading import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import predict
-from tests.labs import copy_lab
 from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
+from tests.support.copies import copy_lab
 
 
 class Linear(torch.nn.Module):

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from benchmarks import split_cost
+from tests.distillation.test_combinations import SMALL
 from tests.study.test_rows import TINY
-from tests.test_combinations import SMALL
 
 
 @dataclass(eq=False)

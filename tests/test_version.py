@@ -8,7 +8,7 @@ import pytest
 
 from atesc_core import version
 from atesc_core.version import RELEASE, lab_version
-from tests.test_cli import run
+from tests.cli.test_commands import run
 
 GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
 

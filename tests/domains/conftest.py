@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.domains.published import published  # noqa: F401 - a fixture
+from tests.support.published_domains import published  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -17,7 +17,7 @@ from atesc_core import cli
 from atesc_core.domains import DOMAINS, PAIRS, downloads, fetch_domain, load_domain, load_pair
 from atesc_core.domains.data_folder import data_dir
 from atesc_core.errors import DomainError
-from tests.domains.published import TEST, TRAIN, idx, publish
+from tests.support.published_domains import TEST, TRAIN, idx, publish
 
 
 def as_set(part_images: np.ndarray, labels: np.ndarray) -> set[tuple[bytes, int]]:

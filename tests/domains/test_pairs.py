@@ -7,7 +7,7 @@ from atesc_core.domains import PAIRS, PAPER, TRIGGERS, fetch_domain, find_pair, 
 from atesc_core.domains.triggers import stamp
 from atesc_core.errors import DomainError
 from atesc_core.teachers.recipes import RECIPES
-from tests.domains.published import publish
+from tests.support.published_domains import publish
 
 OFFLINE_PAIRS = [name for name, pair in PAIRS.items() if pair.offline]
 

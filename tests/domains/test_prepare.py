@@ -14,8 +14,8 @@ from PIL import Image
 from atesc_core.domains import DOMAINS, folder_name, prepare
 from atesc_core.domains import folder as folders
 from atesc_core.jobs.process import Job
-from tests.domains.published import publish
-from tests.runs.waiting import until
+from tests.support.published_domains import publish
+from tests.support.waiting import until
 
 
 def prepared(name: str, monkeypatch, capsys) -> list[dict]:
@@ -110,7 +110,7 @@ def endless():
 
 def test_stopped_it_leaves_nothing_behind(data_folder, endless, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    job = Job("tests.domains.slow_server", ["svhn", endless])
+    job = Job("tests.support.slow_server", ["svhn", endless])
     until(lambda: "of 100 MB" in job.what and job.share > 0.005 or job.state != "running")
     assert (data_folder / ".svhn.arriving").exists()
     job.stop()

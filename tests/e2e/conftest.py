@@ -17,7 +17,7 @@ from atesc_core.figures.export.sheet import find_browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.pages.conftest import tiny_spec
-from tests.pages.reports import save_report
+from tests.support.reports import save_report
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # s that anything may take on a machine that is busy with a run; a page that works is far faster

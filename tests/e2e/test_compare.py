@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from tests.e2e.conftest import ROOT, Lab, settled
-from tests.pages.test_compare import logged
+from tests.pages.compare.test_compare import logged
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ from atesc_core.runs.worker import work
 from tests.e2e.conftest import PATIENCE
 from tests.e2e.test_explore import IMAGES, chart, drawn, lasso_all, wall
 from tests.pages.conftest import CONTROL, tiny_spec
-from tests.pages.reports import save_report
+from tests.support.reports import save_report
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ from atesc_core.figures.export import sheet
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
-from tests.runs.tiny import save_tiny_teacher
+from tests.support.tiny_runs import save_tiny_teacher
 
 TINY = RunSpec(
     teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16

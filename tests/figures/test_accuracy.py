@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from atesc_core.figures import Curve, accuracy, theme
 from atesc_core.figures.accuracy import spread
-from tests.figures.samples import CHANGES, CURVES, ESCAPED, PLAIN
+from tests.support.figure_samples import CHANGES, CURVES, ESCAPED, PLAIN
 
 
 def trace(figure, curve, metric):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from atesc_core.figures import FIGURES, theme, title
-from tests.figures import samples
-from tests.figures.samples import DRAW
+from tests.support import figure_samples
+from tests.support.figure_samples import DRAW
 
 EACH = pytest.mark.parametrize("name", FIGURES)
 MODE = pytest.mark.parametrize("mode", theme.MODES)
@@ -46,7 +46,7 @@ def test_text_is_of_one_size(name, mode):
 
 @EACH
 def test_inputs_are_left_as_they_were(name):
-    held = {key: value for key, value in vars(samples).items() if isinstance(value, np.ndarray | pd.DataFrame)}
+    held = {key: value for key, value in vars(figure_samples).items() if isinstance(value, np.ndarray | pd.DataFrame)}
     before = pickle.dumps(held)
     DRAW[name]("light")
     assert pickle.dumps(held) == before

@@ -20,7 +20,17 @@ from atesc_core.figures import (
     robust_share,
     theme,
 )
-from tests.figures.samples import CLASSES, CONFUSION, FRAGILE, IMAGES, LABELS, REFERENCE, ROBUST, STEPS, SYNTHETIC
+from tests.support.figure_samples import (
+    CLASSES,
+    CONFUSION,
+    FRAGILE,
+    IMAGES,
+    LABELS,
+    REFERENCE,
+    ROBUST,
+    STEPS,
+    SYNTHETIC,
+)
 
 
 def named(figure, text):

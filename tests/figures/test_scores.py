@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from atesc_core.figures import scores, theme
 from atesc_core.figures.scores import _place_words, bin_edges, counts
 from atesc_core.vocabulary import SCORE_TITLES
-from tests.figures.samples import ID_SCORES, OOD_SCORES, SCORES
+from tests.support.figure_samples import ID_SCORES, OOD_SCORES, SCORES
 
 
 def bars(figure):

@@ -6,7 +6,7 @@ import pytest
 
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import RunSpec
-from tests.runs.tiny import TINY
+from tests.support.tiny_runs import TINY
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from atesc_core.runs.turn_files import load_turn, save_turn
 from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
 from tests.runs.test_processes import no_worker_is_left, workers  # noqa: F401
-from tests.runs.tiny import save_tiny_teacher
-from tests.runs.waiting import until
+from tests.support.tiny_runs import save_tiny_teacher
+from tests.support.waiting import until
 
 HOUR = 3600.0
 

@@ -14,7 +14,7 @@ from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
-from tests.runs.waiting import until
+from tests.support.waiting import until
 
 
 class Script:

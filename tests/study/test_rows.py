@@ -7,7 +7,7 @@ import torch
 
 from atesc_core.specs.presets import from_preset
 from atesc_core.study import STUDIES, Cell, expected_seconds, keep, key, measure, measured
-from tests.study.rows import row, write
+from tests.support.study_rows import row, write
 
 TEACHER = "mnistm-fashion-ntl"
 TINY = {

@@ -9,7 +9,7 @@ import pytest
 
 from atesc_core.study import STUDIES, results, summary, tables, write_page
 from atesc_core.study.rows import measured
-from tests.study.rows import row, write
+from tests.support.study_rows import row, write
 
 CELLS = STUDIES["offline"](3)
 

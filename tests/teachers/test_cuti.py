@@ -15,7 +15,7 @@ from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain, restyle
 from atesc_core.teachers.recipes import RECIPES
 from atesc_core.teachers.train import train_teacher
-from tests.teachers.tiny import tiny
+from tests.support.tiny_teachers import tiny
 
 
 def sigmoid(x: float) -> float:

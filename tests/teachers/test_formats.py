@@ -10,7 +10,7 @@ from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.teachers import NORMALISATIONS, add_teacher, check_file, recognise
 from atesc_core.teachers.formats import read_normalisation
-from tests.teachers.published import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
+from tests.support.published_weights import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
 
 CLASSES = 4
 

@@ -13,7 +13,7 @@ from atesc_core.specs.teacher import METHODS, PRESETS, TeacherSpec
 from atesc_core.teachers import list_teachers, load_teacher, recipes
 from atesc_core.teachers.recipes import RECIPES, check_spec, command, from_preset, taken_names, train_own
 from atesc_core.training.evaluation import Evaluator
-from tests.teachers.tiny import tiny
+from tests.support.tiny_teachers import tiny
 
 QUICK = {"device": "cpu", "epochs": 1, "batch_size": 8}
 

@@ -1,0 +1,402 @@
+"""The real commands, as a shell runs them; what is typed wrong, in this process."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from atesc_core import cli
+from atesc_core.figures.trial import signed
+from atesc_core.models import ARCHITECTURES, build
+from atesc_core.robustness.scores import SCORES
+from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from atesc_core.teachers import list_teachers
+from tests.support.published_weights import wrn
+from tests.support.tiny_runs import save_tiny_teacher
+from tests.support.waiting import until
+
+ROOT = Path(cli.__file__).parents[2]
+TINY = [
+    "--teacher",
+    "tiny",
+    "--set",
+    "split.threshold=4",
+    "--set",
+    "epochs=2",
+    "--set",
+    "rounds=2",
+    "--set",
+    "batch_size=16",
+    "--set",
+    "snapshot_images=16",
+    "--set",
+    "lr=1e-2",
+    "--device",
+    "cpu",
+]
+
+MINE = ["teachers", "train", "mine", "--pair", "mnistm-mnist"]
+
+
+@pytest.fixture
+def runs_dir(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tiny tensors: a second thread would only wait for the first
+    save_tiny_teacher(tmp_path)
+    return tmp_path
+
+
+def command(*words: str | Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "atesc_core", *map(str, words)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
+    )
+
+
+def hear_ctrl_c() -> None:
+    """What a shell starts in its background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def run(*words: str | Path) -> str:
+    """The command's stdout; it must succeed."""
+    process = command(*words)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def here(*words: str | Path) -> str:
+    """The same without a process of its own."""
+    result = CliRunner().invoke(cli.app, [*map(str, words)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_help_comes_without_the_heavy_imports():
+    code = (
+        "import sys; from atesc_core.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'streamlit')))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0
+    for name in ("distill", "score", "teachers", "domains", "runs", "recording", "worker", "try"):
+        assert name in found.stdout
+
+
+def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
+    here = ("--runs-dir", runs_dir)
+    out = run("distill", "--preset", "quick", *TINY, "--escape", "ckd", "--seed", "3", "--json", *here)
+    result = json.loads(out.splitlines()[-1])
+    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    assert result["epoch"] == 2
+
+    store = RunStore(runs_dir)
+    [kept] = store.list()
+    assert (kept.id, kept.status, kept.metrics) == (
+        result["run_id"],
+        "done",
+        {"iacc": result["iacc"], "oacc": result["oacc"]},
+    )
+    assert (kept.spec.escape.kind, kept.spec.seed, kept.spec.lr, kept.spec.preset) == ("ckd", 3, 0.01, "quick")
+
+    [listed] = json.loads(run("runs", "list", "--json", *here))
+    assert (listed["id"], listed["status"], listed["metrics"]) == (kept.id, "done", kept.metrics)
+    assert kept.id in run("runs", "list", *here)
+    shown = run("runs", "show", kept.id, *here)
+    assert "status: done" in shown
+    assert "lr: 0.01" in shown
+
+    run("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *here)
+    checked = run("teachers", "check", runs_dir / "mine.safetensors")
+    assert "recognised: small, by the names of this lab" in checked
+    assert "class names: 0, 1, 2" in checked
+
+    table = runs_dir / "scores.csv"
+    run("score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *here)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["index", "domain", "label", "teacher_class", "probability", *SCORES]
+    assert len(rows) == 16
+    snapshot = store.snapshot(kept.id, 1)
+    assert [int(row["teacher_class"]) for row in rows] == list(snapshot.teacher_probs.argmax(1))
+    assert [float(row["probability"]) for row in rows] == pytest.approx(list(snapshot.teacher_probs.max(1)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "score", "threshold"),
+    [
+        *(([f"--set=split.score={name}"], name, 4.0) for name in SCORES),
+        (["--set=split.score=random", "--set=split.threshold=share", "--set=split.share=0.25"], "random", None),
+        (["--set=split.threshold=mixture"], "min_eps", None),
+        (["--escape=abd"], "min_eps", None),
+        (["--escape=tadfkd", "--set=split.threshold=0.5"], "gmm", 0.5),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
+    """The worker works in this process: a process each would take most of the time to start."""
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
+    here("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
+    [kept] = RunStore(runs_dir).list()
+    assert (kept.status, kept.spec.split.score) == ("done", score)
+    steps = RunStore(runs_dir).steps(kept.id)
+    assert ("g/vaccine" in steps) == (kept.spec.escape.kind == "abd")
+    split = steps[steps["threshold"].notna()]
+    assert bool(len(split)) == kept.spec.escape.splits
+    assert threshold is None or (split["threshold"] == threshold).all()
+
+
+def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
+    follow = lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id)  # noqa: E731
+    for module in (cli.runs, cli.trials):
+        monkeypatch.setattr(module, "follow", follow)
+    at = ("--runs-dir", runs_dir)
+    here("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
+    store = RunStore(runs_dir)
+    [kept] = store.list()
+    result = json.loads(here("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
+    assert result["thresholds"] == {"old": 4.0, "new": 9.0}
+    assert (result["old"], result["after"]) == (kept.id, 1)
+    old, new = (store.epochs(run).iloc[-1] for run in (kept.id, result["new"]))
+    assert result["epochs"] == [
+        {
+            "epoch": 2,
+            **{f"{name}_{arm}": row[name] for name in ("iacc", "oacc") for arm, row in (("old", old), ("new", new))},
+            **{name: new[name] - old[name] for name in ("iacc", "oacc")},
+        }
+    ]
+    told = here("try", kept.id, "--threshold", "9", "--after", "1", *at)
+    assert f"{new['iacc']:.1f}" in told and signed(new["iacc"] - old["iacc"]) in told
+    assert "try: 4.00 → 9.00" in here("runs", "list", *at)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "temperature", "steps"),
+    [
+        ([], "dfq", 1, 3),
+        (["--synthesizer", "cmi"], "cmi", 20, 15),
+        (["--set", "synthesis.kind=nayer"], "nayer", 20, 15),
+        (["--synthesizer", "cmi", "--set", "synthesis.steps=2", "--set", "temperature=4"], "cmi", 4, 2),
+    ],
+)
+def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    [kept] = RunStore(runs_dir).list()
+    assert (kept.spec.synthesis.kind, kept.spec.temperature, kept.spec.synthesis.steps) == (kind, temperature, steps)
+    assert "note:" not in capsys.readouterr().err
+
+
+def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setitem(ARCHITECTURES, "small", dataclasses.replace(ARCHITECTURES["small"], batch_norm=False))
+    monkeypatch.setattr(
+        sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir", str(runs_dir)]
+    )
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "note: The teacher has no BatchNorm layer: NAYER's R_BN" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
+    process = command("distill", *TINY, "--set", "epochs=1000", "--runs-dir", runs_dir)
+    store = RunStore(runs_dir)
+    until(lambda: (found := store.list()) and found[0].epoch >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stopped" in err
+    [kept] = store.list()
+    assert kept.status == "stopped"
+    assert len(store.epochs(kept.id)) >= 1
+
+
+def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
+    out = run(
+        "teachers",
+        "train",
+        "mine",
+        "--pair",
+        "close digits mnist",
+        "--method",
+        "sl",
+        "--set",
+        "epochs=2",
+        "--set",
+        "image_side=8",
+        "--device",
+        "cpu",
+        "--json",
+        "--runs-dir",
+        runs_dir,
+    )
+    result = json.loads(out.splitlines()[-1])
+    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    [kept] = RunStore(runs_dir).list(makes="teacher")
+    assert (kept.id, kept.status, kept.teacher) == (result["run_id"], "done", "mine")
+    assert (kept.spec.trained_by, kept.spec.epochs, kept.spec.device, kept.spec.preset) == ("sl", 2, "cpu", "quick")
+    cards = {card["name"]: card for card in json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))}
+    assert cards["mine"]["metrics"] == pytest.approx({"iacc": result["iacc"], "oacc": result["oacc"]}, abs=0.005)
+    assert "training, sl" in here("runs", "list", "--runs-dir", runs_dir)
+    assert "name: mine" in here("runs", "show", kept.id, "--runs-dir", runs_dir)
+
+
+def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
+    process = command(
+        "teachers",
+        "train",
+        "mine",
+        "--pair",
+        "close digits mnist",
+        "--set",
+        "epochs=1000",
+        "--set",
+        "image_side=8",
+        "--set",
+        "device=cpu",
+        "--runs-dir",
+        runs_dir,
+    )
+    store = RunStore(runs_dir)
+    until(lambda: (found := store.list(makes="teacher")) and found[0].epoch >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stopped" in err
+    [kept] = store.list(makes="teacher")
+    assert kept.status == "stopped"
+    assert len(store.epochs(kept.id)) >= 1
+    assert "mine" not in {card.name for card in list_teachers(runs_dir)}
+
+
+def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
+    torch.save(build("small", 10, seed=0).state_dict(), runs_dir / "mine.pt")
+    assert "10 classes" in run("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
+    names = [card["name"] for card in json.loads(run("teachers", "list", "--json", "--runs-dir", runs_dir))]
+    assert "tiny" in names
+
+
+def test_a_published_file_is_recognised_checked_and_added(runs_dir):
+    """CMI's WRN-16-2, as its registry names the tensors."""
+    file = runs_dir / "cifar10_wrn16_2.pth"
+    torch.save({"state_dict": wrn(10, blocks=2)}, file)
+    said = here("teachers", "check", file)
+    assert "wrn_16_2, 10 classes, 691,674 parameters" in said
+    assert "recognised: wrn_16_2, by the names of CMI and NAYER" in said
+    assert "class names: not in the file" in said
+    assert "mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201 (not in the file; cifar10, unless" in said
+    assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (as typed)" in here("teachers", "check", file, "--normalisation", "half")
+    said = here(
+        "teachers",
+        "add",
+        file,
+        "mine",
+        "--pair",
+        "mnistm-mnist",
+        "--kind",
+        "SL",
+        "--normalisation",
+        "half",
+        "--classes",
+        "a,b,c,d,e,f,g,h,i,j",
+        "--image-side",
+        "16",
+        "--runs-dir",
+        runs_dir,
+    )
+    assert said.startswith("mine: wrn_16_2, 16 px, IAcc ")
+    cards = json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))
+    assert next(card for card in cards if card["name"] == "mine")["class_names"] == list("abcdefghij")
+
+
+def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
+    torch.save(build("vgg13", 10).state_dict(), runs_dir / "plain.pt")
+    assert "R_BN is 0 whatever its weight" in here("teachers", "check", runs_dir / "plain.pt")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["distill", *TINY, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
+        (["distill", *TINY, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
+        (["distill", *TINY, "--set", "epochs"], ["--set", "'epochs'", "expected KEY=VALUE"]),
+        (["distill", *TINY, "--set", "escape.wait=1"], ["escape.wait", "known settings"]),
+        (["distill", *TINY, "--synthesizer", "gan"], ["--synthesizer", "'gan'", "nayer"]),
+        (
+            ["distill", *TINY, "--synthesizer", "cmi", "--set", "synthesis.balance=3"],
+            ["synthesis.balance", "synthesis.bank"],
+        ),
+        (["distill", *TINY, "--set", "student=huge"], ["student", "'huge'", "small"]),
+        (["distill", *TINY, "--preset", "slow"], ["preset", "'slow'", "quick"]),
+        (["distill", *TINY, "--escape", "run"], ["--escape", "'run'", "atesc"]),
+        (["distill", "--teacher", "nobody"], ["teacher", "'nobody'", "expected one of"]),
+        (["distill", "--teacher", "../tiny"], ["teacher", "'../tiny'"]),
+        (["runs", "show", "zzzzzzzz"], ["run", "'zzzzzzzz'"]),
+        (["runs", "show", "../../etc"], ["run", "'../../etc'", "8 letters"]),
+        (["runs", "student", "zzzzzzzz", "--out", "x.safetensors"], ["run", "'zzzzzzzz'"]),
+        (["runs", "student", "zzzzzzzz", "--out", "x.pt"], ["out", "'x.pt'", ".safetensors"]),
+        (["try", "zzzzzzzz", "--threshold", "4"], ["run", "'zzzzzzzz'"]),
+        (["try", "zzzzzzzz"], ["--threshold"]),
+        (["score", "--teacher", "tiny", "--domain", "synthetic", "--out", "x.csv"], ["run", "--run ID"]),
+        (["score", "--teacher", "tiny", "--domain", "id", "--out", "/no/such/x.csv"], ["out", "/no/such", "not exist"]),
+        (["score", "--teacher", "tiny", "--domain", "id", "--out", "x.csv", "--set", "steps=0"], ["steps", "0"]),
+        (["score", "--teacher", "tiny", "--domain", "synthetic", "--run", "zzzzzzzz", "--out", "x.csv"], ["zzzzzzzz"]),
+        (["teachers", "train", "nobody"], ["teacher", "'nobody'", "expected one of", "--pair"]),
+        (["teachers", "train", "mine", "--method", "sl"], ["pair", "--pair"]),
+        ([*MINE, "--method", "gan"], ["--method", "'gan'", "cuti"]),
+        ([*MINE, "--preset", "slow"], ["preset", "'slow'", "quick"]),
+        ([*MINE, "--arch", "huge"], ["arch", "'huge'", "small"]),
+        ([*MINE, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
+        ([*MINE, "--set", "wait=1"], ["wait", "known settings"]),
+        (["teachers", "train", "tiny", "--pair", "mnistm-mnist"], ["name", "'tiny'", "taken"]),
+        (["teachers", "train", "../x", "--pair", "mnistm-mnist"], ["name", "'../x'"]),
+        (
+            ["teachers", "train", "mine", "--pair", "mnistm-fashion", "--method", "cuti"],
+            ["method", "'cuti'", "close-set"],
+        ),
+        (
+            ["teachers", "train", "mine", "--pair", "svhn-mnistm", "--preset", "paper"],
+            ["svhn: not in", "domains get svhn"],
+        ),
+        (["teachers", "check", "missing.pt", "--arch", "small"], ["missing.pt", "no such file"]),
+        (["teachers", "check", "missing.pt"], ["missing.pt", "no such file"]),
+        (
+            ["teachers", "add", "missing.pt", "x", "--pair", "mnistm-mnist", "--kind", "SL"],
+            ["missing.pt", "no such file"],
+        ),
+    ],
+    ids=lambda value: " ".join(value)[-32:] if isinstance(value, list) and len(value) > 3 else None,
+)
+def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys, words, named):
+    monkeypatch.setattr(sys, "argv", ["atesc_core", *words])
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(runs_dir))
+    monkeypatch.setenv("ATESC_DATA_DIR", str(runs_dir / "no downloads"))
+    monkeypatch.chdir(runs_dir)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    last = said.err.strip().splitlines()[-1]
+    assert last.lower().startswith("error: ")
+    for word in named:
+        assert word in last
+    assert RunStore(runs_dir).list(makes=None) == [], "nothing was queued"

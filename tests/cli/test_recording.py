@@ -1,0 +1,80 @@
+"""The commands: `recording make`, `story` and `show`."""
+
+from __future__ import annotations
+
+import pytest
+
+from atesc_core import cli
+from atesc_core.recording import load
+from atesc_core.recording.story import PARTS, part_of
+from atesc_core.runs.worker import work
+from tests.cli.test_commands import here
+from tests.pages.conftest import TINY, Lab
+
+
+def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
+    out = tmp_path / "one.atesc"
+    here(
+        "recording",
+        "make",
+        "--run",
+        lab_with_runs.atesc,
+        "--out",
+        out,
+        "--title",
+        "One",
+        "--images",
+        "4",
+        "--runs-dir",
+        lab_with_runs.runs_dir,
+    )
+    tape = load(out)
+    assert [run.run for run in tape.recording.runs] == [lab_with_runs.atesc]
+    assert tape.recording.runs[0].kept[0].images == 4
+    assert tape.recording.border is None
+    shown = here("recording", "show", out)
+    assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
+    assert tape.recording.command == f"python -m atesc_core recording make --run {lab_with_runs.atesc}"
+
+
+def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
+    """Its three students are really run, here by a worker in this process."""
+
+    def follow(store, run_id):
+        work(store.runs_dir, "cpu")
+        return store.get(run_id)
+
+    monkeypatch.setattr(cli.runs, "follow", follow)
+    out = tmp_path / "made here" / "story.atesc"
+    small = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    here("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
+    tape = load(out)
+    assert {part_of(run.teacher.kind, run.spec.escape.kind) for run in tape.recording.runs} == set(PARTS)
+    assert {run.teacher.setting for run in tape.recording.runs} == {"open"}
+    assert tape.recording.border and tape.recording.first
+    assert "scenes: border, first" in here("recording", "show", out)
+    assert out.stat().st_size < 1_000_000
+
+
+def test_a_story_that_did_not_end_is_not_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    with pytest.raises(ValueError, match="stopped; nothing was recorded"):
+        here("recording", "story", "--out", tmp_path / "story.atesc", "--runs-dir", tmp_path / "lab")
+    assert not (tmp_path / "story.atesc").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["make", "--run", "zzzzzzzz", "--out", "x.atesc"], "zzzzzzzz"),
+        (["make", "--run", "../../etc", "--out", "x.atesc"], "8 letters"),
+        (["make", "--run", "zzzzzzzz", "--out", "no/such/x.atesc"], "'no/such' does not exist"),
+        (["story", "--setting", "half-open", "--out", "x.atesc"], "'half-open': expected one of backdoor"),
+        (["show", "gone.atesc"], "gone.atesc: no such file"),
+    ],
+)
+def test_what_is_typed_wrong_is_named(tmp_path, monkeypatch, words, named):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path))
+    with pytest.raises((ValueError, RuntimeError), match=named):
+        here("recording", *words)

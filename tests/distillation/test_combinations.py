@@ -1,0 +1,105 @@
+"""Every teacher that ships, with every synthesizer and every form of escape, from the command line for a few steps;
+and every architecture, as teacher and as student, with every synthesizer."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from atesc_core import cli
+from atesc_core.distillation.loop import one_round
+from atesc_core.distillation.state import Distillation
+from atesc_core.models import ARCHITECTURES, build
+from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import SYNTHESES
+from atesc_core.teachers import Teacher, TeacherCard, list_teachers
+from tests.cli.test_commands import here
+
+POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 40}
+SMALL = {
+    "dfq": {"synthesis.width": 8, "synthesis.steps": 1},
+    "cmi": {**POOLED, "synthesis.bank": 40, "synthesis.negatives": 8, "synthesis.latent": 8, "synthesis.head": 8},
+    "nayer": {**POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
+}
+FEW = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 1,
+    "student_steps": 2,
+    "batch_size": 16,
+    "snapshot_images": 8,
+    "split.steps": 1,
+    "split.threshold": 4.0,
+    "escape.warmup_epochs": 1,
+}
+
+
+@pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
+@pytest.mark.parametrize("synthesizer", SYNTHESES)
+@pytest.mark.parametrize("card", list_teachers(), ids=lambda card: card.name)
+def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape):
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(tmp_path, "cpu") or store.get(run_id))
+    settings = [word for name, value in (FEW | SMALL[synthesizer]).items() for word in ("--set", f"{name}={value}")]
+    here(
+        "distill",
+        "--teacher",
+        card.name,
+        "--synthesizer",
+        synthesizer,
+        "--escape",
+        escape,
+        *settings,
+        "--runs-dir",
+        tmp_path,
+    )
+    store = RunStore(tmp_path)
+    [run] = store.list()
+    assert run.status == "done", run.error
+    assert {"iacc", {"close": "oacc", "open": "olacc", "backdoor": "asr"}[card.setting]} == set(run.metrics)
+    steps = store.steps(run.id)
+    assert steps.filter(regex="^[gs]/").map(abs).max(axis=None) < float("inf")
+    assert steps["threshold"].notna().tolist() == ([False, False] if escape == "none" else [False, True])
+    store.close()
+
+
+@pytest.mark.parametrize("synthesizer", SYNTHESES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_architecture_teaches_and_learns(arch, synthesizer):
+    """A plain round, then one that splits. No automatic threshold and no probes: they attack many more images, which
+    takes a deep net long and does not depend on it."""
+    card = TeacherCard(
+        name="t",
+        kind="NTL",
+        pair="mnistm-mnist",
+        arch=arch,
+        image_side=16,
+        num_classes=10,
+        class_names=tuple("0123456789"),
+        parameters=1,
+        metrics={},
+        test_images={},
+    )
+    spec = from_preset(
+        "quick",
+        "t",
+        **FEW
+        | SMALL[synthesizer]
+        | {
+            "synthesis.kind": synthesizer,
+            "student": arch,
+            "batch_size": 4,
+            "student_steps": 1,
+            "split.threshold": 0.01,
+            "escape.probes": 0,
+        },
+    )
+    run = Distillation(spec, Teacher(card, build(arch, 10, seed=0).eval()))
+    untaught = {name: value.clone() for name, value in run.student.state_dict().items()}
+    plain, splitting = one_round(run, 1, 1), one_round(run, 2, 1)
+    assert "s/robust" in splitting.losses and "s/robust" not in plain.losses
+    assert all(math.isfinite(value) for value in (plain.losses | splitting.losses).values())
+    assert any(not torch.equal(value, untaught[name]) for name, value in run.student.state_dict().items())

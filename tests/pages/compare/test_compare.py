@@ -1,0 +1,237 @@
+"""Compare: which runs, which mean, and what is said about both."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from atesc_core.runs import RunStore
+from atesc_core.runs.log import RunLog
+from pages.compare.compare import letters
+from tests.pages.conftest import TEACHER, charts, said, tiny_spec
+from tests.support.reports import numbers
+
+OPEN_SET = "mnistm-fashion-ntl"
+
+
+def logged(
+    store: RunStore,
+    *points: tuple[float, float],
+    metric: str = "asr",
+    status: str = "done",
+    escape: str = "atesc",
+    teacher: str = TEACHER,
+    **changes,
+) -> str:
+    """A run as a worker would have left it: epochs 1, 2, ... measured (IAcc, OOD metric); its id."""
+    run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
+    log = RunLog(store, store.get(run_id))
+    for epoch, (iacc, ood) in enumerate(points, 1):
+        for of_round in (1, 2):
+            log.step(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
+        log.epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))
+    return run_id
+
+
+@pytest.fixture
+def two_seeds(store: RunStore) -> list[str]:
+    return [logged(store, (50, 90), (60, 10), seed=0), logged(store, (54, 94), (64, 30), seed=1)]
+
+
+def table_of(app) -> list[list[str]]:
+    """The results as they stand on the page, the heading first."""
+    markup = next(element.proto.body for element in app.get("html") if "<table" in element.proto.body)
+    return [
+        [unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", markup)
+    ]
+
+
+def lines(app) -> dict[str, list[float]]:
+    """name and axis -> y of the lines of the figure."""
+    return {
+        f"{trace['name']} {trace['yaxis']}": numbers(trace["y"]).tolist()
+        for trace in charts(app)["compare"]["data"]
+        if trace.get("meta", {}).get("quantity")
+    }
+
+
+def button(app, label: str):
+    return next(button for button in app.get("download_button") if button.proto.label == label)
+
+
+# ── which runs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_empty_lab_says_what_to_do(open_page, store):
+    app = open_page("compare")
+    assert not app.exception
+    assert "No runs yet" in said(app) and "Distil two students" in said(app)
+    assert not charts(app)
+
+
+def test_a_run_that_waits_is_nothing_to_compare_yet(open_page, store):
+    store.create(tiny_spec())
+    app = open_page("compare")
+    assert not app.exception
+    assert "Nothing measured yet" in said(app)
+
+
+def test_the_link_names_the_runs(open_page, store, two_seeds):
+    plain = logged(store, (70, 99), (71, 100), escape="none")
+    assert [row[1] for row in table_of(open_page("compare"))[1:]] == ["ATEsc", "plain"]
+    app = open_page("compare", runs=f"{two_seeds[0]},{plain}")
+    assert not app.exception
+    assert [row[1:3] for row in table_of(app)[1:]] == [["ATEsc", "1"], ["plain", "1"]]
+    assert app.query_params["runs"] == f"{two_seeds[0]},{plain}"
+
+
+def test_a_link_to_runs_that_are_gone_says_so(open_page, store, two_seeds):
+    app = open_page("compare", runs="abcdefgh")
+    assert not app.exception
+    assert "Not here: 1 of the 1 runs that the link names" in said(app)
+    assert charts(app)
+
+
+def test_a_field_in_which_runs_differ_filters_them_from_the_link_too(open_page, store, two_seeds):
+    logged(store, (70, 99), (71, 100), escape="none", **{"escape.weight": 0.9})
+    app = open_page("compare", **{"only.escape.kind": "none"})
+    assert not app.exception
+    assert [row[1] for row in table_of(app)[1:]] == ["plain"]
+    app = open_page("compare")
+    keys = {widget.key for widget in app.multiselect}
+    assert {"only.escape.kind", "only.escape.weight", "only.seed"} <= keys
+    assert "only.lr" not in keys  # all alike
+    next(each for each in app.multiselect if each.key == "only.escape.weight").set_value(["0.3"]).run()
+    assert [row[1:3] for row in table_of(app)[1:]] == [["ATEsc", "2"]]
+
+
+def test_filters_that_nothing_passes_say_what_to_do(open_page, store, two_seeds):
+    app = open_page("compare", **{"only.seed": "0"})
+    logged(store, (1, 1), escape="none", status="failed", seed=7)
+    app = open_page("compare", **{"only.seed": "0", "only.status": "failed"})
+    assert not app.exception
+    assert "No run passes these filters" in said(app)
+
+
+def test_specs_have_letters_without_end():
+    assert letters(28)[:2] + letters(28)[-3:] == ["A", "B", "Z", "A2", "B2"]
+
+
+# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_seeds_are_a_mean_with_a_band(open_page, store, two_seeds):
+    app = open_page("compare")
+    assert not app.exception
+    assert lines(app) == {"A · ATEsc y": [52, 62], "A · ATEsc y2": [92, 20]}
+    assert table_of(app) == [
+        ["", "Spec", "Seeds", "Epoch", "IAcc ↑ (%)", "ASR ↓ (%)"],
+        ["A", "ATEsc", "2", "2", "62.0 ± 2.8", "20.0 ± 14.1"],
+    ]
+    legend = [trace["name"] for trace in charts(app)["compare"]["data"] if trace.get("showlegend") is not False]
+    assert legend == ["A · ATEsc (mean, ± sd, 2 seeds)"]
+    assert "one seed" not in said(app)
+
+
+def test_one_seed_is_said_to_be_one(open_page, store, two_seeds):
+    app = open_page("compare", runs=two_seeds[0])
+    assert "A: one seed" in said(app)
+    assert table_of(app)[1][-2:] == ["60.0", "10.0"]
+
+
+def test_settings_are_never_averaged_together(open_page, store, two_seeds):
+    logged(store, (40, 70), (42, 80), metric="olacc", teacher=OPEN_SET)
+    app = open_page("compare")
+    assert not app.exception
+    assert table_of(app)[0][-3:] == ["IAcc ↑ (%)", "OLAcc ↓ (%)", "ASR ↓ (%)"]
+    assert [row[-3:] for row in table_of(app)[1:]] == [["62.0 ± 2.8", "–", "20.0 ± 14.1"], ["42.0", "80.0", "–"]]
+    assert lines(app)[f"B · {OPEN_SET} y2"] == [70, 80]
+    assert lines(app)[f"A · {TEACHER} y3"] == [92, 20]
+    assert "Several settings (backdoor, open-set)" in said(app)
+
+
+def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, store, two_seeds):
+    logged(store, (40, 100), seed=2, status="paused")
+    app = open_page("compare")
+    assert not app.exception
+    assert lines(app)["A · ATEsc y"] == [48]
+    assert "A: Still going: shown to epoch 1 of 2, the last that all 3 seeds have." in said(app)
+    assert table_of(app)[1][2:4] == ["3", "1 of 2"]
+
+
+def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_seeds):
+    logged(store, seed=2, status="queued")
+    app = open_page("compare")
+    assert not app.exception
+    assert lines(app)["A · ATEsc y"] == [52, 62]
+    assert "1 of these runs has no epoch yet." in said(app)
+
+
+def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
+    steered = logged(store, (1, 1), (2, 2), seed=2)
+    RunLog(store, store.get(steered)).threshold(2, 1, 4.0, "hand")
+    app = open_page("compare")
+    assert [row[1:3] for row in table_of(app)[1:]] == [["ATEsc", "2"], ["threshold moved by hand", "1"]]
+
+
+# ── ways to show it ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_smoothing_moves_the_curves_and_not_the_table(open_page, store, two_seeds):
+    app = open_page("compare", smoothing="0.5")
+    assert not app.exception
+    drawn = [
+        numbers(trace["y"]).tolist()
+        for trace in charts(app)["compare"]["data"]
+        if trace.get("meta", {}).get("quantity") == "iacc"
+    ]
+    assert drawn[0] == [52, 62]
+    assert drawn[1] == pytest.approx([52, (52 * 0.5 + 62) / 1.5])
+    assert table_of(app)[1][-2] == "62.0 ± 2.8"
+
+
+def test_losses_are_means_of_their_epoch_on_either_axis(open_page, store, two_seeds):
+    app = open_page("compare", show="Student loss", log="true")
+    assert not app.exception
+    assert lines(app) == {"A · ATEsc y": [1.5, 1.5]}
+    assert charts(app)["compare"]["layout"]["yaxis"]["type"] == "log"
+    app = open_page("compare", show="Generator loss", log="true")
+    assert not app.exception
+    assert "2 points are not above 0" in said(app)
+
+
+def test_the_band_is_chosen_in_the_link(open_page, store, two_seeds):
+    app = open_page("compare", band="min–max")
+    band = next(trace for trace in charts(app)["compare"]["data"] if trace["name"] == "A · ATEsc min–max")
+    assert list(band["y"]) == [54, 64, 60, 50]
+
+
+# ── what is taken home ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_table_leaves_as_latex_and_csv(open_page, store, two_seeds):
+    app = open_page("compare")
+    tex = app.code[0].value
+    assert "ATEsc & 2 & 2 & 62.0 $\\pm$ 2.8 & 20.0 $\\pm$ 14.1 \\\\" in tex
+    assert f"% ATEsc: runs {' '.join(two_seeds)}" in tex
+    assert not button(app, "LaTeX").proto.disabled and not button(app, "CSV").proto.disabled
+
+
+def test_a_difference_has_what_differs_with_its_sentence_and_source(open_page, store, two_seeds):
+    logged(store, (70, 99), (71, 100), **{"escape.weight": 0.9})
+    app = open_page("compare")
+    assert not app.exception
+    assert "escape.weight 0.3 0.9 λ, the weight of forgetting paper" in " ".join(said(app).split())
+    assert "Learning rate" not in said(app)
+
+
+def test_names_from_users_stay_text(open_page, store, two_seeds):
+    logged(store, (1, 1), (2, 2), teacher="<img src=x onerror=alert(1)>")
+    app = open_page("compare")
+    assert not app.exception
+    assert not any("<img src=x" in element.proto.body for element in app.get("html"))

@@ -1,0 +1,328 @@
+"""Embedding: PCA at once, UMAP when it has come, and every epoch on the same ground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atesc_core.embedding import PCAMap, Status, knn_distance
+from atesc_core.runs import Run
+from atesc_core.runs.students import features
+from atesc_core.runs.students.__main__ import make, wanted_features
+from atesc_core.specs.run import RunSpec
+from atesc_core.teachers.report import Report
+from tests.pages.conftest import CONTROL, Lab, charts, said, way
+from tests.pages.teachers.test_teachers import button
+from tests.support.copies import copy_lab
+from tests.support.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
+
+
+def names(app) -> list[str]:
+    return [trace["name"] for trace in charts(app)["map"]["data"] if trace.get("name")]
+
+
+def test_without_runs_the_page_says_what_to_do(open_page, store):
+    app = open_page("embedding")
+    assert not app.exception
+    assert "No runs yet" in said(app)
+
+
+def test_pca_is_there_at_once_with_distances(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("embedding", run=finished_run.id)
+    assert not app.exception
+    features = lab_with_runs.store.snapshot(finished_run.id, 2).features
+    nearer = knn_distance(features, report.ood.features) < knn_distance(features, report.id.features)
+    assert f"{100 * nearer.mean():.1f}" in said(app)
+    assert "40 ID and 40 OOD test images" in said(app)
+    assert any("fragile" in name for name in names(app))
+    assert len(numbers(charts(app)["distances"]["data"][0]["y"])) == 2  # epochs
+
+
+COLOURED = {"domain": "32 synthetic", "score": "32 synthetic", "class": "7"}
+
+
+@pytest.mark.parametrize("colour", COLOURED)
+def test_dots_are_coloured_as_asked(open_page, finished_run: Run, report: Report, colour):  # noqa: F811
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="colour").set_value(colour).run()
+    assert not app.exception
+    assert COLOURED[colour] in names(app)
+
+
+def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="ground").set_value("points").run()
+    assert not app.exception
+    assert {"ID test", "OOD test"} <= set(names(app))
+
+
+def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("embedding", run=finished_run.id)
+    before = charts(app)["map"]["layout"]["xaxis"]["range"]
+    app.select_slider[0].set_value(1).run()
+    assert "epoch 1" in said(app)
+    assert charts(app)["map"]["layout"]["xaxis"]["range"] == before
+
+
+def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("embedding", run=finished_run.id)
+    button(app, "Play").click().run()
+    seen = [app.select_slider[0].value]
+    for _ in range(3):
+        app.run()
+        seen.append(app.select_slider[0].value)
+    assert seen == sorted(seen)
+    assert seen[-1] == 2
+    assert button(app, "Play")
+
+
+class Coming:
+    """A UMAP that is on its way."""
+
+    def __init__(self, *features):
+        pass
+
+    def start(self):
+        pass
+
+    def coordinates(self):
+        return None
+
+    def status(self):
+        return Status("running", "Fitting UMAP to 80 real images", 0.4, 12.0)
+
+
+class Placed(Coming):
+    """A UMAP that has come, and placed this epoch's images."""
+
+    def coordinates(self):
+        return np.zeros((40, 2)), np.ones((40, 2))
+
+    def transform(self, features):
+        return np.random.default_rng(0).normal(size=(len(features), 2))
+
+    def status(self, features=None):
+        return Status("done", "Ready", 1.0, 0.0)
+
+
+def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Coming)
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="method").set_value("UMAP").run()
+    assert not app.exception
+    assert charts(app)["map"]["layout"]["xaxis"]["title"]["text"].startswith("PCA")
+    words = app.get("progress")[0].proto.text
+    assert "This is PCA until UMAP is there" in words
+    assert "12 s left" in words
+
+
+def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="method").set_value("UMAP").run()
+    assert not app.exception
+    assert charts(app)["map"]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")
+    assert not app.get("progress")
+
+
+# ── two maps ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def both_reports(lab_with_runs: Lab, report: Report) -> tuple[Report, Report]:  # noqa: F811
+    """In the lab with runs: the NTL teacher is measured, and the SL one."""
+    return report, save_report(lab_with_runs.runs_dir, CONTROL)
+
+
+def switch(app):
+    return app.toggle(key="two maps")
+
+
+def nearer(lab: Lab, run_id: str, epoch: int, real: Report) -> float:
+    features = lab.store.snapshot(run_id, epoch).features
+    return 100 * (knn_distance(features, real.ood.features) < knn_distance(features, real.id.features)).mean()
+
+
+def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id)
+    assert "map beside" not in charts(app)
+    switch(app).set_value(True).run()
+    assert not app.exception
+    assert app.query_params["beside"] == lab_with_runs.control  # in the link: another browser shows the same two
+    shown = charts(app)
+    first, second = shown["map"], shown["map beside"]
+    assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
+    assert "the feature space of its own teacher" in said(app)
+    lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
+    for name, run_id, real in zip(
+        ("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control), both_reports, strict=True
+    ):
+        expected = [nearer(lab_with_runs, run_id, epoch, real) for epoch in (1, 2)]
+        np.testing.assert_allclose(numbers(lines[name]["y"]), expected)
+        assert f"{expected[1]:.1f}" in said(app)  # its tile, at the epoch that is shown
+    switch(app).set_value(False).run()
+    assert "beside" not in app.query_params
+    assert "map beside" not in charts(app)
+
+
+def epochs_of(app) -> list[str]:
+    """The epochs that the two maps' points are of."""
+    found = []
+    for name in ("map", "map beside"):
+        points = [
+            point
+            for trace in charts(app)[name]["data"]
+            for point in trace.get("customdata") or []
+            if isinstance(trace.get("customdata"), list)
+        ]
+        found.append({str(point[0]).partition(":")[0] for point in points})
+    return found
+
+
+def test_one_control_scrubs_both(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    assert epochs_of(app) == [{"2"}, {"2"}]
+    axes = [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")]
+    [slider] = app.select_slider
+    slider.set_value(1).run()
+    assert epochs_of(app) == [{"1"}, {"1"}]
+    assert [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")] == axes
+    assert charts(app)["drift"]["layout"]["shapes"][0]["x0"] == 1
+
+
+def test_any_run_can_stand_beside_and_the_two_can_be_swapped(
+    open_page, finished_run: Run, lab_with_runs: Lab, both_reports
+):
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app.selectbox(key="beside picker").set_value(lab_with_runs.plain).run()
+    assert app.query_params["beside"] == lab_with_runs.plain
+    assert "NTL teacher, plain" in [trace["name"] for trace in charts(app)["drift"]["data"]]
+    button(app, "Swap").click().run()
+    assert not app.exception
+    assert (app.query_params["run"], app.query_params["beside"]) == (lab_with_runs.plain, finished_run.id)
+
+
+def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: Run, both_reports, monkeypatch):
+    monkeypatch.setattr("pages.embedding.second_run.counterpart", lambda *arguments: None)
+    app = open_page("embedding", run=finished_run.id, beside="other")
+    assert not app.exception
+    assert "No run of an SL teacher" in said(app)
+    assert "map" in charts(app) and "map beside" not in charts(app)
+    link = way(app, f"Distil {CONTROL}")
+    spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
+    assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})
+    form = open_page("distill", spec=spec.to_token())
+    assert next(box for box in form.selectbox if box.label == "Teacher").value == CONTROL
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+    app = open_page("embedding", run=finished_run.id, beside="zzzzzzzz")
+    assert not app.exception
+    assert "There is no run 'zzzzzzzz' to set beside this one" in said(app)
+    assert app.query_params["beside"] == lab_with_runs.control
+
+
+def test_two_runs_of_one_teacher_wait_for_one_measurement(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    held_job,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch,
+):
+    """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.plain)
+    assert not app.exception
+    [bar] = app.get("progress")
+    assert "Measuring mnistm-badnet_sq-ntl on real test images" in bar.proto.text
+
+
+def test_both_maps_are_of_one_method(open_page, finished_run: Run, lab_with_runs: Lab, both_reports, monkeypatch):
+    """A UMAP beside a PCA would look like a difference between the teachers."""
+    made = []
+
+    class First(Placed):
+        """The UMAP of one of the two has come."""
+
+        def coordinates(self):
+            return super().coordinates() if self.own == made[0] else None
+
+        def __init__(self, id_features, *rest):
+            self.own = float(id_features.sum())
+            made.append(self.own)
+
+        def status(self, features=None):
+            return Placed.status(self) if self.own == made[0] else Coming.status(self)
+
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", First)
+    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app.segmented_control(key="method").set_value("UMAP").run()
+    assert not app.exception
+    for name in ("map", "map beside"):
+        assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("PCA")
+    monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
+    app.run()
+    for name in ("map", "map beside"):
+        assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")
+
+
+# ── the student's features ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def seen_by_students(lab_with_runs: Lab, both_reports) -> Lab:
+    """Every run's last student has seen the real images and its own."""
+    for run_id in (lab_with_runs.atesc, lab_with_runs.control):
+        make(lab_with_runs.store, run_id, wanted_features(lab_with_runs.store, run_id))
+    return lab_with_runs
+
+
+def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, seen_by_students: Lab, both_reports):
+    lab, (real, _) = seen_by_students, both_reports
+    app = open_page("embedding", run=finished_run.id)
+    app.segmented_control(key="link features").set_value("student").run()
+    assert not app.exception
+    assert app.query_params["features"] == "student"
+    assert not app.get("progress")
+    words = " ".join(said(app).split())
+    assert "features of the student of epoch 2" in words
+    assert "go through one student, the last that is kept" in words
+    sets = {"id": real.id.images, "ood": real.ood.images, 2: lab.store.snapshot(finished_run.id, 2).images}
+    own = {name: view.read() for name, view in features(lab.store, finished_run.id, sets)[1].items()}
+    nearer = 100 * (knn_distance(own[2], own["ood"]) < knn_distance(own[2], own["id"])).mean()
+    assert f"{nearer:.1f}" in words
+    expected = PCAMap.fit(own["id"], own["ood"]).transform(own[2])
+    drawn = [trace for trace in charts(app)["map"]["data"] if trace.get("name", "").endswith(("fragile", "robust"))]
+    places = {
+        point[0]: place
+        for trace in drawn
+        for point, place in zip(
+            trace["customdata"], zip(numbers(trace["x"]), numbers(trace["y"]), strict=True), strict=True
+        )
+    }
+    np.testing.assert_allclose([places[f"2:{index}"] for index in range(len(expected))], expected, atol=1e-4)
+
+
+def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_students: Lab):
+    app = open_page("embedding", run=finished_run.id, beside=seen_by_students.control, features="student")
+    assert not app.exception
+    assert {"map", "map beside", "drift"} <= charts(app).keys()
+    assert "the feature space of its own student" in said(app)
+
+
+def test_while_the_students_features_come_the_page_says_how_far_they_are(
+    open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job
+):  # noqa: F811
+    app = open_page("embedding", run=lab_with_runs.plain, features="student")
+    assert not app.exception
+    assert "Features of the student" in app.get("progress")[0].proto.text
+    assert "map" not in charts(app)
+    button(app, "Stop").click().run()
+    assert "was stopped" in said(app)
+    assert button(app, "Go on")
+    app.segmented_control(key="link features").set_value("teacher").run()
+    assert "map" in charts(app)

@@ -1,0 +1,143 @@
+"""Figures: each can be drawn for a run, says what it waits for, and leaves with where it came from."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import yaml
+
+from atesc_core.errors import BrowserMissing, DrawingStopped
+from atesc_core.figures.export import sheet
+from atesc_core.figures.export.recipe import OPTIONS, Recipe
+from atesc_core.runs import Run
+from atesc_core.specs.run import RunSpec
+from atesc_core.teachers.report import Report
+from pages.figures import paper
+from tests.pages.conftest import TEACHER, Lab, said
+from tests.pages.teachers.test_teachers import button
+from tests.support.reports import held_job, report  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """What was asked of the browser, which is not started."""
+    asked: list[Recipe] = []
+
+    def draw(recipe, figures, stop):
+        asked.append(recipe)
+        return sheet.Sheet("drawn", "", 312, 200, "sans")
+
+    monkeypatch.setattr(paper, "on_paper", draw)
+    paper._drawing.clear()
+    return asked
+
+
+def download(app, label: str):
+    return next(button for button in app.get("download_button") if button.proto.label == label)
+
+
+def test_without_runs_the_page_says_what_to_do(open_page, store):
+    app = open_page("figures")
+    assert not app.exception
+    assert "No runs yet" in said(app)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_figure_of_a_finished_run_is_drawn(
+    open_page,
+    finished_run: Run,
+    report: Report,
+    drawn,
+    held_job,  # noqa: F811
+    name,
+):
+    app = open_page("figures", run=finished_run.id)
+    app.selectbox(key="figure").set_value(name).run()
+    if name == "drift":
+        assert "is drawn as soon as it is" in said(app), "the SL teacher of the runs beside it is not measured"
+        next(toggle for toggle in app.toggle if "against" in toggle.key).set_value(False).run()
+    assert not app.exception
+    assert not app.error
+    assert [panel.figure for panel in drawn[-1].panels] == [name]
+    assert "3.25 in wide at ICML" in said(app)
+    assert not download(app, "PDF").proto.disabled
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):  # noqa: F811
+    store.create(RunSpec(teacher=TEACHER))
+    app = open_page("figures")
+    app.selectbox(key="figure").set_value(name).run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, monkeypatch):
+    def missing(*arguments):
+        raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
+
+    monkeypatch.setattr(paper, "on_paper", missing)
+    paper._drawing.clear()
+    app = open_page("figures", run=finished_run.id)
+    assert not app.exception
+    assert "apt install chromium" in app.error[0].value
+    assert download(app, "PDF").proto.disabled
+    assert not download(app, "CSV").proto.disabled
+    monkeypatch.setattr(paper, "on_paper", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
+    button(app, "Try again").click().run()
+    assert not app.error
+    assert not download(app, "PDF").proto.disabled
+
+
+def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finished_run: Run):
+    app = open_page("figures", run=finished_run.id)
+    app.segmented_control(key="panels").set_value(4).run()
+    app.number_input(key="height").set_value(0.5).run()
+    assert not app.exception
+    assert "for 2 rows of panels" in app.error[0].value
+    assert not download(app, "CSV").proto.disabled
+
+
+def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, finished_run: Run, monkeypatch):
+    """A large map took seconds in which nothing on the page could be pressed."""
+    may_end = threading.Event()
+
+    def slow(recipe, figures, stop):
+        while not may_end.is_set():
+            if stop.wait(0.01):
+                raise DrawingStopped("figure: its drawing was stopped")
+        return sheet.Sheet("drawn", "", 312, 200, "sans")
+
+    monkeypatch.setattr(paper, "on_paper", slow)
+    monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
+    paper._drawing.clear()
+    app = open_page("figures", run=finished_run.id)
+    assert paper.DOING in said(app)
+    assert download(app, "PDF").proto.disabled
+    assert not download(app, "CSV").proto.disabled
+    button(app, "Stop").click().run()
+    assert "The drawing was stopped" in said(app)
+    may_end.set()
+    button(app, "Draw it").click().run()
+    assert "3.25 in wide at ICML" in said(app)
+    assert not download(app, "PDF").proto.disabled
+
+
+def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab_with_runs: Lab, drawn, monkeypatch):
+    told = []
+    monkeypatch.setattr(sheet, "sidecar", lambda origin: told.append(origin) or "")
+    app = open_page("figures", run=finished_run.id)
+    origin = yaml.safe_load(yaml.safe_dump(told[-1]))
+    assert RunSpec.model_validate(origin["spec"]) == finished_run.spec
+    assert app.code[0].value == origin["figure_command"]
+    assert app.code[1].value == origin["command"]
+    assert origin["run"] == finished_run.id
+    assert origin["versions"]["torch"]
+
+
+def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: Run, drawn):
+    app = open_page("figures", run=finished_run.id)
+    app.segmented_control(key="venue").set_value("cvpr").run()
+    app.segmented_control(key="columns").set_value(2).run()
+    assert "6.875 in wide at CVPR" in said(app)

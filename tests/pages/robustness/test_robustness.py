@@ -1,0 +1,269 @@
+"""Robustness: everything on the page follows the line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
+from atesc_core.runs import Run, RunStore
+from atesc_core.specs.run import RunSpec
+from atesc_core.teachers.report import Report
+from pages.shared.data.snapshots import _snapshot
+from tests.pages.conftest import Lab, charts, follow, said, walls, way
+from tests.pages.teachers.test_teachers import button
+from tests.support.copies import copy_lab
+from tests.support.reports import held_job, numbers, report  # noqa: F401 - fixtures
+
+
+def text(app) -> str:
+    return " ".join(said(app).split())
+
+
+def bars(app) -> dict[str, int]:
+    """group -> images in the histogram's bars."""
+    return {
+        trace["meta"]["group"]: int(numbers(trace["y"]).sum())
+        for trace in charts(app)["scores"]["data"]
+        if trace["type"] == "bar"
+    }
+
+
+def slider(app):
+    return next(slider for slider in app.slider if slider.key.startswith("slide"))
+
+
+def test_without_runs_the_page_says_what_to_do(open_page, store):
+    app = open_page("robustness")
+    assert not app.exception
+    assert "No runs yet" in said(app)
+    assert not charts(app)
+
+
+def test_a_run_without_images_yet_says_when_they_come(open_page, store):
+    store.create(RunSpec(teacher="mnistm-badnet_sq-ntl"))
+    app = open_page("robustness")
+    assert not app.exception
+    assert "No synthetic images yet" in said(app)
+
+
+def test_the_numbers_are_those_of_the_snapshot_and_the_report(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    assert not app.exception
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    fragile = shown.scores["min_eps"] <= shown.threshold
+    assert f"Fragile {100 * fragile.mean():.1f} % {fragile.sum()} of 32 synthetic · epoch 2" in text(app)
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+    robust_id, robust_ood = (side.min_eps > shown.threshold for side in (report.id, report.ood))
+    precision = 100 * robust_ood.sum() / (robust_id.sum() + robust_ood.sum())
+    assert f"AUROC ? {report.auroc('min_eps'):.3f} real test images: 40 ID, 40 OOD" in text(app)
+    assert f"Precision ? {precision:.1f} %" in text(app)
+    assert f"Recall ? {100 * robust_ood.mean():.1f} %" in text(app)
+
+
+def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
+    line = round(float(np.median(values[np.isfinite(values)])) + 0.05, 1)
+    slider(app).set_value(line).run()
+    assert not app.exception
+    fragile = values <= line
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+    assert f"Fragile {100 * fragile.mean():.1f} %" in text(app)
+    assert f"nearest the line first · {min(32, fragile.sum())} of {fragile.sum()}" in text(app)
+    sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
+    assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
+    nearest = values[fragile].max()
+    assert walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
+
+
+def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(0.0).run()
+    assert not app.exception
+    assert "No image on this side of the line." in said(app)
+
+
+@pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
+def test_another_score_starts_at_its_own_valley(
+    open_page,
+    finished_run: Run,
+    lab_with_runs: Lab,
+    report: Report,  # noqa: F811
+    score: str,
+):
+    app = open_page("robustness", run=finished_run.id)
+    app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
+    assert not app.exception
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores[score]
+    fragile = values <= SUGGESTIONS["valley"](values)
+    assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
+
+
+def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    app.button(key="suggest share").click().run()
+    values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
+    assert bars(app)["fragile"] == (values <= SUGGESTIONS["share"](values)).sum()
+
+
+def choose(app, run: Run, score: str) -> None:
+    app.segmented_control(key=f"score {run.id}").set_value(score).run()
+    assert not app.exception
+
+
+def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    is_ood = report.oracle(shown.features) > 0
+    assert (
+        f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real test images · {(~is_ood).sum()} ID and "
+        f"{is_ood.sum()} OOD synthetic images, by the oracle, epoch 2"
+    ) in text(app)
+    curves = {trace["meta"]["images"]: trace for trace in charts(app)["roc"]["data"] if "group" not in trace["meta"]}
+    assert f"AUROC <b>{report.auroc('min_eps'):.3f}</b>" in curves["real"]["name"]
+    table = app.dataframe[0].value.set_index("score")
+    assert list(table.index) == ["min ε", "margin", "KL", "random", "confidence", "energy", "GMM", "oracle"]
+    assert table.loc["oracle", "real"] == pytest.approx(report.auroc("oracle"))
+    if 0 < is_ood.sum() < len(is_ood):
+        own = shown.scores["kl"]
+        assert table.loc["KL", "synthetic"] == pytest.approx(auroc(own[~is_ood], own[is_ood]))
+
+
+def test_the_rates_on_synthetic_images_follow_the_line(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(1.5).run()
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    is_ood = report.oracle(shown.features) > 0
+    found = rates(shown.scores["min_eps"], is_ood, 1.5)
+    precision = "–" if found.precision is None else f"{100 * found.precision:.1f}"
+    assert f"Precision, synthetic {precision} % OOD by the oracle, of {found.robust} robust synthetic images" in text(
+        app
+    )
+    dot = next(
+        trace for trace in charts(app)["roc"]["data"] if trace["meta"] == {"images": "real", "group": "threshold"}
+    )
+    assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
+
+
+def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    choose(app, finished_run, "oracle")
+    is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
+    assert bars(app) == {"fragile": (~is_ood).sum(), "robust": is_ood.sum()}
+    assert way(app, "Use for the next run").disabled
+
+
+def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    choose(app, finished_run, "random")
+    shown = lab_with_runs.store.snapshot(finished_run.id, 2)
+    app.button(key="suggest same share").click().run()
+    assert abs(bars(app)["fragile"] - shown.fragile.sum()) <= 1
+    follow(app, "Use for the next run")
+    assert not app.exception
+    spec = RunSpec.from_token(app.query_params["spec"])
+    assert spec.split.score == "random"
+    assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
+
+
+def test_a_run_of_an_earlier_version_has_the_scores_it_has(
+    open_page,
+    finished_run: Run,
+    report: Report,  # noqa: F811
+    monkeypatch,
+):
+    load = RunStore.snapshot
+    monkeypatch.setattr(
+        RunStore,
+        "snapshot",
+        lambda self, *which: replace(
+            (own := load(self, *which)), scores={name: own.scores[name] for name in ("min_eps", "margin", "kl")}
+        ),
+    )
+    _snapshot.clear()
+    app = open_page("robustness", run=finished_run.id)
+    assert not app.exception
+    assert list(app.dataframe[0].value["score"]) == ["min ε", "margin", "KL", "oracle"]
+    _snapshot.clear()
+
+
+def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    app.select_slider[0].set_value(1).run()
+    assert "synthetic · epoch 1" in text(app)
+    assert sum(bars(app).values()) == 32
+
+
+def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    app = open_page("robustness", run=lab_with_runs.atesc)
+    assert not app.exception
+    assert "AUROC" not in text(app)
+    assert "12 s left" in app.get("progress")[0].proto.text
+    assert sum(bars(app).values()) == 32
+
+
+def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: Run, report: Report):  # noqa: F811
+    """A slider whose browser had not heard yet of the number typed beside it sent its old place, and took the line back
+    there: pressed soon after, "Use for the next run" used that."""
+    app = open_page("robustness", run=finished_run.id)
+
+    def number():
+        return next(own for own in app.number_input if own.key.startswith("type"))
+
+    slid, typed, old = slider(app).key, number().key, slider(app)
+    number().set_value(6.5).run()
+    sent = app._tree.get_widget_states()
+    sent.widgets.append(old.set_value(1.1)._widget_state)
+    app._run(sent)  # as a browser does that has not heard of it
+    assert app.query_params["line"] == "6.5"
+    assert (number().key, slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
+    assert slider(app).key != slid
+    slid = slider(app).key
+    slider(app).set_value(3.5).run()
+    assert (slider(app).key, number().value) == (slid, 3.5)
+    assert number().key != typed
+    typed = number().key
+    app.button(key="suggest valley").click().run()
+    assert slider(app).value == number().value != 3.5
+    assert slider(app).key != slid and number().key != typed
+
+
+def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):  # noqa: F811
+    app = open_page("robustness", run=finished_run.id)
+    slider(app).set_value(3.5).run()
+    follow(app, "Use for the next run")
+    spec = RunSpec.from_token(app.query_params["spec"])
+    assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
+
+
+def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: Report):  # noqa: F811
+    assert button(open_page("robustness", run=finished_run.id), "Use in this run") is None
+
+
+def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):  # noqa: F811
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    monkeypatch.setattr(RunStore, "_settle", lambda self: None)
+    store = RunStore(tmp_path / "lab")
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (lab_with_runs.atesc,))
+    app = open_page("robustness", run=lab_with_runs.atesc)
+    slider(app).set_value(2.5).run()
+    button(app, "Use in this run").click().run()
+    assert not app.exception
+    rows = store.database.read("SELECT threshold_wanted FROM runs WHERE id = ?", lab_with_runs.atesc)
+    assert rows[0]["threshold_wanted"] == 2.5
+    app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
+    assert button(app, "Use in this run").disabled  # it is not this run's score

@@ -1,0 +1,106 @@
+"""A queued run always has a worker, and a device never has two."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from atesc_core.runs import RunStore, ensure_worker, launcher
+from atesc_core.runs.worker import work
+from tests.runs.test_worker import Script
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Workers as threads of this process, so that they start at once; those started so far."""
+    started: list[threading.Thread] = []
+    script = Script()
+    script.free = True
+
+    def spawn(runs_dir, requested):
+        thread = threading.Thread(target=work, args=(runs_dir, requested, script))
+        thread.start()
+        started.append(thread)
+        return SimpleNamespace(pid=psutil.Process().pid)
+
+    monkeypatch.setattr(launcher, "_spawn", spawn)
+    yield started
+    for thread in started:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_nothing_to_do_starts_nothing(store, threads):
+    ensure_worker(store.runs_dir)
+    assert threads == []
+
+
+def test_asking_often_starts_one_worker(store, spec, threads):
+    store.create(spec)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ensure_worker(store.runs_dir), range(16)))
+    until(lambda: store.list()[0].status == "done")
+    assert len(threads) == 1
+
+
+def test_a_run_queued_just_as_the_worker_leaves_is_not_forgotten(store, spec, threads):
+    """Each run is queued when the last one is done, which is when the worker is about to leave."""
+    for _ in range(40):
+        run_id = store.create(spec.replaced({"epochs": 1, "rounds": 1}))
+        ensure_worker(store.runs_dir)  # once: nobody looks again
+        until(lambda run_id=run_id: store.get(run_id).status == "done", at_most_s=30)
+
+
+def test_many_visitors_queue_runs_at_once(store, spec, threads):
+    def visit(_: int) -> str:
+        own = RunStore(store.runs_dir)
+        run_id = own.create(spec.replaced({"epochs": 1, "rounds": 1}))
+        ensure_worker(store.runs_dir)
+        own.close()
+        return run_id
+
+    with ThreadPoolExecutor(6) as pool:
+        ids = list(pool.map(visit, range(24)))
+    until(lambda: all(store.get(run_id).status == "done" for run_id in ids))
+    assert all(list(store.history(run_id)["kind"]).count("started") == 1 for run_id in ids)
+
+
+def test_a_worker_that_cannot_start_is_reported(store, spec, monkeypatch):
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
+
+    def spawn(runs_dir, requested):
+        with launcher.log_file(runs_dir).open("ab") as log:
+            process = subprocess.Popen([sys.executable, "-c", "raise SystemExit('torch is broken')"], stderr=log)
+        process.wait()
+        return process
+
+    monkeypatch.setattr(launcher, "_spawn", spawn)
+    run_id = store.create(spec)
+    for _ in range(launcher.ATTEMPTS):
+        ensure_worker(store.runs_dir)
+        assert store.get(run_id).status == "queued"
+    ensure_worker(store.runs_dir)
+    assert store.get(run_id).status == "failed"
+    assert "torch is broken" in store.get(run_id).error
+
+
+def test_a_worker_that_is_starting_is_waited_for(store, spec, monkeypatch):
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
+    calls = []
+
+    def spawn(runs_dir, requested):
+        calls.append(requested)
+        return SimpleNamespace(pid=psutil.Process().pid)  # alive, and not yet at its lock
+
+    monkeypatch.setattr(launcher, "_spawn", spawn)
+    store.create(spec)
+    for _ in range(5):
+        ensure_worker(store.runs_dir)
+    assert calls == ["cpu"]
