@@ -11,7 +11,7 @@ import typer
 from atesc_core.cli.common import RunsDir, Settings, folder, open_store, percents, progress_bar, say, typed_settings
 
 if TYPE_CHECKING:
-    from atesc_core.recording import RecordedRun, Tape
+    from atesc_core.recording import RecordedRun, Recording
     from atesc_core.runs import Run, RunStore
 
 SHIPPED = Path("assets/recordings/story.atesc")
@@ -71,12 +71,12 @@ def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -
     """Check a recording, and say what it holds."""
     from atesc_core.recording import load
 
-    tape = load(file)
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(tape.recording.created))
-    print(f"{tape.recording.title}: {made}, {tape.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
-    for run in tape.recording.runs:
+    recording = load(file)
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.manifest.created))
+    print(f"{recording.manifest.title}: {made}, {recording.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
+    for run in recording.manifest.runs:
         print(f"  {_words(run)}")
-    scenes = [name for name in ("border", "first") if getattr(tape.recording, name)]
+    scenes = [name for name in ("border", "first") if getattr(recording.manifest, name)]
     if scenes:
         print(f"  scenes: {', '.join(scenes)}")
 
@@ -97,12 +97,12 @@ def _write(store: RunStore, runs: list[Run], out: Path, title: str, images: int,
 
     cards = {card.name: card for card in list_teachers(store.runs_dir)}
     kinds = {name: card.kind for name, card in cards.items()}
-    tape = record(store, [run.id for run in runs], cards, title, command, _scenes(store, runs, kinds), images)
-    save(tape, out)
-    say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {tape.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
+    recording = record(store, [run.id for run in runs], cards, title, command, _scenes(store, runs, kinds), images)
+    save(recording, out)
+    say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {recording.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
 
 
-def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Tape | None:
+def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Recording | None:
     """Those of the story that the runs tell; None where they tell none."""
     from atesc_core.recording.story import PARTS, part_of
 

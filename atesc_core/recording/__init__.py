@@ -2,7 +2,7 @@
 
 from atesc_core.errors import NotRecordable, RecordingError
 from atesc_core.recording.file import load, save
-from atesc_core.recording.manifest import Border, FirstSteps, Pictures, RecordedRun, Recording, Tape
+from atesc_core.recording.manifest import Border, FirstSteps, Manifest, Pictures, RecordedRun, Recording
 from atesc_core.recording.writer import record
 
 __all__ = [
@@ -11,9 +11,9 @@ __all__ = [
     "FirstSteps",
     "Pictures",
     "RecordedRun",
-    "Recording",
+    "Manifest",
     "RecordingError",
-    "Tape",
+    "Recording",
     "load",
     "record",
     "save",

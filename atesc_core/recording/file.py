@@ -17,7 +17,7 @@ import numpy as np
 
 from atesc_core.errors import RecordingError, SpecError
 from atesc_core.files import replacing
-from atesc_core.recording.manifest import Recording, Tape, arrays
+from atesc_core.recording.manifest import Manifest, Recording, arrays
 from atesc_core.specs.base import parse
 
 MAX_FILE_BYTES = 32 * 1024**2
@@ -28,20 +28,20 @@ SUFFIX = ".atesc"
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
 
 
-def save(tape: Tape, path: Path) -> None:
+def save(recording: Recording, path: Path) -> None:
     """Write the file, whole or not at all. The same recording gives the same bytes. Raises RecordingError: too big."""
-    packed = to_bytes(tape)
+    packed = to_bytes(recording)
     with replacing(Path(path)) as file:
         file.write(packed)
 
 
-def to_bytes(tape: Tape) -> bytes:
+def to_bytes(recording: Recording) -> bytes:
     """The file's content. Raises RecordingError where no lab would take it."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        _add(archive, MANIFEST, tape.recording.model_dump_json(exclude_none=True).encode())
-        for name, (kind, shape) in arrays(tape.recording).items():
-            _add(archive, name, np.ascontiguousarray(tape.arrays[name], kind).reshape(shape).tobytes())
+        _add(archive, MANIFEST, recording.manifest.model_dump_json(exclude_none=True).encode())
+        for name, (kind, shape) in arrays(recording.manifest).items():
+            _add(archive, name, np.ascontiguousarray(recording.arrays[name], kind).reshape(shape).tobytes())
         _check_unpacked(archive.infolist())
     _check_size("file", content.tell(), MAX_FILE_BYTES)
     return content.getvalue()
@@ -53,7 +53,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def load(source: Path | BinaryIO) -> Tape:
+def load(source: Path | BinaryIO) -> Recording:
     """Read and check a whole recording. Raises RecordingError."""
     if isinstance(source, Path):
         if not source.is_file():
@@ -73,7 +73,7 @@ def load(source: Path | BinaryIO) -> Tape:
         ) from None
 
 
-def _read(archive: zipfile.ZipFile) -> Tape:
+def _read(archive: zipfile.ZipFile) -> Recording:
     members = archive.infolist()
     _check_unpacked(members)
     there = {info.filename: info for info in members}
@@ -82,31 +82,31 @@ def _read(archive: zipfile.ZipFile) -> Tape:
     if MANIFEST not in there:
         raise RecordingError(f"file: a zip archive without {MANIFEST}; expected a recording")
     _check_size(MANIFEST, there[MANIFEST].file_size, MAX_MANIFEST_BYTES)
-    recording = _manifest(_content(archive, there[MANIFEST]))
-    promised = arrays(recording)
+    manifest = _parsed_manifest(_content(archive, there[MANIFEST]))
+    promised = arrays(manifest)
     for name in there:
         if name not in promised and name != MANIFEST:
             raise RecordingError(f"{name[:80]!r}: no part of this recording")
     read = {name: _array(archive, there, name, *what) for name, what in promised.items()}
-    _check_values(recording, read)
-    return Tape(recording, read)
+    _check_values(manifest, read)
+    return Recording(manifest, read)
 
 
-def _manifest(text: bytes) -> Recording:
+def _parsed_manifest(text: bytes) -> Manifest:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RecordingError(f"{MANIFEST}: not JSON ({error})") from None
     _check_version(values)
     try:
-        return parse(Recording, values)
+        return parse(Manifest, values)
     except SpecError as error:
         first, *more = str(error).splitlines()
         raise RecordingError(f"{MANIFEST}: {first}" + (f" (and {len(more)} more)" if more else "")) from None
 
 
 def _check_version(values: Any) -> None:
-    newest = Recording.model_fields["version"].default
+    newest = Manifest.model_fields["version"].default
     version = values.get("version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > newest:
         raise RecordingError(f"version: {version}: expected at most {newest}; made by a newer lab, update this one")
@@ -143,10 +143,10 @@ def _check_size(what: str, size: int, most: int) -> None:
         raise RecordingError(f"{what}: {size / 1e6:,.1f} MB; expected at most {most / 1e6:,.1f} MB")
 
 
-def _check_values(recording: Recording, read: dict[str, np.ndarray]) -> None:
+def _check_values(manifest: Manifest, read: dict[str, np.ndarray]) -> None:
     """Classes that exist, probabilities, and scores that are numbers; only min ε may be ∞."""
-    classes = {f"runs/{number}": len(run.teacher.class_names) for number, run in enumerate(recording.runs)}
-    classes |= {name: len(part.class_names) for name in ("border", "first") if (part := getattr(recording, name))}
+    classes = {f"runs/{number}": len(run.teacher.class_names) for number, run in enumerate(manifest.runs)}
+    classes |= {name: len(part.class_names) for name in ("border", "first") if (part := getattr(manifest, name))}
     for name, values in read.items():
         field = name.rpartition("/")[2]
         if field.endswith("_class"):
@@ -158,9 +158,9 @@ def _check_values(recording: Recording, read: dict[str, np.ndarray]) -> None:
             _check(values >= 0, name, "scores of at least 0")
         elif field != "images":
             _check(np.isfinite(values), name, "finite scores")
-    if (border := recording.border) and any(pair.label >= len(border.class_names) for pair in border.pairs):
+    if (border := manifest.border) and any(pair.label >= len(border.class_names) for pair in border.pairs):
         raise RecordingError(f"border: a label outside its {len(border.class_names)} classes")
-    for run in recording.runs:
+    for run in manifest.runs:
         if run.teacher.target is not None and run.teacher.target >= len(run.teacher.class_names):
             raise RecordingError(f"target: {run.teacher.target}: expected a class below {len(run.teacher.class_names)}")
 

@@ -163,7 +163,7 @@ class FirstSteps(Spec):
         return sum(step.who == "generator" for step in self.steps)
 
 
-class Recording(Spec):
+class Manifest(Spec):
     """The manifest. Arrays are named and shaped by `arrays`."""
 
     format: Literal["atesc-recording"] = "atesc-recording"
@@ -176,7 +176,7 @@ class Recording(Spec):
     first: FirstSteps | None = None
 
     @model_validator(mode="after")
-    def _each_once(self) -> Recording:
+    def _each_once(self) -> Manifest:
         if len({run.run for run in self.runs}) < len(self.runs):
             raise ValueError("runs: expected each once")
         return self
@@ -211,10 +211,10 @@ BORDER: dict[str, str] = {"images": "|u1", "probs": "<f4"}
 FIRST: dict[str, str] = {"images": "|u1", "teacher_class": "<u2", "teacher_sure": "<f4", "student_class": "<u2"}
 
 
-def arrays(recording: Recording) -> dict[str, tuple[str, Shape]]:
+def arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
     """Name -> dtype and shape of every array that the manifest promises, and of no other."""
     found: dict[str, tuple[str, Shape]] = {}
-    for number, run in enumerate(recording.runs):
+    for number, run in enumerate(manifest.runs):
         for kept in run.kept:
             side = run.teacher.image_side
             shapes = {"images": (kept.images, 3, side, side)}
@@ -222,11 +222,11 @@ def arrays(recording: Recording) -> dict[str, tuple[str, Shape]]:
                 f"runs/{number}/{kept.epoch}/{name}": (kind, shapes.get(name, (kept.images,)))
                 for name, kind in PICTURES.items()
             }
-    if border := recording.border:
+    if border := manifest.border:
         pairs, places, side = len(border.pairs), len(border.shares), border.image_side
         found["border/images"] = (BORDER["images"], (pairs, places, 3, side, side))
         found["border/probs"] = (BORDER["probs"], (len(border.kinds), pairs, places, len(border.class_names)))
-    if first := recording.first:
+    if first := manifest.first:
         drawn, images, side = first.generator_steps + 1, first.images, first.image_side
         found["first/images"] = (FIRST["images"], (drawn, images, 3, side, side))
         found["first/teacher_class"] = (FIRST["teacher_class"], (drawn, images))
@@ -236,18 +236,18 @@ def arrays(recording: Recording) -> dict[str, tuple[str, Shape]]:
 
 
 @dataclass(frozen=True)
-class Tape:
+class Recording:
     """A recording with its arrays: of a file, or of runs that still go on."""
 
-    recording: Recording
+    manifest: Manifest
     arrays: Mapping[str, np.ndarray] = field(repr=False)
 
     def pictures(self, run: RecordedRun, epoch: int) -> Pictures:
         """What a run kept at the end of an epoch of ``run.kept``."""
-        number = next(index for index, own in enumerate(self.recording.runs) if own is run)
+        number = next(index for index, own in enumerate(self.manifest.runs) if own is run)
         return Pictures(**{name: self.arrays[f"runs/{number}/{epoch}/{name}"] for name in PICTURES})
 
     @property
     def seconds(self) -> float:
         """Until the last run is over, all begun at once."""
-        return max((run.seconds for run in self.recording.runs), default=0.0)
+        return max((run.seconds for run in self.manifest.runs), default=0.0)

@@ -21,7 +21,7 @@ from torch import Tensor
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains import PairData, load_pair
 from atesc_core.recording.file import save
-from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Recording, Tape
+from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording
 from atesc_core.recording.writer import scenes_file, words
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import RunSpec
@@ -157,7 +157,7 @@ def _step(who: str, round_: int, terms: dict[str, float], look: Arrays) -> First
     return FirstStep(who=who, round=round_, losses=finite, agreement=_agreement(look))
 
 
-def scenes(spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: Tell = lambda share, what: None) -> Tape:
+def scenes(spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: Tell = lambda share, what: None) -> Recording:
     """Both scenes of a story whose plain student has this spec, as a recording without runs.
 
     Raises TeacherError, DomainError; ValueError where its synthesizer has no first images.
@@ -168,7 +168,7 @@ def scenes(spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: Tell = lambda s
     first, first_arrays = first_steps(spec, teacher, tell=tell)
     arrays = {f"border/{name}": values for name, values in border_arrays.items()}
     arrays |= {f"first/{name}": values for name, values in first_arrays.items()}
-    return Tape(Recording(title="Scenes", created=time.time(), runs=(), border=at_border, first=first), arrays)
+    return Recording(Manifest(title="Scenes", created=time.time(), runs=(), border=at_border, first=first), arrays)
 
 
 def main() -> None:

@@ -17,12 +17,12 @@ from atesc_core.recording.manifest import (
     MAX_IMAGES,
     MAX_RUNS,
     KeptImages,
+    Manifest,
     RecordedEpoch,
     RecordedRun,
     RecordedStep,
     RecordedTeacher,
     Recording,
-    Tape,
 )
 from atesc_core.runs import Run, RunStore, Snapshot
 
@@ -42,9 +42,9 @@ def record(
     cards: Mapping[str, TeacherCard],
     title: str = "",
     command: str = "",
-    scenes: Tape | None = None,
+    scenes: Recording | None = None,
     images: int = IMAGES,
-) -> Tape:
+) -> Recording:
     """The runs as they now stand, with at most ``images`` synthetic images an epoch.
 
     cards: name -> card, of ``list_teachers``. scenes: what scenes.py made for the runs' story.
@@ -63,10 +63,10 @@ def record(
         if run.spec.teacher not in cards:
             raise NotRecordable(f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more")
         recorded.append(_recorded(store, run, cards[run.spec.teacher], number, images, arrays))
-    border, first = (scenes.recording.border, scenes.recording.first) if scenes else (None, None)
+    border, first = (scenes.manifest.border, scenes.manifest.first) if scenes else (None, None)
     if scenes:
         arrays |= scenes.arrays
-    manifest = Recording(
+    manifest = Manifest(
         title=words(title) or ", ".join(run.label for run in recorded)[:200],
         created=time.time(),
         command=words(command),
@@ -74,7 +74,7 @@ def record(
         border=border,
         first=first,
     )
-    return Tape(manifest, arrays)
+    return Recording(manifest, arrays)
 
 
 def words(text: str) -> str:

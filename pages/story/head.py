@@ -6,30 +6,30 @@ import time
 
 import streamlit as st
 
-from atesc_core.recording import Tape
+from atesc_core.recording import Recording
 from pages.shared.data import recordings
 from pages.shared.state import url
 from pages.shared.ui import elements
 from pages.story.lesson import STEPS
 
 
-def head(tape: Tape | None, is_story: bool, bare: bool) -> int:
+def head(recording: Recording | None, is_story: bool, bare: bool) -> int:
     """Draw it; the step that the link names, from 1."""
     if not bare:
         left, right = st.columns([5, 2.2], vertical_alignment="bottom")
         with left:
-            elements.header(tape.recording.title if tape else "The story")
-        if tape:
+            elements.header(recording.manifest.title if recording else "The story")
+        if recording:
             with (
                 right.container(horizontal=True, horizontal_alignment="right"),
                 st.popover("Recording", icon=":material/movie:"),
             ):
-                _about(tape)
+                _about(recording)
                 recordings.opener()
     number = int(url.number("step", 1, 1, len(STEPS)))
     if is_story:
         _steps(number, bare)
-    if tape is None:
+    if recording is None:
         recordings.opener()
     return number
 
@@ -78,17 +78,17 @@ def _go(number: int) -> None:
     url.put("step", number)
 
 
-def _about(tape: Tape) -> None:
+def _about(recording: Recording) -> None:
     """What is shown, and where it comes from."""
-    recording, live = tape.recording, "story" in st.query_params
-    if recording.runs:
-        run = recording.runs[0]
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.created))
+    manifest, live = recording.manifest, "story" in st.query_params
+    if manifest.runs:
+        run = manifest.runs[0]
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.created))
         when = "Live: what the runs have logged so far." if live else f"Recorded {made}; nothing is computed here."
-        many = f"{len(recording.runs)} runs" if len(recording.runs) > 1 else "One run"
+        many = f"{len(manifest.runs)} runs" if len(manifest.runs) > 1 else "One run"
         elements.caption(
             f"{many} on {run.teacher.pair}, seed {run.spec.seed}, {run.device or 'device unknown'}. {when}"
         )
-    if recording.command:
-        st.code(recording.command, language="bash", wrap_lines=True)
-    recordings.download_tape(tape)
+    if manifest.command:
+        st.code(manifest.command, language="bash", wrap_lines=True)
+    recordings.download_recording(recording)

@@ -11,7 +11,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
-from atesc_core.recording import RecordedRun, Tape
+from atesc_core.recording import RecordedRun, Recording
 from atesc_core.recording.manifest import METRICS, FirstStep, FirstSteps, KeptImages
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import recordings, story
@@ -33,7 +33,7 @@ TOLD = "font-size:1.15rem;font-weight:550;line-height:1.4;min-height:1.4em"
 class Scene:
     """What a step is told from."""
 
-    tape: Tape
+    recording: Recording
     parts: dict[str, RecordedRun]
     group: str | None  # of a live story
     bare: bool  # controls hidden
@@ -56,7 +56,7 @@ def step(scene: Scene, number: int) -> None:
     """Its sentence, and what there is to touch."""
     own = STEPS[number]
     st.html(f'<p class="atesc" style="{SAID}">{sentence(own.sentence(scene))}</p>')
-    if not own.needs or getattr(scene.tape.recording, own.needs) is not None:
+    if not own.needs or getattr(scene.recording.manifest, own.needs) is not None:
         own.show(scene)
     elif scene.group is None:
         elements.empty("Not in this recording", "It was made without the story's first two steps; the others play.")
@@ -69,8 +69,8 @@ def step(scene: Scene, number: int) -> None:
 
 @st.fragment
 def _border(scene: Scene) -> None:
-    border = scene.tape.recording.border
-    images, probs = (scene.tape.arrays[f"border/{name}"] for name in ("images", "probs"))
+    border = scene.recording.manifest.border
+    images, probs = (scene.recording.arrays[f"border/{name}"] for name in ("images", "probs"))
     last = len(border.pairs) - 1
     pair = int(url.number("pair", 0, 0, last))
     share = url.number("blend", 0, 0, 100)
@@ -149,12 +149,12 @@ def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -
 
 @st.fragment
 def _first_steps(scene: Scene) -> None:
-    first = scene.tape.recording.first
+    first = scene.recording.manifest.first
     done = int(url.number("n", 0, 0, len(first.steps)))
     left, right = st.columns([3, 2], gap="medium")
     drawn = sum(step.who == "generator" for step in first.steps[:done])
-    pick = {name: scene.tape.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_sure")}
-    students = scene.tape.arrays["first/student_class"][done]
+    pick = {name: scene.recording.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_sure")}
+    students = scene.recording.arrays["first/student_class"][done]
     note = f"{first.images} images, the teacher's label below"
     with left, elements.card("What the generator makes of the same noise", note, height="stretch"):
         names = first.class_names
@@ -251,7 +251,7 @@ def _play(scene: Scene, names: tuple[str, ...]) -> None:
     runs = [scene.parts[name] for name in names if name in scene.parts]
     live = scene.group is not None and recordings.going(scene.group)
     theatre(
-        scene.tape,
+        scene.recording,
         runs,
         live=live,
         bare=scene.bare,
@@ -284,7 +284,7 @@ def _groups(scene: Scene) -> None:
     if kept is None:
         elements.empty("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
         return
-    values = scene.tape.pictures(run, kept.epoch).min_eps
+    values = scene.recording.pictures(run, kept.epoch).min_eps
     edges = bin_edges("min_eps", [values], run.spec.split.max_epsilon)
     end = float(edges[-1])
     start = kept.threshold if run.spec.split.score == "min_eps" else end / 4
@@ -336,7 +336,7 @@ def _trapped_images(run: RecordedRun) -> KeptImages | None:
 
 def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray, line: float) -> None:
     """Of each group its share, and how many carry the label that the teacher gives OOD images."""
-    target, given = run.teacher.target, scene.tape.pictures(run, kept.epoch).teacher_class
+    target, given = run.teacher.target, scene.recording.pictures(run, kept.epoch).teacher_class
     tiles = []
     for role, members in (("fragile", values <= line), ("robust", values > line)):
         tiles.append(
@@ -364,7 +364,7 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
 
 def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray, line: float) -> None:
     """Both groups' images, nearest the line first, the teacher's label under each."""
-    shown, order = scene.tape.pictures(run, kept.epoch), np.argsort(values, kind="stable")
+    shown, order = scene.recording.pictures(run, kept.epoch), np.argsort(values, kind="stable")
     groups = {"fragile": order[values[order] <= line][::-1], "robust": order[values[order] > line]}
     for (role, members), column in zip(groups.items(), st.columns(2, gap="medium"), strict=True):
         with (

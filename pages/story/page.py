@@ -10,11 +10,11 @@ from pages.story.replay import parts
 from pages.story.theatre import theatre
 
 bare = projecting()
-tape = recordings.chosen()
-told = parts(tape) if tape else {}
-number = head(tape, bool(told.get("plain")), bare)
-if tape:
+recording = recordings.chosen()
+told = parts(recording) if recording else {}
+number = head(recording, bool(told.get("plain")), bare)
+if recording:
     if "plain" in told:
-        step(Scene(tape, told, st.query_params.get("story"), bare), number)
+        step(Scene(recording, told, st.query_params.get("story"), bare), number)
     else:
-        theatre(tape, tape.recording.runs, bare=bare)
+        theatre(recording, recording.manifest.runs, bare=bare)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.recording import Pictures, RecordedRun, Tape
+from atesc_core.recording import Pictures, RecordedRun, Recording
 from atesc_core.recording.story import PARTS, part_of
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.ui import appearance, elements, formats
@@ -20,13 +20,13 @@ ACROSS = 3  # students side by side
 WALL, COLUMNS = 24, 8
 
 
-def parts(tape: Tape) -> dict[str, RecordedRun]:
+def parts(recording: Recording) -> dict[str, RecordedRun]:
     """part -> its run, where the recording tells the story of one pair; of two that play one part, the first.
 
     Without a plain student of an NTL teacher there is no story, whatever else there is.
     """
     found: dict[str, RecordedRun] = {}
-    for run in tape.recording.runs:
+    for run in recording.manifest.runs:
         found.setdefault(part_of(run.teacher.kind, run.spec.escape.kind) or "", run)
     plain = found.get("plain")
     return {
@@ -38,16 +38,16 @@ def parts(tape: Tape) -> dict[str, RecordedRun]:
     }
 
 
-def students(tape: Tape, runs: Sequence[RecordedRun], at: float, ghost: RecordedRun | None = None) -> None:
+def students(recording: Recording, runs: Sequence[RecordedRun], at: float, ghost: RecordedRun | None = None) -> None:
     """Side by side, at a time. ghost: whose curve is drawn faintly behind the others'."""
     for first in range(0, len(runs), ACROSS):
         row = runs[first : first + ACROSS]
         for column, run in zip(st.columns(max(len(row), min(len(runs), ACROSS)), gap="medium"), row, strict=False):
             with column, elements.card():
-                _student(tape, run, at, ghost if ghost is not run else None)
+                _student(recording, run, at, ghost if ghost is not run else None)
 
 
-def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
+def _student(recording: Recording, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
     escape = ESCAPE_NAMES[run.spec.escape.kind]
     epochs = run.curve(at)
     elements.row(
@@ -63,7 +63,7 @@ def _student(tape: Tape, run: RecordedRun, at: float, ghost: RecordedRun | None)
         figure.layout.annotations = ()  # the tiles below say the last values
     chart(figure, f"replay {run.run}", height=250, revision=run.run, label=f"Accuracy of the {run.label}")
     _tiles(run, epochs)
-    _wall(tape, run, at)
+    _wall(recording, run, at)
 
 
 def _curve(run: RecordedRun, epochs: pd.DataFrame, ghost: bool = False) -> figures.Curve:
@@ -87,7 +87,7 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(tiles)}</div>')
 
 
-def _wall(tape: Tape, run: RecordedRun, at: float) -> None:
+def _wall(recording: Recording, run: RecordedRun, at: float) -> None:
     kept = run.seen(at)
     if kept is None:
         st.html(
@@ -96,7 +96,7 @@ def _wall(tape: Tape, run: RecordedRun, at: float) -> None:
         )
         elements.caption("The first synthetic images are kept at the end of epoch 1.")
         return
-    shown = tape.pictures(run, kept.epoch)
+    shown = recording.pictures(run, kept.epoch)
     chosen = np.argsort(shown.score(run.spec.split.score)[:WALL], kind="stable")
     fragile = shown.score(run.spec.split.score) <= kept.threshold
     gallery(

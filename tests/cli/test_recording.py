@@ -28,13 +28,13 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
         "--runs-dir",
         lab_with_runs.runs_dir,
     )
-    tape = load(out)
-    assert [run.run for run in tape.recording.runs] == [lab_with_runs.atesc]
-    assert tape.recording.runs[0].kept[0].images == 4
-    assert tape.recording.border is None
+    recording = load(out)
+    assert [run.run for run in recording.manifest.runs] == [lab_with_runs.atesc]
+    assert recording.manifest.runs[0].kept[0].images == 4
+    assert recording.manifest.border is None
     shown = here("recording", "show", out)
     assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
-    assert tape.recording.command == f"python -m atesc_core recording make --run {lab_with_runs.atesc}"
+    assert recording.manifest.command == f"python -m atesc_core recording make --run {lab_with_runs.atesc}"
 
 
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
@@ -48,10 +48,10 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     out = tmp_path / "made here" / "story.atesc"
     small = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
     here("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
-    tape = load(out)
-    assert {part_of(run.teacher.kind, run.spec.escape.kind) for run in tape.recording.runs} == set(PARTS)
-    assert {run.teacher.setting for run in tape.recording.runs} == {"open"}
-    assert tape.recording.border and tape.recording.first
+    recording = load(out)
+    assert {part_of(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(PARTS)
+    assert {run.teacher.setting for run in recording.manifest.runs} == {"open"}
+    assert recording.manifest.border and recording.manifest.first
     assert "scenes: border, first" in here("recording", "show", out)
     assert out.stat().st_size < 1_000_000
 

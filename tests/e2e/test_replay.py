@@ -35,7 +35,7 @@ def story(still: Lab, recorded) -> str:  # noqa: F811
 
 
 def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: str, recorded):  # noqa: F811
-    run = recorded.recording.runs[0].run
+    run = recorded.manifest.runs[0].run
     page.goto(f"{story}&step=3&speed=1")
     handle = page.get_by_role("slider", name="Seconds of each run")
     expect(handle).to_be_visible(timeout=SOON)
@@ -52,7 +52,7 @@ def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: st
 
 
 def test_the_handle_goes_where_it_is_put_and_the_link_says_so(page: Page, story: str, browser: Browser, recorded):  # noqa: F811
-    run = recorded.recording.runs[0].run
+    run = recorded.manifest.runs[0].run
     page.goto(f"{story}&step=5")
     handle = page.get_by_role("slider", name="Seconds of each run")
     expect(handle).to_be_visible(timeout=SOON)

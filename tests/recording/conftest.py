@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atesc_core.recording import Border, FirstSteps, RecordedRun, Recording, Tape, record
+from atesc_core.recording import Border, FirstSteps, Manifest, RecordedRun, Recording, record
 from atesc_core.recording.manifest import (
     BorderPair,
     FirstStep,
@@ -31,7 +31,7 @@ TEACHER = RecordedTeacher(
 )
 
 
-def by_hand() -> Tape:
+def by_hand() -> Recording:
     """One run of two epochs, images of the second one, a border of one pair and one round of first steps."""
     run = RecordedRun(
         run="abcdefgh",
@@ -90,21 +90,21 @@ def by_hand() -> Tape:
         "first/teacher_sure": np.array([[0.5, 0.6], [0.7, 0.8]], np.float32),
         "first/student_class": np.array([[0, 0], [0, 0], [1, 1]], np.uint16),
     }
-    return Tape(Recording(title="By hand", created=1.0, runs=(run,), border=border, first=first), arrays)
+    return Recording(Manifest(title="By hand", created=1.0, runs=(run,), border=border, first=first), arrays)
 
 
 @pytest.fixture
-def tape() -> Tape:
+def recording() -> Recording:
     return by_hand()
 
 
 @pytest.fixture(scope="session")
-def story_scenes(lab_with_runs: Lab) -> Tape:  # noqa: F811
+def story_scenes(lab_with_runs: Lab) -> Recording:  # noqa: F811
     return scenes(lab_with_runs.store.get(lab_with_runs.plain).spec, CONTROL, lab_with_runs.runs_dir)
 
 
 @pytest.fixture(scope="session")
-def recorded(lab_with_runs: Lab, story_scenes: Tape) -> Tape:  # noqa: F811
+def recorded(lab_with_runs: Lab, story_scenes: Recording) -> Recording:  # noqa: F811
     """The lab's story, with its scenes."""
     cards = {card.name: card for card in list_teachers(lab_with_runs.runs_dir)}
     runs = [lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control]

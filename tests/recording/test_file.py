@@ -13,30 +13,30 @@ import numpy as np
 import pytest
 
 from atesc_core.errors import RecordingError
-from atesc_core.recording import Tape, load, save
+from atesc_core.recording import Recording, load, save
 from atesc_core.recording.file import MANIFEST, MAX_FILE_BYTES, MAX_UNPACKED_BYTES, to_bytes
 from atesc_core.recording.manifest import arrays
 
 
-def test_it_comes_back_as_it_was(tape: Tape, tmp_path):
-    save(tape, tmp_path / "by hand.atesc")
+def test_it_comes_back_as_it_was(recording: Recording, tmp_path):
+    save(recording, tmp_path / "by hand.atesc")
     back = load(tmp_path / "by hand.atesc")
-    assert back.recording == tape.recording
-    assert back.arrays.keys() == tape.arrays.keys() == arrays(tape.recording).keys()
-    for name, values in tape.arrays.items():
+    assert back.manifest == recording.manifest
+    assert back.arrays.keys() == recording.arrays.keys() == arrays(recording.manifest).keys()
+    for name, values in recording.arrays.items():
         np.testing.assert_array_equal(back.arrays[name], values)
         assert back.arrays[name].dtype == values.dtype
     assert list(tmp_path.iterdir()) == [tmp_path / "by hand.atesc"]
 
 
-def test_the_same_recording_gives_the_same_bytes(tape: Tape):
-    assert to_bytes(tape) == to_bytes(tape)
+def test_the_same_recording_gives_the_same_bytes(recording: Recording):
+    assert to_bytes(recording) == to_bytes(recording)
 
 
-def test_real_runs_come_back(recorded: Tape):
+def test_real_runs_come_back(recorded: Recording):
     back = load(io.BytesIO(to_bytes(recorded)))
-    assert back.recording == recorded.recording
-    for run, own in zip(back.recording.runs, recorded.recording.runs, strict=True):
+    assert back.manifest == recorded.manifest
+    for run, own in zip(back.manifest.runs, recorded.manifest.runs, strict=True):
         for kept in run.kept:
             for name, values in vars(recorded.pictures(own, kept.epoch)).items():
                 np.testing.assert_array_equal(vars(back.pictures(run, kept.epoch))[name], values)
@@ -122,24 +122,24 @@ IMAGES = "runs/0/2/images"
     ],
     ids=range(30),
 )
-def test_what_is_wrong_is_named(tape: Tape, change, named):
+def test_what_is_wrong_is_named(recording: Recording, change, named):
     with pytest.raises(RecordingError) as error:
-        load(io.BytesIO(repacked(to_bytes(tape), change)))
+        load(io.BytesIO(repacked(to_bytes(recording), change)))
     for word in named:
         assert word in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.99])
-def test_a_cut_off_file_is_refused(tape: Tape, share: float):
-    content = to_bytes(tape)
+def test_a_cut_off_file_is_refused(recording: Recording, share: float):
+    content = to_bytes(recording)
     with pytest.raises(RecordingError, match="damaged or not a recording"):
         load(io.BytesIO(content[: int(share * len(content))]))
 
 
-def test_every_flipped_byte_is_refused_or_harmless(tape: Tape):
+def test_every_flipped_byte_is_refused_or_harmless(recording: Recording):
     """Whatever is damaged: the reader says so, or reads what was there."""
-    content = to_bytes(tape)
+    content = to_bytes(recording)
     for place in range(0, len(content), 37):
         damaged = bytearray(content)
         damaged[place] ^= 0xFF
@@ -147,7 +147,7 @@ def test_every_flipped_byte_is_refused_or_harmless(tape: Tape):
             back = load(io.BytesIO(bytes(damaged)))
         except RecordingError:
             continue
-        assert all((back.arrays[name] == values).all() for name, values in tape.arrays.items())
+        assert all((back.arrays[name] == values).all() for name, values in recording.arrays.items())
 
 
 def test_a_pickle_is_not_opened(tmp_path):
@@ -156,15 +156,15 @@ def test_a_pickle_is_not_opened(tmp_path):
         load(tmp_path / "x.npz")
 
 
-def test_a_bomb_that_says_what_it_is_is_not_unpacked(tape: Tape):
+def test_a_bomb_that_says_what_it_is_is_not_unpacked(recording: Recording):
     with pytest.raises(RecordingError, match="when unpacked: .* expected at most"):
-        load(io.BytesIO(repacked(to_bytes(tape), put("zeros", bytes(MAX_UNPACKED_BYTES + 1)))))
+        load(io.BytesIO(repacked(to_bytes(recording), put("zeros", bytes(MAX_UNPACKED_BYTES + 1)))))
 
 
-def test_a_bomb_that_says_it_is_small_is_unpacked_no_further_than_it_says(tape: Tape):
+def test_a_bomb_that_says_it_is_small_is_unpacked_no_further_than_it_says(recording: Recording):
     """The archive's directory lies about the size of what it holds."""
     real = 3 * 3 * 8 * 8
-    content = bytearray(repacked(to_bytes(tape), put(IMAGES, bytes(64 * 1024**2))))
+    content = bytearray(repacked(to_bytes(recording), put(IMAGES, bytes(64 * 1024**2))))
     directory = content.index(b"PK\x01\x02", content.rindex(b"PK\x05\x06") - 4096)
     while content[directory : directory + 4] == b"PK\x01\x02":
         name, extra, comment = struct.unpack_from("<HHH", content, directory + 28)
@@ -180,15 +180,15 @@ def test_a_bomb_that_says_it_is_small_is_unpacked_no_further_than_it_says(tape: 
         tracemalloc.stop()
 
 
-def test_a_name_that_is_there_twice_is_refused(tape: Tape):
-    content = io.BytesIO(to_bytes(tape))
+def test_a_name_that_is_there_twice_is_refused(recording: Recording):
+    content = io.BytesIO(to_bytes(recording))
     with zipfile.ZipFile(content, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(MANIFEST, b"{}")
     with pytest.raises(RecordingError, match="one name twice"):
         load(content)
 
 
-def test_an_encrypted_or_oddly_packed_member_is_refused(tape: Tape):
+def test_an_encrypted_or_oddly_packed_member_is_refused(recording: Recording):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr(MANIFEST, b"{}")

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from atesc_core.errors import NotRecordable, UnknownRun
-from atesc_core.recording import Tape, record
+from atesc_core.recording import Recording, record
 from atesc_core.recording.writer import Clock, thinned
 from atesc_core.teachers import list_teachers
 from tests.pages.conftest import Lab
 
 
-def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded: Tape):
+def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded: Recording):
     store = lab_with_runs.store
     for own, run_id in zip(
-        recorded.recording.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control), strict=True
+        recorded.manifest.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control), strict=True
     ):
         assert (own.run, own.spec, own.status) == (run_id, store.get(run_id).spec, "done")
         pd.testing.assert_frame_equal(own.curve(), store.epochs(run_id).drop(columns="time"))
@@ -29,8 +29,8 @@ def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded
         assert own.kept[-1].threshold == shown.threshold
 
 
-def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: Tape):
-    run = recorded.recording.runs[0]
+def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: Recording):
+    run = recorded.manifest.runs[0]
     history = lab_with_runs.store.history(run.run)
     began = history.loc[history["kind"] == "started", "time"].iloc[0]
     steps, epochs = lab_with_runs.store.steps(run.run), lab_with_runs.store.epochs(run.run)
@@ -38,15 +38,15 @@ def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: 
     np.testing.assert_allclose([row.seconds for row in run.epochs], epochs["time"] - began, atol=2e-3)
 
 
-def test_a_run_is_seen_as_it_stood_then(tape: Tape):
-    run = tape.recording.runs[0]
+def test_a_run_is_seen_as_it_stood_then(recording: Recording):
+    run = recording.manifest.runs[0]
     assert list(run.curve(2.4)["epoch"]) == []
     assert list(run.curve(2.5)["iacc"]) == [50.0]
     assert list(run.curve()["iacc"]) == [50.0, 75.0]
     assert (run.place(0.5), run.place(1.0), run.place(9.0)) == (0.0, 0.25, 1.0)
     assert run.seen(4.9) is None
     assert run.seen(5.0).epoch == 2
-    assert run.seconds == tape.seconds == 5.0
+    assert run.seconds == recording.seconds == 5.0
 
 
 def history(*events: tuple[float, str]) -> pd.DataFrame:
@@ -84,10 +84,10 @@ def test_thinned_keeps_both_ends():
 
 def test_fewer_images_where_asked(lab_with_runs: Lab):
     cards = {card.name: card for card in list_teachers()}
-    tape = record(lab_with_runs.store, [lab_with_runs.plain], cards, images=5)
-    assert [kept.images for kept in tape.recording.runs[0].kept] == [5, 5]
-    assert tape.recording.title == tape.recording.runs[0].label == "mnistm-badnet_sq-ntl"
-    assert tape.recording.border is None
+    recording = record(lab_with_runs.store, [lab_with_runs.plain], cards, images=5)
+    assert [kept.images for kept in recording.manifest.runs[0].kept] == [5, 5]
+    assert recording.manifest.title == recording.manifest.runs[0].label == "mnistm-badnet_sq-ntl"
+    assert recording.manifest.border is None
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,6 @@ def test_a_teacher_that_is_gone_is_named(lab_with_runs: Lab):
 
 def test_markup_in_names_becomes_words(lab_with_runs: Lab):
     cards = {card.name: card.model_copy(update={"class_names": ("<b>", *"123456789")}) for card in list_teachers()}
-    tape = record(lab_with_runs.store, [lab_with_runs.plain], cards, title="<i>\nx")
-    assert tape.recording.title == "‹i› x"
-    assert tape.recording.runs[0].teacher.class_names[0] == "‹b›"
+    recording = record(lab_with_runs.store, [lab_with_runs.plain], cards, title="<i>\nx")
+    assert recording.manifest.title == "‹i› x"
+    assert recording.manifest.runs[0].teacher.class_names[0] == "‹b›"

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from atesc_core.domains import load_pair
-from atesc_core.recording import Tape
+from atesc_core.recording import Recording
 from atesc_core.recording.scenes import border, first_steps
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import predict
 from tests.pages.conftest import CONTROL, TEACHER, Lab
 
 
-def test_the_border_of_the_shipped_backdoor_is_crossed_by_one_teacher_only(story_scenes: Tape):
-    own = story_scenes.recording.border
+def test_the_border_of_the_shipped_backdoor_is_crossed_by_one_teacher_only(story_scenes: Recording):
+    own = story_scenes.manifest.border
     probs = story_scenes.arrays["border/probs"]
     assert own.kinds == ("NTL", "SL")
     labels = [pair.label for pair in own.pairs]
@@ -26,7 +26,7 @@ def test_the_border_of_the_shipped_backdoor_is_crossed_by_one_teacher_only(story
     assert (given[1, :, -1] == labels).sum() >= 5, "and means nothing to the SL teacher"
 
 
-def test_a_blend_lies_between_its_ends_and_is_what_was_asked_about(story_scenes: Tape):
+def test_a_blend_lies_between_its_ends_and_is_what_was_asked_about(story_scenes: Recording):
     images, probs = (story_scenes.arrays[f"border/{name}"] for name in ("images", "probs"))
     data = load_pair("mnistm-badnet_sq", 16)
     start = (data.id.test.images * 255).round().to(torch.uint8).numpy()
@@ -47,10 +47,10 @@ def test_close_set_pairs_share_their_class():
     assert arrays["probs"].shape == (1, 3, 2, 10)
 
 
-def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Tape):
+def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Recording):
     """Looked at from within, the run loses what it lost, to the six digits that are kept."""
     logged = lab_with_runs.store.steps(lab_with_runs.plain).query("epoch == 1")
-    steps = story_scenes.recording.first.steps
+    steps = story_scenes.manifest.first.steps
     assert [(step.who, step.round) for step in steps] == [
         (who, round_) for round_ in (1, 2, 3, 4) for who in ("generator", "student")
     ]
@@ -60,8 +60,8 @@ def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Tape
             assert value == pytest.approx(row[name], rel=5e-6), (step.round, name)
 
 
-def test_agreement_is_that_of_the_images_shown(story_scenes: Tape):
-    first, arrays = story_scenes.recording.first, story_scenes.arrays
+def test_agreement_is_that_of_the_images_shown(story_scenes: Recording):
+    first, arrays = story_scenes.manifest.first, story_scenes.arrays
     drawn = 0
     for number, step in enumerate(first.steps, 1):
         drawn += step.who == "generator"
@@ -76,5 +76,5 @@ def test_a_synthesizer_without_first_images_is_named(lab_with_runs: Lab):
         first_steps(spec, load_teacher(TEACHER))
 
 
-def test_the_control_is_the_sl_teacher(story_scenes: Tape):
-    assert load_teacher(CONTROL).card.kind == story_scenes.recording.border.kinds[1]
+def test_the_control_is_the_sl_teacher(story_scenes: Recording):
+    assert load_teacher(CONTROL).card.kind == story_scenes.manifest.border.kinds[1]

@@ -12,7 +12,7 @@ import streamlit as st
 from atesc_core import paths
 from atesc_core.errors import RecordingError
 from atesc_core.jobs import process
-from atesc_core.recording import Tape, load, record
+from atesc_core.recording import Recording, load, record
 from atesc_core.recording.file import MAX_FILE_BYTES, SUFFIX, to_bytes
 from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import Run, default_runs_dir, ensure_worker
@@ -29,7 +29,7 @@ NAME = re.compile(r"[0-9a-f]{16}")  # of a kept file: the beginning of its SHA-2
 KEPT = 20  # files; then the oldest goes
 
 
-def chosen() -> Tape | None:
+def chosen() -> Recording | None:
     """The recording that the link names: ``?story=GROUP``, ``?recording=NAME``, or else the shipped one.
 
     None: there is none, and the page now says what to do.
@@ -61,7 +61,7 @@ def _kept(name: str) -> Path | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _loaded(path: str, written: int) -> Tape:
+def _loaded(path: str, written: int) -> Recording:
     """One for all visitors, and never written to."""
     return load(Path(path))
 
@@ -105,7 +105,7 @@ def opener() -> None:
         return
     content = given.getvalue()
     try:
-        if not load(io.BytesIO(content)).recording.runs:
+        if not load(io.BytesIO(content)).manifest.runs:
             raise RecordingError("there is no run in it")
     except RecordingError as error:
         st.session_state["opened"] = (given.file_id, str(error))
@@ -146,15 +146,15 @@ def download_runs(runs: list[Run], title: str) -> None:
     )
 
 
-def download_tape(tape: Tape) -> None:
+def download_recording(recording: Recording) -> None:
     """The recording that is shown, as a file."""
     st.download_button(
         "Download this recording",
-        lambda: to_bytes(tape),
+        lambda: to_bytes(recording),
         file_name=f"story{SUFFIX}",
         mime="application/zip",
         icon=":material/download:",
-        key="download tape",
+        key="download recording",
         on_click="ignore",
     )
 
@@ -162,7 +162,7 @@ def download_tape(tape: Tape) -> None:
 # ── a story that is live ────────────────────────────────────────────────────────────────────────────
 
 
-def _live(group: str) -> Tape | None:
+def _live(group: str) -> Recording | None:
     runs = list(story.parts(group).values())
     if not runs:
         st.info("This story has been deleted, or the link comes from another lab.", icon=":material/delete:")
@@ -175,12 +175,12 @@ def _live(group: str) -> Tape | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the runs …")
-def _recorded_at(runs_dir: str, group: str, state: tuple, scenes: bool) -> Tape:
+def _recorded_at(runs_dir: str, group: str, state: tuple, scenes: bool) -> Recording:
     """The story's runs as they were then: anew at the end of every epoch."""
     return _recorded(list(story.parts(group).values()), "The story, live")
 
 
-def _recorded(runs: list[Run], title: str) -> Tape:
+def _recorded(runs: list[Run], title: str) -> Recording:
     scenes = scenes_file(run_store().runs_dir, runs[0].id)
     return record(
         run_store(),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.recording import Tape, load, save
+from atesc_core.recording import Recording, load, save
 from atesc_core.recording.file import to_bytes
 from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import RunStore
@@ -28,14 +28,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
-def shipped_file(recorded: Tape, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def shipped_file(recorded: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     file = tmp_path_factory.mktemp("recordings") / "story.atesc"
     save(recorded, file)
     return file
 
 
 @pytest.fixture
-def shipped(shipped_file: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Tape:
+def shipped(shipped_file: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Recording:
     """A lab without runs, which ships the recording of the tests' story."""
     monkeypatch.setattr(recordings, "SHIPPED", shipped_file)
     return load(shipped_file)
@@ -92,11 +92,11 @@ def test_a_step_out_of_range_is_the_nearest(open_page, shipped):
 
 def test_every_term_of_every_sentence_is_defined():
     for setting in ("close", "open", "backdoor"):
-        tape = by_hand()
-        run = tape.recording.runs[0]
+        recording = by_hand()
+        run = recording.manifest.runs[0]
         run = run.model_copy(update={"teacher": run.teacher.model_copy(update={"setting": setting})})
         for own in STEPS.values():
-            sentence(own.sentence(Scene(tape, {"plain": run}, None, False)))
+            sentence(own.sentence(Scene(recording, {"plain": run}, None, False)))
     with pytest.raises(KeyError):
         sentence("[[nothing]]")
     assert sentence('<b> [[ID|"x"]]').startswith("&lt;b&gt; <span")
@@ -127,7 +127,7 @@ def test_the_projector_leaves_the_step_and_what_there_is_to_touch(open_page, shi
 def test_the_blend_shows_what_was_recorded_there(open_page, shipped):
     app = open_page("story", blend="70", pair="2")
     probs = shipped.arrays["border/probs"]
-    place = [round(100 * share) for share in shipped.recording.border.shares].index(70)
+    place = [round(100 * share) for share in shipped.manifest.border.shares].index(70)
     ntl, sl = (100 * probs[at, 2, place].max() for at in (0, 1))
     words = " ".join(said(app).split())
     assert f"NTL teacher {probs[0, 2, place].argmax()}" in words
@@ -141,7 +141,7 @@ def test_the_blend_shows_what_was_recorded_there(open_page, shipped):
 
 def test_turns_are_taken_one_after_the_other(open_page, shipped):
     app = open_page("story", step="2")
-    first = shipped.recording.first
+    first = shipped.manifest.first
     assert f"{first.agreement:.1f}" in said(app)
     assert button(app, "Student's turn").disabled and button(app, "Back").disabled
     button(app, "Generator's turn").click().run()
@@ -161,7 +161,7 @@ def test_after_the_last_turn_nobody_is_next(open_page, shipped):
 
 
 def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
-    run = shipped.recording.runs[0]
+    run = shipped.manifest.runs[0]
     app = open_page("story", step="3", speed="1")
     key = f"replay {run.run}"
     assert len(charts(app)) == 2
@@ -177,13 +177,13 @@ def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
     now[0] += run.epochs[1].seconds - run.epochs[0].seconds
     app.run()
     assert points(app, key) == 2
-    now[0] += max(other.epochs[1].seconds for other in shipped.recording.runs)  # each on its own clock
+    now[0] += max(other.epochs[1].seconds for other in shipped.manifest.runs)  # each on its own clock
     app.run()
     assert "(epoch 2)" in said(app) or "after epoch 2" in said(app)
 
 
 def test_a_faster_replay_comes_sooner_and_pause_holds_it(open_page, shipped, now):
-    run = shipped.recording.runs[0]
+    run = shipped.manifest.runs[0]
     app = open_page("story", step="3", speed="16")
     button(app, "Play").click().run()
     now[0] += (run.epochs[0].seconds + 0.01) / 16
@@ -199,7 +199,7 @@ def test_a_faster_replay_comes_sooner_and_pause_holds_it(open_page, shipped, now
 
 
 def test_a_link_into_the_middle_shows_the_middle(open_page, shipped):
-    runs = shipped.recording.runs
+    runs = shipped.manifest.runs
     at = round(max(run.epochs[0].seconds for run in runs) + 0.1, 1)  # each student on its own clock
     app = open_page("story", step="5", t=f"{at}")
     plain, control = (run for run in runs if run.spec.escape.kind == "none")
@@ -228,7 +228,7 @@ def test_a_seek_goes_on_playing_and_never_leaves_the_recording(now):
 
 
 def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
-    run = shipped.recording.runs[1]
+    run = shipped.manifest.runs[1]
     values = shipped.pictures(run, 1).min_eps  # its one plain epoch is what the split first sees
     line = round(float(np.median(values[np.isfinite(values)])), 1)
     app = open_page("story", step="4", eps=str(line))
@@ -259,10 +259,10 @@ def test_a_given_file_is_kept_under_a_name_of_its_own_and_shown(open_page, shipp
 
 
 def test_a_recording_that_is_no_story_is_replayed_all_the_same(open_page, store, none_shipped, tmp_path):
-    tape = by_hand()
-    run = tape.recording.runs[0]
+    recording = by_hand()
+    run = recording.manifest.runs[0]
     control = run.model_copy(update={"teacher": run.teacher.model_copy(update={"kind": "SL"})})
-    alone = Tape(tape.recording.model_copy(update={"runs": (control,)}), tape.arrays)
+    alone = Recording(recording.manifest.model_copy(update={"runs": (control,)}), recording.arrays)
     app = give(open_page("story"), to_bytes(alone))
     assert not app.exception
     assert list(charts(app)) == ["replay abcdefgh"]
@@ -297,7 +297,7 @@ def test_only_the_newest_files_are_kept(store, monkeypatch):
 
 
 @pytest.fixture
-def told_live(lab_with_runs: Lab, story_scenes: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
+def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
     """A copy of the lab with runs, which the app now shows, its scenes computed."""
     runs_dir = tmp_path / "lab"
     copy_lab(lab_with_runs.runs_dir, runs_dir)
