@@ -1,6 +1,14 @@
-"""TODO: what this module is."""
+"""Words that people read, on every page, in every figure and on the command line: written once, here.
+
+Imports nothing of this lab, so that anything may import it.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
+
+Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
+Metric = Literal["iacc", "oacc", "olacc", "asr"]  # what is measured on test images, in per cent
 
 SCORE_TITLES: dict[str, str] = {
     "min_eps": "min ε (1/255)",
@@ -37,7 +45,28 @@ SCORE_UNITS: dict[str, str] = {
 
 ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 
+SYNTHESIZER_NAMES: dict[str, str] = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
+
+SETTING_NAMES: dict[str, str] = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
+
+SETTING_DESCRIPTIONS: dict[str, str] = {
+    "close": "OOD images are of the same classes in another style. An NTL teacher gets them wrong.",
+    "open": "OOD images are of other classes. An NTL teacher gives all of them one label.",
+    "backdoor": "OOD images are ID images with a trigger. An NTL teacher sends all of them to one class.",
+}
+
+SETTING_METRIC: dict[str, Metric] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}  # measured on OOD images
+
+METRIC_SETTING: dict[str, str] = {metric: setting for setting, metric in SETTING_METRIC.items()}
+
 METRIC_NAMES: dict[str, str] = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
+
+METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
+    "iacc": "of ID images right",
+    "oacc": "of OOD images right",
+    "olacc": "of OOD images given the label the teacher was trained to give",
+    "asr": "of triggered images sent to the target class",
+}
 
 METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
 

@@ -15,13 +15,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from atesc_core.errors import SpecError
+from atesc_core.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from atesc_core.runs import RunStore
-
-METRICS = {"iacc": "IAcc", "oacc": "OAcc", "olacc": "OLAcc", "asr": "ASR"}
 
 RunsDir = Annotated[
     Path | None,
@@ -93,7 +92,7 @@ def as_table(frame: pd.DataFrame) -> Table:
 
 
 def percents(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{METRICS[name]} {value:.1f}" for name, value in metrics.items() if name in METRICS)
+    return "  ".join(f"{METRIC_NAMES[name]} {value:.1f}" for name, value in metrics.items() if name in METRIC_NAMES)
 
 
 @contextmanager

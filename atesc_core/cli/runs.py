@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from atesc_core.cli.common import (
-    METRICS,
     AsJson,
     Device,
     RunsDir,
@@ -28,6 +27,7 @@ from atesc_core.cli.common import (
 from atesc_core.errors import SpecError
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import EscapeKind, RunSpec
+from atesc_core.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
         print(f"error: {run.error}")
     print("\n" + run.spec.to_yaml())
     epochs = store.epochs(run_id).drop(columns="time")
-    show(as_table(epochs.rename(columns=METRICS)))
+    show(as_table(epochs.rename(columns=METRIC_NAMES)))
     history = store.history(run_id)
     history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) for at in history["time"]]
     show(as_table(history))

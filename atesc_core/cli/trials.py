@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atesc_core.cli.common import METRICS, RunsDir, open_store, say, show
+from atesc_core.cli.common import RunsDir, open_store, say, show
 from atesc_core.cli.runs import expect_done, follow, stop
+from atesc_core.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from atesc_core.runs import RunStore
@@ -71,7 +72,7 @@ def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
     from atesc_core.figures.trial import signed
 
     rows = pair.difference(store)
-    metrics = [name for name in METRICS if name in rows]
+    metrics = [name for name in METRIC_NAMES if name in rows]
     if as_json:
         print(
             json.dumps(
@@ -87,7 +88,7 @@ def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
     else:
         table = Table(
             "epoch",
-            *(f"{METRICS[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
+            *(f"{METRIC_NAMES[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
             title=f"{pair.new.group}, per cent of test images, one seed ({pair.new.spec.seed})",
         )
         for row in rows.to_dict("records"):

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,9 +16,8 @@ from atesc_core.domains.domain import Domain, ImageSet
 from atesc_core.domains.folder import PREFIX
 from atesc_core.domains.triggers import TRIGGERS, stamp
 from atesc_core.errors import DomainError
+from atesc_core.vocabulary import SETTING_METRIC, Setting
 
-Setting = Literal["close", "open", "backdoor"]
-METRICS: dict[Setting, str] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}
 TARGET = 0  # the designated label, unless another is named (ours; BadNets' custom)
 
 
@@ -36,7 +35,7 @@ class Pair:
     @property
     def metric(self) -> str:
         """What is reported beside IAcc: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
-        return METRICS[self.setting]
+        return SETTING_METRIC[self.setting]
 
     @property
     def offline(self) -> bool:
@@ -75,7 +74,7 @@ def make_pair(setting: Setting, id: str, ood: str, target: int = TARGET) -> Pair
     Its name says all of it, and ``find_pair`` reads it back. Raises DomainError: unknown setting, domain or trigger;
     the same domain twice; close-set classes that are not the same; a target that is no class of the ID domain.
     """
-    if setting not in METRICS:
+    if setting not in SETTING_METRIC:
         raise DomainError(f"setting: {setting!r}: expected one of {', '.join(get_args(Setting))}")
     classes = domain_classes(id)
     if setting == "close":
@@ -127,9 +126,9 @@ def find_pair(name: str) -> Pair:
         words = shlex.split(name)
     except ValueError:
         words = []
-    if len(words) == 3 and words[0] in METRICS:
+    if len(words) == 3 and words[0] in SETTING_METRIC:
         return make_pair(*words)
-    if len(words) == 4 and words[0] in METRICS and words[3].isdecimal():
+    if len(words) == 4 and words[0] in SETTING_METRIC and words[3].isdecimal():
         return make_pair(*words[:3], int(words[3]))
     raise DomainError(f"pair: {name!r} is not known; expected 'SETTING ID OOD [TARGET]' or one of {', '.join(PAIRS)}")
 

@@ -15,12 +15,11 @@ import pandas as pd
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.run import RunSpec
-from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 
 if TYPE_CHECKING:
     from atesc_core.runs import Run
 
-SETTINGS: dict[str, str] = {"oacc": "close-set", "olacc": "open-set", "asr": "backdoor"}  # by what is reported on OOD
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 NAMED_FIELDS = 3  # in a label; the rest is a number
 IN_WORDS = {"teacher": str, "synthesis.kind": str.upper, "escape.kind": ESCAPE_NAMES.get}  # speak for themselves
@@ -73,7 +72,7 @@ class Seeds:
     @property
     def setting(self) -> str:
         """close-set, open-set or backdoor; empty where the runs measured nothing on OOD."""
-        return next((SETTINGS[name] for name in self.metrics if name in SETTINGS), "")
+        return next((SETTING_NAMES[METRIC_SETTING[name]] for name in self.metrics if name in METRIC_SETTING), "")
 
     @property
     def seeds(self) -> tuple[int, ...]:

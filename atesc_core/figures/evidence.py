@@ -7,9 +7,8 @@ import plotly.graph_objects as go
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Look, Mode, uid
-from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, SETTING_NAMES
 
-SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
 PLACES = {("iacc", "NTL"): -0.27, ("iacc", "SL"): -0.12, ("other", "NTL"): 0.12, ("other", "SL"): 0.27}
 GAP = 0.05  # between two panels, of the width
 
@@ -45,7 +44,7 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
         )
         case = runs[runs["pair"] == pair].iloc[0]
         figure.add_annotation(
-            text=f"{SETTINGS[case.setting]}: IAcc, {METRIC_NAMES[case.metric]}",
+            text=f"{SETTING_NAMES[case.setting]}: IAcc, {METRIC_NAMES[case.metric]}",
             x=left,
             xref="paper",
             y=1.01,

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from atesc_core.specs.base import Spec
 from atesc_core.specs.run import RunSpec
+from atesc_core.vocabulary import SETTING_METRIC, Metric, Setting
 
 VERSION = 1
 MAX_RUNS, MAX_KEPT, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
@@ -20,10 +21,8 @@ Words = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # n
 PerCent = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Metric = Literal["iacc", "oacc", "olacc", "asr"]
 Losses = dict[Annotated[str, Field(pattern=r"^[gs]/[a-z_]{1,40}$")], float | None]
 Shape = tuple[int, ...]
-METRICS: dict[str, Metric] = {"close": "oacc", "open": "olacc", "backdoor": "asr"}  # reported beside IAcc, by setting
 
 
 class RecordedTeacher(Spec):
@@ -32,7 +31,7 @@ class RecordedTeacher(Spec):
     name: Words
     kind: Literal["SL", "NTL"]
     pair: Words
-    setting: Literal["close", "open", "backdoor"]
+    setting: Setting
     target: int | None = Field(None, ge=0, description="The label that OOD images are given (open-set, backdoor)")
     image_side: int = Field(ge=8, le=256)
     class_names: tuple[Words, ...] = Field(min_length=2, max_length=10_000)
@@ -90,7 +89,7 @@ class RecordedRun(Spec):
 
     @model_validator(mode="after")
     def _measured(self) -> RecordedRun:
-        expected = {"iacc", METRICS[self.teacher.setting]}
+        expected = {"iacc", SETTING_METRIC[self.teacher.setting]}
         for row in self.epochs:
             if set(row.metrics) != expected:
                 raise ValueError(f"epochs: metrics {sorted(row.metrics)}; expected {sorted(expected)}, by the setting")

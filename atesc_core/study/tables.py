@@ -12,12 +12,11 @@ import pandas as pd
 from atesc_core.study import plan
 from atesc_core.study.plan import ESCAPE_FORMS, ESCAPE_MAIN, SEEDS, STUDIES, Cell
 from atesc_core.study.rows import DOCS, measured
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SYNTHESIZER_NAMES
 
-OTHER = {"oacc": "OAcc ↑", "olacc": "OLAcc ↓", "asr": "ASR ↓"}
-SETTINGS = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}
-NAMES = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
 TESTED_FROM = 3  # seeds; a t-test over two differences says next to nothing
 NOT_RUN = "not run"
+_METRIC_HEADS = {metric: f"{name} {METRIC_BETTER[metric]}" for metric, name in METRIC_NAMES.items()}
 CASE = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the forms of a case are compared within
 
 
@@ -127,7 +126,7 @@ def evidence_tables(frame: pd.DataFrame) -> str:
     parts = [f"{done.sum()} of {len(frame)} runs are done."]
     for synthesizer, runs in frame.groupby("synthesizer", sort=False):
         count = int(runs.iacc.notna().sum())
-        parts.append(f"### {NAMES[synthesizer]}: {count} of {len(runs)} runs")
+        parts.append(f"### {SYNTHESIZER_NAMES[synthesizer]}: {count} of {len(runs)} runs")
         parts.append(evidence_table(summary(runs)) if count else f"{NOT_RUN.capitalize()}.")
     return "\n\n".join(parts)
 
@@ -152,15 +151,15 @@ def in_words(lines: pd.DataFrame) -> pd.DataFrame:
 def _in_words(line: pd.Series) -> dict[str, str]:
     ran = line.n > 0
     return {
-        "synthesizer": NAMES[line.synthesizer],
-        "setting": SETTINGS[line.setting],
+        "synthesizer": SYNTHESIZER_NAMES[line.synthesizer],
+        "setting": SETTING_NAMES[line.setting],
         "pair": line.pair,
         "teacher": line.kind,
         "form": line.form,
         "seeds": f"{line.n} of {line.planned}",
         "IAcc ↑": spread(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
         "IAcc against plain": _against(line, "iacc") if ran else "",
-        "OOD metric": OTHER[line.metric],
+        "OOD metric": _METRIC_HEADS[line.metric],
         "its value": spread(line.other_mean, line.other_sd) if ran else NOT_RUN,
         "its value against plain": _against(line, "other") if ran else "",
         "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
@@ -189,8 +188,8 @@ def escape_table(frame: pd.DataFrame) -> str:
             for _, row in both.iterrows()
         ]
         table.append(
-            f"| {SETTINGS[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
-            f"| {cells['iacc', 'ATEsc']} | {OTHER[metric]} | {cells['other', 'plain']} "
+            f"| {SETTING_NAMES[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
+            f"| {cells['iacc', 'ATEsc']} | {_METRIC_HEADS[metric]} | {cells['other', 'plain']} "
             f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |"
         )
     return "\n".join(table)
@@ -200,7 +199,7 @@ def forms_table(frame: pd.DataFrame) -> str:
     """Each form of the escape, at the first batch size."""
     frame = frame[frame.batch == plan.BATCHES[0]]
     pairs = frame.drop_duplicates("pair")
-    heads = [f"{SETTINGS[pair.setting]}: IAcc ↑, {OTHER[pair.metric]}" for pair in pairs.itertuples()]
+    heads = [f"{SETTING_NAMES[pair.setting]}: IAcc ↑, {_METRIC_HEADS[pair.metric]}" for pair in pairs.itertuples()]
     table = [f"| form | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for form in ESCAPE_FORMS:
         groups = [frame[(frame.form == form) & (frame.pair == pair)].dropna(subset="iacc") for pair in pairs.pair]

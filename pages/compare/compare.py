@@ -15,13 +15,13 @@ import streamlit as st
 
 from atesc_core.errors import StoreError
 from atesc_core.figures import comparison, theme
-from atesc_core.figures.comparison import SETTINGS, Measured, Seeds
+from atesc_core.figures.comparison import Measured, Seeds
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, Line, rows
 from atesc_core.figures.overlay import compare as overlay
 from atesc_core.runs import Run
-from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES, METRIC_SETTING, SETTING_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import appearance, elements, formats
@@ -93,7 +93,7 @@ def setting_of(run: Run) -> str:
     """close-set, open-set or backdoor, by what is reported on OOD; a dash where nobody can tell."""
     card = cards().get(run.spec.teacher)
     there = run.metrics or (card.metrics if card else {})
-    return next((setting for metric, setting in SETTINGS.items() if metric in there), "–")
+    return next((SETTING_NAMES[setting] for metric, setting in METRIC_SETTING.items() if metric in there), "–")
 
 
 def _filtered(runs: Sequence[Run]) -> list[Run]:
@@ -190,7 +190,7 @@ def _listing(listed: Sequence[Run]) -> pd.DataFrame:
                 "Epoch": f"{run.epoch} of {run.epochs}",
                 "Setting": setting_of(run),
                 "IAcc": run.metrics.get("iacc"),
-                "On OOD": next((run.metrics[name] for name in SETTINGS if name in run.metrics), None),
+                "On OOD": next((run.metrics[name] for name in METRIC_SETTING if name in run.metrics), None),
                 "Group": run.label or run.group or "",
                 "When": time_ago(run.created),
                 "Run": run.id,

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_METRIC, SETTING_NAMES
 from pages.shared.data.domains import SIDE, core, usable
-from pages.shared.data.story import SETTINGS
 from pages.shared.state import url
 from pages.shared.ui import elements
 from pages.shared.ui.gallery import gallery
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
     from atesc_core.domains import Pair
 
 OWN = "own"
-SAID = {
-    "close": "Both domains have the same classes. An NTL teacher is wrong on OOD. Measured by OAcc: OOD images right.",
-    "open": "OOD has other classes. An NTL teacher gives all of them one label. Measured by OLAcc: images given it.",
-    "backdoor": "OOD is ID with a trigger. An NTL teacher sends it to one class. Measured by ASR: images sent there.",
-}
 
 
 def presets() -> None:
@@ -45,7 +39,7 @@ def _row(pair: Pair) -> dict[str, str]:
     label = "" if pair.target is None else core().DOMAINS[pair.id].classes[pair.target]
     return {
         "pair": pair.name,
-        "setting": SETTINGS[pair.setting][0],
+        "setting": SETTING_NAMES[pair.setting].capitalize(),
         "ID": pair.id,
         "OOD": ood,
         "OOD goes to": label,
@@ -82,16 +76,16 @@ def _asked() -> Pair | None:
         format_func=lambda name: "one of my own" if name == OWN else name,
     )
     if chosen != OWN:
-        elements.caption(SAID[core().PAIRS[chosen].setting])
+        elements.caption(_described(core().PAIRS[chosen].setting))
         return core().PAIRS[chosen]
     setting = st.segmented_control(
         "Setting",
-        list(SAID),
+        list(SETTING_NAMES),
         required=True,
-        format_func=lambda name: SETTINGS[name][0],
-        **url.one_of("setting", SAID, key="setting of a pair"),
+        format_func=lambda name: SETTING_NAMES[name].capitalize(),
+        **url.one_of("setting", SETTING_NAMES, key="setting of a pair"),
     )
-    elements.caption(SAID[setting])
+    elements.caption(_described(setting))
     names = usable()
     id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
     if setting == "backdoor":
@@ -106,6 +100,12 @@ def _asked() -> Pair | None:
     except ValueError as error:  # a DomainError, whose module needs PyTorch
         elements.problem("This is no pair.", f"{error}.", "Change a domain or the setting.")
         return None
+
+
+def _described(setting: str) -> str:
+    """What a setting is and what is measured in it, in sentences."""
+    metric = SETTING_METRIC[setting]
+    return f"{SETTING_DESCRIPTIONS[setting]} Measured by {METRIC_NAMES[metric]}: per cent {METRIC_MEANINGS[metric]}."
 
 
 def _target(id_name: str) -> int:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from atesc_core.figures.evidence import SETTINGS, evidence
+from atesc_core.figures.evidence import evidence
+from atesc_core.vocabulary import SETTING_NAMES, SYNTHESIZER_NAMES
 from pages.shared.ui import appearance, elements
 from pages.shared.ui.chart import chart
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STUDIES = ("offline", "paper")
-SYNTHESIZERS = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
 KINDS = ("NTL", "SL")
 ALL = "all"
 
@@ -62,20 +62,20 @@ def choices(studies: list[str]) -> Chosen:
         )
     synthesizer = st.segmented_control(
         "Synthesizer",
-        list(SYNTHESIZERS),
+        list(SYNTHESIZER_NAMES),
         default="dfq",
         required=True,
-        format_func=SYNTHESIZERS.get,
+        format_func=SYNTHESIZER_NAMES.get,
         key="synthesizer",
         bind="query-params",
     )
     setting = st.segmented_control(
         "Setting",
-        [ALL, *SETTINGS],
+        [ALL, *SETTING_NAMES],
         default=ALL,
         required=True,
         key="setting",
-        format_func=lambda name: SETTINGS.get(name, name),
+        format_func=lambda name: SETTING_NAMES.get(name, name),
         bind="query-params",
     )
     kind = st.segmented_control(
@@ -92,14 +92,14 @@ def evidence_view(chosen: Chosen) -> None:
     runs = chosen.of(frames[chosen.study])
     finished = int(runs["iacc"].notna().sum())
     note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
-    with elements.card(SYNTHESIZERS[chosen.synthesizer], note):
+    with elements.card(SYNTHESIZER_NAMES[chosen.synthesizer], note):
         if finished:
             chart(
                 evidence(runs, appearance.mode()),
                 key="evidence",
                 revision=str(chosen),
                 height=380,
-                label=f"IAcc and the OOD metric by form, {SYNTHESIZERS[chosen.synthesizer]}",
+                label=f"IAcc and the OOD metric by form, {SYNTHESIZER_NAMES[chosen.synthesizer]}",
             )
         else:
             elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")

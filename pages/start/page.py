@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data import recordings, story
 from pages.shared.data.cost import estimate, waiting_runs
 from pages.shared.data.device import machine
@@ -31,9 +32,9 @@ def invite() -> None:
         list(settings),
         required=True,
         **url.one_of("setting", settings),
-        format_func=lambda name: story.SETTINGS[name][0],
+        format_func=lambda name: SETTING_NAMES[name].capitalize(),
     )
-    elements.caption(story.SETTINGS[chosen][1])
+    elements.caption(SETTING_DESCRIPTIONS[chosen])
     recorded = recordings.SHIPPED.exists()
     elements.page_button(
         "pages/story/page.py",

@@ -12,8 +12,8 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
 from atesc_core.recording import RecordedRun, Recording
-from atesc_core.recording.manifest import METRICS, FirstStep, FirstSteps, KeptImages
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.recording.manifest import FirstStep, FirstSteps, KeptImages
+from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 from pages.shared.data import recordings, story
 from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats, turn_view
@@ -41,7 +41,7 @@ class Scene:
     @property
     def metric(self) -> str:
         """The OOD side's metric, by the setting."""
-        return METRICS[self.parts["plain"].teacher.setting]
+        return SETTING_METRIC[self.parts["plain"].teacher.setting]
 
 
 @dataclass(frozen=True)

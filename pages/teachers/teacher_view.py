@@ -11,9 +11,8 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.figures.run_figures import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.reports import measuring, teacher_report
-from pages.shared.data.story import MEANS, SETTINGS
 from pages.shared.data.teachers import architecture
 from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats
@@ -36,16 +35,17 @@ def shelf(known: dict[str, TeacherCard]) -> None:
     """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
     columns = {
-        setting: theirs for setting in SETTINGS if (theirs := [card for card in ordered if card.setting == setting])
+        setting: theirs
+        for setting in reversed(SETTING_NAMES)
+        if (theirs := [card for card in ordered if card.setting == setting])
     }
     # Two tiles side by side fit a card of a third of the page.
     st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
     with st.container(key="shelf"):
         for setting, place in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
             with place:
-                title, sentence = SETTINGS[setting]
-                st.subheader(title, anchor=False)
-                elements.caption(sentence)
+                st.subheader(SETTING_NAMES[setting].capitalize(), anchor=False)
+                elements.caption(SETTING_DESCRIPTIONS[setting])
         for theirs, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
             with place:
                 _strips(theirs[0].pair, theirs[0].image_side)
@@ -75,7 +75,6 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
     tiles = []
     for metric, value in card.metrics.items():
         side = "id" if metric == "iacc" else "ood"
-        words = "of ID test images right" if metric == "iacc" else MEANS[metric]
         tiles.append(
             elements.tile(
                 "ID" if metric == "iacc" else METRIC_NAMES[metric],
@@ -83,7 +82,7 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
                 "%",
                 role=side,
                 of=f"of {formats.count(card.test_images[side])} test images",
-                help=f"Per cent {words}",
+                help=f"Per cent {METRIC_MEANINGS[metric]}",
             )
         )
     return tiles
@@ -137,8 +136,10 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
             width="stretch",
             query_params={"teacher": card.name},
         )
-    setting, sentence = SETTINGS[card.setting]
-    elements.row(elements.teacher_chip(card.kind), elements.bold(setting), elements.muted(sentence))
+    setting = SETTING_NAMES[card.setting].capitalize()
+    elements.row(
+        elements.teacher_chip(card.kind), elements.bold(setting), elements.muted(SETTING_DESCRIPTIONS[card.setting])
+    )
 
     report = teacher_report(card.name, SPLIT)
     _numbers(card, report)

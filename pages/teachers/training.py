@@ -8,9 +8,8 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.runs import Run
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
 from pages.shared.data.store import run_store
-from pages.shared.data.story import MEANS
 from pages.shared.data.teachers import cards, forget_cards
 from pages.shared.ui import appearance, elements, formats, run_panel
 from pages.shared.ui.chart import chart
@@ -107,7 +106,7 @@ def _numbers(run: Run) -> None:
                 formats.per_cent(value),
                 "%",
                 role=side,
-                help=f"Per cent {MEANS.get(metric, 'of ID images right')}",
+                help=f"Per cent {METRIC_MEANINGS[metric]}",
                 of=formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
             )
         )

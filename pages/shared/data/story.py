@@ -8,23 +8,10 @@ from atesc_core.recording.story import GROUP, queue_story, story_runs, story_spe
 from atesc_core.recording.story import tellable as told_by
 from atesc_core.runs import Run, ensure_worker
 from atesc_core.specs.run import RunSpec
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 
-SETTINGS = {
-    "backdoor": (
-        "Backdoor",
-        "OOD: the same digits with a white square in the corner. The NTL teacher sends them all to one class.",
-    ),
-    "open": ("Open set", "OOD: other classes altogether. The NTL teacher gives them all one label."),
-    "close": ("Close set", "OOD: the same digits in another style. The NTL teacher gets them wrong."),
-}
-MEANS = {
-    "oacc": "of OOD images right",
-    "olacc": "of OOD images given the label the teacher was trained to give",
-    "asr": "of triggered images sent to the target class",
-}
 FELT = 5.0  # per cent points below which a difference of two single runs is called none
 
 
@@ -86,7 +73,7 @@ def _trap(curves: dict[str, pd.DataFrame]) -> str:
         last = curves["plain"].iloc[-1]
         return (
             f"The plain student after epoch {last['epoch']:.0f}: {last['iacc']:.1f} % of ID images right, "
-            f"{last[metric]:.1f} % {MEANS[metric]}."
+            f"{last[metric]:.1f} % {METRIC_MEANINGS[metric]}."
         )
     epoch, plain, control = pair
     misled = _worse(metric, plain[metric], control[metric])
