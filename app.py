@@ -33,7 +33,7 @@ PAGES = {
 
 st.set_page_config(
     page_title="ATEsc Lab",
-    page_icon=HERE / "assets" / "look" / "mark.svg",
+    page_icon=HERE / "assets" / "appearance" / "mark.svg",
     layout="wide",
     menu_items={"About": "ATEsc Lab: data-free distillation from non-transferable teachers, seen while it runs."},
 )

@@ -148,7 +148,7 @@ def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
     beside = (
         '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' if wide < full - 0.5 else ""
     )
-    style = (paths.ASSETS / "look" / "paper.css").read_text()
+    style = (paths.ASSETS / "appearance" / "print_preview.css").read_text()
     return (
         f"<style>{style}</style>"
         f'<div class="atesc-desk is-{style.mode()}"><div class="atesc-paper" style="width:{full}in">'

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from pages.shared.data import recordings
-from pages.shared.ui.presentation import projecting
+from pages.shared.ui.presentation import presenting
 from pages.story.head import head
 from pages.story.lesson import Scene, step
 from pages.story.replay import parts
 from pages.story.theatre import theatre
 
-bare = projecting()
+bare = presenting()
 recording = recordings.chosen()
 told = parts(recording) if recording else {}
 number = head(recording, bool(told.get("plain")), bare)

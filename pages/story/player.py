@@ -18,7 +18,7 @@ clock = time.monotonic
 
 # Not st.slider: it takes the value that a picture before last was drawn with for the user's wish, and goes there.
 _scrub = st.components.v2.component(
-    "atesc_scrub", js=(ASSETS / "scrub.js").read_text(), css=(ASSETS / "scrub.css").read_text()
+    "atesc_seek_bar", js=(ASSETS / "seek_bar.js").read_text(), css=(ASSETS / "seek_bar.css").read_text()
 )
 
 

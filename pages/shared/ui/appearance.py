@@ -30,12 +30,12 @@ def apply_style() -> None:
 
 @cache
 def _style_sheet() -> str:
-    """look.css with its colours and fonts inside: nothing to serve, and no other font flashes up first.
+    """style.css with its colours and fonts inside: nothing to serve, and no other font flashes up first.
 
     Each colour holds both themes, so that a switch shows at once. Streamlit's client keeps a message this long,
     and a rerun sends its name only.
     """
-    sheet = (ASSETS / "look" / "look.css").read_text()
+    sheet = (ASSETS / "appearance" / "style.css").read_text()
     for font in (ASSETS / "fonts").glob("*.woff2"):
         data = base64.b64encode(font.read_bytes()).decode()
         sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')

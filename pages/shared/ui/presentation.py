@@ -1,7 +1,8 @@
-"""The page for others: its link to copy, and the page alone, for a projector.
+"""Presenting a page: a button that copies its link, and the page without its controls, for a projector.
 
-Both are the same on every page, because a page's whole state is in its address (link.py): the link that is copied is
-the address, and ``?projector=1`` in it hides the sidebar, the header, and whatever is `look.backstage`.
+Both are the same on every page, because a page's whole state is in its address (pages/shared/state/url.py): the link
+that is copied is the address, and ``?projector=1`` in it hides the sidebar, Streamlit's header and every container made
+by `elements.hidden_when_presenting`.
 """
 
 from __future__ import annotations
@@ -12,47 +13,50 @@ from atesc_core import paths
 from pages.shared.state import url
 from pages.shared.ui import elements
 
-ASSETS = paths.ASSETS / "projector"
+ASSETS = paths.ASSETS / "presentation"
 
-_copy = st.components.v2.component(
-    "atesc_copy", js=(ASSETS / "copy.js").read_text(), css=(ASSETS / "copy.css").read_text(), isolate_styles=False
+_copy_button = st.components.v2.component(
+    "atesc_copy_link",
+    js=(ASSETS / "copy_link.js").read_text(),
+    css=(ASSETS / "copy_link.css").read_text(),
+    isolate_styles=False,
 )
 
 
-def projecting() -> bool:
-    """Whether the controls are hidden."""
+def presenting() -> bool:
+    """Whether the link asks for the page without its controls."""
     return st.query_params.get("projector") == "1"
 
 
-def share() -> None:
-    """For the sidebar: copy the page's link, or show the page alone. While it stands alone: the way back."""
-    if projecting():
-        st.html(f"<style>{(ASSETS / 'bare.css').read_text()}</style>")
+def start_controls() -> None:
+    """In the sidebar: copy the page's link, or begin to present. While presenting: hide all controls instead."""
+    if presenting():
+        st.html(f"<style>{(ASSETS / 'presenting.css').read_text()}</style>")
         return
     with st.container(gap="xsmall", key="share"):
         elements.label("This page")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            _copy(key="copy link", data="Copy link", width="content")
+            _copy_button(key="copy link", data="Copy link", width="content")
             st.button(
                 "Present",
                 icon=":material/present_to_all:",
-                key="projector on",
+                key="present",
                 on_click=url.put,
                 args=("projector", 1),
                 help="The page alone, for a projector; its link then opens it so",
             )
 
 
-def way_back() -> None:
-    """In the page's corner while it stands alone: copy this very link, show the controls."""
-    if not projecting():
+def stop_controls() -> None:
+    """In the page's corner while presenting: copy this very link, or show the controls again."""
+    if not presenting():
         return
-    with st.container(horizontal=True, gap="xsmall", key="way back", width="content"):
-        _copy(key="copy bare link", data="Copy link", width="content")
+    with st.container(horizontal=True, gap="xsmall", key="stop presenting", width="content"):
+        _copy_button(key="copy presenting link", data="Copy link", width="content")
         st.button(
             "Show controls",
             icon=":material/visibility:",
-            key="projector off",
+            key="show controls",
             on_click=url.put,
             args=("projector", None),
         )

@@ -17,17 +17,17 @@ LATEST = 50  # runs among which one on the device is looked for
 
 def sidebar(pages: Sequence[st.Page]) -> None:
     st.logo(
-        str(paths.ASSETS / "look" / f"wordmark-{appearance.mode()}.svg"),
-        icon_image=str(paths.ASSETS / "look" / "mark.svg"),
+        str(paths.ASSETS / "appearance" / f"wordmark-{appearance.mode()}.svg"),
+        icon_image=str(paths.ASSETS / "appearance" / "mark.svg"),
         size="large",
     )
     with st.sidebar:
         with st.container(key="menu", gap="xsmall"):
             for page in pages:
                 st.page_link(page, width="stretch")
-        presentation.share()
+        presentation.start_controls()
         _now()
-    presentation.way_back()
+    presentation.stop_controls()
 
 
 @st.fragment(run_every=2)

@@ -13,7 +13,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import SHAPE, TEXT, contrast
 
 THEME = tomllib.loads((paths.HOME / ".streamlit" / "config.toml").read_text())["theme"]
-SHEET = (paths.ASSETS / "look" / "look.css").read_text()
+SHEET = (paths.ASSETS / "appearance" / "style.css").read_text()
 
 
 def grounds(mode: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ const ANSWER_MS = 2000; // how long what was dropped stands while the server has
 
 export default function mount(component) {
   const { parentElement } = component;
-  if (!bars.has(parentElement)) bars.set(parentElement, new Scrub(parentElement));
+  if (!bars.has(parentElement)) bars.set(parentElement, new SeekBar(parentElement));
   const bar = bars.get(parentElement);
   bar.receive(component);
   return () => {
@@ -15,10 +15,10 @@ export default function mount(component) {
   };
 }
 
-class Scrub {
+class SeekBar {
   constructor(parent) {
     this.root = document.createElement("div");
-    this.root.className = "atesc-scrub";
+    this.root.className = "atesc-seek-bar";
     this.input = this.root.appendChild(document.createElement("input"));
     this.word = this.root.appendChild(document.createElement("output"));
     Object.assign(this.input, { type: "range", min: 0, step: 0.1 });

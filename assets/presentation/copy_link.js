@@ -1,6 +1,6 @@
-// A button that copies the page's address: the whole state of the page is in it. pages/shared/ui/presentation.py mounts it.
+// A button that copies the page's address, which holds the whole state of the page. Mounted by pages/shared/ui/presentation.py.
 
-const SAID_MS = 2500;
+const MESSAGE_MS = 2500;
 
 export default function mount({ parentElement, data }) {
   let button = parentElement.querySelector("button");
@@ -12,33 +12,33 @@ export default function mount({ parentElement, data }) {
     button.addEventListener("click", () => copy(button));
   }
   button.dataset.label = data;
-  if (!button.dataset.said) button.textContent = data;
+  if (!button.dataset.message) button.textContent = data;
 }
 
 async function copy(button) {
   button.parentElement.querySelector("input")?.remove();
   try {
     await navigator.clipboard.writeText(location.href);
-    say(button, "Copied");
+    showMessage(button, "Copied");
   } catch {
-    offer(button); // a page that came over plain HTTP from another machine may not write to the clipboard
+    showLinkField(button); // a page that came over plain HTTP from another machine may not write to the clipboard
   }
 }
 
-function say(button, words) {
-  button.textContent = words;
-  button.dataset.said = words;
+function showMessage(button, message) {
+  button.textContent = message;
+  button.dataset.message = message;
   setTimeout(() => {
-    delete button.dataset.said;
+    delete button.dataset.message;
     button.textContent = button.dataset.label;
-  }, SAID_MS);
+  }, MESSAGE_MS);
 }
 
-function offer(button) {
+function showLinkField(button) {
   const field = document.createElement("input");
   Object.assign(field, { className: "atesc-copy-link", readOnly: true, value: location.href });
   field.setAttribute("aria-label", "The page's link");
   button.after(field);
   field.select();
-  say(button, "Copy it here");
+  showMessage(button, "Copy it here");
 }
