@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.distill import live
-from pages.distill.new_run import FORM, LINKS, new_run
+from pages.distill import run_view
+from pages.distill.new_run_form import FORM, LINKS, new_run
 from pages.shared.state.run_choice import pick_run, show_run
 from pages.shared.ui import elements
 from pages.shared.ui.polling import watch_run
@@ -22,6 +22,6 @@ if run:
         st.query_params.pop(name, None)
     with button, elements.hidden_when_presenting("new run"):
         st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
-    watch_run(run, live.panel)
+    watch_run(run, run_view.panel)
 else:
     st.fragment(new_run)()

@@ -83,7 +83,7 @@ def _asked() -> Pair | None:
         list(SETTING_NAMES),
         required=True,
         format_func=lambda name: SETTING_NAMES[name].capitalize(),
-        **url.one_of("setting", SETTING_NAMES, key="setting of a pair"),
+        **url.bind_choice("setting", SETTING_NAMES, key="setting of a pair"),
     )
     elements.caption(_described(setting))
     names = usable()
@@ -122,7 +122,7 @@ def _target(id_name: str) -> int:
 def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
     """Of the widget that asks for a part of the pair: it holds what the link says."""
     key = key or f"{name} of a pair"
-    own = url.bound(name, url.choice(name, options, usual), key=key, usual=usual, first="index")
+    own = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, first="index")
     return own | {"index": options.index(own["index"])}
 
 

@@ -15,7 +15,7 @@ from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_figures import ground_points
 from atesc_core.runs import Run
 from atesc_core.runs.students import features
-from pages.shared.data.snapshots import snapshot
+from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.ui.progress import progress
 
@@ -79,7 +79,7 @@ class Space:
 def of_teacher(subject: Subject) -> Space:
     report = subject.report
     return Space(
-        "teacher", report.id.features, report.ood.features, lambda epoch: snapshot(subject.run.id, epoch).features
+        "teacher", report.id.features, report.ood.features, lambda epoch: load_snapshot(subject.run.id, epoch).features
     )
 
 
@@ -102,7 +102,7 @@ def _student_space(
     written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
 ) -> Space:
     sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
-    sets |= {epoch: snapshot(_subject.run.id, epoch).images for epoch in epochs}
+    sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, views = features(run_store(), _subject.run.id, sets)
     found = {name: np.load(view.path, allow_pickle=False) for name, view in views.items()}
     return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)

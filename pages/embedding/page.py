@@ -4,14 +4,14 @@ import streamlit as st
 
 from atesc_core.runs import Run
 from pages.embedding import second_run
-from pages.embedding.feature_map import map_view
 from pages.embedding.feature_space import Subject
+from pages.embedding.map_view import map_view
 from pages.shared.data.reports import measuring, report_path, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
 from pages.shared.ui.polling import poll
-from pages.shared.ui.run_header import run_page
+from pages.shared.ui.run_header import run_page_header
 
 
 def measured(*runs: Run) -> list[Subject]:
@@ -28,7 +28,9 @@ def measured(*runs: Run) -> list[Subject]:
     ]
 
 
-run = run_page("Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True)
+run = run_page_header(
+    "Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True
+)
 if run and run.spec.teacher not in cards():
     elements.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
 elif run:

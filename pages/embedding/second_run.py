@@ -47,7 +47,7 @@ def pick(run: Run) -> tuple[bool, Run | None]:
         index=None,
         placeholder="Choose the second run",
         label_visibility="collapsed",
-        on_change=lambda: url.put("beside", st.session_state[PICKER]),
+        on_change=lambda: url.set_parameter("beside", st.session_state[PICKER]),
     )
     second = offered.get(wanted)
     turn.button(
@@ -116,7 +116,7 @@ def _wanted(run: Run, offered: dict[str, Run]) -> str | None:
     if wanted is None or wanted in offered:
         return wanted
     if wanted == run.id:  # the page's run is now the one that was beside it
-        url.put("beside", None)
+        url.set_parameter("beside", None)
         return None
     if wanted != OTHER:
         st.warning(
@@ -125,17 +125,17 @@ def _wanted(run: Run, offered: dict[str, Run]) -> str | None:
             icon=":material/link_off:",
         )
     found = counterpart(run, run_store(), cards())
-    url.put("beside", found.id if found else OTHER)
+    url.set_parameter("beside", found.id if found else OTHER)
     return found.id if found else OTHER
 
 
 def _switch() -> None:
-    url.put("beside", OTHER if st.session_state[SWITCH] else None)
+    url.set_parameter("beside", OTHER if st.session_state[SWITCH] else None)
 
 
 def _swap(run: Run, second: Run) -> None:
     show_run(second.id)
-    url.put("beside", run.id)
+    url.set_parameter("beside", run.id)
 
 
 def _centred():

@@ -5,9 +5,9 @@ from atesc_core.figures.run_figures import draw_all
 from pages.figures.paper import downloads, preview
 from pages.figures.recipe_form import measure_what_is_missing, recipe_form, sources
 from pages.shared.ui import elements
-from pages.shared.ui.run_header import run_page
+from pages.shared.ui.run_header import run_page_header
 
-run = run_page("Figures", "As it will print, and to take home.")
+run = run_page_header("Figures", "As it will print, and to take home.")
 if run:
     with elements.hidden_when_presenting("recipe"):
         recipe = recipe_form(run)

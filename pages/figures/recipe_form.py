@@ -21,7 +21,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import threshold, url
 from pages.shared.ui import run_labels
-from pages.shared.ui.run_panel import comparable
+from pages.shared.ui.run_panel import comparable_runs
 
 FORM = url.Form("recipe", "figure form")
 PANELS = 4  # at most, side by side on a screen
@@ -168,7 +168,7 @@ def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
     epochs = run_store().snapshots(run.id)
     if not epochs:
         return {}
-    kept = scores_of(snapshots.snapshot(run.id, epochs[-1]), None)
+    kept = scores_of(snapshots.load_snapshot(run.id, epochs[-1]), None)
     wanted = first.score if first and first.score in kept else run.spec.split.score
     return {
         "score": st.segmented_control(
@@ -209,7 +209,7 @@ def _real(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> di
 
 
 def _against(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    others = comparable(run)
+    others = comparable_runs(run)
     shown = others and st.toggle(
         "With comparable runs",
         first is None or bool(first.against),

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages.robustness.split import split_view
+from pages.robustness.threshold_view import split_view
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui.polling import is_live, poll
-from pages.shared.ui.run_header import run_page
+from pages.shared.ui.run_header import run_page_header
 
-run = run_page(
+run = run_page_header(
     "Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.", with_images=True
 )
 if run:

@@ -9,8 +9,8 @@ from atesc_core.recording.story import PARTS
 from atesc_core.runs import Run, ensure_worker
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
-from pages.shared.data.cost import estimate
-from pages.shared.data.snapshots import snapshot
+from pages.shared.data.cost import estimated_seconds
+from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
@@ -74,7 +74,9 @@ def _stop(runs: list[Run]) -> None:
 
 def time_left(runs: dict[str, Run]) -> str:
     """Until the last student is done, where the speed of all that is left is known."""
-    left = [run.eta_s if run.status == "running" else estimate(run.spec) for run in runs.values() if run.active]
+    left = [
+        run.eta_s if run.status == "running" else estimated_seconds(run.spec) for run in runs.values() if run.active
+    ]
     if not left:
         return "paused"
     known = [part for part in left if part is not None]
@@ -98,7 +100,7 @@ def _student(name: str, runs: dict[str, Run]) -> None:
     if run.metrics:
         _numbers(run)
     epochs = run_store().snapshots(run.id)
-    image_wall.wall(run, snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
+    image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
     st.page_link(
         "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}
     )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data import recordings, story
-from pages.shared.data.cost import estimate, waiting_runs
+from pages.shared.data.cost import active_run_count, estimated_seconds
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.state import url
@@ -31,7 +31,7 @@ def invite() -> None:
         "Setting",
         list(settings),
         required=True,
-        **url.one_of("setting", settings),
+        **url.bind_choice("setting", settings),
         format_func=lambda name: SETTING_NAMES[name].capitalize(),
     )
     elements.caption(SETTING_DESCRIPTIONS[chosen])
@@ -57,8 +57,8 @@ def invite() -> None:
 
 def needed(setting: str) -> str:
     """`, about 3 min here`, where earlier runs say so."""
-    times = [estimate(spec) for spec in story.specs(setting).values()]
-    line = f", after {waiting_runs()} in line" if waiting_runs() else ""
+    times = [estimated_seconds(spec) for spec in story.specs(setting).values()]
+    line = f", after {active_run_count()} in line" if active_run_count() else ""
     return line if None in times else f", about {formats.duration(sum(times))} here{line}"
 
 
@@ -84,7 +84,7 @@ def told(group: str) -> None:
 
 def this_machine() -> bool:
     """The device, what a GPU would change, and the queue; whether PyTorch has yet to answer."""
-    device, busy = machine(), waiting_runs()
+    device, busy = machine(), active_run_count()
     elements.row(
         elements.bold("This machine"),
         device.summary if device else elements.muted("Asking PyTorch …"),
@@ -104,7 +104,7 @@ group = st.query_params.get("story") or story.newest()
 above, below = st.container(), st.container()
 with elements.hidden_when_presenting("lab"):
     with elements.card():
-        poll(this_machine, machine() is None or waiting_runs() > 0, every_s=2)
+        poll(this_machine, machine() is None or active_run_count() > 0, every_s=2)
     with elements.card("Latest runs"):
         poll(latest_runs, any(map(is_live, run_store().list(SHOWN, makes=None))), every_s=2)
 

@@ -26,7 +26,7 @@ def head(recording: Recording | None, is_story: bool, bare: bool) -> int:
             ):
                 _about(recording)
                 recordings.opener()
-    number = int(url.number("step", 1, 1, len(STEPS)))
+    number = int(url.read_number("step", 1, 1, len(STEPS)))
     if is_story:
         _steps(number, bare)
     if recording is None:
@@ -59,7 +59,7 @@ def _steps(number: int, bare: bool) -> None:
                 label_visibility="collapsed",
                 width="stretch",
                 format_func=lambda at: f"{at} · {STEPS[at].title}",
-                **url.bound("step", number),
+                **url.bind_widget("step", number),
             )
     on.button(
         "",
@@ -75,7 +75,7 @@ def _steps(number: int, bare: bool) -> None:
 
 
 def _go(number: int) -> None:
-    url.put("step", number)
+    url.set_parameter("step", number)
 
 
 def _about(recording: Recording) -> None:

@@ -17,7 +17,7 @@ from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 from pages.shared.data import recordings, story
 from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats, turn_view
-from pages.shared.ui.chart import Threshold, chart
+from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.gallery import gallery
 from pages.shared.ui.glossary import LOSSES, sentence
 from pages.shared.ui.polling import poll
@@ -72,8 +72,8 @@ def _border(scene: Scene) -> None:
     border = scene.recording.manifest.border
     images, probs = (scene.recording.arrays[f"border/{name}"] for name in ("images", "probs"))
     last = len(border.pairs) - 1
-    pair = int(url.number("pair", 0, 0, last))
-    share = url.number("blend", 0, 0, 100)
+    pair = int(url.read_number("pair", 0, 0, last))
+    share = url.read_number("blend", 0, 0, 100)
     left, right = st.columns([2, 3], gap="medium")
     with left, elements.card(height="stretch"):
         place = int(np.abs(100 * np.array(border.shares) - share).argmin())
@@ -82,7 +82,7 @@ def _border(scene: Scene) -> None:
             "From ID to OOD",
             [round(100 * at) for at in border.shares],
             format_func="{} % OOD".format,
-            **url.bound("blend", round(100 * border.shares[place]), first="value"),
+            **url.bind_widget("blend", round(100 * border.shares[place]), first="value"),
         )
         if last and not scene.bare:
             st.segmented_control(
@@ -90,7 +90,7 @@ def _border(scene: Scene) -> None:
                 range(last + 1),
                 required=True,
                 format_func=lambda at: border.pairs[at].id_class,
-                **url.bound("pair", pair),
+                **url.bind_widget("pair", pair),
             )
         verdict = [
             _verdict(border.class_names, kind, probs[at, pair, place], border.pairs[pair].label)
@@ -150,7 +150,7 @@ def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -
 @st.fragment
 def _first_steps(scene: Scene) -> None:
     first = scene.recording.manifest.first
-    done = int(url.number("n", 0, 0, len(first.steps)))
+    done = int(url.read_number("n", 0, 0, len(first.steps)))
     left, right = st.columns([3, 2], gap="medium")
     drawn = sum(step.who == "generator" for step in first.steps[:done])
     pick = {name: scene.recording.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_sure")}
@@ -190,7 +190,7 @@ def _first_steps(scene: Scene) -> None:
 
 def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
     """The one whose turn it is, and the way back."""
-    turn_view.buttons(steps[done].who if done < len(steps) else None, st.columns(2), url.put, "n", done + 1)
+    turn_view.buttons(steps[done].who if done < len(steps) else None, st.columns(2), url.set_parameter, "n", done + 1)
     back, over = st.columns(2)
     back.button(
         "Back",
@@ -198,7 +198,7 @@ def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
         key="turn back",
         width="stretch",
         disabled=not done,
-        on_click=url.put,
+        on_click=url.set_parameter,
         args=("n", done - 1),
     )
     over.button(
@@ -207,7 +207,7 @@ def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
         key="turn over",
         width="stretch",
         disabled=not done,
-        on_click=url.put,
+        on_click=url.set_parameter,
         args=("n", None),
     )
 
@@ -288,7 +288,7 @@ def _groups(scene: Scene) -> None:
     edges = bin_edges("min_eps", [values], run.spec.split.max_epsilon)
     end = float(edges[-1])
     start = kept.threshold if run.spec.split.score == "min_eps" else end / 4
-    line = round(url.number("eps", start, 0.0, end), 1)
+    line = round(url.read_number("eps", start, 0.0, end), 1)
     left, right = st.columns([3, 1.1], gap="medium")
     with left, elements.card():
         figure = figures.scores(
@@ -300,8 +300,8 @@ def _groups(scene: Scene) -> None:
             height=300,
             revision=kept.epoch,
             label="min ε of the synthetic images",
-            on_threshold=lambda value: url.put("eps", f"{value:g}"),
-            threshold=Threshold(
+            on_threshold=lambda value: url.set_parameter("eps", f"{value:g}"),
+            threshold=ThresholdHandle(
                 line,
                 0.0,
                 end,
@@ -320,7 +320,7 @@ def _groups(scene: Scene) -> None:
             step=0.1,
             format="ε = %.1f/255",
             label_visibility="collapsed",
-            **url.bound("eps", line, first="value"),
+            **url.bind_widget("eps", line, first="value"),
         )
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")

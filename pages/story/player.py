@@ -50,7 +50,7 @@ class Player:
     def pause(self) -> None:
         """Rest here, and say so in the link."""
         self.at, self.since = self.position, None
-        url.put("t", f"{self.at:.1f}")
+        url.set_parameter("t", f"{self.at:.1f}")
 
     def seek(self, seconds: float) -> None:
         """To another place; a replay that plays goes on from there."""
@@ -58,21 +58,21 @@ class Player:
         self.at, self.seeks = min(max(seconds, 0.0), self.end), self.seeks + 1
         self.since = clock() if playing else None
         if not playing:
-            url.put("t", f"{self.at:.1f}")
+            url.set_parameter("t", f"{self.at:.1f}")
 
     def pace(self, speed: int) -> None:
         """Another speed from here on."""
         self.at, self.since = self.position, clock() if self.playing else None
         self.speed = speed
-        url.put("speed", speed)
+        url.set_parameter("speed", speed)
 
 
 def player(key: str, end: float) -> Player:
     """This visitor's player of a recording, begun where the link says. end: seconds."""
     kept = st.session_state.get("player")
     if kept is None or kept[0] != key:
-        speed = int(url.number("speed", SPEEDS[1], SPEEDS[0], SPEEDS[-1]))
-        own = Player(end, url.number("t", 0.0, 0.0, end), speed if speed in SPEEDS else SPEEDS[1])
+        speed = int(url.read_number("speed", SPEEDS[1], SPEEDS[0], SPEEDS[-1]))
+        own = Player(end, url.read_number("t", 0.0, 0.0, end), speed if speed in SPEEDS else SPEEDS[1])
         st.session_state["player"] = kept = (key, own)
     kept[1].end = end
     return kept[1]

@@ -104,8 +104,8 @@ def _samples(pair: str, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _open(name: str | None) -> None:
-    url.put("teacher", name)
-    url.put("spec", None)  # of the form beside the shelf
+    url.set_parameter("teacher", name)
+    url.set_parameter("spec", None)  # of the form beside the shelf
 
 
 # ── opened ──────────────────────────────────────────────────────────────────────────────────────────

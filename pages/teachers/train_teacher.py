@@ -11,7 +11,7 @@ from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
-from pages.shared.data.cost import waiting_runs
+from pages.shared.data.cost import active_run_count
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architecture, architectures
@@ -214,7 +214,7 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
             if seconds is None
             else f"About {formats.duration(seconds)} here"
         ),
-        elements.muted(f"after {waiting_runs()} in line" if waiting_runs() else ""),
+        elements.muted(f"after {active_run_count()} in line" if active_run_count() else ""),
     )
     if not architecture(spec.arch).batch_norm:
         elements.caption(architecture(spec.arch).description)

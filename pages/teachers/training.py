@@ -62,7 +62,7 @@ def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
 def _panel(run: Run) -> None:
     """The whole run."""
     _head(run)
-    run_panel.what_now(run)
+    run_panel.status_notice(run)
     _numbers(run)
     left, right = st.columns(2)
     with left, elements.card("Teacher accuracy by epoch", "real test images", height="stretch"):
@@ -84,11 +84,11 @@ def _head(run: Run) -> None:
             elements.muted(f"{run.spec.arch} · {run.spec.image_side} px"),
             elements.status_chip(run.status),
         )
-        elements.row(elements.muted(run_panel.progress_words(run)))
+        elements.row(elements.muted(run_panel.progress_text(run)))
         if is_live(run):
             st.html(elements.bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        run_panel.buttons(run)
+        run_panel.run_buttons(run)
 
 
 def _numbers(run: Run) -> None:

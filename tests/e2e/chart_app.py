@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pages.shared.ui.chart import Threshold, chart, thumbnails  # noqa: E402
+from pages.shared.ui.chart import ThresholdHandle, chart, thumbnails  # noqa: E402
 
 st.set_page_config(layout="wide")
 st.session_state.setdefault("ticks", 0)
@@ -55,7 +55,7 @@ def histogram():
     chart(
         figure,
         "histogram",
-        threshold=Threshold(st.session_state.epsilon, low=0, high=16, step=0.1, label="ε", scores=scores),
+        threshold=ThresholdHandle(st.session_state.epsilon, low=0, high=16, step=0.1, label="ε", scores=scores),
         on_threshold=lambda value: st.session_state.update(epsilon=value),
     )
     st.slider("epsilon", 0.0, 16.0, step=0.1, key="epsilon")

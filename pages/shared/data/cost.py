@@ -7,7 +7,6 @@ from statistics import median
 
 from atesc_core.runs import Run
 from atesc_core.specs.run import RunSpec
-from pages.shared.data import cost
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -15,7 +14,7 @@ from pages.shared.data.teachers import cards
 LATEST = 12  # runs of the same kind that are asked how fast they went
 
 
-def seconds(
+def run_seconds(
     spec: RunSpec,
     device: str | None,
     side: int,
@@ -46,7 +45,7 @@ def seconds(
     return _an_epoch(spec) * (plain * plain_s + split * split_s)
 
 
-def images(spec: RunSpec, epochs: int | None = None) -> int:
+def training_image_count(spec: RunSpec, epochs: int | None = None) -> int:
     """Synthetic images that the student learns from, in so many epochs or the whole run."""
     return (epochs or spec.epochs) * _an_epoch(spec)
 
@@ -78,15 +77,15 @@ def _attack(spec: RunSpec) -> tuple:
     return (spec.split.score, spec.split.steps, spec.escape.kind)
 
 
-def estimate(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
+def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
     """Seconds, at the speed of earlier runs on this machine's device. after, until: of the epochs between only."""
     here, known = machine(), cards()
     if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
         return None
     sides = {name: card.image_side for name, card in known.items()}
-    return cost.seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(), after, until)
+    return run_seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(), after, until)
 
 
-def waiting_runs() -> int:
+def active_run_count() -> int:
     """Runs that are on the device or in line."""
     return sum(run.active for run in run_store().list(makes=None))

@@ -111,9 +111,9 @@ def opener() -> None:
         st.session_state["opened"] = (given.file_id, str(error))
         st.rerun()
     st.session_state["opened"] = (given.file_id, "")
-    url.put("recording", _keep(content))
+    url.set_parameter("recording", _keep(content))
     for name in ("story", "t"):
-        url.put(name, None)
+        url.set_parameter(name, None)
     st.rerun()
 
 

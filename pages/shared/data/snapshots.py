@@ -8,7 +8,7 @@ from atesc_core.runs import Snapshot
 from pages.shared.data.store import run_store
 
 
-def snapshot(run_id: str, epoch: int) -> Snapshot:
+def load_snapshot(run_id: str, epoch: int) -> Snapshot:
     """The run's synthetic images at the end of an epoch, read once. Raises UnknownRun, StoreError."""
     file = run_store().snapshot_file(run_id, epoch)
     written = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs anew

@@ -46,7 +46,7 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
 def show_run(run_id: str | None) -> None:
     """Put a run, or none, into the URL and into this visit's memory."""
     if st.query_params.get("run", run_id) != run_id:
-        url.forget_run()
+        url.clear_run_parameters()
     if run_id is None:
         st.query_params.pop("run", None)
     elif st.query_params.get("run") != run_id:

@@ -96,7 +96,7 @@ def clear(run: Run) -> None:
         st.query_params.pop(name, None)
 
 
-def elsewhere(run: Run, epoch: int, slider: str) -> None:
+def other_epoch_notice(run: Run, epoch: int, slider: str) -> None:
     """A line where the selection is of another epoch than the one shown, with the way there. slider: the key of the
     page's epoch slider."""
     kept = selected(run)
@@ -133,6 +133,6 @@ def _of_link(run: Run) -> Selection | None:
 def _keep(run: Run, selection: Selection) -> None:
     st.session_state[_key(run)] = selection
     if st.query_params.get("image", str(selection.image)) != str(selection.image):
-        url.put("budget", None)  # the attack on another image
-    url.put("picked", selection.to_token())
-    url.put("image", selection.image)
+        url.set_parameter("budget", None)  # the attack on another image
+    url.set_parameter("picked", selection.to_token())
+    url.set_parameter("image", selection.image)

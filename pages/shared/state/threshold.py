@@ -35,7 +35,7 @@ def choose_threshold(run: Run, value: float | None, score: str | None = None) ->
 
 
 def _tell(name: str, value: float | None) -> None:
-    url.put(name, None if value is None else f"{value:.6g}")
+    url.set_parameter(name, None if value is None else f"{value:.6g}")
 
 
 def _names(run: Run, score: str | None) -> tuple[str, str]:

@@ -22,10 +22,17 @@ from pages.shared.ui import elements
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
 HEARD_S = 2.0  # by then a browser shows what a run has set
-OF_RUN = {"picked", "image", "budget", "epoch", "score", "try"}  # and line, line.SCORE: what goes when the run goes
+RUN_PARAMETERS = {
+    "picked",
+    "image",
+    "budget",
+    "epoch",
+    "score",
+    "try",
+}  # and line, line.SCORE: what goes when the run goes
 
 
-def number(name: str, default: float, low: float, high: float) -> float:
+def read_number(name: str, default: float, low: float, high: float) -> float:
     """The link's ``?name=``, within bounds; the default where it has none, or one that is no number."""
     try:
         value = float(st.query_params.get(name, default))
@@ -34,19 +41,19 @@ def number(name: str, default: float, low: float, high: float) -> float:
     return min(max(value if math.isfinite(value) else default, low), high)
 
 
-def choice(name: str, options: Iterable[T], default: T) -> T:
+def read_choice(name: str, options: Iterable[T], default: T) -> T:
     """The option that the link's ``?name=`` names; the default where it names none."""
     wanted = st.query_params.get(name)
     return next((option for option in options if str(option) == wanted), default)
 
 
-def one_of(name: str, options: Iterable[object], *, key: str = "") -> dict[str, object]:
+def bind_choice(name: str, options: Iterable[object], *, key: str = "") -> dict[str, object]:
     """`bound`, of a widget whose first option is the usual one."""
     options = list(options)
-    return bound(name, choice(name, options, options[0]), key=key or name, usual=options[0])
+    return bind_widget(name, read_choice(name, options, options[0]), key=key or name, usual=options[0])
 
 
-def put(name: str, value: object) -> None:
+def set_parameter(name: str, value: object) -> None:
     """Into the link; None takes it out."""
     if value is None:
         st.query_params.pop(name, None)
@@ -54,7 +61,7 @@ def put(name: str, value: object) -> None:
         st.query_params[name] = str(value)
 
 
-def bound(
+def bind_widget(
     name: str, value: object, *, key: str = "", usual: object = None, first: str = "default"
 ) -> dict[str, object]:
     """What a widget that holds the link's value is given: ``st.segmented_control("Map", MAPS, **bound("map", "PCA"))``.
@@ -75,19 +82,19 @@ def bound(
         if now == before and time.monotonic() - at < HEARD_S:
             return  # a timer of the page asked for a run before the browser had heard of the move
         st.session_state.pop(left, None)
-        put(name, None if now == usual else now)
+        set_parameter(name, None if now == usual else now)
 
     return {"key": key, "on_change": tell, first: value}
 
 
-def forget_run() -> None:
+def clear_run_parameters() -> None:
     """Take out what is of the run that was shown."""
     for name in list(st.query_params):
-        if name in OF_RUN or name.partition(".")[0] == "line":
-            put(name, None)
+        if name in RUN_PARAMETERS or name.partition(".")[0] == "line":
+            set_parameter(name, None)
 
 
-def of_run() -> dict[str, str]:
+def run_parameters() -> dict[str, str]:
     """The run and what is selected of it, for a way to another page about it; a projector goes on projecting."""
     return {name: value for name, value in st.query_params.items() if name in ("run", "picked", "image", "projector")}
 
@@ -128,4 +135,4 @@ class Form:
         kept = st.session_state[self.key]
         told = kept["base"] if token == kept.setdefault("first", token) else token
         kept["known"].add(told)  # for good: a browser may ask for the next run before it has heard of this one's link
-        put(self.name, told)
+        set_parameter(self.name, told)

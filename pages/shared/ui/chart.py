@@ -41,7 +41,7 @@ _mount = st.components.v2.component(
 
 
 @dataclass(frozen=True)
-class Threshold:
+class ThresholdHandle:
     """A vertical line that the user drags (or moves with the arrow keys) along the x axis.
 
     value, low, high, step: in x-axis units; the line also stays within the axis.
@@ -103,7 +103,7 @@ def chart(
     select: Literal["lasso", "box"] | None = None,
     selected: Sequence[Id] | None = None,
     thumbnails: Thumbnails | None = None,
-    threshold: float | Threshold | None = None,
+    threshold: float | ThresholdHandle | None = None,
     revision: Hashable = "",
     scroll_zoom: bool = False,
     label: str | None = None,
@@ -149,7 +149,7 @@ def chart(
     return ChartResult(selected=_ids(state.selection, revision), threshold=state.threshold)
 
 
-def told(key: str, revision: Hashable) -> tuple[Id, ...]:
+def last_selected(key: str, revision: Hashable) -> tuple[Id, ...]:
     """Ids that the user last selected in the chart of this key itself, where that was on this revision."""
     return _ids(_state(key), str(revision))
 
@@ -217,11 +217,11 @@ def _thumbnail_data(sheet: Thumbnails | None) -> dict[str, Any] | None:
     }
 
 
-def _threshold_data(threshold: float | Threshold | None) -> dict[str, Any] | None:
+def _threshold_data(threshold: float | ThresholdHandle | None) -> dict[str, Any] | None:
     if threshold is None:
         return None
-    if not isinstance(threshold, Threshold):
-        threshold = Threshold(float(threshold))
+    if not isinstance(threshold, ThresholdHandle):
+        threshold = ThresholdHandle(float(threshold))
     digits = max(0, -Decimal(str(threshold.step)).normalize().as_tuple().exponent)
     return vars(threshold) | {"digits": digits, "scores": _levels(threshold.scores)}
 

@@ -48,7 +48,7 @@ def gallery(
     )
 
 
-def pressable(
+def clickable_gallery(
     images: np.ndarray,
     ids: Sequence[int],
     key: str,

@@ -15,7 +15,7 @@ from pages.shared.ui.polling import is_live
 WALL = 56  # images of the wall
 
 
-def wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
+def image_wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
     """Synthetic images outlined by group, fragile first."""
     if shown is None:
         elements.caption("The first ones are kept at the end of epoch 1." if is_live(run) else "None were kept.")

@@ -41,7 +41,7 @@ def start_controls() -> None:
                 "Present",
                 icon=":material/present_to_all:",
                 key="present",
-                on_click=url.put,
+                on_click=url.set_parameter,
                 args=("projector", 1),
                 help="The page alone, for a projector; its link then opens it so",
             )
@@ -57,6 +57,6 @@ def stop_controls() -> None:
             "Show controls",
             icon=":material/visibility:",
             key="show controls",
-            on_click=url.put,
+            on_click=url.set_parameter,
             args=("projector", None),
         )

@@ -12,7 +12,7 @@ from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 
 
-def run_page(title: str, lead: str, *, with_images: bool = False) -> Run | None:
+def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Run | None:
     """The page's name, the run it shows and what that run is; None: there is none, and the page says what to do."""
     if not any(run.metrics or not with_images for run in run_store().list()):
         elements.header(title, lead)
@@ -23,11 +23,11 @@ def run_page(title: str, lead: str, *, with_images: bool = False) -> Run | None:
     with right:
         run = pick_run(with_images=with_images)
     if run:
-        elements.row(*facts(run), elements.muted(lead))
+        elements.row(*run_summary(run), elements.muted(lead))
     return run
 
 
-def facts(run: Run) -> list[elements.Html | str]:
+def run_summary(run: Run) -> list[elements.Html | str]:
     """Its teacher, its method and how it stands, for a line."""
     card = cards().get(run.spec.teacher)
     kind = [elements.teacher_chip(card.kind)] if card else []

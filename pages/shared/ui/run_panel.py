@@ -27,25 +27,25 @@ ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
 TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
 
 
-def progress_words(run: Run) -> str:
+def progress_text(run: Run) -> str:
     """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
     device = [run.device] if run.device else []
-    return " · ".join([*in_line(run), f"epoch {run.epoch}/{run.epochs}", *device, *pace(run)])
+    return " · ".join([*queue_position(run), f"epoch {run.epoch}/{run.epochs}", *device, *speed_and_eta(run)])
 
 
-def in_line(run: Run) -> list[str]:
+def queue_position(run: Run) -> list[str]:
     if run.place_in_line is None:
         return []
     return ["next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line"]
 
 
-def pace(run: Run) -> list[str]:
+def speed_and_eta(run: Run) -> list[str]:
     """Images a second, and the time left, while it runs."""
     words = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
     return words if run.eta_s is None else [*words, f"{formats.duration(run.eta_s)} left"]
 
 
-def buttons(run: Run) -> None:
+def run_buttons(run: Run) -> None:
     """Pause or resume, one step, stop: what makes sense of these now."""
     store, rests = run_store(), run.status == "paused" or run.stepping
     pausing = run.status == "running" and run.wanted == "pause" and not rests
@@ -79,7 +79,7 @@ def _again(run: Run) -> None:
     st.query_params["spec"] = run.spec.to_token()
 
 
-def what_now(run: Run) -> None:
+def status_notice(run: Run) -> None:
     """Why a run stands still, what was kept of it, and what to do."""
     if run.metrics:
         kept = f"Kept: every epoch up to now{' and its synthetic images' if run.makes == 'student' else ''}."
@@ -112,21 +112,21 @@ def metric_tile(run: Run, metric: str, epoch: int, plain: Run | None = None) -> 
     side = "id" if metric == "iacc" else "ood"
     card = cards().get(run.spec.teacher)
     change = ""
-    theirs = at_epoch(run_store().epochs(plain.id), epoch) if plain else None
-    ours = at_epoch(run_store().epochs(run.id), epoch)
+    theirs = metrics_at_epoch(run_store().epochs(plain.id), epoch) if plain else None
+    ours = metrics_at_epoch(run_store().epochs(run.id), epoch)
     if theirs is not None and metric in theirs:
         change = f"{ours[metric] - theirs[metric]:+.1f} to plain".replace("-", "−")
     of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch)
     return elements.tile(METRIC_NAMES[metric], formats.per_cent(ours[metric]), "%", of=of, change=change, role=side)
 
 
-def at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
+def metrics_at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
     """The row of an epoch, or None."""
     rows = epochs[epochs["epoch"] == epoch]
     return None if rows.empty else rows.iloc[0]
 
 
-HAPPENED = {
+EVENT_NAMES = {
     "created": "queued",
     "started": "started",
     "paused": "paused",
@@ -151,14 +151,14 @@ def timeline(run: Run) -> None:
             what = f"slow motion, {event.value:g} s a turn"
         else:
             more = event.text if event.kind in ("created", "started", "resumed") else ""
-            what = HAPPENED[event.kind] + (f", {more}" if more else "")
+            what = EVENT_NAMES[event.kind] + (f", {more}" if more else "")
         at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
         rows.append(f"<span>{clock}</span><span>{elements.as_html(what)}</span>{elements.muted(at)}")
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
 
 
-def happened(run: Run) -> None:
+def run_history(run: Run) -> None:
     """The run's history, its settings, and the command that does the same."""
     timeline(run)
     if run.metrics and not is_live(run):
@@ -213,8 +213,8 @@ def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) ->
 
 def plain_run(run: Run) -> Run | None:
     """The newest finished run that differs from this one only in that nothing is split."""
-    return next((other for other in comparable(run) if other.spec.teacher == run.spec.teacher), None)
+    return next((other for other in comparable_runs(run) if other.spec.teacher == run.spec.teacher), None)
 
 
-def comparable(run: Run) -> list[Run]:
+def comparable_runs(run: Run) -> list[Run]:
     return run_figures.comparable(run, run_store(), cards())

@@ -27,7 +27,7 @@ from pages.shared.data.teachers import cards
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
 from pages.shared.ui.elements import Html
-from pages.shared.ui.gallery import gallery, pressable
+from pages.shared.ui.gallery import clickable_gallery, gallery
 from pages.shared.ui.glossary import FORGETTING, LOSSES, sentence
 
 if TYPE_CHECKING:
@@ -117,13 +117,13 @@ def _controls(run: Run, last: Turn | None) -> None:
         format_func="{} s".format,
         required=True,
         label_visibility="collapsed",
-        **url.bound("pace", _pace()) | {"on_change": _change_pace, "args": (run,)},
+        **url.bind_widget("pace", _pace()) | {"on_change": _change_pace, "args": (run,)},
     )
 
 
 def _pace() -> int:
     """Seconds a turn, by the link."""
-    wanted = url.number("pace", 3, PACES[0], PACES[-1])
+    wanted = url.read_number("pace", 3, PACES[0], PACES[-1])
     return min(PACES, key=lambda pace: abs(pace - wanted))
 
 
@@ -133,7 +133,7 @@ def _slow(run: Run) -> None:
 
 
 def _change_pace(run: Run) -> None:
-    url.put("pace", st.session_state["link pace"])
+    url.set_parameter("pace", st.session_state["link pace"])
     if run.slow:
         run_store().slow_motion(run.id, _pace())
 
@@ -422,7 +422,7 @@ def _say(words: str) -> None:
 
 def _chosen(shown: np.ndarray) -> int:
     """The image that is marked: the link's, where it is among those shown."""
-    wanted = int(url.number("image", shown[0], 0, shown[-1]))
+    wanted = int(url.read_number("image", shown[0], 0, shown[-1]))
     return wanted if wanted in shown else int(shown[0])
 
 
@@ -434,11 +434,11 @@ def _wall(
     titles: Sequence[str],
     roles: Sequence[elements.Role] | None = None,
 ) -> None:
-    pressable(
+    clickable_gallery(
         images[shown],
         shown.tolist(),
         f"turn wall {run.id}",
-        lambda picked: url.put("image", picked),
+        lambda picked: url.set_parameter("image", picked),
         titles=[titles[i] for i in shown],
         columns=COLUMNS,
         roles=roles,

@@ -16,7 +16,7 @@ from atesc_core.specs.fields import describe_field
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
 from atesc_core.teachers import list_teachers
-from pages.distill import new_run
+from pages.distill import new_run_form
 from pages.shared.data import cost
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
@@ -56,7 +56,7 @@ def test_an_empty_lab_shows_the_form(open_page, store):
 def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store, kind):
     spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind})
     app = open_page("distill", spec=spec.to_token())
-    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run.IN_SIGHT]
+    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.IN_SIGHT]
     assert len(paths) > 15
     for path in paths:
         sentence, source = describe_field(path, kind)
@@ -196,7 +196,7 @@ def test_the_cost_is_measured_on_earlier_runs(lab_with_runs):
         sides = {TEACHER: 16, CONTROL: 16}
 
         def ask(spec, device=runs[0].device, side=16):
-            return cost.seconds(spec, device, side, sides, runs)
+            return cost.run_seconds(spec, device, side, sides, runs)
 
         short, long = ask(tiny_spec()), ask(tiny_spec().replaced({"epochs": 4}))
         assert 0 < short < long

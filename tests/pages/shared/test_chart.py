@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.ui.chart import Threshold, _ids, _threshold_data, thumbnails
+from pages.shared.ui.chart import ThresholdHandle, _ids, _threshold_data, thumbnails
 
 
 def script():
@@ -64,27 +64,27 @@ def test_the_browser_is_told_what_was_selected_elsewhere():
 
 @pytest.mark.parametrize(("step", "digits"), [(0.1, 1), (0.25, 2), (1, 0), (5, 0), (0.01, 2)])
 def test_the_line_writes_as_many_digits_as_its_step_needs(step, digits):
-    assert _threshold_data(Threshold(4.0, step=step))["digits"] == digits
+    assert _threshold_data(ThresholdHandle(4.0, step=step))["digits"] == digits
 
 
 def test_scores_that_no_attack_reached_lie_right_of_every_line():
-    data = _threshold_data(Threshold(4.0, scores=[1.0, np.inf, -np.inf]))
+    data = _threshold_data(ThresholdHandle(4.0, scores=[1.0, np.inf, -np.inf]))
     left, one, right = json.loads(json.dumps(data, allow_nan=False))["scores"]["values"]
     assert (one, right > 1e9, left < -1e9) == (1.0, True, True)
 
 
 def test_scores_go_to_the_browser_once_each_with_how_many_lie_at_or_below():
-    assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0, 2.0, 0.5]))["scores"] == {
+    assert _threshold_data(ThresholdHandle(4.0, scores=[2.0, 1.0, 2.0, 0.5]))["scores"] == {
         "values": [0.5, 1.0, 2.0],
         "below": [1, 2, 4],
         "total": 4,
     }
-    assert _threshold_data(Threshold(4.0, scores=[2.0, 1.0]))["scores"] == {
+    assert _threshold_data(ThresholdHandle(4.0, scores=[2.0, 1.0]))["scores"] == {
         "values": [1.0, 2.0],
         "below": None,
         "total": 2,
     }
-    assert _threshold_data(Threshold(4.0, scores=[]))["scores"] is None
+    assert _threshold_data(ThresholdHandle(4.0, scores=[]))["scores"] is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 48])

@@ -53,7 +53,7 @@ def test_what_the_link_says_is_what_a_widget_starts_with():
         from pages.shared.state import url
 
         st.session_state.chosen = st.segmented_control(
-            "Map", ["PCA", "UMAP"], required=True, **url.one_of("method", ["PCA", "UMAP"])
+            "Map", ["PCA", "UMAP"], required=True, **url.bind_choice("method", ["PCA", "UMAP"])
         )
         if st.session_state.setdefault("runs", 1) == 1:
             st.session_state.runs = 2
@@ -74,8 +74,8 @@ def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
 
         from pages.shared.state import url
 
-        st.button("six", on_click=url.put, args=("eps", 6.0))
-        st.slider("ε", 0.0, 8.0, **url.bound("eps", url.number("eps", 4.0, 0.0, 8.0), first="value"))
+        st.button("six", on_click=url.set_parameter, args=("eps", 6.0))
+        st.slider("ε", 0.0, 8.0, **url.bind_widget("eps", url.read_number("eps", 4.0, 0.0, 8.0), first="value"))
 
     app = AppTest.from_function(script).run()
     app.button[0].click().run()

@@ -12,7 +12,7 @@ from atesc_core.inspection import inspect, smallest
 from atesc_core.runs import Run, RunStore
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
-from pages.robustness.split import Split, _take
+from pages.robustness.threshold_view import Split, _take
 from pages.shared.state import selection
 from pages.shared.state.selection import Selection
 from tests.pages.conftest import Lab, charts, go_to, said, walls

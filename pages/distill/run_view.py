@@ -11,34 +11,34 @@ from atesc_core.figures import run_figures
 from atesc_core.runs import Run, Snapshot
 from atesc_core.vocabulary import METRIC_NAMES, SCORE_UNITS
 from pages.shared.data import cost
-from pages.shared.data.snapshots import snapshot
+from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import threshold as lines
 from pages.shared.state import url
 from pages.shared.state.threshold import threshold_in_view
 from pages.shared.ui import appearance, elements, formats, turn_view
-from pages.shared.ui.chart import Threshold, chart
-from pages.shared.ui.image_wall import wall
+from pages.shared.ui.chart import ThresholdHandle, chart
+from pages.shared.ui.image_wall import image_wall
 from pages.shared.ui.polling import is_live
-from pages.shared.ui.run_header import facts
+from pages.shared.ui.run_header import run_summary
 from pages.shared.ui.run_labels import run_link
 from pages.shared.ui.run_panel import (
     ROUNDS_DRAWN,
-    buttons,
-    comparable,
+    comparable_runs,
     curve,
-    happened,
     metric_tile,
     plain_run,
-    progress_words,
-    what_now,
+    progress_text,
+    run_buttons,
+    run_history,
+    status_notice,
 )
 
 
 def panel(run: Run) -> None:
     """The whole run."""
     head(run)
-    what_now(run)
+    status_notice(run)
     turn_view.closely(run)
     accuracy_tiles(run)
     left, right = st.columns([3, 2])
@@ -46,7 +46,7 @@ def panel(run: Run) -> None:
         accuracy(run)
     with right, elements.card(height="stretch"):
         shown = scrubbed(run)
-        wall(run, shown)
+        image_wall(run, shown)
     left, right = st.columns(2)
     steps = run_store().steps(run.id, at_most=ROUNDS_DRAWN)
     with (
@@ -60,7 +60,7 @@ def panel(run: Run) -> None:
     with left, elements.card("Generator loss by term", "each round, weighted", height="stretch"):
         chart(figures.losses_generator(steps, appearance.mode(), run.epochs), f"generator-{run.id}", height=420)
     with right, elements.card("What happened", height="stretch"):
-        happened(run)
+        run_history(run)
 
 
 # ── what it is, and what can be asked of it ─────────────────────────────────────────────────────────
@@ -69,15 +69,15 @@ def panel(run: Run) -> None:
 def head(run: Run) -> None:
     left, right = st.columns([3, 2])
     with left:
-        elements.row(*facts(run))
-        elements.row(elements.muted(progress_words(run)))
+        elements.row(*run_summary(run))
+        elements.row(elements.muted(progress_text(run)))
         if run.fork:
             elements.row(elements.muted(f"{run.label}: parted from run {run.fork.parent} after epoch {run.fork.epoch}"))
             st.page_link(label="Both thresholds side by side", icon=":material/compare_arrows:", **run_link(run))
         if is_live(run):
             st.html(elements.bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        buttons(run)
+        run_buttons(run)
 
 
 # ── numbers and curves ──────────────────────────────────────────────────────────────────────────────
@@ -106,14 +106,14 @@ def accuracy_tiles(run: Run) -> None:
         elements.tile(
             "Images seen",
             formats.count(run.images),
-            of=f"of {formats.count(cost.images(run.spec, run.epochs))} synthetic",
+            of=f"of {formats.count(cost.training_image_count(run.spec, run.epochs))} synthetic",
         )
     )
     elements.tiles(*tiles)
 
 
 def accuracy(run: Run) -> None:
-    others = [curve(other, ghost=True) for other in comparable(run)]
+    others = [curve(other, ghost=True) for other in comparable_runs(run)]
     own = curve(run, changes=run_figures.threshold_changes(run, run_store()))
     chart(
         figures.accuracy([*others, own], appearance.mode(), run.epochs),
@@ -141,10 +141,10 @@ def scrubbed(run: Run) -> Snapshot | None:
     if not epochs:
         elements.row(elements.bold("Synthetic images"))
         return None
-    chosen = st.session_state.get(key, url.choice("epoch", epochs, epochs[-1]))
+    chosen = st.session_state.get(key, url.read_choice("epoch", epochs, epochs[-1]))
     following = chosen >= st.session_state.get(seen, epochs[-1])
     st.session_state[key] = epochs[-1] if following else chosen
-    url.put("epoch", None if following else chosen)
+    url.set_parameter("epoch", None if following else chosen)
     st.session_state[seen] = epochs[-1]
     chosen = epochs[-1]
     left, right = st.columns([2, 3], vertical_alignment="center")
@@ -155,7 +155,7 @@ def scrubbed(run: Run) -> Snapshot | None:
         with right:
             chosen = st.slider("Epoch", first, run.epochs, key=key, label_visibility="collapsed", format="epoch %d")
     try:
-        return snapshot(run.id, min(epochs, key=lambda epoch: abs(epoch - chosen)))
+        return load_snapshot(run.id, min(epochs, key=lambda epoch: abs(epoch - chosen)))
     except StoreError:  # deleted meanwhile
         return None
 
@@ -175,7 +175,7 @@ def scores(run: Run, shown: Snapshot | None) -> None:
         figure,
         f"scores-{run.id}",
         height=360,
-        threshold=Threshold(
+        threshold=ThresholdHandle(
             line,
             low,
             high,

@@ -23,7 +23,7 @@ from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
-from pages.shared.ui.run_panel import in_line, pace
+from pages.shared.ui.run_panel import queue_position, speed_and_eta
 
 EARLIER = 6  # tries of a run that are offered again
 CHART_HEIGHT = 400
@@ -133,12 +133,12 @@ def _point(run: Run, epoch: int) -> str:
 
 
 def _time_words(run: Run, after: int, until: int, arms: int) -> str:
-    needed = cost.estimate(run.spec, after, until)
+    needed = cost.estimated_seconds(run.spec, after, until)
     return "Time: not known yet" if needed is None else f"About {formats.duration(arms * needed)} here"
 
 
 def _line_words() -> str:
-    before = cost.waiting_runs()
+    before = cost.active_run_count()
     return f"after {before} run{'s' if before > 1 else ''} before it in line" if before else ""
 
 
@@ -151,7 +151,7 @@ def _start(run: Run, line: float, epochs: int, after: int) -> None:
         return
     st.session_state.pop(_wrong(run), None)
     st.session_state[_key(run)] = False
-    url.put("try", pair.new.id)
+    url.set_parameter("try", pair.new.id)
 
 
 def _wrong(run: Run) -> str:
@@ -179,7 +179,7 @@ def watch(run: Run) -> None:
             "from another lab.",
             icon=":material/link_off:",
         )
-        url.put("try", None)
+        url.set_parameter("try", None)
         return
 
     def show() -> bool:
@@ -227,7 +227,7 @@ def _earlier(run: Run) -> None:
             st.button(
                 _thresholds(pair),
                 key=f"try again {pair.new.id}",
-                on_click=url.put,
+                on_click=url.set_parameter,
                 args=("try", pair.new.id),
                 help=f"{_span(pair).capitalize()}, {pair.new.status}",
             )
@@ -287,7 +287,13 @@ def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
         elements.bold(name),
         elements.status_chip(run.status),
         elements.muted(
-            " · ".join([f"{done} of {of} epoch{'s' if of > 1 else ''} after the split", *in_line(run), *pace(run)])
+            " · ".join(
+                [
+                    f"{done} of {of} epoch{'s' if of > 1 else ''} after the split",
+                    *queue_position(run),
+                    *speed_and_eta(run),
+                ]
+            )
         ),
     )
     if is_live(run):
@@ -381,7 +387,7 @@ def _buttons(pair: Pair) -> None:
         type="tertiary",
         help="The runs stay, and can be opened again from here",
     ):
-        url.put("try", None)
+        url.set_parameter("try", None)
         st.rerun()
 
 

@@ -15,7 +15,7 @@ from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import BROUGHT, SYNTHESES, RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.data import cost
-from pages.shared.data.cost import estimate, waiting_runs
+from pages.shared.data.cost import active_run_count, estimated_seconds
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architectures, cards
 from pages.shared.state import url
@@ -232,12 +232,12 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
     FORM.tell(spec.to_token())
     elements.label("Before it starts")
     elements.row(
-        elements.bold(f"{formats.count(cost.images(spec))} images"),
+        elements.bold(f"{formats.count(cost.training_image_count(spec))} images"),
         elements.muted(f"that the student learns from, in {spec.epochs} epochs"),
     )
     elements.row(
         elements.bold(time_words(spec)),
-        elements.muted("" if waiting_runs() == 0 else f"after {waiting_runs()} in line"),
+        elements.muted("" if active_run_count() == 0 else f"after {active_run_count()} in line"),
     )
     if changes:
         elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
@@ -253,5 +253,5 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
 
 def time_words(spec: RunSpec) -> str:
     """How long the run will take here, in words that stand alone."""
-    needed = estimate(spec)
+    needed = estimated_seconds(spec)
     return "Time: not known before a first run here" if needed is None else f"About {formats.duration(needed)} here"

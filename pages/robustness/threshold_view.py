@@ -19,16 +19,16 @@ from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share
 from atesc_core.runs import Run, Snapshot
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
-from pages.robustness import trials
-from pages.robustness.detection import detection_view, real_tiles
-from pages.shared.data.snapshots import snapshot
+from pages.robustness import trial_view
+from pages.robustness.detection_view import detection_view, real_tiles
+from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
 from pages.shared.state import threshold as lines
 from pages.shared.state.threshold import suggestions, threshold_for_score
 from pages.shared.ui import appearance, elements, formats
-from pages.shared.ui.chart import Threshold, chart, thumbnails, told
-from pages.shared.ui.gallery import pressable
+from pages.shared.ui.chart import ThresholdHandle, chart, last_selected, thumbnails
+from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
@@ -85,9 +85,9 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     real = report if report is not None and report.attacked else None
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
-        newest = snapshot(run.id, run_store().snapshots(run.id)[-1])
+        newest = load_snapshot(run.id, run_store().snapshots(run.id)[-1])
         offered, usual = scores_of(newest, real), run.spec.split.score
-        own = url.bound("score", url.choice("score", offered, usual), key=f"score {run.id}", usual=usual)
+        own = url.bind_widget("score", url.read_choice("score", offered, usual), key=f"score {run.id}", usual=usual)
         score = st.segmented_control(
             "Score",
             offered,
@@ -104,24 +104,24 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
         )
     with right:
         epoch = epoch_slider(run)
-    shown = snapshot(run.id, epoch)
+    shown = load_snapshot(run.id, epoch)
     names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
     values = values_of(shown, score, real)
     picked = selection.selected(run, epoch, len(shown.images))
     split = Split(run, shown, score, values, threshold_for_score(run, shown, score, values), names, picked)
-    selection.elsewhere(run, epoch, slider_key(run))
+    selection.other_epoch_notice(run, epoch, slider_key(run))
     left, right = st.columns([3, 1])
     with left, elements.card():
         _histogram(split, real)
         _suggestions(split)
         with elements.hidden_when_presenting("uses", horizontal=True, gap="small"):
             _uses(split)
-            chance = trials.offer(run, split.line, _not_this_line(split))
+            chance = trial_view.offer(run, split.line, _not_this_line(split))
         if chance:
-            trials.set_up(run, split.line, chance)
+            trial_view.set_up(run, split.line, chance)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
-    trials.watch(run)
+    trial_view.watch(run)
     _selected(split)
     waiting = student_curve(run, shown, picked.indices if picked else ())
     if picked and picked.image is not None:
@@ -143,11 +143,11 @@ def epoch_slider(run: Run) -> int:
     epochs = run_store().snapshots(run.id)
     key, seen, picked = slider_key(run), f"robustness newest {run.id}", selection.selected(run)
     usual = picked.epoch if picked else epochs[-1]
-    chosen = st.session_state.get(key, url.choice("epoch", epochs, usual))
+    chosen = st.session_state.get(key, url.read_choice("epoch", epochs, usual))
     follows = chosen >= st.session_state.get(seen, epochs[-1]) and not (picked and picked.epoch == chosen)
     st.session_state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     st.session_state[seen] = epochs[-1]
-    url.put("epoch", None if st.session_state[key] == usual else st.session_state[key])
+    url.set_parameter("epoch", None if st.session_state[key] == usual else st.session_state[key])
     if len(epochs) == 1:
         elements.caption(f"Epoch {epochs[0]}")
         return epochs[0]
@@ -204,7 +204,7 @@ def _span(split: Split, edges: np.ndarray) -> tuple[float, float, float]:
 def _histogram(split: Split, real: Report | None) -> None:
     spec, score = split.run.spec.split, split.score
     reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
-    last = snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
+    last = load_snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
     edges = bin_edges(score, [values_of(last, score, real), *reference.values()], spec.max_epsilon)
     figure = figures.scores(
         split.values,
@@ -225,7 +225,7 @@ def _histogram(split: Split, real: Report | None) -> None:
         height=400,
         revision=f"{split.run.id} {score}",
         on_threshold=put,
-        threshold=Threshold(
+        threshold=ThresholdHandle(
             split.line,
             low,
             high,
@@ -245,7 +245,7 @@ def _selecting(split: Split, figure: go.Figure, edges: np.ndarray) -> dict[str, 
     """What makes the histogram take a range of scores for a selection, and show the present one."""
     figure.update_layout(selectdirection="h")
     indices = np.array(split.picked.indices if split.picked else (), int)
-    own = told("scores", f"{split.run.id} {split.score}")
+    own = last_selected("scores", f"{split.run.id} {split.score}")
     taken = {
         "select": "box",
         "on_select": partial(_take, split, edges),
@@ -440,7 +440,7 @@ def _selected(split: Split) -> None:
                 "pages/embedding/page.py",
                 label="See them on the map",
                 icon=":material/scatter_plot:",
-                query_params=url.of_run(),
+                query_params=url.run_parameters(),
             )
             st.button(
                 "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(split.run,)
@@ -451,7 +451,7 @@ def _selected(split: Split) -> None:
 
 def _wall(split: Split, members: np.ndarray, name: str, columns: int = COLUMNS) -> None:
     """Images to be pressed, outlined by group."""
-    pressable(
+    clickable_gallery(
         split.shown.images[members],
         members,
         f"wall {name}",

@@ -20,13 +20,13 @@ from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
 from pages.embedding import second_run
 from pages.embedding.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
-from pages.shared.data.snapshots import snapshot
+from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
 from pages.shared.state.threshold import threshold_for_score
 from pages.shared.ui import appearance, elements, formats
-from pages.shared.ui.chart import ChartResult, chart, thumbnails, told
-from pages.shared.ui.gallery import gallery, pressable
+from pages.shared.ui.chart import ChartResult, chart, last_selected, thumbnails
+from pages.shared.ui.gallery import clickable_gallery, gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.run_labels import method_name as method
@@ -111,11 +111,11 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         if None in spaces:
             coming = [student_coming(one) for one, space in zip(subjects, spaces, strict=True) if space is None]
             return any(coming) or is_live(run)
-        shown = snapshot(run.id, epoch)
+        shown = load_snapshot(run.id, epoch)
         scene = Scene(first, spaces[0], shown, selection.selected(run, epoch, len(shown.images)))
         if not two:
             real, computing = _map(scene, how, epochs)
-        selection.elsewhere(run, epoch, _slider_key(run))
+        selection.other_epoch_notice(run, epoch, _slider_key(run))
     if two:
         real, computing = _side_by_side(scene, second, spaces[-1], how, epochs)
         _selection(scene, real, columns=20)
@@ -142,20 +142,20 @@ def _controls() -> Drawing:
                 required=True,
                 format_func=str.capitalize,
                 help=("Whose last layer the map is of"),
-                **url.one_of("features", SPACES, key="link features"),
+                **url.bind_choice("features", SPACES, key="link features"),
             ),
             st.segmented_control(
                 "Map",
                 MAPS,
                 required=True,
-                **url.one_of("method", MAPS),
+                **url.bind_choice("method", MAPS),
                 help=("PCA is there at once. UMAP takes a while, once per teacher or student."),
             ),
             st.segmented_control(
-                "Colour", list(COLOURS), required=True, **url.one_of("colour", COLOURS), format_func=COLOURS.get
+                "Colour", list(COLOURS), required=True, **url.bind_choice("colour", COLOURS), format_func=COLOURS.get
             ),
             st.segmented_control(
-                "Real images", GROUNDS, required=True, **url.one_of("ground", GROUNDS), format_func=str.capitalize
+                "Real images", GROUNDS, required=True, **url.bind_choice("ground", GROUNDS), format_func=str.capitalize
             ),
         )
 
@@ -184,7 +184,7 @@ def _side_by_side(
     if theirs:
         # the same epoch, or the last one before it where this run has no such epoch
         at = max((epoch for epoch in theirs if epoch <= scene.shown.epoch), default=theirs[0])
-        scenes[Scene(second, space, snapshot(second.run.id, at), key="map beside")] = theirs
+        scenes[Scene(second, space, load_snapshot(second.run.id, at), key="map beside")] = theirs
     known = {_method(how.method, one)[0] for one in scenes}
     drawn: Method = "UMAP" if known == {"UMAP"} else "PCA"  # both alike
     found = []
@@ -250,7 +250,7 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
     state, picked = st.session_state, selection.selected(run)
     usual = picked.epoch if picked else epochs[-1]
-    chosen = state.get(key, url.choice("epoch", epochs, usual))
+    chosen = state.get(key, url.read_choice("epoch", epochs, usual))
     follows = chosen == state.get(seen) != epochs[-1] and not (picked and picked.epoch == chosen)
     state[key] = epochs[-1] if chosen not in epochs or follows else chosen
     state[seen] = epochs[-1]
@@ -260,7 +260,7 @@ def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
     if state.get(playing):
         state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
         state[playing] = state[key] != epochs[-1]
-    url.put("epoch", None if state[key] == usual else state[key])
+    url.set_parameter("epoch", None if state[key] == usual else state[key])
 
     def toggle() -> None:
         state[playing] = not state.get(playing)
@@ -374,7 +374,7 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
 def _selectable(scene: Scene, drawn: Callable[..., ChartResult], revision: str, ids: list[str]) -> list[str]:
     """Draw the map so that its points can be selected; ids of the real images that are."""
     indices, known = scene.picked.indices if scene.picked else (), set(ids)
-    own = [name for name in told(scene.key, revision) if name in known]
+    own = [name for name in last_selected(scene.key, revision) if name in known]
     here = _indices(scene, own) == list(indices)  # else the selection was made elsewhere since
     drawn(
         select="lasso",
@@ -447,7 +447,7 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
 
 def _give_up(space: Space) -> None:
     space.umap.stop()
-    url.put("method", None)
+    url.set_parameter("method", None)
 
 
 def _distances(scene: Scene) -> list[elements.Html]:
@@ -498,7 +498,7 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
                     "pages/robustness/page.py",
                     label="Split them",
                     icon=":material/vertical_split:",
-                    query_params=url.of_run(),
+                    query_params=url.run_parameters(),
                 )
                 st.button(
                     "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(scene.run,)
@@ -507,7 +507,7 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
 
 def _wall(scene: Scene, indices: np.ndarray, columns: int) -> None:
     _, _, captions = _pictures(scene, "density")
-    pressable(
+    clickable_gallery(
         scene.shown.images[indices],
         indices,
         "wall map",
