@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from atesc_core import figures
-from atesc_core.figures.export import browser, sheet
+from atesc_core.figures.export import browser, venues
 from atesc_core.figures.export.points import dotted
 
 ROUNDS = 3
@@ -36,7 +36,7 @@ def embedding(points: int):
     synthetic = pd.DataFrame(random.normal(2, 2, (points, 2)), columns=["x", "y"]).assign(
         id=range(points), fragile=np.arange(points) % 2 == 0
     )
-    return sheet.for_print(figures.embedding(ground, synthetic, "print"))
+    return venues.for_print(figures.embedding(ground, synthetic, "print"))
 
 
 def measure(points: int) -> dict[str, float]:

@@ -166,7 +166,7 @@ def _panels(
 
 def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     """One file, and beside it where it comes from."""
-    from atesc_core.figures.export import sheet as export
+    from atesc_core.figures.export import files
     from atesc_core.figures.run_figures import draw_all, on_paper, origin, put
 
     kind = out.suffix.lower()
@@ -177,17 +177,17 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     store = open_store(runs_dir)
     drawn = _measured(store, lambda sources: draw_all(recipe, sources))
     facts = origin(recipe, drawn, store) | {"figure_command": recipe.command(str(out))}
-    csv = export.csv(drawn).encode()
+    csv = files.figure_csv(drawn).encode()
     if kind == ".csv":
         put(out, csv)
     else:
         try:
             sheet = on_paper(recipe, drawn)
             _notice(sheet)
-            put(out, sheet.file(kind[1:], facts, recipe.paper.dpi))
+            put(out, files.sheet_file(sheet, kind[1:], facts, recipe.paper.dpi))
         except (errors.BrowserMissing, errors.RenderError) as error:
             _undrawn(error, put(out.with_suffix(".csv"), csv))
-    put(Path(f"{out}.yaml"), export.sidecar(facts).encode())
+    put(Path(f"{out}.yaml"), files.sidecar(facts).encode())
     print(out)
 
 

@@ -17,8 +17,9 @@ from atesc_core import figures
 from atesc_core.errors import FigureNotReady
 from atesc_core.figures.accuracy import Curve
 from atesc_core.figures.drift import Drift
-from atesc_core.figures.export import sheet as export
+from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import Panel, Recipe
+from atesc_core.figures.export.sheet import Sheet, draw_sheet
 from atesc_core.runs import Run, RunStore, Snapshot
 from atesc_core.specs.command import run_command
 from atesc_core.specs.run import RunSpec, SplitSpec
@@ -81,7 +82,7 @@ def origin(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[
     runs = [store.get(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
     first, *others = [_told(run, store) for run in runs]
     more = {"other_runs": others} if others else {}
-    return export.origin(
+    return files.provenance(
         drawn,
         **first,
         **more,
@@ -113,18 +114,19 @@ def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     drawn = draw_all(recipe, sources)
     facts = origin(recipe, drawn, sources.store)
     written = [
-        put(folder / f"{recipe.stem}.csv", export.csv(drawn).encode()),
-        put(folder / f"{recipe.stem}.yaml", export.sidecar(facts).encode()),
+        put(folder / f"{recipe.stem}.csv", files.figure_csv(drawn).encode()),
+        put(folder / f"{recipe.stem}.yaml", files.sidecar(facts).encode()),
     ]
     sheet = on_paper(recipe, drawn)
     return written + [
-        put(folder / f"{recipe.stem}.{kind}", sheet.file(kind, facts, recipe.paper.dpi)) for kind in recipe.formats
+        put(folder / f"{recipe.stem}.{kind}", files.sheet_file(sheet, kind, facts, recipe.paper.dpi))
+        for kind in recipe.formats
     ]
 
 
-def on_paper(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> export.Sheet:
-    """Raises as ``export.sheet`` does."""
-    return export.sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels, stop=stop)
+def on_paper(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> Sheet:
+    """Raises as ``draw_sheet`` does."""
+    return draw_sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels, stop=stop)
 
 
 def put(path: Path, content: bytes) -> Path:

@@ -13,9 +13,10 @@ import streamlit as st
 
 from atesc_core import errors, paths
 from atesc_core.figures import title
-from atesc_core.figures.export import sheet as export
+from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.drawing import Drawing
 from atesc_core.figures.export.recipe import Recipe
+from atesc_core.figures.export.sheet import Sheet
 from atesc_core.figures.run_figures import on_paper, origin
 from atesc_core.specs.command import run_command
 from pages.shared.data.store import run_store
@@ -26,7 +27,7 @@ AT_ONCE_S = 1.0  # most are drawn within it; of what takes longer, the time is s
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
-def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
+def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
     """The figure on a white sheet, as it will print; None where it is not drawn yet, or cannot be."""
     drawing = _drawing(tuple(figure.to_json() for figure in drawn), recipe)
     with st.spinner(DOING, show_time=True):
@@ -48,9 +49,9 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
         st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)
         return None
     paper = recipe.paper
-    st.html(_page(sheet.file("svg"), recipe, _caption(recipe)))
+    st.html(_page(files.sheet_file(sheet, "svg"), recipe, _caption(recipe)))
     elements.caption(
-        f"{paper.width_in:g} in wide at {export.VENUES[paper.venue].name}. True size where an inch of the "
+        f"{paper.width_in:g} in wide at {venues.VENUES[paper.venue].name}. True size where an inch of the "
         "ruler is an inch: else zoom the browser."
     )
     if sheet.missing:
@@ -62,11 +63,11 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> export.Sheet | None:
     return sheet
 
 
-def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | None) -> None:
+def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -> None:
     """The files, each with where it came from, and the commands that make figure and runs again."""
     facts, stem = origin(recipe, drawn, run_store()), recipe.stem
     with st.container(horizontal=True, gap="small"):
-        for kind in export.FORMATS:
+        for kind in files.FORMATS:
             _download(
                 kind.upper(),
                 _later(sheet, kind, facts, recipe.paper.dpi),
@@ -75,10 +76,12 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
                 disabled=sheet is None,
                 type="primary" if kind == "pdf" else "secondary",
             )
-        _download("CSV", export.csv(drawn), f"{stem}.csv", "text/csv", help="What the figure draws, a row a point")
+        _download(
+            "CSV", files.figure_csv(drawn), f"{stem}.csv", "text/csv", help="What the figure draws, a row a point"
+        )
         _download(
             "Sidecar",
-            export.sidecar(facts),
+            files.sidecar(facts),
             f"{stem}.yaml",
             "application/yaml",
             help="The run's settings, versions, device and command",
@@ -92,7 +95,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: export.Sheet | 
         )
         _download(
             "All, zipped",
-            lambda: export.zipped(stem, drawn, sheet, facts, recipe.paper.dpi),
+            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.paper.dpi),
             f"{stem}.zip",
             "application/zip",
             disabled=sheet is None,
@@ -112,8 +115,8 @@ def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> 
     )
 
 
-def _later(sheet: export.Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
-    return lambda: sheet.file(kind, facts, dpi)
+def _later(sheet: Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
+    return lambda: files.sheet_file(sheet, kind, facts, dpi)
 
 
 @st.fragment(run_every=0.5)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from atesc_core.embedding import ReferenceMap
 from atesc_core.figures import title
-from atesc_core.figures.export import sheet
+from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
 from atesc_core.figures.run_figures import Sources, scores_of
 from atesc_core.runs import Run
@@ -74,13 +74,13 @@ def _paper(first: Paper) -> Paper:
     """first: what the widgets hold at first."""
     venue = st.segmented_control(
         "Venue",
-        list(sheet.VENUES),
+        list(venues.VENUES),
         default=first.venue,
         required=True,
         key="venue",
-        format_func=lambda name: sheet.VENUES[name].name,
+        format_func=lambda name: venues.VENUES[name].name,
     )
-    one, two = sheet.VENUES[venue].one, sheet.VENUES[venue].two
+    one, two = venues.VENUES[venue].one, venues.VENUES[venue].two
     columns = 1
     if one != two:
         columns = st.segmented_control(
@@ -112,7 +112,7 @@ def _paper(first: Paper) -> Paper:
             key="height",
             placeholder="the figure's own",
         )
-        dpi = st.number_input("PNG, pixels to the inch", *sheet.DPI, first.dpi, 50, key="dpi")
+        dpi = st.number_input("PNG, pixels to the inch", *files.DPI_RANGE, first.dpi, 50, key="dpi")
     return Paper(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
 
 

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from atesc_core import cli
-from atesc_core.figures.export import sheet
+from atesc_core.figures.export import browser
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Recipe
 from tests.figures.conftest import Lab, lab, one_browser  # noqa: F401 - fixtures
 
@@ -36,7 +36,7 @@ def typed(lab: Lab, monkeypatch, capsys):  # noqa: F811
 
 @pytest.fixture
 def no_browser(monkeypatch, tmp_path):
-    sheet.close_browser()
+    browser.close_browser()
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
 
 

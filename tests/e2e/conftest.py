@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from atesc_core.figures.export.sheet import find_browser
+from atesc_core.figures.export.browser import find_browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.pages.conftest import tiny_spec

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from playwright.sync_api import Page, sync_playwright
 
-from atesc_core.figures.export.sheet import find_browser
+from atesc_core.figures.export.browser import find_browser
 from atesc_core.runs import Run, RunStore
 from tests.e2e.conftest import ROOT, SWITCHES, Lab
 

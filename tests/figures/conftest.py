@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atesc_core.figures.export import sheet
+from atesc_core.figures.export import browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
@@ -41,4 +41,4 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 @pytest.fixture(scope="session", autouse=True)
 def one_browser():
     yield
-    sheet.close_browser()
+    browser.close_browser()

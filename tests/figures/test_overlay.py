@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.figures import theme
-from atesc_core.figures.export import sheet
+from atesc_core.figures.export import files
 from atesc_core.figures.overlay import BANDS, Line, compare, grid, named, rows
 
 MEAN = [30.0, 55.0, 66.0]
@@ -152,7 +152,7 @@ def test_axes_carry_units():
 
 
 def test_the_csv_of_the_curves_has_mean_sd_and_range():
-    rows = sheet.table(compare([PLAIN], ["iacc"]))
+    rows = files.figure_data(compare([PLAIN], ["iacc"]))
     assert list(rows["value"]) == MEAN
     assert list(rows["sd"]) == [2, 2, 2] and list(rows["low"]) == [25, 50, 61]
     assert set(rows["seeds"]) == {3} and set(rows["quantity"]) == {"iacc"}

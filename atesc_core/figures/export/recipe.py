@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from atesc_core.errors import SpecError
 from atesc_core.figures import theme
-from atesc_core.figures.export.sheet import DPI, FORMATS, VENUES, Format, file_stem
+from atesc_core.figures.export.files import DPI_RANGE, FORMATS, Format, file_stem
+from atesc_core.figures.export.venues import VENUES
 from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import LAB
 
@@ -90,7 +91,7 @@ class Paper(Spec):
     height_in: float | None = setting(
         None, "Height in inches; the figure's own proportions, unless named", "ours", gt=0, le=11
     )
-    dpi: int = setting(300, "Pixels to the inch, for PNG", "ours", ge=DPI[0], le=DPI[1])
+    dpi: int = setting(300, "Pixels to the inch, for PNG", "ours", ge=DPI_RANGE[0], le=DPI_RANGE[1])
 
     @property
     def width_in(self) -> float:

@@ -33,8 +33,8 @@ def large():
 
 def in_the_browser(large) -> tuple[Drawing, list[psutil.Process]]:
     """It is being drawn, by these processes."""
-    sheet.sheet(a_map(10))
-    drawing = Drawing(lambda stop: sheet.sheet(large, stop=stop))
+    sheet.draw_sheet(a_map(10))
+    drawing = Drawing(lambda stop: sheet.draw_sheet(large, stop=stop))
     while not browser._browser._waiting:
         drawing.wait(0.01)
         assert drawing.state == "running"
@@ -42,10 +42,10 @@ def in_the_browser(large) -> tuple[Drawing, list[psutil.Process]]:
 
 
 def test_it_comes_as_it_does_without_a_thread():
-    drawing = Drawing(lambda stop: sheet.sheet(a_map(10), stop=stop))
+    drawing = Drawing(lambda stop: sheet.draw_sheet(a_map(10), stop=stop))
     drawing.wait(SECONDS)
     assert drawing.state == "done"
-    drawn, other = drawing.sheet(), sheet.sheet(a_map(10))
+    drawn, other = drawing.sheet(), sheet.draw_sheet(a_map(10))
     assert (drawn.text, drawn.width, drawn.height, drawn.title) == (other.text, other.width, other.height, other.title)
     assert drawn.body.count("<path") == other.body.count("<path") > 0
 
@@ -59,7 +59,7 @@ def test_stopped_it_computes_no_more_and_can_begin_again(large):
         drawing.sheet()
     _, alive = psutil.wait_procs(busy, timeout=SECONDS)
     assert not alive
-    drawing._make = lambda stop: sheet.sheet(a_map(10), stop=stop)
+    drawing._make = lambda stop: sheet.draw_sheet(a_map(10), stop=stop)
     drawing.begin()
     drawing.wait(SECONDS)
     assert drawing.state == "done"
@@ -67,7 +67,7 @@ def test_stopped_it_computes_no_more_and_can_begin_again(large):
 
 def test_what_others_draw_meanwhile_still_comes(large):
     drawing, _ = in_the_browser(large)
-    other = Drawing(lambda stop: sheet.sheet(a_map(10), stop=stop))
+    other = Drawing(lambda stop: sheet.draw_sheet(a_map(10), stop=stop))
     while len(browser._browser._waiting) < 2:
         other.wait(0.01)
         assert other.state == "running"

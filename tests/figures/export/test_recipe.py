@@ -13,7 +13,7 @@ import yaml
 from atesc_core.cli import figure as command
 from atesc_core.errors import FigureNotReady, SpecError
 from atesc_core.figures import FIGURES, run_figures
-from atesc_core.figures.export import sheet
+from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
 from atesc_core.figures.run_figures import DRAW, draw, draw_all, measuring, origin, write
 from atesc_core.specs.run import RunSpec
@@ -36,7 +36,7 @@ def sources(lab):
 
 
 def data(panel: Panel, sources) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(sheet.csv(draw(panel, sources))))
+    return pd.read_csv(io.StringIO(files.figure_csv(draw(panel, sources))))
 
 
 # ── the recipe ────────────────────────────────────────────────────────────────
@@ -210,7 +210,7 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_
         ),
         formats=("svg",),
     )
-    shown = sheet.csv(draw_all(recipe, sources))
+    shown = files.figure_csv(draw_all(recipe, sources))
     again = Recipe.from_yaml(recipe.to_yaml())
     written = {path.suffix: path for path in write(again, measuring(lab.store), tmp_path)}
     assert set(written) == {".csv", ".yaml", ".svg"}

@@ -22,7 +22,7 @@ from PIL import Image
 
 from atesc_core import errors
 from atesc_core.figures import FIGURES, theme
-from atesc_core.figures.export import browser, sheet
+from atesc_core.figures.export import browser, files, sheet, venues
 from atesc_core.figures.export.browser import draw, print_svg
 from atesc_core.figures.export.points import POINT, dotted
 from atesc_core.version import lab_version
@@ -67,14 +67,14 @@ def browsers() -> list[psutil.Process]:
     ],
 )
 def test_a_pdf_is_as_wide_as_the_venue_prints(printed, venue, columns, inches):
-    file = sheet.image(printed, "pdf", venue, columns)
+    file = files.render_file(printed, "pdf", venue, columns)
     assert file.startswith(b"%PDF-")
     assert pdf_width(file) == pytest.approx(72 * inches, abs=0.75)  # a page is rounded up to whole CSS pixels
 
 
 def test_a_pdf_is_one_page_and_the_figure_fills_it(printed):
     """Kaleido's own print margins would push the figure 0.1 in off its page."""
-    file = sheet.image(printed, "pdf")
+    file = files.render_file(printed, "pdf")
     assert file.count(b"/Type /Page\n") == 1
     page = next(part for part in pdf_streams(file) if b"re\nW" in part)
     left, top = map(float, re.search(rb"([-\d.]+) ([-\d.]+) [-\d.]+ [-\d.]+ re\nW", page).groups())
@@ -82,16 +82,16 @@ def test_a_pdf_is_one_page_and_the_figure_fills_it(printed):
 
 
 def test_a_pdf_holds_text_and_lines_not_pixels(printed):
-    file = sheet.image(printed, "pdf")
+    file = files.render_file(printed, "pdf")
     assert b"/Subtype /CIDFontType2" in file and b"/Type3" not in file  # ICML refuses Type 3 fonts
     assert b"/Subtype /Image" not in file
 
 
 @pytest.mark.parametrize("name", sorted(set(FIGURES) - {"contact_sheet"}))  # which shows photographs
 def test_every_figure_is_vectors_in_print(name):
-    drawn = sheet.sheet(DRAW[name]("print"))
-    assert b"/Subtype /Image" not in drawn.file("pdf")
-    svg = ElementTree.fromstring(drawn.file("svg"))
+    drawn = sheet.draw_sheet(DRAW[name]("print"))
+    assert b"/Subtype /Image" not in files.sheet_file(drawn, "pdf")
+    svg = ElementTree.fromstring(files.sheet_file(drawn, "svg"))
     assert svg.find(f".//{SVG}image") is None and svg.find(f".//{SVG}foreignObject") is None
 
 
@@ -100,7 +100,7 @@ def test_every_figure_is_vectors_in_print(name):
 
 @pytest.mark.parametrize(("font", "family"), [("sans", "Arimo"), ("serif", "Tinos")])
 def test_a_pdf_embeds_the_shipped_font_and_no_other(printed, font, family):
-    file = sheet.image(printed, "pdf", font=font)
+    file = files.render_file(printed, "pdf", font=font)
     names = {name.decode() for name in re.findall(rb"/BaseFont /[A-Z]{6}\+(\S+)", file)}
     assert names == {family, f"{family}-Bold"}
     assert len(set(re.findall(rb"/FontFile2 (\d+) 0 R", file))) == 2  # one for each face, in the file itself
@@ -109,22 +109,22 @@ def test_a_pdf_embeds_the_shipped_font_and_no_other(printed, font, family):
 
 @pytest.mark.parametrize("font", ["sans", "serif"])
 def test_every_character_of_every_figure_is_in_the_shipped_fonts(font):
-    missing = {name: sheet.sheet(DRAW[name]("print"), font=font).missing for name in FIGURES}
+    missing = {name: sheet.draw_sheet(DRAW[name]("print"), font=font).missing for name in FIGURES}
     assert missing == dict.fromkeys(FIGURES, "")
 
 
 def test_a_character_that_the_font_lacks_is_told(printed):
     figure = copy.deepcopy(printed)
     figure.add_annotation(x=1, y=50, text="鳥 and 猴 鳥", showarrow=False)
-    drawn = sheet.sheet(figure)
+    drawn = sheet.draw_sheet(figure)
     assert drawn.missing == "鳥猴"
-    others = {name.decode() for name in re.findall(rb"/BaseFont /[A-Z]{6}\+(\S+)", drawn.file("pdf"))}
+    others = {name.decode() for name in re.findall(rb"/BaseFont /[A-Z]{6}\+(\S+)", files.sheet_file(drawn, "pdf"))}
     assert {"Arimo", "Arimo-Bold"} <= others
 
 
 def test_an_svg_brings_its_fonts_along(printed):
     """A browser that shows it in an <img>, as the preview does, sees no font but these and the system's."""
-    style = ElementTree.fromstring(sheet.image(printed, "svg")).find(f"{SVG}style").text
+    style = ElementTree.fromstring(files.render_file(printed, "svg")).find(f"{SVG}style").text
     faces = re.findall(r"font-family:'(\w+)';font-weight:(\d+);src:url\(data:font/ttf;base64,([^)]+)\)", style)
     assert [face[:2] for face in faces] == [("Arimo", "400"), ("Arimo", "700")]
     for _, _, data in faces:
@@ -137,25 +137,25 @@ def test_an_svg_brings_its_fonts_along(printed):
 
 
 def test_panels_stand_in_a_grid_at_the_width_of_the_page():
-    drawn = sheet.sheet(
+    drawn = sheet.draw_sheet(
         [DRAW[name]("print") for name in ("accuracy", "scores", "confusion")], "icml", 2, across=2, labels=("NTL & SL",)
     )
     assert drawn.width == 6.75 * 96
     panels = [part for part in ElementTree.fromstring(drawn.svg()) if part.tag == f"{SVG}svg"]
-    wide = (6.75 - sheet.GAP_IN) / 2 * 96
+    wide = (6.75 - sheet.PANEL_GAP_IN) / 2 * 96
     assert [float(panel.get("width")) for panel in panels] == pytest.approx([wide] * 3, abs=0.01)
     assert [float(panel.get("x")) for panel in panels] == pytest.approx([0, 6.75 * 96 - wide, 0], abs=0.01)
     assert float(panels[0].get("y")) == float(panels[1].get("y")) < float(panels[2].get("y"))
     assert drawn.text.startswith("(a) NTL & SL") and "(c)" in drawn.text
-    assert pdf_width(drawn.file("pdf")) == pytest.approx(6.75 * 72, abs=0.75)
+    assert pdf_width(files.sheet_file(drawn, "pdf")) == pytest.approx(6.75 * 72, abs=0.75)
 
 
 def test_panels_share_the_height_that_is_asked_for():
     pair = [DRAW[name]("print") for name in ("accuracy", "scores")]
-    assert sheet.sheet(pair, height_in=4, across=1).height == pytest.approx(4 * 96)
+    assert sheet.draw_sheet(pair, height_in=4, across=1).height == pytest.approx(4 * 96)
     with pytest.raises(ValueError, match="height_in: 0.5; expected 1.28 in or more for 2 rows of panels"):
-        sheet.sheet(pair, height_in=0.5, across=1)
-    assert sheet.sheet(pair, height_in=1.28, across=1).height == pytest.approx(1.28 * 96)
+        sheet.draw_sheet(pair, height_in=0.5, across=1)
+    assert sheet.draw_sheet(pair, height_in=1.28, across=1).height == pytest.approx(1.28 * 96)
 
 
 def test_panels_have_one_csv():
@@ -167,9 +167,9 @@ def test_panels_have_one_csv():
 
 
 def test_even_the_embedding_is_vectors():
-    file = sheet.image(DRAW["embedding"]("print"), "pdf")
+    file = files.render_file(DRAW["embedding"]("print"), "pdf")
     assert b"/Subtype /Image" not in file
-    svg = ElementTree.fromstring(sheet.image(DRAW["embedding"]("print"), "svg"))
+    svg = ElementTree.fromstring(files.render_file(DRAW["embedding"]("print"), "svg"))
     assert svg.find(f".//{SVG}image") is None and svg.find(f".//{SVG}canvas") is None
 
 
@@ -178,23 +178,23 @@ def test_a_large_scatter_is_vectors_every_point_of_it():
     figure = FIGURES["embedding"](
         points[:200].assign(domain="id"), points.assign(id=range(3000), fragile=[True, False] * 1500), "print"
     )
-    drawn = sheet.sheet(figure)
+    drawn = sheet.draw_sheet(figure)
     svg = ElementTree.fromstring(drawn.svg())
     for colour in ("rgb(86, 180, 233)", "rgb(230, 159, 0)"):
         strokes = [path.get("d") for path in svg.iter(f"{SVG}path") if f"stroke: {colour}" in path.get("style", "")]
         assert sum(stroke.count("h.01") for stroke in strokes) == 1500  # a dot each, of a pen that makes many
-    assert b"/Subtype /Image" not in drawn.file("pdf")
+    assert b"/Subtype /Image" not in files.sheet_file(drawn, "pdf")
 
 
 @pytest.mark.parametrize("dpi", [96, 300])
 def test_a_png_has_inches_times_dpi_pixels(printed, dpi):
-    with Image.open(io.BytesIO(sheet.image(printed, "png", "icml", 2, height_in=3, dpi=dpi))) as picture:
+    with Image.open(io.BytesIO(files.render_file(printed, "png", "icml", 2, height_in=3, dpi=dpi))) as picture:
         assert picture.size == (round(6.75 * dpi), 3 * dpi)
         assert picture.info["dpi"] == pytest.approx((dpi, dpi), abs=0.02)
 
 
 def test_a_png_is_white_behind_whatever_the_theme(printed):
-    with Image.open(io.BytesIO(sheet.image(printed, "png", "ieee", 2, dpi=150))) as picture:
+    with Image.open(io.BytesIO(files.render_file(printed, "png", "ieee", 2, dpi=150))) as picture:
         assert picture.mode == "RGB" and picture.size[0] == pytest.approx(7.16 * 150, abs=1)
         assert {picture.getpixel(corner) for corner in [(0, 0), (picture.width - 1, picture.height - 1)]} == {
             (255, 255, 255)
@@ -202,30 +202,30 @@ def test_a_png_is_white_behind_whatever_the_theme(printed):
 
 
 def test_an_svg_is_vectors_sized_in_inches(printed):
-    root = ElementTree.fromstring(sheet.image(printed, "svg"))
+    root = ElementTree.fromstring(files.render_file(printed, "svg"))
     assert root.tag == f"{SVG}svg" and (root.get("width"), root.get("height")) == ("3.25in", "2.08in")
     assert root.find(f".//{SVG}text") is not None and root.find(f".//{SVG}image") is None
 
 
 @pytest.mark.parametrize("points", [7, 10])
 def test_text_prints_at_the_points_asked_for(printed, points):
-    svg = sheet.image(printed, "svg", font_pt=points).decode()
+    svg = files.render_file(printed, "svg", font_pt=points).decode()
     sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)}
     assert sizes and all(size == pytest.approx(points * 96 / 72, abs=0.01) for size in sizes)
 
 
 def test_the_serif_is_used(printed):
-    assert "Times New Roman" in sheet.image(printed, "svg", font="serif").decode()
+    assert "Times New Roman" in files.render_file(printed, "svg", font="serif").decode()
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_prints(name):
-    assert pdf_width(sheet.image(DRAW[name]("print"), "pdf")) == 234
+    assert pdf_width(files.render_file(DRAW[name]("print"), "pdf")) == 234
 
 
 def test_printing_leaves_the_figure_as_it_was(printed):
     before = printed.to_json()
-    sheet.for_print(printed, "ieee", 2, font_pt=10)
+    venues.for_print(printed, "ieee", 2, font_pt=10)
     assert printed.to_json() == before
 
 
@@ -241,28 +241,28 @@ def test_printing_leaves_the_figure_as_it_was(printed):
 )
 def test_a_wrong_setting_is_named(printed, settings, said):
     with pytest.raises(ValueError, match=said):
-        sheet.image(printed, "png", **settings)
+        files.render_file(printed, "png", **settings)
 
 
 def test_a_figure_for_the_screen_is_refused():
     with pytest.raises(ValueError, match="made for 'light'.*mode='print'"):
-        sheet.image(DRAW["accuracy"]("light"), "pdf")
+        files.render_file(DRAW["accuracy"]("light"), "pdf")
 
 
 def test_an_unknown_format_is_named(printed):
     with pytest.raises(ValueError, match="format: 'gif'.*pdf, svg, png"):
-        sheet.image(printed, "gif")
+        files.render_file(printed, "gif")
 
 
 # ── the browser ───────────────────────────────────────────────────────────────
 
 
 def test_the_second_figure_is_far_quicker_than_the_first(printed):
-    sheet.close_browser()
+    browser.close_browser()
     took = []
     for _ in range(3):
         start = time.perf_counter()
-        sheet.image(printed, "svg")
+        files.render_file(printed, "svg")
         took.append(time.perf_counter() - start)
     assert min(took[1:]) < took[0] / 2
 
@@ -271,7 +271,7 @@ def test_threads_each_get_their_own_figure(printed):
     got = {}
 
     def draw(dpi):
-        got[dpi] = sheet.image(printed, "png", dpi=dpi)
+        got[dpi] = files.render_file(printed, "png", dpi=dpi)
 
     threads = [threading.Thread(target=draw, args=(dpi,)) for dpi in (48, 96, 144, 192)]
     for thread in threads:
@@ -284,27 +284,27 @@ def test_threads_each_get_their_own_figure(printed):
 
 
 def test_a_browser_that_died_is_started_again(printed):
-    sheet.image(printed, "svg")
+    files.render_file(printed, "svg")
     browser._kill(browsers())
-    assert sheet.image(printed, "svg").startswith(b"<svg")
+    assert files.render_file(printed, "svg").startswith(b"<svg")
 
 
 def test_closing_leaves_no_process_behind(printed):
-    sheet.image(printed, "svg")
+    files.render_file(printed, "svg")
     left = browsers()
-    sheet.close_browser()
+    browser.close_browser()
     _, alive = psutil.wait_procs(left, timeout=10)
     assert left and not alive
 
 
 def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(printed, monkeypatch, tmp_path):
-    sheet.close_browser()
+    browser.close_browser()
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
     monkeypatch.setattr("choreographer.browsers.chromium.get_chrome_download_path", lambda **_: None)
     monkeypatch.setattr("choreographer.browsers.chromium.get_old_chrome_download_path", lambda: None)
     with pytest.raises(errors.BrowserMissing, match="apt install chromium"):
-        sheet.image(printed, "pdf")
-    assert "IAcc" in sheet.csv(printed)
+        files.render_file(printed, "pdf")
+    assert "IAcc" in files.figure_csv(printed)
     assert not [
         thread
         for thread in threading.enumerate()
@@ -317,30 +317,30 @@ def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(pr
 
 @pytest.fixture(scope="module")
 def facts(printed):
-    return sheet.origin(printed, spec={"teacher": "é <b>"}, command="python -m atesc_core distill", device="CPU")
+    return files.provenance(printed, spec={"teacher": "é <b>"}, command="python -m atesc_core distill", device="CPU")
 
 
 def test_the_origin_names_spec_command_device_and_versions(facts):
     assert facts["figure"] == "accuracy" and facts["device"] == "CPU"
     assert facts["versions"]["plotly"].startswith("7.") and facts["spec"] == {"teacher": "é <b>"}
     assert facts["versions"]["atesc-lab"] == lab_version()
-    assert yaml.safe_load(sheet.sidecar(facts)) == facts
+    assert yaml.safe_load(files.sidecar(facts)) == facts
 
 
 def test_each_format_carries_its_origin(printed, facts):
-    pdf = sheet.image(printed, "pdf", origin=facts)
+    pdf = files.render_file(printed, "pdf", origin=facts)
     coded = re.search(rb"/ATEscOrigin <FEFF([0-9A-F]+)>", pdf)[1].decode()
     assert json.loads(bytes.fromhex(coded).decode("utf-16-be")) == facts
 
-    svg = ElementTree.fromstring(sheet.image(printed, "svg", origin=facts))
+    svg = ElementTree.fromstring(files.render_file(printed, "svg", origin=facts))
     assert json.loads(svg.find(f"{SVG}metadata").text) == facts
 
-    with Image.open(io.BytesIO(sheet.image(printed, "png", origin=facts))) as picture:
+    with Image.open(io.BytesIO(files.render_file(printed, "png", origin=facts))) as picture:
         assert json.loads(picture.text["ATEscOrigin"]) == facts
 
 
 def test_the_pdfs_cross_references_point_at_objects(printed, facts):
-    file = sheet.image(printed, "pdf", origin=facts)
+    file = files.render_file(printed, "pdf", origin=facts)
     start = int(re.search(rb"startxref\s+(\d+)\s+%%EOF\s*$", file)[1])
     first, offset = re.match(rb"xref\n(\d+) 1\n(\d{10}) 00000 n ", file[start:]).groups()
     assert file[int(offset) :].startswith(first + b" 0 obj")
@@ -350,16 +350,20 @@ def test_the_pdfs_cross_references_point_at_objects(printed, facts):
 
 
 def test_a_bundle_holds_figure_data_and_origin(printed, facts):
-    packed = zipfile.ZipFile(io.BytesIO(sheet.bundle(printed, "my ../run", ("svg",), origin=facts)))
+    packed = zipfile.ZipFile(
+        io.BytesIO(
+            files.zip_files(files.file_stem("my ../run"), printed, sheet.draw_sheet(printed), facts, kinds=("svg",))
+        )
+    )
     assert sorted(packed.namelist()) == ["my-..-run.csv", "my-..-run.svg", "my-..-run.yaml"]
-    assert packed.read("my-..-run.csv").decode() == sheet.csv(printed)
+    assert packed.read("my-..-run.csv").decode() == files.figure_csv(printed)
 
 
 # ── the data ──────────────────────────────────────────────────────────────────
 
 
 def read(figure) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(sheet.csv(figure)))
+    return pd.read_csv(io.StringIO(files.figure_csv(figure)))
 
 
 def test_the_csv_gives_the_input_back():
@@ -374,7 +378,7 @@ def test_the_csv_gives_the_input_back():
 @pytest.mark.parametrize("mode", ["light", "print"])
 def test_every_csv_reads_back_as_it_was(name, mode):
     figure = DRAW[name](mode)
-    table = sheet.table(figure)
+    table = files.figure_data(figure)
     again = read(figure)
     assert list(again) == list(table) and len(again) == len(table) > 0
     assert "" not in list(table)
@@ -399,14 +403,14 @@ def test_the_embeddings_csv_has_the_ids():
 
 
 def test_every_mode_has_the_same_data():
-    assert len({sheet.csv(DRAW["accuracy"](mode)) for mode in theme.MODES}) == 1
+    assert len({files.figure_csv(DRAW["accuracy"](mode)) for mode in theme.MODES}) == 1
 
 
 # ── many points ───────────────────────────────────────────────────────────────
 
 
 def test_points_are_dots_of_a_pen_each_where_it_was():
-    svg = draw(sheet.for_print(DRAW["embedding"]("print")))
+    svg = draw(venues.for_print(DRAW["embedding"]("print")))
     lean = dotted(svg)
     places = [point.groups()[:2] for point in POINT.finditer(svg)]
     assert places and not POINT.search(lean)
@@ -418,7 +422,7 @@ def test_points_are_dots_of_a_pen_each_where_it_was():
 
 
 def test_a_dot_prints_as_the_point_did():
-    svg = draw(sheet.for_print(DRAW["embedding"]("print")))
+    svg = draw(venues.for_print(DRAW["embedding"]("print")))
     width, height = map(float, re.search(r'<svg [^>]*width="([\d.]+)" height="([\d.]+)"', svg).groups())
     before, after = (
         np.asarray(Image.open(io.BytesIO(print_svg(own, "png", width, height, 192))).convert("RGB"), int)
