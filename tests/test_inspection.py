@@ -18,7 +18,6 @@ from atesc_core.runs.students.loading import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import predict
-from tests.pages.conftest import lab_with_runs  # noqa: F401 - fixture
 from tests.support.copies import copy_lab
 
 
@@ -54,7 +53,7 @@ def test_without_a_student_nothing_is_said_for_it():
 
 
 @pytest.fixture
-def run(lab_with_runs):  # noqa: F811
+def run(lab_with_runs):
     return lab_with_runs.store, lab_with_runs.atesc
 
 

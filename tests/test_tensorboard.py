@@ -11,7 +11,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from atesc_core.errors import UnknownRun
 from atesc_core.tensorboard import export_events
-from tests.figures.conftest import Lab, lab  # noqa: F401 - fixture
+from tests.support.figure_labs import FiguresLab
 
 
 def events(folder: Path) -> list[Event]:
@@ -35,11 +35,11 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     return found
 
 
-def test_every_curve_is_there_at_its_round(lab: Lab, tmp_path):  # noqa: F811
-    folder = export_events(lab.store, lab.atesc, tmp_path)
-    assert folder == tmp_path / lab.atesc
-    found, run = scalars(folder), lab.store.get(lab.atesc)
-    epochs, steps = lab.store.epochs(run.id), lab.store.steps(run.id)
+def test_every_curve_is_there_at_its_round(figures_lab: FiguresLab, tmp_path):
+    folder = export_events(figures_lab.store, figures_lab.atesc, tmp_path)
+    assert folder == tmp_path / figures_lab.atesc
+    found, run = scalars(folder), figures_lab.store.get(figures_lab.atesc)
+    epochs, steps = figures_lab.store.epochs(run.id), figures_lab.store.steps(run.id)
     assert found["accuracy/IAcc"] == pytest.approx(dict(zip([3, 6], epochs["iacc"], strict=True)))
     assert list(found["generator_loss/bn"]) == [1, 2, 3, 4, 5, 6]
     assert list(found["generator_loss/bn"].values()) == pytest.approx(steps["g/bn"].tolist())
@@ -48,18 +48,18 @@ def test_every_curve_is_there_at_its_round(lab: Lab, tmp_path):  # noqa: F811
     assert all(step > 3 for step in found["split/fragile_share"])  # the first epoch splits nothing
 
 
-def test_events_happened_when_they_did(lab: Lab, tmp_path):  # noqa: F811
-    found = events(export_events(lab.store, lab.atesc, tmp_path))
-    ends = lab.store.epochs(lab.atesc)["time"].tolist()
+def test_events_happened_when_they_did(figures_lab: FiguresLab, tmp_path):
+    found = events(export_events(figures_lab.store, figures_lab.atesc, tmp_path))
+    ends = figures_lab.store.epochs(figures_lab.atesc)["time"].tolist()
     assert [
         event.wall_time for event in found if event.summary.value and event.summary.value[0].tag == "accuracy/IAcc"
     ] == ends
 
 
-def test_settings_and_images_are_there(lab: Lab, tmp_path):  # noqa: F811
+def test_settings_and_images_are_there(figures_lab: FiguresLab, tmp_path):
     values = {
         value.tag: value
-        for event in events(export_events(lab.store, lab.atesc, tmp_path))
+        for event in events(export_events(figures_lab.store, figures_lab.atesc, tmp_path))
         for value in event.summary.value
     }
     told = {tag: value.tensor.string_val[0].decode() for tag, value in values.items() if value.tensor.string_val}
@@ -68,12 +68,12 @@ def test_settings_and_images_are_there(lab: Lab, tmp_path):  # noqa: F811
     assert values["synthetic_images"].image.encoded_image_string.startswith(b"\x89PNG")
 
 
-def test_exporting_again_replaces_what_was_exported(lab: Lab, tmp_path):  # noqa: F811
-    first = scalars(export_events(lab.store, lab.plain, tmp_path))
-    assert scalars(export_events(lab.store, lab.plain, tmp_path)) == first
+def test_exporting_again_replaces_what_was_exported(figures_lab: FiguresLab, tmp_path):
+    first = scalars(export_events(figures_lab.store, figures_lab.plain, tmp_path))
+    assert scalars(export_events(figures_lab.store, figures_lab.plain, tmp_path)) == first
 
 
-def test_an_unknown_run_is_named_and_nothing_is_written(lab: Lab, tmp_path):  # noqa: F811
+def test_an_unknown_run_is_named_and_nothing_is_written(figures_lab: FiguresLab, tmp_path):
     with pytest.raises(UnknownRun, match="zzzzzzzz"):
-        export_events(lab.store, "zzzzzzzz", tmp_path)
+        export_events(figures_lab.store, "zzzzzzzz", tmp_path)
     assert not list(tmp_path.iterdir())

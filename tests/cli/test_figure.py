@@ -15,13 +15,13 @@ from PIL import Image
 from atesc_core import cli
 from atesc_core.figures.export import browser
 from atesc_core.figures.export.recipe import OPTIONS, Panel, Recipe
-from tests.figures.conftest import Lab, lab, one_browser  # noqa: F401 - fixtures
+from tests.support.figure_labs import FiguresLab
 
 
 @pytest.fixture
-def typed(lab: Lab, monkeypatch, capsys):  # noqa: F811
+def typed(figures_lab: FiguresLab, monkeypatch, capsys):
     """``typed("figure", ...)``: exit status, stdout, stderr."""
-    monkeypatch.setenv("ATESC_RUNS_DIR", str(lab.runs_dir))
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(figures_lab.runs_dir))
 
     def type_(*words: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["atesc_core", *map(str, words)])
@@ -50,61 +50,74 @@ def test_the_list_names_every_figure_and_its_options(typed):
     assert "Robustness scores" in typed("figure", "list")[1]
 
 
-def test_a_pdf_is_as_wide_as_the_venue_and_lies_beside_its_origin(typed, lab, tmp_path):  # noqa: F811
+def test_a_pdf_is_as_wide_as_the_venue_and_lies_beside_its_origin(typed, figures_lab, tmp_path):
     out = tmp_path / "trap.pdf"
-    status, said, _ = typed("figure", "scores", "--run", lab.atesc, "--venue", "ieee", "--columns", "2", "--out", out)
+    status, said, _ = typed(
+        "figure", "scores", "--run", figures_lab.atesc, "--venue", "ieee", "--columns", "2", "--out", out
+    )
     assert (status, said) == (0, f"{out}\n")
     file = out.read_bytes()
     width = float(re.search(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)", file)[1])
     assert width == pytest.approx(7.16 * 72, abs=0.75)
     assert b"+Arimo" in file and b"/Subtype /Image" not in file
     told = yaml.safe_load((tmp_path / "trap.pdf.yaml").read_text())
-    assert told["run"] == lab.atesc and "--venue ieee --columns 2" in told["figure_command"]
+    assert told["run"] == figures_lab.atesc and "--venue ieee --columns 2" in told["figure_command"]
 
 
-def test_a_png_has_the_pixels_that_are_asked_for(typed, lab, tmp_path):  # noqa: F811
-    typed("figure", "accuracy", "--run", lab.atesc, "--dpi", "200", "--height-in", "2", "--out", tmp_path / "a.png")
+def test_a_png_has_the_pixels_that_are_asked_for(typed, figures_lab, tmp_path):
+    typed(
+        "figure",
+        "accuracy",
+        "--run",
+        figures_lab.atesc,
+        "--dpi",
+        "200",
+        "--height-in",
+        "2",
+        "--out",
+        tmp_path / "a.png",
+    )
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (650, 400)
 
 
-def test_a_csv_needs_no_browser(typed, lab, tmp_path, no_browser):  # noqa: F811
-    status, _, _ = typed("figure", "accuracy", "--run", lab.atesc, "--out", tmp_path / "a.csv")
+def test_a_csv_needs_no_browser(typed, figures_lab, tmp_path, no_browser):
+    status, _, _ = typed("figure", "accuracy", "--run", figures_lab.atesc, "--out", tmp_path / "a.csv")
     assert status == 0
     rows = pd.read_csv(tmp_path / "a.csv")
     iacc = rows[rows["metric"] == "IAcc"]["per cent of test images"]
-    assert iacc.tolist() == lab.store.epochs(lab.atesc)["iacc"].tolist()
+    assert iacc.tolist() == figures_lab.store.epochs(figures_lab.atesc)["iacc"].tolist()
 
 
-def test_without_a_browser_the_data_is_written_all_the_same(typed, lab, tmp_path, no_browser):  # noqa: F811
-    status, _, err = typed("figure", "accuracy", "--run", lab.atesc, "--out", tmp_path / "a.pdf")
+def test_without_a_browser_the_data_is_written_all_the_same(typed, figures_lab, tmp_path, no_browser):
+    status, _, err = typed("figure", "accuracy", "--run", figures_lab.atesc, "--out", tmp_path / "a.pdf")
     assert status == 1
     assert "apt install chromium" in err and f"The data is in {tmp_path / 'a.csv'}" in err
     assert "IAcc" in (tmp_path / "a.csv").read_text()
     assert not (tmp_path / "a.pdf").exists()
 
 
-def test_a_saved_recipe_is_made_again(typed, lab, tmp_path):  # noqa: F811
-    recipe = Recipe(panels=(Panel(figure="accuracy", run=lab.atesc),), formats=("pdf", "png"))
+def test_a_saved_recipe_is_made_again(typed, figures_lab, tmp_path):
+    recipe = Recipe(panels=(Panel(figure="accuracy", run=figures_lab.atesc),), formats=("pdf", "png"))
     file = tmp_path / f"{recipe.stem}.recipe.yaml"
     file.write_text(recipe.to_yaml())
     status, out, _ = typed("figure", file, "--out", tmp_path / "figures")
     assert status == 0
     assert {Path(line).name for line in out.splitlines()} == {
-        f"accuracy-{lab.atesc}.{kind}" for kind in ("csv", "yaml", "pdf", "png")
+        f"accuracy-{figures_lab.atesc}.{kind}" for kind in ("csv", "yaml", "pdf", "png")
     }
     alone = tmp_path / "alone.csv"
-    typed("figure", "accuracy", "--run", lab.atesc, "--out", alone)
-    assert (tmp_path / "figures" / f"accuracy-{lab.atesc}.csv").read_text() == alone.read_text()
+    typed("figure", "accuracy", "--run", figures_lab.atesc, "--out", alone)
+    assert (tmp_path / "figures" / f"accuracy-{figures_lab.atesc}.csv").read_text() == alone.read_text()
 
 
-def test_panels_share_a_page_and_say_how_to_make_them_again(typed, lab, tmp_path):  # noqa: F811
+def test_panels_share_a_page_and_say_how_to_make_them_again(typed, figures_lab, tmp_path):
     out = tmp_path / "both.pdf"
     status, _, err = typed(
         "figure",
         "panels",
         "--run",
-        lab.atesc,
+        figures_lab.atesc,
         "--of",
         "accuracy",
         "--of",
@@ -182,9 +195,9 @@ def test_panels_share_a_page_and_say_how_to_make_them_again(typed, lab, tmp_path
     ],
     ids=lambda value: " ".join(value)[:48] if isinstance(value, list) else None,
 )
-def test_what_is_typed_wrong_is_named_in_one_line(typed, lab, tmp_path, monkeypatch, words, named):  # noqa: F811
+def test_what_is_typed_wrong_is_named_in_one_line(typed, figures_lab, tmp_path, monkeypatch, words, named):
     monkeypatch.chdir(tmp_path)
-    ids = {"atesc": lab.atesc, "waiting": lab.waiting}
+    ids = {"atesc": figures_lab.atesc, "waiting": figures_lab.waiting}
     status, out, err = typed("figure", *(word.format(**ids) for word in words))
     assert (status, out) == (2, "")
     last = err.strip().splitlines()[-1]

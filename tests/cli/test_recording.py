@@ -9,7 +9,7 @@ from atesc_core.recording import load
 from atesc_core.recording.story import PARTS, part_of
 from atesc_core.runs.worker import work
 from tests.cli.test_commands import here
-from tests.pages.conftest import TINY, Lab
+from tests.support.labs import TINY, Lab
 
 
 def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):

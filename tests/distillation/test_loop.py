@@ -13,52 +13,11 @@ from atesc_core.distillation.loop import Controls, distill
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains import load_pair
 from atesc_core.robustness.scores import SCORES
-from atesc_core.specs.presets import from_preset
-from atesc_core.specs.run import EscapeKind, RunSpec
+from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis import SYNTHESIZERS
-from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
-
-TINY = {
-    "device": "cpu",
-    "epochs": 3,
-    "rounds": 2,
-    "student_steps": 2,
-    "batch_size": 24,
-    "snapshot_images": 16,
-    "synthesis.width": 8,
-    "split.steps": 2,
-    "split.threshold": 1.0,
-    "escape.warmup_epochs": 1,
-    "escape.probes": 16,
-}
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    return load_teacher("mnistm-badnet_sq-ntl")
-
-
-POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}
-SYNTHESIS = {
-    "dfq": {},
-    "cmi": {
-        "synthesis.kind": "cmi",
-        **POOLED,
-        "synthesis.bank": 60,
-        "synthesis.negatives": 16,
-        "synthesis.head": 8,
-        "synthesis.latent": 8,
-    },
-    "nayer": {"synthesis.kind": "nayer", **POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
-}
-
-
-def tiny(**changes) -> RunSpec:
-    return from_preset(
-        "quick", "mnistm-badnet_sq-ntl", **{**TINY, **SYNTHESIS[changes.get("synthesis.kind", "dfq")], **changes}
-    )
+from tests.support.short_runs import short_run
 
 
 def weights(events) -> dict[str, torch.Tensor]:
@@ -78,7 +37,7 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     plain_form = {
         f"escape.{name}": value for name, value in {"crowded_only": False, "probes": 0, "untrap": False}.items()
     }
-    spec = tiny(**{"escape.kind": escape}, **(plain_form if paper else {}))
+    spec = short_run(**{"escape.kind": escape}, **(plain_form if paper else {}))
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
     steps = [e for e in events if isinstance(e, StepDone)]
     assert len(steps) == spec.epochs * spec.rounds
@@ -98,7 +57,7 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("escape", get_args(EscapeKind))
 def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
-    spec = tiny(epochs=2, **{"synthesis.kind": kind, "escape.kind": escape})
+    spec = short_run(epochs=2, **{"synthesis.kind": kind, "escape.kind": escape})
     events = list(distill(spec, teacher))
     steps = [e for e in events if isinstance(e, StepDone)]
     assert len(steps) == spec.epochs * spec.rounds
@@ -111,7 +70,7 @@ def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("rule", ["auto", "mixture", "share"])
 def test_every_score_splits_by_every_rule(teacher, score, rule):
-    events = list(distill(tiny(epochs=2, **{"split.score": score, "split.threshold": rule}), teacher))
+    events = list(distill(short_run(epochs=2, **{"split.score": score, "split.threshold": rule}), teacher))
     (change,) = [e for e in events if isinstance(e, ThresholdChanged)]
     snapshot = [e for e in events if isinstance(e, SnapshotTaken)][-1]
     assert snapshot.threshold == change.threshold
@@ -122,7 +81,7 @@ def test_every_score_splits_by_every_rule(teacher, score, rule):
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
 def test_random_splits_at_the_share_asked_for(teacher, share):
-    spec = tiny(
+    spec = short_run(
         epochs=2,
         rounds=8,
         student_steps=4,
@@ -146,7 +105,7 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
 )
 @pytest.mark.parametrize("kind", ["dfq", "nayer"])
 def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
-    spec, checkpoints = tiny(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []
+    spec, checkpoints = short_run(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []
     for event in distill(spec, teacher):
         if isinstance(event, CheckpointReady):
             checkpoints.append(copy.deepcopy(event.state))
@@ -155,26 +114,26 @@ def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
 
 def test_the_student_never_sees_real_data(teacher):
     evaluate = Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))
-    assert same(weights(distill(tiny(), teacher, evaluate)), weights(distill(tiny(), teacher, None)))
+    assert same(weights(distill(short_run(), teacher, evaluate)), weights(distill(short_run(), teacher, None)))
 
 
 def test_same_spec_same_numbers_whatever_the_global_seed(teacher):
     torch.manual_seed(1)
-    first = weights(distill(tiny(), teacher))
+    first = weights(distill(short_run(), teacher))
     torch.manual_seed(2)
-    assert same(first, weights(distill(tiny(), teacher)))
-    assert not same(first, weights(distill(tiny(seed=1), teacher)))
+    assert same(first, weights(distill(short_run(), teacher)))
+    assert not same(first, weights(distill(short_run(seed=1), teacher)))
 
 
 def test_looking_at_a_run_does_not_change_it(teacher):
-    few, many = (weights(distill(tiny(snapshot_images=count), teacher)) for count in (16, 64))
+    few, many = (weights(distill(short_run(snapshot_images=count), teacher)) for count in (16, 64))
     assert same(few, many)
 
 
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("after", [1, 2])
 def test_a_resumed_run_is_the_uninterrupted_one(teacher, kind, after):
-    spec, checkpoints = tiny(**{"synthesis.kind": kind}), []
+    spec, checkpoints = short_run(**{"synthesis.kind": kind}), []
     for event in distill(spec, teacher):
         if isinstance(event, CheckpointReady):
             checkpoints.append(copy.deepcopy(event.state))
@@ -187,7 +146,7 @@ def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it
     attacked = []
     measure = SCORES["min_eps"]
     monkeypatch.setitem(SCORES, "min_eps", lambda model, x, *rest: attacked.append(len(x)) or measure(model, x, *rest))
-    spec = tiny(**{"synthesis.kind": kind, "escape.probes": 0, "synthesis.pool": 1000})
+    spec = short_run(**{"synthesis.kind": kind, "escape.probes": 0, "synthesis.pool": 1000})
     run = Distillation(spec, teacher)
     for round_ in (1, 2):
         run.synthesizer.train_round(run.student)
@@ -202,7 +161,7 @@ def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it
 
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 def test_a_threshold_is_found_even_before_the_first_round(teacher, kind):
-    spec = tiny(epochs=1, **{"synthesis.kind": kind, "split.threshold": "auto", "escape.warmup_epochs": 0})
+    spec = short_run(epochs=1, **{"synthesis.kind": kind, "split.threshold": "auto", "escape.warmup_epochs": 0})
     events = list(distill(spec, teacher))
     assert isinstance(events[0], ThresholdChanged)
     assert sum(isinstance(e, StepDone) for e in events) == spec.rounds
@@ -211,7 +170,7 @@ def test_a_threshold_is_found_even_before_the_first_round(teacher, kind):
 def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
     controls = Controls()
     seen = []
-    for event in distill(tiny(), teacher, controls=controls):
+    for event in distill(short_run(), teacher, controls=controls):
         seen.append(event)
         if isinstance(event, StepDone) and (event.epoch, event.round) == (2, 1):
             controls.threshold = 5.0
@@ -223,7 +182,7 @@ def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
 
 
 def test_an_automatic_threshold_is_found_when_the_split_begins(teacher):
-    events = list(distill(tiny(**{"split.threshold": "auto"}), teacher))
+    events = list(distill(short_run(**{"split.threshold": "auto"}), teacher))
     (change,) = [e for e in events if isinstance(e, ThresholdChanged)]
     assert (change.epoch, change.round, change.by) == (2, 1, "auto")
     assert change.threshold > 0
@@ -231,7 +190,7 @@ def test_an_automatic_threshold_is_found_when_the_split_begins(teacher):
 
 def test_an_unknown_student_is_named(teacher):
     with pytest.raises(ValueError, match="'alexnet'"):
-        next(distill(tiny(student="alexnet"), teacher))
+        next(distill(short_run(student="alexnet"), teacher))
 
 
 @pytest.mark.cuda
@@ -239,7 +198,7 @@ def test_an_unknown_student_is_named(teacher):
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("escape", ["none", "atesc"])
 def test_a_run_on_cuda(teacher, escape, kind):
-    spec = tiny(device="cuda", **{"escape.kind": escape, "synthesis.kind": kind})
+    spec = short_run(device="cuda", **{"escape.kind": escape, "synthesis.kind": kind})
     events = list(distill(spec, copy.deepcopy(teacher)))
     losses = [value for e in events if isinstance(e, StepDone) for value in e.losses.values()]
     assert torch.isfinite(torch.tensor(losses)).all()

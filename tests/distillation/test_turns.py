@@ -19,7 +19,7 @@ from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis.base import BatchNormMatch
 from atesc_core.training.divergence import kl_divergence, masked_mean
 from atesc_core.training.events import CheckpointReady, StepDone
-from tests.distillation.test_loop import teacher, tiny  # noqa: F401
+from tests.support.short_runs import short_run
 
 CLOSELY = Controls(closely=True)
 
@@ -42,8 +42,8 @@ def same(a, b) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "escape"), [("dfq", "atesc"), ("cmi", "atesc"), ("nayer", "atesc"), ("dfq", "abd")])
-def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape):  # noqa: F811
-    spec = tiny(epochs=2, snapshot_images=8, **{"synthesis.kind": kind, "escape.kind": escape})
+def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape):
+    spec = short_run(epochs=2, snapshot_images=8, **{"synthesis.kind": kind, "escape.kind": escape})
     unseen, watched, now_and_then = [], [], []
     for states, controls in ((unseen, Controls()), (watched, CLOSELY), (now_and_then, Controls())):
         for number, event in enumerate(distill(spec, teacher, controls=controls)):
@@ -66,8 +66,8 @@ def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape
     ],
     ids=str,
 )
-def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, changes, of, escape):  # noqa: F811
-    spec = tiny(
+def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, changes, of, escape):
+    spec = short_run(
         epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0}, **changes
     )
     events = [e for e in distill(spec, teacher, controls=CLOSELY) if hasattr(e, "who") or isinstance(e, StepDone)]
@@ -96,8 +96,8 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
     assert len(students[0].images) == spec.batch_size + (spec.escape.probes if splits else 0)
 
 
-def test_the_generators_turn_by_hand(teacher):  # noqa: F811
-    run = Distillation(tiny(**{"synthesis.steps": 2}), teacher)
+def test_the_generators_turn_by_hand(teacher):
+    run = Distillation(short_run(**{"synthesis.steps": 2}), teacher)
     generator, student = copy.deepcopy(run.synthesizer.generator), copy.deepcopy(run.student).eval()
     turn = next(round_events(run, 1, 1, CLOSELY))
     z, settings = torch.from_numpy(turn.noise), run.spec.synthesis
@@ -127,9 +127,9 @@ def test_the_generators_turn_by_hand(teacher):  # noqa: F811
     assert (turn.before != turn.after).any()
 
 
-def test_a_calls_images_are_those_that_joined_the_pool(teacher):  # noqa: F811
+def test_a_calls_images_are_those_that_joined_the_pool(teacher):
     for kind in ("cmi", "nayer"):
-        run = Distillation(tiny(**{"synthesis.kind": kind, "synthesis.steps": 4, "synthesis.pool": 1000}), teacher)
+        run = Distillation(short_run(**{"synthesis.kind": kind, "synthesis.steps": 4, "synthesis.pool": 1000}), teacher)
         turn = next(round_events(run, 1, 1, CLOSELY))
         np.testing.assert_array_equal(turn.after, run.synthesizer.pool.rows[:24].numpy())
         assert turn.labels.shape == (24,)
@@ -138,9 +138,9 @@ def test_a_calls_images_are_those_that_joined_the_pool(teacher):  # noqa: F811
 
 
 @pytest.mark.parametrize("forgetting", FORGETTING)
-def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
+def test_the_students_turn_by_hand(teacher, forgetting):
     """NAYER's pool keeps images in 256 levels: what the student saw is exactly what is shown."""
-    spec = tiny(
+    spec = short_run(
         temperature=4.0,
         **{
             "synthesis.kind": "nayer",
@@ -176,9 +176,9 @@ def test_the_students_turn_by_hand(teacher, forgetting):  # noqa: F811
     assert next(events).lr < spec.lr
 
 
-def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):  # noqa: F811
+def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):
     """With probes, crowding and the teacher without its trap: the quick preset's own ATEsc."""
-    run = Distillation(tiny(batch_size=64), teacher)
+    run = Distillation(short_run(batch_size=64), teacher)
     turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, CLOSELY) if not isinstance(e, StepDone)]
     for turn in (turn for turn in turns if turn.who == "student"):
         n, trapped = turn.synthetic, torch.from_numpy(turn.trapped)

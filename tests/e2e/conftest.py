@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from atesc_core.figures.export.browser import find_browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from tests.pages.conftest import tiny_spec
+from tests.support.labs import tiny_spec
 from tests.support.reports import save_report
 
 ROOT = Path(__file__).parents[2]

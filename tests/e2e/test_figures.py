@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from atesc_core.specs.run import RunSpec
-from tests.pages.conftest import tiny_spec
+from tests.support.labs import tiny_spec
 
 pytestmark = pytest.mark.e2e
 

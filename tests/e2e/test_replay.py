@@ -10,8 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from atesc_core.recording import save
 from tests.e2e.conftest import ROOT, Lab
 from tests.e2e.test_story import SOON, chart, wait_for_points
-from tests.pages.conftest import lab_with_runs  # noqa: F401 - a fixture
-from tests.recording.conftest import recorded, story_scenes  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.e2e
 NAME = "0123456789abcdef"
@@ -26,7 +24,7 @@ def still(serve, tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def story(still: Lab, recorded) -> str:  # noqa: F811
+def story(still: Lab, recorded) -> str:
     """The address of a recorded story in a lab that has no runs."""
     folder = still.runs_dir / "recordings"
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +32,7 @@ def story(still: Lab, recorded) -> str:  # noqa: F811
     return f"{still.url}/story?recording={NAME}"
 
 
-def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: str, recorded):  # noqa: F811
+def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: str, recorded):
     run = recorded.manifest.runs[0].run
     page.goto(f"{story}&step=3&speed=1")
     handle = page.get_by_role("slider", name="Seconds of each run")
@@ -51,7 +49,7 @@ def test_the_replay_plays_and_keeps_its_charts(page: Page, still: Lab, story: st
     assert not server.children(recursive=True)  # and nobody else computes for it
 
 
-def test_the_handle_goes_where_it_is_put_and_the_link_says_so(page: Page, story: str, browser: Browser, recorded):  # noqa: F811
+def test_the_handle_goes_where_it_is_put_and_the_link_says_so(page: Page, story: str, browser: Browser, recorded):
     run = recorded.manifest.runs[0].run
     page.goto(f"{story}&step=5")
     handle = page.get_by_role("slider", name="Seconds of each run")

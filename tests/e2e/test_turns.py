@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from atesc_core.runs import RunStore
 from tests.e2e.conftest import settled
-from tests.pages.conftest import tiny_spec
+from tests.support.labs import tiny_spec
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.e2e.conftest import PATIENCE
 from tests.e2e.test_explore import IMAGES, chart, drawn, lasso_all, wall
-from tests.pages.conftest import CONTROL, tiny_spec
+from tests.support.labs import CONTROL, tiny_spec
 from tests.support.reports import save_report
 
 pytestmark = pytest.mark.e2e

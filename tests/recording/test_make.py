@@ -10,7 +10,7 @@ from atesc_core.errors import NotRecordable, UnknownRun
 from atesc_core.recording import Recording, record
 from atesc_core.recording.writer import Clock, thinned
 from atesc_core.teachers import list_teachers
-from tests.pages.conftest import Lab
+from tests.support.labs import Lab
 
 
 def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded: Recording):

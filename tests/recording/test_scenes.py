@@ -11,7 +11,7 @@ from atesc_core.recording import Recording
 from atesc_core.recording.scenes import border, first_steps
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import predict
-from tests.pages.conftest import CONTROL, TEACHER, Lab
+from tests.support.labs import CONTROL, TEACHER, Lab
 
 
 def test_the_border_of_the_shipped_backdoor_is_crossed_by_one_teacher_only(story_scenes: Recording):

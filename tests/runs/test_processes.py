@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pandas as pd
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,7 +18,9 @@ from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
+from tests.support.workers import workers
 
+pytestmark = pytest.mark.usefixtures("no_worker_is_left")
 APP = """
 import sys
 from atesc_core.runs import RunStore, ensure_worker
@@ -35,23 +36,6 @@ sys.stdin.read()
 @pytest.fixture(autouse=True)
 def teacher(store):
     save_tiny_teacher(store.runs_dir)
-
-
-@pytest.fixture(autouse=True)
-def no_worker_is_left(store):
-    yield
-    for process in workers(store):
-        process.kill()
-    until(lambda: not workers(store))
-
-
-def workers(store) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        line = process.info["cmdline"] or []
-        if "atesc_core.runs.worker" in line and str(store.runs_dir) in line:
-            found.append(process)
-    return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 def finished(store, run_id):

@@ -18,9 +18,9 @@ from atesc_core.runs.session import Session
 from atesc_core.runs.turn_files import load_turn, save_turn
 from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
-from tests.runs.test_processes import no_worker_is_left, workers  # noqa: F401
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
+from tests.support.workers import workers
 
 HOUR = 3600.0
 

@@ -179,3 +179,11 @@ def publish(published: Published, name: str) -> tuple[Part, Part]:
     else:
         getattr(published, name.removesuffix("_full"))(train, test)
     return train, test
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch) -> Path:
+    """An empty data folder of this test's own."""
+    monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"

@@ -15,7 +15,7 @@ from atesc_core.domains import load_pair
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.report import Report, measure, report_file
-from tests.pages.conftest import TEACHER, TINY, Lab
+from tests.support.labs import TEACHER, TINY, Lab
 
 RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # how the runs of the tests attack
 

@@ -31,8 +31,8 @@ TWO = Recipe(
 
 
 @pytest.fixture
-def sources(lab):
-    return measuring(lab.store)
+def sources(figures_lab):
+    return measuring(figures_lab.store)
 
 
 def data(panel: Panel, sources) -> pd.DataFrame:
@@ -127,107 +127,107 @@ def test_panels_are_made_again_from_the_recipes_file():
 # ── what is drawn ─────────────────────────────────────────────────────────────
 
 
-def test_accuracy_is_what_the_run_logged(lab, sources):
-    rows = data(Panel(figure="accuracy", run=lab.atesc, against=(lab.plain,)), sources)
-    for run, name in ((lab.atesc, "ATEsc, NTL teacher"), (lab.plain, "plain, NTL teacher")):
+def test_accuracy_is_what_the_run_logged(figures_lab, sources):
+    rows = data(Panel(figure="accuracy", run=figures_lab.atesc, against=(figures_lab.plain,)), sources)
+    for run, name in ((figures_lab.atesc, "ATEsc, NTL teacher"), (figures_lab.plain, "plain, NTL teacher")):
         own = rows[(rows["run"] == name) & (rows["metric"] == "IAcc")]
-        assert own["per cent of test images"].tolist() == lab.store.epochs(run)["iacc"].tolist()
+        assert own["per cent of test images"].tolist() == figures_lab.store.epochs(run)["iacc"].tolist()
 
 
-def test_scores_are_split_where_the_run_did_unless_told_otherwise(lab, sources):
-    values = lab.store.snapshot(lab.atesc, 2).scores["min_eps"]
+def test_scores_are_split_where_the_run_did_unless_told_otherwise(figures_lab, sources):
+    values = figures_lab.store.snapshot(figures_lab.atesc, 2).scores["min_eps"]
     for panel, line in (
-        (Panel(figure="scores", run=lab.atesc), 4.0),
-        (Panel(figure="scores", run=lab.atesc, threshold=1.5), 1.5),
+        (Panel(figure="scores", run=figures_lab.atesc), 4.0),
+        (Panel(figure="scores", run=figures_lab.atesc, threshold=1.5), 1.5),
     ):
         counted = data(panel, sources).groupby("group")["images"].sum()
         assert counted["fragile"] == (values <= line).sum() and counted.sum() == len(values) == 16
 
 
-def test_an_epoch_is_the_one_that_is_asked_for(lab, sources):
+def test_an_epoch_is_the_one_that_is_asked_for(figures_lab, sources):
     first, last = (
-        data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=epoch), sources) for epoch in (1, None)
+        data(Panel(figure="scores", run=figures_lab.atesc, score="margin", epoch=epoch), sources) for epoch in (1, None)
     )
     assert not first.equals(last)
-    assert last.equals(data(Panel(figure="scores", run=lab.atesc, score="margin", epoch=2), sources))
+    assert last.equals(data(Panel(figure="scores", run=figures_lab.atesc, score="margin", epoch=2), sources))
 
 
-def test_the_embedding_holds_every_synthetic_image_at_its_place(lab, sources):
+def test_the_embedding_holds_every_synthetic_image_at_its_place(figures_lab, sources):
     from atesc_core.embedding import PCAMap
 
-    rows = data(Panel(figure="embedding", run=lab.atesc), sources)
-    report = sources.report("tiny", lab.store.get(lab.atesc).spec.split, False)
-    shown = lab.store.snapshot(lab.atesc, 2)
+    rows = data(Panel(figure="embedding", run=figures_lab.atesc), sources)
+    report = sources.report("tiny", figures_lab.store.get(figures_lab.atesc).spec.split, False)
+    shown = figures_lab.store.snapshot(figures_lab.atesc, 2)
     places = PCAMap.fit(report.id.features, report.ood.features).transform(shown.features)
     rows = rows.sort_values("id")
     np.testing.assert_allclose(rows[["PCA 1 (a.u.)", "PCA 2 (a.u.)"]].to_numpy(), places, rtol=1e-6)
     assert rows["fragile"].tolist() == shown.fragile.tolist()
 
 
-def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(lab, sources):
+def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(figures_lab, sources):
     from atesc_core.embedding import knn_distance
 
-    rows = data(Panel(figure="drift", run=lab.atesc, against=(lab.plain,)), sources)
-    report = sources.report("tiny", lab.store.get(lab.atesc).spec.split, False)
-    for run, escape in ((lab.atesc, "atesc"), (lab.plain, "none")):
+    rows = data(Panel(figure="drift", run=figures_lab.atesc, against=(figures_lab.plain,)), sources)
+    report = sources.report("tiny", figures_lab.store.get(figures_lab.atesc).spec.split, False)
+    for run, escape in ((figures_lab.atesc, "atesc"), (figures_lab.plain, "none")):
         own = rows[(rows["escape"] == escape) & (rows["images"] == "synthetic")]
-        assert own["Epoch"].tolist() == lab.store.snapshots(run)
+        assert own["Epoch"].tolist() == figures_lab.store.snapshots(run)
         for epoch, share in zip(own["Epoch"], own["per cent of synthetic images"], strict=True):
-            seen = lab.store.snapshot(run, epoch).features
+            seen = figures_lab.store.snapshot(run, epoch).features
             to_id, to_ood = (knn_distance(seen, side.features) for side in (report.id, report.ood))
             assert share == 100 * np.mean([theirs < ours for ours, theirs in zip(to_id, to_ood, strict=True)])
 
 
 @pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
-def test_a_run_without_images_says_what_it_waits_for(lab, sources, name):
+def test_a_run_without_images_says_what_it_waits_for(figures_lab, sources, name):
     with pytest.raises(
         FigureNotReady,
-        match=f"run: {lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
+        match=f"run: {figures_lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
     ):
-        draw(Panel(figure=name, run=lab.waiting), sources)
+        draw(Panel(figure=name, run=figures_lab.waiting), sources)
 
 
-def test_a_score_that_is_not_kept_is_named(lab, sources):
+def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
     with pytest.raises(ValueError, match="score: 'luck' is not kept .*expected one of min_eps, margin, kl"):
-        draw(Panel(figure="scores", run=lab.atesc, score="luck"), sources)
+        draw(Panel(figure="scores", run=figures_lab.atesc, score="luck"), sources)
 
 
-def test_what_is_not_measured_is_not_waited_for_on_a_page(lab):
-    page = run_figures.Sources(lab.store, measuring(lab.store).cards, lambda *asked: None)
+def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
+    page = run_figures.Sources(figures_lab.store, measuring(figures_lab.store).cards, lambda *asked: None)
     with pytest.raises(FigureNotReady, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
-        draw(Panel(figure="confusion", run=lab.atesc), page)
+        draw(Panel(figure="confusion", run=figures_lab.atesc), page)
 
 
 # ── the files ─────────────────────────────────────────────────────────────────
 
 
-def test_a_recipe_gives_the_same_data_again_and_all_its_files(lab, sources, tmp_path):
+def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sources, tmp_path):
     recipe = Recipe(
         panels=(
-            Panel(figure="accuracy", run=lab.atesc),
-            Panel(figure="fragile_share", run=lab.plain),
-            Panel(figure="class_sides", run=lab.atesc, threshold=2.0),
+            Panel(figure="accuracy", run=figures_lab.atesc),
+            Panel(figure="fragile_share", run=figures_lab.plain),
+            Panel(figure="class_sides", run=figures_lab.atesc, threshold=2.0),
         ),
         formats=("svg",),
     )
     shown = files.figure_csv(draw_all(recipe, sources))
     again = Recipe.from_yaml(recipe.to_yaml())
-    written = {path.suffix: path for path in write(again, measuring(lab.store), tmp_path)}
+    written = {path.suffix: path for path in write(again, measuring(figures_lab.store), tmp_path)}
     assert set(written) == {".csv", ".yaml", ".svg"}
     assert written[".csv"].read_text() == shown
 
     told = yaml.safe_load(written[".yaml"].read_text())
-    run = lab.store.get(lab.atesc)
+    run = figures_lab.store.get(figures_lab.atesc)
     assert RunSpec.model_validate(told["spec"]) == run.spec and told["device"] == run.device
     assert told["command"].startswith("python -m atesc_core distill --teacher tiny ")
     assert told["made_by"] == f"lab {lab_version()}"
     assert told["figure_command"] == recipe.command()
     assert Recipe.model_validate(told["recipe"]) == recipe
-    assert [other["run"] for other in told["other_runs"]] == [lab.plain]
+    assert [other["run"] for other in told["other_runs"]] == [figures_lab.plain]
     assert set(told["versions"]) >= {"python", "torch", "plotly", "kaleido"}
 
 
-def test_the_origin_of_a_run_that_goes_on_says_so(lab, sources):
-    panel = Panel(figure="accuracy", run=lab.waiting)
-    told = origin(Recipe(panels=(panel,)), [draw(panel, sources)], lab.store)
+def test_the_origin_of_a_run_that_goes_on_says_so(figures_lab, sources):
+    panel = Panel(figure="accuracy", run=figures_lab.waiting)
+    told = origin(Recipe(panels=(panel,)), [draw(panel, sources)], figures_lab.store)
     assert (told["status"], told["epochs_done"], told["made_by"]) == ("queued", 0, None)

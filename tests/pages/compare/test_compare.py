@@ -10,7 +10,8 @@ import pytest
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from pages.compare.compare import letters
-from tests.pages.conftest import TEACHER, charts, said, tiny_spec
+from tests.support.labs import TEACHER, tiny_spec
+from tests.support.pages import charts, page_text
 from tests.support.reports import numbers
 
 OPEN_SET = "mnistm-fashion-ntl"
@@ -70,7 +71,7 @@ def button(app, label: str):
 def test_an_empty_lab_says_what_to_do(open_page, store):
     app = open_page("compare")
     assert not app.exception
-    assert "No runs yet" in said(app) and "Distil two students" in said(app)
+    assert "No runs yet" in page_text(app) and "Distil two students" in page_text(app)
     assert not charts(app)
 
 
@@ -78,7 +79,7 @@ def test_a_run_that_waits_is_nothing_to_compare_yet(open_page, store):
     store.create(tiny_spec())
     app = open_page("compare")
     assert not app.exception
-    assert "Nothing measured yet" in said(app)
+    assert "Nothing measured yet" in page_text(app)
 
 
 def test_the_link_names_the_runs(open_page, store, two_seeds):
@@ -93,7 +94,7 @@ def test_the_link_names_the_runs(open_page, store, two_seeds):
 def test_a_link_to_runs_that_are_gone_says_so(open_page, store, two_seeds):
     app = open_page("compare", runs="abcdefgh")
     assert not app.exception
-    assert "Not here: 1 of the 1 runs that the link names" in said(app)
+    assert "Not here: 1 of the 1 runs that the link names" in page_text(app)
     assert charts(app)
 
 
@@ -115,7 +116,7 @@ def test_filters_that_nothing_passes_say_what_to_do(open_page, store, two_seeds)
     logged(store, (1, 1), escape="none", status="failed", seed=7)
     app = open_page("compare", **{"only.seed": "0", "only.status": "failed"})
     assert not app.exception
-    assert "No run passes these filters" in said(app)
+    assert "No run passes these filters" in page_text(app)
 
 
 def test_specs_have_letters_without_end():
@@ -135,12 +136,12 @@ def test_two_seeds_are_a_mean_with_a_band(open_page, store, two_seeds):
     ]
     legend = [trace["name"] for trace in charts(app)["compare"]["data"] if trace.get("showlegend") is not False]
     assert legend == ["A · ATEsc (mean, ± sd, 2 seeds)"]
-    assert "one seed" not in said(app)
+    assert "one seed" not in page_text(app)
 
 
 def test_one_seed_is_said_to_be_one(open_page, store, two_seeds):
     app = open_page("compare", runs=two_seeds[0])
-    assert "A: one seed" in said(app)
+    assert "A: one seed" in page_text(app)
     assert table_of(app)[1][-2:] == ["60.0", "10.0"]
 
 
@@ -152,7 +153,7 @@ def test_settings_are_never_averaged_together(open_page, store, two_seeds):
     assert [row[-3:] for row in table_of(app)[1:]] == [["62.0 ± 2.8", "–", "20.0 ± 14.1"], ["42.0", "80.0", "–"]]
     assert lines(app)[f"B · {OPEN_SET} y2"] == [70, 80]
     assert lines(app)[f"A · {TEACHER} y3"] == [92, 20]
-    assert "Several settings (backdoor, open-set)" in said(app)
+    assert "Several settings (backdoor, open-set)" in page_text(app)
 
 
 def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, store, two_seeds):
@@ -160,7 +161,7 @@ def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, stor
     app = open_page("compare")
     assert not app.exception
     assert lines(app)["A · ATEsc y"] == [48]
-    assert "A: Still going: shown to epoch 1 of 2, the last that all 3 seeds have." in said(app)
+    assert "A: Still going: shown to epoch 1 of 2, the last that all 3 seeds have." in page_text(app)
     assert table_of(app)[1][2:4] == ["3", "1 of 2"]
 
 
@@ -169,7 +170,7 @@ def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_see
     app = open_page("compare")
     assert not app.exception
     assert lines(app)["A · ATEsc y"] == [52, 62]
-    assert "1 of these runs has no epoch yet." in said(app)
+    assert "1 of these runs has no epoch yet." in page_text(app)
 
 
 def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
@@ -202,7 +203,7 @@ def test_losses_are_means_of_their_epoch_on_either_axis(open_page, store, two_se
     assert charts(app)["compare"]["layout"]["yaxis"]["type"] == "log"
     app = open_page("compare", show="Generator loss", log="true")
     assert not app.exception
-    assert "2 points are not above 0" in said(app)
+    assert "2 points are not above 0" in page_text(app)
 
 
 def test_the_band_is_chosen_in_the_link(open_page, store, two_seeds):
@@ -226,8 +227,8 @@ def test_a_difference_has_what_differs_with_its_sentence_and_source(open_page, s
     logged(store, (70, 99), (71, 100), **{"escape.weight": 0.9})
     app = open_page("compare")
     assert not app.exception
-    assert "escape.weight 0.3 0.9 λ, the weight of forgetting paper" in " ".join(said(app).split())
-    assert "Learning rate" not in said(app)
+    assert "escape.weight 0.3 0.9 λ, the weight of forgetting paper" in " ".join(page_text(app).split())
+    assert "Learning rate" not in page_text(app)
 
 
 def test_names_from_users_stay_text(open_page, store, two_seeds):

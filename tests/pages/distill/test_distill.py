@@ -20,7 +20,8 @@ from pages.distill import new_run_form
 from pages.shared.data import cost
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
-from tests.pages.conftest import CONTROL, TEACHER, charts, go_to, said, tiny_spec
+from tests.support.labs import CONTROL, TEACHER, tiny_spec
+from tests.support.pages import charts, go_to, page_text
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
 
@@ -47,7 +48,7 @@ def set_status(store, run_id: str, status: str, error: str | None = None) -> Non
 def test_an_empty_lab_shows_the_form(open_page, store):
     app = open_page("distill")
     assert not app.exception
-    assert "Time: not known before a first run here" in said(app)
+    assert "Time: not known before a first run here" in page_text(app)
     assert not button(app, "Start").disabled
     assert not charts(app)
 
@@ -128,7 +129,7 @@ def run_by_command(store, command: str) -> Run:
 def test_a_wrong_value_is_explained_beside_the_form_and_cannot_start(open_page, store):
     app = open_page("distill")
     field(app, "epochs").set_value(0).run()
-    assert "epochs: 0: Input should be greater than or equal to 1" in said(app)
+    assert "epochs: 0: Input should be greater than or equal to 1" in page_text(app)
     assert button(app, "Start").disabled
     field(app, "epochs").set_value(3).run()
     assert not button(app, "Start").disabled
@@ -146,11 +147,11 @@ def test_a_teacher_without_batchnorm_is_said_before_the_run(open_page, store):
         card.model_copy(update={"name": "plain", "arch": "vgg13"}).model_dump_json()
     )
     app = open_page("distill", teacher="plain")
-    assert "The teacher has no BatchNorm layer: DFQ's R_BN term has nothing to match" in said(app)
+    assert "The teacher has no BatchNorm layer: DFQ's R_BN term has nothing to match" in page_text(app)
     next(widget for widget in app.get("button_group") if widget.label.startswith("Method")).set_value("cmi").run()
-    assert "CMI's R_BN term" in said(app)
+    assert "CMI's R_BN term" in page_text(app)
     app.selectbox[0].set_value(TEACHER).run()
-    assert "R_BN term" not in said(app)
+    assert "R_BN term" not in page_text(app)
 
 
 def test_a_link_brings_all_its_settings(open_page, store):
@@ -185,7 +186,7 @@ def test_a_browser_that_has_not_heard_of_the_forms_link_takes_nothing_back(open_
 def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
     app = open_page("distill", spec="not-a-spec")
     assert not app.exception
-    assert "This link's settings cannot be read" in said(app)
+    assert "This link's settings cannot be read" in page_text(app)
     assert not button(app, "Start").disabled
 
 
@@ -217,7 +218,7 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
     assert sorted(own) == ["accuracy", "generator", "scores", "share", "student"]
     measured = [trace for trace in own["accuracy"] if (trace.get("meta") or {}).get("metric")]
     assert {trace["meta"]["teacher"] for trace in measured} == {"NTL", "SL"}  # the other two of its story, behind
-    words = said(app)
+    words = page_text(app)
     assert "epoch 2/2" in words
     assert "ID test · 1\u202f000 images · epoch 2" in words
     assert "to plain" in words
@@ -230,7 +231,7 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
 def test_an_earlier_epoch_can_be_looked_at(open_page, finished_run):
     app = open_page("distill", run=finished_run.id)
     app.slider(key=f"epoch {finished_run.id}").set_value(1).run()
-    assert "of 32 images · epoch 1" in said(app)
+    assert "of 32 images · epoch 1" in page_text(app)
 
 
 def test_again_changed_opens_the_form_with_the_runs_settings(open_page, finished_run):
@@ -244,11 +245,11 @@ def test_again_changed_opens_the_form_with_the_runs_settings(open_page, finished
 def test_a_run_in_line_can_be_paused_resumed_and_stopped(open_page, store):
     run_id = store.create(tiny_spec())
     app = open_page("distill", run=run_id)
-    assert "next in line" in said(app)
+    assert "next in line" in page_text(app)
     for press, status in (("Pause", "paused"), ("Resume", "queued"), ("Stop", "stopped"), ("Resume", "queued")):
         button(app, press).click().run()
         assert store.get(run_id).status == status
-        assert status in said(app)
+        assert status in page_text(app)
 
 
 @pytest.mark.parametrize(
@@ -264,8 +265,8 @@ def test_a_run_that_did_not_end_well_says_what_was_kept_and_offers_to_go_on(open
     set_status(store, run_id, status, error="the device is on fire")
     app = open_page("distill", run=run_id)
     assert not app.exception
-    assert words in said(app)
-    assert "Kept: its settings. Resume begins anew." in said(app)
+    assert words in page_text(app)
+    assert "Kept: its settings. Resume begins anew." in page_text(app)
     assert button(app, "Resume")
 
 
@@ -282,7 +283,7 @@ def test_the_url_says_which_run_and_the_visit_remembers_it(open_page, finished_r
 def test_an_unknown_run_in_the_url_is_said_and_the_form_shown(open_page, store):
     app = open_page("distill", run="zzzzzzzz")
     assert not app.exception
-    assert "There is no run 'zzzzzzzz' here" in said(app)
+    assert "There is no run 'zzzzzzzz' here" in page_text(app)
     assert button(app, "Start")
 
 

@@ -12,9 +12,8 @@ from PIL import Image
 from atesc_core.domains import DOMAINS, OFFLINE, PAIRS, PAPER, data_dir, fetch_domain, find_pair, folder_name
 from atesc_core.jobs import process
 from pages.shared.data.preparation import preparation
-from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
-from tests.pages.conftest import follow, said
-from tests.support.published_domains import publish, published  # noqa: F401 - a fixture
+from tests.support.pages import follow_link, page_text
+from tests.support.published_domains import publish
 
 pytestmark = pytest.mark.usefixtures("data_folder", "store")
 
@@ -56,7 +55,7 @@ def test_with_nothing_downloaded_the_offline_domains_are_shown_and_the_rest_offe
     app = open_page("domains")
     assert not app.exception
     assert not app.error
-    text = said(app)
+    text = page_text(app)
     for name, source in DOMAINS.items():
         assert source.about in text
         assert (app.button(key=f"download {name}") is not None) if source.needs else name in text
@@ -65,14 +64,14 @@ def test_with_nothing_downloaded_the_offline_domains_are_shown_and_the_rest_offe
     assert str(data_dir()) in text
 
 
-def test_what_was_downloaded_is_a_card_with_its_images(open_page, published):  # noqa: F811
+def test_what_was_downloaded_is_a_card_with_its_images(open_page, published):
     publish(published, "svhn")
     list(fetch_domain("svhn"))
     app = open_page("domains")
     assert not app.exception
     assert not app.error
     assert "download svhn" not in {button.key for button in app.button}
-    assert "downloaded" in said(app)
+    assert "downloaded" in page_text(app)
     assert "svhn" in widget(app, "ID domain").options
 
 
@@ -86,7 +85,7 @@ def test_a_download_shows_how_far_it_is_and_can_be_stopped(open_page, monkeypatc
     assert app.button(key="download svhn").disabled
     app.button(key="stop svhn").click().run()
     app.run()
-    assert "The download was stopped. Nothing half-downloaded was kept." in said(app)
+    assert "The download was stopped. Nothing half-downloaded was kept." in page_text(app)
     assert app.button(key="download svhn").label == "Try again"
 
 
@@ -104,7 +103,7 @@ def test_without_a_network_it_says_so_and_points_to_what_needs_none(open_page, n
     assert [file.name for file in data_dir().glob("*usps*")] == [".usps.lock"]
 
 
-def test_a_damaged_domain_does_not_take_the_page_with_it(open_page, published):  # noqa: F811
+def test_a_damaged_domain_does_not_take_the_page_with_it(open_page, published):
     publish(published, "svhn")
     list(fetch_domain("svhn"))
     (data_dir() / "test_32x32.mat").write_bytes(b"MATLAB 5.0")
@@ -129,7 +128,7 @@ def test_a_good_folder_becomes_a_domain_of_either_side(open_page, pictures):
     assert ended(name).state == "done"
     app.run()
     assert not app.exception
-    assert f"fits {name} 12 images 2 classes" in " ".join(said(app).split())
+    assert f"fits {name} 12 images 2 classes" in " ".join(page_text(app).split())
     assert name in widget(app, "OOD domain").options
     widget(app, "Setting").set_value("open").run()
     widget(app, "OOD domain").set_value(name).run()
@@ -205,7 +204,7 @@ def test_a_pair_of_ones_own_has_the_name_that_finds_it_again(open_page, setting,
     assert find_pair(name).setting == setting
     words = shlex.split(app.code[1].value)
     assert words[words.index("--pair") + 1] == name
-    follow(app, "Load a teacher of this pair")
+    follow_link(app, "Load a teacher of this pair")
     assert app.title[0].value == "Teachers"
     assert app.query_params["pair"] == name
 

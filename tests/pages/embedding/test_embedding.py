@@ -13,10 +13,10 @@ from atesc_core.runs.students import features
 from atesc_core.runs.students.__main__ import make, wanted_features
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
-from tests.pages.conftest import CONTROL, Lab, charts, said, way
-from tests.pages.teachers.test_teachers import button
 from tests.support.copies import copy_lab
-from tests.support.reports import held_job, numbers, report, save_report  # noqa: F401 - fixtures
+from tests.support.labs import CONTROL, Lab
+from tests.support.pages import button, charts, page_link, page_text
+from tests.support.reports import numbers, save_report
 
 
 def names(app) -> list[str]:
@@ -26,16 +26,16 @@ def names(app) -> list[str]:
 def test_without_runs_the_page_says_what_to_do(open_page, store):
     app = open_page("embedding")
     assert not app.exception
-    assert "No runs yet" in said(app)
+    assert "No runs yet" in page_text(app)
 
 
-def test_pca_is_there_at_once_with_distances(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_pca_is_there_at_once_with_distances(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("embedding", run=finished_run.id)
     assert not app.exception
     features = lab_with_runs.store.snapshot(finished_run.id, 2).features
     nearer = knn_distance(features, report.ood.features) < knn_distance(features, report.id.features)
-    assert f"{100 * nearer.mean():.1f}" in said(app)
-    assert "40 ID and 40 OOD test images" in said(app)
+    assert f"{100 * nearer.mean():.1f}" in page_text(app)
+    assert "40 ID and 40 OOD test images" in page_text(app)
     assert any("fragile" in name for name in names(app))
     assert len(numbers(charts(app)["distances"]["data"][0]["y"])) == 2  # epochs
 
@@ -44,29 +44,29 @@ COLOURED = {"domain": "32 synthetic", "score": "32 synthetic", "class": "7"}
 
 
 @pytest.mark.parametrize("colour", COLOURED)
-def test_dots_are_coloured_as_asked(open_page, finished_run: Run, report: Report, colour):  # noqa: F811
+def test_dots_are_coloured_as_asked(open_page, finished_run: Run, report: Report, colour):
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="colour").set_value(colour).run()
     assert not app.exception
     assert COLOURED[colour] in names(app)
 
 
-def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: Run, report: Report):
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="ground").set_value("points").run()
     assert not app.exception
     assert {"ID test", "OOD test"} <= set(names(app))
 
 
-def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: Run, report: Report):
     app = open_page("embedding", run=finished_run.id)
     before = charts(app)["map"]["layout"]["xaxis"]["range"]
     app.select_slider[0].set_value(1).run()
-    assert "epoch 1" in said(app)
+    assert "epoch 1" in page_text(app)
     assert charts(app)["map"]["layout"]["xaxis"]["range"] == before
 
 
-def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: Run, report: Report):
     app = open_page("embedding", run=finished_run.id)
     button(app, "Play").click().run()
     seen = [app.select_slider[0].value]
@@ -107,7 +107,7 @@ class Placed(Coming):
         return Status("done", "Ready", 1.0, 0.0)
 
 
-def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
+def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Coming)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
@@ -118,7 +118,7 @@ def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Ru
     assert "12 s left" in words
 
 
-def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):  # noqa: F811
+def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
@@ -131,7 +131,7 @@ def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, repor
 
 
 @pytest.fixture(scope="session")
-def both_reports(lab_with_runs: Lab, report: Report) -> tuple[Report, Report]:  # noqa: F811
+def both_reports(lab_with_runs: Lab, report: Report) -> tuple[Report, Report]:
     """In the lab with runs: the NTL teacher is measured, and the SL one."""
     return report, save_report(lab_with_runs.runs_dir, CONTROL)
 
@@ -154,14 +154,14 @@ def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_
     shown = charts(app)
     first, second = shown["map"], shown["map beside"]
     assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
-    assert "the feature space of its own teacher" in said(app)
+    assert "the feature space of its own teacher" in page_text(app)
     lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
     for name, run_id, real in zip(
         ("NTL teacher, ATEsc", "SL teacher, plain"), (finished_run.id, lab_with_runs.control), both_reports, strict=True
     ):
         expected = [nearer(lab_with_runs, run_id, epoch, real) for epoch in (1, 2)]
         np.testing.assert_allclose(numbers(lines[name]["y"]), expected)
-        assert f"{expected[1]:.1f}" in said(app)  # its tile, at the epoch that is shown
+        assert f"{expected[1]:.1f}" in page_text(app)  # its tile, at the epoch that is shown
     switch(app).set_value(False).run()
     assert "beside" not in app.query_params
     assert "map beside" not in charts(app)
@@ -208,9 +208,9 @@ def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: 
     monkeypatch.setattr("pages.embedding.second_run.counterpart", lambda *arguments: None)
     app = open_page("embedding", run=finished_run.id, beside="other")
     assert not app.exception
-    assert "No run of an SL teacher" in said(app)
+    assert "No run of an SL teacher" in page_text(app)
     assert "map" in charts(app) and "map beside" not in charts(app)
-    link = way(app, f"Distil {CONTROL}")
+    link = page_link(app, f"Distil {CONTROL}")
     spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
     assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})
     form = open_page("distill", spec=spec.to_token())
@@ -220,17 +220,12 @@ def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: 
 def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
     app = open_page("embedding", run=finished_run.id, beside="zzzzzzzz")
     assert not app.exception
-    assert "There is no run 'zzzzzzzz' to set beside this one" in said(app)
+    assert "There is no run 'zzzzzzzz' to set beside this one" in page_text(app)
     assert app.query_params["beside"] == lab_with_runs.control
 
 
 def test_two_runs_of_one_teacher_wait_for_one_measurement(
-    open_page,
-    finished_run: Run,
-    lab_with_runs: Lab,
-    held_job,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch,
+    open_page, finished_run: Run, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch
 ):
     """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
@@ -288,7 +283,7 @@ def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, s
     assert not app.exception
     assert app.query_params["features"] == "student"
     assert not app.get("progress")
-    words = " ".join(said(app).split())
+    words = " ".join(page_text(app).split())
     assert "features of the student of epoch 2" in words
     assert "go through one student, the last that is kept" in words
     sets = {"id": real.id.images, "ood": real.ood.images, 2: lab.store.snapshot(finished_run.id, 2).images}
@@ -311,18 +306,18 @@ def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_student
     app = open_page("embedding", run=finished_run.id, beside=seen_by_students.control, features="student")
     assert not app.exception
     assert {"map", "map beside", "drift"} <= charts(app).keys()
-    assert "the feature space of its own student" in said(app)
+    assert "the feature space of its own student" in page_text(app)
 
 
 def test_while_the_students_features_come_the_page_says_how_far_they_are(
     open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job
-):  # noqa: F811
+):
     app = open_page("embedding", run=lab_with_runs.plain, features="student")
     assert not app.exception
     assert "Features of the student" in app.get("progress")[0].proto.text
     assert "map" not in charts(app)
     button(app, "Stop").click().run()
-    assert "was stopped" in said(app)
+    assert "was stopped" in page_text(app)
     assert button(app, "Go on")
     app.segmented_control(key="link features").set_value("teacher").run()
     assert "map" in charts(app)

@@ -14,9 +14,8 @@ from atesc_core.runs import Run
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.figures import paper
-from tests.pages.conftest import TEACHER, Lab, said
-from tests.pages.teachers.test_teachers import button
-from tests.support.reports import held_job, report  # noqa: F401 - fixtures
+from tests.support.labs import TEACHER, Lab
+from tests.support.pages import button, page_text
 
 
 @pytest.fixture
@@ -40,32 +39,25 @@ def download(app, label: str):
 def test_without_runs_the_page_says_what_to_do(open_page, store):
     app = open_page("figures")
     assert not app.exception
-    assert "No runs yet" in said(app)
+    assert "No runs yet" in page_text(app)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_figure_of_a_finished_run_is_drawn(
-    open_page,
-    finished_run: Run,
-    report: Report,
-    drawn,
-    held_job,  # noqa: F811
-    name,
-):
+def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, held_job, name):
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
     if name == "drift":
-        assert "is drawn as soon as it is" in said(app), "the SL teacher of the runs beside it is not measured"
+        assert "is drawn as soon as it is" in page_text(app), "the SL teacher of the runs beside it is not measured"
         next(toggle for toggle in app.toggle if "against" in toggle.key).set_value(False).run()
     assert not app.exception
     assert not app.error
     assert [panel.figure for panel in drawn[-1].panels] == [name]
-    assert "3.25 in wide at ICML" in said(app)
+    assert "3.25 in wide at ICML" in page_text(app)
     assert not download(app, "PDF").proto.disabled
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):  # noqa: F811
+def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):
     store.create(RunSpec(teacher=TEACHER))
     app = open_page("figures")
     app.selectbox(key="figure").set_value(name).run()
@@ -113,14 +105,14 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
     monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
     paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)
-    assert paper.DOING in said(app)
+    assert paper.DOING in page_text(app)
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
     button(app, "Stop").click().run()
-    assert "The drawing was stopped" in said(app)
+    assert "The drawing was stopped" in page_text(app)
     may_end.set()
     button(app, "Draw it").click().run()
-    assert "3.25 in wide at ICML" in said(app)
+    assert "3.25 in wide at ICML" in page_text(app)
     assert not download(app, "PDF").proto.disabled
 
 
@@ -140,4 +132,4 @@ def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: Run, drawn
     app = open_page("figures", run=finished_run.id)
     app.segmented_control(key="venue").set_value("cvpr").run()
     app.segmented_control(key="columns").set_value(2).run()
-    assert "6.875 in wide at CVPR" in said(app)
+    assert "6.875 in wide at CVPR" in page_text(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atesc_core.study import STUDIES, rows
-from tests.pages.conftest import charts, said
+from tests.support.pages import charts, page_text
 from tests.support.study_rows import row, write
 
 
@@ -25,7 +25,7 @@ def some(file):
 def test_without_rows_the_page_says_what_to_do(open_page, store, file):
     app = open_page("results")
     assert not app.exception
-    assert "python -m atesc_core study offline --seeds 5" in said(app)
+    assert "python -m atesc_core study offline --seeds 5" in page_text(app)
     assert not app.dataframe and not charts(app)
 
 
@@ -37,7 +37,7 @@ def test_the_table_holds_mean_sd_and_seeds(open_page, store, some):
     plain = table[(table.pair == "mnistm-mnist") & (table.teacher == "NTL") & (table.form == "plain")].iloc[0]
     assert (plain["seeds"], plain["IAcc ↑"], plain["its value"]) == ("2 of 5", "61.0 ± 1.4", "20.0 ± 0.0")
     assert set(table[table.teacher == "SL"]["IAcc ↑"]) == {"not run"}
-    assert "18 of 90 runs" in said(app)
+    assert "18 of 90 runs" in page_text(app)
     assert list(charts(app)) == ["evidence"]
 
 
@@ -52,5 +52,5 @@ def test_a_synthesizer_that_was_not_run_says_so(open_page, store, some):
     app = open_page("results", synthesizer="NAYER")
     assert not app.exception
     assert set(app.dataframe[0].value["IAcc ↑"]) == {"not run"}
-    assert "Not run yet." in said(app) and "0 of 90 runs" in said(app)
+    assert "Not run yet." in page_text(app) and "0 of 90 runs" in page_text(app)
     assert not charts(app)

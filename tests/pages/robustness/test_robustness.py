@@ -13,14 +13,14 @@ from atesc_core.runs import Run, RunStore
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import _snapshot
-from tests.pages.conftest import Lab, charts, follow, said, walls, way
-from tests.pages.teachers.test_teachers import button
 from tests.support.copies import copy_lab
-from tests.support.reports import held_job, numbers, report  # noqa: F401 - fixtures
+from tests.support.labs import Lab
+from tests.support.pages import button, charts, follow_link, image_walls, page_link, page_text
+from tests.support.reports import numbers
 
 
 def text(app) -> str:
-    return " ".join(said(app).split())
+    return " ".join(page_text(app).split())
 
 
 def bars(app) -> dict[str, int]:
@@ -39,7 +39,7 @@ def slider(app):
 def test_without_runs_the_page_says_what_to_do(open_page, store):
     app = open_page("robustness")
     assert not app.exception
-    assert "No runs yet" in said(app)
+    assert "No runs yet" in page_text(app)
     assert not charts(app)
 
 
@@ -47,12 +47,12 @@ def test_a_run_without_images_yet_says_when_they_come(open_page, store):
     store.create(RunSpec(teacher="mnistm-badnet_sq-ntl"))
     app = open_page("robustness")
     assert not app.exception
-    assert "No synthetic images yet" in said(app)
+    assert "No synthetic images yet" in page_text(app)
 
 
 def test_the_numbers_are_those_of_the_snapshot_and_the_report(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report
-):  # noqa: F811
+):
     app = open_page("robustness", run=finished_run.id)
     assert not app.exception
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
@@ -66,7 +66,7 @@ def test_the_numbers_are_those_of_the_snapshot_and_the_report(
     assert f"Recall ? {100 * robust_ood.mean():.1f} %" in text(app)
 
 
-def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
     line = round(float(np.median(values[np.isfinite(values)])) + 0.05, 1)
@@ -79,23 +79,19 @@ def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with
     sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
     assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
     nearest = values[fragile].max()
-    assert walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
+    assert image_walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
 
 
-def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id)
     slider(app).set_value(0.0).run()
     assert not app.exception
-    assert "No image on this side of the line." in said(app)
+    assert "No image on this side of the line." in page_text(app)
 
 
 @pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
 def test_another_score_starts_at_its_own_valley(
-    open_page,
-    finished_run: Run,
-    lab_with_runs: Lab,
-    report: Report,  # noqa: F811
-    score: str,
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, score: str
 ):
     app = open_page("robustness", run=finished_run.id)
     app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
@@ -105,7 +101,7 @@ def test_another_score_starts_at_its_own_valley(
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
 
 
-def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     app.button(key="suggest share").click().run()
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
@@ -117,7 +113,7 @@ def choose(app, run: Run, score: str) -> None:
     assert not app.exception
 
 
-def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
@@ -137,7 +133,7 @@ def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_run
 
 def test_the_rates_on_synthetic_images_follow_the_line(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report
-):  # noqa: F811
+):
     app = open_page("robustness", run=finished_run.id)
     slider(app).set_value(1.5).run()
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
@@ -153,35 +149,30 @@ def test_the_rates_on_synthetic_images_follow_the_line(
     assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
 
 
-def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "oracle")
     is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
     assert bars(app) == {"fragile": (~is_ood).sum(), "robust": is_ood.sum()}
-    assert way(app, "Use for the next run").disabled
+    assert page_link(app, "Use for the next run").disabled
 
 
 def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report
-):  # noqa: F811
+):
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "random")
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     app.button(key="suggest same share").click().run()
     assert abs(bars(app)["fragile"] - shown.fragile.sum()) <= 1
-    follow(app, "Use for the next run")
+    follow_link(app, "Use for the next run")
     assert not app.exception
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec.split.score == "random"
     assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
 
 
-def test_a_run_of_an_earlier_version_has_the_scores_it_has(
-    open_page,
-    finished_run: Run,
-    report: Report,  # noqa: F811
-    monkeypatch,
-):
+def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_run: Run, report: Report, monkeypatch):
     load = RunStore.snapshot
     monkeypatch.setattr(
         RunStore,
@@ -197,14 +188,14 @@ def test_a_run_of_an_earlier_version_has_the_scores_it_has(
     _snapshot.clear()
 
 
-def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     app.select_slider[0].set_value(1).run()
     assert "synthetic · epoch 1" in text(app)
     assert sum(bars(app).values()) == 32
 
 
-def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch):  # noqa: F811
+def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     app = open_page("robustness", run=lab_with_runs.atesc)
@@ -214,7 +205,7 @@ def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, hel
     assert sum(bars(app).values()) == 32
 
 
-def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: Run, report: Report):
     """A slider whose browser had not heard yet of the number typed beside it sent its old place, and took the line back
     there: pressed soon after, "Use for the next run" used that."""
     app = open_page("robustness", run=finished_run.id)
@@ -240,19 +231,19 @@ def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: 
     assert slider(app).key != slid and number().key != typed
 
 
-def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id)
     slider(app).set_value(3.5).run()
-    follow(app, "Use for the next run")
+    follow_link(app, "Use for the next run")
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
 
 
-def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: Report):
     assert button(open_page("robustness", run=finished_run.id), "Use in this run") is None
 
 
-def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):  # noqa: F811
+def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr(RunStore, "_settle", lambda self: None)

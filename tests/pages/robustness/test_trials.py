@@ -14,17 +14,17 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.device import Machine
 from pages.shared.ui import formats
-from tests.pages.conftest import APP, Lab, charts, follow, said, tiny_spec
+from tests.pages.conftest import APP
 from tests.pages.robustness.test_robustness import slider
-from tests.pages.teachers.test_teachers import button
 from tests.support.copies import copy_lab
-from tests.support.reports import held_job, numbers  # noqa: F401 - fixture
+from tests.support.labs import Lab, tiny_spec
+from tests.support.pages import button, charts, follow_link, page_text
 
 LINE = 3.0
 
 
 @pytest.fixture
-def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:  # noqa: F811
+def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:
     """A copy of the lab with runs; nothing that is queued in it starts by itself."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
@@ -43,7 +43,7 @@ def offered(app: AppTest) -> tuple[bool, str]:
 
 
 def text(app: AppTest) -> str:
-    return " ".join(said(app).split())
+    return " ".join(page_text(app).split())
 
 
 def set_up(open_page, run: str) -> AppTest:
@@ -197,7 +197,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
 
 def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trials.Pair):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
-    follow(app, "Use 3.00 for the next run")
+    follow_link(app, "Use 3.00 for the next run")
     assert not app.exception
     assert RunSpec.from_token(app.query_params["spec"]) == lab.store.get(lab.atesc).spec.replaced(
         {"split.threshold": LINE}

@@ -15,9 +15,9 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.report import Report
 from pages.figures import paper
-from tests.pages.conftest import Lab, charts, said, walls
 from tests.pages.distill.test_distill import button
-from tests.support.reports import report  # noqa: F401 - a fixture
+from tests.support.labs import Lab
+from tests.support.pages import charts, image_walls, page_text
 
 WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
@@ -37,7 +37,7 @@ def again(open_page) -> Callable[[str, AppTest], AppTest]:
         other = open_page(name, **app.query_params)
         assert not other.exception
         assert held(other) == held(app)
-        assert " ".join(said(other).split()) == " ".join(said(app).split())
+        assert " ".join(page_text(other).split()) == " ".join(page_text(app).split())
         return other
 
     return visit
@@ -92,7 +92,7 @@ def typed(app: AppTest, run: str, score: str):
     return next(own for own in app.number_input if own.key.startswith(f"type {run} {score} "))
 
 
-def test_robustness(open_page, again, finished_run: Run, report: Report):  # noqa: F811
+def test_robustness(open_page, again, finished_run: Run, report: Report):
     run = finished_run.id
     app = open_page("robustness", run=run)
     assert set(app.query_params) == {"run"}  # nothing is said that is so anyway
@@ -114,7 +114,7 @@ def test_robustness(open_page, again, finished_run: Run, report: Report):  # noq
     assert typed(other, run, "margin").value == 0.3
 
 
-def test_an_image_under_another_attack(open_page, again, finished_run: Run, report: Report):  # noqa: F811
+def test_an_image_under_another_attack(open_page, again, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id, picked="2-eNoTbAAAAKQAkg", image="3")
     app.slider(key=f"budget {finished_run.id} 2 3").set_value(12.0).run()
     assert app.query_params["budget"] == "12.0"
@@ -127,7 +127,7 @@ def test_distill_a_run(open_page, again, finished_run: Run):
     app = open_page("distill", run=finished_run.id, line="6.5")
     app.slider(key=f"epoch {finished_run.id}").set_value(1).run()
     other = again("distill", app)
-    assert "of 32 images · epoch 1" in said(other)
+    assert "of 32 images · epoch 1" in page_text(other)
     [sent] = [figure for name, figure in charts(other).items() if name.startswith("scores")]
     assert sent == next(figure for name, figure in charts(app).items() if name.startswith("scores"))
     button(other, "Back").click().run()
@@ -157,7 +157,7 @@ def test_teachers_a_form_that_is_filled_in(open_page, store):
     assert "spec" not in other.query_params  # a teacher's page has no form
 
 
-def test_embedding(open_page, again, finished_run: Run, report: Report):  # noqa: F811
+def test_embedding(open_page, again, finished_run: Run, report: Report):
     app = open_page(
         "embedding", run=finished_run.id, colour="class", ground="points", line="9.5", picked="2-eNoTbAAAAKQAkg"
     )
@@ -170,7 +170,7 @@ def test_embedding(open_page, again, finished_run: Run, report: Report):  # noqa
     assert app.query_params["epoch"] == "1"
     other = again("embedding", app)
     assert charts(other)["map"]["data"] == charts(app)["map"]["data"]
-    assert walls(other) == walls(app)
+    assert image_walls(other) == image_walls(app)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper, "on_paper", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
 
 
-def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):  # noqa: F811
+def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):
     recipe = Recipe(
         across=1,
         paper=Paper(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
@@ -243,7 +243,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_link_is_no_traceback(open_page, finished_run: Run, report: Report, no_browser, name: str):  # noqa: F811
+def test_a_damaged_link_is_no_traceback(open_page, finished_run: Run, report: Report, no_browser, name: str):
     run = {"run": finished_run.id} if name in ("robustness", "distill", "embedding", "figures") else {}
     app = open_page(name, **run, projector="1", **DAMAGED[name])
     assert not app.exception

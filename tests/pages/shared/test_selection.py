@@ -15,18 +15,18 @@ from atesc_core.vocabulary import SCORE_NAMES
 from pages.robustness.threshold_view import Split, _take
 from pages.shared.state import selection
 from pages.shared.state.selection import Selection
-from tests.pages.conftest import Lab, charts, go_to, said, walls
-from tests.pages.teachers.test_teachers import button
 from tests.support.copies import copy_lab
-from tests.support.reports import held_job, numbers, report  # noqa: F401 - fixtures
+from tests.support.labs import Lab
+from tests.support.pages import button, charts, go_to, image_walls, page_text
+from tests.support.reports import numbers
 
 
 def text(app) -> str:
-    return " ".join(said(app).split())
+    return " ".join(page_text(app).split())
 
 
 def pictures(app, name: str) -> list[int]:
-    return [cell["id"] for cell in walls(app).get(name, [])]
+    return [cell["id"] for cell in image_walls(app).get(name, [])]
 
 
 # ── the link ────────────────────────────────────────────────────────────────────────────────────────
@@ -56,10 +56,10 @@ def test_a_damaged_link_is_named(token, image):
         Selection.from_token(token, image)
 
 
-def test_a_damaged_link_leaves_the_page(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_a_damaged_link_leaves_the_page(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id, picked="damaged")
     assert not app.exception
-    assert "The link's selection cannot be read" in said(app)
+    assert "The link's selection cannot be read" in page_text(app)
     assert "picked" not in app.query_params
     assert not pictures(app, "wall selected")
 
@@ -73,11 +73,11 @@ def link(run: Run, *indices: int, epoch: int = 2, image: int | None = None) -> d
 
 
 @pytest.mark.parametrize(("page", "wall"), [("robustness", "wall selected"), ("embedding", "wall map")])
-def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: Report, page, wall):  # noqa: F811
+def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: Report, page, wall):
     app = open_page(page, run=finished_run.id)
     assert not app.exception
-    assert "look at it closely" in said(app)
-    assert wall not in walls(app)
+    assert "look at it closely" in page_text(app)
+    assert wall not in image_walls(app)
     assert "Close" not in [button.label for button in app.button]
 
 
@@ -86,7 +86,7 @@ def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: 
 )
 def test_the_selection_is_in_the_gallery_and_in_the_histogram(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page, wall, chart
-):  # noqa: F811
+):
     app = open_page(page, **link(finished_run, 3, 7, 11, 99))  # of 32 images
     assert not app.exception
     assert sorted(pictures(app, wall)) == [3, 7, 11]
@@ -100,7 +100,7 @@ def test_the_selection_is_in_the_gallery_and_in_the_histogram(
     assert "picked" not in app.query_params
 
 
-def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
     assert app.select_slider[0].value == 1  # the epoch of the selection, though there is a newer one
     app.query_params.clear()
@@ -111,17 +111,17 @@ def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run
     assert app.query_params["picked"] == Selection(1, (3, 7)).to_token()
 
 
-def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: Report):  # noqa: F811
+def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
     app.select_slider[0].set_value(2).run()
     assert not pictures(app, "wall selected")
-    assert "2 selected in epoch 1" in said(app)
+    assert "2 selected in epoch 1" in page_text(app)
     button(app, "Show epoch 1").click().run()
     assert app.select_slider[0].value == 1
     assert sorted(pictures(app, "wall selected")) == [3, 7]
 
 
-def test_another_run_has_its_own_selection(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_another_run_has_its_own_selection(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", **link(finished_run, 3, 7))
     app.selectbox(key="run_picker").set_value(lab_with_runs.plain).run()
     assert not pictures(app, "wall selected")
@@ -158,11 +158,7 @@ def probabilities(app, who: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("page", ["robustness", "embedding"])
 def test_the_inspector_says_what_the_core_computes(
-    open_page,
-    finished_run: Run,
-    lab_with_runs: Lab,
-    report: Report,  # noqa: F811
-    page,
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page
 ):
     app = open_page(page, **link(finished_run, 3, 7, image=7))
     assert not app.exception
@@ -170,8 +166,8 @@ def test_the_inspector_says_what_the_core_computes(
     shown = store.snapshot(finished_run.id, 2)
     budget = smallest(shown.scores["min_eps"][7], finished_run.spec.split)
     found = inspect(store, finished_run.id, 2, 7, budget)
-    assert "Image 7" in said(app)
-    assert "epoch 2 of 2" in said(app)
+    assert "Image 7" in page_text(app)
+    assert "epoch 2 of 2" in page_text(app)
     for who, before, after in (
         ("teacher", shown.teacher_probs[7], found.teacher),
         ("student", shown.student_probs[7], found.student),
@@ -179,7 +175,7 @@ def test_the_inspector_says_what_the_core_computes(
         np.testing.assert_allclose(probabilities(app, who)["before"], before, atol=1e-6)
         np.testing.assert_allclose(probabilities(app, who)["after"], after, atol=1e-6)
     mind = "changes its mind" if found.flipped else "keeps its label"
-    assert f"Within ε = {budget:.2f}/255 of the image the teacher {mind}." in said(app)
+    assert f"Within ε = {budget:.2f}/255 of the image the teacher {mind}." in page_text(app)
     distances = np.sort(np.linalg.norm(report.ood.features - shown.features[7], axis=1))[:6]
     assert " ".join(f"{distance:.1f}" for distance in distances) in text(app)
     ranks = app.dataframe[0].value
@@ -187,12 +183,12 @@ def test_the_inspector_says_what_the_core_computes(
     assert ranks["score"].tolist() == [SCORE_NAMES[name] for name in shown.scores]
     assert ranks["more robust than"].tolist() == [f"{100 * np.mean(own < own[7]):.1f} %" for own in scores]
     button(app, "Close").click().run()
-    assert "Image 7" not in said(app)
+    assert "Image 7" not in page_text(app)
     assert "image" not in app.query_params
     assert "picked" in app.query_params  # what was selected stays
 
 
-def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):  # noqa: F811
+def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", **link(finished_run, image=7))
     budget = next(slider for slider in app.slider if slider.key.startswith("budget"))
     budget.set_value(24.0).run()
@@ -201,18 +197,13 @@ def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with
 
 
 def test_a_student_that_is_not_kept_is_not_shown(
-    open_page,
-    finished_run: Run,
-    lab_with_runs: Lab,
-    report: Report,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch,
+    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch
 ):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     RunStore(tmp_path / "lab").student_file(finished_run.id, 1).unlink()
     app = open_page("robustness", **link(finished_run, epoch=1, image=7))
-    assert "only that of epoch 2 is kept" in said(app)
+    assert "only that of epoch 2 is kept" in page_text(app)
     assert list(probabilities(app, "student")) == ["before"]
     before = lab_with_runs.store.snapshot(finished_run.id, 1).student_probs[7]
     np.testing.assert_allclose(probabilities(app, "student")["before"], before, atol=1e-6)
@@ -220,7 +211,7 @@ def test_a_student_that_is_not_kept_is_not_shown(
 
 def test_a_large_model_is_asked_in_a_process_of_its_own(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report, held_job, tmp_path: Path, monkeypatch
-):  # noqa: F811
+):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.inspection.takes_long", lambda image_side, steps: True)

@@ -13,17 +13,17 @@ from atesc_core.runs import Run, RunStore
 from atesc_core.runs.students import agreement, answers
 from atesc_core.runs.students.__main__ import make
 from atesc_core.teachers.report import Report
-from tests.pages.conftest import Lab, charts, said
 from tests.pages.shared.test_selection import link
-from tests.pages.teachers.test_teachers import button
 from tests.support.copies import copy_lab
-from tests.support.reports import numbers, report  # noqa: F401 - fixtures
+from tests.support.labs import Lab
+from tests.support.pages import button, charts, page_text
+from tests.support.reports import numbers
 
 PAGES = pytest.mark.parametrize("page", ["robustness", "embedding"])
 
 
 @pytest.fixture
-def own_lab(finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch) -> RunStore:  # noqa: F811
+def own_lab(finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch) -> RunStore:
     """A copy of the lab of the finished run, which the app now shows and may be changed; no student was asked yet."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     shutil.rmtree(tmp_path / "lab" / "cache" / "students", ignore_errors=True)
@@ -99,7 +99,7 @@ def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: 
             epochs, values = curve(app, images, series)
             assert epochs == [1, 2]
             np.testing.assert_allclose(values, expected[series], atol=1e-3)
-    words = " ".join(said(app).split())
+    words = " ".join(page_text(app).split())
     assert "3 selected of 32 synthetic images of epoch 2; agreement with the teacher, not accuracy" in words
     assert not app.get("progress")
     button(app, "Clear").click().run()
@@ -119,7 +119,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
     key, module, task, *told = jobs.asked[0]
     assert (module, task, told[:2]) == ("atesc_core.runs.students", "answers", [finished_run.id, "1"])
     button(app, "Stop").click().run()
-    assert "Asking the students was stopped." in said(app)
+    assert "Asking the students was stopped." in page_text(app)
     button(app, "Go on").click().run()
     assert len(jobs.asked) == 2
     ask(own_lab, finished_run, 1)
@@ -133,8 +133,8 @@ def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
     jobs.job.state = "failed"
     app = open_page("robustness", **link(finished_run, 3, 7))
     assert not app.exception
-    assert "Asking the students failed." in said(app)
-    assert "the disk is full" in said(app)
+    assert "Asking the students failed." in page_text(app)
+    assert "the disk is full" in page_text(app)
     assert button(app, "Go on")
 
 
@@ -144,4 +144,4 @@ def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run:
     app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
     assert not app.exception
     assert curve(app, "chosen", "same")[0] == [1, 2]  # the epoch's own, in its snapshot, and the checkpoint's
-    assert "an earlier version of the lab, which kept only its last student" in said(app)
+    assert "an earlier version of the lab, which kept only its last student" in page_text(app)

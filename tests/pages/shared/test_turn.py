@@ -11,8 +11,9 @@ from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
 from pages.shared.ui.glossary import LOSSES, TERMS, sentence
 from pages.shared.ui.turn_view import number
-from tests.pages.conftest import said, tiny_spec, walls
 from tests.pages.distill.test_distill import button, set_status
+from tests.support.labs import tiny_spec
+from tests.support.pages import image_walls, page_text
 from tests.support.waiting import until
 
 CARD = "One turn, looked at closely"
@@ -60,7 +61,7 @@ def press(app, store, run_id: str, label: str) -> None:
 def test_it_takes_no_room_while_nobody_steps(open_page, store, status):
     run_id = store.create(tiny_spec())
     set_status(store, run_id, status)
-    assert CARD not in said(open_page("distill", run=run_id))
+    assert CARD not in page_text(open_page("distill", run=run_id))
 
 
 def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
@@ -68,8 +69,8 @@ def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
     store.pause(run_id)
     app = open_page("distill", run=run_id)
     assert not app.exception
-    assert f"{CARD} before the first round" in " ".join(said(app).split())
-    assert "A round begins with the generator" in said(app)
+    assert f"{CARD} before the first round" in " ".join(page_text(app).split())
+    assert "A round begins with the generator" in page_text(app)
     assert not button(app, "Generator's turn").disabled
     assert button(app, "Student's turn").disabled
     assert [each.label for each in app.button if each.proto.type == "primary"] == ["Generator's turn"]
@@ -96,21 +97,21 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     run_id = paused(store, working, spec)
     app = open_page("distill", run=run_id)
     assert not app.exception
-    made, words = store.turn(run_id), " ".join(said(app).split())
+    made, words = store.turn(run_id), " ".join(page_text(app).split())
     assert "epoch 1 of 2 · round 1 of 4 · the generator's turn" in words
     assert f"that reached the generator : {number(made.gradient, 3)}" in words.replace("generator:", "generator :")
     for name, values in made.losses.items():
         assert LOSSES[name][0].split(",")[0] in words
         assert number(values[-1], LOSSES[name][1]) in words
     assert f"Total {number(sum(made.losses.values())[0], 3)}" in words
-    assert len(walls(app)[f"turn wall {run_id}"]) == 32
+    assert len(image_walls(app)[f"turn wall {run_id}"]) == 32
     if kind != "dfq":
         assert "step 1 step 3" in words
         assert f"y = {made.labels[0]}" in words
 
     press(app, store, run_id, "Student's turn")
     assert not app.exception
-    taught, words = store.turn(run_id), " ".join(said(app).split())
+    taught, words = store.turn(run_id), " ".join(page_text(app).split())
     assert (taught.who, taught.number) == ("student", 1)
     assert "the student's turn 1 of 2" in words
     assert f"gradient : {number(taught.gradient, 3)}" in words
@@ -119,7 +120,7 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     assert f"mean over the {taught.teaching.sum()} that teach" in words
     assert ("Forgetting" in words) == (escape == "atesc" and taught.fragile is not None)
     assert ("KL at temperature 20" in words) == (spec.temperature == 20)
-    roles = [cell["role"] for cell in walls(app)[f"turn wall {run_id}"]]
+    roles = [cell["role"] for cell in image_walls(app)[f"turn wall {run_id}"]]
     if taught.fragile is None:
         assert ("Warm-up, epoch 1 of 1" if spec.escape.splits else "This run splits nothing") in words
         assert set(roles) == {None}
@@ -133,8 +134,8 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
 def test_another_browser_sees_the_same_turn_and_image(open_page, store, working):
     run_id = paused(store, working, tiny_spec())
     first, second = (open_page("distill", run=run_id, image="3") for _ in range(2))
-    assert said(first).split("What happened")[0] == said(second).split("What happened")[0]
-    assert f"z = ({number(store.turn(run_id).noise[3][0], 2)}," in said(first)
+    assert page_text(first).split("What happened")[0] == page_text(second).split("What happened")[0]
+    assert f"z = ({number(store.turn(run_id).noise[3][0], 2)}," in page_text(first)
 
 
 def test_the_last_student_step_gives_the_generator_its_turn_and_a_step_clears_the_card(open_page, store, working):
@@ -142,14 +143,14 @@ def test_the_last_student_step_gives_the_generator_its_turn_and_a_step_clears_th
     take(store, run_id)
     take(store, run_id)
     app = open_page("distill", run=run_id)
-    assert "the student's turn 2 of 2" in said(app)
+    assert "the student's turn 2 of 2" in page_text(app)
     press(app, store, run_id, "Generator's turn")
-    assert "round 2 of 4 · the generator's turn" in said(app)
+    assert "round 2 of 4 · the generator's turn" in page_text(app)
     press(app, store, run_id, "Step")
-    assert "between two rounds" in said(app)
+    assert "between two rounds" in page_text(app)
     button(app, "Resume").click().run()
     assert store.get(run_id).wanted == "run"
-    assert CARD not in said(app)
+    assert CARD not in page_text(app)
 
 
 def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
@@ -179,8 +180,8 @@ def test_a_training_has_rounds_and_no_turns(open_page, store):
     store.pause(run_id)
     app = open_page("teachers", run=run_id)
     assert not app.exception
-    assert CARD not in said(app)
-    assert "Paused between two rounds" in said(app)
+    assert CARD not in page_text(app)
+    assert "Paused between two rounds" in page_text(app)
 
 
 def test_every_symbol_of_a_loss_is_explained():

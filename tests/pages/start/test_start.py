@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pages.shared.data import story
-from tests.pages.conftest import STORY, charts, said, tiny_spec
+from tests.support.labs import STORY, tiny_spec
+from tests.support.pages import charts, page_text
 
 
 def button(app, label):
@@ -23,8 +24,8 @@ def test_an_empty_lab_says_what_to_do(open_page, store):
     app = open_page("start")
     assert not app.exception
     assert button(app, "Run the story live")
-    assert "No runs yet" in said(app)
-    assert "about" not in said(app).split("Three students")[1][:60]  # nobody knows yet how long it takes here
+    assert "No runs yet" in page_text(app)
+    assert "about" not in page_text(app).split("Three students")[1][:60]  # nobody knows yet how long it takes here
     assert not charts(app)
 
 
@@ -63,7 +64,7 @@ def test_the_last_story_is_there_to_see(open_page, finished_run):
     assert sorted(shown) == ["story-atesc", "story-control", "story-plain"]
     own = [trace for trace in shown["story-plain"]["data"] if trace["name"] == "IAcc"]
     assert len(own[0]["x"]) == 2
-    words = said(app)
+    words = page_text(app)
     assert "The last story" in words
     assert "(epoch 2)" in words
     assert "of 32 images · epoch 2" in words
@@ -71,14 +72,14 @@ def test_the_last_story_is_there_to_see(open_page, finished_run):
 
 def test_a_link_to_a_story_shows_it(open_page, finished_run):
     app = open_page("start", story=STORY)
-    assert "The last story" not in said(app)
+    assert "The last story" not in page_text(app)
     assert "story-plain" in charts(app)
 
 
 def test_a_link_to_a_story_that_is_gone_says_so(open_page, store):
     app = open_page("start", story="story-gone")
     assert not app.exception
-    assert "deleted" in said(app)
+    assert "deleted" in page_text(app)
     assert button(app, "Run the story live")
 
 
@@ -143,7 +144,7 @@ def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(op
     with store.database.write() as connection:
         connection.execute("""UPDATE runs SET spec = '{"teacher": "t", "new": 1}' WHERE id = ?""", (odd,))
     store.create(tiny_spec())
-    assert f"Not listed: 1 made by another version, whose settings this one does not know ({odd})" in said(
+    assert f"Not listed: 1 made by another version, whose settings this one does not know ({odd})" in page_text(
         open_page("start")
     )
     app = open_page("distill", run=odd)

@@ -18,17 +18,18 @@ from pages.shared.data import recordings
 from pages.shared.ui.glossary import TERMS, sentence
 from pages.story import player
 from pages.story.lesson import STEPS, Scene
-from tests.pages.conftest import STORY, Lab, charts, said, way
 from tests.pages.start.test_start import button
-from tests.recording.conftest import by_hand, recorded, story_scenes  # noqa: F401 - fixtures
 from tests.support.copies import copy_lab
+from tests.support.labs import STORY, Lab
+from tests.support.pages import charts, page_link, page_text
+from tests.support.recordings import by_hand
 from tests.support.reports import numbers
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
-def shipped_file(recorded: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def shipped_file(recorded: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("recordings") / "story.atesc"
     save(recorded, file)
     return file
@@ -70,7 +71,7 @@ def points(app, key: str) -> int:
 def test_without_a_recording_the_page_says_what_makes_one(open_page, store, none_shipped):
     app = open_page("story")
     assert not app.exception
-    assert "No recorded story" in said(app)
+    assert "No recorded story" in page_text(app)
     assert [code.value for code in app.code] == ["python -m atesc_core recording story"]
     assert not charts(app)
 
@@ -85,9 +86,9 @@ def test_each_step_says_one_sentence_and_explains_its_terms(open_page, shipped, 
 
 
 def test_a_step_out_of_range_is_the_nearest(open_page, shipped):
-    assert "breaks" in said(open_page("story", step="0"))
-    assert "cost in" in said(open_page("story", step="99"))
-    assert "breaks" in said(open_page("story", step="nan"))
+    assert "breaks" in page_text(open_page("story", step="0"))
+    assert "cost in" in page_text(open_page("story", step="99"))
+    assert "breaks" in page_text(open_page("story", step="nan"))
 
 
 def test_every_term_of_every_sentence_is_defined():
@@ -107,9 +108,9 @@ def test_the_arrows_turn_the_steps(open_page, shipped):
     app = open_page("story")
     app.button(key="step on").click().run()
     assert app.query_params["step"] == "2"
-    assert "student S" in said(app)
+    assert "student S" in page_text(app)
     app.button(key="step back").click().run()
-    assert "breaks" in said(app)
+    assert "breaks" in page_text(app)
 
 
 def test_the_projector_leaves_the_step_and_what_there_is_to_touch(open_page, shipped):
@@ -129,28 +130,28 @@ def test_the_blend_shows_what_was_recorded_there(open_page, shipped):
     probs = shipped.arrays["border/probs"]
     place = [round(100 * share) for share in shipped.manifest.border.shares].index(70)
     ntl, sl = (100 * probs[at, 2, place].max() for at in (0, 1))
-    words = " ".join(said(app).split())
+    words = " ".join(page_text(app).split())
     assert f"NTL teacher {probs[0, 2, place].argmax()}" in words
     assert f"{ntl:.1f} % sure" in words and f"{sl:.1f} % sure" in words
     lines = {trace["meta"]["teacher"]: trace for trace in charts(app)["border"]["data"]}
     assert set(lines) == {"NTL", "SL"}
     app.select_slider[0].set_value(100).run()
     assert app.query_params["blend"] == "100"
-    assert f"{100 * probs[0, 2, -1].max():.1f} % sure" in said(app)
+    assert f"{100 * probs[0, 2, -1].max():.1f} % sure" in page_text(app)
 
 
 def test_turns_are_taken_one_after_the_other(open_page, shipped):
     app = open_page("story", step="2")
     first = shipped.manifest.first
-    assert f"{first.agreement:.1f}" in said(app)
+    assert f"{first.agreement:.1f}" in page_text(app)
     assert button(app, "Student's turn").disabled and button(app, "Back").disabled
     button(app, "Generator's turn").click().run()
     assert app.query_params["n"] == "1"
-    assert "Round 1: the generator's losses" in said(app)
-    assert f"{first.steps[0].agreement:.1f} %" in " ".join(said(app).split())
+    assert "Round 1: the generator's losses" in page_text(app)
+    assert f"{first.steps[0].agreement:.1f} %" in " ".join(page_text(app).split())
     assert button(app, "Generator's turn").disabled
     button(app, "Student's turn").click().run()
-    assert f"{first.steps[1].losses['s/fragile']:.3f}" in said(app)
+    assert f"{first.steps[1].losses['s/fragile']:.3f}" in page_text(app)
     button(app, "Start over").click().run()
     assert "n" not in app.query_params
 
@@ -165,11 +166,11 @@ def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
     app = open_page("story", step="3", speed="1")
     key = f"replay {run.run}"
     assert len(charts(app)) == 2
-    assert "Press Play." in said(app)
+    assert "Press Play." in page_text(app)
     button(app, "Play").click().run()
     now[0] += run.epochs[0].seconds - 0.01
     app.run()
-    assert "Press Play." not in said(app)
+    assert "Press Play." not in page_text(app)
     assert points(app, key) == 0
     now[0] += 0.02
     app.run()
@@ -179,7 +180,7 @@ def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
     assert points(app, key) == 2
     now[0] += max(other.epochs[1].seconds for other in shipped.manifest.runs)  # each on its own clock
     app.run()
-    assert "(epoch 2)" in said(app) or "after epoch 2" in said(app)
+    assert "(epoch 2)" in page_text(app) or "after epoch 2" in page_text(app)
 
 
 def test_a_faster_replay_comes_sooner_and_pause_holds_it(open_page, shipped, now):
@@ -205,7 +206,7 @@ def test_a_link_into_the_middle_shows_the_middle(open_page, shipped):
     plain, control = (run for run in runs if run.spec.escape.kind == "none")
     there = len(plain.curve(at))
     assert points(app, f"replay {plain.run}") == there
-    assert f"(epoch {min(there, len(control.curve(at)))})" in said(app)
+    assert f"(epoch {min(there, len(control.curve(at)))})" in page_text(app)
 
 
 def test_at_the_end_play_begins_anew():
@@ -233,7 +234,7 @@ def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
     line = round(float(np.median(values[np.isfinite(values)])), 1)
     app = open_page("story", step="4", eps=str(line))
     fragile = values <= line
-    words = " ".join(said(app).split())
+    words = " ".join(page_text(app).split())
     assert f"Fragile {100 * fragile.mean():.1f} % {fragile.sum()} of 32 synthetic · epoch 1" in words
     target = shipped.pictures(run, 1).teacher_class[~fragile] == 0
     assert f"of them with the OOD label, 0 {100 * target.mean():.1f} % of {(~fragile).sum()} robust images" in words
@@ -281,7 +282,7 @@ def test_a_bad_file_is_refused_and_nothing_is_kept(open_page, shipped, store):
 def test_a_link_to_a_recording_that_is_not_here_says_so(open_page, shipped, name):
     app = open_page("story", recording=name or "x")
     assert not app.exception
-    assert "not here" in said(app)
+    assert "not here" in page_text(app)
 
 
 def test_only_the_newest_files_are_kept(store, monkeypatch):
@@ -297,7 +298,7 @@ def test_only_the_newest_files_are_kept(store, monkeypatch):
 
 
 @pytest.fixture
-def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:  # noqa: F811
+def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A copy of the lab with runs, which the app now shows, its scenes computed."""
     runs_dir = tmp_path / "lab"
     copy_lab(lab_with_runs.runs_dir, runs_dir)
@@ -310,7 +311,7 @@ def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monke
 def test_a_story_of_this_lab_is_told_without_a_recording(open_page, told_live, none_shipped, step):
     app = open_page("story", story=STORY, step=str(step))
     assert not app.exception
-    assert "Not in this recording" not in said(app)
+    assert "Not in this recording" not in page_text(app)
     assert bool(charts(app)) == (step != 2)
 
 
@@ -337,7 +338,7 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
     )
     button(app, "Stop").click().run()
     app.run()
-    assert "stopped before it was ready" in said(app)
+    assert "stopped before it was ready" in page_text(app)
     assert button(app, "Try again")
     assert len(asked) == 1
 
@@ -355,17 +356,17 @@ def test_a_story_that_goes_on_is_not_scrubbed(open_page, store, none_shipped, la
 def test_a_deleted_story_says_so(open_page, store, none_shipped):
     app = open_page("story", story="story-gone")
     assert not app.exception
-    assert "deleted" in said(app)
+    assert "deleted" in page_text(app)
 
 
 def test_start_plays_the_story_where_there_is_one(open_page, shipped):
     app = open_page("start")
-    assert not way(app, "Play the story").disabled
+    assert not page_link(app, "Play the story").disabled
     assert button(app, "Run the story live")
 
 
 def test_start_says_what_makes_the_recording_where_there_is_none(open_page, store, none_shipped):
-    play = way(open_page("start"), "Play the story")
+    play = page_link(open_page("start"), "Play the story")
     assert play.disabled
     assert "recording story" in play.help
 
@@ -409,7 +410,7 @@ def test_a_replay_starts_no_worker_and_needs_no_torch(shipped_file: Path, tmp_pa
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_scenes_only_are_no_recording_to_play(open_page, store, none_shipped, story_scenes):  # noqa: F811
+def test_scenes_only_are_no_recording_to_play(open_page, store, none_shipped, story_scenes):
     app = give(open_page("story"), to_bytes(story_scenes))
     assert not app.exception
     assert "no run" in app.error[0].value

@@ -16,15 +16,10 @@ from atesc_core.models import build
 from atesc_core.runs.students.loading import student_bytes
 from atesc_core.teachers import list_teachers, load_teacher
 from atesc_core.teachers.report import Report
-from tests.domains.conftest import data_folder  # noqa: F401 - a fixture
-from tests.pages.conftest import TEACHER, charts, said
+from tests.support.labs import TEACHER
+from tests.support.pages import button, charts, page_text
 from tests.support.published_weights import wrn
-from tests.support.reports import held_job, numbers, report  # noqa: F401 - fixtures
-
-
-def button(app, label):
-    return next((button for button in app.button if button.label == label), None)
-
+from tests.support.reports import numbers
 
 # ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -32,7 +27,7 @@ def button(app, label):
 def test_every_teacher_has_a_card_with_its_numbers(open_page, store):
     app = open_page("teachers")
     assert not app.exception
-    text = " ".join(said(app).split())
+    text = " ".join(page_text(app).split())
     for card in list_teachers():
         assert card.name in text
         for value in card.metrics.values():
@@ -41,7 +36,7 @@ def test_every_teacher_has_a_card_with_its_numbers(open_page, store):
             assert f"of {images:,} test images".replace(",", " ") in text
 
 
-def test_a_card_opens_its_teacher(open_page, store, held_job):  # noqa: F811
+def test_a_card_opens_its_teacher(open_page, store, held_job):
     app = open_page("teachers")
     app.button(key=f"open {TEACHER}").click().run()
     assert app.title[0].value == TEACHER
@@ -52,7 +47,7 @@ def test_a_card_opens_its_teacher(open_page, store, held_job):  # noqa: F811
 
 def test_a_link_to_a_teacher_that_is_gone_says_so(open_page, store):
     app = open_page("teachers", teacher="../../secret")
-    assert "There is no teacher" in said(app)
+    assert "There is no teacher" in page_text(app)
     assert app.title[0].value == "Teachers"
 
 
@@ -60,26 +55,26 @@ def test_without_any_teacher_the_page_says_what_to_do(open_page, store, monkeypa
     monkeypatch.setattr("atesc_core.teachers.zoo.SHIPPED", tmp_path)
     app = open_page("teachers")
     assert not app.exception
-    assert "No teachers yet Load a file of your own, or train one, above." in " ".join(said(app).split())
+    assert "No teachers yet Load a file of your own, or train one, above." in " ".join(page_text(app).split())
 
 
 # ── opened ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, report: Report):  # noqa: F811
+def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, report: Report):
     app = open_page("teachers", teacher=TEACHER)
     assert not app.exception
     drawn = charts(app)
     assert set(drawn) == {"robust share", f"class {TEACHER}", f"confusion id {TEACHER}", f"confusion ood {TEACHER}"}
     shares = {trace["name"]: numbers(trace["y"]) for trace in drawn["robust share"]["data"]}
     assert shares["ID test"] == pytest.approx(report.id.robust_share)
-    text = said(app)
+    text = page_text(app)
     assert f"{report.auroc('min_eps'):.3f}" in text
     assert "40 ID, 40 OOD test images" in text
     assert not app.get("progress")
 
 
-def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: Report, monkeypatch):  # noqa: F811
+def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: Report, monkeypatch):
     none = np.empty(0, np.float32)
     sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={}) for name in ("id", "ood")}
     monkeypatch.setattr(
@@ -92,16 +87,16 @@ def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: 
     assert "12 s left" in app.get("progress")[0].proto.text
 
 
-def test_measuring_can_be_stopped_and_begun_again(open_page, store, held_job):  # noqa: F811
+def test_measuring_can_be_stopped_and_begun_again(open_page, store, held_job):
     app = open_page("teachers", teacher=TEACHER)
     assert "Scores of ID test images" in app.get("progress")[0].proto.text
     button(app, "Stop").click().run()
     app.run()
-    assert "was stopped" in said(app)
+    assert "was stopped" in page_text(app)
     assert button(app, "Measure")
 
 
-def test_a_measurement_that_failed_says_why(open_page, store, held_job):  # noqa: F811
+def test_a_measurement_that_failed_says_why(open_page, store, held_job):
     held_job.state, held_job.error = "failed", "MemoryError: too large"
     app = open_page("teachers", teacher=TEACHER)
     assert "MemoryError: too large" in app.error[0].value
@@ -144,14 +139,14 @@ def test_a_bad_file_gets_a_clear_error_and_is_not_added(open_page, store, which)
     assert not Path("/tmp/atesc-bomb-went-off").exists()
 
 
-def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job):  # noqa: F811
+def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job):
     app = upload(open_page("teachers"), "../../My teacher.safetensors", weights())
     assert app.selectbox[0].value == "small"
     assert button(app, "Add").disabled
     button(app, "Check").click().run()
     assert not app.exception
-    assert "10 classes" in said(app)
-    assert "Hardly better than chance" in said(app)  # nobody trained it
+    assert "10 classes" in page_text(app)
+    assert "Hardly better than chance" in page_text(app)  # nobody trained it
     button(app, "Add").click().run()
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
@@ -170,10 +165,10 @@ def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_
     assert "Normalisation" not in widgets
 
 
-def test_a_published_file_is_recognised_and_asked_for_what_it_does_not_say(open_page, store, held_job):  # noqa: F811
+def test_a_published_file_is_recognised_and_asked_for_what_it_does_not_say(open_page, store, held_job):
     app = upload(open_page("teachers"), "cifar10_wrn16_2.safetensors", save(wrn(10, blocks=2)))
     assert not app.exception
-    assert "Recognised: wrn_16_2, by the names of CMI and NAYER." in said(app)
+    assert "Recognised: wrn_16_2, by the names of CMI and NAYER." in page_text(app)
     widgets = {widget.label: widget for widget in [*app.selectbox, *app.text_input, *app.number_input]}
     assert widgets["Architecture"].value == "wrn_16_2"
     assert widgets["Image side (px)"].value == 32
@@ -201,14 +196,14 @@ def test_a_file_of_this_lab_is_not_asked_for_its_normalisation(open_page, store)
     assert "Normalisation" not in {widget.label for widget in app.selectbox}
 
 
-def test_pairs_that_are_not_here_are_named_but_not_offered(open_page, store, data_folder):  # noqa: F811
+def test_pairs_that_are_not_here_are_named_but_not_offered(open_page, store, data_folder):
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     pair = next(box for box in app.selectbox if box.label == "Pair")
     assert pair.options == [name for name in PAIRS if PAIRS[name].offline]
-    assert "Not offered until downloaded: svhn-mnistm: svhn (246 MB); cifar10-stl10: " in said(app)
+    assert "Not offered until downloaded: svhn-mnistm: svhn (246 MB); cifar10-stl10: " in page_text(app)
 
 
-def test_a_link_brings_a_pair_of_ones_own(open_page, store, held_job):  # noqa: F811
+def test_a_link_brings_a_pair_of_ones_own(open_page, store, held_job):
     app = upload(open_page("teachers", pair="open digits mnist 3"), "mine.safetensors", weights())
     assert next(box for box in app.selectbox if box.label == "Pair").value == "open digits mnist 3"
     button(app, "Check").click().run()
@@ -227,7 +222,7 @@ def test_a_link_with_no_pair_is_refused_by_the_check(open_page, store):
 def test_without_batchnorm_the_form_says_what_that_means(open_page, store):
     app = upload(open_page("teachers"), "mine.safetensors", weights("vgg11"))
     assert app.selectbox[0].value == "vgg11"
-    assert "R_BN is 0 whatever its weight" in said(app)
+    assert "R_BN is 0 whatever its weight" in page_text(app)
 
 
 def test_an_unknown_file_says_which_architecture_is_the_nearest(open_page, store):
@@ -235,7 +230,7 @@ def test_an_unknown_file_says_which_architecture_is_the_nearest(open_page, store
     app = upload(open_page("teachers"), "odd.safetensors", save(state))
     assert (
         "Not recognised. odd.safetensors: its tensors are those of no listed architecture; the nearest: not "
-        "wrn_16_2: unexpected surprise." in said(app)
+        "wrn_16_2: unexpected surprise." in page_text(app)
     )
 
 

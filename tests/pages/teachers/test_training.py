@@ -17,7 +17,8 @@ from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
 from pages.teachers import train_teacher
 from pages.teachers.train_teacher import FIELDS, estimate
-from tests.pages.conftest import charts, said, tiny_spec, way
+from tests.support.labs import tiny_spec
+from tests.support.pages import charts, page_link, page_text
 
 SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=2, batch_size=128, device="cpu")
 
@@ -103,7 +104,7 @@ def test_a_method_asks_only_for_what_it_reads(open_page, store):
 def test_the_papers_preset_is_offered_as_not_trained_here(open_page, store):
     app = open_page("teachers")
     choose(app, "Preset", "paper")
-    assert "not trained here" in said(app)
+    assert "not trained here" in page_text(app)
     assert (field(app, "arch").value, field(app, "lr").value, field(app, "epochs").value) == ("vgg13_bn", 1e-4, 30)
     assert "--preset paper" in app.code[-1].value
 
@@ -156,7 +157,7 @@ def test_a_link_brings_all_its_settings(open_page, store):
 def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
     app = open_page("teachers", spec="not-a-spec")
     assert not app.exception
-    assert "This link's settings cannot be read" in said(app)
+    assert "This link's settings cannot be read" in page_text(app)
     assert not button(app, "Train").disabled
 
 
@@ -189,16 +190,16 @@ def test_a_finished_training_shows_its_curves_and_offers_its_teacher(open_page, 
     assert set(measured) == {"IAcc", "OAcc"}
     terms = [trace["meta"]["term"] for trace in drawn[f"losses-{run.id}"]["data"]]
     assert terms == ["t/total", "t/id", "t/ood", "t/separation"]
-    words = said(app)
+    words = page_text(app)
     assert f"{epochs['iacc'].iloc[-1]:.1f} %" in " ".join(words.split())
     assert "epoch 2/2" in words
     assert "python -m atesc_core teachers train mine" in app.code[-1].value
-    assert way(app, "Distil this teacher").query_string == "teacher=mine"
+    assert page_link(app, "Distil this teacher").query_string == "teacher=mine"
 
 
 def test_a_finished_teacher_is_on_the_shelf_and_can_be_distilled(open_page, trained):
     app = open_page("teachers")
-    assert "mine" in said(app)
+    assert "mine" in page_text(app)
     assert not app.exception
     app = open_page("distill", teacher="mine")
     assert app.selectbox[0].value == "mine"
@@ -207,11 +208,11 @@ def test_a_finished_teacher_is_on_the_shelf_and_can_be_distilled(open_page, trai
 def test_a_training_in_line_can_be_paused_resumed_and_stopped(open_page, store):
     run_id = store.create(SPEC)
     app = open_page("teachers", run=run_id)
-    assert "next in line" in said(app)
+    assert "next in line" in page_text(app)
     for press, status in (("Pause", "paused"), ("Resume", "queued"), ("Stop", "stopped"), ("Resume", "queued")):
         button(app, press).click().run()
         assert store.get(run_id).status == status
-        assert status in said(app)
+        assert status in page_text(app)
     button(app, "All teachers").click().run()
     assert app.title[0].value == "Teachers"
 
@@ -227,7 +228,7 @@ def test_again_changed_opens_the_form_with_the_trainings_settings(open_page, tra
 def test_an_unknown_training_in_the_url_is_said(open_page, store):
     app = open_page("teachers", run="zzzzzzzz")
     assert not app.exception
-    assert "There is no training 'zzzzzzzz' here" in said(app)
+    assert "There is no training 'zzzzzzzz' here" in page_text(app)
 
 
 # ── among the other runs ────────────────────────────────────────────────────────────────────────────
@@ -245,10 +246,10 @@ def test_a_page_of_students_says_where_a_training_is_shown(open_page, store, pag
     store.create(tiny_spec())
     app = open_page(page, run=store.create(SPEC))
     assert not app.exception
-    assert "This run trains a teacher." in said(app)
+    assert "This run trains a teacher." in page_text(app)
 
 
 def test_the_start_page_lists_trainings_among_the_runs(open_page, trained):
     app = open_page("start")
-    assert "Training, tNTL" in said(app)
+    assert "Training, tNTL" in page_text(app)
     assert not app.exception

@@ -17,7 +17,7 @@ from atesc_core.recording.manifest import (
 from atesc_core.recording.scenes import scenes
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import list_teachers
-from tests.pages.conftest import CONTROL, Lab, lab_with_runs  # noqa: F401 - a fixture
+from tests.support.labs import CONTROL, Lab
 
 TEACHER = RecordedTeacher(
     name="t",
@@ -99,12 +99,12 @@ def recording() -> Recording:
 
 
 @pytest.fixture(scope="session")
-def story_scenes(lab_with_runs: Lab) -> Recording:  # noqa: F811
+def story_scenes(lab_with_runs: Lab) -> Recording:
     return scenes(lab_with_runs.store.get(lab_with_runs.plain).spec, CONTROL, lab_with_runs.runs_dir)
 
 
 @pytest.fixture(scope="session")
-def recorded(lab_with_runs: Lab, story_scenes: Recording) -> Recording:  # noqa: F811
+def recorded(lab_with_runs: Lab, story_scenes: Recording) -> Recording:
     """The lab's story, with its scenes."""
     cards = {card.name: card for card in list_teachers(lab_with_runs.runs_dir)}
     runs = [lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control]

@@ -1,3 +1,5 @@
+"""A lab of two-epoch runs with a tiny teacher, for figures and what exports them."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,13 +13,13 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
 from tests.support.tiny_runs import save_tiny_teacher
 
-TINY = RunSpec(
+TWO_EPOCHS = RunSpec(
     teacher="tiny", device="cpu", epochs=2, rounds=3, student_steps=2, batch_size=16, snapshot_images=16
 ).replaced({"split.threshold": 4.0, "split.steps": 2, "synthesis.width": 8})
 
 
 @dataclass(frozen=True)
-class Lab:
+class FiguresLab:
     """Runs that the real worker really did: an ATEsc student, a plain one; and one that still waits."""
 
     runs_dir: Path
@@ -28,14 +30,14 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def figures_lab(tmp_path_factory: pytest.TempPathFactory) -> FiguresLab:
     """Shared by all tests: look, but do not change it."""
     runs_dir = tmp_path_factory.mktemp("figures lab")
     save_tiny_teacher(runs_dir)
     store = RunStore(runs_dir)
-    atesc, plain = store.create(TINY), store.create(TINY.replaced({"escape.kind": "none"}))
+    atesc, plain = store.create(TWO_EPOCHS), store.create(TWO_EPOCHS.replaced({"escape.kind": "none"}))
     work(runs_dir, "cpu")
-    return Lab(runs_dir, store, atesc, plain, store.create(TINY))
+    return FiguresLab(runs_dir, store, atesc, plain, store.create(TWO_EPOCHS))
 
 
 @pytest.fixture(scope="session", autouse=True)

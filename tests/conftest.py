@@ -1,0 +1,10 @@
+"""Fixtures that several folders of tests use; where each comes from is a module of tests/support."""
+
+pytest_plugins = [
+    "tests.support.figure_labs",
+    "tests.support.labs",
+    "tests.support.published_domains",
+    "tests.support.recordings",
+    "tests.support.reports",
+    "tests.support.workers",
+]

@@ -1,0 +1,65 @@
+"""A lab whose small runs the real worker really did, shared by all tests that only look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from atesc_core.runs import Run, RunStore
+from atesc_core.runs.worker import work
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
+
+TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
+
+STORY = "story-tests"
+
+TINY = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 4,
+    "student_steps": 2,
+    "batch_size": 32,
+    "snapshot_images": 32,
+    "synthesis.steps": 1,
+    "synthesis.width": 8,
+    "split.steps": 2,
+    "escape.warmup_epochs": 1,
+}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A runs folder in which a small story is done: a plain and an ATEsc student of one NTL teacher, and a plain
+    one of the SL teacher."""
+
+    runs_dir: Path
+    store: RunStore
+    plain: str  # run ids
+    atesc: str
+    control: str
+
+
+def tiny_spec(escape: str = "atesc", teacher: str = TEACHER) -> RunSpec:
+    """A whole run of a second or two."""
+    return from_preset("quick", teacher, **TINY, **{"escape.kind": escape})
+
+
+@pytest.fixture(scope="session")
+def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Shared by all tests: look, but do not change it."""
+    runs_dir = tmp_path_factory.mktemp("lab")
+    store = RunStore(runs_dir)
+    specs = tiny_spec("none"), tiny_spec("atesc"), tiny_spec("none", CONTROL)
+    runs = [store.create(spec, group=STORY) for spec in specs]
+    work(runs_dir, "cpu")
+    return Lab(runs_dir, store, *runs)
+
+
+@pytest.fixture
+def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The ATEsc run of `lab_with_runs`, in the lab that the app now shows."""
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
+    return lab_with_runs.store.get(lab_with_runs.atesc)

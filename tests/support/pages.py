@@ -1,0 +1,57 @@
+"""What a visitor reads and presses on a page that AppTest runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from urllib.parse import parse_qs
+
+from streamlit.proto.PageLink_pb2 import PageLink
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+
+def go_to(app: AppTest, page: str) -> None:
+    """The page that the next run of ``app`` shows. Until its first run AppTest takes the name of a page's file for its
+    path in the address, and the file of every page is named page.py."""
+    app._page_hash = calc_hash(page)
+
+
+def page_link(app: AppTest, label: str) -> PageLink:
+    """The link of that name to another page."""
+    return next(link.proto for link in app.get("page_link") if link.proto.label == label)
+
+
+def follow_link(app: AppTest, label: str) -> AppTest:
+    """A press of it."""
+    to = page_link(app, label)
+    app.query_params.clear()
+    for name, values in parse_qs(to.query_string).items():
+        app.query_params[name] = values
+    go_to(app, to.page or "start")
+    return app.run()
+
+
+def page_text(app: AppTest) -> str:
+    """All text of the page outside widgets and charts, without its tags."""
+    texts = [element.proto.body for element in app.get("html")]
+    for kind in ("markdown", "caption", "warning", "info", "error"):
+        texts += [element.value for element in app.get(kind)]
+    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL)) for text in texts)
+
+
+def charts(app: AppTest) -> dict[str, dict]:
+    """key -> the figure of each chart on the page, as JSON."""
+    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: json.loads(data["figure"]) for data in sent if data and "figure" in data}
+
+
+def image_walls(app: AppTest) -> dict[str, list[dict]]:
+    """key -> the pictures of each wall whose images can be pressed."""
+    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: data["cells"] for data in sent if isinstance(data, dict) and "cells" in data}
+
+
+def button(app, label):
+    return next((button for button in app.button if button.label == label), None)
