@@ -63,7 +63,7 @@ def pick() -> list[str]:
         listed = _filtered(runs)
         ticked = _ticks(runs, listed) if listed else set()
     if not listed:
-        elements.empty("No run passes these filters", "Take one of the filters above away.")
+        elements.empty_state("No run passes these filters", "Take one of the filters above away.")
         return []
     chosen = [run for run in listed if run.id in ticked] or newest(listed)
     if not any(run.metrics for run in chosen):
@@ -84,7 +84,7 @@ def newest(runs: Sequence[Run]) -> list[Run]:
 
 
 def _nothing(title: str, next_step: str) -> None:
-    with elements.empty(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
+    with elements.empty_state(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
 

@@ -66,7 +66,7 @@ def new_run() -> None:
     """The form. It starts from a link's spec (?spec=...), a link's teacher (?teacher=...), or the first preset."""
     known = cards()
     if not known:
-        elements.empty("No teachers yet", "Add one on the page Teachers, then come back.")
+        elements.empty_state("No teachers yet", "Add one on the page Teachers, then come back.")
         return
     linked = FORM.read(RunSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")

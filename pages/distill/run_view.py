@@ -75,7 +75,7 @@ def head(run: Run) -> None:
             elements.row(elements.muted(f"{run.label}: parted from run {run.fork.parent} after epoch {run.fork.epoch}"))
             st.page_link(label="Both thresholds side by side", icon=":material/compare_arrows:", **run_link(run))
         if is_live(run):
-            st.html(elements.bar(run.progress))
+            st.html(elements.progress_bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         run_buttons(run)
 
@@ -99,14 +99,14 @@ def accuracy_tiles(run: Run) -> None:
                 formats.per_cent(100 * shares.iloc[-1]),
                 "%",
                 role="fragile",
-                of=f"of the student's images · epoch {shares.index[-1]}",
+                measured_on=f"of the student's images · epoch {shares.index[-1]}",
             )
         )
     tiles.append(
         elements.tile(
             "Images seen",
             formats.count(run.images),
-            of=f"of {formats.count(cost.training_image_count(run.spec, run.epochs))} synthetic",
+            measured_on=f"of {formats.count(cost.training_image_count(run.spec, run.epochs))} synthetic",
         )
     )
     elements.tiles(*tiles)

@@ -66,7 +66,7 @@ def _samples(name: str) -> None:
     except ValueError as error:  # a DomainError
         elements.problem("It cannot be read.", f"{error}.", "The other domains stand.")
         return
-    gallery(images, columns=5, words=names, titles=names)
+    gallery(images, columns=5, captions=names, titles=names)
 
 
 def class_samples(name: str) -> tuple[np.ndarray, tuple[str, ...]]:

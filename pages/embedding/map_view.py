@@ -94,7 +94,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     """
     run, epochs = first.run, run_store().snapshots(first.run.id)
     if not epochs:
-        elements.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return is_live(run)
     how = _controls()
     subjects = [one for one in (first, second) if one]
@@ -164,7 +164,7 @@ def _student_there(subject: Subject) -> bool:
     """Whether a student is kept of the run; where none is, the page now says so."""
     there = bool(run_store().students(subject.run.id))
     if not there:
-        elements.empty(
+        elements.empty_state(
             "No student is kept of this run",
             "It keeps its first one at the end of epoch 1."
             if is_live(subject.run)
@@ -459,11 +459,11 @@ def _distances(scene: Scene) -> list[elements.Html]:
             "Nearer to ID",
             formats.per_cent(100 - nearer),
             "%",
-            of=of,
+            measured_on=of,
             role="id",
             help=("By mean distance to the 10 nearest real images, in feature space itself"),
         ),
-        elements.tile("Nearer to OOD", formats.per_cent(nearer), "%", of=of, role="ood"),
+        elements.tile("Nearer to OOD", formats.per_cent(nearer), "%", measured_on=of, role="ood"),
     ]
 
 

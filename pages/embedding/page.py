@@ -32,7 +32,7 @@ run = run_page_header(
     "Embedding", "Where the last layer of the teacher, or of the student, puts images.", with_images=True
 )
 if run and run.spec.teacher not in cards():
-    elements.empty("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
+    elements.empty_state("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
 elif run:
     two, second = second_run.pick(run)
     if second and second.spec.teacher not in cards():

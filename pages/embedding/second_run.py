@@ -75,7 +75,7 @@ def missing(run: Run) -> None:
     if teachers:
         spec = run.spec.replaced({"teacher": teachers[0].name, "escape.kind": "none"})
         with (
-            elements.empty(
+            elements.empty_state(
                 title, f"Distil {teachers[0].name} plainly with this run's other settings, or choose any run above."
             ),
             _centred(),
@@ -88,7 +88,7 @@ def missing(run: Run) -> None:
             )
         return
     with (
-        elements.empty(
+        elements.empty_state(
             title,
             f"The pair {card.pair} has no {kind} teacher of {card.image_side} px yet: train one, or "
             "choose any run above.",

@@ -15,7 +15,7 @@ if run:
     try:
         drawn = draw_all(recipe, sources())
     except FigureNotReady as reason:
-        elements.empty("Not yet", str(reason))
+        elements.empty_state("Not yet", str(reason))
     else:
         sheet = preview(recipe, drawn)
         with elements.hidden_when_presenting("files"):

@@ -36,7 +36,9 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
         _watch(drawing)
         return None
     if drawing.state == "stopped":
-        with elements.empty("Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."):
+        with elements.empty_state(
+            "Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."
+        ):
             st.button("Draw it", icon=":material/draw:", on_click=drawing.begin)
         return None
     try:

@@ -9,4 +9,4 @@ if done():
         chosen = choices(studies())
     evidence_view(chosen)
 else:
-    elements.empty("Nothing was measured yet", "In a terminal: python -m atesc_core study offline --seeds 5")
+    elements.empty_state("Nothing was measured yet", "In a terminal: python -m atesc_core study offline --seeds 5")

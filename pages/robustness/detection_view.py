@@ -63,7 +63,7 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
         elements.tile(
             "AUROC, synthetic",
             "–" if area is None else f"{area:.3f}",
-            of=(
+            measured_on=(
                 f"{len(is_ood)} images, epoch {shown.epoch}, by the oracle"
                 if area is not None
                 else f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side"
@@ -72,12 +72,12 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
         elements.tile(
             "Precision, synthetic",
             *_share(found.precision),
-            of=(f"OOD by the oracle, of {found.robust} robust synthetic images"),
+            measured_on=(f"OOD by the oracle, of {found.robust} robust synthetic images"),
         ),
         elements.tile(
             "Recall, synthetic",
             *_share(found.recall),
-            of=(f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle"),
+            measured_on=(f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle"),
         ),
     ]
 
@@ -90,19 +90,19 @@ def real_tiles(score: str, line: float, real: Report) -> list[elements.Html]:
         elements.tile(
             "AUROC",
             f"{real.auroc(score):.3f}",
-            of=f"real test images: {images[0]} ID, {images[1]} OOD",
+            measured_on=f"real test images: {images[0]} ID, {images[1]} OOD",
             help=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
         ),
         elements.tile(
             "Precision",
             *_share(found.precision),
-            of=f"of {found.robust} robust real test images are OOD",
+            measured_on=f"of {found.robust} robust real test images are OOD",
             help="Of “robust means OOD”, at this threshold",
         ),
         elements.tile(
             "Recall",
             *_share(found.recall),
-            of=f"of {images[1]} OOD test images are robust",
+            measured_on=f"of {images[1]} OOD test images are robust",
             help="Of “robust means OOD”, at this threshold",
         ),
     ]

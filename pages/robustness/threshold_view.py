@@ -80,7 +80,7 @@ class Split:
 def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> bool:
     """The whole page below its header; whether it waits for a computation. Call it in a fragment."""
     if not run_store().snapshots(run.id):
-        elements.empty("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
+        elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return False
     real = report if report is not None and report.attacked else None
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
@@ -351,7 +351,9 @@ def _numbers(split: Split, real: Report | None) -> None:
                 formats.per_cent(100 * count / images),
                 "%",
                 role=role,
-                of=(f"{formats.count(count)} of {formats.count(images)} synthetic · epoch {split.shown.epoch}"),
+                measured_on=(
+                    f"{formats.count(count)} of {formats.count(images)} synthetic · epoch {split.shown.epoch}"
+                ),
             )
         )
     if real is not None:
@@ -459,7 +461,7 @@ def _wall(split: Split, members: np.ndarray, name: str, columns: int = COLUMNS) 
         columns=columns,
         roles=["fragile" if split.fragile[index] else "robust" for index in members],
         titles=_titles(split, members),
-        words=[split.told(split.values[index]) for index in members],
+        captions=[split.told(split.values[index]) for index in members],
         chosen=split.picked.image if split.picked else None,
     )
 

@@ -297,7 +297,7 @@ def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
         ),
     )
     if is_live(run):
-        st.html(elements.bar(run.progress))
+        st.html(elements.progress_bar(run.progress))
     if run.status == "failed":
         elements.problem(
             f"It failed: {run.error}", "The run that it parted from is as it was.", "Resume it, or start another try."
@@ -324,7 +324,7 @@ def _difference(pair: Pair, rows: pd.DataFrame) -> None:
                 signed(last[metric]),
                 "points",
                 role=side,
-                of=of,
+                measured_on=of,
                 change=verdict(metric, last[metric]),
             )
         )

@@ -17,7 +17,7 @@ def latest_runs() -> bool:
     """The newest runs; whether any of them may still change."""
     runs = run_store().list(SHOWN, makes=None)
     if not runs:
-        elements.empty("No runs yet", "Run the story above, or distil a student of your own.")
+        elements.empty_state("No runs yet", "Run the story above, or distil a student of your own.")
         return False
     name, rest = st.columns([2, 5])
     with name:

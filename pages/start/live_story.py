@@ -90,7 +90,7 @@ def _student(name: str, runs: dict[str, Run]) -> None:
     run, part = runs[name], PARTS[name]
     elements.row(elements.bold(part.title), elements.teacher_chip(part.kind))
     elements.row(elements.status_chip(run.status), elements.muted(_place(run)))
-    st.html(elements.bar(run.progress))
+    st.html(elements.progress_bar(run.progress))
     behind = [run_panel.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []
     figure = figures.accuracy([*behind, run_panel.curve(run)], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
@@ -124,7 +124,7 @@ def _numbers(run: Run) -> None:
             formats.per_cent(value),
             "%",
             role="id" if metric == "iacc" else "ood",
-            of=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}",
+            measured_on=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}",
         )
         for metric, value in run.metrics.items()
     )

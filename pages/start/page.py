@@ -25,7 +25,9 @@ def invite() -> None:
     """Choose the setting, and the page's one button."""
     settings = story.tellable()
     if not settings:
-        elements.empty("No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers.")
+        elements.empty_state(
+            "No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers."
+        )
         return
     chosen = st.segmented_control(
         "Setting",

@@ -59,7 +59,9 @@ def step(scene: Scene, number: int) -> None:
     if not own.needs or getattr(scene.recording.manifest, own.needs) is not None:
         own.show(scene)
     elif scene.group is None:
-        elements.empty("Not in this recording", "It was made without the story's first two steps; the others play.")
+        elements.empty_state(
+            "Not in this recording", "It was made without the story's first two steps; the others play."
+        )
     else:
         poll(lambda: recordings.scenes_progress(scene.group), recordings.scenes_coming(scene.group))
 
@@ -130,7 +132,7 @@ def _blend(images: np.ndarray, place: int) -> None:
         strict=True,
     ):
         with column:
-            gallery(images[[at]], columns=1, roles=[role], titles=[word], words=[word])
+            gallery(images[[at]], columns=1, roles=[role], titles=[word], captions=[word])
 
 
 def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -> elements.Html:
@@ -138,7 +140,7 @@ def _verdict(names: tuple[str, ...], kind: str, probs: np.ndarray, label: int) -
     return elements.tile(
         f"{kind} teacher",
         names[given],
-        of=f"{100 * probs[given]:.1f} % sure",
+        measured_on=f"{100 * probs[given]:.1f} % sure",
         role=kind,
         change="" if given == label else f"was {names[label]}",
     )
@@ -163,7 +165,7 @@ def _first_steps(scene: Scene) -> None:
         gallery(
             pick["images"][drawn],
             columns=COLUMNS,
-            words=told,
+            captions=told,
             titles=[
                 f"teacher: {t}, {100 * sure:.1f} % sure · student: {names[s]}"
                 for t, sure, s in zip(told, pick["teacher_sure"][drawn], students, strict=True)
@@ -176,13 +178,13 @@ def _first_steps(scene: Scene) -> None:
                 "Teacher is sure",
                 formats.per_cent(100 * float(pick["teacher_sure"][drawn].mean())),
                 "%",
-                of=f"mean over the {first.images} images",
+                measured_on=f"mean over the {first.images} images",
             ),
             elements.tile(
                 "Student agrees",
                 formats.per_cent(100 * float(agree.mean())),
                 "%",
-                of=f"with the teacher's label on the {first.images} images",
+                measured_on=f"with the teacher's label on the {first.images} images",
             ),
         )
         _what_was_computed(first, done)
@@ -282,7 +284,7 @@ def _groups(scene: Scene) -> None:
     run = scene.parts.get("atesc", scene.parts["plain"])
     kept = _trapped_images(run)
     if kept is None:
-        elements.empty("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
+        elements.empty_state("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
         return
     values = scene.recording.pictures(run, kept.epoch).min_eps
     edges = bin_edges("min_eps", [values], run.spec.split.max_epsilon)
@@ -345,7 +347,7 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
                 formats.per_cent(100 * members.mean()),
                 "%",
                 role=role,
-                of=(f"{members.sum()} of {len(values)} synthetic · epoch {kept.epoch}"),
+                measured_on=(f"{members.sum()} of {len(values)} synthetic · epoch {kept.epoch}"),
             )
         )
         if target is not None:
@@ -356,7 +358,7 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
                     formats.per_cent(share),
                     "%",
                     role=role,
-                    of=f"of {members.sum()} {role} images",
+                    measured_on=f"of {members.sum()} {role} images",
                 )
             )
     elements.tiles(*tiles)
@@ -380,7 +382,7 @@ def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray,
                 columns=COLUMNS,
                 roles=[role] * len(near),
                 titles=replay.titles(run, shown, near),
-                words=[run.teacher.class_names[shown.teacher_class[at]] for at in near],
+                captions=[run.teacher.class_names[shown.teacher_class[at]] for at in near],
             )
 
 

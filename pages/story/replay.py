@@ -55,7 +55,7 @@ def _student(recording: Recording, run: RecordedRun, at: float, ghost: RecordedR
         elements.teacher_chip(run.teacher.kind),
         elements.muted(f"epoch {len(epochs)}/{run.spec.epochs}"),
     )
-    st.html(elements.bar(run.place(at)))
+    st.html(elements.progress_bar(run.place(at)))
     behind = [_curve(ghost, ghost.curve(at), ghost=True)] if ghost else []
     figure = figures.accuracy([*behind, _curve(run, epochs)], appearance.mode(), run.spec.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
@@ -83,7 +83,7 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
         many = f"{formats.count(images)} {side.upper()} images" if images else f"{side.upper()} test"
         of = formats.measured_on(many, epoch=len(epochs) or None)
         value = float(epochs[name].iloc[-1]) if len(epochs) else None
-        tiles.append(elements.tile(METRIC_NAMES[name], formats.per_cent(value), "%", role=side, of=of))
+        tiles.append(elements.tile(METRIC_NAMES[name], formats.per_cent(value), "%", role=side, measured_on=of))
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{"".join(tiles)}</div>')
 
 

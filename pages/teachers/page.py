@@ -41,4 +41,4 @@ else:
     if known:
         shelf(known)
     else:
-        elements.empty("No teachers yet", "Load a file of your own, or train one, above.")
+        elements.empty_state("No teachers yet", "Load a file of your own, or train one, above.")

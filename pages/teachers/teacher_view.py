@@ -81,7 +81,7 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
                 formats.per_cent(value),
                 "%",
                 role=side,
-                of=f"of {formats.count(card.test_images[side])} test images",
+                measured_on=f"of {formats.count(card.test_images[side])} test images",
                 help=f"Per cent {METRIC_MEANINGS[metric]}",
             )
         )
@@ -178,7 +178,7 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
             elements.tile(
                 "AUROC",
                 f"{report.auroc('min_eps'):.3f}",
-                of=images,
+                measured_on=images,
                 help=("Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image"),
             )
         )
@@ -187,11 +187,13 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
                 "Widest gap",
                 f"{gap:.1f}",
                 "points",
-                of=f"at ε = {epsilon:g}/255 · {images}",
+                measured_on=f"at ε = {epsilon:g}/255 · {images}",
                 help=("OOD robust share minus ID robust share, where the difference is largest"),
             )
         )
-    tiles.append(elements.tile("Parameters", formats.count(card.parameters), of=f"{card.arch} · {card.image_side} px"))
+    tiles.append(
+        elements.tile("Parameters", formats.count(card.parameters), measured_on=f"{card.arch} · {card.image_side} px")
+    )
     elements.tiles(*tiles)
     if not architecture(card.arch).batch_norm:
         elements.caption(architecture(card.arch).description)
@@ -208,7 +210,7 @@ def _pictures(report: Report) -> None:
         sure = side.confidence[:SAMPLES]
         titles = [f"is {t}, given {g}, {100 * p:.1f} % sure" for t, g, p in zip(true, given, sure, strict=True)]
         with column, elements.card(title, f"the teacher's label below · the first {len(true)} of {len(side.labels)}"):
-            gallery(side.images[:SAMPLES], columns=8, roles=[domain] * len(true), words=given, titles=titles)
+            gallery(side.images[:SAMPLES], columns=8, roles=[domain] * len(true), captions=given, titles=titles)
 
 
 def _working_range(report: Report) -> None:

@@ -162,7 +162,7 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
 def _field(name: str, default: Any, key: str) -> Any:
     """The widget of one setting. Bounds are the spec's to check, in its own words."""
     sentence, source = describe_field(name, model=TeacherSpec)
-    words = {"label": f"{FIELDS[name]} {elements.badge(source)}", "help": sentence, "key": key}
+    words = {"label": f"{FIELDS[name]} {elements.source_badge(source)}", "help": sentence, "key": key}
     kind = TeacherSpec.model_fields[name].annotation
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))

@@ -86,7 +86,7 @@ def _head(run: Run) -> None:
         )
         elements.row(elements.muted(run_panel.progress_text(run)))
         if is_live(run):
-            st.html(elements.bar(run.progress))
+            st.html(elements.progress_bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         run_panel.run_buttons(run)
 
@@ -107,7 +107,9 @@ def _numbers(run: Run) -> None:
                 "%",
                 role=side,
                 help=f"Per cent {METRIC_MEANINGS[metric]}",
-                of=formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
+                measured_on=formats.measured_on(
+                    f"{side.upper()} test", card.test_images[side] if card else None, epoch
+                ),
             )
         )
     elements.tiles(
@@ -115,7 +117,7 @@ def _numbers(run: Run) -> None:
         elements.tile(
             "Images seen",
             formats.count(run.images),
-            of="of the ID domain" if run.spec.kind == "SL" else "of both domains",
+            measured_on="of the ID domain" if run.spec.kind == "SL" else "of both domains",
         ),
     )
 

@@ -74,7 +74,7 @@ def _say_none(name: str | None) -> None:
             icon=":material/link_off:",
         )
         return
-    with elements.empty(
+    with elements.empty_state(
         "No recorded story",
         "This copy of the lab has none. Make it in a few minutes on a machine that "
         "is idle, run the story live, or open a recording of your own below.",

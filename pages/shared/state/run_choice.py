@@ -88,7 +88,7 @@ def _say_none(waiting: bool) -> None:
         if waiting
         else ("No runs yet", "Distil a student, or run the story, and come back here.")
     )
-    with elements.empty(*words), st.container(horizontal=True, horizontal_alignment="center"):
+    with elements.empty_state(*words), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
 

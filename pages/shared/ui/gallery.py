@@ -1,4 +1,4 @@
-"""A wall of small images, sharp at any size, each outlined in its group's colour."""
+"""Walls of small images, sharp at any size, each outlined in its group's colour."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -14,7 +14,7 @@ _mount = st.components.v2.component(
     "atesc_gallery",
     js=(ASSETS / "gallery" / "gallery.js").read_text(),
     css=(ASSETS / "gallery" / "gallery.css").read_text(),
-    isolate_styles=False,  # the pictures are dressed by the app's own style sheet
+    isolate_styles=False,  # the app's own style sheet holds the pictures' styles
 )
 
 
@@ -24,22 +24,26 @@ def gallery(
     columns: int = 8,
     roles: Sequence[Role | None] | None = None,
     titles: Sequence[str] | None = None,
-    words: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
 ) -> None:
-    """Show images in rows, in the order given.
+    """Draw images in rows, in the order given.
 
-    images: (N, 3, s, s), uint8 or float in [0, 1]. roles: outline of each (fragile, robust, id ...).
-    titles: what a pointer sees over each image, e.g. class, confidence, score. words: a line under each.
+    Args:
+        images: (N, 3, s, s), uint8 or float in [0, 1].
+        columns: images in a row.
+        roles: whose colour outlines each image (fragile, robust, id ...).
+        titles: tooltip of each image, e.g. class, confidence, score.
+        captions: a line below each image.
     """
     sheet = thumbnails(images)
     cells = []
     for cell in range(sheet.count):
-        own = f"--own:var(--role-{roles[cell]});" if roles and roles[cell] else ""
+        colour = f"--own:var(--role-{roles[cell]});" if roles and roles[cell] else ""
         title = escape(titles[cell]) if titles else ""
-        word = f"<span>{escape(words[cell])}</span>" if words else ""
-        style = f"{own}background-position:{sheet.position(cell)}"
+        caption = f"<span>{escape(captions[cell])}</span>" if captions else ""
+        style = f"{colour}background-position:{sheet.position(cell)}"
         picture = f'<i role="img" aria-label="{title}" title="{title}" style="{style}"></i>'
-        cells.append(f'<div class="atesc-picture">{picture}{word}</div>')
+        cells.append(f'<div class="atesc-picture">{picture}{caption}</div>')
     # One sheet as a CSS variable on the grid, rather than a data URI in every cell.
     grid = f"--sheet:url({sheet.source});--sheet-size:{sheet.size}"
     st.html(
@@ -50,19 +54,28 @@ def gallery(
 
 def clickable_gallery(
     images: np.ndarray,
-    ids: Sequence[int],
+    ids: Sequence[int] | np.ndarray,
     key: str,
-    on_press: Callable[[int], None],
+    on_click: Callable[[int], None],
     *,
     titles: Sequence[str],
     columns: int = 8,
     roles: Sequence[Role | None] | None = None,
-    words: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
     chosen: int | None = None,
 ) -> None:
-    """The same wall, each image a button.
+    """The same as ``gallery``, with each image a button.
 
-    on_press: called with the image's id before the rerun that follows. chosen: the id of the one that is pressed.
+    Args:
+        images: (N, 3, s, s), uint8 or float in [0, 1].
+        ids: (N,), what ``on_click`` is called with.
+        key: of the component, one per page.
+        on_click: called before the rerun that follows a click.
+        titles: tooltip of each image.
+        columns: images in a row.
+        roles: whose colour outlines each image.
+        captions: a line below each image.
+        chosen: the id of the image that is drawn as pressed.
     """
     sheet = thumbnails(images)
     cells = [
@@ -71,18 +84,18 @@ def clickable_gallery(
             "position": sheet.position(cell),
             "title": titles[cell],
             "role": roles[cell] if roles else None,
-            "word": words[cell] if words else None,
+            "word": captions[cell] if captions else None,
         }
         for cell in range(sheet.count)
     ]
 
-    def tell() -> None:
-        if (pressed := st.session_state[key].get("picked")) is not None:
-            on_press(int(pressed))
+    def forward() -> None:
+        if (clicked := st.session_state[key].get("picked")) is not None:
+            on_click(int(clicked))
 
     _mount(
         key=key,
-        on_picked_change=tell,
+        on_picked_change=forward,
         data={
             "key": key,
             "columns": _columns(columns, sheet),

@@ -161,7 +161,7 @@ def _pictures(sample: Sample, found: Inspection | None) -> None:
         images += [found.adversarial, 0.5 + scale * difference]
         words += [f"attacked: {after}", f"difference × {scale:.0f}"]
         roles += [None, None]
-    gallery(np.stack(images), columns=3, roles=roles, titles=words, words=words)
+    gallery(np.stack(images), columns=3, roles=roles, titles=words, captions=words)
     if found is not None:
         changed = "changes its mind" if found.flipped else "keeps its label"
         elements.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
@@ -287,6 +287,6 @@ def _neighbours(sample: Sample, report: Report, domain: str) -> None:
         columns=NEIGHBOURS,
         roles=[domain] * len(places),
         titles=titles,
-        words=[f"{distance:.1f}" for distance in distances],
+        captions=[f"{distance:.1f}" for distance in distances],
     )
     elements.caption(f"Distance; of {formats.count(len(side.features))} {domain.upper()} test images")

@@ -117,7 +117,9 @@ def metric_tile(run: Run, metric: str, epoch: int, plain: Run | None = None) -> 
     if theirs is not None and metric in theirs:
         change = f"{ours[metric] - theirs[metric]:+.1f} to plain".replace("-", "−")
     of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch)
-    return elements.tile(METRIC_NAMES[metric], formats.per_cent(ours[metric]), "%", of=of, change=change, role=side)
+    return elements.tile(
+        METRIC_NAMES[metric], formats.per_cent(ours[metric]), "%", measured_on=of, change=change, role=side
+    )
 
 
 def metrics_at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:

@@ -61,7 +61,7 @@ def _row(run: Run) -> None:
         st.page_link(label=run.label or run.teacher, **run_link(run))
         elements.row(elements.status_chip(run.status), elements.muted(_where(run)))
         if run.status in ("running", "paused"):
-            st.html(elements.bar(run.progress))
+            st.html(elements.progress_bar(run.progress))
 
 
 def _where(run: Run) -> str:

@@ -241,7 +241,10 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
         with wall:
             said = [names[label] for label in labels[words][:CHANGED]] if words in labels else None
             gallery(
-                images[:CHANGED], columns=CHANGED, titles=said and [f"teacher: {label}" for label in said], words=said
+                images[:CHANGED],
+                columns=CHANGED,
+                titles=said and [f"teacher: {label}" for label in said],
+                captions=said,
             )
     elements.tiles(
         _before_after(
@@ -475,7 +478,7 @@ def _answer(per_cent: float, logit: float, most: bool, own: str) -> str:
 
 def _before_after(label: str, before: float, after: float, of: str, role: elements.Role | None = None) -> Html:
     return elements.tile(
-        label, formats.per_cent(after), "%", of=of, change=f"was {formats.per_cent(before)}", role=role
+        label, formats.per_cent(after), "%", measured_on=of, change=f"was {formats.per_cent(before)}", role=role
     )
 
 
