@@ -5,10 +5,12 @@ Imports nothing of this lab, so that anything may import it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
 Metric = Literal["iacc", "oacc", "olacc", "asr"]  # what is measured on test images, in per cent
+
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 SCORE_TITLES: dict[str, str] = {
     "min_eps": "min ε (1/255)",

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from atesc_core.cli.common import AsJson, say, show
+from atesc_core.domains import DOMAINS, data_dir, fetch_domain
 
 commands = typer.Typer(no_args_is_help=True, help="The domains: where images come from.")
 
@@ -18,8 +19,6 @@ commands = typer.Typer(no_args_is_help=True, help="The domains: where images com
 @commands.command("list")
 def list_domains(as_json: AsJson = False) -> None:
     """List the domains: which need no download, which are downloaded, which can be."""
-    from atesc_core.domains import DOMAINS, data_dir
-
     if as_json:
         print(
             json.dumps(
@@ -52,8 +51,6 @@ def list_domains(as_json: AsJson = False) -> None:
 @commands.command("get")
 def get_domain(name: Annotated[str, typer.Argument(help="A domain's name, as in `domains list`.")]) -> None:
     """Download a domain. What is already there is not downloaded again."""
-    from atesc_core.domains import DOMAINS, data_dir, fetch_domain
-
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks = {}

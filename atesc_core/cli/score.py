@@ -69,7 +69,7 @@ def score(
 
 def _real(teacher: Teacher, domain: Images):
     """Test images of the teacher's own pair, (N, 3, s, s) in [0, 1], and their true labels."""
-    from atesc_core.domains import load_pair
+    from atesc_core.domains.loading import load_pair
 
     data = load_pair(teacher.card.pair, teacher.card.image_side)
     test = (data.id if domain is Images.id else data.ood).test

@@ -1,17 +1,17 @@
-"""Every domain by name, and the one way to load it."""
+"""Every domain by name: what it is, where it comes from, and its images as arrays. Needs no PyTorch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from atesc_core.domains import downloads, drawn, folder, offline
-from atesc_core.domains.domain import TEST_IMAGES, TRAIN_IMAGES, Domain, Split, image_set
+from atesc_core.domains.arrays import TEST_IMAGES, TRAIN_IMAGES, ArraySplit
 from atesc_core.domains.downloads import ARCHIVES, Fetching
 from atesc_core.errors import DomainError
 
@@ -19,20 +19,19 @@ DIGITS = tuple("0123456789")
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL = tuple("monkey" if name == "frog" else name for name in CIFAR)  # NTLBench gives monkeys the label of frogs
-FIVE = ("mnist", "usps", "svhn", "mnistm", "syn")
-FIVE_SIDE = 32  # pixels, the largest of the five
+DIGITS5 = ("mnist", "usps", "svhn", "mnistm", "syn")
+DIGITS5_SIDE = 32  # pixels, the largest of the five
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a domain comes from. ``origin``: who published it, and its licence where the publisher names one.
-    ``needs``: the archives that must be downloaded for it."""
+    """Where a domain comes from, and how it is read."""
 
     about: str
-    origin: str
+    origin: str  # who published it, and its licence where the publisher names one
     classes: tuple[str, ...]
-    read: Callable[[], Split]
-    needs: tuple[str, ...] = ()
+    read: Callable[[], ArraySplit]
+    needs: tuple[str, ...] = ()  # archives that must be downloaded for it
 
     @property
     def status(self) -> Literal["offline", "present", "downloadable"]:
@@ -43,7 +42,7 @@ class Source:
 
     @property
     def megabytes(self) -> int:
-        """Of what is to be downloaded, all of it."""
+        """Size of all its archives, downloaded or not."""
         return sum(ARCHIVES[archive].megabytes for archive in self.needs)
 
 
@@ -51,19 +50,24 @@ def _downloaded(archive: str, about: str, origin: str, classes: tuple[str, ...])
     return Source(about, origin, classes, partial(downloads.read, archive), (archive,))
 
 
-def _five() -> Split:
+def _digits5() -> ArraySplit:
     """Equal parts of five digit domains, at 32 × 32 pixels."""
-    parts = [_as_small(DOMAINS[name].read()) for name in FIVE]
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    parts = [_resized(DOMAINS[name].read()) for name in DIGITS5]
+    train_images, train_labels, test_images, test_labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return train_images, train_labels, test_images, test_labels
 
 
-def _as_small(split: Split) -> Split:
-    train, test = (
-        image_set(images[:count], labels[:count], FIVE_SIDE)
-        for images, labels, count in ((*split[:2], TRAIN_IMAGES // len(FIVE)), (*split[2:], TEST_IMAGES // len(FIVE)))
+def _resized(arrays: ArraySplit) -> ArraySplit:
+    from atesc_core.domains.domain import image_set  # PyTorch, only where this domain is read
+
+    train_images, train_labels, test_images, test_labels = arrays
+    train_count, test_count = TRAIN_IMAGES // len(DIGITS5), TEST_IMAGES // len(DIGITS5)
+    train = image_set(train_images[:train_count], train_labels[:train_count], DIGITS5_SIDE)
+    test = image_set(test_images[:test_count], test_labels[:test_count], DIGITS5_SIDE)
+    train_images, test_images = (
+        (part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in (train, test)
     )
-    bytes_of = [(part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in (train, test)]
-    return bytes_of[0], train.labels.numpy(), bytes_of[1], test.labels.numpy()
+    return train_images, train.labels.numpy(), test_images, test.labels.numpy()
 
 
 DOMAINS: dict[str, Source] = {
@@ -96,65 +100,54 @@ DOMAINS: dict[str, Source] = {
     "cifar10": _downloaded("cifar10", "CIFAR-10, things and animals", "Krizhevsky, 2009", CIFAR),
     "stl10": _downloaded("stl10", "STL-10, labelled images, classes in CIFAR-10's order", "Coates et al., 2011", STL),
     "digits5": Source(
-        "Digits: equal parts of mnist, usps, svhn, mnistm, syn", "as its five parts", DIGITS, _five, ("usps", "svhn")
+        "Digits: equal parts of mnist, usps, svhn, mnistm, syn", "as its five parts", DIGITS, _digits5, ("usps", "svhn")
     ),
 }
 OFFLINE = tuple(name for name, source in DOMAINS.items() if not source.needs)
 
 
 def domain_classes(name: str) -> tuple[str, ...]:
-    """Its class names, without reading an image. Raises DomainError where there is no such domain or folder."""
+    """The names of its classes, by label; no image is read.
+
+    Raises:
+        DomainError: there is no such domain or folder.
+    """
     return folder.open_folder(name).classes if name.startswith(folder.PREFIX) else _source(name).classes
 
 
-def version(name: str) -> str:
-    """Changes when a file of a folder or of a download does. Raises DomainError: unknown, not downloaded."""
+def domain_version(name: str) -> str:
+    """A text that changes when a file of the folder or of the download changes.
+
+    Raises:
+        DomainError: the domain is not known, or not downloaded.
+    """
     if name.startswith(folder.PREFIX):
         return folder.version(folder.open_folder(name))
     archives = _source(name).needs
-    with _naming_offline():
+    with _suggesting_offline():
         return " ".join(map(downloads.version, archives))
 
 
-def load_domain(name: str, image_side: int) -> Domain:
-    """The domain ``name``, or ``folder:/path``, at ``image_side`` pixels. Shared: never written to.
-
-    Nothing is downloaded here. Raises DomainError: unknown, not downloaded, unreadable.
-    """
-    if not 8 <= image_side <= 256:
-        raise DomainError(f"image_side: {image_side}: expected 8 to 256 pixels")
-    return _loaded(name, image_side, version(name))
-
-
-@cache
-def _loaded(name: str, image_side: int, version: str) -> Domain:
-    split = _read(name, image_side)
-    return Domain(name, domain_classes(name), image_set(*split[:2], image_side), image_set(*split[2:], image_side))
-
-
-def class_samples(name: str, image_side: int, most: int = 10) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The first test image of each of the first ``most`` classes: (N, 3, S, S) float32 in [0, 1], and their names.
-
-    Keeps no more than that: to look at all domains does not load all domains. Raises DomainError as load_domain does.
-    """
-    *_, images, labels = _read(name, image_side)
-    found, first = np.unique(labels, return_index=True)
-    classes = domain_classes(name)
-    shown = image_set(images[first[:most]], found[:most], image_side)
-    return shown.images.numpy(), tuple(classes[label] for label in found[:most])
-
-
 def fetch_domain(name: str) -> Iterator[Fetching]:
-    """Download what ``name`` still needs; its progress. Raises DomainError: unknown, no network, no room."""
+    """Download what the domain ``name`` still needs; yields the progress.
+
+    Raises:
+        DomainError: unknown domain, no network, or no space on the disk.
+    """
     for archive in _source(name).needs:
-        with _naming_offline():
+        with _suggesting_offline():
             yield from downloads.fetch(archive)
 
 
-def _read(name: str, image_side: int) -> Split:
+def read_arrays(name: str, image_side: int) -> ArraySplit:
+    """The domain's images in their own size; a folder's are scaled to ``image_side`` pixels.
+
+    Raises:
+        DomainError: unknown, not downloaded or unreadable domain.
+    """
     if name.startswith(folder.PREFIX):
         return folder.read_folder(folder.open_folder(name), image_side)
-    with _naming_offline():
+    with _suggesting_offline():
         return _source(name).read()
 
 
@@ -167,7 +160,7 @@ def _source(name: str) -> Source:
 
 
 @contextmanager
-def _naming_offline() -> Iterator[None]:
+def _suggesting_offline() -> Iterator[None]:
     try:
         yield
     except DomainError as error:

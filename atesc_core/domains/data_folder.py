@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from atesc_core.domains.domain import Split
+from atesc_core.domains.arrays import ArraySplit
 
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -27,12 +27,12 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:24]
 
 
-def as_they_are(files: list[Path]) -> list[tuple[str, int, int]]:
+def file_stamps(files: list[Path]) -> list[tuple[str, int, int]]:
     """What tells that a file has changed: path, size, time of change."""
     return [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
 
-def kept(name: str, key: str, make: Callable[[], Split]) -> Split:
+def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArraySplit:
     """What ``make()`` gives, kept on disk until ``key`` changes. ``name`` and ``key`` are ours, never a user's words.
 
     Only a cache: where it cannot be read or written, the arrays are made anew.

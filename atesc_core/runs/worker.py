@@ -24,7 +24,7 @@ from filelock import FileLock
 from atesc_core.device import describe, pick_device
 from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.errors import StoreError
 from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device

@@ -67,7 +67,7 @@ def measure(
     from atesc_core.device import describe, pick_device
     from atesc_core.distillation.events import ThresholdChanged
     from atesc_core.distillation.loop import distill
-    from atesc_core.domains import load_pair
+    from atesc_core.domains.loading import load_pair
     from atesc_core.teachers import load_teacher
     from atesc_core.training.evaluation import Evaluator
     from atesc_core.training.events import EpochDone

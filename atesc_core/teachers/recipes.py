@@ -11,7 +11,8 @@ import torch
 
 from atesc_core.device import pick_device
 from atesc_core.distillation.events import Event
-from atesc_core.domains import PAIRS, find_pair, load_pair
+from atesc_core.domains import PAIRS, find_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.errors import SpecError, TeacherError
 from atesc_core.models import ARCHITECTURES
 from atesc_core.specs.teacher import BETA, METHODS, PRESETS, TeacherRecipe, TeacherSpec

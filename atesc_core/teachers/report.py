@@ -22,7 +22,9 @@ import torch
 from filelock import FileLock
 
 from atesc_core.device import pick_device
-from atesc_core.domains import ImageSet, PairData, find_pair, load_pair
+from atesc_core.domains import find_pair
+from atesc_core.domains.domain import ImageSet
+from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle

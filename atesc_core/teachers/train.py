@@ -13,7 +13,8 @@ from torch import Tensor
 
 from atesc_core.device import autocast
 from atesc_core.distillation.events import Event
-from atesc_core.domains import ImageSet, PairData
+from atesc_core.domains.domain import ImageSet
+from atesc_core.domains.loading import PairData
 from atesc_core.models import Classifier, build
 from atesc_core.specs.teacher import TeacherRecipe, TeacherSpec
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain

@@ -157,7 +157,7 @@ def measured_card(
 
     Raises TeacherError where the number of classes does not match.
     """
-    from atesc_core.domains import load_pair
+    from atesc_core.domains.loading import load_pair
     from atesc_core.training.evaluation import Evaluator
 
     data = load_pair(pair, image_side)

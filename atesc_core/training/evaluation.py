@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
-from atesc_core.domains import ImageSet, PairData
+from atesc_core.domains.domain import ImageSet
+from atesc_core.domains.loading import PairData
 
 
 @torch.no_grad()

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
-from pages.shared.data.domains import FOLDERS, SIDE, core, size, usable
+from atesc_core.domains import DOMAINS, Source, data_dir, folder_name, open_folder
+from atesc_core.domains.folder import PREFIX
+from atesc_core.errors import DomainError
+from atesc_core.jobs.process import Job
+from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
 from pages.shared.data.preparation import preparation, prepare, progress
 from pages.shared.ui import elements, formats
 from pages.shared.ui.gallery import gallery
 
-if TYPE_CHECKING:
-    from atesc_core.domains.catalogue import Source
-
 COLUMNS = 3
-NAMED = 10  # classes whose names are shown, and whose first test image is
 
 
 # ── here ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def ready() -> None:
+def usable_cards() -> None:
     """A card for each domain that can be used now."""
-    names = usable()
+    names = usable_domains()
     for at in range(0, len(names), COLUMNS):
         for name, column in zip(names[at : at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
             with column, elements.card(height="stretch"):
@@ -33,7 +31,7 @@ def ready() -> None:
 
 
 def _card(name: str) -> None:
-    source = core().DOMAINS.get(name)
+    source = DOMAINS.get(name)
     if source is None:
         _folder_card(name)
         return
@@ -47,11 +45,11 @@ def _card(name: str) -> None:
 def _folder_card(name: str) -> None:
     elements.row(elements.bold(name.rpartition("/")[2] or name), elements.chip("your folder", "synthetic"))
     try:
-        found = core().open_folder(name)
-    except ValueError as error:  # a DomainError, whose module needs PyTorch
+        found = open_folder(name)
+    except DomainError as error:
         elements.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
         return
-    shown = f"the first {NAMED} shown, " if len(found.classes) > NAMED else ""
+    shown = f"the first {MAX_SAMPLES} shown, " if len(found.classes) > MAX_SAMPLES else ""
     elements.caption(
         f"{formats.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image each"
     )
@@ -63,22 +61,10 @@ def _samples(name: str) -> None:
     """A test image of each class, its name below; of many classes the first."""
     try:
         images, names = class_samples(name)
-    except ValueError as error:  # a DomainError
+    except DomainError as error:
         elements.problem("It cannot be read.", f"{error}.", "The other domains stand.")
         return
     gallery(images, columns=5, captions=names, titles=names)
-
-
-def class_samples(name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(N, 3, SIDE, SIDE) and their classes. Raises DomainError."""
-    from atesc_core.domains.catalogue import version
-
-    return _kept(name, version(name))
-
-
-@st.cache_data(max_entries=64, show_spinner="Reading the images …")
-def _kept(name: str, version: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    return core().class_samples(name, SIDE, NAMED)
 
 
 # ── to download ─────────────────────────────────────────────────────────────────────────────────────
@@ -89,23 +75,21 @@ def _short(path: Path) -> str:
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
-def downloads() -> None:
+def download_list() -> None:
     """The domains that are not here yet, each with its size and a button; what is on its way, and what went wrong."""
-    missing = {name: source for name, source in core().DOMAINS.items() if source.status == "downloadable"}
+    missing = {name: source for name, source in DOMAINS.items() if source.status == "downloadable"}
     if not missing:
         return
-    with elements.card(
-        "To download", f"once, into {_short(core().data_dir())}; checked against the published checksums"
-    ):
+    with elements.card("To download", f"once, into {_short(data_dir())}; checked against the published checksums"):
         for name, source in missing.items():
             _download(name, source)
 
 
 def _download(name: str, source: Source) -> None:
-    words, button = st.columns([5, 1.2], vertical_alignment="center")
-    with words:
+    text, button = st.columns([5, 1.2], vertical_alignment="center")
+    with text:
         parts = f" · {len(source.classes)} classes · {source.origin}"
-        elements.row(elements.bold(name), elements.chip(size(name)), source.about, elements.muted(parts))
+        elements.row(elements.bold(name), elements.chip(download_size(name)), source.about, elements.muted(parts))
     job = preparation(name)
     running = job is not None and job.state == "running"
     again = job is not None and not running
@@ -121,10 +105,10 @@ def _download(name: str, source: Source) -> None:
     if running:
         progress(name, job)
     elif again:
-        _not_here(name, job)
+        _not_downloaded(name, job)
 
 
-def _not_here(name: str, job: Any) -> None:
+def _not_downloaded(name: str, job: Job) -> None:
     """It was stopped, or failed."""
     if job.state == "stopped":
         elements.caption("The download was stopped. Nothing half-downloaded was kept.")
@@ -139,7 +123,7 @@ def _not_here(name: str, job: Any) -> None:
 # ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
 
 
-def own_folders() -> None:
+def folder_form() -> None:
     """A folder of images: listed at once, every image read in a process of its own, and then a domain like any."""
     with elements.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
         left, right = st.columns([5, 1.2], vertical_alignment="bottom")
@@ -160,13 +144,11 @@ def own_folders() -> None:
 
 
 def _folder(typed: str, check: bool) -> None:
-    from atesc_core.domains.folder import PREFIX
-
     try:
-        name = core().folder_name(typed.removeprefix(PREFIX))
+        name = folder_name(typed.removeprefix(PREFIX))
         if check:
-            core().open_folder(name)
-    except ValueError as error:  # a DomainError
+            open_folder(name)
+    except DomainError as error:
         elements.problem("This folder cannot be a domain.", f"{error}.", "Nothing was changed.")
         return
     if check:
@@ -188,13 +170,13 @@ def _folder(typed: str, check: bool) -> None:
 
 
 def _checked(name: str) -> None:
-    folders = st.session_state.setdefault(FOLDERS, [])
+    folders = st.session_state.setdefault(CHECKED_FOLDERS, [])
     if name not in folders:
         folders.append(name)
         st.rerun()  # its card stands above
     try:
-        found = core().open_folder(name)
-    except ValueError:  # its card says why
+        found = open_folder(name)
+    except DomainError:  # its card says why
         return
     elements.row(
         elements.chip("fits", "SL"),

@@ -1,17 +1,17 @@
 """Domains: where images come from, getting more of them, and the pairs a teacher is trained on."""
 
-from pages.domains.catalogue import downloads, own_folders, ready
-from pages.domains.pairs import pair_view, presets
+from pages.domains.catalogue import download_list, folder_form, usable_cards
+from pages.domains.pairs import pair_view, preset_table
 from pages.shared.ui import elements
 
 elements.header(
     "Domains",
     "Images that a teacher may serve (ID) and images that it must fail on (OOD). No student ever learns from them.",
 )
-ready()
+usable_cards()
 with elements.hidden_when_presenting("getting more"):
-    downloads()
-    own_folders()
+    download_list()
+    folder_form()
 pair_view()
 with elements.hidden_when_presenting("named pairs"):
-    presets()
+    preset_table()

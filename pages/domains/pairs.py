@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
+from atesc_core.domains import DOMAINS, PAIRS, PAPER, TRIGGER_NAMES, Pair, domain_classes, make_pair
+from atesc_core.errors import DomainError
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_METRIC, SETTING_NAMES
-from pages.shared.data.domains import SIDE, core, usable
+from pages.shared.data.domains import pair_samples, usable_domains
 from pages.shared.state import url
 from pages.shared.ui import elements
 from pages.shared.ui.gallery import gallery
-from pages.shared.ui.pair_picker import lacking
+from pages.shared.ui.pair_picker import missing_downloads
 
-if TYPE_CHECKING:
-    from atesc_core.domains import Pair
-
-OWN = "own"
+OWN = "own"  # the choice of a pair that has no name yet
 
 
-def presets() -> None:
+def preset_table() -> None:
     """The named pairs in a table."""
     with elements.card("Named pairs", "the paper's, and those of this lab that need no download"):
         st.dataframe(
-            pd.DataFrame([_row(pair) for pair in core().PAIRS.values()]),
-            hide_index=True,
-            height="content",
-            key="named pairs",
+            pd.DataFrame([_row(pair) for pair in PAIRS.values()]), hide_index=True, height="content", key="named pairs"
         )
 
 
 def _row(pair: Pair) -> dict[str, str]:
     ood = f"{pair.ood} + {pair.trigger}" if pair.trigger else pair.ood
-    label = "" if pair.target is None else core().DOMAINS[pair.id].classes[pair.target]
+    label = "" if pair.target is None else DOMAINS[pair.id].classes[pair.target]
     return {
         "pair": pair.name,
         "setting": SETTING_NAMES[pair.setting].capitalize(),
@@ -44,8 +39,8 @@ def _row(pair: Pair) -> dict[str, str]:
         "OOD": ood,
         "OOD goes to": label,
         "measured by": METRIC_NAMES[pair.metric],
-        "from": "paper" if pair.name in core().PAPER else "ours",
-        "to download": lacking(pair) or "nothing",
+        "from": "paper" if pair.name in PAPER else "this lab",
+        "to download": missing_downloads(pair) or "nothing",
     }
 
 
@@ -54,20 +49,21 @@ def pair_view() -> None:
     with elements.card("A pair", "an ID and an OOD domain, and what a teacher must do on OOD"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            pair = _asked()
+            pair = _choose_pair()
         with right:
             if pair and pair.missing:
                 elements.problem(
                     f"{pair.name} cannot be used yet.",
-                    f"To download: {lacking(pair)}.",
+                    f"To download: {missing_downloads(pair)}.",
                     "Press Download above, or make a pair of domains that are here.",
                 )
             elif pair:
-                _shown(pair)
+                _pair_card(pair)
 
 
-def _asked() -> Pair | None:
-    options = [OWN, *core().PAIRS]
+def _choose_pair() -> Pair | None:
+    """One of the named pairs, or one that is put together here; None where that is no pair."""
+    options = [OWN, *PAIRS]
     chosen = st.selectbox(
         "Pair",
         options,
@@ -76,8 +72,8 @@ def _asked() -> Pair | None:
         format_func=lambda name: "one of my own" if name == OWN else name,
     )
     if chosen != OWN:
-        elements.caption(_described(core().PAIRS[chosen].setting))
-        return core().PAIRS[chosen]
+        elements.caption(_described(PAIRS[chosen].setting))
+        return PAIRS[chosen]
     setting = st.segmented_control(
         "Setting",
         list(SETTING_NAMES),
@@ -86,18 +82,18 @@ def _asked() -> Pair | None:
         **url.bind_choice("setting", SETTING_NAMES, key="setting of a pair"),
     )
     elements.caption(_described(setting))
-    names = usable()
+    names = usable_domains()
     id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
     if setting == "backdoor":
-        triggers = list(core().TRIGGERS)
+        triggers = list(TRIGGER_NAMES)
         ood = st.selectbox("Trigger", triggers, **_linked("trigger", triggers, triggers[0]))
     else:
         others = [name for name in names if name != id_name]
         ood = st.selectbox("OOD domain", others, **_linked("ood", others, "mnist" if "mnist" in others else others[0]))
     try:
-        target = [] if setting == "close" else [_target(id_name)]
-        return core().make_pair(setting, id_name, ood, *target)
-    except ValueError as error:  # a DomainError, whose module needs PyTorch
+        target = [] if setting == "close" else [_choose_target(id_name)]
+        return make_pair(setting, id_name, ood, *target)
+    except DomainError as error:
         elements.problem("This is no pair.", f"{error}.", "Change a domain or the setting.")
         return None
 
@@ -108,9 +104,9 @@ def _described(setting: str) -> str:
     return f"{SETTING_DESCRIPTIONS[setting]} Measured by {METRIC_NAMES[metric]}: per cent {METRIC_MEANINGS[metric]}."
 
 
-def _target(id_name: str) -> int:
+def _choose_target(id_name: str) -> int:
     """The label that OOD images are to get."""
-    classes = core().domain_classes(id_name)
+    classes = domain_classes(id_name)
     return st.selectbox(
         "OOD goes to class",
         range(len(classes)),
@@ -126,17 +122,16 @@ def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str
     return own | {"index": options.index(own["index"])}
 
 
-def _shown(pair: Pair) -> None:
-    from atesc_core.domains.catalogue import version
-
+def _pair_card(pair: Pair) -> None:
+    """Images of both sides, the pair's name, and what to do with it."""
     try:
-        sides = _samples(pair, version(pair.id), version(pair.ood))
-    except ValueError as error:  # a DomainError
+        samples = pair_samples(pair)
+    except DomainError as error:
         elements.problem("This pair cannot be shown.", f"{error}.", "Choose another.")
         return
     ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
-    for role, of, images in zip(("id", "ood"), (pair.id, ood), sides, strict=True):
-        elements.row(elements.swatch(role), elements.muted(f"{of}, a test image a class"))
+    for role, domain, images in zip(("id", "ood"), (pair.id, ood), samples, strict=True):
+        elements.row(elements.swatch(role), elements.muted(f"{domain}, a test image a class"))
         gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
     elements.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
@@ -152,8 +147,3 @@ def _shown(pair: Pair) -> None:
         icon=":material/upload_file:",
         query_params={"pair": pair.name},
     )
-
-
-@st.cache_data(max_entries=32, show_spinner="Reading the images …")
-def _samples(pair: Pair, *versions: str) -> tuple[np.ndarray, np.ndarray]:
-    return core().pair_samples(pair, SIDE)

@@ -16,7 +16,7 @@ from atesc_core.runs import default_runs_dir
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.teachers import architecture, architectures, forget_cards
 from pages.shared.ui import elements, formats
-from pages.shared.ui.pair_picker import others, pick_pair
+from pages.shared.ui.pair_picker import pick_pair, unavailable_pairs
 
 if TYPE_CHECKING:
     from atesc_core.teachers import Recognised, TeacherCard
@@ -87,7 +87,7 @@ def _questions(uploaded: Any) -> dict[str, Any]:
             "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."
         ),
     )
-    others()
+    unavailable_pairs()
     if found:
         elements.caption(
             f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}"

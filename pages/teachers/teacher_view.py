@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_figures import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_NAMES
+from pages.shared.data.domains import first_test_images
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.teachers import architecture
 from pages.shared.state import url
@@ -90,17 +90,8 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
 
 def _strips(pair: str, side: int) -> None:
     """A row of each domain's test images."""
-    for role, images in zip(("id", "ood"), _samples(pair, side), strict=True):
+    for role, images in zip(("id", "ood"), first_test_images(pair, side, STRIP), strict=True):
         gallery(images, columns=STRIP, roles=[role] * len(images))
-
-
-@st.cache_data(max_entries=32, show_spinner="Drawing the images …")
-def _samples(pair: str, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(STRIP, 3, side, side) of ID and of OOD test images."""
-    from atesc_core.domains import load_pair
-
-    data = load_pair(pair, side)
-    return data.id.test.images[:STRIP].numpy(), data.ood.test.images[:STRIP].numpy()
 
 
 def _open(name: str | None) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
+from atesc_core.domains import PAIRS, find_pair
+from atesc_core.errors import DomainError
 from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
@@ -78,7 +80,7 @@ def _form() -> bool:
     with left:
         try:
             base, origin = _basics(linked)
-        except ValueError as error:  # a DomainError, whose module needs PyTorch: the pair is none
+        except DomainError as error:
             _refuse(error)
             return machine() is None
         changes = _settings(base, origin)
@@ -90,7 +92,6 @@ def _form() -> bool:
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
     """Name, pair, method and preset: the spec to start from, and a name for it. Raises ValueError where the pair is
     none."""
-    from atesc_core.domains import PAIRS, find_pair
     from atesc_core.teachers.recipes import from_preset
 
     left, right = st.columns(2)
@@ -145,8 +146,6 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
 
 def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
     """A widget for every setting that this training reads; what the user set to something else."""
-    from atesc_core.domains import find_pair
-
     setting = find_pair(base.pair).setting
     names = [name for name in FIELDS if uses(name, base.trained_by, setting)]
     changes = {}

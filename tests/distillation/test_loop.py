@@ -11,7 +11,7 @@ import torch
 from atesc_core.distillation.events import SnapshotTaken, ThresholdChanged
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.distillation.state import Distillation
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis import SYNTHESIZERS

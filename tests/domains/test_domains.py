@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import DOMAINS, OFFLINE, load_domain
-from atesc_core.domains.data_folder import kept
+from atesc_core.domains import DOMAINS, OFFLINE
+from atesc_core.domains.data_folder import cached_arrays
 from atesc_core.domains.domain import image_set
 from atesc_core.domains.drawn import draw
 from atesc_core.domains.fashion_subset import read_idx
+from atesc_core.domains.loading import load_domain
 from atesc_core.domains.offline import shipped_with
 from atesc_core.errors import DomainError
 
@@ -87,24 +88,24 @@ def test_what_is_kept_is_made_again_only_when_its_key_changes_or_its_file_is_dam
         made.append(1)
         return np.zeros((3, 2, 2), np.uint8), np.arange(3), np.ones((1, 2, 2), np.uint8), np.array([len(made)])
 
-    assert [kept("x", "a", make)[3].item(), kept("x", "a", make)[3].item()] == [1, 1]
-    assert kept("x", "b", make)[3].item() == 2
+    assert [cached_arrays("x", "a", make)[3].item(), cached_arrays("x", "a", make)[3].item()] == [1, 1]
+    assert cached_arrays("x", "b", make)[3].item() == 2
     [file] = (data_folder / "made").iterdir()  # the older one is gone
     file.write_bytes(file.read_bytes()[:200])
-    assert kept("x", "b", make)[3].item() == 3
-    assert kept("x", "b", make)[3].item() == 3
+    assert cached_arrays("x", "b", make)[3].item() == 3
+    assert cached_arrays("x", "b", make)[3].item() == 3
 
 
 def test_an_unwritable_data_folder_only_costs_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "file"))
     split = tuple(np.zeros(n) for n in (1, 1, 1, 1))
-    assert kept("x", "a", lambda: split) is split
+    assert cached_arrays("x", "a", lambda: split) is split
 
 
 def test_the_app_starts_without_the_heavy_readers():
     code = (
-        "import sys; from atesc_core.domains import PAIRS, load_pair; load_pair('mnistm-mnist', 16)\n"
+        "import sys; from atesc_core.domains.loading import load_pair; load_pair('mnistm-mnist', 16)\n"
         "sys.exit(str([m for m in ('torchvision', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -14,8 +14,9 @@ from torchvision import datasets
 from typer.testing import CliRunner, Result
 
 from atesc_core import cli
-from atesc_core.domains import DOMAINS, PAIRS, downloads, fetch_domain, load_domain, load_pair
+from atesc_core.domains import DOMAINS, PAIRS, downloads, fetch_domain
 from atesc_core.domains.data_folder import data_dir
+from atesc_core.domains.loading import load_domain, load_pair
 from atesc_core.errors import DomainError
 from tests.support.published_domains import TEST, TRAIN, idx, publish
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atesc_core.domains import class_samples, domain_classes, folder_name, load_domain, load_pair, make_pair
+from atesc_core.domains import domain_classes, folder_name, make_pair
 from atesc_core.domains import folder as folders
+from atesc_core.domains.loading import class_samples, load_domain, load_pair
 from atesc_core.errors import DomainError
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.domains import PAIRS, PAPER, TRIGGERS, fetch_domain, find_pair, load_pair, make_pair, pair_samples
-from atesc_core.domains.triggers import stamp
+from atesc_core.domains import PAIRS, PAPER, fetch_domain, find_pair, make_pair
+from atesc_core.domains.loading import load_pair, pair_samples
+from atesc_core.domains.triggers import TRIGGERS, stamp
 from atesc_core.errors import DomainError
 from atesc_core.teachers.recipes import RECIPES
 from tests.support.published_domains import publish

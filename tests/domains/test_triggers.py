@@ -3,12 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.domains import TRIGGERS
-from atesc_core.domains.triggers import badnet_grid, badnet_sq, blend, sig, stamp
+from atesc_core.domains import TRIGGER_NAMES
+from atesc_core.domains.triggers import TRIGGERS, badnet_grid, badnet_sq, blend, sig, stamp
 from atesc_core.errors import DomainError
 
 PATTERN_CORNER = [0.684971, 0.747013, 0.753129]  # red, green, blue
 BLACK, WHITE = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
+
+
+def test_the_names_that_are_known_without_torch_are_those_of_the_triggers():
+    assert tuple(TRIGGERS) == TRIGGER_NAMES
 
 
 @pytest.mark.parametrize("name", TRIGGERS)

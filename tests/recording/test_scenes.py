@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.recording import Recording
 from atesc_core.recording.scenes import border, first_steps
 from atesc_core.teachers import load_teacher

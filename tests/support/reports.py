@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.report import Report, measure, report_file

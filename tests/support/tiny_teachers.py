@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from atesc_core.domains import PAIRS, Domain, ImageSet, PairData
+from atesc_core.domains import PAIRS
+from atesc_core.domains.domain import Domain, ImageSet
+from atesc_core.domains.loading import PairData
 
 
 def tiny(pair: str) -> PairData:

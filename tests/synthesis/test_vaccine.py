@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.models import build
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.vaccine import COPIES, Vaccine, shuffled

@@ -21,7 +21,7 @@ QUICK = {"device": "cpu", "epochs": 1, "batch_size": 8}
 @pytest.fixture
 def tiny_data(monkeypatch):
     """32 images a domain, wherever a pair is loaded."""
-    for place in ("atesc_core.teachers.recipes.load_pair", "atesc_core.domains.load_pair"):
+    for place in ("atesc_core.teachers.recipes.load_pair", "atesc_core.domains.loading.load_pair"):
         monkeypatch.setattr(place, lambda pair, side: tiny(pair))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import PairData, load_pair
+from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES

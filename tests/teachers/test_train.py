@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from atesc_core.domains import load_pair
+from atesc_core.domains.loading import load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import METHODS, TeacherRecipe
 from atesc_core.teachers import list_teachers, load_teacher

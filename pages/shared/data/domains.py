@@ -1,31 +1,77 @@
-"""TODO: what this module is."""
+"""What pages show of domains and pairs: which are usable, their sizes, and sample images of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from atesc_core.domains import DOMAINS, Pair
+from atesc_core.domains.catalogue import domain_version
 from pages.shared.ui import formats
 
-SIDE = 32  # pixels of what is shown, the side of the paper's images
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-FOLDERS = "own folders"  # names of those that were checked during this visit
-
-
-@st.cache_resource(show_spinner="Reading the domains …")
-def core() -> Any:
-    """The core's domains, which need PyTorch: two seconds, once, and only when a page needs them."""
-    from atesc_core import domains
-
-    return domains
+SAMPLE_SIDE = 32  # pixels, the side of the paper's images
+MAX_SAMPLES = 10  # classes of a domain of which an image is shown
+CHECKED_FOLDERS = "own folders"  # in the session state: names of the folders that were checked during this visit
 
 
-def usable() -> list[str]:
-    """Names of the domains that a pair can be made of now."""
-    here = [name for name, source in core().DOMAINS.items() if source.status != "downloadable"]
-    return here + st.session_state.get(FOLDERS, [])
+def usable_domains() -> list[str]:
+    """Names of the domains that a pair can be made of now, the visitor's checked folders last."""
+    present = [name for name, source in DOMAINS.items() if source.status != "downloadable"]
+    return present + st.session_state.get(CHECKED_FOLDERS, [])
 
 
-def size(name: str) -> str:
-    return f"{formats.count(core().DOMAINS[name].megabytes)} MB"
+def download_size(name: str) -> str:
+    """Size of a domain's archives, as text."""
+    return f"{formats.count(DOMAINS[name].megabytes)} MB"
+
+
+def class_samples(name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """A test image of each of the first MAX_SAMPLES classes of a domain, and the names of these classes.
+
+    Returns:
+        (N, 3, SAMPLE_SIDE, SAMPLE_SIDE) in [0, 1], and N names.
+
+    Raises:
+        DomainError: the domain cannot be read.
+    """
+    return _class_samples(name, domain_version(name))
+
+
+def pair_samples(pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A test image of each class of a pair's ID and of its OOD side, (N, 3, SAMPLE_SIDE, SAMPLE_SIDE) in [0, 1] each.
+
+    Raises:
+        DomainError: the pair cannot be read.
+    """
+    return _pair_samples(pair, domain_version(pair.id), domain_version(pair.ood))
+
+
+# PyTorch is imported where images are read: it takes two seconds, and most pages show none.
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the images …")
+def _class_samples(name: str, version: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    from atesc_core.domains import loading
+
+    return loading.class_samples(name, SAMPLE_SIDE, MAX_SAMPLES)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the images …")
+def _pair_samples(pair: Pair, id_version: str, ood_version: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    from atesc_core.domains import loading
+
+    return loading.pair_samples(pair, SAMPLE_SIDE)
+
+
+@st.cache_data(max_entries=32, show_spinner="Drawing the images …")
+def first_test_images(pair: str, image_side: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The first ``count`` test images of a pair's ID and of its OOD side, (count, 3, image_side, image_side) each."""
+    from atesc_core.domains import loading
+
+    data = loading.load_pair(pair, image_side)
+    return data.id.test.images[:count].numpy(), data.ood.test.images[:count].numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from atesc_core.domains import data_dir
 from atesc_core.jobs import process
 from pages.shared.ui import formats
 
@@ -22,8 +23,6 @@ def preparation(name: str) -> process.Job | None:
 
 
 def _key(name: str) -> str:
-    from atesc_core.domains import data_dir
-
     return f"domain {name} in {data_dir()}"
 
 

@@ -1,38 +1,38 @@
-"""TODO: what this module is."""
+"""A box to pick a pair from, and what must be downloaded for the others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pages.shared.data.domains import core, size
+import streamlit as st
+
+from atesc_core.domains import PAIRS, Pair
+from pages.shared.data.domains import download_size
 from pages.shared.ui import elements
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from atesc_core.domains import Pair
-import streamlit as st
 
+def pick_pair(container: DeltaGenerator, help: str) -> str:
+    """The name of a pair: one whose images are all here, the link's (``?pair=``) first, or any that is typed.
 
-def pick_pair(place: DeltaGenerator, help: str) -> str:
-    """A box of the named pairs of which everything is here, the link's pair (?pair=...) first; or one typed by name.
-
-    What is typed need not be a pair: whoever uses it says what is wrong with it.
+    What is typed need not be the name of a pair: the caller checks it.
     """
-    here = [name for name, pair in core().PAIRS.items() if not pair.missing]
-    wanted = st.query_params.get("pair")
-    options = [wanted, *(name for name in here if name != wanted)] if wanted else here
-    return place.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
+    present = [name for name, pair in PAIRS.items() if not pair.missing]
+    linked = st.query_params.get("pair")
+    options = [linked, *(name for name in present if name != linked)] if linked else present
+    return container.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
 
 
-def others() -> None:
-    """Which named pairs are not offered, and where to get them."""
-    absent = [f"{name}: {lacking(pair)}" for name, pair in core().PAIRS.items() if pair.missing]
-    if absent:
-        elements.caption(f"Not offered until downloaded: {'; '.join(absent)}.")
+def unavailable_pairs() -> None:
+    """Name the pairs that `pick_pair` does not offer, and link to where their images are downloaded."""
+    missing = [f"{name}: {missing_downloads(pair)}" for name, pair in PAIRS.items() if pair.missing]
+    if missing:
+        elements.caption(f"Not offered until downloaded: {'; '.join(missing)}.")
     st.page_link("pages/domains/page.py", label="Get domains, or make a pair", icon=":material/photo_library:")
 
 
-def lacking(pair: Pair) -> str:
-    """`svhn (246 MB)`: what must be downloaded for it; empty where nothing."""
-    return ", ".join(f"{name} ({size(name)})" for name in pair.missing)
+def missing_downloads(pair: Pair) -> str:
+    """What must be downloaded for a pair, such as ``svhn (246 MB)``; empty where nothing."""
+    return ", ".join(f"{name} ({download_size(name)})" for name in pair.missing)
