@@ -17,7 +17,7 @@ import pandas as pd
 
 from atesc_core import figures
 from atesc_core.figures.export import browser, venues
-from atesc_core.figures.export.points import dotted
+from atesc_core.figures.export.points import merge_points
 
 ROUNDS = 3
 CLOUDS = {"id": 0.0, "ood": 4.0}  # centres of the ground's two
@@ -45,7 +45,7 @@ def measure(points: int) -> dict[str, float]:
     begun = time.perf_counter()
     drawn = browser.draw(figure)
     told: dict[str, float] = {"points": points, "draw_s": time.perf_counter() - begun}
-    pictures = {"plotly": drawn, "pen": dotted(drawn)}
+    pictures = {"plotly": drawn, "pen": merge_points(drawn)}
     seconds: dict[str, list[float]] = {name: [] for name in pictures}
     for _ in range(ROUNDS):
         for name, svg in pictures.items():

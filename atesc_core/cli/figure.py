@@ -114,35 +114,37 @@ def figure(
 
 def _list(as_json: bool) -> None:
     from atesc_core.figures import title
-    from atesc_core.figures.export.recipe import OPTIONS
+    from atesc_core.figures.export.recipe import PANEL_OPTIONS
 
     if as_json:
         print(
-            json.dumps([{"name": name, "title": title(name), "options": options} for name, options in OPTIONS.items()])
+            json.dumps(
+                [{"name": name, "title": title(name), "options": options} for name, options in PANEL_OPTIONS.items()]
+            )
         )
         return
     table = Table("figure", "shows", "options")
-    for name, options in OPTIONS.items():
+    for name, options in PANEL_OPTIONS.items():
         table.add_row(name, title(name), "  ".join(f"--{option}" for option in options))
     show(table)
 
 
 def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, Any]) -> Recipe:
     """Raises SpecError for the first field that is wrong, under the name it was typed by."""
-    from atesc_core.figures.export.recipe import Panel, Paper, Recipe
+    from atesc_core.figures.export.recipe import Panel, PrintLayout, Recipe
     from atesc_core.specs.base import parse
 
     if run is None:
         parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
         raise ValueError("run: missing; expected --run ID, as in `runs list`")
-    return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(Paper, paper))
+    return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(PrintLayout, paper))
 
 
 def _panels(
     of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int, paper: dict[str, Any]
 ) -> Recipe:
     """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
-    from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
+    from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
     from atesc_core.specs.base import parse
 
     if not of:
@@ -150,7 +152,7 @@ def _panels(
     if len(labels) > len(of):
         raise ValueError(f"label: {len(labels)} for {len(of)} panels; expected one a panel at most")
     wanted = [(name, own or run) for name, _, own in (word.partition("@") for word in of)]
-    taken = {option for name, _ in wanted for option in OPTIONS.get(name, ())}
+    taken = {option for name, _ in wanted for option in PANEL_OPTIONS.get(name, ())}
     panels = []
     for at, (name, own) in enumerate(wanted):
         if own is None:
@@ -158,16 +160,16 @@ def _panels(
         given = {
             option: value
             for option, value in options.items()
-            if option in OPTIONS.get(name, ()) or at == 0 and option not in taken
+            if option in PANEL_OPTIONS.get(name, ()) or at == 0 and option not in taken
         }
         panels.append(parse(Panel, {"figure": name, "run": own, "label": "".join(labels[at : at + 1])} | given))
-    return parse(Recipe, {"panels": tuple(panels), "across": across, "paper": parse(Paper, paper)})
+    return parse(Recipe, {"panels": tuple(panels), "across": across, "paper": parse(PrintLayout, paper)})
 
 
 def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     """One file, and beside it where it comes from."""
     from atesc_core.figures.export import files
-    from atesc_core.figures.run_figures import draw_all, on_paper, origin, put
+    from atesc_core.figures.run_figures import draw_panels, draw_recipe, recipe_provenance, write_bytes
 
     kind = out.suffix.lower()
     if kind not in FILES:
@@ -175,19 +177,19 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     if not out.parent.is_dir():
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
     store = open_store(runs_dir)
-    drawn = _measured(store, lambda sources: draw_all(recipe, sources))
-    facts = origin(recipe, drawn, store) | {"figure_command": recipe.command(str(out))}
+    drawn = _measured(store, lambda sources: draw_panels(recipe, sources))
+    facts = recipe_provenance(recipe, drawn, store) | {"figure_command": recipe.command(str(out))}
     csv = files.figure_csv(drawn).encode()
     if kind == ".csv":
-        put(out, csv)
+        write_bytes(out, csv)
     else:
         try:
-            sheet = on_paper(recipe, drawn)
+            sheet = draw_recipe(recipe, drawn)
             _notice(sheet)
-            put(out, files.sheet_file(sheet, kind[1:], facts, recipe.paper.dpi))
+            write_bytes(out, files.sheet_file(sheet, kind[1:], facts, recipe.paper.dpi))
         except (errors.BrowserMissing, errors.RenderError) as error:
-            _undrawn(error, put(out.with_suffix(".csv"), csv))
-    put(Path(f"{out}.yaml"), files.sidecar(facts).encode())
+            _undrawn(error, write_bytes(out.with_suffix(".csv"), csv))
+    write_bytes(Path(f"{out}.yaml"), files.sidecar(facts).encode())
     print(out)
 
 
@@ -195,7 +197,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
     """All files of a recipe."""
     from atesc_core.errors import SpecError
     from atesc_core.figures.export.recipe import Recipe
-    from atesc_core.figures.run_figures import write
+    from atesc_core.figures.run_figures import write_recipe
 
     if not file.is_file():
         raise ValueError(f"recipe: {str(file)!r}: no such file")
@@ -207,7 +209,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
         raise ValueError(f"out: {str(folder)!r} is a file; expected a folder for the recipe's files")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        for path in _measured(store, lambda sources: write(recipe, sources, folder)):
+        for path in _measured(store, lambda sources: write_recipe(recipe, sources, folder)):
             print(path)
     except (errors.BrowserMissing, errors.RenderError) as error:
         _undrawn(error, folder / f"{recipe.stem}.csv")
@@ -215,7 +217,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
 
 def _measured(store: RunStore, work: Any) -> Any:
     """``work(sources)``, with a bar while a teacher is being measured for it."""
-    from atesc_core.figures.run_figures import measuring
+    from atesc_core.figures.run_figures import measuring_sources
 
     with progress_bar("{task.fields[note]}") as progress:
         task: list[Any] = []
@@ -225,7 +227,7 @@ def _measured(store: RunStore, work: Any) -> Any:
                 task.append(progress.add_task("Measuring the teacher", total=1, note=""))
             progress.update(task[0], completed=share, note=what)
 
-        return work(measuring(store, tell))
+        return work(measuring_sources(store, tell))
 
 
 def _notice(sheet: Any) -> None:

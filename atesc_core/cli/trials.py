@@ -69,7 +69,7 @@ def _to_the_end(store: RunStore, pair: Pair) -> None:
 
 def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
     """The difference by epoch on stdout; exit status 1 where an arm did not come to its end."""
-    from atesc_core.figures.trial import signed
+    from atesc_core.figures.trial import signed_points
 
     rows = pair.difference(store)
     metrics = [name for name in METRIC_NAMES if name in rows]
@@ -97,7 +97,7 @@ def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
                 *(
                     words
                     for name in metrics
-                    for words in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed(row[name]))
+                    for words in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed_points(row[name]))
                 ),
             )
         show(table)

@@ -11,14 +11,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES
 
 LEGEND_ROW = 0.06  # of a column's width, for a curve's name: two fit above the plot as it is
 LABELLED_CURVES = 4  # with more, the last values no longer fit beside the lines
 LABEL_GAP = {"light": 7.5, "dark": 7.5, "print": 12.0}  # per cent between two labels: a line of text
 
-MARK_TOP = {"light": 110, "dark": 110, "print": 116}  # how far a mark rises above 100 %, to bear its text
+CHANGE_MARK_TOP = {"light": 110, "dark": 110, "print": 116}  # how far a mark rises above 100 %, to bear its text
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
     IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc
     solid. ``epochs``: how many the run will have, so that the axis stays still while the run grows.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     metrics = [metric for metric in METRIC_NAMES if any(metric in curve.metrics for curve in curves)]
     legend = LEGEND_ROW * max(0, len(curves) - 2)
-    figure = theme.blank(mode, "accuracy", "Epoch", f"{_named(style, metrics)} (%)", aspect=0.64 + legend)
+    figure = theme.new_figure(mode, "accuracy", "Epoch", f"{_named(style, metrics)} (%)", aspect=0.64 + legend)
     figure.layout.meta["y"] = "per cent of test images"
     marked = any(curve.changes is not None and len(curve.changes) for curve in curves)
-    figure.update_yaxes(theme.per_cent_axis(range=[-2, MARK_TOP[mode] if marked else 102]))
+    figure.update_yaxes(theme.per_cent_axis(range=[-2, CHANGE_MARK_TOP[mode] if marked else 102]))
     for curve in curves:
         _draw(figure, style, curve, alone=len(curves) == 1)
     last = epochs or max((int(c.epochs["epoch"].max()) for c in curves if len(c.epochs)), default=1)
@@ -83,35 +83,37 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
         **({"dtick": 1} if last <= 12 else {"nticks": 10}),
     )
     if not any(len(curve.epochs) for curve in curves):
-        return theme.empty(figure, "The first point comes at the end of epoch 1")
+        return theme.show_message(figure, "The first point comes at the end of epoch 1")
     _label_ends(figure, style, curves)
     return figure
 
 
-def _named(style: Look, metrics: Sequence[str]) -> str:
+def _named(style: Style, metrics: Sequence[str]) -> str:
     """The metrics' names, each in its colour, for the axis."""
-    names = [f'<span style="color:{style.text(METRIC_ROLES[m])}"><b>{METRIC_NAMES[m]}</b></span>' for m in metrics]
+    names = [
+        f'<span style="color:{style.text_colour(METRIC_ROLES[m])}"><b>{METRIC_NAMES[m]}</b></span>' for m in metrics
+    ]
     return ", ".join(names) or "Accuracy"
 
 
-def summary(curve: Curve, metric: str) -> pd.DataFrame:
+def mean_by_epoch(curve: Curve, metric: str) -> pd.DataFrame:
     """Columns ``epoch``, ``mean``, ``sd`` (NaN for one seed) of a metric, over the curve's seeds, in per cent."""
     by_epoch = curve.epochs.dropna(subset=[metric]).groupby("epoch", as_index=False)[metric]
     return by_epoch.agg(["mean", "std"]).rename(columns={"std": "sd"})
 
 
-def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
+def _draw(figure: go.Figure, style: Style, curve: Curve, alone: bool) -> None:
     seeds = f" (mean ± sd, {curve.seeds} seeds)" if curve.seeds > 1 else ""
     faint = curve.ghost or curve.thin or curve.teacher == "SL"
     for metric in curve.metrics:
-        points, role, name = summary(curve, metric), METRIC_ROLES[metric], METRIC_NAMES[metric]
+        points, role, name = mean_by_epoch(curve, metric), METRIC_ROLES[metric], METRIC_NAMES[metric]
         key = f"{curve.key}/{metric}"
         group = key if alone else curve.key
         if curve.seeds > 1:
             figure.add_scatter(
                 x=[*points["epoch"], *points["epoch"][::-1]],
                 name=f"{curve.name} {name} ± sd",
-                uid=uid(key, "band"),
+                uid=trace_id(key, "band"),
                 y=[*(points["mean"] + points["sd"].fillna(0)), *(points["mean"] - points["sd"].fillna(0))[::-1]],
                 fill="toself",
                 fillcolor=style.tint(role, 0.08 if curve.ghost else 0.16),
@@ -125,7 +127,7 @@ def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
         figure.add_scatter(
             x=points["epoch"],
             y=points["mean"],
-            uid=uid(key),
+            uid=trace_id(key),
             name=name if alone else curve.name,
             legendgroup=group,
             showlegend=alone,
@@ -134,12 +136,12 @@ def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
             line={
                 "color": style.colour(role),
                 "dash": DASHES[curve.escape],
-                "width": style.thin if faint else style.line,
+                "width": style.thin_width if faint else style.line_width,
             },
             marker={
-                "size": style.dot * (0.75 if faint else 1),
+                "size": style.dot_size * (0.75 if faint else 1),
                 "color": style.surface if faint else style.colour(role),
-                "line": {"color": style.colour(role), "width": style.thin if faint else 0},
+                "line": {"color": style.colour(role), "width": style.thin_width if faint else 0},
             },
             customdata=points["sd"],
             hovertemplate=f"<b>%{{y:.1f}} %</b> {name}, epoch %{{x}}<br>{curve.name}{seeds}<extra></extra>",
@@ -158,41 +160,45 @@ def _draw(figure: go.Figure, style: Look, curve: Curve, alone: bool) -> None:
         _mark_changes(figure, style, curve)
 
 
-def _legend_key(figure: go.Figure, style: Look, curve: Curve, faint: bool, name: str) -> None:
+def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name: str) -> None:
     """One neutral legend entry a run, since colour already says which metric a line is."""
     figure.add_scatter(
         x=[None],
         y=[None],
-        uid=uid(curve.key, "key"),
+        uid=trace_id(curve.key, "key"),
         name=name,
         legendgroup=curve.key,
         mode="lines+markers",
-        line={"color": style.muted, "dash": DASHES[curve.escape], "width": style.thin if faint else style.line},
+        line={
+            "color": style.muted,
+            "dash": DASHES[curve.escape],
+            "width": style.thin_width if faint else style.line_width,
+        },
         marker={
-            "size": style.dot * (0.75 if faint else 1),
+            "size": style.dot_size * (0.75 if faint else 1),
             "color": style.surface if faint else style.muted,
-            "line": {"color": style.muted, "width": style.thin if faint else 0},
+            "line": {"color": style.muted, "width": style.thin_width if faint else 0},
         },
         opacity=0.5 if curve.ghost else 1,
         meta={"skip": True},
     )
 
 
-def _mark_changes(figure: go.Figure, style: Look, curve: Curve) -> None:
+def _mark_changes(figure: go.Figure, style: Style, curve: Curve) -> None:
     at, to = curve.changes["epoch"].to_numpy(float), curve.changes["threshold"].to_numpy(float)
     gap = np.full(len(at), np.nan)
     said = [f"threshold {value:.3g}" for value in to]
     written = len(at) <= 3
     figure.add_scatter(
         x=np.column_stack([at, at, gap]).ravel(),
-        y=np.tile([-2, MARK_TOP[style.mode], np.nan], len(at)),
-        uid=uid(curve.key, "threshold"),
+        y=np.tile([-2, CHANGE_MARK_TOP[style.mode], np.nan], len(at)),
+        uid=trace_id(curve.key, "threshold"),
         name="threshold changed",
         showlegend=not written,
         legendgroup=f"{curve.key}/threshold",
         mode="lines+text",
         connectgaps=False,
-        line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
+        line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"},
         text=[part for words in said for part in ("", words if written else "", "")],
         textposition="bottom right",
         textfont={"color": style.muted},
@@ -202,32 +208,32 @@ def _mark_changes(figure: go.Figure, style: Look, curve: Curve) -> None:
     )
 
 
-def _label_ends(figure: go.Figure, style: Look, curves: Sequence[Curve]) -> None:
+def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> None:
     """Write the last value beside each line, moved apart where two would overlap."""
     shown = [curve for curve in curves if not curve.ghost and len(curve.epochs)]
     ends = [
-        (curve.metrics.index(m), m, summary(curve, m).iloc[-1])
+        (curve.metrics.index(m), m, mean_by_epoch(curve, m).iloc[-1])
         for curve in shown
         for m in curve.metrics
         if curve.epochs[m].notna().any()
     ]
     if not ends or len(shown) > LABELLED_CURVES:
         return
-    places = spread([end["mean"] for _, _, end in ends], LABEL_GAP[style.mode])
+    places = spread_labels([end["mean"] for _, _, end in ends], LABEL_GAP[style.mode])
     for (_, metric, end), place in zip(ends, places, strict=True):
         figure.add_annotation(
             x=end["epoch"],
             y=place,
             text=f"{METRIC_NAMES[metric]} <b>{end['mean']:.1f}</b>",
             xanchor="left",
-            xshift=0.7 * style.dot + 2,
+            xshift=0.7 * style.dot_size + 2,
             yanchor="middle",
-            font={"color": style.text(METRIC_ROLES[metric])},
+            font={"color": style.text_colour(METRIC_ROLES[metric])},
         )
     figure.update_layout(margin_r=6.6 * figure.layout.template.layout.font.size)
 
 
-def spread(values: Sequence[float], gap: float, low: float = 0.0, high: float = 100.0) -> list[float]:
+def spread_labels(values: Sequence[float], gap: float, low: float = 0.0, high: float = 100.0) -> list[float]:
     """Places in ``low``..``high`` in the order of ``values``, at least ``gap`` apart where that fits, close to them."""
     if len(values) < 2:
         return list(values)

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Mode, uid
+from atesc_core.figures.theme import Mode, trace_id
 
 SERIES = {"same": "given the teacher's label", "sure": "mean probability of that label"}
 
@@ -26,8 +26,8 @@ def agreement(
     and over all; ``images``: how many these are. ``epoch``: in which the images were made, marked; ``epochs``: of the
     run, so that the axis stays still.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "agreement", "Student of epoch", "Agreement (%)")
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "agreement", "Student of epoch", "Agreement (%)")
     figure.layout.meta["y"] = "per cent"
     figure.update_yaxes(theme.per_cent_axis(tickvals=[0, 25, 50, 75, 100]))
     last = epochs or int(every["epoch"].max())
@@ -38,10 +38,10 @@ def agreement(
         **({"dtick": 1} if last <= 12 else {"nticks": 10}),
     )
     if epoch is not None:
-        figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+        figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
         left = epoch > last / 2  # of the mark, where there is room
         figure.add_annotation(
-            theme.note(
+            theme.muted_note(
                 style,
                 "made here",
                 x=epoch,
@@ -55,21 +55,21 @@ def agreement(
     for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
         for series, words in SERIES.items():
             thin, faint = series == "sure", who == "all"
-            name = f"{theme.count(count)} {'in all' if faint else 'selected'}: {words}"
+            name = f"{theme.format_count(count)} {'in all' if faint else 'selected'}: {words}"
             figure.add_scatter(
                 x=points["epoch"],
                 y=points[series],
                 name=name,
-                uid=uid("agreement", who, series),
+                uid=trace_id("agreement", who, series),
                 mode="lines+markers",
                 opacity=0.4 if faint else 1,
-                line={"color": style.ink, "width": style.thin if thin else style.line},
+                line={"color": style.ink, "width": style.thin_width if thin else style.line_width},
                 marker={
-                    "size": style.dot * (0.75 if faint else 1),
+                    "size": style.dot_size * (0.75 if faint else 1),
                     "color": style.surface if thin else style.ink,
-                    "line": {"color": style.ink, "width": style.thin if thin else 0},
+                    "line": {"color": style.ink, "width": style.thin_width if thin else 0},
                 },
-                hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{theme.count(count)} images"
+                hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{theme.format_count(count)} images"
                 "</extra>",
                 meta={"images": who, "series": series},
             )

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Mode, uid
+from atesc_core.figures.theme import Mode, trace_id
 
 
 def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = None) -> go.Figure:
@@ -15,19 +15,19 @@ def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = Non
     ``curves``: columns ``share``, per cent of the OOD image in the blend, and ``NTL`` and ``SL`` as far as known:
     the probability that this teacher gives to the ID image's true class, in per cent. ``place``: a share to mark.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "border", "Share of the OOD image (%)", "Probability of the ID image's class (%)")
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "border", "Share of the OOD image (%)", "Probability of the ID image's class (%)")
     figure.update_yaxes(theme.per_cent_axis(range=[-2, 104]))
     for kind in ("NTL", "SL"):
         if kind in curves:
             figure.add_scatter(
                 x=curves["share"],
                 y=curves[kind],
-                uid=uid("border", kind),
+                uid=trace_id("border", kind),
                 name=f"{kind} teacher",
                 mode="lines+markers",
-                line={"color": style.colour(kind), "width": style.line},
-                marker={"size": 0.7 * style.dot},
+                line={"color": style.colour(kind), "width": style.line_width},
+                marker={"size": 0.7 * style.dot_size},
                 cliponaxis=False,
                 meta={"teacher": kind},
                 hovertemplate=f"<b>%{{y:.1f}} %</b> for the ID image's class, {kind} teacher<br>"
@@ -43,6 +43,6 @@ def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = Non
             y0=0,
             y1=1,
             yref="paper",
-            line={"color": style.ink, "width": style.thin},
+            line={"color": style.ink, "width": style.thin_width},
         )
-    return figure if len(curves) else theme.empty(figure, "Nothing to blend")
+    return figure if len(curves) else theme.show_message(figure, "Nothing to blend")

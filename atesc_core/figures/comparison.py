@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from atesc_core.runs import Run
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
-NAMED_FIELDS = 3  # in a label; the rest is a number
-IN_WORDS = {"teacher": str, "synthesis.kind": str.upper, "escape.kind": ESCAPE_NAMES.get}  # speak for themselves
+MAX_FIELDS_IN_LABEL = 3  # in a label; the rest is a number
+FIELD_TEXT = {"teacher": str, "synthesis.kind": str.upper, "escape.kind": ESCAPE_NAMES.get}  # speak for themselves
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRun:
     """A run and what was logged of it.
 
     epochs: a row an epoch, as RunStore.epochs gives it. moved: (epoch, round, threshold) set by hand, in order.
@@ -52,7 +52,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class SeedGroup:
     """Runs of one spec, a seed each, up to the last epoch that all of them have.
 
     spec: with seed 0. measured: by seed. epochs: columns seed, epoch and the metrics in per cent.
@@ -60,7 +60,7 @@ class Seeds:
     """
 
     spec: RunSpec
-    measured: tuple[Measured, ...]
+    measured: tuple[MeasuredRun, ...]
     epochs: pd.DataFrame
     notes: tuple[str, ...] = ()
 
@@ -88,38 +88,38 @@ class Seeds:
         return self.measured[0].moved
 
 
-def together(runs: Iterable[Measured]) -> list[Seeds]:
+def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
     """The runs by spec, in the order in which the specs first come. Runs without an epoch are in none.
 
     Of a seed that was run twice the longer one counts, then the newer. A run that ended early (stopped,
     interrupted, failed) is left out where another seed went further; one that is still going holds the others
     at its own last epoch.
     """
-    kinds: dict[tuple, list[Measured]] = {}
+    kinds: dict[tuple, list[MeasuredRun]] = {}
     for each in runs:
         if each.last:
             parted = each.run.fork.epoch if each.run.fork else None
-            kinds.setdefault((seedless(each.run.spec), each.metrics, each.moved, parted), []).append(each)
-    return [_seeds(spec, alike) for (spec, *_), alike in kinds.items()]
+            kinds.setdefault((without_seed(each.run.spec), each.metrics, each.moved, parted), []).append(each)
+    return [_seed_group(spec, alike) for (spec, *_), alike in kinds.items()]
 
 
-def seedless(spec: RunSpec) -> RunSpec:
+def without_seed(spec: RunSpec) -> RunSpec:
     """The spec with seed 0: equal for runs that differ in the seed alone."""
     return spec.model_copy(update={"seed": 0})
 
 
-def _seeds(spec: RunSpec, alike: list[Measured]) -> Seeds:
+def _seed_group(spec: RunSpec, alike: list[MeasuredRun]) -> SeedGroup:
     notes = []
-    by_seed: dict[int, Measured] = {}
+    by_seed: dict[int, MeasuredRun] = {}
     for each in sorted(alike, key=lambda one: (one.last, one.run.created)):
         by_seed[each.run.spec.seed] = each
     if len(by_seed) < len(alike):
-        notes.append(f"{_count(len(alike) - len(by_seed), 'run')} of a seed that is here already: left out.")
+        notes.append(f"{_plural(len(alike) - len(by_seed), 'run')} of a seed that is here already: left out.")
     longest = max(each.last for each in by_seed.values())
     kept = []
     for seed, each in sorted(by_seed.items()):
         if each.last < longest and not each.going:
-            notes.append(f"Seed {seed} {_ended(each)} after epoch {each.last}: left out.")
+            notes.append(f"Seed {seed} {_how_it_ended(each)} after epoch {each.last}: left out.")
         else:
             kept.append(each)
     last = min(each.last for each in kept)
@@ -133,23 +133,23 @@ def _seeds(spec: RunSpec, alike: list[Measured]) -> Seeds:
         notes.append(f"Ended after epoch {last} of {spec.epochs}.")
     frames = [each.epochs[each.epochs["epoch"] <= last].assign(seed=each.run.spec.seed) for each in kept]
     columns = ["seed", "epoch", *kept[0].metrics]
-    return Seeds(spec, tuple(kept), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
+    return SeedGroup(spec, tuple(kept), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
 
 
-def _ended(each: Measured) -> str:
+def _how_it_ended(each: MeasuredRun) -> str:
     return {"stopped": "was stopped", "interrupted": "was interrupted", "failed": "failed"}.get(
         each.run.status, "ended"
     )
 
 
-def _count(number: int, what: str) -> str:
+def _plural(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def smoothed(values: pd.DataFrame, column: str, share: float) -> pd.DataFrame:
+def smooth(values: pd.DataFrame, column: str, share: float) -> pd.DataFrame:
     """The column of each seed as an exponential moving average over epochs.
 
     values: columns seed, epoch and ``column``. share: of the past in each step, 0 <= share < 1; 0 changes nothing.
@@ -169,7 +169,7 @@ def summary(values: pd.DataFrame, column: str, smoothing: float = 0.0) -> pd.Dat
 
     values: columns seed, epoch and ``column``. Seeds are smoothed one by one, then averaged.
     """
-    known = smoothed(values.dropna(subset=[column]), column, smoothing)
+    known = smooth(values.dropna(subset=[column]), column, smoothing)
     by_epoch = known.groupby("epoch", as_index=False)[column].agg(["mean", "std", "min", "max", "count"])
     return by_epoch.set_axis(STATISTICS, axis=1)
 
@@ -180,7 +180,7 @@ def epoch_means(steps: pd.DataFrame, last: int) -> pd.DataFrame:
     return steps[steps["epoch"] <= last].groupby("epoch", as_index=False)[losses].mean()
 
 
-def results(groups: Sequence[Seeds]) -> pd.DataFrame:
+def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
     """Last-epoch metrics, a row a spec, in full precision.
 
     Columns: spec (what tells it from the others), teacher, setting, seeds (how many), epoch (the one reported),
@@ -189,7 +189,7 @@ def results(groups: Sequence[Seeds]) -> pd.DataFrame:
     """
     present = [name for name in METRIC_NAMES if any(name in group.metrics for group in groups)]
     rows = []
-    for group, name in zip(groups, labels(groups), strict=True):
+    for group, name in zip(groups, group_labels(groups), strict=True):
         row = {
             "spec": name,
             "teacher": group.spec.teacher,
@@ -208,53 +208,55 @@ def results(groups: Sequence[Seeds]) -> pd.DataFrame:
 # ── what tells specs apart ──────────────────────────────────────────────────────────────────────────
 
 
-def settings_of(spec: RunSpec) -> dict[str, Any]:
+def spec_fields(spec: RunSpec) -> dict[str, Any]:
     """Dotted field -> value."""
     values = spec.model_dump(mode="json")
     return {path: _at(values, path) for path in field_paths(values)}
 
 
-def varying(specs: Sequence[RunSpec]) -> list[str]:
+def varying_fields(specs: Sequence[RunSpec]) -> list[str]:
     """Dotted fields, the seed aside, in which the specs are not all alike; a field that some have not counts."""
-    known = [settings_of(spec) for spec in specs]
+    known = [spec_fields(spec) for spec in specs]
     paths = dict.fromkeys(path for one in known for path in one if path != "seed")
-    return [path for path in paths if len({written(one.get(path)) for one in known}) > 1]
+    return [path for path in paths if len({value_text(one.get(path)) for one in known}) > 1]
 
 
-def difference(first: RunSpec, second: RunSpec) -> pd.DataFrame:
+def spec_difference(first: RunSpec, second: RunSpec) -> pd.DataFrame:
     """The fields in which two specs differ, the seed aside.
 
     Columns: field (dotted), first, second (as written in YAML; a dash where that spec has no such field),
     description, source (paper, ours, or None).
     """
     rows = []
-    for path in varying([first, second]):
-        own, other = settings_of(first), settings_of(second)
+    for path in varying_fields([first, second]):
+        own, other = spec_fields(first), spec_fields(second)
         sentence, source = describe_field(path, (first if path in own else second).synthesis.kind)
-        rows.append((path, written(own.get(path)), written(other.get(path)), sentence, source))
+        rows.append((path, value_text(own.get(path)), value_text(other.get(path)), sentence, source))
     return pd.DataFrame(rows, columns=["field", "first", "second", "description", "source"])
 
 
-def labels(groups: Sequence[Seeds]) -> list[str]:
+def group_labels(groups: Sequence[SeedGroup]) -> list[str]:
     """What tells each from the others, in a few words: ``CKD``, ``ATEsc, escape.weight=0.3``. Never twice the same."""
-    paths = varying([group.spec for group in groups])
+    paths = varying_fields([group.spec for group in groups])
     names = [_label(group, paths) for group in groups]
     return [
         f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name for at, name in enumerate(names)
     ]
 
 
-def _label(group: Seeds, paths: Sequence[str]) -> str:
-    values = settings_of(group.spec)
-    words = [IN_WORDS[path](values[path]) for path in IN_WORDS if path in paths]
+def _label(group: SeedGroup, paths: Sequence[str]) -> str:
+    values = spec_fields(group.spec)
+    words = [FIELD_TEXT[path](values[path]) for path in FIELD_TEXT if path in paths]
     # The preset's name says nothing that the fields it sets do not, and a kind of synthesis brings its own fields.
     others = [
         path
         for path in paths
-        if path not in (*IN_WORDS, "preset") and not ("synthesis.kind" in paths and path.startswith("synthesis."))
+        if path not in (*FIELD_TEXT, "preset") and not ("synthesis.kind" in paths and path.startswith("synthesis."))
     ]
-    own = [f"{path}={written(values.get(path))}" for path in others]
-    words += own[:NAMED_FIELDS] + ([f"{len(own) - NAMED_FIELDS} more"] if len(own) > NAMED_FIELDS else [])
+    own = [f"{path}={value_text(values.get(path))}" for path in others]
+    words += own[:MAX_FIELDS_IN_LABEL] + (
+        [f"{len(own) - MAX_FIELDS_IN_LABEL} more"] if len(own) > MAX_FIELDS_IN_LABEL else []
+    )
     fork = group.measured[0].run.fork
     if fork:
         begins = max(fork.epoch, group.spec.escape.warmup_epochs) + 1
@@ -264,7 +266,7 @@ def _label(group: Seeds, paths: Sequence[str]) -> str:
     return ", ".join(words) or ESCAPE_NAMES[group.spec.escape.kind]
 
 
-def written(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A field's value in a table or a filter; a dash for a field that a spec has not."""
     if value is None:
         return "–"

@@ -9,8 +9,8 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.accuracy import LABEL_GAP, spread
-from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.figures.accuracy import LABEL_GAP, spread_labels
+from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
 from atesc_core.vocabulary import ESCAPE_NAMES
 
 
@@ -42,9 +42,9 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     In the teacher's colour and the escape's dash; a second line that has both of the first is thin, with open dots.
     ``epoch``: the one that is looked at, marked.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     # on paper its legend has a row a line
-    figure = theme.blank(mode, "drift", "Epoch", "Nearer to OOD (%)", aspect=0.9)
+    figure = theme.new_figure(mode, "drift", "Epoch", "Nearer to OOD (%)", aspect=0.9)
     figure.layout.meta["y"] = "per cent of synthetic images"
     figure.update_yaxes(theme.per_cent_axis())
     last = max((max(line.epochs, default=1) for line in lines), default=1)
@@ -55,7 +55,7 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
         **({"dtick": 1} if last <= 12 else {"nticks": 10}),
     )
     if epoch is not None:
-        figure.add_vline(epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+        figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
     seen: set[tuple[str, str]] = set()
     levels: set[tuple[str, float]] = set()  # two runs of one teacher have one
     for line in lines:
@@ -65,47 +65,47 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
         _draw(figure, style, line, thin=(line.teacher, line.escape) in seen)
         seen.add((line.teacher, line.escape))
     ends = [line for line in lines if len(line.shares)]
-    for line, place in zip(ends, spread([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
+    for line, place in zip(ends, spread_labels([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
         figure.add_annotation(
             x=line.epochs[-1],
             y=place,
             text=f"<b>{line.shares[-1]:.1f}</b>",
             xanchor="left",
-            xshift=0.7 * style.dot + 2,
+            xshift=0.7 * style.dot_size + 2,
             yanchor="middle",
-            font={"color": style.text(line.teacher)},
+            font={"color": style.text_colour(line.teacher)},
         )
     figure.update_layout(margin_r=3.6 * figure.layout.template.layout.font.size)
     return figure
 
 
-def _real(figure: go.Figure, style: Look, line: Drift, across: list[float]) -> None:
+def _real(figure: go.Figure, style: Style, line: Drift, across: list[float]) -> None:
     """A faint level: the real ID images."""
     figure.add_scatter(
         x=across,
         y=[line.real, line.real],
         name=f"real ID, {line.teacher} teacher",
-        uid=uid("drift", line.key, "real"),
+        uid=trace_id("drift", line.key, "real"),
         legendrank=1001,
         mode="lines",
         opacity=0.45,
-        line={"color": style.colour(line.teacher), "width": style.thin},
+        line={"color": style.colour(line.teacher), "width": style.thin_width},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID test images, {line.teacher} teacher<extra></extra>",
         meta={"teacher": line.teacher, "images": "real ID test"},
     )
 
 
-def _draw(figure: go.Figure, style: Look, line: Drift, thin: bool) -> None:
-    colour, width = style.colour(line.teacher), style.thin if thin else style.line
+def _draw(figure: go.Figure, style: Style, line: Drift, thin: bool) -> None:
+    colour, width = style.colour(line.teacher), style.thin_width if thin else style.line_width
     figure.add_scatter(
         x=list(line.epochs),
         y=list(line.shares),
         name=line.name,
-        uid=uid("drift", line.key),
+        uid=trace_id("drift", line.key),
         mode="lines+markers",
         line={"color": colour, "width": width, "dash": DASHES[line.escape]},
         marker={
-            "size": style.dot,
+            "size": style.dot_size,
             "color": style.surface if thin else colour,
             "line": {"color": colour, "width": width if thin else 0},
         },

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import CLASS_COLOURS, Look, Mode, number, uid
+from atesc_core.figures.theme import CLASS_COLOURS, Mode, Style, format_number, trace_id
 from atesc_core.vocabulary import SCORE_TITLES
 
 ColourBy = Literal["group", "score", "class", "domain"]
@@ -41,11 +41,11 @@ def embedding(
     selected too. ``colour`` by domain leaves synthetic points grey. ``within``: ``x``, ``y`` of every epoch's points,
     so that the axes stay still from one epoch to the next. Scatter in print, where gl would become pixels.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "embedding", f"{method} 1 (a.u.)", f"{method} 2 (a.u.)", aspect=0.85)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "embedding", f"{method} 1 (a.u.)", f"{method} 2 (a.u.)", aspect=0.85)
     figure.update_layout(dragmode=None, legend={"traceorder": "normal", "itemsizing": "constant"})
     if not len(reference):
-        return theme.empty(figure, "The map is empty: it needs features of real ID and OOD images")
+        return theme.show_message(figure, "The map is empty: it needs features of real ID and OOD images")
     span = _span(reference, synthetic if within is None else within)
     for domain in ("id", "ood"):
         rows = reference[reference["domain"] == domain]
@@ -81,7 +81,7 @@ def density(x: NDArray, y: NDArray, span: list[list[float]]) -> tuple[NDArray, N
     return centres[0], centres[1], smooth / max(smooth.max(), 1e-12)
 
 
-def _density(figure: go.Figure, style: Look, domain: str, rows: pd.DataFrame, span: list[list[float]]) -> None:
+def _density(figure: go.Figure, style: Style, domain: str, rows: pd.DataFrame, span: list[list[float]]) -> None:
     """One see-through shade: plotly fills each level over the ones below, so that it deepens by itself."""
     if not len(rows):
         return
@@ -104,7 +104,7 @@ def _density(figure: go.Figure, style: Look, domain: str, rows: pd.DataFrame, sp
         line_width=0,
         showscale=False,
         hoverinfo="skip",
-        uid=uid("embedding", domain, "density"),
+        uid=trace_id("embedding", domain, "density"),
         showlegend=False,
         meta={"skip": True},
     )
@@ -113,15 +113,15 @@ def _density(figure: go.Figure, style: Look, domain: str, rows: pd.DataFrame, sp
         y=[None],
         mode="markers",
         name=f"{domain.upper()} test",
-        uid=uid("embedding", domain, "key"),
+        uid=trace_id("embedding", domain, "key"),
         meta={"skip": True},
-        marker={"symbol": "square", "size": 1.5 * style.dot, "color": theme.tint(style.colour(domain), 0.4)},
+        marker={"symbol": "square", "size": 1.5 * style.dot_size, "color": theme.tint(style.colour(domain), 0.4)},
     )
 
 
 def _dots(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     rows: pd.DataFrame,
     *,
     role: str,
@@ -134,17 +134,17 @@ def _dots(
     key = name.split()[-1] if role else name  # without the count, which changes from epoch to epoch
     told = [column for column in ("id", "class", "fragile", "score", "to_id", "to_ood") if column in rows]
     hover = "".join(
-        f"<br>{_TOLD[column]}: %{{customdata[{place}]{_FORMAT.get(column, '')}}}"
+        f"<br>{_HOVER_LABELS[column]}: %{{customdata[{place}]{_HOVER_FORMATS.get(column, '')}}}"
         for place, column in enumerate(told)
-        if column in _TOLD
+        if column in _HOVER_LABELS
     )
     data = rows[told].astype(object).to_numpy()
     own = style.colour(role) if role else marker.get("color")
     marker = {
-        "size": size * style.dot,
+        "size": size * style.dot_size,
         "color": own,
         "opacity": opacity,
-        "line": {"color": _rim(own, style), "width": 0.5 if size >= 1 else 0},
+        "line": {"color": _outline(own, style), "width": 0.5 if size >= 1 else 0},
     } | marker
     figure.add_trace(
         kind(
@@ -153,7 +153,7 @@ def _dots(
             mode="markers",
             name=name,
             marker=marker,
-            uid=uid("embedding", key),
+            uid=trace_id("embedding", key),
             customdata=data,
             hovertemplate=f"<b>{name}</b>{hover}<extra></extra>",
             selected={"marker": {"opacity": 1}},
@@ -163,19 +163,19 @@ def _dots(
     )
 
 
-def _rim(colour: object, style: Look) -> str:
+def _outline(colour: object, style: Style) -> str:
     """Of a dot: what parts it from others, or what it is seen by where its colour is too near the surface's."""
-    seen = theme.standing_out(colour, style.surface, theme.SHAPE) if isinstance(colour, str) else colour
+    seen = theme.with_contrast(colour, style.surface, theme.SHAPE_CONTRAST) if isinstance(colour, str) else colour
     return style.surface if seen is colour else seen
 
 
-_TOLD = {"class": "teacher class", "score": "score", "to_id": "k-NN distance to ID", "to_ood": "to OOD"}
-_FORMAT = {"score": ":.3g", "to_id": ":.3g", "to_ood": ":.3g"}
+_HOVER_LABELS = {"class": "teacher class", "score": "score", "to_id": "k-NN distance to ID", "to_ood": "to OOD"}
+_HOVER_FORMATS = {"score": ":.3g", "to_id": ":.3g", "to_ood": ":.3g"}
 
 
 def _by_group(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     points: pd.DataFrame,
     score: str,
     threshold: float | None,
@@ -183,23 +183,29 @@ def _by_group(
 ) -> None:
     points = _named(points, class_names)
     for role, rows in (("fragile", points[points["fragile"]]), ("robust", points[~points["fragile"]])):
-        _dots(figure, style, rows, role=role, name=f"{theme.count(len(rows))} {role}")
+        _dots(figure, style, rows, role=role, name=f"{theme.format_count(len(rows))} {role}")
 
 
 def _by_domain(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     points: pd.DataFrame,
     score: str,
     threshold: float | None,
     class_names: Sequence[str] | None,
 ) -> None:
-    _dots(figure, style, _named(points, class_names), role="synthetic", name=f"{theme.count(len(points))} synthetic")
+    _dots(
+        figure,
+        style,
+        _named(points, class_names),
+        role="synthetic",
+        name=f"{theme.format_count(len(points))} synthetic",
+    )
 
 
 def _by_class(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     points: pd.DataFrame,
     score: str,
     threshold: float | None,
@@ -214,7 +220,7 @@ def _by_class(
 
 def _by_score(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     points: pd.DataFrame,
     score: str,
     threshold: float | None,
@@ -233,7 +239,7 @@ def _by_score(
         style,
         _named(points, class_names),
         role="",
-        name=f"{theme.count(len(points))} synthetic",
+        name=f"{theme.format_count(len(points))} synthetic",
         color=shade,
         cmin=-1,
         cmax=1,
@@ -244,7 +250,7 @@ def _by_score(
             "len": 0.8,
             "outlinewidth": 0,
             "tickvals": [-1, 0, 1],
-            "ticktext": [number(low), number(middle), number(high)],
+            "ticktext": [format_number(low), format_number(middle), format_number(high)],
         },
     )
 

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Look, Mode, uid
+from atesc_core.figures.theme import Mode, Style, trace_id
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, SETTING_NAMES
 
 PLACES = {("iacc", "NTL"): -0.27, ("iacc", "SL"): -0.12, ("other", "NTL"): 0.12, ("other", "SL"): 0.27}
@@ -21,8 +21,8 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
     NaN where it was not run. A panel each pair; dots: mean ± one standard deviation over seeds, NTL teachers full and
     SL open; small dots: seeds.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "evidence", "", "Student accuracy (%)", aspect=0.5)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "evidence", "", "Student accuracy (%)", aspect=0.5)
     figure.layout.meta.update(x="form", y="per cent of test images")
     pairs, forms = list(dict.fromkeys(runs["pair"])), list(dict.fromkeys(runs["form"]))
     done = runs.dropna(subset="iacc")
@@ -63,18 +63,18 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
                 x=[None],
                 y=[None],
                 mode="markers",
-                uid=uid("evidence key", role, kind),
+                uid=trace_id("evidence key", role, kind),
                 name=f"{name}, {kind} teacher",
                 marker=_marker(style, role, kind),
                 meta={"skip": True},
             )
     size = figure.layout.template.layout.font.size
     figure.update_layout(margin_t=4.2 * size, legend_y=1.1)
-    return figure if len(done) else theme.empty(figure, "Not run")
+    return figure if len(done) else theme.show_message(figure, "Not run")
 
 
 def _traces(
-    style: Look, runs: pd.DataFrame, value: str, metric: str, forms: list[str], place: float, name: str
+    style: Style, runs: pd.DataFrame, value: str, metric: str, forms: list[str], place: float, name: str
 ) -> tuple[go.Scatter, go.Scatter]:
     """Means with their deviations, and seeds, of one metric of one kind of teacher."""
     role, kind = METRIC_ROLES[metric], name.rpartition("/")[2]
@@ -84,7 +84,7 @@ def _traces(
         y=by_form["mean"],
         mode="markers",
         cliponaxis=False,
-        uid=uid("evidence", name),
+        uid=trace_id("evidence", name),
         name=f"{METRIC_NAMES[metric]}, {kind} teacher",
         showlegend=False,
         marker=_marker(style, role, kind),
@@ -92,7 +92,12 @@ def _traces(
             [form, sd, int(n)]
             for form, sd, n in zip(by_form.index, by_form["std"].fillna(0), by_form["count"], strict=True)
         ],
-        error_y={"array": by_form["std"].fillna(0), "color": style.colour(role), "thickness": style.thin, "width": 4},
+        error_y={
+            "array": by_form["std"].fillna(0),
+            "color": style.colour(role),
+            "thickness": style.thin_width,
+            "width": 4,
+        },
         hovertemplate=f"<b>%{{y:.1f}} ± %{{customdata[1]:.1f}} %</b> {METRIC_NAMES[metric]}<br>%{{customdata[0]}}, "
         f"{kind} teacher, %{{customdata[2]}} seeds<extra></extra>",
         meta={"metric": metric, "teacher": kind, "customdata": ["form", "sd", "seeds"]},
@@ -101,22 +106,22 @@ def _traces(
         x=[forms.index(form) + place + 0.06 for form in runs["form"]],
         y=runs[value],
         mode="markers",
-        uid=uid("evidence seeds", name),
+        uid=trace_id("evidence seeds", name),
         showlegend=False,
         hoverinfo="skip",
         cliponaxis=False,
         opacity=0.5,
-        marker={"size": style.dot * 0.5, "color": style.colour(role)},
+        marker={"size": style.dot_size * 0.5, "color": style.colour(role)},
         meta={"skip": True},
     )
     return means, seeds
 
 
-def _marker(style: Look, role: str, kind: str) -> dict:
+def _marker(style: Style, role: str, kind: str) -> dict:
     symbol = "circle" if kind == "NTL" else "circle-open"
     return {
-        "size": style.dot * 1.3,
+        "size": style.dot_size * 1.3,
         "color": style.colour(role),
         "symbol": symbol,
-        "line": {"color": style.colour(role), "width": style.thin},
+        "line": {"color": style.colour(role), "width": style.thin_width},
     }

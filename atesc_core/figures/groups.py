@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Mode, uid
+from atesc_core.figures.theme import Mode, trace_id
 
 
 def class_sides(
@@ -23,9 +23,9 @@ def class_sides(
     ``labels``: (N,) the teacher's label of each synthetic image; ``fragile``: (N,) bool. Each side's bars are
     shares of that group and add up to 100 %, so a class that fills the robust group stands out.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     labels, fragile = np.asarray(labels, int), np.asarray(fragile, bool)
-    figure = theme.blank(mode, "class_sides", "Share of the group (%)", "", aspect=0.8)
+    figure = theme.new_figure(mode, "class_sides", "Share of the group (%)", "", aspect=0.8)
     figure.layout.meta["y"] = "teacher class"
     figure.update_layout(barmode="overlay", legend_traceorder="normal")
     reach = {}
@@ -38,9 +38,9 @@ def class_sides(
             y=list(map(str, class_names)),
             orientation="h",
             width=0.72,
-            uid=uid("class sides", role),
-            name=f"{theme.count(len(members))} {role}",
-            marker=style.filled(role, found),
+            uid=trace_id("class sides", role),
+            name=f"{theme.format_count(len(members))} {role}",
+            marker=style.bar_marker(role, found),
             text=[
                 f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
                 for value, count in zip(share, found, strict=True)
@@ -51,7 +51,7 @@ def class_sides(
             cliponaxis=False,
             customdata=np.column_stack([share.round(2), found]),
             hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
-            f"%{{customdata[1]}} of {theme.count(len(members))}<extra></extra>",
+            f"%{{customdata[1]}} of {theme.format_count(len(members))}<extra></extra>",
             meta={"group": role, "customdata": ["share of the group, per cent", "images"]},
         )
     room = (0.16 if mode == "print" else 0.18) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
@@ -61,9 +61,9 @@ def class_sides(
         autorange="reversed", showgrid=False, type="category", dtick=1 if len(class_names) <= 30 else None
     )
     figure.add_shape(
-        type="line", x0=0, x1=0, y0=0, y1=1, yref="y domain", line={"color": style.muted, "width": style.thin}
+        type="line", x0=0, x1=0, y0=0, y1=1, yref="y domain", line={"color": style.muted, "width": style.thin_width}
     )
-    return figure if len(labels) else theme.empty(figure, "No synthetic images yet")
+    return figure if len(labels) else theme.show_message(figure, "No synthetic images yet")
 
 
 def _mirrored_ticks(left: float, right: float) -> dict[str, list]:
@@ -86,12 +86,12 @@ def contact_sheet(
     ``images``: (N, 3, H, W) uint8, drawn in their order, ``columns`` a row; ``fragile``: (N,) bool, gives each its
     frame's colour. ``count``: how many to draw at most.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     images = np.asarray(images)[:count]
     frames = None if fragile is None else np.asarray(fragile, bool)[:count]
-    figure = theme.blank(mode, "contact_sheet", "", "")
+    figure = theme.new_figure(mode, "contact_sheet", "", "")
     if not len(images):
-        return theme.empty(figure, "No synthetic images yet")
+        return theme.show_message(figure, "No synthetic images yet")
     sheet = mosaic(images, frames, columns, style)
     height, width = sheet.shape[:2]
     figure.layout.meta["aspect"] = 0.95 * height / width + (0.02 if frames is None else 0.12)
@@ -104,14 +104,14 @@ def contact_sheet(
             x=[None],
             y=[None],
             mode="markers",
-            name=f"{theme.count(held)} {role}",
-            uid=uid("sheet", role),
+            name=f"{theme.format_count(held)} {role}",
+            uid=trace_id("sheet", role),
             meta={"skip": True},
             marker={
                 "symbol": "square",
-                "size": 1.6 * style.dot,
+                "size": 1.6 * style.dot_size,
                 "color": style.colour(role),
-                "line": {"color": style.rim(role), "width": style.thin},
+                "line": {"color": style.outline(role), "width": style.thin_width},
             },
         )
     figure.update_xaxes(range=[0, 1], visible=False, fixedrange=True, constrain="domain")
@@ -128,7 +128,7 @@ def contact_sheet(
 
 
 def mosaic(
-    images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, style: theme.Look
+    images: NDArray[np.uint8], fragile: NDArray[np.bool_] | None, columns: int, style: theme.Style
 ) -> NDArray[np.uint8]:
     """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square.
 
@@ -145,7 +145,7 @@ def mosaic(
         high, wide = picture.shape[0] + 2 * edge, picture.shape[1] + 2 * edge
         if fragile is not None:
             role = "fragile" if fragile[place] else "robust"
-            sheet[top : top + high, left : left + wide] = [*bytes.fromhex(style.rim(role)[1:]), 255]
+            sheet[top : top + high, left : left + wide] = [*bytes.fromhex(style.outline(role)[1:]), 255]
             sheet[top + 1 : top + high - 1, left + 1 : left + wide - 1] = [*bytes.fromhex(style.colour(role)[1:]), 255]
         inside = sheet[top + edge : top + high - edge, left + edge : left + wide - edge]
         inside[..., :3], inside[..., 3] = picture, 255

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Look, Mode, uid
+from atesc_core.figures.theme import Mode, Style, trace_id
 
 GENERATOR_TERMS: dict[str, str] = {
     "g/bn": "BatchNorm match, R<sub>BN</sub>",
@@ -33,7 +33,7 @@ TEACHER_TERMS: dict[str, str] = {
 }
 
 
-def progress(steps: pd.DataFrame) -> NDArray[np.float64]:
+def epoch_position(steps: pd.DataFrame) -> NDArray[np.float64]:
     """Where each round lies in epochs: round 20 of 40 in epoch 3 is 2.5. Needs columns ``epoch`` and ``round``."""
     rounds = max(int(steps["round"].max()), 1) if len(steps) else 1
     return (steps["epoch"] - 1 + steps["round"] / rounds).to_numpy(float)
@@ -65,12 +65,12 @@ def losses_teacher(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
 
 def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, epochs: int | None) -> go.Figure:
     """A panel a term, column -> name, under one another over the same epochs."""
-    style = theme.look(mode)
-    figure = theme.blank(mode, key, "Epoch", "", aspect=0.85)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, key, "Epoch", "", aspect=0.85)
     figure.layout.meta["y"] = "weighted loss"
     if not len(steps) or not terms:
-        return theme.empty(figure, "The first losses come with the first round")
-    at = progress(steps)
+        return theme.show_message(figure, "The first losses come with the first round")
+    at = epoch_position(steps)
     for row, (term, name) in enumerate(terms.items()):
         there = steps[term].notna().to_numpy()
         _panel(figure, style, row, len(terms), term, name, at[there], steps[term].to_numpy(float)[there])
@@ -80,7 +80,7 @@ def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, ep
 
 def _panel(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     row: int,
     rows: int,
     term: str,
@@ -108,17 +108,17 @@ def _panel(
         x=at,
         y=values,
         yaxis=f"y{suffix}",
-        uid=uid("loss", term),
+        uid=trace_id("loss", term),
         mode="lines",
         showlegend=False,
         name=term[2:],
-        line={"color": style.ink, "width": style.thin},
+        line={"color": style.ink, "width": style.thin_width},
         hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
         meta={"term": term},
     )
     place = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
     figure.add_annotation(text=name, x=0, xanchor="left", font={"color": style.muted}, **place)
-    figure.add_annotation(text=f"<b>{theme.number(values[-1])}</b>", x=1, xanchor="right", **place)
+    figure.add_annotation(text=f"<b>{theme.format_number(values[-1])}</b>", x=1, xanchor="right", **place)
 
 
 def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
@@ -127,25 +127,28 @@ def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
     ``steps``: a row a round, with ``epoch``, ``round`` and the columns ``s/fragile``, ``s/robust``, ``s/total``
     as far as the run has them, in nats.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "losses_student", "Epoch", "Student loss (nats)")
-    at = progress(steps) if len(steps) else np.empty(0)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "losses_student", "Epoch", "Student loss (nats)")
+    at = epoch_position(steps) if len(steps) else np.empty(0)
     for term, (role, name) in STUDENT_TERMS.items():
         if term in steps and steps[term].notna().any():
             figure.add_scatter(
                 x=at,
                 y=steps[term],
-                uid=uid("loss", term),
+                uid=trace_id("loss", term),
                 name=name,
                 mode="lines",
                 connectgaps=False,
-                line={"color": style.rim(role), "width": style.thin if role == "ink" else style.line * 0.7},
+                line={
+                    "color": style.outline(role),
+                    "width": style.thin_width if role == "ink" else style.line_width * 0.7,
+                },
                 hovertemplate=f"%{{y:.4g}} nats, {name}, at epoch %{{x:.2f}}<extra></extra>",
                 meta={"term": term},
             )
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     figure.update_layout(showlegend=len(figure.data) > 0)
-    return figure if len(figure.data) else theme.empty(figure, "The first losses come with the first round")
+    return figure if len(figure.data) else theme.show_message(figure, "The first losses come with the first round")
 
 
 def _span(at: NDArray[np.float64], epochs: int | None) -> list[float]:
@@ -160,23 +163,23 @@ def fragile_share(
     ``steps``: a row a round, with ``epoch``, ``round`` and ``fragile_share`` in 0..1, missing while nothing is
     split. ``changes``: epoch (may be fractional) -> threshold that was set there.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "fragile_share", "Epoch", "Fragile share (%)")
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "fragile_share", "Epoch", "Fragile share (%)")
     figure.layout.meta["y"] = "fragile share of synthetic images, per cent"
     figure.update_yaxes(theme.per_cent_axis(range=[0, 102]))
     split = steps.dropna(subset=["fragile_share"]) if len(steps) else steps
-    at = progress(steps) if len(steps) else np.empty(0)
+    at = epoch_position(steps) if len(steps) else np.empty(0)
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     if not len(split):
-        return theme.empty(figure, "Nothing is split yet: the first epochs distil plainly")
+        return theme.show_message(figure, "Nothing is split yet: the first epochs distil plainly")
     by_epoch = 100 * split.groupby("epoch")["fragile_share"].mean()
     figure.add_scatter(
         x=at[steps["fragile_share"].notna()],
         y=100 * split["fragile_share"],
-        uid=uid("fragile share", "round"),
+        uid=trace_id("fragile share", "round"),
         name="each round",
         mode="lines",
-        line={"color": theme.tint(style.rim("fragile"), 0.55), "width": style.thin},
+        line={"color": theme.tint(style.outline("fragile"), 0.55), "width": style.thin_width},
         fill="tozeroy",
         fillcolor=style.tint("fragile", 0.18),
         meta={"per": "round"},
@@ -185,15 +188,15 @@ def fragile_share(
     figure.add_scatter(
         x=np.repeat(by_epoch.index.to_numpy(float), 2) + np.tile([-1.0, 0.0], len(by_epoch)),
         y=np.repeat(by_epoch.to_numpy(), 2),
-        uid=uid("fragile share", "epoch"),
+        uid=trace_id("fragile share", "epoch"),
         name="mean of the epoch",
         mode="lines",
-        line={"color": style.rim("fragile"), "width": style.line},
+        line={"color": style.outline("fragile"), "width": style.line_width},
         hoverinfo="skip",
         meta={"per": "epoch"},
     )
     for epoch, threshold in (changes or {}).items():
-        figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin, "dash": "2px,3px"})
+        figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
         figure.add_annotation(
             x=epoch,
             y=1,
@@ -201,7 +204,7 @@ def fragile_share(
             yanchor="top",
             xanchor="left",
             xshift=3,
-            text=f"threshold {theme.number(threshold)}",
+            text=f"threshold {theme.format_number(threshold)}",
             font={"color": style.muted},
         )
     return figure

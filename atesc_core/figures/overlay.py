@@ -13,24 +13,28 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.accuracy import spread
+from atesc_core.figures.accuracy import spread_labels
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
-from atesc_core.figures.theme import DASHES, Look, Mode, uid
+from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 Band = Literal["sd", "range"]
 BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
 # Colour says which quantity, the dash which escape: specs that share both are told apart by their points.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
-POINTS = 12  # at most, on a line: more would hide its dash
-A_ROW = 3  # panels
-GAP = {"light": 0.06, "dark": 0.06, "print": 0.11}  # of the figure's width between two panels: a letter and the ticks
+MAX_MARKERS = 12  # at most, on a line: more would hide its dash
+PANELS_PER_ROW = 3  # panels
+PANEL_GAP = {
+    "light": 0.06,
+    "dark": 0.06,
+    "print": 0.11,
+}  # of the figure's width between two panels: a letter and the ticks
 ROW_GAP = 0.18  # of the figure's height: the upper row's ticks and axis title, the lower one's name
 LETTER_GAP = {"light": 0.065, "dark": 0.065, "print": 0.1}  # of an axis between two letters: a line of text
 
 
 @dataclass(frozen=True)
-class Line:
+class SpecCurve:
     """A spec: its mean over seeds.
 
     points: quantity (a metric or a loss) -> columns epoch, mean, sd, low, high, as comparison.summary gives them.
@@ -50,8 +54,8 @@ class Line:
         return f"{self.letter} · {self.name}"
 
 
-def compare(
-    lines: Sequence[Line],
+def overlay(
+    lines: Sequence[SpecCurve],
     quantities: Sequence[str],
     mode: Mode = "light",
     *,
@@ -69,10 +73,10 @@ def compare(
     """
     if not quantities:
         raise ValueError("quantities: none; expected at least one metric or loss")
-    style = theme.look(mode)
-    places = grid(len(quantities), GAP[mode])
-    aspect = 0.42 * rows(len(quantities)) if len(quantities) > 1 else 0.64
-    figure = theme.blank(mode, "compare", "Epoch", "", aspect)
+    style = theme.style(mode)
+    places = panel_spans(len(quantities), PANEL_GAP[mode])
+    aspect = 0.42 * panel_rows(len(quantities)) if len(quantities) > 1 else 0.64
+    figure = theme.new_figure(mode, "compare", "Epoch", "", aspect)
     figure.layout.meta["y"] = "value"
     figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
     last = epochs or max((int(p["epoch"].max()) for line in lines for p in line.points.values() if len(p)), default=1)
@@ -88,18 +92,18 @@ def compare(
             _draw(figure, style, line, points, symbol, panel, quantity, band, on_log)
         _letters(figure, style, [(line, points) for line, _, points in drawn], panel, quantity, on_log)
     if not figure.data:
-        return theme.empty(figure, "The first point comes at the end of epoch 1")
+        return theme.show_message(figure, "The first point comes at the end of epoch 1")
     for line, symbol in zip(lines, cycle(SYMBOLS), strict=False):
         _legend_key(figure, style, line, symbol, band)
     return figure
 
 
-def role(quantity: str) -> str:
+def quantity_role(quantity: str) -> str:
     """Whose colour a quantity has."""
     return METRIC_ROLES.get(quantity) or STUDENT_TERMS.get(quantity, ("ink", ""))[0]
 
 
-def named(quantity: str) -> str:
+def quantity_title(quantity: str) -> str:
     """What a quantity is called above its panel, with its unit."""
     if quantity in METRIC_NAMES:
         return f"{METRIC_NAMES[quantity]} (%)"
@@ -112,9 +116,9 @@ def _suffix(panel: int) -> str:
     return "" if panel == 0 else str(panel + 1)
 
 
-def grid(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def panel_spans(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Where each panel lies, row by row from the top: its span of the figure's width and of its height, 0..1."""
-    down = rows(panels)
+    down = panel_rows(panels)
     across = math.ceil(panels / down)
     width, height = (1 - gap * (across - 1)) / across, (1 - ROW_GAP * (down - 1)) / down
     spans = []
@@ -125,14 +129,14 @@ def grid(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple
     return spans
 
 
-def rows(panels: int) -> int:
+def panel_rows(panels: int) -> int:
     """How many rows of panels there are."""
-    return math.ceil(panels / A_ROW)
+    return math.ceil(panels / PANELS_PER_ROW)
 
 
 def _axes(
     figure: go.Figure,
-    style: Look,
+    style: Style,
     panel: int,
     place: tuple[tuple[float, float], tuple[float, float]],
     quantity: str,
@@ -163,7 +167,7 @@ def _axes(
         }
     )
     figure.add_annotation(
-        text=f"<b>{named(quantity)}</b>",
+        text=f"<b>{quantity_title(quantity)}</b>",
         x=left,
         y=height[1],
         xref="paper",
@@ -171,11 +175,11 @@ def _axes(
         yshift=6,
         xanchor="left",
         yanchor="bottom",
-        font={"color": style.text(role(quantity))},
+        font={"color": style.text_colour(quantity_role(quantity))},
     )
 
 
-def edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
+def band_edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
     """Lower and upper edge of the band; on a logarithmic axis it ends below at the lowest mean."""
     low, high = (
         (points["low"], points["high"])
@@ -194,8 +198,8 @@ def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
 
 def _draw(
     figure: go.Figure,
-    style: Look,
-    line: Line,
+    style: Style,
+    line: SpecCurve,
     points: pd.DataFrame,
     symbol: str,
     panel: int,
@@ -203,7 +207,7 @@ def _draw(
     band: Band,
     log: bool,
 ) -> None:
-    colour = style.colour(role(quantity))
+    colour = style.colour(quantity_role(quantity))
     axes = {
         "xaxis": f"x{_suffix(panel)}",
         "yaxis": f"y{_suffix(panel)}",
@@ -211,11 +215,11 @@ def _draw(
         "showlegend": False,
     }
     if line.seeds > 1:
-        low, high = edges(points, band, log)
+        low, high = band_edges(points, band, log)
         figure.add_scatter(
             x=[*points["epoch"], *points["epoch"][::-1]],
             y=[*high, *low[::-1]],
-            uid=uid(line.letter, quantity, "band"),
+            uid=trace_id(line.letter, quantity, "band"),
             name=f"{line.said} {BANDS[band]}",
             fill="toself",
             fillcolor=theme.tint(colour, 0.16),
@@ -230,11 +234,11 @@ def _draw(
         figure.add_scatter(
             x=rough["epoch"],
             y=rough["mean"],
-            uid=uid(line.letter, quantity, "rough"),
+            uid=trace_id(line.letter, quantity, "rough"),
             mode="lines",
             opacity=0.35,
             name=f"{line.said}, not smoothed",
-            line={"color": colour, "dash": DASHES[line.escape], "width": style.thin},
+            line={"color": colour, "dash": DASHES[line.escape], "width": style.thin_width},
             hoverinfo="skip",
             meta={"run": line.said, "quantity": quantity, "smoothed": False, "seeds": line.seeds},
             **axes,
@@ -252,13 +256,13 @@ def _draw(
     figure.add_scatter(
         x=points["epoch"],
         y=points["mean"],
-        uid=uid(line.letter, quantity),
+        uid=trace_id(line.letter, quantity),
         name=line.said,
         mode="lines+markers",
         line={"color": colour, "dash": DASHES[line.escape], "width": _width(style, line)},
         marker=_marker(style, line, symbol, colour),
         customdata=points[["sd", "low", "high"]],
-        hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {named(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
+        hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {quantity_title(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
         f"{line.said}, {_seeds(line)}<extra></extra>",
         meta={
             "run": line.said,
@@ -273,31 +277,31 @@ def _draw(
     )
 
 
-def _width(style: Look, line: Line) -> float:
-    return style.thin if line.teacher == "SL" else style.line
+def _width(style: Style, line: SpecCurve) -> float:
+    return style.thin_width if line.teacher == "SL" else style.line_width
 
 
-def _marker(style: Look, line: Line, symbol: str, colour: str) -> dict[str, object]:
+def _marker(style: Style, line: SpecCurve, symbol: str, colour: str) -> dict[str, object]:
     return {
         "symbol": symbol,
-        "size": style.dot * 1.15,
-        "maxdisplayed": POINTS,
+        "size": style.dot_size * 1.15,
+        "maxdisplayed": MAX_MARKERS,
         "color": style.surface if line.teacher == "SL" else colour,
-        "line": {"color": colour, "width": style.thin if line.teacher == "SL" else 0},
+        "line": {"color": colour, "width": style.thin_width if line.teacher == "SL" else 0},
     }
 
 
-def _seeds(line: Line) -> str:
+def _seeds(line: SpecCurve) -> str:
     return f"{line.seeds} seeds" if line.seeds > 1 else "one seed"
 
 
-def _legend_key(figure: go.Figure, style: Look, line: Line, symbol: str, band: Band) -> None:
+def _legend_key(figure: go.Figure, style: Style, line: SpecCurve, symbol: str, band: Band) -> None:
     """One neutral entry a spec: its dash, its points, and what its line and band are."""
     of = f"mean, {BANDS[band]}, {line.seeds} seeds" if line.seeds > 1 else "one seed"
     figure.add_scatter(
         x=[None],
         y=[None],
-        uid=uid(line.letter, "key"),
+        uid=trace_id(line.letter, "key"),
         name=f"{line.said} ({of})",
         legendgroup=line.letter,
         mode="lines+markers",
@@ -308,7 +312,12 @@ def _legend_key(figure: go.Figure, style: Look, line: Line, symbol: str, band: B
 
 
 def _letters(
-    figure: go.Figure, style: Look, drawn: Sequence[tuple[Line, pd.DataFrame]], panel: int, quantity: str, log: bool
+    figure: go.Figure,
+    style: Style,
+    drawn: Sequence[tuple[SpecCurve, pd.DataFrame]],
+    panel: int,
+    quantity: str,
+    log: bool,
 ) -> None:
     """Each line's letter at its end, moved apart where two of one epoch would overlap."""
     scale = np.log10 if log else np.asarray
@@ -318,7 +327,7 @@ def _letters(
     low, high = (0.0, 100.0) if quantity in METRIC_NAMES else (min(map(np.min, means)), max(map(np.max, means)))
     at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([own[-1] for own in means])
     for epoch in np.unique(at):
-        ends[at == epoch] = spread(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
+        ends[at == epoch] = spread_labels(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
     for (line, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
         figure.add_annotation(
             x=epoch,
@@ -327,7 +336,7 @@ def _letters(
             yref=f"y{_suffix(panel)}",
             text=f"<b>{line.letter}</b>",
             xanchor="left",
-            xshift=0.7 * style.dot + 2,
+            xshift=0.7 * style.dot_size + 2,
             yanchor="middle",
-            font={"color": style.text(role(quantity))},
+            font={"color": style.text_colour(quantity_role(quantity))},
         )

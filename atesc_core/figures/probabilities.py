@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Mode, uid
+from atesc_core.figures.theme import Mode, trace_id
 
 MOST_CLASSES = 12  # of many, those that are given most, before or after
 
@@ -22,11 +22,11 @@ def probabilities(
     ``before``, ``after``: (C,) in 0..1, of the image and of its adversarial version (None: not known). ``role``: the
     colour, pale before and full after.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     before = np.asarray(before, float)
     parts = {"before": before} if after is None else {"before": before, "after": np.asarray(after, float)}
     shown = np.sort(np.argsort(-np.max(list(parts.values()), axis=0), kind="stable")[:MOST_CLASSES])
-    figure = theme.blank(mode, "probabilities", "Probability (%)", "", aspect=0.9)
+    figure = theme.new_figure(mode, "probabilities", "Probability (%)", "", aspect=0.9)
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05, legend_traceorder="normal")
     names = [str(class_names[label]) for label in shown]
     for name, values in parts.items():
@@ -36,7 +36,7 @@ def probabilities(
             x=100 * values[shown],
             y=names,
             orientation="h",
-            uid=uid("probabilities", name),
+            uid=trace_id("probabilities", name),
             name=of,
             marker={"color": colour, "line_width": 0},
             hovertemplate=f"<b>%{{x:.1f}} %</b> %{{y}}, {of}<extra></extra>",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Look, Mode, number, uid
+from atesc_core.figures.theme import Mode, Style, format_number, trace_id
 from atesc_core.robustness.detection import Roc, rates
 from atesc_core.robustness.detection import roc as roc_curve
 
@@ -36,8 +36,8 @@ def roc(
     ``suggestions``: name -> threshold, triangles on the curve of the real images. Images that are all of one side
     have no curve.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "roc", "ID images called robust (%)", "OOD images called robust (%)", aspect=0.95)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "roc", "ID images called robust (%)", "OOD images called robust (%)", aspect=0.95)
     figure.layout.meta.update(x="false alarms, per cent of ID images", y="recall, per cent of OOD images")
     figure.update_xaxes(theme.per_cent_axis(constrain="domain"))
     figure.update_yaxes(theme.per_cent_axis(scaleanchor="x", constrain="domain"))
@@ -48,7 +48,7 @@ def roc(
         x1=100,
         y1=100,
         layer="below",
-        line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
+        line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"},
     )
     drawn = 0
     for images, (scores, is_ood) in judged.items():
@@ -62,46 +62,46 @@ def roc(
             _point(figure, style, images, "threshold", threshold, scores, is_ood)
         for name, value in (suggestions or {}).items() if images == "real" else ():
             _point(figure, style, images, name, value, scores, is_ood)
-    return figure if drawn else theme.empty(figure, "Needs ID and OOD images")
+    return figure if drawn else theme.show_message(figure, "Needs ID and OOD images")
 
 
-def _curve(figure: go.Figure, style: Look, images: Images, curve: Roc, count: int) -> None:
+def _curve(figure: go.Figure, style: Style, images: Images, curve: Roc, count: int) -> None:
     at = np.unique(np.linspace(0, len(curve.recall) - 1, CORNERS).round().astype(int))
     figure.add_scatter(
         x=100 * curve.false_alarms[at],
         y=100 * curve.recall[at],
-        customdata=[number(value) for value in curve.thresholds[at]],
-        uid=uid("roc", images),
+        customdata=[format_number(value) for value in curve.thresholds[at]],
+        uid=trace_id("roc", images),
         mode="lines",
         name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>",
         cliponaxis=False,
-        line={"color": style.colour(ROLES[images]), "width": style.line, "shape": "linear"},
+        line={"color": style.colour(ROLES[images]), "width": style.line_width, "shape": "linear"},
         hovertemplate=f"<b>%{{y:.1f}} %</b> of OOD and %{{x:.1f}} % of ID robust above %{{customdata}}<br>"
-        f"{theme.count(count)} {NAMES[images]}<extra></extra>",
+        f"{theme.format_count(count)} {NAMES[images]}<extra></extra>",
         meta={"images": images, "customdata": ["threshold"]},
     )
 
 
 def _point(
-    figure: go.Figure, style: Look, images: Images, name: str, threshold: float, scores: ArrayLike, is_ood: ArrayLike
+    figure: go.Figure, style: Style, images: Images, name: str, threshold: float, scores: ArrayLike, is_ood: ArrayLike
 ) -> None:
     found, own = rates(scores, is_ood, threshold), name == "threshold"
     precision = "–" if found.precision is None else f"{100 * found.precision:.1f} %"
     figure.add_scatter(
         x=[100 * found.false_alarms],
         y=[100 * found.recall],
-        uid=uid("roc", images, name),
+        uid=trace_id("roc", images, name),
         mode="markers",
         name=name,
         showlegend=False,
         cliponaxis=False,
         marker={
-            "size": (1.6 if own else 1.3) * style.dot,
+            "size": (1.6 if own else 1.3) * style.dot_size,
             "symbol": "circle" if own else "triangle-down",
             "color": style.colour(ROLES[images]) if own else style.muted,
-            "line": {"color": style.surface, "width": style.thin if own else 0},
+            "line": {"color": style.surface, "width": style.thin_width if own else 0},
         },
-        hovertemplate=f"<b>{name} {number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
+        hovertemplate=f"<b>{name} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
         f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
         meta={"images": images, "group": name},
     )

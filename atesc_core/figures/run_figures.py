@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +15,26 @@ import plotly.graph_objects as go
 
 from atesc_core import figures
 from atesc_core.errors import FigureNotReady
-from atesc_core.figures.accuracy import Curve
 from atesc_core.figures.drift import Drift
 from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import Panel, Recipe
 from atesc_core.figures.export.sheet import Sheet, draw_sheet
+from atesc_core.figures.run_data import (
+    class_accuracies,
+    evenly_thinned,
+    labelled_scores,
+    reference_points,
+    robust_curves,
+    run_curve,
+    threshold_changes,
+)
 from atesc_core.runs import Run, RunStore, Snapshot
 from atesc_core.specs.command import run_command
-from atesc_core.specs.run import RunSpec, SplitSpec
-from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
+from atesc_core.specs.run import SplitSpec
 
 if TYPE_CHECKING:
-    from atesc_core.robustness.oracle import Oracle
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
-
-
-AT_MOST = 24  # epochs whose features are measured for a curve
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Sources:
     patient: bool = False
 
 
-def measuring(store: RunStore, tell: Callable[[float, str], None] = lambda share, what: None) -> Sources:
+def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lambda share, what: None) -> Sources:
     """Sources that measure here and now what is not known yet. ``tell``: share 0..1 of a measurement, what is next."""
 
     def cards() -> dict[str, TeacherCard]:
@@ -64,23 +67,23 @@ def measuring(store: RunStore, tell: Callable[[float, str], None] = lambda share
     return Sources(store, cards, report, patient=True)
 
 
-def draw(panel: Panel, sources: Sources) -> go.Figure:
+def draw_panel(panel: Panel, sources: Sources) -> go.Figure:
     """The figure with mode="print".
 
     Raises NotYet, UnknownRun, StoreError for an epoch without images, and ValueError for a score that is not kept.
     """
-    return DRAW[panel.figure](Scene(panel, sources, sources.store.get(panel.run)))
+    return FIGURE_BUILDERS[panel.figure](PanelRequest(panel, sources, sources.store.get(panel.run)))
 
 
-def draw_all(recipe: Recipe, sources: Sources) -> list[go.Figure]:
+def draw_panels(recipe: Recipe, sources: Sources) -> list[go.Figure]:
     """A figure a panel. Raises as ``draw`` does."""
-    return [draw(panel, sources) for panel in recipe.panels]
+    return [draw_panel(panel, sources) for panel in recipe.panels]
 
 
-def origin(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[str, Any]:
+def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[str, Any]:
     """Where the figure comes from: the first panel's run on top, those of other panels below ``other_runs``."""
     runs = [store.get(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
-    first, *others = [_told(run, store) for run in runs]
+    first, *others = [_run_facts(run, store) for run in runs]
     more = {"other_runs": others} if others else {}
     return files.provenance(
         drawn,
@@ -91,7 +94,7 @@ def origin(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[
     )
 
 
-def _told(run: Run, store: RunStore) -> dict[str, Any]:
+def _run_facts(run: Run, store: RunStore) -> dict[str, Any]:
     """``made_by``: the code that began the run, where the figure's own may be a later one."""
     history = store.history(run.id)
     begun = history.loc[history["kind"] == "started", "text"]
@@ -106,30 +109,30 @@ def _told(run: Run, store: RunStore) -> dict[str, Any]:
     }
 
 
-def write(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
+def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     """Every file of the recipe, in ``folder``: what the app's "All, zipped" holds.
 
     Data and origin come first: they are there where a browser is missing, and BrowserMissing is raised.
     """
-    drawn = draw_all(recipe, sources)
-    facts = origin(recipe, drawn, sources.store)
+    drawn = draw_panels(recipe, sources)
+    facts = recipe_provenance(recipe, drawn, sources.store)
     written = [
-        put(folder / f"{recipe.stem}.csv", files.figure_csv(drawn).encode()),
-        put(folder / f"{recipe.stem}.yaml", files.sidecar(facts).encode()),
+        write_bytes(folder / f"{recipe.stem}.csv", files.figure_csv(drawn).encode()),
+        write_bytes(folder / f"{recipe.stem}.yaml", files.sidecar(facts).encode()),
     ]
-    sheet = on_paper(recipe, drawn)
+    sheet = draw_recipe(recipe, drawn)
     return written + [
-        put(folder / f"{recipe.stem}.{kind}", files.sheet_file(sheet, kind, facts, recipe.paper.dpi))
+        write_bytes(folder / f"{recipe.stem}.{kind}", files.sheet_file(sheet, kind, facts, recipe.paper.dpi))
         for kind in recipe.formats
     ]
 
 
-def on_paper(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> Sheet:
+def draw_recipe(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> Sheet:
     """Raises as ``draw_sheet`` does."""
     return draw_sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels, stop=stop)
 
 
-def put(path: Path, content: bytes) -> Path:
+def write_bytes(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
 
@@ -137,150 +140,14 @@ def put(path: Path, content: bytes) -> Path:
 # ── runs beside runs ───────────────────────────────────────────────────────────────────────────────────
 
 
-def curve(
-    run: Run, store: RunStore, cards: dict[str, TeacherCard], ghost: bool = False, changes: pd.DataFrame | None = None
-) -> Curve:
-    """A run's accuracies by epoch, ready to be drawn."""
-    kind = cards[run.spec.teacher].kind if run.spec.teacher in cards else "NTL"
-    return Curve(
-        store.epochs(run.id),
-        f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher",
-        kind,
-        run.spec.escape.kind,
-        ghost,
-        changes,
-        uid=run.id,
-    )
-
-
-def threshold_changes(run: Run, store: RunStore) -> pd.DataFrame:
-    """Columns epoch (fractional) and threshold: where the line was set anew; of one round, what it was split by."""
-    history = store.history(run.id)
-    at = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
-    return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
-
-
-def comparable(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
-    """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
-    of the same seed and as many images an epoch."""
-    found: dict[str, Run] = {}
-    for other in _alike(run, store, cards):
-        if other.spec.escape.kind == "none" and (
-            other.spec.teacher == run.spec.teacher or cards[other.spec.teacher].kind == "SL"
-        ):
-            found.setdefault(other.spec.teacher, other)
-    if run.spec.escape.kind == "none":
-        found.pop(run.spec.teacher, None)
-    return list(found.values())
-
-
-def counterpart(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> Run | None:
-    """The newest such student of the pair's other kind of teacher: SL for NTL, NTL for SL. A plain one before one that
-    escapes."""
-    others = [
-        other for other in _alike(run, store, cards) if cards[other.spec.teacher].kind != cards[run.spec.teacher].kind
-    ]
-    return min(others, key=lambda other: other.spec.escape.kind != "none", default=None)
-
-
-def _alike(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
-    """Other finished students of the same pair, seed and number of images an epoch, newest first."""
-    if run.spec.teacher not in cards:
-        return []
-
-    def about(one: Run) -> tuple[Any, ...]:
-        card = cards[one.spec.teacher]
-        return card.pair, card.image_side, one.spec.seed, _epoch_size(one.spec)
-
-    return [
-        other
-        for other in store.list()
-        if other.status == "done" and other.id != run.id and other.spec.teacher in cards and about(other) == about(run)
-    ]
-
-
-def _epoch_size(spec: RunSpec) -> int:
-    return spec.rounds * spec.student_steps * spec.batch_size
-
-
 # ── real images beside synthetic ones ──────────────────────────────────────────────────────────────────
-
-
-def robust_curves(report: Report) -> pd.DataFrame:
-    """Columns epsilon (1/255), id and ood (per cent robust)."""
-    return pd.DataFrame({"epsilon": report.epsilons, "id": report.id.robust_share, "ood": report.ood.robust_share})
-
-
-def class_accuracies(report: Report) -> pd.DataFrame:
-    """Columns domain, class, accuracy (per cent that get the label they should, or that the trap gives), images."""
-    frames = []
-    for domain, names in (("id", report.id_classes), ("ood", report.ood_classes)):
-        hits, labels = report.hits(domain), getattr(report, domain).labels
-        rows = [
-            (domain, names[label], 100 * hits[labels == label].mean(), int((labels == label).sum()))
-            for label in range(len(names))
-            if (labels == label).any()
-        ]
-        frames.append(pd.DataFrame(rows, columns=["domain", "class", "accuracy", "images"]))
-    return pd.concat(frames, ignore_index=True)
-
-
-def ground_points(report: Report, id_places: np.ndarray, ood_places: np.ndarray) -> pd.DataFrame:
-    """A row a real image that has a place, (N, 2) and (M, 2): x, y, domain, id, class."""
-    frames = []
-    for domain, places in (("id", id_places), ("ood", ood_places)):
-        names, labels = getattr(report, f"{domain}_classes"), getattr(report, domain).labels
-        frames.append(
-            pd.DataFrame(
-                {
-                    "x": places[:, 0],
-                    "y": places[:, 1],
-                    "domain": domain,
-                    "id": [f"{domain}:{index}" for index in range(len(places))],
-                    "class": [names[label] for label in labels[: len(places)]],
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
-
-
-def some(epochs: Sequence[int]) -> list[int]:
-    """Not more than AT_MOST of them, evenly, the first and the last included: what a curve over features shows."""
-    at = np.unique(np.linspace(0, len(epochs) - 1, min(AT_MOST, len(epochs))).round().astype(int))
-    return [epochs[index] for index in at]
-
-
-@lru_cache(maxsize=8)
-def oracle_scores(oracle: Oracle, shown: Snapshot) -> np.ndarray:
-    """(N,) log-odds of OOD. Kept: of 20 000 images with 1 024 features they take 9 ms, and a page asks many times."""
-    return oracle(shown.features)
-
-
-def values_of(shown: Snapshot, score: str, real: Report | None) -> np.ndarray:
-    """(N,) scores of the synthetic images; the oracle's come from their features and the report."""
-    return oracle_scores(real.oracle, shown) if score == "oracle" else shown.scores[score]
-
-
-def scores_of(shown: Snapshot, real: Report | None) -> list[str]:
-    """Names of the scores that these images have: a run of an earlier version has fewer; the oracle needs a report."""
-    return [name for name in SCORE_NAMES if name in shown.scores or (name == "oracle" and real is not None)]
-
-
-def judged(shown: Snapshot, score: str, real: Report) -> dict[figures.Images, tuple[np.ndarray, np.ndarray]]:
-    """Real images as they are; synthetic ones as the oracle says: scores (N,), and which of the images are OOD (N,)."""
-    from atesc_core.robustness.detection import labelled
-
-    return {
-        "real": labelled(real.id.scores(score), real.ood.scores(score)),
-        "synthetic": (values_of(shown, score, real), oracle_scores(real.oracle, shown) > 0),
-    }
 
 
 # ── the figures ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
-class Scene:
+class PanelRequest:
     """A panel that is being drawn, and the run it is of."""
 
     panel: Panel
@@ -356,18 +223,18 @@ class Scene:
         return found
 
 
-def _accuracy(scene: Scene) -> go.Figure:
+def _accuracy(scene: PanelRequest) -> go.Figure:
     store, cards = scene.sources.store, scene.sources.cards()
-    behind = [curve(store.get(other), store, cards, ghost=True) for other in scene.panel.against]
-    own = curve(scene.run, store, cards, changes=threshold_changes(scene.run, store))
+    behind = [run_curve(store.get(other), store, cards, ghost=True) for other in scene.panel.against]
+    own = run_curve(scene.run, store, cards, changes=threshold_changes(scene.run, store))
     return figures.accuracy([*behind, own], "print", scene.run.epochs)
 
 
-def _steps(figure: Callable[..., go.Figure]) -> Callable[[Scene], go.Figure]:
+def _steps(figure: Callable[..., go.Figure]) -> Callable[[PanelRequest], go.Figure]:
     return lambda scene: figure(scene.sources.store.steps(scene.run.id), "print", scene.run.epochs)
 
 
-def _scores(scene: Scene) -> go.Figure:
+def _scores(scene: PanelRequest) -> go.Figure:
     values, real = scene.values, {}
     if scene.panel.real:
         report = scene.report(attacked=True)
@@ -377,17 +244,17 @@ def _scores(scene: Scene) -> go.Figure:
     )
 
 
-def _class_sides(scene: Scene) -> go.Figure:
+def _class_sides(scene: PanelRequest) -> go.Figure:
     return figures.class_sides(
         scene.shown.teacher_probs.argmax(1), scene.fragile, "print", class_names=scene.class_names
     )
 
 
-def _contact_sheet(scene: Scene) -> go.Figure:
+def _contact_sheet(scene: PanelRequest) -> go.Figure:
     return figures.contact_sheet(scene.shown.images, "print", fragile=scene.fragile, count=72)
 
 
-def _embedding(scene: Scene) -> go.Figure:
+def _embedding(scene: PanelRequest) -> go.Figure:
     shown, panel = scene.shown, scene.panel
     report = scene.report(attacked=False)
     places, own = (_umap if panel.method == "UMAP" else _pca)(scene, report)
@@ -402,7 +269,7 @@ def _embedding(scene: Scene) -> go.Figure:
         }
     )
     figure = figures.embedding(
-        ground_points(report, *places),
+        reference_points(report, *places),
         synthetic,
         "print",
         method=panel.method,
@@ -417,17 +284,17 @@ def _embedding(scene: Scene) -> go.Figure:
     return figure
 
 
-def _drift(scene: Scene) -> go.Figure:
+def _drift(scene: PanelRequest) -> go.Figure:
     """Beside the run's own line those of the runs it is seen against, each in its own teacher's feature space."""
     store = scene.sources.store
     scenes = [scene, *(replace(scene, run=store.get(other)) for other in scene.panel.against)]
     return figures.drift([_drift_line(one) for one in scenes], "print")
 
 
-def _drift_line(scene: Scene) -> Drift:
+def _drift_line(scene: PanelRequest) -> Drift:
     from atesc_core.embedding import distance_to_others, knn_distance, nearer_to_ood
 
-    report, kept = scene.report(attacked=False), some(scene.sources.store.snapshots(scene.run.id))
+    report, kept = scene.report(attacked=False), evenly_thinned(scene.sources.store.snapshots(scene.run.id))
     if not kept:
         _ = scene.shown  # raises
     ground = report.id.features, report.ood.features
@@ -441,7 +308,7 @@ def _drift_line(scene: Scene) -> Drift:
     return Drift(kept, shares, scene.card.kind, scene.run.spec.escape.kind, real, scene.run.id)
 
 
-def _pca(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _pca(scene: PanelRequest, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """Places of real ID and OOD, and of the synthetic images."""
     from atesc_core.embedding import PCAMap
 
@@ -449,7 +316,7 @@ def _pca(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], n
     return (pca.transform(report.id.features), pca.transform(report.ood.features)), pca.transform(scene.shown.features)
 
 
-def _umap(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _umap(scene: PanelRequest, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """As ``_pca``. Raises NotYet where it is not made and nobody waits."""
     from atesc_core.embedding import ReferenceMap
 
@@ -471,24 +338,24 @@ def _umap(scene: Scene, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], 
     return places, own
 
 
-def _roc(scene: Scene) -> go.Figure:
+def _roc(scene: PanelRequest) -> go.Figure:
     own = scene.score == scene.run.spec.split.score
-    both = judged(scene.shown, scene.score, scene.report(attacked=True))
+    both = labelled_scores(scene.shown, scene.score, scene.report(attacked=True))
     return figures.roc(both, scene.shown.threshold if own else None, "print")
 
 
-def _robust_share(scene: Scene) -> go.Figure:
+def _robust_share(scene: PanelRequest) -> go.Figure:
     report = scene.report(attacked=True)
     images = {"id": len(report.id.min_eps), "ood": len(report.ood.min_eps)}
     return figures.robust_share(robust_curves(report), "print", report.auroc("min_eps"), images=images)
 
 
-def _per_class(scene: Scene) -> go.Figure:
+def _per_class(scene: PanelRequest) -> go.Figure:
     report = scene.report(attacked=False)
     return figures.per_class(class_accuracies(report), "print", report.metric)
 
 
-def _confusion(scene: Scene) -> go.Figure:
+def _confusion(scene: PanelRequest) -> go.Figure:
     report, domain = scene.report(attacked=False), scene.panel.domain
     return figures.confusion(
         report.confusion(domain),
@@ -499,7 +366,7 @@ def _confusion(scene: Scene) -> go.Figure:
     )
 
 
-DRAW: dict[str, Callable[[Scene], go.Figure]] = {
+FIGURE_BUILDERS: dict[str, Callable[[PanelRequest], go.Figure]] = {
     "accuracy": _accuracy,
     "losses_generator": _steps(figures.losses_generator),
     "losses_student": _steps(figures.losses_student),

@@ -11,14 +11,18 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Look, Mode, number, uid
+from atesc_core.figures.theme import Mode, Style, format_number, trace_id
 from atesc_core.vocabulary import SCORE_TITLES
 
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
-ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
-LINE = ""  # the threshold's own name among those of the suggestions
-ROOM = {"light": 460, "dark": 460, "print": 250}  # px that a plot is wide at least, to tell which words fit a row
+LABEL_ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
+THRESHOLD_KEY = ""  # the threshold's own name among those of the suggestions
+MIN_PLOT_WIDTH_PX = {
+    "light": 460,
+    "dark": 460,
+    "print": 250,
+}  # px that a plot is wide at least, to tell which words fit a row
 
 
 def scores(
@@ -42,7 +46,7 @@ def scores(
     Scores of ∞ stand in a bin of their own, "> max". ``edges``: the bins' edges, where they must be the same
     in several figures. ``line=False`` leaves the threshold's line to a page that lays a draggable one over.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     values = np.asarray(values, float)
     references = {"id": id_values, "ood": ood_values}
     real = {role: np.asarray(given, float) for role, given in references.items() if given is not None}
@@ -50,7 +54,7 @@ def scores(
     if edges is None:
         edges = bin_edges(score, [*every, np.array([] if threshold is None else [threshold])], max_epsilon)
     edges = np.asarray(edges, float)
-    figure = theme.blank(mode, "scores", SCORE_TITLES[score], "Synthetic images")
+    figure = theme.new_figure(mode, "scores", SCORE_TITLES[score], "Synthetic images")
     figure.update_layout(barmode="stack", bargap=0, legend_traceorder="normal")
     if mode == "print":
         figure.update_layout(legend={"entrywidthmode": "fraction", "entrywidth": 0.48})
@@ -60,15 +64,15 @@ def scores(
         _outline(figure, style, role, given, edges, len(values))
     infinite = f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(every)).any() else ""
     _axis(figure, edges, infinite)
-    words = _place_words(figure, style, suggestions or {}, threshold, line)
-    heights = [counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
-    headroom = ROW[mode] * (1 + max((word.row for word in words.values()), default=-1))
+    words = _place_labels(figure, style, suggestions or {}, threshold, line)
+    heights = [bin_counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
+    headroom = LABEL_ROW[mode] * (1 + max((word.row for word in words.values()), default=-1))
     figure.update_yaxes(range=[0, max(np.max(heights), 1) / (0.98 - headroom)])
     if threshold is not None and line:
-        _line(figure, style, threshold, words[LINE])
+        _draw_threshold(figure, style, threshold, words[THRESHOLD_KEY])
     if suggestions:
-        _suggest(figure, style, suggestions, words)
-    return figure if len(values) else theme.empty(figure, "No synthetic images yet")
+        _draw_suggestions(figure, style, suggestions, words)
+    return figure if len(values) else theme.show_message(figure, "No synthetic images yet")
 
 
 def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float = 32.0) -> NDArray[np.float64]:
@@ -85,12 +89,12 @@ def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float =
     return np.linspace(low, high if high > low else low + 1, BINS + 1)
 
 
-def counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+def bin_counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
     """Images a bin, and last those with a score of ∞: (len(edges),)."""
-    return np.bincount(places(values, edges), minlength=len(edges))
+    return np.bincount(bin_index(values, edges), minlength=len(edges))
 
 
-def places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+def bin_index(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
     """The bin of each score, (N,); that of ∞ is the last, len(edges) − 1.
 
     A bin takes its upper edge and not its lower one, as the split does: fragile is *at or below* the
@@ -103,8 +107,10 @@ def places(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[n
 
 def bin_names(edges: NDArray[np.float64]) -> list[str]:
     """What each of ``counts`` holds, in words."""
-    inner = [f"{number(low)} to {number(high)}" for low, high in zip(edges[1:-2], edges[2:-1], strict=True)]
-    return [f"up to {number(edges[1])}", *inner, f"above {number(edges[-2])}", "∞"]
+    inner = [
+        f"{format_number(low)} to {format_number(high)}" for low, high in zip(edges[1:-2], edges[2:-1], strict=True)
+    ]
+    return [f"up to {format_number(edges[1])}", *inner, f"above {format_number(edges[-2])}", "∞"]
 
 
 def _centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,7 +120,7 @@ def _centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bars(
-    figure: go.Figure, style: Look, values: NDArray[np.float64], threshold: float | None, edges: NDArray[np.float64]
+    figure: go.Figure, style: Style, values: NDArray[np.float64], threshold: float | None, edges: NDArray[np.float64]
 ) -> None:
     if threshold is None:
         groups = {"synthetic": values}
@@ -122,46 +128,46 @@ def _bars(
         groups = {"fragile": values[values <= threshold], "robust": values[values > threshold]}
     for role, part in groups.items():
         share = f" {100 * len(part) / len(values):.1f} %" if len(values) and threshold is not None else ""
-        heights = counts(part, edges)
+        heights = bin_counts(part, edges)
         figure.add_bar(
             x=_centres(edges),
             y=heights,
             width=0.94 * (edges[1] - edges[0]),
-            uid=uid("scores", role),
+            uid=trace_id("scores", role),
             name=role + share,
-            marker=style.filled(role, heights),
+            marker=style.bar_marker(role, heights),
             customdata=bin_names(edges),
             hovertemplate=f"<b>%{{y}}</b> {role}, score %{{customdata}}<br>"
-            f"{theme.count(len(part))} of {theme.count(len(values))} images<extra></extra>",
+            f"{theme.format_count(len(part))} of {theme.format_count(len(values))} images<extra></extra>",
             meta={"group": role, "customdata": ["bin"]},
         )
 
 
 def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], images: int) -> NDArray[np.float64]:
     """Counts scaled to the area of ``images`` images."""
-    return counts(values, edges) * (images / max(len(values), 1))
+    return bin_counts(values, edges) * (images / max(len(values), 1))
 
 
 def _outline(
-    figure: go.Figure, style: Look, role: str, values: NDArray[np.float64], edges: NDArray[np.float64], images: int
+    figure: go.Figure, style: Style, role: str, values: NDArray[np.float64], edges: NDArray[np.float64], images: int
 ) -> None:
     """A staircase over the bins; the bin of ∞ is a separate step."""
     height = _outline_height(values, edges, images)
-    share, names = 100 * counts(values, edges) / max(len(values), 1), bin_names(edges)
+    share, names = 100 * bin_counts(values, edges) / max(len(values), 1), bin_names(edges)
     width, bins = edges[1] - edges[0], len(edges) - 1
     steps = [*np.repeat(np.arange(bins), 2), *[bins] * 6]
     far = [np.nan, edges[-1] + width, edges[-1] + width, edges[-1] + 2 * width, edges[-1] + 2 * width]
     figure.add_scatter(
         x=[edges[0], *np.repeat(edges[1:-1], 2), edges[-1], edges[-1], *far],
         y=[*np.repeat(height[:-1], 2), 0, np.nan, 0, height[-1], height[-1], 0],
-        uid=uid("scores", role, "outline"),
+        uid=trace_id("scores", role, "outline"),
         mode="lines",
         connectgaps=False,
         name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area",
         customdata=np.column_stack([names, share.round(1)])[steps],
-        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.count(len(values))} {role.upper()} test images, "
+        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.format_count(len(values))} {role.upper()} test images, "
         "score %{customdata[0]}<extra></extra>",
-        line={"color": style.colour(role), "width": style.line * 0.8},
+        line={"color": style.colour(role), "width": style.line_width * 0.8},
         meta={"group": f"{role} outline"},
     )
 
@@ -178,74 +184,76 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
         tickmode="array",
         tickangle=0,
         tickvals=[*ticks, edges[-1] + 1.5 * width] if infinite else ticks,
-        ticktext=[number(tick) for tick in ticks] + [infinite] * bool(infinite),
+        ticktext=[format_number(tick) for tick in ticks] + [infinite] * bool(infinite),
     )
 
 
 @dataclass(frozen=True)
-class Word:
+class LabelPlacement:
     """Where a line's name stands: in which row from the top, and on which side of the line."""
 
     row: int
     side: Literal["left", "right"]
     span: tuple[float, float]
 
-    def meets(self, other: Word) -> bool:
+    def meets(self, other: LabelPlacement) -> bool:
         return self.row == other.row and self.span[0] < other.span[1] and other.span[0] < self.span[1]
 
 
-def _place_words(
-    figure: go.Figure, style: Look, suggestions: Mapping[str, float], threshold: float | None, line: bool = True
-) -> dict[str, Word]:
+def _place_labels(
+    figure: go.Figure, style: Style, suggestions: Mapping[str, float], threshold: float | None, line: bool = True
+) -> dict[str, LabelPlacement]:
     """For each name the first place where it meets no other one and, if it can, crosses no threshold and no edge.
 
     A page that draws the threshold itself (``line`` is false) has the first row to itself.
     """
     low, high = figure.layout.xaxis.range
-    px = figure.layout.template.layout.font.size * (high - low) / ROOM[style.mode]
-    lines = {} if threshold is None else {LINE: threshold}
+    px = figure.layout.template.layout.font.size * (high - low) / MIN_PLOT_WIDTH_PX[style.mode]
+    lines = {} if threshold is None else {THRESHOLD_KEY: threshold}
     lines |= dict(sorted(suggestions.items(), key=lambda item: item[1]))
-    words: dict[str, Word] = {}
+    words: dict[str, LabelPlacement] = {}
     for name, at in lines.items():
-        wide = (0.6 * len(name if name != LINE else "threshold 12.3") + 1.5) * px
-        places = [
-            Word(row, *side)
+        wide = (0.6 * len(name if name != THRESHOLD_KEY else "threshold 12.3") + 1.5) * px
+        candidates = [
+            LabelPlacement(row, *side)
             for row in range(len(lines))
             for side in (("right", (at, at + wide)), ("left", (at - wide, at)))
         ]
-        free = [place for place in places if not any(place.meets(word) for word in words.values())]
+        free = [place for place in candidates if not any(place.meets(word) for word in words.values())]
         best = [
             place
             for place in free
             if low <= place.span[0]
             and place.span[1] <= high
-            and (threshold is None or name == LINE or not place.span[0] < threshold < place.span[1])
+            and (threshold is None or name == THRESHOLD_KEY or not place.span[0] < threshold < place.span[1])
         ]
         words[name] = (best or free)[0]  # a row a name: one is always free
-        if name == LINE and not line:
-            words[name] = Word(0, "right", (-np.inf, np.inf))
+        if name == THRESHOLD_KEY and not line:
+            words[name] = LabelPlacement(0, "right", (-np.inf, np.inf))
     return words
 
 
-def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float], words: Mapping[str, Word]) -> None:
+def _draw_suggestions(
+    figure: go.Figure, style: Style, suggestions: Mapping[str, float], words: Mapping[str, LabelPlacement]
+) -> None:
     """A named tick for each suggestion, above the bars."""
     figure.update_layout(
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True, "showgrid": False}
     )
     at = list(suggestions.values())
-    levels = [1 - ROW[style.mode] * (words[name].row + 0.5) for name in suggestions]
+    levels = [1 - LABEL_ROW[style.mode] * (words[name].row + 0.5) for name in suggestions]
     figure.add_scatter(
         x=at,
         y=levels,
         yaxis="y2",
-        uid=uid("scores", "suggestions"),
+        uid=trace_id("scores", "suggestions"),
         name="suggested threshold",
         showlegend=False,
         mode="markers+text",
         text=list(suggestions),
         textfont={"color": style.muted},
         textposition=[f"middle {words[name].side}" for name in suggestions],
-        marker={"symbol": "triangle-down", "size": 1.3 * style.dot, "color": style.muted},
+        marker={"symbol": "triangle-down", "size": 1.3 * style.dot_size, "color": style.muted},
         hovertemplate="%{text} suggests %{x:.2f}<extra></extra>",
         meta={"group": "suggested threshold"},
     )
@@ -258,11 +266,11 @@ def _suggest(figure: go.Figure, style: Look, suggestions: Mapping[str, float], w
             y1=level,
             yref="y2",
             layer="below",
-            line={"color": style.muted, "width": style.thin, "dash": "2px,3px"},
+            line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"},
         )
 
 
-def _line(figure: go.Figure, style: Look, threshold: float, word: Word) -> None:
+def _draw_threshold(figure: go.Figure, style: Style, threshold: float, word: LabelPlacement) -> None:
     figure.add_shape(
         name="threshold",
         type="line",
@@ -271,7 +279,7 @@ def _line(figure: go.Figure, style: Look, threshold: float, word: Word) -> None:
         y0=0,
         y1=1,
         yref="paper",
-        line={"color": style.ink, "width": style.line},
+        line={"color": style.ink, "width": style.line_width},
     )
     right = word.side == "right"
     figure.add_annotation(
@@ -282,5 +290,5 @@ def _line(figure: go.Figure, style: Look, threshold: float, word: Word) -> None:
         yanchor="top",
         xanchor="left" if right else "right",
         xshift=4 if right else -4,
-        text=f"threshold <b>{number(threshold)}</b>",
+        text=f"threshold <b>{format_number(threshold)}</b>",
     )

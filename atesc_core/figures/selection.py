@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
-from atesc_core.figures.scores import bin_names, places
-from atesc_core.figures.theme import uid
+from atesc_core.figures.scores import bin_index, bin_names
+from atesc_core.figures.theme import trace_id
 
-HEIGHT = 0.045  # where they stand above the axis, of its length
+MARK_HEIGHT = 0.045  # where they stand above the axis, of its length
 
 
 def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges: ArrayLike) -> go.Figure:
@@ -22,19 +22,24 @@ def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges
     ∞ stands in the bin of ∞, one beyond the edges at the nearer end.
     """
     values, edges = np.asarray(values, float), np.asarray(edges, float)
-    style = theme.look(figure.layout.meta["mode"])
+    style = theme.style(figure.layout.meta["mode"])
     beyond = edges[-1] + 1.5 * (edges[1] - edges[0])
     x = np.where(np.isposinf(values), beyond, np.clip(values, edges[0], edges[-1]))
     figure.add_scatter(
         x=x,
-        y=np.full(len(x), HEIGHT * figure.layout.yaxis.range[1]),
+        y=np.full(len(x), MARK_HEIGHT * figure.layout.yaxis.range[1]),
         mode="markers",
         cliponaxis=False,
         customdata=list(ids),
-        uid=uid("scores", "selected"),
-        name=f"{theme.count(len(x))} selected",
+        uid=trace_id("scores", "selected"),
+        name=f"{theme.format_count(len(x))} selected",
         hoverinfo="name",
-        marker={"symbol": "line-ns-open", "size": 2 * style.dot, "color": style.ink, "line_width": style.thin},
+        marker={
+            "symbol": "line-ns-open",
+            "size": 2 * style.dot_size,
+            "color": style.ink,
+            "line_width": style.thin_width,
+        },
         meta={"group": "selected"},
     )
     return figure
@@ -44,4 +49,4 @@ def in_bins(values: ArrayLike, edges: ArrayLike, names: Sequence[str]) -> NDArra
     """Samples whose score is in the bins of these ``bin_names``, which are the bars' ``customdata``: ascending."""
     edges = np.asarray(edges, float)
     wanted = [place for place, name in enumerate(bin_names(edges)) if name in set(names)]
-    return np.flatnonzero(np.isin(places(np.asarray(values, float), edges), wanted))
+    return np.flatnonzero(np.isin(bin_index(np.asarray(values, float), edges), wanted))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from atesc_core.figures import theme
-from atesc_core.figures.theme import Mode, uid
+from atesc_core.figures.theme import Mode, trace_id
 from atesc_core.vocabulary import METRIC_NAMES
 
 DOMAINS = {"id": "ID", "ood": "OOD"}
@@ -30,22 +30,22 @@ def robust_share(
     of images whose prediction survives an attack of that budget. ``auroc``: of the score as a detector of real
     OOD images. ``threshold``: an ε to mark. ``images``: how many images each column is a share of.
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "robust_share", "Attack budget ε (1/255)", "Robust images (%)")
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "robust_share", "Attack budget ε (1/255)", "Robust images (%)")
     figure.layout.meta["y"] = "per cent of images"
     figure.update_yaxes(theme.per_cent_axis())
     for role, name in {"synthetic": "synthetic", "id": "ID test", "ood": "OOD test"}.items():
         if role not in curves:
             continue
-        count = f", {theme.count(images[role])} images" if images and role in images else ""
+        count = f", {theme.format_count(images[role])} images" if images and role in images else ""
         figure.add_scatter(
             x=curves["epsilon"],
             y=curves[role],
-            uid=uid("robust share", role),
+            uid=trace_id("robust share", role),
             name=name,
             mode="lines+markers" if len(curves) <= 20 else "lines",
-            line={"color": style.colour(role), "width": style.line},
-            marker={"size": style.dot * 0.8},
+            line={"color": style.colour(role), "width": style.line_width},
+            marker={"size": style.dot_size * 0.8},
             cliponaxis=False,
             hovertemplate=f"<b>%{{y:.1f}} %</b> of {name} robust at ε = %{{x:.3g}}/255{count}<extra></extra>",
             meta={"images of": name},
@@ -60,7 +60,7 @@ def robust_share(
             y0=0,
             y1=1,
             yref="paper",
-            line={"color": style.ink, "width": style.thin},
+            line={"color": style.ink, "width": style.thin_width},
         )
         figure.add_annotation(
             x=threshold,
@@ -69,7 +69,7 @@ def robust_share(
             yanchor="bottom",
             xanchor="left",
             xshift=4,
-            text=f"ε = {theme.number(threshold)}",
+            text=f"ε = {theme.format_number(threshold)}",
         )
     if auroc is not None:
         figure.update_layout(legend_title={"text": f"AUROC <b>{auroc:.3f}</b>  ", "side": "left"}, showlegend=True)
@@ -82,8 +82,8 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     ``accuracies``: columns ``domain`` (id or ood), ``class``, ``accuracy`` in per cent and ``images``, in the
     order to be drawn from the top. ``metric``: what the OOD side is measured by (oacc, olacc or asr).
     """
-    style = theme.look(mode)
-    figure = theme.blank(mode, "per_class", "", "", aspect=0.8)
+    style = theme.style(mode)
+    figure = theme.new_figure(mode, "per_class", "", "", aspect=0.8)
     figure.layout.meta.update(x="per cent of test images", y="class")
     names = {"id": METRIC_NAMES["iacc"], "ood": METRIC_NAMES[metric]}
     sides = {domain: accuracies[accuracies["domain"] == domain] for domain in DOMAINS}
@@ -98,7 +98,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
             orientation="h",
             xaxis=f"x{axis}",
             yaxis=f"y{axis}",
-            uid=uid("per class", domain),
+            uid=trace_id("per class", domain),
             name=title,
             showlegend=False,
             width=0.72,
@@ -143,13 +143,13 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
             yref="paper",
             xanchor="left",
             yanchor="bottom",
-            font={"color": style.text(domain)},
+            font={"color": style.text_colour(domain)},
         )
     figure.update_layout(margin_t=2.2 * figure.layout.template.layout.font.size)
     return figure
 
 
-def _label_share(style: theme.Look, labels: pd.Series) -> float:
+def _label_share(style: theme.Style, labels: pd.Series) -> float:
     """About how much of a narrow figure's width the longest label takes; plotly measures only outer labels."""
     size, width = (10.7, 312) if style.mode == "print" else (theme.SCREEN_FONT_PX, 520)
     return min(0.55 * size * int(labels.str.len().max() or 0) / width, 0.4)
@@ -168,12 +168,12 @@ def confusion(
     ``counts``: (R, C) test images of true class r given label c; shaded by the share of each row, in the colour
     of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, where they are others.
     """
-    style = theme.look(mode)
+    style = theme.style(mode)
     counts = np.asarray(counts, float)
     columns = rows if columns is None else columns
     full = style.colour(domain)
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = theme.blank(
+    figure = theme.new_figure(
         mode, "confusion", "Given label (% of each true class)", f"True class, {DOMAINS[domain]} test", aspect=0.95
     )
     figure.layout.meta["z"] = "per cent of the class's test images"
@@ -186,7 +186,7 @@ def confusion(
         xgap=1,
         ygap=1,
         showscale=False,
-        uid=uid("confusion", domain),
+        uid=trace_id("confusion", domain),
         colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
         text=[[f"{cell:.0f}" if cell >= 0.5 else "" for cell in row] for row in share],
         texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None,
@@ -203,7 +203,7 @@ def confusion(
     return figure
 
 
-def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Look) -> None:
+def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Style) -> None:
     """Cells as rectangles: plotly draws a heatmap as an image. The trace stays, unseen, for the CSV."""
     trace = figure.data[0]
     trace.visible = "legendonly"

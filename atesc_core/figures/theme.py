@@ -57,8 +57,8 @@ CLASS_COLOURS = (
     "#92DADD",
 )
 
-THIN = "\u202f"  # between thousands; it breaks no line
-TEXT, SHAPE = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
+THIN_SPACE = "\u202f"  # between thousands; it breaks no line
+TEXT_CONTRAST, SHAPE_CONTRAST = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
 
 SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
 # The first of each is shipped and embedded (fonts.py). The others are as wide: for a program that reads an SVG
@@ -70,8 +70,8 @@ PRINT_FONTS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """Everything about a mode that a figure needs: neutral colours, line widths and marker sizes in px."""
+class Style:
+    """Neutral colours, role colours, line widths and marker size (px) of a mode."""
 
     mode: Mode
     ink: str
@@ -79,45 +79,51 @@ class Look:
     grid: str
     surface: str  # what lies behind the figure, for gaps and halos; the figure itself is transparent on screen
     colours: dict[str, str]
-    line: float
-    thin: float
-    dot: float
+    line_width: float
+    thin_width: float
+    dot_size: float
 
     def colour(self, role: str) -> str:
         """Colour of ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``, or a neutral
         (``ink``, ``muted``, ``grid``, ``surface``)."""
         return self.colours[role] if role in self.colours else getattr(self, role)
 
-    def rim(self, role: str) -> str:
-        """The role's colour as a shape's outline, 3 to 1 on the surface: what is filled with it can then be seen."""
-        return standing_out(self.colour(role), self.surface, SHAPE)
+    def outline(self, role: str) -> str:
+        """The role's colour as the outline of a shape, with a contrast of 3 to 1 on the surface."""
+        return with_contrast(self.colour(role), self.surface, SHAPE_CONTRAST)
 
-    def filled(self, role: str, heights: Iterable[float]) -> dict[str, Any]:
-        """The marker of bars of these heights; one that has none gets no rim."""
-        widths = [self.thin if height else 0 for height in heights]
-        return {"color": self.colour(role), "line": {"color": self.rim(role), "width": widths}}
+    def bar_marker(self, role: str, heights: Iterable[float]) -> dict[str, Any]:
+        """The marker of bars of these heights: outlined, but for bars of height 0."""
+        widths = [self.thin_width if height else 0 for height in heights]
+        return {"color": self.colour(role), "line": {"color": self.outline(role), "width": widths}}
 
-    def text(self, role: str) -> str:
-        """The role's colour as text is written in it, 4.5 to 1 on the surface."""
-        return standing_out(self.colour(role), self.surface, TEXT)
+    def text_colour(self, role: str) -> str:
+        """The role's colour for text, with a contrast of 4.5 to 1 on the surface."""
+        return with_contrast(self.colour(role), self.surface, TEXT_CONTRAST)
 
     def tint(self, role: str, opacity: float) -> str:
         """The role's colour, see-through: ``rgba(...)`` with ``opacity`` in 0..1."""
         return tint(self.colour(role), opacity)
 
 
-LOOKS: dict[Mode, Look] = {
-    "light": Look("light", "#1C2530", "#5C6773", "#E7EAEE", "#FFFFFF", COLOURS, line=2.5, thin=1.25, dot=7),
-    "dark": Look("dark", "#E8ECF1", "#A3ADB8", "#2C333D", "#181D24", DARK_COLOURS, line=2.5, thin=1.25, dot=7),
-    "print": Look("print", "#000000", "#404040", "#E3E3E3", "#FFFFFF", COLOURS, line=1.5, thin=0.8, dot=3.5),
+STYLES: dict[Mode, Style] = {
+    "light": Style(
+        "light", "#1C2530", "#5C6773", "#E7EAEE", "#FFFFFF", COLOURS, line_width=2.5, thin_width=1.25, dot_size=7
+    ),
+    "dark": Style(
+        "dark", "#E8ECF1", "#A3ADB8", "#2C333D", "#181D24", DARK_COLOURS, line_width=2.5, thin_width=1.25, dot_size=7
+    ),
+    "print": Style(
+        "print", "#000000", "#404040", "#E3E3E3", "#FFFFFF", COLOURS, line_width=1.5, thin_width=0.8, dot_size=3.5
+    ),
 }
 
 
-def look(mode: Mode) -> Look:
-    """Raises ValueError for a mode that is not light, dark or print."""
-    if mode not in LOOKS:
+def style(mode: Mode) -> Style:
+    """The style of a mode. Raises ValueError for a mode that is not light, dark or print."""
+    if mode not in STYLES:
         raise ValueError(f"mode: {mode!r} is not known; expected one of {', '.join(MODES)}")
-    return LOOKS[mode]
+    return STYLES[mode]
 
 
 def tint(colour: str, opacity: float) -> str:
@@ -127,13 +133,13 @@ def tint(colour: str, opacity: float) -> str:
 
 
 def mix(colour: str, other: str, share: float) -> str:
-    """``share`` (0..1) of one ``#RRGGBB`` in the other: opaque, where a tint would let the page through."""
+    """An opaque mixture ``#RRGGBB`` of two colours: ``share`` (0..1) of the first."""
     pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
     return "#" + "".join(f"{round(share * one + (1 - share) * two):02X}" for one, two in pairs)
 
 
 def contrast(colour: str, other: str) -> float:
-    """Of two ``#RRGGBB``, 1 to 21, by WCAG 2.2."""
+    """Contrast ratio of two ``#RRGGBB``, 1 to 21, by WCAG 2.2 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
     low, high = sorted(map(_luminance, (colour, other)))
     return (high + 0.05) / (low + 0.05)
 
@@ -145,44 +151,44 @@ def _luminance(colour: str) -> float:
 
 
 @cache
-def standing_out(colour: str, surface: str, ratio: float) -> str:
-    """``colour``, with as much black in it (on a dark surface, white) as that contrast asks for: the hue stays."""
+def with_contrast(colour: str, surface: str, ratio: float) -> str:
+    """``colour`` mixed with just enough black (white on a dark surface) to reach the contrast ``ratio``; same hue."""
     if contrast(colour, surface) >= ratio:
         return colour
     far = max(("#000000", "#FFFFFF"), key=lambda end: contrast(end, surface))
     mixed = (mix(colour, far, share / 100) for share in range(99, 0, -1))
-    return next((own for own in mixed if contrast(own, surface) >= ratio), far)
+    return next((candidate for candidate in mixed if contrast(candidate, surface) >= ratio), far)
 
 
 @cache
 def template(mode: Mode, font_px: float | None = None, family: str | None = None) -> go.layout.Template:
     """The plotly template of a mode. ``font_px``: size of all text, in px; ``family``: a CSS font stack."""
-    style = look(mode)
+    chosen = style(mode)
     in_print = mode == "print"
-    size = font_px or (points(PRINT_FONT_PT) if in_print else SCREEN_FONT_PX)
-    font = {"family": family or (PRINT_FONTS["sans"] if in_print else SCREEN_FONT), "size": size, "color": style.ink}
-    quiet = {"size": size, "color": style.muted}
+    size = font_px or (pt_to_px(PRINT_FONT_PT) if in_print else SCREEN_FONT_PX)
+    font = {"family": family or (PRINT_FONTS["sans"] if in_print else SCREEN_FONT), "size": size, "color": chosen.ink}
+    quiet = {"size": size, "color": chosen.muted}
     axis = {
         "automargin": True,
         "showgrid": True,
-        "gridcolor": style.grid,
+        "gridcolor": chosen.grid,
         "gridwidth": 0.5 if in_print else 1,
         "zeroline": False,
         "showline": True,
-        "linecolor": style.muted,
+        "linecolor": chosen.muted,
         "linewidth": 0.6 if in_print else 1,
         "ticks": "outside",
         "ticklen": 0.3 * size,
         "tickwidth": 0.6 if in_print else 1,
-        "tickcolor": style.muted,
+        "tickcolor": chosen.muted,
         "tickfont": quiet,
-        "title": {"font": {"size": size, "color": style.ink}, "standoff": 0.6 * size},
+        "title": {"font": {"size": size, "color": chosen.ink}, "standoff": 0.6 * size},
     }
     layout = go.Layout(
         font=font,
-        colorway=[style.muted],
+        colorway=[chosen.muted],
         uirevision=UIREVISION,
-        separators=f".{THIN}",
+        separators=f".{THIN_SPACE}",
         paper_bgcolor="#FFFFFF" if in_print else "rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 0.5 * size, "r": size, "t": (0.3 if in_print else 1) * size, "b": 0.5 * size, "pad": 0},
@@ -195,52 +201,58 @@ def template(mode: Mode, font_px: float | None = None, family: str | None = None
             "y": 1.02,
             "yanchor": "bottom",
             "bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": size, "color": style.ink},
+            "font": {"size": size, "color": chosen.ink},
             "itemwidth": 30,
             "tracegroupgap": 0,
             "title": {"text": "", "font": {"size": size}},
         },
         hoverlabel={
-            "bgcolor": style.surface,
-            "bordercolor": style.grid,
+            "bgcolor": chosen.surface,
+            "bordercolor": chosen.grid,
             "align": "left",
-            "font": {"family": font["family"], "size": size, "color": style.ink},
+            "font": {"family": font["family"], "size": size, "color": chosen.ink},
         },
         annotationdefaults={"showarrow": False, "font": {"size": size}},
         bargap=0.06,
         hovermode="closest",
         dragmode=False if in_print else "zoom",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": style.muted, "activecolor": style.ink},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": chosen.muted, "activecolor": chosen.ink},
     )
-    bar = {"marker": {"colorbar": {"tickfont": quiet, "title": {"font": {"size": size, "color": style.ink}}}}}
+    bar = {"marker": {"colorbar": {"tickfont": quiet, "title": {"font": {"size": size, "color": chosen.ink}}}}}
     return go.layout.Template(layout=layout, data={"scatter": [bar], "scattergl": [bar]})
 
 
-def uid(*parts: object) -> str:
-    """A trace's lasting identity. Plotly puts it into CSS selectors, so names from users are hashed."""
+def trace_id(*parts: object) -> str:
+    """A trace's ``uid``, the same in each redraw. Hashed, since Plotly puts it into CSS selectors."""
     return "t" + hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 
-def count(items: int) -> str:
-    """``20 000``: a thin space, which both the screen's fonts and the shipped ones have."""
-    return f"{items:,}".replace(",", THIN)
+def format_count(items: int) -> str:
+    """``20 000``: thousands apart by a thin space, which the fonts of screen and print both have."""
+    return f"{items:,}".replace(",", THIN_SPACE)
 
 
-def number(value: float) -> str:
-    """Three significant digits, with a true minus."""
+def format_number(value: float) -> str:
+    """A number with three significant digits and a typographic minus."""
     return f"{value:.3g}".replace("-", "−")
 
 
-def points(size: float) -> float:
-    """Points on paper as CSS pixels."""
+def pt_to_px(size: float) -> float:
+    """Typographic points (1/72 inch) as CSS pixels (1/96 inch)."""
     return size * PX_PER_INCH / 72
 
 
-def blank(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Figure:
-    """An empty figure of the house style. ``name``: its name in FIGURES; ``x``, ``y``: axis titles with units;
-    ``aspect``: height over width on paper, unless the user asks for another.
+def new_figure(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> go.Figure:
+    """An empty figure in the style of a mode.
 
-    ``layout.meta`` carries all of these: the export and the CSV read them.
+    Args:
+        mode: light, dark or print.
+        name: The figure's name in FIGURES.
+        x: Title of the x axis, with its unit.
+        y: Title of the y axis, with its unit.
+        aspect: Height over width in print, unless the user chooses a height.
+
+    ``layout.meta`` holds all of these, for the export and the CSV.
     """
     figure = go.Figure(
         layout={
@@ -269,13 +281,13 @@ def per_cent_axis(**changes: object) -> dict[str, object]:
     return {"range": [-2, 102], "tickvals": [0, 20, 40, 60, 80, 100], **changes}
 
 
-def note(style: Look, text: str, **place: object) -> dict[str, object]:
-    """An annotation in the quiet colour, e.g. what an empty figure waits for."""
+def muted_note(style: Style, text: str, **place: object) -> dict[str, object]:
+    """An annotation in the muted colour."""
     return {"text": text, "showarrow": False, "font": {"color": style.muted}, **place}
 
 
-def empty(figure: go.Figure, text: str) -> go.Figure:
-    """Say in the middle of an axis without data what it waits for."""
+def show_message(figure: go.Figure, text: str) -> go.Figure:
+    """Write ``text`` in the middle of a figure without data; the figure itself."""
     mode = figure.layout.meta["mode"]
-    figure.add_annotation(note(look(mode), text, x=0.5, y=0.5, xref="paper", yref="paper"))
+    figure.add_annotation(muted_note(style(mode), text, x=0.5, y=0.5, xref="paper", yref="paper"))
     return figure

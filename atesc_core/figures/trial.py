@@ -48,7 +48,7 @@ def paired(
     return figure
 
 
-def signed(points: float) -> str:
+def signed_points(points: float) -> str:
     """A difference in points, one decimal, with its sign: ``+1.2``, ``−0.4``, ``±0.0``."""
     rounded = round(points, 1)
     return "±0.0" if not rounded else f"{rounded:+.1f}".replace("-", "−")

@@ -15,11 +15,10 @@ import streamlit as st
 
 from atesc_core.errors import StoreError
 from atesc_core.figures import comparison, theme
-from atesc_core.figures.comparison import Measured, Seeds
+from atesc_core.figures.comparison import MeasuredRun, SeedGroup
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
-from atesc_core.figures.overlay import BANDS, Line, rows
-from atesc_core.figures.overlay import compare as overlay
+from atesc_core.figures.overlay import BANDS, SpecCurve, overlay, panel_rows
 from atesc_core.runs import Run
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES, METRIC_SETTING, SETTING_NAMES
 from pages.shared.data.store import run_store
@@ -79,8 +78,8 @@ def _named() -> set[str]:
 
 def newest(runs: Sequence[Run]) -> list[Run]:
     """The measured runs of the first AT_ONCE specs, and those of the same specs that are still to be measured."""
-    specs = list(dict.fromkeys(comparison.seedless(run.spec) for run in runs if run.metrics))[:AT_ONCE]
-    return [run for run in runs if comparison.seedless(run.spec) in specs]
+    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[:AT_ONCE]
+    return [run for run in runs if comparison.without_seed(run.spec) in specs]
 
 
 def _nothing(title: str, next_step: str) -> None:
@@ -120,11 +119,11 @@ def _told(runs: Sequence[Run]) -> dict[str, list[str]]:
         "status": lambda run: run.status,
         "group": lambda run: run.group or "–",
     }
-    specs = [comparison.settings_of(run.spec) for run in runs]
-    paths = [*FILTERS, *(path for path in comparison.varying([run.spec for run in runs]) if path not in FILTERS)]
+    specs = [comparison.spec_fields(run.spec) for run in runs]
+    paths = [*FILTERS, *(path for path in comparison.varying_fields([run.spec for run in runs]) if path not in FILTERS)]
     return {
         path: [
-            of_run[path](run) if path in of_run else comparison.written(spec.get(path))
+            of_run[path](run) if path in of_run else comparison.value_text(spec.get(path))
             for run, spec in zip(runs, specs, strict=True)
         ]
         for path in paths
@@ -149,7 +148,7 @@ def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
             icon=":material/link_off:",
         )
     ids = [run.id for run in listed]
-    key = theme.uid("ticks", *ids)  # another list is another widget: a tick is kept by its row's number
+    key = theme.trace_id("ticks", *ids)  # another list is another widget: a tick is kept by its row's number
     there = [row for row, own in enumerate(ids) if own in named]
 
     def remember() -> None:
@@ -208,7 +207,7 @@ class Now:
     """What is compared, as it stands: the runs by spec, the oldest first; how many have no epoch yet; whether any
     may still change."""
 
-    groups: list[Seeds]
+    groups: list[SeedGroup]
     waiting: int
     going: bool
 
@@ -233,11 +232,11 @@ def _now(chosen: Sequence[str]) -> Now:
     marks, measured = store.marks(), []
     for run in runs:
         try:
-            measured.append(Measured(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
+            measured.append(MeasuredRun(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
         except StoreError:  # deleted meanwhile
             continue
     waiting = sum(not each.last for each in measured)
-    return Now(comparison.together(measured), waiting, any(map(is_live, runs)))
+    return Now(comparison.group_by_seed(measured), waiting, any(map(is_live, runs)))
 
 
 @lru_cache(maxsize=1024)
@@ -308,14 +307,14 @@ def _curves(chosen: Sequence[str], specs: int, shown: str, band: str, smoothing:
     lines = [
         _line(letter, name, group, own, quantities, smoothing)
         for letter, name, group, own in zip(
-            letters(len(groups)), comparison.labels(groups), groups, values, strict=True
+            letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True
         )
     ]
     figure = overlay(
         lines, quantities, appearance.mode(), band=band, log=log, epochs=max(g.spec.epochs for g in groups)
     )
     # The legend holds long names: an entry a line, below the panels instead of above them.
-    down = rows(len(quantities))
+    down = panel_rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if down == 1 else -0.1, "yanchor": "top", "x": 0})
     height = PANEL_PX * down + LEGEND_PX * len(lines) + 24
     # Not what the lines say: they say more with each epoch, and the user's zoom would be gone with it.
@@ -339,13 +338,13 @@ def _quantities(shown: str, values: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _line(
-    letter: str, name: str, group: Seeds, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
-) -> Line:
+    letter: str, name: str, group: SeedGroup, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
+) -> SpecCurve:
     card = cards().get(group.spec.teacher)
     own = [quantity for quantity in quantities if quantity in values]
     rough = {quantity: comparison.summary(values, quantity) for quantity in own}
     smooth = {quantity: comparison.summary(values, quantity, smoothing) for quantity in own} if smoothing else None
-    return Line(
+    return SpecCurve(
         letter,
         name,
         smooth or rough,
@@ -356,7 +355,7 @@ def _line(
     )
 
 
-def _losses(group: Seeds) -> pd.DataFrame:
+def _losses(group: SeedGroup) -> pd.DataFrame:
     """Columns seed, epoch, and the losses as means of their epoch."""
     frames = [
         _run_losses(str(run_store().runs_dir), each.run.id, group.last, each.epochs["time"].max()).assign(
@@ -373,7 +372,7 @@ def _run_losses(runs_dir: str, run_id: str, last: int, written: float) -> pd.Dat
     return comparison.epoch_means(run_store().steps(run_id), last)
 
 
-def _remarks(now: Now, log: bool, lines: Sequence[Line]) -> list[str]:
+def _remarks(now: Now, log: bool, lines: Sequence[SpecCurve]) -> list[str]:
     """What a reader of the curves must know, a sentence each."""
     groups, signs = now.groups, letters(len(now.groups))
     single = [sign for sign, group in zip(signs, groups, strict=True) if len(group.seeds) == 1]
@@ -470,15 +469,15 @@ def _origin(exact: pd.DataFrame) -> str:
 # ── the difference of two specs ─────────────────────────────────────────────────────────────────────
 
 
-def _difference(groups: Sequence[Seeds]) -> None:
+def _difference(groups: Sequence[SeedGroup]) -> None:
     signs = letters(len(groups))
     known = dict(zip(signs, groups, strict=True))
-    names = dict(zip(signs, comparison.labels(groups), strict=True))
+    names = dict(zip(signs, comparison.group_labels(groups), strict=True))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         # An option is its letter alone: that is what the link keeps, and names change when a spec joins.
         one = st.selectbox("One", signs, key="one", bind="query-params", width=110)
         other = st.selectbox("The other", signs, 1, key="other", bind="query-params", width=110)
-    differing = comparison.difference(known[one].spec, known[other].spec)
+    differing = comparison.spec_difference(known[one].spec, known[other].spec)
     if differing.empty:
         same = one == other
         elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.errors import StoreError
-from atesc_core.figures import run_figures
+from atesc_core.figures import run_data
 from atesc_core.runs import Run, Snapshot
 from atesc_core.vocabulary import METRIC_NAMES, SCORE_UNITS
 from pages.shared.data import cost
@@ -114,7 +114,7 @@ def accuracy_tiles(run: Run) -> None:
 
 def accuracy(run: Run) -> None:
     others = [curve(other, ghost=True) for other in comparable_runs(run)]
-    own = curve(run, changes=run_figures.threshold_changes(run, run_store()))
+    own = curve(run, changes=run_data.threshold_changes(run, run_store()))
     chart(
         figures.accuracy([*others, own], appearance.mode(), run.epochs),
         f"accuracy-{run.id}",

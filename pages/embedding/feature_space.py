@@ -12,7 +12,7 @@ import streamlit as st
 
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.embedding.features import content_hash
-from atesc_core.figures.run_figures import ground_points
+from atesc_core.figures.run_data import reference_points
 from atesc_core.runs import Run
 from atesc_core.runs.students import features
 from pages.shared.data.snapshots import load_snapshot
@@ -73,7 +73,7 @@ class Space:
     def ground(self, method: Method, report: Report) -> pd.DataFrame:
         """A row a real image: x, y, domain, id, class."""
         places = self.umap.coordinates() if method == "UMAP" else None
-        return ground_points(report, *(places or (self.places(method, side) for side in (self.id, self.ood))))
+        return reference_points(report, *(places or (self.places(method, side) for side in (self.id, self.ood))))
 
 
 def of_teacher(subject: Subject) -> Space:

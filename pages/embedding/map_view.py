@@ -14,7 +14,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.embedding import Status
 from atesc_core.figures import theme
-from atesc_core.figures.run_figures import some
+from atesc_core.figures.run_data import evenly_thinned
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
 from atesc_core.runs import Run, Snapshot
@@ -213,7 +213,7 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
     """Scene -> its run's epochs: what of the two maps can be compared."""
     lines = []
     for scene, epochs in scenes.items():
-        own = some(epochs)
+        own = evenly_thinned(epochs)
         lines.append(
             figures.Drift(
                 own,
@@ -331,7 +331,7 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
     method, status = _method(how.method, scene)
     method = together or method
     reference, synthetic = scene.space.ground(method, scene.subject.report), _synthetic(scene, method)
-    others = [scene.space.places(method, scene.space.of(epoch)) for epoch in some(epochs)]
+    others = [scene.space.places(method, scene.space.of(epoch)) for epoch in evenly_thinned(epochs)]
     within = pd.DataFrame(
         np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]), columns=["x", "y"]
     )
@@ -547,10 +547,10 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
     """Median k-NN distance to ID and to OOD, epoch by epoch."""
     if len(epochs) < 2:
         return
-    own = some(epochs)
+    own = evenly_thinned(epochs)
     medians = np.array([[np.median(part) for part in scene.space.distances(epoch)] for epoch in own])
-    style = theme.look(appearance.mode())
-    figure = theme.blank(appearance.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
+    style = theme.style(appearance.mode())
+    figure = theme.new_figure(appearance.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
     for place, (role, name) in enumerate({"id": "to real ID", "ood": "to real OOD"}.items()):
         figure.add_trace(
             go.Scatter(
@@ -558,9 +558,9 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
                 y=medians[:, place],
                 name=name,
                 mode="lines+markers",
-                uid=theme.uid("distance", role),
-                line={"color": appearance.colour(role), "width": style.line},
-                marker={"size": style.dot},
+                uid=theme.trace_id("distance", role),
+                line={"color": appearance.colour(role), "width": style.line_width},
+                marker={"size": style.dot_size},
                 hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>",
             )
         )

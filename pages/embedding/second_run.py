@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from atesc_core.figures.run_figures import counterpart
+from atesc_core.figures.run_data import counterpart
 from atesc_core.runs import Run
 from atesc_core.specs.teacher import TeacherSpec
 from pages.shared.data.store import run_store

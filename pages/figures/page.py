@@ -1,7 +1,7 @@
 """Figures: a run's figure as it will print, and the files to take home."""
 
 from atesc_core.errors import FigureNotReady
-from atesc_core.figures.run_figures import draw_all
+from atesc_core.figures.run_figures import draw_panels
 from pages.figures.paper import downloads, preview
 from pages.figures.recipe_form import measure_what_is_missing, recipe_form, sources
 from pages.shared.ui import elements
@@ -13,7 +13,7 @@ if run:
         recipe = recipe_form(run)
     measure_what_is_missing(recipe)
     try:
-        drawn = draw_all(recipe, sources())
+        drawn = draw_panels(recipe, sources())
     except FigureNotReady as reason:
         elements.empty_state("Not yet", str(reason))
     else:

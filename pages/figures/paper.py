@@ -17,7 +17,7 @@ from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.drawing import Drawing
 from atesc_core.figures.export.recipe import Recipe
 from atesc_core.figures.export.sheet import Sheet
-from atesc_core.figures.run_figures import on_paper, origin
+from atesc_core.figures.run_figures import draw_recipe, recipe_provenance
 from atesc_core.specs.command import run_command
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements, formats
@@ -67,7 +67,7 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
 
 def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -> None:
     """The files, each with where it came from, and the commands that make figure and runs again."""
-    facts, stem = origin(recipe, drawn, run_store()), recipe.stem
+    facts, stem = recipe_provenance(recipe, drawn, run_store()), recipe.stem
     with st.container(horizontal=True, gap="small"):
         for kind in files.FORMATS:
             _download(
@@ -133,7 +133,7 @@ def _watch(drawing: Drawing) -> None:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _drawing(drawn: tuple[str, ...], recipe: Recipe) -> Drawing:
-    return Drawing(lambda stop: on_paper(recipe, [plotly.io.from_json(figure) for figure in drawn], stop))
+    return Drawing(lambda stop: draw_recipe(recipe, [plotly.io.from_json(figure) for figure in drawn], stop))
 
 
 def _caption(recipe: Recipe) -> str:

@@ -11,8 +11,9 @@ import streamlit as st
 from atesc_core.embedding import ReferenceMap
 from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
-from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
-from atesc_core.figures.run_figures import Sources, scores_of
+from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
+from atesc_core.figures.run_data import available_scores
+from atesc_core.figures.run_figures import Sources
 from atesc_core.runs import Run
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data import snapshots
@@ -56,7 +57,7 @@ def recipe_form(run: Run) -> Recipe:
                 key="across",
             )
         )
-        paper = _paper(linked.paper if linked else Paper())
+        paper = _paper(linked.paper if linked else PrintLayout())
     if count == 1:
         left, right = st.columns([1, 2.4], vertical_alignment="bottom", gap="medium")
         recipe = Recipe(panels=(_panel("", run, left, right, *first[:1]),), paper=paper)
@@ -70,7 +71,7 @@ def recipe_form(run: Run) -> Recipe:
     return recipe
 
 
-def _paper(first: Paper) -> Paper:
+def _paper(first: PrintLayout) -> PrintLayout:
     """first: what the widgets hold at first."""
     venue = st.segmented_control(
         "Venue",
@@ -113,7 +114,7 @@ def _paper(first: Paper) -> Paper:
             placeholder="the figure's own",
         )
         dpi = st.number_input("PNG, pixels to the inch", *files.DPI_RANGE, first.dpi, 50, key="dpi")
-    return Paper(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
+    return PrintLayout(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
 
 
 def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = None) -> Panel:
@@ -121,12 +122,12 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
     first."""
     words: dict[str, Any] = {}
     with top:
-        usual = ascii_lowercase.find(letter) % len(OPTIONS) if letter else 0
+        usual = ascii_lowercase.find(letter) % len(PANEL_OPTIONS) if letter else 0
         name = st.selectbox(
             f"Figure ({letter})" if letter else "Figure",
-            list(OPTIONS),
+            list(PANEL_OPTIONS),
             format_func=title,
-            index=list(OPTIONS).index(first.figure) if first else usual,
+            index=list(PANEL_OPTIONS).index(first.figure) if first else usual,
             key=f"figure {letter}".strip(),
             bind=None if letter else "query-params",
         )
@@ -147,7 +148,7 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
     if first and (first.figure, first.run) != (name, run.id):
         first = None  # its options are of another figure
     with below, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        for option in OPTIONS[name]:
+        for option in PANEL_OPTIONS[name]:
             if option in ASK:
                 words |= ASK[option](run, f"figures {option} {letter} {run.id}", words, first)
     return Panel(figure=name, run=run.id, **words)
@@ -168,7 +169,7 @@ def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
     epochs = run_store().snapshots(run.id)
     if not epochs:
         return {}
-    kept = scores_of(snapshots.load_snapshot(run.id, epochs[-1]), None)
+    kept = available_scores(snapshots.load_snapshot(run.id, epochs[-1]), None)
     wanted = first.score if first and first.score in kept else run.spec.split.score
     return {
         "score": st.segmented_control(

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.run_figures import judged, scores_of
+from atesc_core.figures.run_data import available_scores, labelled_scores
 from atesc_core.robustness.detection import Rates, labelled, rates, roc
 from atesc_core.runs import Snapshot
 from atesc_core.vocabulary import SCORE_NAMES
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[str, float], real: Report) -> None:
     """The score's ROC curves, its rates at the line on synthetic images, and every score's AUROC."""
-    both = judged(shown, score, real)
+    both = labelled_scores(shown, score, real)
     note = (
         f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
         f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {shown.epoch}"
@@ -121,7 +121,7 @@ def _auroc(part: tuple[np.ndarray, np.ndarray]) -> float | None:
 def _aurocs(shown: Snapshot, real: Report) -> pd.DataFrame:
     """A row a score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
     rows = [
-        (SCORE_NAMES[name], *(_auroc(part) for part in judged(shown, name, real).values()))
-        for name in scores_of(shown, real)
+        (SCORE_NAMES[name], *(_auroc(part) for part in labelled_scores(shown, name, real).values()))
+        for name in available_scores(shown, real)
     ]
     return pd.DataFrame(rows, columns=["score", "real", "synthetic"])

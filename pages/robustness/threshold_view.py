@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.run_figures import scores_of, values_of
+from atesc_core.figures.run_data import available_scores, image_scores
 from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share
@@ -86,7 +86,7 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
         newest = load_snapshot(run.id, run_store().snapshots(run.id)[-1])
-        offered, usual = scores_of(newest, real), run.spec.split.score
+        offered, usual = available_scores(newest, real), run.spec.split.score
         own = url.bind_widget("score", url.read_choice("score", offered, usual), key=f"score {run.id}", usual=usual)
         score = st.segmented_control(
             "Score",
@@ -106,7 +106,7 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
         epoch = epoch_slider(run)
     shown = load_snapshot(run.id, epoch)
     names = card.class_names if card else tuple(map(str, range(shown.teacher_probs.shape[1])))
-    values = values_of(shown, score, real)
+    values = image_scores(shown, score, real)
     picked = selection.selected(run, epoch, len(shown.images))
     split = Split(run, shown, score, values, threshold_for_score(run, shown, score, values), names, picked)
     selection.other_epoch_notice(run, epoch, slider_key(run))
@@ -205,7 +205,7 @@ def _histogram(split: Split, real: Report | None) -> None:
     spec, score = split.run.spec.split, split.score
     reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
     last = load_snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
-    edges = bin_edges(score, [values_of(last, score, real), *reference.values()], spec.max_epsilon)
+    edges = bin_edges(score, [image_scores(last, score, real), *reference.values()], spec.max_epsilon)
     figure = figures.scores(
         split.values,
         split.line,

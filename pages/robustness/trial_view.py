@@ -10,7 +10,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.errors import StoreError, TrialError, UnknownRun
-from atesc_core.figures.trial import signed, verdict
+from atesc_core.figures.trial import signed_points, verdict
 from atesc_core.runs import Run, ensure_worker, trials
 from atesc_core.runs.trials import Chance, Pair
 from atesc_core.specs.command import try_command
@@ -321,7 +321,7 @@ def _difference(pair: Pair, rows: pd.DataFrame) -> None:
         tiles.append(
             elements.tile(
                 f"{METRIC_NAMES[metric]}, new − old",
-                signed(last[metric]),
+                signed_points(last[metric]),
                 "points",
                 role=side,
                 measured_on=of,
@@ -341,7 +341,7 @@ def _by_epoch(rows: pd.DataFrame) -> None:
         own = {
             f"{name} old (%)": rows[f"{metric}_old"].map(formats.per_cent),
             f"{name} new (%)": rows[f"{metric}_new"].map(formats.per_cent),
-            f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed),
+            f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed_points),
         }
         written |= own
         roles |= dict.fromkeys(own, METRIC_ROLES[metric])

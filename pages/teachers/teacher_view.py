@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures.run_figures import class_accuracies, robust_curves
+from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images

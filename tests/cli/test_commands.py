@@ -15,7 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.figures.trial import signed
+from atesc_core.figures.trial import signed_points
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
@@ -182,7 +182,7 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
         }
     ]
     told = here("try", kept.id, "--threshold", "9", "--after", "1", *at)
-    assert f"{new['iacc']:.1f}" in told and signed(new["iacc"] - old["iacc"]) in told
+    assert f"{new['iacc']:.1f}" in told and signed_points(new["iacc"] - old["iacc"]) in told
     assert "try: 4.00 → 9.00" in here("runs", "list", *at)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from atesc_core import cli
 from atesc_core.figures.export import browser
-from atesc_core.figures.export.recipe import OPTIONS, Panel, Recipe
+from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, Recipe
 from tests.support.figure_labs import FiguresLab
 
 
@@ -44,7 +44,7 @@ def test_the_list_names_every_figure_and_its_options(typed):
     status, out, _ = typed("figure", "list", "--json")
     assert status == 0
     listed = {figure["name"]: figure for figure in json.loads(out)}
-    assert {"accuracy", "scores", "embedding"} <= set(listed) == set(OPTIONS)
+    assert {"accuracy", "scores", "embedding"} <= set(listed) == set(PANEL_OPTIONS)
     assert listed["accuracy"]["title"] == "Student accuracy by epoch"
     assert "threshold" in listed["scores"]["options"]
     assert "Robustness scores" in typed("figure", "list")[1]

@@ -5,18 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import Curve, accuracy, theme
-from atesc_core.figures.accuracy import spread
+from atesc_core.figures.accuracy import spread_labels
 from tests.support.figure_samples import CHANGES, CURVES, ESCAPED, PLAIN
 
 
 def trace(figure, curve, metric):
-    uid = theme.uid(f"{curve.key}/{metric}")
+    uid = theme.trace_id(f"{curve.key}/{metric}")
     return next(each for each in figure.data if each.uid == uid)
 
 
 @pytest.mark.parametrize("mode", theme.MODES)
 def test_iacc_is_id_coloured_and_olacc_ood_coloured(mode):
-    figure, look = accuracy(CURVES, mode), theme.look(mode)
+    figure, look = accuracy(CURVES, mode), theme.style(mode)
     for curve in CURVES:
         assert trace(figure, curve, "iacc").line.color == look.colour("id")
         assert trace(figure, curve, "olacc").line.color == look.colour("ood")
@@ -69,7 +69,7 @@ def test_seeds_become_a_mean_with_a_band_of_one_standard_deviation():
     curve = Curve(seeds, "plain")
     figure = accuracy([curve])
     assert list(trace(figure, curve, "iacc").y) == pytest.approx([31.0, 56.0, 67.8])
-    band = next(each for each in figure.data if each.uid == theme.uid("plain/iacc", "band"))
+    band = next(each for each in figure.data if each.uid == theme.trace_id("plain/iacc", "band"))
     assert list(band.y[:3]) == pytest.approx([32.0, 57.0, 68.8])
     assert list(band.y[3:]) == pytest.approx([66.8, 55.0, 30.0])
     assert "3 seeds" in trace(figure, curve, "iacc").hovertemplate
@@ -107,7 +107,7 @@ def test_names_from_users_do_not_reach_a_selector():
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=10), st.floats(0.1, 12))
 def test_end_labels_keep_apart_and_in_order(values, gap):
-    places = spread(values, gap)
+    places = spread_labels(values, gap)
     fits = min(gap, 100 / max(len(values) - 1, 1))
     ordered = np.array(places)[np.argsort(values, kind="stable")]
     assert (np.diff(ordered) >= fits - 1e-6).all()
@@ -118,4 +118,4 @@ def test_end_labels_keep_apart_and_in_order(values, gap):
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=10, unique=True))
 def test_end_labels_that_do_not_touch_stay_at_their_values(tens):
     values = [10.0 * ten for ten in tens]
-    assert spread(values, 7.5) == pytest.approx(values)
+    assert spread_labels(values, 7.5) == pytest.approx(values)

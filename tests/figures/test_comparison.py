@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.figures import comparison
-from atesc_core.figures.comparison import Measured, difference, labels, results, together
+from atesc_core.figures.comparison import MeasuredRun, group_by_seed, group_labels, results, spec_difference
 from atesc_core.figures.export import table
 from atesc_core.runs import Run
 from atesc_core.runs.store import Fork
@@ -29,7 +29,7 @@ def measured(
     moved: tuple = (),
     created: float = 0.0,
     **changes,
-) -> Measured:
+) -> MeasuredRun:
     """A run whose epochs 1, 2, ... measured (IAcc, OOD metric)."""
     spec = spec.replaced({name.replace("__", "."): value for name, value in changes.items()})
     epochs = pd.DataFrame(
@@ -62,7 +62,7 @@ def measured(
         place_in_line=None,
         metrics={},
     )
-    return Measured(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)
+    return MeasuredRun(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)
 
 
 THREE = [
@@ -73,7 +73,7 @@ THREE = [
 
 
 def test_seeds_of_one_spec_are_one_group_in_seed_order():
-    (group,) = together(THREE)
+    (group,) = group_by_seed(THREE)
     assert group.seeds == (0, 1, 2)
     assert (group.spec.seed, group.setting, group.metrics, group.last) == (0, "open-set", ("iacc", "olacc"), 3)
     assert list(group.epochs.columns) == ["seed", "epoch", "iacc", "olacc"]
@@ -81,7 +81,7 @@ def test_seeds_of_one_spec_are_one_group_in_seed_order():
 
 
 def test_mean_sd_and_range_are_over_seeds():
-    (group,) = together(THREE)
+    (group,) = group_by_seed(THREE)
     at_end = comparison.summary(group.epochs, "olacc").iloc[-1]
     assert at_end.to_dict() == pytest.approx(
         {"epoch": 3, "mean": 30.0, "sd": math.sqrt(700), "low": 10.0, "high": 60.0, "seeds": 3}
@@ -89,7 +89,7 @@ def test_mean_sd_and_range_are_over_seeds():
 
 
 def test_one_seed_has_no_sd():
-    (group,) = together(THREE[:1])
+    (group,) = group_by_seed(THREE[:1])
     last = comparison.summary(group.epochs, "iacc").iloc[-1]
     assert (last["mean"], last["low"], last["high"], last["seeds"]) == (70, 70, 70, 1)
     assert math.isnan(last["sd"])
@@ -105,12 +105,12 @@ def test_one_seed_has_no_sd():
     ],
 )
 def test_what_differs_in_more_than_the_seed_is_not_averaged(other):
-    groups = together([measured((50, 90)), other])
+    groups = group_by_seed([measured((50, 90)), other])
     assert [len(group.seeds) for group in groups] == [1, 1]
 
 
 def test_settings_keep_their_own_columns():
-    mixed = results(together([measured((50, 90)), measured((40, 30), metric="asr", teacher="b")]))
+    mixed = results(group_by_seed([measured((50, 90)), measured((40, 30), metric="asr", teacher="b")]))
     assert list(mixed["setting"]) == ["open-set", "backdoor"]
     assert list(mixed["olacc"].fillna(-1)) == [90, -1]
     assert list(mixed["asr"].fillna(-1)) == [-1, 30]
@@ -118,39 +118,39 @@ def test_settings_keep_their_own_columns():
 
 def test_a_run_that_still_goes_holds_the_mean_at_the_last_common_epoch():
     going = measured((10, 100), (20, 90), seed=9, status="running")
-    (group,) = together([*THREE, going])
+    (group,) = group_by_seed([*THREE, going])
     assert group.last == 2
     assert comparison.summary(group.epochs, "iacc")["mean"].tolist() == pytest.approx([41.5, 51.5])
     assert group.notes == ("Still going: shown to epoch 2 of 3, the last that all 4 seeds have.",)
 
 
 def test_one_run_that_still_goes_says_so():
-    (group,) = together([measured((10, 100), status="paused")])
+    (group,) = group_by_seed([measured((10, 100), status="paused")])
     assert group.notes == ("Still going: shown to epoch 1 of 3, the last it has.",)
 
 
 def test_a_run_that_ended_early_does_not_shorten_the_others():
     failed = measured((10, 100), seed=9, status="failed")
-    (group,) = together([*THREE, failed])
+    (group,) = group_by_seed([*THREE, failed])
     assert (group.seeds, group.last) == ((0, 1, 2), 3)
     assert group.notes == ("Seed 9 failed after epoch 1: left out.",)
 
 
 def test_a_run_that_ended_early_and_is_alone_is_shown():
-    (group,) = together([measured((10, 100), status="stopped")])
+    (group,) = group_by_seed([measured((10, 100), status="stopped")])
     assert (group.last, group.notes) == (1, ("Ended after epoch 1 of 3.",))
 
 
 def test_a_seed_that_was_run_twice_counts_once():
     short, long = measured((1, 1), created=2.0, status="stopped"), measured((5, 5), (6, 6), (7, 7), created=1.0)
     again = measured((5, 5), (6, 6), (8, 8), created=3.0)
-    (group,) = together([short, long, again])
+    (group,) = group_by_seed([short, long, again])
     assert [each.run.id for each in group.measured] == ["0-3"]
     assert group.notes == ("2 runs of a seed that is here already: left out.",)
 
 
 def test_a_run_without_an_epoch_is_in_no_group():
-    assert together([measured(status="queued")]) == []
+    assert group_by_seed([measured(status="queued")]) == []
 
 
 # ── smoothing ───────────────────────────────────────────────────────────────────────────────────────
@@ -171,13 +171,13 @@ def test_seeds_are_smoothed_one_by_one():
 
 def test_no_smoothing_changes_nothing():
     values = pd.DataFrame({"seed": 0, "epoch": [1, 2], "loss": [4.0, 1.0]})
-    pd.testing.assert_frame_equal(comparison.smoothed(values, "loss", 0), values)
+    pd.testing.assert_frame_equal(comparison.smooth(values, "loss", 0), values)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_smoothing_out_of_range_is_refused(share):
     with pytest.raises(ValueError, match=f"smoothing: {share}: expected 0 or more and less than 1"):
-        comparison.smoothed(pd.DataFrame({"seed": [0], "epoch": [1], "loss": [1.0]}), "loss", share)
+        comparison.smooth(pd.DataFrame({"seed": [0], "epoch": [1], "loss": [1.0]}), "loss", share)
 
 
 def test_losses_are_means_of_their_epoch():
@@ -200,7 +200,7 @@ def test_losses_are_means_of_their_epoch():
 
 
 def test_results_are_of_the_last_epoch_and_survive_csv():
-    rows = results(together([*THREE, measured((1, 99), escape__kind="none")]))
+    rows = results(group_by_seed([*THREE, measured((1, 99), escape__kind="none")]))
     assert list(rows["spec"]) == ["ATEsc", "plain"]
     assert rows.iloc[0][["iacc", "iacc_sd", "olacc", "seeds", "epoch"]].tolist() == pytest.approx([72, 2, 30, 3, 3])
     assert rows.iloc[1][["iacc", "seeds", "epoch", "epochs"]].tolist() == [1, 1, 1, 3]
@@ -211,7 +211,7 @@ def test_results_are_of_the_last_epoch_and_survive_csv():
 
 def test_a_difference_has_only_what_differs_with_its_sentence_and_source():
     one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.3, "escape.untrap": True})
-    rows = difference(one, other)
+    rows = spec_difference(one, other)
     assert list(rows["field"]) == ["escape.weight", "escape.untrap"]
     assert list(rows["first"]) == ["1.0", "false"]
     assert list(rows["second"]) == ["0.3", "true"]
@@ -223,11 +223,11 @@ def test_a_difference_has_only_what_differs_with_its_sentence_and_source():
 
 
 def test_equal_specs_have_no_difference():
-    assert difference(SPEC, SPEC.replaced({"seed": 3})).empty
+    assert spec_difference(SPEC, SPEC.replaced({"seed": 3})).empty
 
 
 def test_a_field_of_another_synthesis_is_a_dash():
-    rows = difference(SPEC, SPEC.replaced({"synthesis.kind": "nayer"})).set_index("field")
+    rows = spec_difference(SPEC, SPEC.replaced({"synthesis.kind": "nayer"})).set_index("field")
     assert tuple(rows.loc["synthesis.balance", ["first", "second"]]) == ("20.0", "–")
     assert tuple(rows.loc["synthesis.noise", ["first", "second"]]) == ("–", "1000")
     assert rows.loc["synthesis.noise", "description"] == describe_field("synthesis.noise", "nayer")[0]
@@ -249,22 +249,22 @@ def test_a_field_of_another_synthesis_is_a_dash():
     ],
 )
 def test_a_name_says_what_tells_a_spec_from_the_others(changes, expected):
-    groups = together([measured((1, 1), spec=SPEC.replaced(each)) for each in changes])
-    assert labels(groups) == expected
+    groups = group_by_seed([measured((1, 1), spec=SPEC.replaced(each)) for each in changes])
+    assert group_labels(groups) == expected
 
 
 def test_a_threshold_moved_by_hand_is_in_the_name():
-    groups = together([measured((1, 1)), measured((1, 1), moved=((1, 1, 4.0),))])
-    assert labels(groups) == ["ATEsc", "threshold moved by hand"]
+    groups = group_by_seed([measured((1, 1)), measured((1, 1), moved=((1, 1, 4.0),))])
+    assert group_labels(groups) == ["ATEsc", "threshold moved by hand"]
 
 
 def test_a_try_is_a_line_of_its_own_whatever_its_numbers():
     whole = measured((50, 90), (60, 10), (61, 9), moved=((2, 1, 4.0),))
     fork = measured((50, 90), (60, 10), moved=((2, 1, 4.0),))
-    fork = Measured(replace(fork.run, fork=Fork("abcdefgh", 1, 4.0)), fork.epochs[1:], fork.moved)
-    one, other = groups = together([whole, fork])
+    fork = MeasuredRun(replace(fork.run, fork=Fork("abcdefgh", 1, 4.0)), fork.epochs[1:], fork.moved)
+    one, other = groups = group_by_seed([whole, fork])
     assert [len(group.seeds) for group in groups] == [1, 1]
-    assert labels(groups) == ["threshold moved by hand", "threshold 4 from epoch 2"]
+    assert group_labels(groups) == ["threshold moved by hand", "threshold 4 from epoch 2"]
     assert not one.notes
     assert other.notes == ("A try: it parted from a run of these settings after epoch 1, and ended with 2.",)
     assert list(other.epochs["epoch"]) == [2]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atesc_core.figures import scores, theme
-from atesc_core.figures.scores import _place_words, bin_edges, counts
+from atesc_core.figures.scores import _place_labels, bin_counts, bin_edges
 from atesc_core.vocabulary import SCORE_TITLES
 from tests.support.figure_samples import ID_SCORES, OOD_SCORES, SCORES
 
@@ -29,7 +29,7 @@ def test_the_groups_have_their_colours_and_are_stacked():
         figure = scores(SCORES, 4.0, mode)
         assert figure.layout.barmode == "stack"
         assert {role: bar.marker.color for role, bar in bars(figure).items()} == {
-            role: theme.look(mode).colour(role) for role in ("fragile", "robust")
+            role: theme.style(mode).colour(role) for role in ("fragile", "robust")
         }
 
 
@@ -48,7 +48,7 @@ def test_infinite_scores_stand_in_a_bin_of_their_own_beyond_the_maximum():
 
 
 def test_a_bin_takes_its_upper_edge():
-    assert counts(np.array([0.0, 1.0, 1.1, 2.0]), np.array([0.0, 1.0, 2.0])).tolist() == [2, 2, 0]
+    assert bin_counts(np.array([0.0, 1.0, 1.1, 2.0]), np.array([0.0, 1.0, 2.0])).tolist() == [2, 2, 0]
 
 
 @settings(deadline=None)
@@ -109,12 +109,12 @@ def test_suggestions_are_named_ticks():
 def test_names_meet_no_other_name(at, threshold, mode):
     figure = scores(SCORES, threshold, mode, suggestions={f"rule {n}": x for n, x in enumerate(at)})
     rules = {f"rule {n}": x for n, x in enumerate(at)}
-    words = list(_place_words(figure, theme.look(mode), rules, threshold).values())
+    words = list(_place_labels(figure, theme.style(mode), rules, threshold).values())
     assert not any(one.meets(other) for place, one in enumerate(words) for other in words[:place])
 
 
 def test_a_page_that_draws_the_line_has_the_first_row_to_itself():
-    words = _place_words(scores(SCORES, 4.0), theme.look("light"), {"valley": 12.0}, 4.0, line=False)
+    words = _place_labels(scores(SCORES, 4.0), theme.style("light"), {"valley": 12.0}, 4.0, line=False)
     assert words["valley"].row == 1
 
 

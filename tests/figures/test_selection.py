@@ -7,7 +7,7 @@ import pytest
 
 from atesc_core import figures
 from atesc_core.figures.probabilities import MOST_CLASSES, probabilities
-from atesc_core.figures.scores import bin_names, counts
+from atesc_core.figures.scores import bin_counts, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 
 EDGES = np.arange(5.0)
@@ -34,7 +34,7 @@ def test_all_bins_hold_every_sample_once():
     random = np.random.default_rng(0)
     values = np.append(random.normal(2, 3, 500), [np.inf, np.inf])
     parts = [len(in_bins(values, EDGES, [name])) for name in bin_names(EDGES)]
-    assert parts == counts(values, EDGES).tolist()
+    assert parts == bin_counts(values, EDGES).tolist()
     assert sum(parts) == len(values)
 
 

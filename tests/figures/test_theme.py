@@ -25,13 +25,13 @@ def hls(colour: str) -> tuple[float, float, float]:
 
 def test_light_and_print_colours_are_those_of_the_visual_language():
     for mode in ("light", "print"):
-        assert {role: theme.look(mode).colour(role) for role in OKABE_ITO} == OKABE_ITO
+        assert {role: theme.style(mode).colour(role) for role in OKABE_ITO} == OKABE_ITO
 
 
 @pytest.mark.parametrize("role", OKABE_ITO)
 def test_dark_lightens_and_keeps_the_hue(role):
     hue, lightness, _ = hls(OKABE_ITO[role])
-    dark_hue, dark_lightness, _ = hls(theme.look("dark").colour(role))
+    dark_hue, dark_lightness, _ = hls(theme.style("dark").colour(role))
     assert abs(dark_hue - hue) * 360 < 2
     assert dark_lightness > lightness
 
@@ -66,18 +66,18 @@ def test_print_text_is_8_points_at_96_px_to_the_inch():
 
 def test_an_unknown_mode_is_named():
     with pytest.raises(ValueError, match="sepia.*light, dark, print"):
-        theme.look("sepia")
+        theme.style("sepia")
 
 
 def test_number_has_three_digits_and_a_true_minus():
-    assert [theme.number(value) for value in (4, -0.5, 12.345)] == ["4", "−0.5", "12.3"]
+    assert [theme.format_number(value) for value in (4, -0.5, 12.345)] == ["4", "−0.5", "12.3"]
 
 
 def test_uids_are_safe_in_a_css_selector_and_tell_names_apart():
     names = ["a b", "a,b", "<b>", "a/b", "ä"]
-    uids = {theme.uid(name) for name in names}
+    uids = {theme.trace_id(name) for name in names}
     assert len(uids) == len(names) and all(uid.isalnum() for uid in uids)
-    assert theme.uid("ab", "c") != theme.uid("a", "bc")
+    assert theme.trace_id("ab", "c") != theme.trace_id("a", "bc")
 
 
 def test_mixing_ends_at_both_colours():

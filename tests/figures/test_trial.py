@@ -2,8 +2,8 @@
 
 import pytest
 
-from atesc_core.figures import theme, trial
-from atesc_core.figures.trial import signed, verdict
+from atesc_core.figures import theme
+from atesc_core.figures.trial import paired, signed_points, verdict
 from tests.support.figure_samples import ESCAPED, PLAIN
 
 
@@ -13,19 +13,19 @@ def drawn(figure):
 
 @pytest.mark.parametrize("mode", theme.MODES)
 def test_both_arms_go_on_from_the_joint_past_in_the_metrics_colours(mode):
-    look, lines = theme.look(mode), drawn(trial(PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.1249, 4.0), 1, mode))
+    look, lines = theme.style(mode), drawn(paired(PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.1249, 4.0), 1, mode))
     old, new = lines["old threshold 2.12", "OLAcc"], lines["new threshold 4", "OLAcc"]
     assert (list(old.x), list(old.y)) == ([1, 2, 3], [97.0, 100.0, 99.8])
     assert (list(new.x), list(new.y)) == ([1, 2, 3], [97.0, 52.0, 14.3])
     assert old.line.color == new.line.color == look.colour("ood")
-    assert (old.line.width, new.line.width) == (look.thin, look.line)
+    assert (old.line.width, new.line.width) == (look.thin_width, look.line_width)
     assert (old.marker.color, new.marker.color) == (look.surface, look.colour("ood"))
     past = lines["before they part", "IAcc"]
     assert (list(past.x), past.line.color, past.opacity) == ([1], look.colour("id"), 0.38)
 
 
 def test_it_says_where_they_part_and_draws_an_arm_before_it_has_an_epoch():
-    figure = trial(PLAIN[:2], PLAIN[2:], PLAIN[:0], (2.0, 4.0), 2, epochs=3)
+    figure = paired(PLAIN[:2], PLAIN[2:], PLAIN[:0], (2.0, 4.0), 2, epochs=3)
     assert ("new threshold 4", "IAcc") in drawn(figure) or ("old threshold 2", "IAcc") in drawn(figure)
     mark = next(trace for trace in figure.data if trace.name == "threshold changed")
     assert list(mark.x[:2]) == [2, 2]
@@ -36,7 +36,7 @@ def test_it_says_where_they_part_and_draws_an_arm_before_it_has_an_epoch():
 
 
 def test_from_the_start_there_is_no_joint_past():
-    lines = drawn(trial(PLAIN[:0], PLAIN, ESCAPED, (2.0, 4.0), 0))
+    lines = drawn(paired(PLAIN[:0], PLAIN, ESCAPED, (2.0, 4.0), 0))
     assert {name for name, _ in lines} == {"old threshold 2", "new threshold 4"}
 
 
@@ -44,7 +44,7 @@ def test_from_the_start_there_is_no_joint_past():
     ("points", "written"), [(1.25, "+1.2"), (-0.44, "−0.4"), (0.04, "±0.0"), (-0.04, "±0.0"), (100.0, "+100.0")]
 )
 def test_differences_carry_their_sign(points, written):
-    assert signed(points) == written
+    assert signed_points(points) == written
 
 
 @pytest.mark.parametrize(

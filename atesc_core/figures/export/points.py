@@ -15,25 +15,27 @@ POINT = re.compile(
     r'style="opacity: ([\d.]+); stroke-width: ([\d.]+)px; fill: ([^;"]+); fill-opacity: 1;'
     r'(?: stroke: ([^;"]+); stroke-opacity: 1;)?"/>'
 )
-AT_ONCE = 64  # [ours] points of one stroke: outlines of these lie below all their dots, as if none of them overlapped
+POINTS_PER_PATH = (
+    64  # [this lab] points of one stroke: outlines of these lie below all their dots, as if none of them overlapped
+)
 
 
-def dotted(svg: str) -> str:
+def merge_points(svg: str) -> str:
     """The same picture: points that follow each other in one style are dots of one pen."""
     parts: list[str] = []
     run: list[tuple[str, str]] = []
     end, style = 0, ()
     for point in POINT.finditer(svg):
         x, y, *own = point.groups()
-        if point.start() != end or tuple(own) != style or len(run) == AT_ONCE:
-            parts += [_dots(run, style), svg[end : point.start()]]
+        if point.start() != end or tuple(own) != style or len(run) == POINTS_PER_PATH:
+            parts += [_pen_dots(run, style), svg[end : point.start()]]
             run, style = [], tuple(own)
         run.append((x, y))
         end = point.end()
-    return "".join([*parts, _dots(run, style), svg[end:]])
+    return "".join([*parts, _pen_dots(run, style), svg[end:]])
 
 
-def _dots(places: Sequence[tuple[str, str]], style: Sequence[str]) -> str:
+def _pen_dots(places: Sequence[tuple[str, str]], style: Sequence[str]) -> str:
     """The outlines, then the dots within them."""
     if not places:
         return ""

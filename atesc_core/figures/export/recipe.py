@@ -17,7 +17,7 @@ from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import LAB
 
 # The figures of a run, and what each leaves open: names of Panel's fields.
-OPTIONS: dict[str, tuple[str, ...]] = {
+PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "accuracy": ("against",),
     "losses_generator": (),
     "losses_student": (),
@@ -37,7 +37,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 class Panel(Spec):
     """One figure of a run. A field that the figure does not take must keep its default."""
 
-    figure: str = Field(description=f"What is drawn: {', '.join(OPTIONS)}")
+    figure: str = Field(description=f"What is drawn: {', '.join(PANEL_OPTIONS)}")
     run: str = Field(min_length=1, max_length=40, description="Id of the run")
     label: str = setting("", "What stands beside the panel's letter", "ours", max_length=80)
     epoch: int | None = setting(None, "Epoch of the synthetic images; the last one kept, unless named", "ours", ge=1)
@@ -60,8 +60,8 @@ class Panel(Spec):
     @field_validator("figure")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in OPTIONS:
-            raise PydanticCustomError("figure", "expected one of {names}", {"names": ", ".join(OPTIONS)})
+        if name not in PANEL_OPTIONS:
+            raise PydanticCustomError("figure", "expected one of {names}", {"names": ", ".join(PANEL_OPTIONS)})
         return name
 
     @field_validator("epoch", "score", "threshold", "real", "against", "domain", "method", "colour", "ground")
@@ -69,19 +69,19 @@ class Panel(Spec):
     def _taken(cls, value: Any, info: ValidationInfo) -> Any:
         figure = info.data.get("figure")
         if (
-            figure in OPTIONS
-            and info.field_name not in OPTIONS[figure]
+            figure in PANEL_OPTIONS
+            and info.field_name not in PANEL_OPTIONS[figure]
             and value != cls.model_fields[info.field_name].default
         ):
             raise PydanticCustomError(
                 "option",
                 "the figure {figure} takes no {name}; expected {options}",
-                {"figure": figure, "name": info.field_name, "options": ", ".join(OPTIONS[figure]) or "no option"},
+                {"figure": figure, "name": info.field_name, "options": ", ".join(PANEL_OPTIONS[figure]) or "no option"},
             )
         return value
 
 
-class Paper(Spec):
+class PrintLayout(Spec):
     """How it is printed."""
 
     venue: Literal["icml", "neurips", "cvpr", "ieee"] = setting("icml", "Whose columns it must fit", "ours")
@@ -112,7 +112,7 @@ class Recipe(Spec):
 
     panels: tuple[Panel, ...] = Field(min_length=1, max_length=12, description="One, or several with a letter each")
     across: int = setting(2, "Panels in a row", "ours", ge=1, le=6)
-    paper: Paper = Paper()
+    paper: PrintLayout = PrintLayout()
     formats: tuple[Format, ...] = setting(FORMATS, "Files to write, beside data (CSV) and origin (YAML)", "ours")
 
     @property
@@ -155,26 +155,26 @@ class Recipe(Spec):
                 words += ["--of", panel.figure + f"@{panel.run}" * (panel.run != first.run)]
             for label in self.labels if any(self.labels) else ():
                 words += ["--label", label]
-            words += _option("across", self.across)
+            words += _option_words("across", self.across)
         usual = Panel.model_fields
         options = {name: value for name, [value] in self._options().items() if value != usual[name].default}
         options |= {"venue": self.paper.venue, "columns": self.paper.columns}
         options |= self.paper.model_dump(exclude_defaults=True)
         for name, value in options.items():
-            words += _option(name, value)
+            words += _option_words(name, value)
         return shlex.join([*words, "--out", out or f"{self.stem}.pdf"])
 
     def _options(self) -> dict[str, list[Any]]:
         """Option -> the values, each once, that panels have whose figures take it."""
         found: dict[str, list[Any]] = {}
         for panel in self.panels:
-            for name in OPTIONS[panel.figure]:
+            for name in PANEL_OPTIONS[panel.figure]:
                 if (value := getattr(panel, name)) not in found.setdefault(name, []):
                     found[name].append(value)
         return found
 
 
-def _option(name: str, value: Any) -> list[str]:
+def _option_words(name: str, value: Any) -> list[str]:
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{dashed}"]

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 
 from atesc_core.figures import theme
 from atesc_core.figures.export import browser, fonts
-from atesc_core.figures.export.points import dotted
+from atesc_core.figures.export.points import merge_points
 from atesc_core.figures.export.venues import VENUES, for_print
 
 PANEL_GAP_IN = 0.12  # between two panels
@@ -90,7 +90,7 @@ def draw_sheet(
     """
     panels = [figures] if isinstance(figures, go.Figure) else list(figures)
     across = min(across, len(panels))
-    letter_px = 1.6 * theme.points(font_pt) if len(panels) > 1 else 0.0  # px above a panel, for its letter
+    letter_px = 1.6 * theme.pt_to_px(font_pt) if len(panels) > 1 else 0.0  # px above a panel, for its letter
     full, gap = VENUES[venue].width(columns) if venue in VENUES else 1.0, PANEL_GAP_IN * theme.PX_PER_INCH
     width_in = (full - PANEL_GAP_IN * (across - 1)) / across
     rows = [list(enumerate(panels))[first : first + across] for first in range(0, len(panels), across)]
@@ -112,7 +112,7 @@ def draw_sheet(
             if letter_px:
                 label = labels[index] if index < len(labels) else ""
                 body += _letter(index, label, left, top + 0.75 * letter_px, font_pt, font)
-            body += dotted(browser.draw(printed, stop)).replace(
+            body += merge_points(browser.draw(printed, stop)).replace(
                 "<svg ", f'<svg x="{left:g}" y="{top + letter_px:g}" ', 1
             )
         top += letter_px + height * scale * theme.PX_PER_INCH + gap
@@ -123,8 +123,8 @@ def _letter(index: int, label: str, x: float, y: float, font_pt: float, font: st
     family = theme.PRINT_FONTS[font].replace("'", "")
     text = f'<tspan style="font-weight:700">({chr(ord("a") + index)})</tspan> {html.escape(label)}'.strip()
     return (
-        f'<text x="{x:g}" y="{y:g}" style="font-family: {family}; font-size: {theme.points(font_pt):g}px; '
-        f'fill: {theme.look("print").ink}">{text}</text>'
+        f'<text x="{x:g}" y="{y:g}" style="font-family: {family}; font-size: {theme.pt_to_px(font_pt):g}px; '
+        f'fill: {theme.style("print").ink}">{text}</text>'
     )
 
 

@@ -66,11 +66,11 @@ def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: st
     """
     if not len(rows.columns):
         raise ValueError(f"rows: {rows.shape[0]} rows without a column; expected at least one column")
-    cells = [[_written(value, digits) for value in row] for row in rows.itertuples(index=False, name=None)]
-    lines = [_line([str(name) for name in rows.columns]), r"\midrule", *map(_line, cells)]
+    cells = [[_cell_text(value, digits) for value in row] for row in rows.itertuples(index=False, name=None)]
+    lines = [_latex_row([str(name) for name in rows.columns]), r"\midrule", *map(_latex_row, cells)]
     body = [
         r"\begin{tabular}{@{}"
-        + "".join(map(_side, zip(*cells, strict=True)) if cells else "l" * rows.shape[1])
+        + "".join(map(_alignment, zip(*cells, strict=True)) if cells else "l" * rows.shape[1])
         + "@{}}",
         r"\toprule",
         *lines,
@@ -78,8 +78,8 @@ def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: st
         r"\end{tabular}",
     ]
     if caption:
-        named = [rf"\label{{{_plain(label)}}}"] if label else []
-        body = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(caption)}}}", *named, *body, r"\end{table}"]
+        named = [rf"\label{{{_label_text(label)}}}"] if label else []
+        body = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(caption)}}}", *named, *body, r"\end{table}"]
     comments = [f"% {line}" for line in (comment.splitlines() + [r"\usepackage{booktabs}"])]
     return "\n".join([*comments, *body]) + "\n"
 
@@ -89,25 +89,25 @@ def csv(rows: pd.DataFrame) -> str:
     return rows.to_csv(index=False, lineterminator="\n")
 
 
-def escaped(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Text as LaTeX prints it."""
     return _SIGN.sub(lambda sign: LATEX_SIGNS[sign.group()], text)
 
 
-def _written(value: object, digits: int) -> str:
+def _cell_text(value: object, digits: int) -> str:
     if isinstance(value, float):
         return plus_minus(value, digits=digits)
     return MISSING if value is None or value is pd.NA else str(value)
 
 
-def _line(cells: list[str]) -> str:
-    return " & ".join(map(escaped, cells)) + r" \\"
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join(map(escape_latex, cells)) + r" \\"
 
 
-def _side(column: tuple[str, ...]) -> str:
+def _alignment(column: tuple[str, ...]) -> str:
     return "r" if all(cell == MISSING or _NUMBER.fullmatch(cell) for cell in column) else "l"
 
 
-def _plain(label: str) -> str:
+def _label_text(label: str) -> str:
     """A label's letters: LaTeX takes no command inside."""
     return re.sub(r"[^A-Za-z0-9:.-]+", "-", label)

@@ -20,7 +20,7 @@ def mode() -> Literal["light", "dark"]:
 
 def colour(role: Role) -> str:
     """Hex colour of a role in the present theme."""
-    return theme.look(mode()).colour(role)
+    return theme.style(mode()).colour(role)
 
 
 def apply_style() -> None:
@@ -39,7 +39,7 @@ def _style_sheet() -> str:
     for font in (ASSETS / "fonts").glob("*.woff2"):
         data = base64.b64encode(font.read_bytes()).decode()
         sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')
-    light, dark = theme.look("light"), theme.look("dark")
+    light, dark = theme.style("light"), theme.style("dark")
     pairs = {f"role-{role}": (own, dark.colours[role]) for role, own in light.colours.items()}
     pairs |= {"atesc-ink": (light.ink, dark.ink), "atesc-surface": (light.surface, dark.surface)}
     variables = "".join(f"--{name}:light-dark({own[0]},{own[1]});" for name, own in pairs.items())

@@ -12,7 +12,7 @@ def per_cent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-count = theme.count  # as figures write it
+count = theme.format_count  # as figures write it
 
 
 def duration(seconds: float | None) -> str:

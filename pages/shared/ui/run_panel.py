@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.figures import run_figures
+from atesc_core.figures import run_data
 from atesc_core.runs import Run
 from atesc_core.specs.command import run_command, try_command
 from atesc_core.vocabulary import METRIC_NAMES
@@ -210,7 +210,7 @@ def _student(run: Run, epoch: int) -> bytes:
 
 
 def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
-    return run_figures.curve(run, run_store(), cards(), ghost, changes)
+    return run_data.run_curve(run, run_store(), cards(), ghost, changes)
 
 
 def plain_run(run: Run) -> Run | None:
@@ -219,4 +219,4 @@ def plain_run(run: Run) -> Run | None:
 
 
 def comparable_runs(run: Run) -> list[Run]:
-    return run_figures.comparable(run, run_store(), cards())
+    return run_data.comparable_runs(run, run_store(), cards())

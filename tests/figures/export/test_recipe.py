@@ -14,8 +14,15 @@ from atesc_core.cli import figure as command
 from atesc_core.errors import FigureNotReady, SpecError
 from atesc_core.figures import FIGURES, run_figures
 from atesc_core.figures.export import files
-from atesc_core.figures.export.recipe import OPTIONS, Panel, Paper, Recipe
-from atesc_core.figures.run_figures import DRAW, draw, draw_all, measuring, origin, write
+from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
+from atesc_core.figures.run_figures import (
+    FIGURE_BUILDERS,
+    draw_panel,
+    draw_panels,
+    measuring_sources,
+    recipe_provenance,
+    write_recipe,
+)
 from atesc_core.specs.run import RunSpec
 from atesc_core.version import lab_version
 
@@ -25,26 +32,26 @@ TWO = Recipe(
         Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA"),
     ),
     across=1,
-    paper=Paper(venue="ieee", columns=2, font="serif", dpi=600),
+    paper=PrintLayout(venue="ieee", columns=2, font="serif", dpi=600),
     formats=("pdf",),
 )
 
 
 @pytest.fixture
 def sources(figures_lab):
-    return measuring(figures_lab.store)
+    return measuring_sources(figures_lab.store)
 
 
 def data(panel: Panel, sources) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(files.figure_csv(draw(panel, sources))))
+    return pd.read_csv(io.StringIO(files.figure_csv(draw_panel(panel, sources))))
 
 
 # ── the recipe ────────────────────────────────────────────────────────────────
 
 
 def test_every_figure_of_a_run_has_its_options_and_its_drawing():
-    assert set(OPTIONS) == set(DRAW) <= set(FIGURES)
-    assert {name for options in OPTIONS.values() for name in options} <= set(Panel.model_fields)
+    assert set(PANEL_OPTIONS) == set(FIGURE_BUILDERS) <= set(FIGURES)
+    assert {name for options in PANEL_OPTIONS.values() for name in options} <= set(Panel.model_fields)
 
 
 def test_a_recipe_round_trips_and_says_only_what_is_not_usual():
@@ -90,11 +97,11 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
         Recipe(panels=(Panel(figure="accuracy", run="abcdefgh", against=("bcdefghj", "cdefghjk")),)),
         Recipe(
             panels=(Panel(figure="scores", run="abcdefgh", epoch=2, score="kl", threshold=-0.1234567891, real=True),),
-            paper=Paper(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450),
+            paper=PrintLayout(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450),
         ),
         Recipe(
             panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
-            paper=Paper(venue="cvpr", columns=2),
+            paper=PrintLayout(venue="cvpr", columns=2),
         ),
         Recipe(
             panels=(
@@ -103,7 +110,7 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
                 Panel(figure="accuracy", run="abcdefgh"),
             ),
             across=3,
-            paper=Paper(venue="ieee", columns=2),
+            paper=PrintLayout(venue="ieee", columns=2),
         ),
     ],
 )
@@ -184,18 +191,18 @@ def test_a_run_without_images_says_what_it_waits_for(figures_lab, sources, name)
         FigureNotReady,
         match=f"run: {figures_lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
     ):
-        draw(Panel(figure=name, run=figures_lab.waiting), sources)
+        draw_panel(Panel(figure=name, run=figures_lab.waiting), sources)
 
 
 def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
     with pytest.raises(ValueError, match="score: 'luck' is not kept .*expected one of min_eps, margin, kl"):
-        draw(Panel(figure="scores", run=figures_lab.atesc, score="luck"), sources)
+        draw_panel(Panel(figure="scores", run=figures_lab.atesc, score="luck"), sources)
 
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
-    page = run_figures.Sources(figures_lab.store, measuring(figures_lab.store).cards, lambda *asked: None)
+    page = run_figures.Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
     with pytest.raises(FigureNotReady, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
-        draw(Panel(figure="confusion", run=figures_lab.atesc), page)
+        draw_panel(Panel(figure="confusion", run=figures_lab.atesc), page)
 
 
 # ── the files ─────────────────────────────────────────────────────────────────
@@ -210,9 +217,9 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sourc
         ),
         formats=("svg",),
     )
-    shown = files.figure_csv(draw_all(recipe, sources))
+    shown = files.figure_csv(draw_panels(recipe, sources))
     again = Recipe.from_yaml(recipe.to_yaml())
-    written = {path.suffix: path for path in write(again, measuring(figures_lab.store), tmp_path)}
+    written = {path.suffix: path for path in write_recipe(again, measuring_sources(figures_lab.store), tmp_path)}
     assert set(written) == {".csv", ".yaml", ".svg"}
     assert written[".csv"].read_text() == shown
 
@@ -229,5 +236,5 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sourc
 
 def test_the_origin_of_a_run_that_goes_on_says_so(figures_lab, sources):
     panel = Panel(figure="accuracy", run=figures_lab.waiting)
-    told = origin(Recipe(panels=(panel,)), [draw(panel, sources)], figures_lab.store)
+    told = recipe_provenance(Recipe(panels=(panel,)), [draw_panel(panel, sources)], figures_lab.store)
     assert (told["status"], told["epochs_done"], told["made_by"]) == ("queued", 0, None)

@@ -24,7 +24,7 @@ from atesc_core import errors
 from atesc_core.figures import FIGURES, theme
 from atesc_core.figures.export import browser, files, sheet, venues
 from atesc_core.figures.export.browser import draw, print_svg
-from atesc_core.figures.export.points import POINT, dotted
+from atesc_core.figures.export.points import POINT, merge_points
 from atesc_core.version import lab_version
 from tests.support.figure_samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHETIC
 
@@ -411,7 +411,7 @@ def test_every_mode_has_the_same_data():
 
 def test_points_are_dots_of_a_pen_each_where_it_was():
     svg = draw(venues.for_print(DRAW["embedding"]("print")))
-    lean = dotted(svg)
+    lean = merge_points(svg)
     places = [point.groups()[:2] for point in POINT.finditer(svg)]
     assert places and not POINT.search(lean)
     edges = sum(point[5] != "0" and bool(point[7]) for point in POINT.finditer(svg))
@@ -426,7 +426,7 @@ def test_a_dot_prints_as_the_point_did():
     width, height = map(float, re.search(r'<svg [^>]*width="([\d.]+)" height="([\d.]+)"', svg).groups())
     before, after = (
         np.asarray(Image.open(io.BytesIO(print_svg(own, "png", width, height, 192))).convert("RGB"), int)
-        for own in (svg, dotted(svg))
+        for own in (svg, merge_points(svg))
     )
     assert before.shape == after.shape
     assert np.abs(before - after).mean() < 1.0  # of 255: edges only

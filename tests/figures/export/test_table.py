@@ -40,7 +40,7 @@ def test_a_caption_makes_it_a_float_with_a_label():
 
 
 def test_every_sign_of_latex_is_text():
-    assert table.escaped(r"a_b & 5% {$x} \#~^") == (
+    assert table.escape_latex(r"a_b & 5% {$x} \#~^") == (
         r"a\_b \& 5\% \{\$x\} \textbackslash{}\#\textasciitilde{}\textasciicircum{}"
     )
 

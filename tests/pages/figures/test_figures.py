@@ -9,7 +9,7 @@ import yaml
 
 from atesc_core.errors import BrowserMissing, DrawingStopped
 from atesc_core.figures.export import sheet
-from atesc_core.figures.export.recipe import OPTIONS, Recipe
+from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
 from atesc_core.runs import Run
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
@@ -27,7 +27,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         asked.append(recipe)
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "on_paper", draw)
+    monkeypatch.setattr(paper, "draw_recipe", draw)
     paper._drawing.clear()
     return asked
 
@@ -42,7 +42,7 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
     assert "No runs yet" in page_text(app)
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", PANEL_OPTIONS)
 def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, held_job, name):
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
@@ -56,7 +56,7 @@ def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, r
     assert not download(app, "PDF").proto.disabled
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", PANEL_OPTIONS)
 def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_job, drawn, name):
     store.create(RunSpec(teacher=TEACHER))
     app = open_page("figures")
@@ -69,14 +69,14 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     def missing(*arguments):
         raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
 
-    monkeypatch.setattr(paper, "on_paper", missing)
+    monkeypatch.setattr(paper, "draw_recipe", missing)
     paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)
     assert not app.exception
     assert "apt install chromium" in app.error[0].value
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
-    monkeypatch.setattr(paper, "on_paper", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(paper, "draw_recipe", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
     button(app, "Try again").click().run()
     assert not app.error
     assert not download(app, "PDF").proto.disabled
@@ -101,7 +101,7 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
                 raise DrawingStopped("figure: its drawing was stopped")
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "on_paper", slow)
+    monkeypatch.setattr(paper, "draw_recipe", slow)
     monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
     paper._drawing.clear()
     app = open_page("figures", run=finished_run.id)

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.figures.export import sheet
-from atesc_core.figures.export.recipe import Panel, Paper, Recipe
+from atesc_core.figures.export.recipe import Panel, PrintLayout, Recipe
 from atesc_core.runs import Run
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
@@ -176,13 +176,13 @@ def test_embedding(open_page, again, finished_run: Run, report: Report):
 @pytest.fixture
 def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     paper._drawing.clear()
-    monkeypatch.setattr(paper, "on_paper", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(paper, "draw_recipe", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
 
 
 def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):
     recipe = Recipe(
         across=1,
-        paper=Paper(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
+        paper=PrintLayout(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
         panels=(
             Panel(figure="scores", run=finished_run.id, epoch=1, score="kl", threshold=0.5, label="KL"),
             Panel(figure="accuracy", run=lab_with_runs.plain),

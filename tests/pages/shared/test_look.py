@@ -42,7 +42,7 @@ def test_streamlits_named_colours_are_the_roles_own():
     settings = tomllib.loads((paths.HOME / ".streamlit" / "config.toml").read_text())["theme"]
     names = {"blue": "id", "red": "ood", "orange": "robust", "green": "SL", "violet": "NTL"}
     for mode in ("light", "dark"):
-        style = theme.look(mode)
+        style = theme.style(mode)
         assert {name: settings[mode][f"{name}Color"] for name in names} == {
             name: style.colour(role) for name, role in names.items()
         }
