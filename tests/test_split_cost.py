@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from benchmarks import split_cost
-from tests.distillation.test_combinations import SMALL
-from tests.study.test_rows import TINY
+from tests.support.short_runs import SMALLEST_SYNTHESIS
+from tests.support.study_rows import STUDY_SETTINGS
 
 
 @dataclass(eq=False)
@@ -57,7 +57,9 @@ def test_the_command_writes_its_table_into_the_page(tmp_path, monkeypatch):
         split_cost,
         "quick",
         lambda teacher, synthesizer, escape: from_preset(
-            "quick", teacher, **TINY | SMALL[synthesizer] | {"synthesis.kind": synthesizer, "escape.kind": escape}
+            "quick",
+            teacher,
+            **STUDY_SETTINGS | SMALLEST_SYNTHESIS[synthesizer] | {"synthesis.kind": synthesizer, "escape.kind": escape},
         ),
     )
     app = split_cost.typer.Typer()

@@ -8,7 +8,7 @@ import pytest
 
 from atesc_core import version
 from atesc_core.version import RELEASE, lab_version
-from tests.cli.test_commands import run
+from tests.support.commands import run_process
 
 GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
 
@@ -49,5 +49,5 @@ def test_a_checkout_that_git_may_not_read_is_the_release(folder):
 
 
 def test_the_command_tells_it():
-    assert run("--version").strip() == lab_version()
+    assert run_process("--version").strip() == lab_version()
     assert lab_version().partition("+")[0] == RELEASE

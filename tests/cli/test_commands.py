@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.figures.trial import signed_points
@@ -21,6 +20,7 @@ from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from atesc_core.teachers import list_teachers
+from tests.support.commands import command, run_in_process, run_process
 from tests.support.published_weights import wrn
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
@@ -55,37 +55,6 @@ def runs_dir(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def command(*words: str | Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "atesc_core", *map(str, words)],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=hear_ctrl_c,
-    )
-
-
-def hear_ctrl_c() -> None:
-    """What a shell starts in its background ignores Ctrl-C, and so would all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def run(*words: str | Path) -> str:
-    """The command's stdout; it must succeed."""
-    process = command(*words)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out
-
-
-def here(*words: str | Path) -> str:
-    """The same without a process of its own."""
-    result = CliRunner().invoke(cli.app, [*map(str, words)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def test_help_comes_without_the_heavy_imports():
     code = (
         "import sys; from atesc_core.cli import app\n"
@@ -100,8 +69,10 @@ def test_help_comes_without_the_heavy_imports():
 
 
 def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
-    here = ("--runs-dir", runs_dir)
-    out = run("distill", "--preset", "quick", *TINY, "--escape", "ckd", "--seed", "3", "--json", *here)
+    run_in_process = ("--runs-dir", runs_dir)
+    out = run_process(
+        "distill", "--preset", "quick", *TINY, "--escape", "ckd", "--seed", "3", "--json", *run_in_process
+    )
     result = json.loads(out.splitlines()[-1])
     assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
     assert result["epoch"] == 2
@@ -115,20 +86,33 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     )
     assert (kept.spec.escape.kind, kept.spec.seed, kept.spec.lr, kept.spec.preset) == ("ckd", 3, 0.01, "quick")
 
-    [listed] = json.loads(run("runs", "list", "--json", *here))
+    [listed] = json.loads(run_process("runs", "list", "--json", *run_in_process))
     assert (listed["id"], listed["status"], listed["metrics"]) == (kept.id, "done", kept.metrics)
-    assert kept.id in run("runs", "list", *here)
-    shown = run("runs", "show", kept.id, *here)
+    assert kept.id in run_process("runs", "list", *run_in_process)
+    shown = run_process("runs", "show", kept.id, *run_in_process)
     assert "status: done" in shown
     assert "lr: 0.01" in shown
 
-    run("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *here)
-    checked = run("teachers", "check", runs_dir / "mine.safetensors")
+    run_process("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *run_in_process)
+    checked = run_process("teachers", "check", runs_dir / "mine.safetensors")
     assert "recognised: small, by the names of this lab" in checked
     assert "class names: 0, 1, 2" in checked
 
     table = runs_dir / "scores.csv"
-    run("score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *here)
+    run_process(
+        "score",
+        "--teacher",
+        "tiny",
+        "--domain",
+        "synthetic",
+        "--run",
+        kept.id,
+        "--epoch",
+        "1",
+        "--out",
+        table,
+        *run_in_process,
+    )
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["index", "domain", "label", "teacher_class", "probability", *SCORES]
@@ -152,7 +136,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
 def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
     """The worker works in this process: a process each would take most of the time to start."""
     monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
-    here("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
+    run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
     [kept] = RunStore(runs_dir).list()
     assert (kept.status, kept.spec.split.score) == ("done", score)
     steps = RunStore(runs_dir).steps(kept.id)
@@ -167,13 +151,13 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     for module in (cli.runs, cli.trials):
         monkeypatch.setattr(module, "follow", follow)
     at = ("--runs-dir", runs_dir)
-    here("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
+    run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
     store = RunStore(runs_dir)
     [kept] = store.list()
-    result = json.loads(here("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
+    result = json.loads(run_in_process("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
     assert result["thresholds"] == {"old": 4.0, "new": 9.0}
     assert (result["old"], result["after"]) == (kept.id, 1)
-    old, new = (store.epochs(run).iloc[-1] for run in (kept.id, result["new"]))
+    old, new = (store.epochs(run_process).iloc[-1] for run_process in (kept.id, result["new"]))
     assert result["epochs"] == [
         {
             "epoch": 2,
@@ -181,9 +165,9 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
             **{name: new[name] - old[name] for name in ("iacc", "oacc")},
         }
     ]
-    told = here("try", kept.id, "--threshold", "9", "--after", "1", *at)
+    told = run_in_process("try", kept.id, "--threshold", "9", "--after", "1", *at)
     assert f"{new['iacc']:.1f}" in told and signed_points(new["iacc"] - old["iacc"]) in told
-    assert "try: 4.00 → 9.00" in here("runs", "list", *at)
+    assert "try: 4.00 → 9.00" in run_in_process("runs", "list", *at)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +214,7 @@ def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
 
 
 def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
-    out = run(
+    out = run_process(
         "teachers",
         "train",
         "mine",
@@ -253,10 +237,12 @@ def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
     [kept] = RunStore(runs_dir).list(makes="teacher")
     assert (kept.id, kept.status, kept.teacher) == (result["run_id"], "done", "mine")
     assert (kept.spec.trained_by, kept.spec.epochs, kept.spec.device, kept.spec.preset) == ("sl", 2, "cpu", "quick")
-    cards = {card["name"]: card for card in json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))}
+    cards = {
+        card["name"]: card for card in json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))
+    }
     assert cards["mine"]["metrics"] == pytest.approx({"iacc": result["iacc"], "oacc": result["oacc"]}, abs=0.005)
-    assert "training, sl" in here("runs", "list", "--runs-dir", runs_dir)
-    assert "name: mine" in here("runs", "show", kept.id, "--runs-dir", runs_dir)
+    assert "training, sl" in run_in_process("runs", "list", "--runs-dir", runs_dir)
+    assert "name: mine" in run_in_process("runs", "show", kept.id, "--runs-dir", runs_dir)
 
 
 def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
@@ -289,8 +275,8 @@ def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
 
 def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
     torch.save(build("small", 10, seed=0).state_dict(), runs_dir / "mine.pt")
-    assert "10 classes" in run("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
-    names = [card["name"] for card in json.loads(run("teachers", "list", "--json", "--runs-dir", runs_dir))]
+    assert "10 classes" in run_process("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
+    names = [card["name"] for card in json.loads(run_process("teachers", "list", "--json", "--runs-dir", runs_dir))]
     assert "tiny" in names
 
 
@@ -298,13 +284,15 @@ def test_a_published_file_is_recognised_checked_and_added(runs_dir):
     """CMI's WRN-16-2, as its registry names the tensors."""
     file = runs_dir / "cifar10_wrn16_2.pth"
     torch.save({"state_dict": wrn(10, blocks=2)}, file)
-    said = here("teachers", "check", file)
+    said = run_in_process("teachers", "check", file)
     assert "wrn_16_2, 10 classes, 691,674 parameters" in said
     assert "recognised: wrn_16_2, by the names of CMI and NAYER" in said
     assert "class names: not in the file" in said
     assert "mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201 (not in the file; cifar10, unless" in said
-    assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (as typed)" in here("teachers", "check", file, "--normalisation", "half")
-    said = here(
+    assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5 (as typed)" in run_in_process(
+        "teachers", "check", file, "--normalisation", "half"
+    )
+    said = run_in_process(
         "teachers",
         "add",
         file,
@@ -323,13 +311,13 @@ def test_a_published_file_is_recognised_checked_and_added(runs_dir):
         runs_dir,
     )
     assert said.startswith("mine: wrn_16_2, 16 px, IAcc ")
-    cards = json.loads(here("teachers", "list", "--json", "--runs-dir", runs_dir))
+    cards = json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))
     assert next(card for card in cards if card["name"] == "mine")["class_names"] == list("abcdefghij")
 
 
 def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     torch.save(build("vgg13", 10).state_dict(), runs_dir / "plain.pt")
-    assert "R_BN is 0 whatever its weight" in here("teachers", "check", runs_dir / "plain.pt")
+    assert "R_BN is 0 whatever its weight" in run_in_process("teachers", "check", runs_dir / "plain.pt")
 
 
 @pytest.mark.parametrize(

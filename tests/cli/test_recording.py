@@ -8,13 +8,13 @@ from atesc_core import cli
 from atesc_core.recording import load
 from atesc_core.recording.story import PARTS, part_of
 from atesc_core.runs.worker import work
-from tests.cli.test_commands import here
+from tests.support.commands import run_in_process
 from tests.support.labs import TINY, Lab
 
 
 def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     out = tmp_path / "one.atesc"
-    here(
+    run_in_process(
         "recording",
         "make",
         "--run",
@@ -32,7 +32,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     assert [run.run for run in recording.manifest.runs] == [lab_with_runs.atesc]
     assert recording.manifest.runs[0].kept[0].images == 4
     assert recording.manifest.border is None
-    shown = here("recording", "show", out)
+    shown = run_in_process("recording", "show", out)
     assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
     assert recording.manifest.command == f"python -m atesc_core recording make --run {lab_with_runs.atesc}"
 
@@ -47,19 +47,19 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     monkeypatch.setattr(cli.runs, "follow", follow)
     out = tmp_path / "made here" / "story.atesc"
     small = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
-    here("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
+    run_in_process("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
     recording = load(out)
     assert {part_of(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(PARTS)
     assert {run.teacher.setting for run in recording.manifest.runs} == {"open"}
     assert recording.manifest.border and recording.manifest.first
-    assert "scenes: border, first" in here("recording", "show", out)
+    assert "scenes: border, first" in run_in_process("recording", "show", out)
     assert out.stat().st_size < 1_000_000
 
 
 def test_a_story_that_did_not_end_is_not_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
     with pytest.raises(ValueError, match="stopped; nothing was recorded"):
-        here("recording", "story", "--out", tmp_path / "story.atesc", "--runs-dir", tmp_path / "lab")
+        run_in_process("recording", "story", "--out", tmp_path / "story.atesc", "--runs-dir", tmp_path / "lab")
     assert not (tmp_path / "story.atesc").exists()
 
 
@@ -77,4 +77,4 @@ def test_what_is_typed_wrong_is_named(tmp_path, monkeypatch, words, named):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path))
     with pytest.raises((ValueError, RuntimeError), match=named):
-        here("recording", *words)
+        run_in_process("recording", *words)

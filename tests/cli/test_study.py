@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 from atesc_core import cli, study
 from atesc_core.specs.presets import from_preset
 from atesc_core.study import Cell
-from tests.study.test_rows import TINY
-from tests.support.study_rows import row, write
+from tests.support.study_rows import STUDY_SETTINGS, row, write
 
 FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}
 
@@ -22,7 +21,7 @@ def tiny(seeds: int) -> list[Cell]:
             "mnistm-fashion",
             "NTL",
             form,
-            from_preset("quick", "mnistm-fashion-ntl", seed=seed, **TINY, **{"escape.kind": kind}),
+            from_preset("quick", "mnistm-fashion-ntl", seed=seed, **STUDY_SETTINGS, **{"escape.kind": kind}),
         )
         for seed in range(seeds)
         for form, kind in FORMS.items()
@@ -76,7 +75,7 @@ def test_the_control_of_several_pairs_is_distilled_once_and_measured_on_each(tmp
     """The shipped SL teachers are one: the same file for three pairs."""
     pairs = {"mnistm-fashion": "olacc", "mnistm-mnist": "oacc"}
     cells = [
-        Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **TINY, **{"escape.kind": "none"}))
+        Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **STUDY_SETTINGS, **{"escape.kind": "none"}))
         for pair in pairs
     ]
     monkeypatch.setitem(study.STUDIES, "offline", lambda seeds: cells)

@@ -17,14 +17,9 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SYNTHESES
 from atesc_core.teachers import Teacher, TeacherCard, list_teachers
-from tests.cli.test_commands import here
+from tests.support.commands import run_in_process
+from tests.support.short_runs import SMALLEST_SYNTHESIS
 
-POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 40}
-SMALL = {
-    "dfq": {"synthesis.width": 8, "synthesis.steps": 1},
-    "cmi": {**POOLED, "synthesis.bank": 40, "synthesis.negatives": 8, "synthesis.latent": 8, "synthesis.head": 8},
-    "nayer": {**POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
-}
 FEW = {
     "device": "cpu",
     "epochs": 2,
@@ -43,8 +38,10 @@ FEW = {
 @pytest.mark.parametrize("card", list_teachers(), ids=lambda card: card.name)
 def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(tmp_path, "cpu") or store.get(run_id))
-    settings = [word for name, value in (FEW | SMALL[synthesizer]).items() for word in ("--set", f"{name}={value}")]
-    here(
+    settings = [
+        word for name, value in (FEW | SMALLEST_SYNTHESIS[synthesizer]).items() for word in ("--set", f"{name}={value}")
+    ]
+    run_in_process(
         "distill",
         "--teacher",
         card.name,
@@ -87,7 +84,7 @@ def test_every_architecture_teaches_and_learns(arch, synthesizer):
         "quick",
         "t",
         **FEW
-        | SMALL[synthesizer]
+        | SMALLEST_SYNTHESIS[synthesizer]
         | {
             "synthesis.kind": synthesizer,
             "student": arch,

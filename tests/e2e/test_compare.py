@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from tests.e2e.conftest import ROOT, Lab, settled
-from tests.pages.compare.test_compare import logged
+from tests.support.labs import logged_run
 
 pytestmark = pytest.mark.e2e
 
@@ -22,7 +22,7 @@ ROW = 35  # px
 def runs(lab: Lab) -> list[str]:
     """Newest first, as they are listed."""
     store = RunStore(lab.runs_dir)
-    ids = [logged(store, (50, 90), (60, 10 * seed), seed=seed) for seed in (0, 1, 2)]
+    ids = [logged_run(store, (50, 90), (60, 10 * seed), seed=seed) for seed in (0, 1, 2)]
     store.close()
     return ids[::-1]
 
@@ -63,9 +63,9 @@ def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
     """The bug: the chart's revision held what each line says, its last value too, so that every epoch took the zoom."""
     lab = serve(ROOT / "app.py")
     store = RunStore(lab.runs_dir)
-    plain = logged(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
-    growing = logged(store, (40, 90), (45, 60), status="paused", epochs=40)
-    waiting = logged(store, status="paused", epochs=40, escape="ckd")
+    plain = logged_run(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
+    growing = logged_run(store, (40, 90), (45, 60), status="paused", epochs=40)
+    waiting = logged_run(store, status="paused", epochs=40, escape="ckd")
     page.goto(f"{lab.url}/compare?runs={plain},{growing},{waiting}")
     chart = page.locator("[data-chart=compare]")
     chart.locator(".main-svg").first.wait_for()

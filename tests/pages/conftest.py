@@ -9,9 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import RunStore
-from tests.support.pages import go_to
-
-APP = Path(__file__).parents[2] / "app.py"
+from tests.support.pages import APP, go_to
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from atesc_core.runs import RunStore, ensure_worker, launcher
 from atesc_core.runs.worker import work
-from tests.runs.test_worker import Script
+from tests.support.tiny_runs import ScriptedRun
 from tests.support.waiting import until
 
 
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 def threads(monkeypatch):
     """Workers as threads of this process, so that they start at once; those started so far."""
     started: list[threading.Thread] = []
-    script = Script()
+    script = ScriptedRun()
     script.free = True
 
     def spawn(runs_dir, requested):

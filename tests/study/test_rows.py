@@ -7,21 +7,9 @@ import torch
 
 from atesc_core.specs.presets import from_preset
 from atesc_core.study import STUDIES, Cell, expected_seconds, keep, key, measure, measured
-from tests.support.study_rows import row, write
+from tests.support.study_rows import STUDY_SETTINGS, row, write
 
 TEACHER = "mnistm-fashion-ntl"
-TINY = {
-    "device": "cpu",
-    "epochs": 2,
-    "rounds": 2,
-    "student_steps": 1,
-    "batch_size": 8,
-    "snapshot_images": 8,
-    "synthesis.steps": 1,
-    "synthesis.width": 4,
-    "split.steps": 1,
-    "escape.warmup_epochs": 1,
-}
 
 
 def quick(**changes):
@@ -103,7 +91,7 @@ def test_expected_seconds_are_those_of_like_runs():
 
 def test_a_run_becomes_a_row():
     epochs = []
-    [made] = measure([from_preset("quick", TEACHER, **TINY)], on_epoch=epochs.append)
+    [made] = measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)], on_epoch=epochs.append)
     assert epochs == [1, 2]
     assert made["metrics"] == made["curve"][-1] and len(made["curve"]) == 2
     assert set(made["metrics"]) == {"iacc", "olacc"}
@@ -111,5 +99,5 @@ def test_a_run_becomes_a_row():
     assert made["threshold"] > 0
     assert made["with"] == []
     assert made["torch"] == torch.__version__ and made["device"].startswith("CPU")
-    [again] = measure([from_preset("quick", TEACHER, **TINY)])
+    [again] = measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)])
     assert (again["curve"], again["threshold"]) == (made["curve"], made["threshold"])

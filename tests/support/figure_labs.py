@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from atesc_core.figures.export import browser
@@ -44,3 +45,8 @@ def figures_lab(tmp_path_factory: pytest.TempPathFactory) -> FiguresLab:
 def one_browser():
     yield
     browser.close_browser()
+
+
+def drawing_browsers() -> list[psutil.Process]:
+    """Of the browser that draws: a test of the pages in a browser may have left another in this process."""
+    return browser._browser._processes()

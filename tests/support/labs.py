@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from atesc_core.runs import Run, RunStore
+from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
@@ -63,3 +64,24 @@ def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The ATEsc run of `lab_with_runs`, in the lab that the app now shows."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
     return lab_with_runs.store.get(lab_with_runs.atesc)
+
+
+def logged_run(
+    store: RunStore,
+    *points: tuple[float, float],
+    metric: str = "asr",
+    status: str = "done",
+    escape: str = "atesc",
+    teacher: str = TEACHER,
+    **changes,
+) -> str:
+    """A run as a worker would have left it: epochs 1, 2, ... measured (IAcc, OOD metric); its id."""
+    run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
+    log = RunLog(store, store.get(run_id))
+    for epoch, (iacc, ood) in enumerate(points, 1):
+        for of_round in (1, 2):
+            log.step(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
+        log.epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))
+    return run_id

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from streamlit.proto.PageLink_pb2 import PageLink
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
+
+from atesc_core.runs import Run
+from pages.shared.state.selection import Selection
+
+APP = Path(__file__).parents[2] / "app.py"
 
 
 def go_to(app: AppTest, page: str) -> None:
@@ -55,3 +61,18 @@ def image_walls(app: AppTest) -> dict[str, list[dict]]:
 
 def button(app, label):
     return next((button for button in app.button if button.label == label), None)
+
+
+def set_status(store, run_id: str, status: str, error: str | None = None) -> None:
+    """What a worker, or its death, would have done to the run."""
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = ?, error = ? WHERE id = ?", (status, error, run_id))
+
+
+def threshold_slider(app):
+    return next(threshold_slider for threshold_slider in app.slider if threshold_slider.key.startswith("slide"))
+
+
+def selection_link(run: Run, *indices: int, epoch: int = 2, image: int | None = None) -> dict[str, str]:
+    query = {"run": run.id, "picked": Selection(epoch, indices).to_token()}
+    return query if image is None else query | {"image": str(image)}

@@ -38,3 +38,18 @@ def short_run(**changes) -> RunSpec:
     return from_preset(
         "quick", "mnistm-badnet_sq-ntl", **{**SHORT, **SHORT_SYNTHESIS[changes.get("synthesis.kind", "dfq")], **changes}
     )
+
+
+SMALLEST_POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 40}
+
+SMALLEST_SYNTHESIS = {
+    "dfq": {"synthesis.width": 8, "synthesis.steps": 1},
+    "cmi": {
+        **SMALLEST_POOLED,
+        "synthesis.bank": 40,
+        "synthesis.negatives": 8,
+        "synthesis.latent": 8,
+        "synthesis.head": 8,
+    },
+    "nayer": {**SMALLEST_POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
+}

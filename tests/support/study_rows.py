@@ -28,3 +28,17 @@ def row(cell: Cell, iacc: float, other: float, **more) -> dict:
 def write(file: Path, rows: list[dict]) -> Path:
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     return file
+
+
+STUDY_SETTINGS = {
+    "device": "cpu",
+    "epochs": 2,
+    "rounds": 2,
+    "student_steps": 1,
+    "batch_size": 8,
+    "snapshot_images": 8,
+    "synthesis.steps": 1,
+    "synthesis.width": 4,
+    "split.steps": 1,
+    "escape.warmup_epochs": 1,
+}

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
+from atesc_core.distillation.events import SnapshotTaken, ThresholdChanged
 from atesc_core.models import build
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.zoo import TeacherCard, save_teacher
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 # Two epochs of three rounds, on the CPU, with a threshold that needs no calibration.
 TINY = RunSpec(
@@ -30,3 +37,56 @@ def save_tiny_teacher(runs_dir: Path) -> None:
         test_images={},
     )
     save_teacher(model, card, runs_dir / "teachers")
+
+
+class ScriptedRun:
+    """Events in the loop's order. A run goes one round for each permit (``let``), or freely (``free``)."""
+
+    def __init__(self):
+        self.permits = defaultdict(lambda: threading.Semaphore(0))
+        self.free = False
+        self.waiting = False  # for a permit, the round before it all written down
+        self.opened: list[tuple[str, int]] = []  # (run, epoch it went on from)
+        self.rounds: list[tuple[str, int, int]] = []
+
+    def let(self, run_id: str, rounds: int) -> None:
+        self.permits[run_id].release(rounds)
+
+    def set_free(self) -> None:
+        self.free = True
+        for permits in list(self.permits.values()):
+            permits.release(1000)
+
+    def __call__(self, run, runs_dir, controls, resume) -> Iterator:
+        start = resume["epoch"] if resume else 0
+        self.opened.append((run.id, start))
+        threshold = resume["threshold"] if resume else None
+        for epoch in range(start + 1, run.epochs + 1):
+            for number in range(1, run.rounds + 1):
+                if not self.free:
+                    self.waiting = True
+                    assert self.permits[run.id].acquire(timeout=60)
+                    self.waiting = False
+                if run.label == "fails":
+                    raise RuntimeError("the device is on fire")
+                if controls.threshold not in (None, threshold):
+                    threshold = controls.threshold
+                    yield ThresholdChanged(epoch, number, threshold, "hand")
+                if epoch == 2 and threshold is None:
+                    threshold = 1.5
+                    yield ThresholdChanged(epoch, number, threshold, "auto")
+                self.rounds.append((run.id, epoch, number))
+                images = ((epoch - 1) * run.rounds + number) * 32
+                yield StepDone(epoch, number, images, {"g/bn": 0.5}, None, threshold)
+            yield EpochDone(epoch, images, {"iacc": 10.0 * epoch, "oacc": 5.0})
+            yield SnapshotTaken(
+                epoch,
+                torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+                torch.zeros(2, 10),
+                torch.zeros(2, 10),
+                torch.zeros(2, 5),
+                {"min_eps": torch.ones(2)},
+                torch.ones(2, dtype=torch.bool),
+                4.0,
+            )
+            yield CheckpointReady(epoch, {"epoch": epoch, "threshold": threshold})

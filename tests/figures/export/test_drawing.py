@@ -11,7 +11,7 @@ from atesc_core import figures
 from atesc_core.errors import DrawingStopped, RenderError
 from atesc_core.figures.export import browser, sheet
 from atesc_core.figures.export.drawing import Drawing
-from tests.figures.export.test_sheet import browsers
+from tests.support.figure_labs import drawing_browsers
 
 SECONDS = 60
 
@@ -38,7 +38,7 @@ def in_the_browser(large) -> tuple[Drawing, list[psutil.Process]]:
     while not browser._browser._waiting:
         drawing.wait(0.01)
         assert drawing.state == "running"
-    return drawing, browsers()
+    return drawing, drawing_browsers()
 
 
 def test_it_comes_as_it_does_without_a_thread():

@@ -26,6 +26,7 @@ from atesc_core.figures.export import browser, files, sheet, venues
 from atesc_core.figures.export.browser import draw, print_svg
 from atesc_core.figures.export.points import POINT, merge_points
 from atesc_core.version import lab_version
+from tests.support.figure_labs import drawing_browsers
 from tests.support.figure_samples import CONFUSION, CURVES, DRAW, PLAIN, SCORES, SYNTHETIC
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,11 +46,6 @@ def pdf_width(file: bytes) -> float:
 def pdf_streams(file: bytes) -> list[bytes]:
     found = re.finditer(rb"stream\r?\n(.*?)endstream", file, re.DOTALL)
     return [zlib.decompress(part[1]) for part in found if part[1][:1] == b"\x78"]
-
-
-def browsers() -> list[psutil.Process]:
-    """Of the browser that draws: a test of the pages in a browser may have left another in this process."""
-    return browser._browser._processes()
 
 
 # ── size ──────────────────────────────────────────────────────────────────────
@@ -285,13 +281,13 @@ def test_threads_each_get_their_own_figure(printed):
 
 def test_a_browser_that_died_is_started_again(printed):
     files.render_file(printed, "svg")
-    browser._kill(browsers())
+    browser._kill(drawing_browsers())
     assert files.render_file(printed, "svg").startswith(b"<svg")
 
 
 def test_closing_leaves_no_process_behind(printed):
     files.render_file(printed, "svg")
-    left = browsers()
+    left = drawing_browsers()
     browser.close_browser()
     _, alive = psutil.wait_procs(left, timeout=10)
     assert left and not alive

@@ -10,37 +10,16 @@ import pytest
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from pages.compare.compare import letters
-from tests.support.labs import TEACHER, tiny_spec
+from tests.support.labs import TEACHER, logged_run, tiny_spec
 from tests.support.pages import charts, page_text
 from tests.support.reports import numbers
 
 OPEN_SET = "mnistm-fashion-ntl"
 
 
-def logged(
-    store: RunStore,
-    *points: tuple[float, float],
-    metric: str = "asr",
-    status: str = "done",
-    escape: str = "atesc",
-    teacher: str = TEACHER,
-    **changes,
-) -> str:
-    """A run as a worker would have left it: epochs 1, 2, ... measured (IAcc, OOD metric); its id."""
-    run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
-    log = RunLog(store, store.get(run_id))
-    for epoch, (iacc, ood) in enumerate(points, 1):
-        for of_round in (1, 2):
-            log.step(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
-        log.epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
-    with store.database.write() as connection:
-        connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))
-    return run_id
-
-
 @pytest.fixture
 def two_seeds(store: RunStore) -> list[str]:
-    return [logged(store, (50, 90), (60, 10), seed=0), logged(store, (54, 94), (64, 30), seed=1)]
+    return [logged_run(store, (50, 90), (60, 10), seed=0), logged_run(store, (54, 94), (64, 30), seed=1)]
 
 
 def table_of(app) -> list[list[str]]:
@@ -83,7 +62,7 @@ def test_a_run_that_waits_is_nothing_to_compare_yet(open_page, store):
 
 
 def test_the_link_names_the_runs(open_page, store, two_seeds):
-    plain = logged(store, (70, 99), (71, 100), escape="none")
+    plain = logged_run(store, (70, 99), (71, 100), escape="none")
     assert [row[1] for row in table_of(open_page("compare"))[1:]] == ["ATEsc", "plain"]
     app = open_page("compare", runs=f"{two_seeds[0]},{plain}")
     assert not app.exception
@@ -99,7 +78,7 @@ def test_a_link_to_runs_that_are_gone_says_so(open_page, store, two_seeds):
 
 
 def test_a_field_in_which_runs_differ_filters_them_from_the_link_too(open_page, store, two_seeds):
-    logged(store, (70, 99), (71, 100), escape="none", **{"escape.weight": 0.9})
+    logged_run(store, (70, 99), (71, 100), escape="none", **{"escape.weight": 0.9})
     app = open_page("compare", **{"only.escape.kind": "none"})
     assert not app.exception
     assert [row[1] for row in table_of(app)[1:]] == ["plain"]
@@ -113,7 +92,7 @@ def test_a_field_in_which_runs_differ_filters_them_from_the_link_too(open_page, 
 
 def test_filters_that_nothing_passes_say_what_to_do(open_page, store, two_seeds):
     app = open_page("compare", **{"only.seed": "0"})
-    logged(store, (1, 1), escape="none", status="failed", seed=7)
+    logged_run(store, (1, 1), escape="none", status="failed", seed=7)
     app = open_page("compare", **{"only.seed": "0", "only.status": "failed"})
     assert not app.exception
     assert "No run passes these filters" in page_text(app)
@@ -146,7 +125,7 @@ def test_one_seed_is_said_to_be_one(open_page, store, two_seeds):
 
 
 def test_settings_are_never_averaged_together(open_page, store, two_seeds):
-    logged(store, (40, 70), (42, 80), metric="olacc", teacher=OPEN_SET)
+    logged_run(store, (40, 70), (42, 80), metric="olacc", teacher=OPEN_SET)
     app = open_page("compare")
     assert not app.exception
     assert table_of(app)[0][-3:] == ["IAcc ↑ (%)", "OLAcc ↓ (%)", "ASR ↓ (%)"]
@@ -157,7 +136,7 @@ def test_settings_are_never_averaged_together(open_page, store, two_seeds):
 
 
 def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, store, two_seeds):
-    logged(store, (40, 100), seed=2, status="paused")
+    logged_run(store, (40, 100), seed=2, status="paused")
     app = open_page("compare")
     assert not app.exception
     assert lines(app)["A · ATEsc y"] == [48]
@@ -166,7 +145,7 @@ def test_a_run_that_still_goes_is_shown_to_the_last_common_epoch(open_page, stor
 
 
 def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_seeds):
-    logged(store, seed=2, status="queued")
+    logged_run(store, seed=2, status="queued")
     app = open_page("compare")
     assert not app.exception
     assert lines(app)["A · ATEsc y"] == [52, 62]
@@ -174,7 +153,7 @@ def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_see
 
 
 def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
-    steered = logged(store, (1, 1), (2, 2), seed=2)
+    steered = logged_run(store, (1, 1), (2, 2), seed=2)
     RunLog(store, store.get(steered)).threshold(2, 1, 4.0, "hand")
     app = open_page("compare")
     assert [row[1:3] for row in table_of(app)[1:]] == [["ATEsc", "2"], ["threshold moved by hand", "1"]]
@@ -224,7 +203,7 @@ def test_the_table_leaves_as_latex_and_csv(open_page, store, two_seeds):
 
 
 def test_a_difference_has_what_differs_with_its_sentence_and_source(open_page, store, two_seeds):
-    logged(store, (70, 99), (71, 100), **{"escape.weight": 0.9})
+    logged_run(store, (70, 99), (71, 100), **{"escape.weight": 0.9})
     app = open_page("compare")
     assert not app.exception
     assert "escape.weight 0.3 0.9 λ, the weight of forgetting paper" in " ".join(page_text(app).split())
@@ -232,7 +211,7 @@ def test_a_difference_has_what_differs_with_its_sentence_and_source(open_page, s
 
 
 def test_names_from_users_stay_text(open_page, store, two_seeds):
-    logged(store, (1, 1), (2, 2), teacher="<img src=x onerror=alert(1)>")
+    logged_run(store, (1, 1), (2, 2), teacher="<img src=x onerror=alert(1)>")
     app = open_page("compare")
     assert not app.exception
     assert not any("<img src=x" in element.proto.body for element in app.get("html"))

@@ -21,25 +21,15 @@ from pages.shared.data import cost
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
 from tests.support.labs import CONTROL, TEACHER, tiny_spec
-from tests.support.pages import charts, go_to, page_text
+from tests.support.pages import button, charts, go_to, page_text, set_status
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
-
-
-def button(app, label):
-    return next((button for button in app.button if button.label == label), None)
 
 
 def field(app, path):
     """The widget of a setting in the advanced part of the form."""
     widgets = [widget for kind in KINDS for widget in app.get(kind)]
     return next(widget for widget in widgets if widget.key and widget.key.endswith(f": {path}"))
-
-
-def set_status(store, run_id: str, status: str, error: str | None = None) -> None:
-    """What a worker, or its death, would have done to the run."""
-    with store.database.write() as connection:
-        connection.execute("UPDATE runs SET status = ?, error = ? WHERE id = ?", (status, error, run_id))
 
 
 # ── the form ────────────────────────────────────────────────────────────────────────────────────────

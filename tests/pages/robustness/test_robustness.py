@@ -15,7 +15,7 @@ from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import _snapshot
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab
-from tests.support.pages import button, charts, follow_link, image_walls, page_link, page_text
+from tests.support.pages import button, charts, follow_link, image_walls, page_link, page_text, threshold_slider
 from tests.support.reports import numbers
 
 
@@ -30,10 +30,6 @@ def bars(app) -> dict[str, int]:
         for trace in charts(app)["scores"]["data"]
         if trace["type"] == "bar"
     }
-
-
-def slider(app):
-    return next(slider for slider in app.slider if slider.key.startswith("slide"))
 
 
 def test_without_runs_the_page_says_what_to_do(open_page, store):
@@ -70,7 +66,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with
     app = open_page("robustness", run=finished_run.id)
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
     line = round(float(np.median(values[np.isfinite(values)])) + 0.05, 1)
-    slider(app).set_value(line).run()
+    threshold_slider(app).set_value(line).run()
     assert not app.exception
     fragile = values <= line
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
@@ -84,7 +80,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with
 
 def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id)
-    slider(app).set_value(0.0).run()
+    threshold_slider(app).set_value(0.0).run()
     assert not app.exception
     assert "No image on this side of the line." in page_text(app)
 
@@ -135,7 +131,7 @@ def test_the_rates_on_synthetic_images_follow_the_line(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report
 ):
     app = open_page("robustness", run=finished_run.id)
-    slider(app).set_value(1.5).run()
+    threshold_slider(app).set_value(1.5).run()
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
     found = rates(shown.scores["min_eps"], is_ood, 1.5)
@@ -213,27 +209,27 @@ def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: 
     def number():
         return next(own for own in app.number_input if own.key.startswith("type"))
 
-    slid, typed, old = slider(app).key, number().key, slider(app)
+    slid, typed, old = threshold_slider(app).key, number().key, threshold_slider(app)
     number().set_value(6.5).run()
     sent = app._tree.get_widget_states()
     sent.widgets.append(old.set_value(1.1)._widget_state)
     app._run(sent)  # as a browser does that has not heard of it
     assert app.query_params["line"] == "6.5"
-    assert (number().key, slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
-    assert slider(app).key != slid
-    slid = slider(app).key
-    slider(app).set_value(3.5).run()
-    assert (slider(app).key, number().value) == (slid, 3.5)
+    assert (number().key, threshold_slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
+    assert threshold_slider(app).key != slid
+    slid = threshold_slider(app).key
+    threshold_slider(app).set_value(3.5).run()
+    assert (threshold_slider(app).key, number().value) == (slid, 3.5)
     assert number().key != typed
     typed = number().key
     app.button(key="suggest valley").click().run()
-    assert slider(app).value == number().value != 3.5
-    assert slider(app).key != slid and number().key != typed
+    assert threshold_slider(app).value == number().value != 3.5
+    assert threshold_slider(app).key != slid and number().key != typed
 
 
 def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):
     app = open_page("robustness", run=finished_run.id)
-    slider(app).set_value(3.5).run()
+    threshold_slider(app).set_value(3.5).run()
     follow_link(app, "Use for the next run")
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
@@ -251,7 +247,7 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (lab_with_runs.atesc,))
     app = open_page("robustness", run=lab_with_runs.atesc)
-    slider(app).set_value(2.5).run()
+    threshold_slider(app).set_value(2.5).run()
     button(app, "Use in this run").click().run()
     assert not app.exception
     rows = store.database.read("SELECT threshold_wanted FROM runs WHERE id = ?", lab_with_runs.atesc)

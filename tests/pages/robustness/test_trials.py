@@ -14,11 +14,9 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.device import Machine
 from pages.shared.ui import formats
-from tests.pages.conftest import APP
-from tests.pages.robustness.test_robustness import slider
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab, tiny_spec
-from tests.support.pages import button, charts, follow_link, page_text
+from tests.support.pages import APP, button, charts, follow_link, page_text, threshold_slider
 
 LINE = 3.0
 
@@ -49,7 +47,7 @@ def text(app: AppTest) -> str:
 def set_up(open_page, run: str) -> AppTest:
     """The page with the line moved and the button pressed."""
     app = open_page("robustness", run=run)
-    slider(app).set_value(LINE).run()
+    threshold_slider(app).set_value(LINE).run()
     button(app, "Try it").click().run()
     assert not app.exception
     return app
@@ -69,13 +67,13 @@ def test_until_the_line_is_moved_there_is_nothing_to_try(open_page, lab: Lab):
     app = open_page("robustness", run=lab.atesc)
     old = lab.store.threshold(lab.atesc)
     assert offered(app) == (False, f"Move the line first: {old:.2f} is the threshold that the run has")
-    slider(app).set_value(LINE).run()
+    threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (True, f"Two short runs from one checkpoint, the threshold {old:.2f} and this one")
 
 
 def test_why_a_run_cannot_be_tried_is_said(open_page, lab: Lab):
     app = open_page("robustness", run=lab.plain)
-    slider(app).set_value(LINE).run()
+    threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (False, "This run splits nothing: it has no threshold")
     app = open_page("robustness", run=lab.atesc)
     app.segmented_control(key=f"score {lab.atesc}").set_value("energy").run()
@@ -88,7 +86,7 @@ def test_a_run_that_warms_up_has_no_threshold_yet(open_page, lab: Lab):
     log.epoch(1, 256, {"iacc": 50.0, "asr": 90.0})
     log.snapshot(lab.store.snapshot(lab.atesc, 1))
     app = open_page("robustness", run=run)
-    slider(app).set_value(LINE).run()
+    threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (False, "The split begins after epoch 2: until then there is no threshold to compare with")
 
 
@@ -234,7 +232,7 @@ def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: trials.Pair
     assert f"{done.new.label}: parted from run {lab.atesc} after epoch 1" in text(app)
     assert any(f"try {lab.atesc} --threshold 3 --epochs 1 --after 1" in code.value for code in app.code)
     app = open_page("robustness", run=done.new.id)
-    slider(app).set_value(3.0).run()
+    threshold_slider(app).set_value(3.0).run()
     assert offered(app) == (False, f"This run is itself a try: try another threshold on run {lab.atesc}")
 
 

@@ -15,9 +15,8 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.report import Report
 from pages.figures import paper
-from tests.pages.distill.test_distill import button
 from tests.support.labs import Lab
-from tests.support.pages import charts, image_walls, page_text
+from tests.support.pages import button, charts, image_walls, page_text
 
 WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 

@@ -17,7 +17,7 @@ from pages.shared.state import selection
 from pages.shared.state.selection import Selection
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab
-from tests.support.pages import button, charts, go_to, image_walls, page_text
+from tests.support.pages import button, charts, go_to, image_walls, page_text, selection_link
 from tests.support.reports import numbers
 
 
@@ -67,11 +67,6 @@ def test_a_damaged_link_leaves_the_page(open_page, finished_run: Run, report: Re
 # ── the pages ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def link(run: Run, *indices: int, epoch: int = 2, image: int | None = None) -> dict[str, str]:
-    query = {"run": run.id, "picked": Selection(epoch, indices).to_token()}
-    return query if image is None else query | {"image": str(image)}
-
-
 @pytest.mark.parametrize(("page", "wall"), [("robustness", "wall selected"), ("embedding", "wall map")])
 def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: Report, page, wall):
     app = open_page(page, run=finished_run.id)
@@ -87,7 +82,7 @@ def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: 
 def test_the_selection_is_in_the_gallery_and_in_the_histogram(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page, wall, chart
 ):
-    app = open_page(page, **link(finished_run, 3, 7, 11, 99))  # of 32 images
+    app = open_page(page, **selection_link(finished_run, 3, 7, 11, 99))  # of 32 images
     assert not app.exception
     assert sorted(pictures(app, wall)) == [3, 7, 11]
     strokes = next(trace for trace in charts(app)[chart]["data"] if trace["meta"].get("group") == "selected")
@@ -101,7 +96,7 @@ def test_the_selection_is_in_the_gallery_and_in_the_histogram(
 
 
 def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run, report: Report):
-    app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert app.select_slider[0].value == 1  # the epoch of the selection, though there is a newer one
     app.query_params.clear()
     go_to(app, "embedding")
@@ -112,7 +107,7 @@ def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run
 
 
 def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: Report):
-    app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     app.select_slider[0].set_value(2).run()
     assert not pictures(app, "wall selected")
     assert "2 selected in epoch 1" in page_text(app)
@@ -122,7 +117,7 @@ def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: 
 
 
 def test_another_run_has_its_own_selection(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
-    app = open_page("robustness", **link(finished_run, 3, 7))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7))
     app.selectbox(key="run_picker").set_value(lab_with_runs.plain).run()
     assert not pictures(app, "wall selected")
     assert "picked" not in app.query_params
@@ -160,7 +155,7 @@ def probabilities(app, who: str) -> dict[str, np.ndarray]:
 def test_the_inspector_says_what_the_core_computes(
     open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page
 ):
-    app = open_page(page, **link(finished_run, 3, 7, image=7))
+    app = open_page(page, **selection_link(finished_run, 3, 7, image=7))
     assert not app.exception
     store = lab_with_runs.store
     shown = store.snapshot(finished_run.id, 2)
@@ -189,7 +184,7 @@ def test_the_inspector_says_what_the_core_computes(
 
 
 def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
-    app = open_page("robustness", **link(finished_run, image=7))
+    app = open_page("robustness", **selection_link(finished_run, image=7))
     budget = next(slider for slider in app.slider if slider.key.startswith("budget"))
     budget.set_value(24.0).run()
     expected = inspect(lab_with_runs.store, finished_run.id, 2, 7, 24.0)
@@ -202,7 +197,7 @@ def test_a_student_that_is_not_kept_is_not_shown(
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     RunStore(tmp_path / "lab").student_file(finished_run.id, 1).unlink()
-    app = open_page("robustness", **link(finished_run, epoch=1, image=7))
+    app = open_page("robustness", **selection_link(finished_run, epoch=1, image=7))
     assert "only that of epoch 2 is kept" in page_text(app)
     assert list(probabilities(app, "student")) == ["before"]
     before = lab_with_runs.store.snapshot(finished_run.id, 1).student_probs[7]
@@ -218,7 +213,7 @@ def test_a_large_model_is_asked_in_a_process_of_its_own(
     asked = []
     monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: held_job if asked else None)
     monkeypatch.setattr("atesc_core.jobs.process.start", lambda *arguments: asked.append(arguments) or held_job)
-    app = open_page("robustness", **link(finished_run, image=7))
+    app = open_page("robustness", **selection_link(finished_run, image=7))
     assert not app.exception
     assert "Attacking this image" in app.get("progress")[0].proto.text
     assert list(probabilities(app, "teacher")) == ["before"]

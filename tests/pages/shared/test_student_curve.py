@@ -13,10 +13,9 @@ from atesc_core.runs import Run, RunStore
 from atesc_core.runs.students import agreement, answers
 from atesc_core.runs.students.__main__ import make
 from atesc_core.teachers.report import Report
-from tests.pages.shared.test_selection import link
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab
-from tests.support.pages import button, charts, page_text
+from tests.support.pages import button, charts, page_text, selection_link
 from tests.support.reports import numbers
 
 PAGES = pytest.mark.parametrize("page", ["robustness", "embedding"])
@@ -91,7 +90,7 @@ def test_without_a_selection_there_is_no_curve_and_nobody_is_asked(open_page, ow
 def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: Run, page):
     said_by, shown = ask(own_lab, finished_run, 2), own_lab.snapshot(finished_run.id, 2)
     labels = shown.teacher_probs.argmax(1)
-    app = open_page(page, **link(finished_run, 3, 7, 11))
+    app = open_page(page, **selection_link(finished_run, 3, 7, 11))
     assert not app.exception
     for images, chosen in (("chosen", [3, 7, 11]), ("all", None)):
         expected = agreement(said_by, labels, chosen)
@@ -107,7 +106,7 @@ def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: 
 
 
 def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own_lab, finished_run: Run, jobs):
-    app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert not app.exception
     shown = own_lab.snapshot(finished_run.id, 1)
     labels = shown.teacher_probs[[3, 7]].argmax(1)
@@ -131,7 +130,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
 def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
     jobs.start("before")
     jobs.job.state = "failed"
-    app = open_page("robustness", **link(finished_run, 3, 7))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7))
     assert not app.exception
     assert "Asking the students failed." in page_text(app)
     assert "the disk is full" in page_text(app)
@@ -141,7 +140,7 @@ def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
 def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run: Run, jobs):
     shutil.rmtree(own_lab.folder(finished_run.id) / "students")
     ask(own_lab, finished_run, 1)
-    app = open_page("robustness", **link(finished_run, 3, 7, epoch=1))
+    app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert not app.exception
     assert curve(app, "chosen", "same")[0] == [1, 2]  # the epoch's own, in its snapshot, and the checkpoint's
     assert "an earlier version of the lab, which kept only its last student" in page_text(app)

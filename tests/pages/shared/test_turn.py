@@ -11,9 +11,8 @@ from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
 from pages.shared.ui.glossary import LOSSES, TERMS, sentence
 from pages.shared.ui.turn_view import number
-from tests.pages.distill.test_distill import button, set_status
 from tests.support.labs import tiny_spec
-from tests.support.pages import image_walls, page_text
+from tests.support.pages import button, image_walls, page_text, set_status
 from tests.support.waiting import until
 
 CARD = "One turn, looked at closely"

@@ -7,11 +7,7 @@ import pytest
 
 from pages.shared.data import story
 from tests.support.labs import STORY, tiny_spec
-from tests.support.pages import charts, page_text
-
-
-def button(app, label):
-    return next((button for button in app.button if button.label == label), None)
+from tests.support.pages import button, charts, page_text
 
 
 def curve(metric: str, *points: tuple[float, float]) -> pd.DataFrame:

@@ -18,10 +18,9 @@ from pages.shared.data import recordings
 from pages.shared.ui.glossary import TERMS, sentence
 from pages.story import player
 from pages.story.lesson import STEPS, Scene
-from tests.pages.start.test_start import button
 from tests.support.copies import copy_lab
 from tests.support.labs import STORY, Lab
-from tests.support.pages import charts, page_link, page_text
+from tests.support.pages import button, charts, page_link, page_text
 from tests.support.recordings import by_hand
 from tests.support.reports import numbers
 
