@@ -1,4 +1,9 @@
-"""The one place that chooses where a run computes, and says what that place can do."""
+"""The one place that chooses where a run computes, and says what that place can do.
+
+    python -m atesc_core.device
+
+reports the device that ``auto`` takes, as a job (``atesc_core.jobs``), for those who do not import PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from dataclasses import dataclass
 
 import psutil
 import torch
+
+from atesc_core.jobs import report_result
 
 
 @dataclass(frozen=True)
@@ -63,3 +70,8 @@ def autocast(device: torch.device):
 def memory_format(device: torch.device) -> torch.memory_format:
     """Channels last where convolutions are faster so: on the CPU a round of the quick preset takes 0.7 of the time."""
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+if __name__ == "__main__":
+    device = describe(pick_device())
+    report_result({"kind": device.kind, "summary": device.summary})

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from atesc_core.errors import StoreError
 from atesc_core.files import replacing
+from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
 from atesc_core.robustness.scores import predictions
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--runs-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    print(json.dumps({"share": 0.5, "what": "the models are being read"}), flush=True)
+    report_progress(0.5, "reading the models")
     inspect(RunStore(asked.runs_dir), asked.run, asked.epoch, asked.index, asked.epsilon).save(asked.out)
 
 

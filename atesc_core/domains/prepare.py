@@ -9,7 +9,6 @@ says why not. Told to stop, it leaves nothing half-done behind.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from contextlib import closing
@@ -19,6 +18,7 @@ from atesc_core.domains.downloads import ARCHIVES, Fetching, present
 from atesc_core.domains.folder import PREFIX, read_folder
 from atesc_core.domains.loading import class_samples
 from atesc_core.errors import DomainError
+from atesc_core.jobs import report_progress
 
 CHECK_SIDE = 32  # pixels at which a folder's images are read to check them, and shown
 DOWNLOADED = 0.95  # share done when all has come; the rest is reading it once
@@ -34,11 +34,11 @@ def main() -> None:
         _folder(name) if name.startswith(PREFIX) else _published(name)
     except DomainError as error:
         sys.exit(" ".join(str(error).splitlines()))
-    _say(1, "Done")
+    report_progress(1, "Done")
 
 
 def _published(name: str) -> None:
-    _say(0, "Waiting for the server")
+    report_progress(0, "Waiting for the server")
     needs = DOMAINS[name].needs if name in DOMAINS else ()
     expected = MEGABYTE * sum(ARCHIVES[archive].megabytes for archive in needs if not present(archive))
     arrived: dict[str, int] = {}  # bytes of each file
@@ -47,9 +47,9 @@ def _published(name: str) -> None:
         for part in parts:
             arrived[part.file] = part.bytes
             if (words := _words(part)) != told:
-                _say(DOWNLOADED * min(sum(arrived.values()) / expected, 1), words)
+                report_progress(DOWNLOADED * min(sum(arrived.values()) / expected, 1), words)
                 told = words
-    _say(DOWNLOADED, "Reading it once")
+    report_progress(DOWNLOADED, "Reading it once")
     class_samples(name, CHECK_SIDE)
 
 
@@ -61,12 +61,10 @@ def _words(part: Fetching) -> str:
 
 
 def _folder(name: str) -> None:
-    _say(0, "Listing the folder")
-    read_folder(open_folder(name), CHECK_SIDE, lambda read, of: _say(read / of, f"{read:,} of {of:,} images"))
-
-
-def _say(share: float, what: str) -> None:
-    print(json.dumps({"share": share, "what": what}), flush=True)
+    report_progress(0, "Listing the folder")
+    read_folder(
+        open_folder(name), CHECK_SIDE, lambda read, of: report_progress(read / of, f"{read:,} of {of:,} images")
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""Work that takes longer than a page may wait: started once, watched by everyone, stopped by anyone.
+
+``start`` runs a module in a process of its own, ``start_thread`` a function in a thread; both return a ``Job`` at once.
+Only so many jobs of a queue run at a time (``LIMITS``); the others wait in order. A run of distillation or of teacher
+training is no job: it has its own worker (``atesc_core.runs``).
+"""
+
+from atesc_core.jobs.job import Job, State
+from atesc_core.jobs.messages import report_progress, report_result
+from atesc_core.jobs.process import ProcessJob
+from atesc_core.jobs.service import LIMITS, JobService, Queue, find, start, start_thread
+from atesc_core.jobs.thread import ThreadJob
+
+__all__ = [
+    "LIMITS",
+    "Job",
+    "JobService",
+    "ProcessJob",
+    "Queue",
+    "State",
+    "ThreadJob",
+    "find",
+    "report_progress",
+    "report_result",
+    "start",
+    "start_thread",
+]

@@ -1,88 +1,116 @@
-"""Work of some seconds, in a process of its own: started once, watched by all who ask for it, stopped by any.
-
-The module that does the work prints its progress as JSON lines, {"share": 0..1, "what": "..."}, and leaves
-its result where those who wait know to look.
-"""
+"""Python processes that do the work of jobs."""
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-from typing import Literal
+from collections.abc import Iterator, Mapping
 
+from atesc_core.jobs.job import Job
+from atesc_core.jobs.messages import Progress, Result, parse
 from atesc_core.paths import IMPORT_ROOT
 
 
-class Job:
-    """``python -m MODULE ARGUMENTS``, as it goes."""
+class ProcessError(RuntimeError):
+    """The process of a job ended with an error; the message is the last line that it wrote to stderr."""
 
-    def __init__(self, module: str, arguments: list[str]):
-        self.share, self.what = 0.0, "Starting"
-        self._began = self._first = None  # when the work itself began, and its share then
-        self._stopped = False
+
+class ModuleProcess:
+    """``python -m MODULE ARGUMENTS``, its messages and its errors.
+
+    Args:
+        module: Name of the module, found from the folder that holds ``atesc_core``.
+        arguments: The command line of the module.
+        environment: Variables to set beside those of this process.
+        accepts_requests: Whether lines can be sent to its stdin.
+    """
+
+    def __init__(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None, accepts_requests: bool = False
+    ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process writes
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=IMPORT_ROOT,
+            env={**os.environ, **(environment or {})},
             text=True,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if accepts_requests else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
-        threading.Thread(target=self._listen, name=f"job {module}", daemon=True).start()
 
-    def _listen(self) -> None:
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, line: str) -> None:
+        """Write a line to its stdin. Raises OSError where it has ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def messages(self) -> Iterator[Progress | Result]:
+        """What it reports, until it closes its stdout."""
+        assert self._process.stdout is not None
         for line in self._process.stdout:
-            told = json.loads(line)
-            self.share, self.what = told["share"], told["what"]
-            if self._began is None and self.share > 0:  # before that it was importing
-                self._began, self._first = time.monotonic(), self.share
+            if (message := parse(line)) is not None:
+                yield message
 
-    @property
-    def state(self) -> Literal["running", "done", "stopped", "failed"]:
-        code = self._process.poll()
-        if code is None:
-            return "running"
-        return "done" if code == 0 else "stopped" if self._stopped else "failed"
+    def check_exit(self) -> None:
+        """Wait for its end. Raises ProcessError where its exit status is not 0."""
+        status = self._process.wait()
+        if status:
+            lines = self.stderr().splitlines()
+            raise ProcessError(lines[-1] if lines else f"it ended with status {status} and no message")
 
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds to the end, by the pace so far; None while that is not known."""
-        if self._began is None or self.share <= self._first:
-            return None
-        return (time.monotonic() - self._began) * (1 - self.share) / (self.share - self._first)
-
-    @property
-    def error(self) -> str:
-        """The last line it wrote to stderr."""
+    def stderr(self) -> str:
+        """What it has written to stderr, once it has ended: before, reading would move where it writes."""
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"it ended with status {self._process.returncode} and said nothing"
+        return self._errors.read().decode(errors="replace").strip()
 
-    def stop(self) -> None:
-        self._stopped = True
+    def terminate(self) -> None:
+        """Ask it to end; it may clean up first."""
         self._process.terminate()
 
-    def wait(self, timeout_s: float | None = None) -> None:
-        self._process.wait(timeout_s)
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait(10)
 
 
-_jobs: dict[str, Job] = {}
-_lock = threading.Lock()
+class ProcessJob(Job):
+    """A module in a process of its own, which reports with ``report_progress`` and ``report_result``.
 
+    It is done where the process ends with status 0. Once stopped, it may clean up, and is stopped when it has ended.
+    """
 
-def start(key: str, module: str, *arguments: str) -> Job:
-    """The job of this key: the one that is going, or else a new one."""
-    with _lock:
-        if key not in _jobs or _jobs[key].state != "running":
-            _jobs[key] = Job(module, list(arguments))
-        return _jobs[key]
+    def __init__(self, key: str, module: str, *arguments: str) -> None:
+        super().__init__(key)
+        self.result: object = None  # what it reported with ``report_result``
+        self._module, self._arguments = module, arguments
+        self._process: ModuleProcess | None = None
+        self._starting = threading.Lock()
 
+    def _run(self) -> None:
+        with self._starting:
+            if self.stop_requested.is_set():
+                raise ProcessError("stopped before it started")
+            self._process = process = ModuleProcess(self._module, *self._arguments)
+        for message in process.messages():
+            if isinstance(message, Result):
+                self.result = message.value
+            else:
+                self.report(message.share, message.message, message.expected_s)
+        process.check_exit()
 
-def find(key: str) -> Job | None:
-    """The last job of this key, going or ended."""
-    return _jobs.get(key)
+    def _interrupt(self) -> None:
+        with self._starting:
+            if self._process is not None:
+                self._process.terminate()

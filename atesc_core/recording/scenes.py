@@ -8,7 +8,6 @@ computes both for a story whose plain run is RUN_ID, and leaves them at ``scenes
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import PairData, load_pair
+from atesc_core.jobs import report_progress
 from atesc_core.recording.file import save
 from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording
 from atesc_core.recording.writer import scenes_file, words
@@ -180,11 +180,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
     run = RunStore(asked.runs_dir).get(asked.run)
-    save(scenes(run.spec, asked.sl_teacher, asked.runs_dir, _say), scenes_file(asked.runs_dir, run.id))
-
-
-def _say(share: float, what: str) -> None:
-    print(json.dumps({"share": share, "what": what}), flush=True)
+    save(scenes(run.spec, asked.sl_teacher, asked.runs_dir, report_progress), scenes_file(asked.runs_dir, run.id))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from atesc_core.domains import find_pair
 from atesc_core.domains.domain import ImageSet
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.errors import TeacherError
+from atesc_core.jobs import report_progress
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.robustness.scores import all_scores, robust_share
@@ -270,7 +271,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
 
-    ready(asked.name, asked.runs_dir, split, tell=_say)
+    ready(asked.name, asked.runs_dir, split, tell=report_progress)
 
 
 def ready(
@@ -315,10 +316,6 @@ def _write(
         if kept is not None and not attacked:
             break
     return kept
-
-
-def _say(share: float, what: str) -> None:
-    print(json.dumps({"share": share, "what": what}), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ import streamlit as st
 from atesc_core.domains import DOMAINS, Source, data_dir, folder_name, open_folder
 from atesc_core.domains.folder import PREFIX
 from atesc_core.errors import DomainError
-from atesc_core.jobs.process import Job
 from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
-from pages.shared.data.preparation import preparation, prepare, progress
+from pages.shared.data.preparation import preparation, prepare, watch_preparation
 from pages.shared.ui import elements, formats
 from pages.shared.ui.gallery import gallery
 
@@ -91,33 +90,11 @@ def _download(name: str, source: Source) -> None:
         parts = f" · {len(source.classes)} classes · {source.origin}"
         elements.row(elements.bold(name), elements.chip(download_size(name)), source.about, elements.muted(parts))
     job = preparation(name)
-    running = job is not None and job.state == "running"
-    again = job is not None and not running
-    if button.button(
-        "Try again" if again else "Download",
-        icon=":material/download:",
-        key=f"download {name}",
-        disabled=running,
-        width="stretch",
-    ):
+    if job is not None and job.state != "done":
+        watch_preparation(name, job, f"Downloading {name}", "Nothing half-downloaded was kept.")
+    elif button.button("Download", icon=":material/download:", key=f"download {name}", width="stretch"):
         prepare(name)
         st.rerun()
-    if running:
-        progress(name, job)
-    elif again:
-        _not_downloaded(name, job)
-
-
-def _not_downloaded(name: str, job: Job) -> None:
-    """It was stopped, or failed."""
-    if job.state == "stopped":
-        elements.caption("The download was stopped. Nothing half-downloaded was kept.")
-    else:
-        elements.problem(
-            f"{name} could not be downloaded.",
-            f"{job.error}.",
-            "Nothing half-downloaded was kept. Look to the network, then try again.",
-        )
 
 
 # ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
@@ -157,16 +134,10 @@ def _folder(typed: str, check: bool) -> None:
     job = preparation(name)
     if job is None:
         return
-    if job.state == "running":
-        progress(name, job)
-    elif job.state == "failed":
-        elements.problem(
-            "This folder cannot be a domain.", f"{job.error}.", "Nothing was changed. Mend it, then check it."
-        )
-    elif job.state == "stopped":
-        elements.caption("The check was stopped.")
-    else:
+    if job.state == "done":
         _checked(name)
+    else:
+        watch_preparation(name, job, "Checking this folder", "Nothing was changed.")
 
 
 def _checked(name: str) -> None:

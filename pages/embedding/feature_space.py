@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from atesc_core import jobs
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_data import reference_points
@@ -17,7 +18,7 @@ from atesc_core.runs import Run
 from atesc_core.runs.students import features
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
-from pages.shared.ui.progress import progress
+from pages.shared.ui.progress import ensure_result
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
@@ -111,15 +112,13 @@ def _student_space(
 def student_coming(subject: Subject) -> bool:
     """How far ``of_student`` is, where it is None; whether there will be more to see by itself."""
     run = subject.run
-    return progress(
-        f"student features {run.id}",
+    key = f"student features {run.id}"
+    arguments = "features", run.id, "--runs-dir", str(run_store().runs_dir)
+    return ensure_result(
+        key,
         f"Features of the student, {run.spec.teacher}",
         lambda: of_student(subject) is None,
-        "atesc_core.runs.students",
-        "features",
-        run.id,
-        "--runs-dir",
-        str(run_store().runs_dir),
+        lambda: jobs.start(key, "atesc_core.runs.students", *arguments),
     )
 
 

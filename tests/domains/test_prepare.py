@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atesc_core import jobs
 from atesc_core.domains import DOMAINS, folder_name, prepare
 from atesc_core.domains import folder as folders
-from atesc_core.jobs.process import Job
 from tests.support.published_domains import publish
 from tests.support.waiting import until
 
@@ -42,10 +42,10 @@ def test_a_download_tells_how_far_it_is_and_is_read_once(published, monkeypatch,
     assert DOMAINS["usps"].status == "present"
     shares = [line["share"] for line in told]
     assert shares == sorted(shares)
-    assert told[0] == {"share": 0, "what": "Waiting for the server"}
-    assert told[-3]["what"] == "usps.t.bz2: unpacking"
+    assert told[0] == {"share": 0, "message": "Waiting for the server"}
+    assert told[-3]["message"] == "usps.t.bz2: unpacking"
     assert told[-3]["share"] == pytest.approx(0.95 * size / 9e6)
-    assert [line["what"] for line in told[-2:]] == ["Reading it once", "Done"]
+    assert [line["message"] for line in told[-2:]] == ["Reading it once", "Done"]
     monkeypatch.setattr("atesc_core.domains.downloads._drawn", lambda *_: pytest.fail("read again"))
     assert DOMAINS["usps"].read()[0].shape[1:] == (16, 16)
     assert len(prepared("usps", monkeypatch, capsys)) == 3  # nothing is downloaded twice
@@ -70,7 +70,7 @@ def test_what_is_downloaded_but_damaged_is_not_called_done(published, monkeypatc
 
 def test_a_folder_is_read_whole_and_kept(pictures, monkeypatch, capsys):
     told = prepared(folder_name(pictures), monkeypatch, capsys)
-    assert [line["what"] for line in told[1:-1]] == [f"{read} of 20 images" for read in range(1, 21)]
+    assert [line["message"] for line in told[1:-1]] == [f"{read} of 20 images" for read in range(1, 21)]
     assert told[10]["share"] == 0.5
     monkeypatch.setattr(folders, "_read", lambda *_: pytest.fail("read again"))
     assert folders.read_folder(folders.open_folder(folder_name(pictures)), 32)[0].shape == (16, 32, 32, 3)
@@ -110,8 +110,8 @@ def endless():
 
 def test_stopped_it_leaves_nothing_behind(data_folder, endless, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    job = Job("tests.support.slow_server", ["svhn", endless])
-    until(lambda: "of 100 MB" in job.what and job.share > 0.005 or job.state != "running")
+    job = jobs.start("a download that is stopped", "tests.support.slow_server", "svhn", endless)
+    until(lambda: "of 100 MB" in job.message and job.share > 0.005 or not job.active)
     assert (data_folder / ".svhn.arriving").exists()
     job.stop()
     job.wait(300)

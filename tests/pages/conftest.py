@@ -9,7 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import RunStore
-from tests.support.pages import APP, go_to
+from pages.shared.data.device import machine
+from tests.support.pages import go_to
+
+APP = Path(__file__).parents[2] / "app.py"
 
 
 @pytest.fixture
@@ -32,3 +35,9 @@ def open_page() -> Callable[..., AppTest]:
         return app.run()
 
     return open_
+
+
+@pytest.fixture(scope="session", autouse=True)
+def device_known() -> None:
+    """The machine's device is asked for before a test replaces the jobs; it is asked for once."""
+    machine()

@@ -1,21 +1,20 @@
-"""What tests/jobs/test_process.py starts: it works, hangs or fails, as asked."""
+"""What tests/jobs start: a job that works, hangs, fails, or reports a result, by its argument."""
 
-import json
 import sys
 import time
 
-
-def tell(share: float, what: str) -> None:
-    print(json.dumps({"share": share, "what": what}), flush=True)
-
+from atesc_core.jobs import report_progress, report_result
 
 if __name__ == "__main__":
-    tell(0, "starting")
+    report_progress(0, "starting")
+    print("a line of a library")
     if sys.argv[1] == "fail":
         raise ValueError("no such thing")
-    tell(0.25, "working")
+    report_progress(0.25, "working")
     if sys.argv[1] == "hang":
         time.sleep(0.05)
-        tell(0.5, "hanging")
+        report_progress(0.5, "hanging")
         time.sleep(60)
-    tell(1, "done")
+    if sys.argv[1] == "result":
+        report_result({"cores": 2})
+    report_progress(1, "done")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from atesc_core.domains.loading import load_pair
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.report import Report, measure, report_file
+from tests.support.held_job import HeldJob
 from tests.support.labs import TEACHER, TINY, Lab
 
 RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # how the runs of the tests attack
@@ -37,12 +37,11 @@ def report(lab_with_runs: Lab) -> Report:
 
 
 @pytest.fixture
-def held_job(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def held_job(monkeypatch: pytest.MonkeyPatch) -> HeldJob:
     """Measuring starts, and gets no further than this."""
-    job = SimpleNamespace(state="running", share=0.3, what="Scores of ID test images", eta_s=12.0, error="")
-    job.stop = lambda: setattr(job, "state", "stopped")
-    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: job)
-    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *arguments: job)
+    job = HeldJob(share=0.3, message="Scores of ID test images", eta_s=12.0)
+    monkeypatch.setattr("atesc_core.jobs.find", lambda key: job)
+    monkeypatch.setattr("atesc_core.jobs.start", lambda *arguments, queue="long": job)
     return job
 
 

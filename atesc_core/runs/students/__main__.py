@@ -13,7 +13,6 @@ ones, all with 8 bits a channel as they are shown. On the CPU: a run on a GPU is
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from atesc_core.files import replacing
+from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.loading import load_student
@@ -45,7 +45,7 @@ def make(store: RunStore, run_id: str, wanted: Iterable[Wanted]) -> None:
     """Those of the wanted that are not there yet; tells how far it is."""
     missing = [one for one in wanted if not one[2].path.exists()]
     for done, (epoch, words, view) in enumerate(missing):
-        print(json.dumps({"share": done / len(missing), "what": words}), flush=True)
+        report_progress(done / len(missing), words)
         if not view.student.exists():  # a run that goes on has let go of it
             continue
         found = seen(load_student(store, run_id, epoch), view)

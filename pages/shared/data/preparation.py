@@ -1,41 +1,36 @@
-"""A domain being downloaded or read, in a process of its own: how far it is, how long it takes, and a stop."""
+"""The job that makes a domain ready: it downloads what the domain needs, or reads a folder's images."""
 
 from __future__ import annotations
 
-import streamlit as st
-
+from atesc_core import jobs
 from atesc_core.domains import data_dir
-from atesc_core.jobs import process
-from pages.shared.ui import formats
+from atesc_core.domains.folder import PREFIX
+from pages.shared.ui.progress import watch_job
 
 MODULE = "atesc_core.domains.prepare"
-LOOK_S = 0.7  # between two looks at how far it is
 
 
-def prepare(name: str) -> process.Job:
+def prepare(name: str) -> jobs.Job:
     """Start to make the domain ready; all visitors watch the same job."""
-    return process.start(_key(name), MODULE, name)
+    return jobs.start(_key(name), MODULE, name, queue="long" if name.startswith(PREFIX) else "network")
 
 
-def preparation(name: str) -> process.Job | None:
-    """The last one of this domain, going or ended."""
-    return process.find(_key(name))
+def preparation(name: str) -> jobs.Job | None:
+    """The last job of this domain, active or ended."""
+    return jobs.find(_key(name))
+
+
+def watch_preparation(name: str, job: jobs.Job, title: str, kept: str) -> None:
+    """Show the job of this domain until it is done. Call it outside fragments: the page runs again when it has ended.
+
+    Args:
+        name: Name of the domain.
+        job: Its job.
+        title: What the job does: "Downloading svhn".
+        kept: A sentence about what a stop or a failure leaves as it was, and what to do.
+    """
+    watch_job(job, title, lambda: prepare(name), kept=kept)
 
 
 def _key(name: str) -> str:
     return f"domain {name} in {data_dir()}"
-
-
-def progress(name: str, job: process.Job) -> None:
-    """While it goes. Call it outside fragments: the page runs anew when it has ended."""
-
-    @st.fragment(run_every=LOOK_S)
-    def shown() -> None:
-        if job.state != "running":
-            st.rerun()
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
-        left.progress(min(max(job.share, 0.0), 1.0), f"{job.what}{eta}")
-        right.button("Stop", icon=":material/stop:", key=f"stop {name}", on_click=job.stop, width="stretch")
-
-    shown()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from atesc_core import paths
+from atesc_core import jobs, paths
 from atesc_core.errors import RecordingError
-from atesc_core.jobs import process
 from atesc_core.recording import Recording, load, record
 from atesc_core.recording.file import MAX_FILE_BYTES, SUFFIX, to_bytes
 from atesc_core.recording.writer import scenes_file
@@ -20,8 +20,9 @@ from pages.shared.data import story
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
-from pages.shared.ui import elements, formats
+from pages.shared.ui import elements
 from pages.shared.ui.polling import is_live
+from pages.shared.ui.progress import show_job
 
 SHIPPED = paths.ASSETS / "recordings" / f"story{SUFFIX}"
 MAKE = "python -m atesc_core recording story"
@@ -195,43 +196,29 @@ def _recorded(runs: list[Run], title: str) -> Recording:
 
 
 def scenes_coming(group: str) -> bool:
-    """Whether they are being made; starts that at the first look."""
+    """Whether the scenes are being computed; starts that at the first call."""
     runs = story.parts(group)
     if not {"plain", "control"} <= runs.keys():
         return False
-    job = process.find(_scenes_key(runs))
-    return (job or _make_scenes(runs)).state == "running"
+    return (jobs.find(_scenes_key(runs)) or _make_scenes(runs)).active
 
 
 def scenes_progress(group: str) -> bool:
-    """How far they are, or what came in between; whether they are still to come."""
+    """Show how far the scenes are; whether they are still being computed."""
     runs = story.parts(group)
     if not {"plain", "control"} <= runs.keys():
         elements.caption("This step needs the story's plain students, and they have been deleted.")
         return False
-    job = process.find(_scenes_key(runs))
-    if job.state == "running":
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
-        left.progress(min(max(job.share, 0.0), 1.0), f"{job.what}{eta}")
-        right.button("Stop", icon=":material/stop:", key="stop scenes", on_click=job.stop, width="stretch")
-        return True
-    if job.state != "done":
-        elements.caption(
-            "This step was stopped before it was ready."
-            if job.state == "stopped"
-            else f"This step could not be made: {job.error}."
-        )
-        st.button("Try again", icon=":material/refresh:", key="scenes again", on_click=_make_scenes, args=(runs,))
-    return False
+    start = partial(_make_scenes, runs)
+    return show_job(jobs.find(_scenes_key(runs)) or start(), "Computing this step", start)
 
 
 def _scenes_key(runs: dict[str, Run]) -> str:
     return str(scenes_file(run_store().runs_dir, runs["plain"].id))
 
 
-def _make_scenes(runs: dict[str, Run]) -> process.Job:
-    return process.start(
+def _make_scenes(runs: dict[str, Run]) -> jobs.Job:
+    return jobs.start(
         _scenes_key(runs),
         "atesc_core.recording.scenes",
         runs["plain"].id,

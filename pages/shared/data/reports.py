@@ -1,25 +1,24 @@
-"""What a teacher does with real test images, as far as it is measured, and the measuring itself."""
+"""Reports of teachers on real test images: read as far as they are measured, and measured where they are not."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from atesc_core import paths
-from atesc_core.jobs import process
+from atesc_core import jobs, paths
 from atesc_core.runs import default_runs_dir
 from atesc_core.specs.run import SplitSpec
 from pages.shared.data.teachers import cards
-from pages.shared.ui import elements, formats
+from pages.shared.ui.progress import watch_job
 
 if TYPE_CHECKING:
     from atesc_core.teachers.report import Report
 
 MODULE = "atesc_core.teachers.report"
-LOOK_S = 0.7  # between two looks at how far it is
 
 
 def teacher_report(name: str, split: SplitSpec) -> Report | None:
@@ -29,57 +28,28 @@ def teacher_report(name: str, split: SplitSpec) -> Report | None:
 
 
 def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
-    """See to it that the report is measured; while it is not, say how far it is, how long it takes, and offer to stop.
+    """Measure the report where it is not complete, and show how far that is.
 
-    Call it outside fragments: the page runs anew when there is more to show.
+    Call it outside fragments: the page runs again when there is more to show.
+
+    Args:
+        name: Name of the teacher.
+        split: How the attack on its real test images is done.
+        report: The report so far.
     """
     if report is not None and report.attacked:
         return
-    key = str(report_path(name, split))
-    job = process.find(key)
+    path = report_path(name, split)
+    start = partial(_start, str(path), name, split)
+    job = jobs.find(str(path))
     if job is None or job.state == "done":
-        job = _start(key, name, split)
-    running = job.state == "running"
-
-    @st.fragment(run_every=LOOK_S if running else None)
-    def progress() -> None:
-        if running and (job.state != "running" or (report is None and Path(key).exists())):
-            st.rerun()
-        if running:
-            _progress(job, key, name)
-        else:
-            _ended(job, key, name, split)
-
-    progress()
+        job = start()
+    watch_job(job, f"Measuring {name} on real test images", start, has_more=lambda: report is None and path.exists())
 
 
-def _progress(job: process.Job, key: str, name: str) -> None:
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
-    with left:
-        st.progress(min(max(job.share, 0.0), 1.0), f"Measuring {name} on real test images: {job.what}{eta}")
-    with right:
-        st.button("Stop", icon=":material/stop:", key=f"stop {key}", on_click=job.stop, width="stretch")
-
-
-def _ended(job: process.Job, key: str, name: str, split: SplitSpec) -> None:
-    """It was stopped, or failed."""
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    with left:
-        if job.state == "failed":
-            elements.problem(
-                f"Measuring {name} on real test images failed.", f"{job.error}.", "The rest of the page stands."
-            )
-        else:
-            elements.caption(f"Measuring {name} on real test images was stopped.")
-    if right.button("Measure", icon=":material/refresh:", key=f"again {key}", width="stretch"):
-        _start(key, name, split)
-        st.rerun()
-
-
-def _start(key: str, name: str, split: SplitSpec) -> process.Job:
+def _start(key: str, name: str, split: SplitSpec) -> jobs.Job:
     fields = split.model_dump(mode="json", include={"epsilon", "max_epsilon", "steps"})
-    return process.start(key, MODULE, name, "--runs-dir", str(default_runs_dir()), "--split", json.dumps(fields))
+    return jobs.start(key, MODULE, name, "--runs-dir", str(default_runs_dir()), "--split", json.dumps(fields))
 
 
 def report_path(name: str, split: SplitSpec) -> Path:

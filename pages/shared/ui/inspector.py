@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from atesc_core import jobs
 from atesc_core.embedding import nearest
 from atesc_core.errors import StoreError
 from atesc_core.figures.probabilities import probabilities
-from atesc_core.jobs import process
 from atesc_core.runs import Run, Snapshot
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
@@ -22,6 +22,7 @@ from pages.shared.state import selection, url
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
+from pages.shared.ui.progress import ensure_result
 
 if TYPE_CHECKING:
     from atesc_core.inspection import Inspection
@@ -186,27 +187,13 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
     path = _file(sample, epsilon)
     if path.exists():
         return Inspection.load(path)
-    job = process.find(str(path))
-    if job is None or job.state == "done":  # done, and its file cleared away since
-        job = process.start(
-            str(path),
-            MODULE,
-            run.id,
-            str(epoch),
-            str(index),
-            str(epsilon),
-            "--runs-dir",
-            str(run_store().runs_dir),
-            "--out",
-            str(path),
-        )
-    if job.state == "failed":
-        return _failed(job.error)
-    if job.state == "running":
-        st.progress(job.share, f"Attacking this image: {job.what}")
-        st.button("Stop", icon=":material/stop:", key="stop inspection", on_click=job.stop)
-    elif job.state == "stopped":
-        elements.caption("The attack was stopped. Move ε to ask for another.")
+    arguments = run.id, str(epoch), str(index), str(epsilon), "--runs-dir", str(run_store().runs_dir)
+    ensure_result(
+        str(path),
+        "Attacking this image",
+        lambda: not path.exists(),
+        lambda: jobs.start(str(path), MODULE, *arguments, "--out", str(path), queue="short"),
+    )
     return None
 
 
@@ -216,8 +203,8 @@ def _failed(why: str) -> None:
 
 def _going(sample: Sample, epsilon: float) -> bool:
     """Whether to look again soon: the process works, or has just left its result."""
-    job = process.find(str(_file(sample, epsilon)))
-    return job is not None and job.state in ("running", "done")
+    job = jobs.find(str(_file(sample, epsilon)))
+    return job is not None and (job.active or job.state == "done")
 
 
 def _file(sample: Sample, epsilon: float) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from atesc_core import jobs
 from atesc_core.figures.agreement import agreement as figure_of
 from atesc_core.runs import Run, Snapshot
 from atesc_core.runs.students import agreement, answers
 from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
-from pages.shared.ui.progress import progress
+from pages.shared.ui.progress import ensure_result
 
 MODULE = "atesc_core.runs.students"
 
@@ -41,16 +42,13 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
         _about(run, list(views))
         if views.keys() <= said.keys():
             return False
-        return progress(
-            f"students {run.id} {shown.epoch}",
+        key = f"students {run.id} {shown.epoch}"
+        arguments = "answers", run.id, str(shown.epoch), "--runs-dir", str(run_store().runs_dir)
+        return ensure_result(
+            key,
             "Asking the students",
             lambda: any(view.read() is None for view in views.values()),
-            MODULE,
-            "answers",
-            run.id,
-            str(shown.epoch),
-            "--runs-dir",
-            str(run_store().runs_dir),
+            lambda: jobs.start(key, MODULE, *arguments, queue="short"),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from atesc_core.domains import DOMAINS, OFFLINE, PAIRS, PAPER, data_dir, fetch_domain, find_pair, folder_name
-from atesc_core.jobs import process
+from atesc_core.jobs import Job
 from pages.shared.data.preparation import preparation
+from tests.support.held_job import HeldJob
 from tests.support.pages import follow_link, page_text
 from tests.support.published_domains import publish
 
@@ -23,7 +23,7 @@ def widget(app, label):
     return next((widget for widget in widgets if widget.label == label), None)
 
 
-def ended(name: str) -> process.Job:
+def ended(name: str) -> Job:
     job = preparation(name)
     job.wait(300)  # on a machine that is busy with runs
     return job
@@ -76,17 +76,19 @@ def test_what_was_downloaded_is_a_card_with_its_images(open_page, published):
 
 
 def test_a_download_shows_how_far_it_is_and_can_be_stopped(open_page, monkeypatch):
-    job = SimpleNamespace(state="running", share=0.25, what="train_32x32.mat, 60 of 182 MB", eta_s=90.0, error="")
-    job.stop = lambda: setattr(job, "state", "stopped")
-    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: job if "svhn" in key else None)
+    job = HeldJob("svhn", share=0.25, message="train_32x32.mat, 60 of 182 MB", eta_s=90.0)
+    monkeypatch.setattr("atesc_core.jobs.find", lambda key: job if "svhn" in key else None)
     app = open_page("domains")
     [bar] = app.get("progress")
-    assert (bar.proto.value, bar.proto.text) == (25, "train_32x32.mat, 60 of 182 MB · 1 min 30 s left")
-    assert app.button(key="download svhn").disabled
+    assert (bar.proto.value, bar.proto.text) == (
+        25,
+        "Downloading svhn: train_32x32.mat, 60 of 182 MB · 1 min 30 s left",
+    )
+    assert "download svhn" not in {button.key for button in app.button}
     app.button(key="stop svhn").click().run()
     app.run()
-    assert "The download was stopped. Nothing half-downloaded was kept." in page_text(app)
-    assert app.button(key="download svhn").label == "Try again"
+    assert "Downloading svhn was stopped. Nothing half-downloaded was kept." in page_text(app)
+    assert app.button(key="again svhn").label == "Start again"
 
 
 def test_without_a_network_it_says_so_and_points_to_what_needs_none(open_page, no_network):
@@ -96,7 +98,7 @@ def test_without_a_network_it_says_so_and_points_to_what_needs_none(open_page, n
     assert ended("usps").state == "failed"
     app.run()
     [error] = app.error
-    assert error.value.startswith("**usps could not be downloaded.**")
+    assert error.value.startswith("**Downloading usps failed.**")
     assert "Domains that need no download: mnist, mnistm, digits, syn, fashion" in error.value
     assert "Nothing half-downloaded was kept" in error.value
     assert DOMAINS["usps"].status == "downloadable"

@@ -211,8 +211,8 @@ def test_a_large_model_is_asked_in_a_process_of_its_own(
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.inspection.takes_long", lambda image_side, steps: True)
     asked = []
-    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: held_job if asked else None)
-    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *arguments: asked.append(arguments) or held_job)
+    monkeypatch.setattr("atesc_core.jobs.find", lambda key: held_job if asked else None)
+    monkeypatch.setattr("atesc_core.jobs.start", lambda *arguments, queue: asked.append(arguments) or held_job)
     app = open_page("robustness", **selection_link(finished_run, image=7))
     assert not app.exception
     assert "Attacking this image" in app.get("progress")[0].proto.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from atesc_core.runs.students import agreement, answers
 from atesc_core.runs.students.__main__ import make
 from atesc_core.teachers.report import Report
 from tests.support.copies import copy_lab
+from tests.support.held_job import HeldJob
 from tests.support.labs import Lab
 from tests.support.pages import button, charts, page_text, selection_link
 from tests.support.reports import numbers
@@ -35,19 +35,12 @@ class Jobs:
 
     def __init__(self):
         self.asked: list[tuple[str, ...]] = []
-        self.job = SimpleNamespace(
-            state="running",
-            share=0.5,
-            what="the student of epoch 2",
-            eta_s=3.0,
-            error="the disk is full",
-            stop=lambda: setattr(self.job, "state", "stopped"),
-        )
+        self.job = HeldJob(share=0.5, message="the student of epoch 2", eta_s=3.0)
 
-    def find(self, key: str) -> SimpleNamespace | None:
+    def find(self, key: str) -> HeldJob | None:
         return self.job if self.asked else None
 
-    def start(self, *arguments: str) -> SimpleNamespace:
+    def start(self, *arguments: str, queue: str) -> HeldJob:
         self.asked.append(arguments)
         self.job.state = "running"
         return self.job
@@ -56,8 +49,8 @@ class Jobs:
 @pytest.fixture
 def jobs(monkeypatch) -> Jobs:
     jobs = Jobs()
-    monkeypatch.setattr("atesc_core.jobs.process.find", jobs.find)
-    monkeypatch.setattr("atesc_core.jobs.process.start", jobs.start)
+    monkeypatch.setattr("atesc_core.jobs.find", jobs.find)
+    monkeypatch.setattr("atesc_core.jobs.start", jobs.start)
     return jobs
 
 
@@ -119,7 +112,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
     assert (module, task, told[:2]) == ("atesc_core.runs.students", "answers", [finished_run.id, "1"])
     button(app, "Stop").click().run()
     assert "Asking the students was stopped." in page_text(app)
-    button(app, "Go on").click().run()
+    button(app, "Start again").click().run()
     assert len(jobs.asked) == 2
     ask(own_lab, finished_run, 1)
     app.run()
@@ -128,13 +121,13 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
 
 
 def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
-    jobs.start("before")
-    jobs.job.state = "failed"
+    jobs.start("before", queue="short")
+    jobs.job.state, jobs.job.error = "failed", "the disk is full"
     app = open_page("robustness", **selection_link(finished_run, 3, 7))
     assert not app.exception
     assert "Asking the students failed." in page_text(app)
     assert "the disk is full" in page_text(app)
-    assert button(app, "Go on")
+    assert button(app, "Try again")
 
 
 def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run: Run, jobs):

@@ -19,6 +19,7 @@ from pages.shared.ui.glossary import TERMS, sentence
 from pages.story import player
 from pages.story.lesson import STEPS, Scene
 from tests.support.copies import copy_lab
+from tests.support.held_job import HeldJob
 from tests.support.labs import STORY, Lab
 from tests.support.pages import button, charts, page_link, page_text
 from tests.support.recordings import by_hand
@@ -318,14 +319,9 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
     scenes_file(told_live.runs_dir, told_live.plain).unlink()
     asked = []
 
-    class Held:
-        state, share, what, eta_s = "running", 0.3, "The first steps of the distillation", 12.0
-
-        def stop(self):
-            type(self).state = "stopped"
-
-    monkeypatch.setattr("atesc_core.jobs.process.find", lambda key: Held() if asked else None)
-    monkeypatch.setattr("atesc_core.jobs.process.start", lambda *words: asked.append(words) or Held())
+    job = HeldJob(share=0.3, message="The first steps of the distillation", eta_s=12.0)
+    monkeypatch.setattr("atesc_core.jobs.find", lambda key: job if asked else None)
+    monkeypatch.setattr("atesc_core.jobs.start", lambda *arguments: asked.append(arguments) or job)
     app = open_page("story", story=STORY, step="2")
     assert not app.exception
     assert asked[0][1:] == (
@@ -337,8 +333,8 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
     )
     button(app, "Stop").click().run()
     app.run()
-    assert "stopped before it was ready" in page_text(app)
-    assert button(app, "Try again")
+    assert "Computing this step was stopped" in page_text(app)
+    assert button(app, "Start again")
     assert len(asked) == 1
 
 
@@ -376,10 +372,12 @@ REPLAY = """
 import sys
 sys.modules["torch"] = None  # as on a machine that has none: any import of it raises
 from atesc_core import runs
-from atesc_core.jobs import process
+from atesc_core import jobs
 from atesc_core.runs import launcher
+from pages.shared.data import device
+device.machine()  # before jobs are refused
 def refuse(*words, **more): raise AssertionError(f"computing: {words}")
-launcher._start = process.start = refuse
+launcher._start = jobs.start = jobs.start_thread = refuse
 from pages.shared.data import recordings
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash

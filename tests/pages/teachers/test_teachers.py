@@ -93,7 +93,7 @@ def test_measuring_can_be_stopped_and_begun_again(open_page, store, held_job):
     button(app, "Stop").click().run()
     app.run()
     assert "was stopped" in page_text(app)
-    assert button(app, "Measure")
+    assert button(app, "Start again")
 
 
 def test_a_measurement_that_failed_says_why(open_page, store, held_job):

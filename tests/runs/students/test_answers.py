@@ -65,4 +65,7 @@ def test_it_tells_how_far_it_is(lab_with_runs, capsys):
     views = answers(store, run_id, store.snapshot(run_id, 1))
     make(store, run_id, [(epoch, f"the student of epoch {epoch}", view) for epoch, view in views.items()])
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told == [{"share": 0.0, "what": "the student of epoch 1"}, {"share": 0.5, "what": "the student of epoch 2"}]
+    assert told == [
+        {"share": 0.0, "message": "the student of epoch 1"},
+        {"share": 0.5, "message": "the student of epoch 2"},
+    ]

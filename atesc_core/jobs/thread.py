@@ -1,0 +1,54 @@
+"""Jobs that a function in a thread of this process does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from atesc_core.jobs.job import Job
+
+Value = TypeVar("Value")
+
+
+class ThreadJob(Job, Generic[Value]):
+    """``function(job)`` in a thread.
+
+    A thread cannot be ended from outside: the function looks at ``job.stop_requested``, and ``on_stop`` may help it,
+    for example by closing what it waits for. For those who watch, the job is stopped at once.
+
+    Args:
+        key: The name of the work.
+        function: Does the work; it may call ``job.report``.
+        on_stop: Called once the job is stopped, in the thread of whoever stops it: it must not take long.
+    """
+
+    def __init__(
+        self, key: str, function: Callable[[ThreadJob[Value]], Value], on_stop: Callable[[], object] = lambda: None
+    ) -> None:
+        super().__init__(key)
+        self._function, self._on_stop = function, on_stop
+        self._value: Value | None = None
+        self._exception: BaseException | None = None
+
+    def result(self) -> Value:
+        """What the function returned, once the job has ended. Raises what the function raised.
+
+        Raises:
+            RuntimeError: The job has not ended, or was stopped.
+        """
+        if self.state == "failed" and self._exception is not None:
+            raise self._exception
+        if self.state != "done":
+            raise RuntimeError(f"job {self.key}: {self.state}; expected done")
+        return self._value  # type: ignore[return-value]  # it is set where the state is done
+
+    def _run(self) -> None:
+        try:
+            self._value = self._function(self)
+        except BaseException as error:
+            self._exception = error
+            raise
+
+    def _interrupt(self) -> None:
+        self._on_stop()
+        self._end("stopped")

@@ -1,0 +1,25 @@
+"""A job that stays where it is, for pages that show one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class HeldJob:
+    """As ``atesc_core.jobs.Job``; it does nothing and can be stopped."""
+
+    key: str = "held"
+    state: str = "running"
+    place: int = 0
+    share: float = 0.0
+    message: str = "Starting"
+    eta_s: float | None = None
+    error: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
+
+    def stop(self) -> None:
+        self.state = "stopped"
