@@ -6,6 +6,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.recording.story import PARTS
+from atesc_core.recording.verdict import story_verdict
 from atesc_core.runs import Run, ensure_worker
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
@@ -24,7 +25,7 @@ SAID = "font-size:1.2rem;font-weight:600;line-height:1.4"  # read from the back 
 
 def stage(group: str) -> bool:
     """Everything of a story; whether it may still change."""
-    runs = story.parts(group)
+    runs = story.runs(group)
     if not runs:
         st.info("This story has been deleted.", icon=":material/delete:")
         return False
@@ -45,7 +46,7 @@ def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
     card = cards()[next(iter(runs.values())).spec.teacher]
     words, button = st.columns([6, 1], vertical_alignment="center")
     with words:
-        sentences = "<br>".join(elements.as_html(sentence) for sentence in story.told(curves, over=not going))
+        sentences = "<br>".join(elements.as_html(sentence) for sentence in story_verdict(curves, finished=not going))
         st.html(f'<p class="atesc" role="status" style="{SAID}">{sentences}</p>')
         elements.row(
             elements.muted(

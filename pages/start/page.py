@@ -23,7 +23,7 @@ GPU = {
 
 def invite() -> None:
     """Choose the setting, and the page's one button."""
-    settings = story.tellable()
+    settings = story.teachers_by_setting()
     if not settings:
         elements.empty_state(
             "No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers."
@@ -52,7 +52,7 @@ def invite() -> None:
     if st.button(
         "Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:", width="stretch"
     ):
-        st.query_params["story"] = story.begin(chosen)
+        st.query_params["story"] = story.start(chosen)
         st.rerun()
     elements.caption(f"Three students, one after the other{needed(chosen)}.")
 
@@ -74,8 +74,8 @@ def explained() -> None:
 
 def told(group: str) -> None:
     """The story of the group, followed as long as it goes on."""
-    poll(lambda: stage(group), recordings.going(group), every_s=1.5)
-    if story.parts(group):
+    poll(lambda: stage(group), story.in_progress(group), every_s=1.5)
+    if story.runs(group):
         st.page_link(
             "pages/story/page.py",
             label="The same in five steps",
@@ -102,7 +102,7 @@ elements.header(
     "A non-transferable (NTL) teacher draws the generator away from the ID domain; the student learns what "
     "misleads. ATEsc learns from the fragile images and forgets the robust ones.",
 )
-group = st.query_params.get("story") or story.newest()
+group = st.query_params.get("story") or story.latest_group()
 above, below = st.container(), st.container()
 with elements.hidden_when_presenting("lab"):
     with elements.card():
@@ -111,7 +111,7 @@ with elements.hidden_when_presenting("lab"):
         poll(latest_runs, any(map(is_live, run_store().list(SHOWN, makes=None))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
-if group and ("story" in st.query_params or recordings.going(group)):
+if group and ("story" in st.query_params or story.in_progress(group)):
     with above:
         told(group)
     with below:

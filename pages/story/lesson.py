@@ -13,6 +13,7 @@ from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
 from atesc_core.recording import RecordedRun, Recording
 from atesc_core.recording.manifest import FirstStep, FirstSteps, KeptImages
+from atesc_core.recording.verdict import story_verdict
 from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 from pages.shared.data import recordings, story
 from pages.shared.state import url
@@ -251,7 +252,7 @@ def _escape(scene: Scene) -> None:
 def _play(scene: Scene, names: tuple[str, ...]) -> None:
     """The named students side by side, in the player's time; a live story stands where it is."""
     runs = [scene.parts[name] for name in names if name in scene.parts]
-    live = scene.group is not None and recordings.going(scene.group)
+    live = scene.group is not None and story.in_progress(scene.group)
     theatre(
         scene.recording,
         runs,
@@ -268,7 +269,7 @@ def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
     curves = {name: run.curve(at) for name, run in scene.parts.items() if name in compared}
     begun = set(curves["plain"]["epoch"])
     curves = {name: curve for name, curve in curves.items() if begun & set(curve["epoch"])}
-    words = story.told(curves, over=bool(begun))
+    words = story_verdict(curves, finished=bool(begun))
     if at == 0:
         words = ["Press Play."]
     if "atesc" in names and len(words) > 1:

@@ -21,7 +21,6 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
 from pages.shared.ui import elements
-from pages.shared.ui.polling import is_live
 from pages.shared.ui.progress import show_job
 
 SHIPPED = paths.ASSETS / "recordings" / f"story{SUFFIX}"
@@ -51,10 +50,6 @@ def chosen() -> Recording | None:
             return None
     _say_none(name)
     return None
-
-
-def going(group: str) -> bool:
-    return any(map(is_live, story.parts(group).values()))
 
 
 def _kept(name: str) -> Path | None:
@@ -164,7 +159,7 @@ def download_recording(recording: Recording) -> None:
 
 
 def _live(group: str) -> Recording | None:
-    runs = list(story.parts(group).values())
+    runs = list(story.runs(group).values())
     if not runs:
         st.info("This story has been deleted, or the link comes from another lab.", icon=":material/delete:")
         return None
@@ -178,7 +173,7 @@ def _live(group: str) -> Recording | None:
 @st.cache_resource(max_entries=8, show_spinner="Reading the runs …")
 def _recorded_at(runs_dir: str, group: str, state: tuple, scenes: bool) -> Recording:
     """The story's runs as they were then: anew at the end of every epoch."""
-    return _recorded(list(story.parts(group).values()), "The story, live")
+    return _recorded(list(story.runs(group).values()), "The story, live")
 
 
 def _recorded(runs: list[Run], title: str) -> Recording:
@@ -197,7 +192,7 @@ def _recorded(runs: list[Run], title: str) -> Recording:
 
 def scenes_coming(group: str) -> bool:
     """Whether the scenes are being computed; starts that at the first call."""
-    runs = story.parts(group)
+    runs = story.runs(group)
     if not {"plain", "control"} <= runs.keys():
         return False
     return (jobs.find(_scenes_key(runs)) or _make_scenes(runs)).active
@@ -205,7 +200,7 @@ def scenes_coming(group: str) -> bool:
 
 def scenes_progress(group: str) -> bool:
     """Show how far the scenes are; whether they are still being computed."""
-    runs = story.parts(group)
+    runs = story.runs(group)
     if not {"plain", "control"} <= runs.keys():
         elements.caption("This step needs the story's plain students, and they have been deleted.")
         return False

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import pytest
-
-from pages.shared.data import story
 from tests.support.labs import STORY, tiny_spec
 from tests.support.pages import button, charts, page_text
-
-
-def curve(metric: str, *points: tuple[float, float]) -> pd.DataFrame:
-    """Epochs 1, 2, ... with (IAcc, OOD metric) each."""
-    rows = enumerate(points, 1)
-    return pd.DataFrame([{"epoch": epoch, "iacc": iacc, metric: other} for epoch, (iacc, other) in rows])
 
 
 def test_an_empty_lab_says_what_to_do(open_page, store):
@@ -77,62 +67,6 @@ def test_a_link_to_a_story_that_is_gone_says_so(open_page, store):
     assert not app.exception
     assert "deleted" in page_text(app)
     assert button(app, "Run the story live")
-
-
-# ── what the numbers say ────────────────────────────────────────────────────────────────────────────
-
-TRAPPED = curve("asr", (50, 90), (70, 99.8))
-CONTROL = curve("asr", (60, 1), (85, 0.4))
-
-
-@pytest.mark.parametrize(
-    ("curves", "over", "words"),
-    [
-        ({}, False, ["The first accuracies come after the first epoch."]),
-        ({}, True, ["No student has been measured."]),
-        ({"plain": TRAPPED}, False, ["after epoch 2: 70.0 % of ID images right, 99.8 % of triggered images", "Next:"]),
-        ({"plain": TRAPPED}, True, ["after epoch 2"]),
-        (
-            {"plain": TRAPPED, "control": CONTROL},
-            True,
-            ["is in the trap: IAcc 70.0, ASR 99.8 %, from the SL teacher IAcc 85.0, ASR 0.4 % (epoch 2)"],
-        ),
-        ({"plain": CONTROL, "control": CONTROL}, True, ["is not in the trap"]),
-        (
-            {"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 3))},
-            True,
-            ["ATEsc is out of it: ASR 99.8 → 3.0 %, for 1.0 points of IAcc (epoch 2)"],
-        ),
-        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (72, 3))}, True, ["with 2.0 points more IAcc"]),
-        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 70))}, True, ["ATEsc is on its way out"]),
-        (
-            {"plain": TRAPPED, "atesc": curve("asr", (50, 91))},
-            False,
-            ["ATEsc has not helped yet: ASR 90.0 → 91.0 %, at the same IAcc (epoch 1)"],
-        ),
-        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97))}, True, ["ATEsc has not helped: "]),
-        ({"plain": CONTROL, "atesc": TRAPPED}, True, ["ATEsc is worse off"]),
-        # Close-set: higher OAcc is better, and how far out is judged by the SL teacher's student.
-        (
-            {"plain": curve("oacc", (77, 2)), "control": curve("oacc", (80, 92)), "atesc": curve("oacc", (70, 30))},
-            True,
-            [
-                "is in the trap: IAcc 77.0, OAcc 2.0 %",
-                "ATEsc is on its way out: OAcc 2.0 → 30.0 %, for 7.0 points of IAcc",
-            ],
-        ),
-        (
-            {"plain": curve("oacc", (77, 2)), "control": curve("oacc", (80, 92)), "atesc": curve("oacc", (70, 60))},
-            True,
-            ["trap", "ATEsc is out of it"],
-        ),
-    ],
-)
-def test_the_story_tells_what_was_measured(curves, over, words):
-    sentences = " ".join(story.told(curves, over))
-    for expected in words:
-        assert expected in sentences
-    assert ("Next:" in sentences) == (not over and "plain" in curves and "atesc" not in curves)
 
 
 def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(open_page, store):

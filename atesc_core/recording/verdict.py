@@ -1,0 +1,107 @@
+"""What the accuracies of the story's students say about the trap and the escape, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
+
+MIN_DIFFERENCE = 5.0  # percentage points: a smaller difference between two single runs counts as none
+
+Curves = Mapping[str, pd.DataFrame]
+
+
+def story_verdict(curves: Curves, finished: bool) -> list[str]:
+    """Return one or two sentences on the story so far, derived from the measured accuracies alone.
+
+    Two students are compared at the last epoch that both have reached.
+
+    Args:
+        curves: For each role (``plain``, ``atesc``, ``control``) its epochs so far: columns ``epoch``, ``iacc``, and
+            one of ``oacc``, ``olacc`` and ``asr``; accuracies in per cent.
+        finished: Whether no student trains any longer.
+    """
+    if "plain" not in curves or curves["plain"].empty:
+        return ["No student has been measured." if finished else "The first accuracies come after the first epoch."]
+    metric = next(name for name in METRIC_NAMES if name != "iacc" and name in curves["plain"])
+    sentences = [_trap_sentence(curves, metric)]
+    if escape := _escape_sentence(curves, metric):
+        sentences.append(escape)
+    elif not finished:
+        sentences.append("Next: the same teacher, with ATEsc.")
+    return sentences
+
+
+def _trap_sentence(curves: Curves, metric: str) -> str:
+    """How the NTL teacher's plain student does, compared with the SL teacher's once that has been measured."""
+    common = _last_common_epoch(curves, "plain", "control")
+    if common is None:
+        last = curves["plain"].iloc[-1]
+        return (
+            f"The plain student after epoch {last['epoch']:.0f}: {last['iacc']:.1f} % of ID images right, "
+            f"{last[metric]:.1f} % {METRIC_MEANINGS[metric]}."
+        )
+    epoch, plain, control = common
+    trapped = _ood_gap(metric, plain[metric], control[metric]) >= 2 * MIN_DIFFERENCE
+    verdict = "The plain student is in the trap" if trapped else "The plain student is not in the trap"
+    return (
+        f"{verdict}: {_accuracies(plain, metric)}, from the SL teacher {_accuracies(control, metric)} (epoch {epoch})."
+    )
+
+
+def _escape_sentence(curves: Curves, metric: str) -> str | None:
+    """What ATEsc changes compared with the plain student, and what it costs in IAcc; None before it is measured."""
+    common = _last_common_epoch(curves, "plain", "atesc")
+    if common is None:
+        return None
+    epoch, plain, atesc = common
+    gain = _ood_gap(metric, plain[metric], atesc[metric])
+    if gain <= -MIN_DIFFERENCE:
+        verdict = "ATEsc is worse off"
+    elif gain < MIN_DIFFERENCE:
+        verdict = "ATEsc has not helped" if epoch == curves["plain"]["epoch"].max() else "ATEsc has not helped yet"
+    else:
+        half_way = _trap_depth(curves, metric, epoch, plain) / 2
+        verdict = "ATEsc is out of it" if gain >= half_way else "ATEsc is on its way out"
+    return (
+        f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
+        f"{_iacc_cost(plain['iacc'] - atesc['iacc'])} (epoch {epoch})."
+    )
+
+
+def _iacc_cost(points: float) -> str:
+    """Percentage points of IAcc that were lost, in words."""
+    if abs(points) < 0.05:
+        return "at the same IAcc"
+    return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
+
+
+def _trap_depth(curves: Curves, metric: str, epoch: int, plain: pd.Series) -> float:
+    """Points between the plain student and one that was not misled: the SL teacher's, or else 0 % OLAcc or ASR."""
+    control = curves.get("control")
+    if control is not None and len(rows := control[control["epoch"] == epoch]):
+        return max(_ood_gap(metric, plain[metric], rows.iloc[0][metric]), 2 * MIN_DIFFERENCE)
+    return float(plain[metric]) if metric != "oacc" else float("inf")
+
+
+def _ood_gap(metric: str, value: float, reference: float) -> float:
+    """Points by which ``value`` is worse than ``reference`` on OOD images: lower OAcc, higher OLAcc or ASR."""
+    return reference - value if metric == "oacc" else value - reference
+
+
+def _last_common_epoch(curves: Curves, first: str, second: str) -> tuple[int, pd.Series, pd.Series] | None:
+    """The last epoch that both roles have reached, and their rows; None where one has none, or they share none."""
+    if first not in curves or second not in curves:
+        return None
+    both = set(curves[first]["epoch"]) & set(curves[second]["epoch"])
+    if not both:
+        return None
+    epoch = max(both)
+    rows = [curve[curve["epoch"] == epoch].iloc[0] for curve in (curves[first], curves[second])]
+    return int(epoch), rows[0], rows[1]
+
+
+def _accuracies(row: pd.Series, metric: str) -> str:
+    return f"IAcc {row['iacc']:.1f}, {METRIC_NAMES[metric]} {row[metric]:.1f} %"
