@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the name ``path`` when complete; ``path`` is untouched where the body raises.
 
     One writer a path at a time (a run has one worker).
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def also(source: Path, path: Path) -> None:
+def link_or_copy(source: Path, path: Path) -> None:
     """``path`` becomes another name of the file ``source``; where the disk has no hard links, a copy of it.
 
     Safe for files that are only ever replaced, never written into. Raises FileNotFoundError.

@@ -94,7 +94,7 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
 
     Raises UnknownRun, StoreError, TeacherError; ValueError where the snapshot has no such image.
     """
-    run, shown = store.get(run_id), store.snapshot(run_id, epoch)
+    run, shown = store.get_distillation(run_id), store.snapshot(run_id, epoch)
     if not 0 <= index < len(shown.images):
         raise ValueError(f"index: {index} of epoch {epoch}; expected 0 to {len(shown.images) - 1}")
     teacher = load_teacher(run.spec.teacher, store.runs_dir).model

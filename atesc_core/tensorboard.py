@@ -27,7 +27,7 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
     """
     from tensorboardX import SummaryWriter
 
-    run = store.get(run_id)
+    run = store.get_distillation(run_id)
     target = folder / run.id
     for old in target.glob(f"events.out.tfevents.*{SUFFIX}"):
         old.unlink()

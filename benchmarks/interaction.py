@@ -143,7 +143,7 @@ def make_run(runs_dir: Path, images: int) -> str:
         pair.metric,
         Oracle(random.normal(size=FEATURES).astype(np.float32), 0.0),
     )
-    report.save(report_file(runs_dir, TEACHER, store.get(run_id).spec.split))
+    report.save(report_file(runs_dir, TEACHER, store.get_distillation(run_id).spec.split))
     store.close()
     return run_id
 

@@ -12,7 +12,7 @@ from atesc_core.cli.common import RunsDir, Settings, folder, open_store, percent
 
 if TYPE_CHECKING:
     from atesc_core.recording import RecordedRun, Recording
-    from atesc_core.runs import Run, RunStore
+    from atesc_core.runs import DistillationRun, RunStore
 
 SHIPPED = Path("assets/recordings/story.atesc")
 IMAGES_HELP = "Synthetic images kept of an epoch, at most."
@@ -33,7 +33,7 @@ def make_recording(
     store = open_store(runs_dir)
     _write(
         store,
-        [store.get(run_id) for run_id in run],
+        [store.get_distillation(run_id) for run_id in run],
         out,
         title,
         images,
@@ -91,7 +91,7 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
 
 
-def _write(store: RunStore, runs: list[Run], out: Path, title: str, images: int, command: str) -> None:
+def _write(store: RunStore, runs: list[DistillationRun], out: Path, title: str, images: int, command: str) -> None:
     from atesc_core.recording import record, save
     from atesc_core.teachers import list_teachers
 
@@ -102,7 +102,7 @@ def _write(store: RunStore, runs: list[Run], out: Path, title: str, images: int,
     say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {recording.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
 
 
-def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Recording | None:
+def _scenes(store: RunStore, runs: list[DistillationRun], kinds: dict[str, str]) -> Recording | None:
     """Those of the story that the runs tell; None where they tell none."""
     from atesc_core.recording.story import PARTS, part_of
 
@@ -121,11 +121,11 @@ def _scenes(store: RunStore, runs: list[Run], kinds: dict[str, str]) -> Recordin
         )
 
 
-def _run_all(store: RunStore, run_ids: list[str]) -> list[Run]:
+def _run_all(store: RunStore, run_ids: list[str]) -> list[DistillationRun]:
     """Follow each to its end. Raises ValueError where one does not get there."""
     from atesc_core.cli.runs import follow
 
-    runs = [follow(store, run_id) for run_id in run_ids]
+    runs = [follow(store, store.get_distillation(run_id)) for run_id in run_ids]
     for run in runs:
         if run.status != "done":
             why = f": {run.error}" if run.error else ""

@@ -32,7 +32,7 @@ from atesc_core.vocabulary import METRIC_NAMES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from atesc_core.runs import Run, RunStore
+    from atesc_core.runs import AnyRun, Run, RunStore
     from atesc_core.specs.teacher import TeacherSpec
     from atesc_core.teachers import Teacher
 
@@ -81,23 +81,26 @@ def list_runs(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.", show_default=False)] = None,
 ) -> None:
     """List the runs, newest first."""
+    from atesc_core.runs import DistillationRun, TrainingRun
+
     store = open_store(runs_dir)
-    found = store.list(limit=limit, makes=None, forks=True)
+    found = store.all_runs(limit, include_forks=True)
     if as_json:
         print(json.dumps([_as_json(run) for run in found]))
         return
     table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "accuracy, %", "started")
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
-        how = (
-            (f"training, {run.spec.trained_by}", "")
-            if run.makes == "teacher"
-            else (run.spec.synthesis.kind, run.spec.escape.kind + (f", {run.label}" if run.fork else ""))
-        )
+        if isinstance(run, TrainingRun):
+            method, escape = f"training, {run.spec.trained_by}", ""
+        elif isinstance(run, DistillationRun):
+            method = run.spec.synthesis.kind
+            escape = run.spec.escape.kind + (f", {run.label}" if run.fork else "")
         table.add_row(
             run.id,
             run.teacher,
-            *how,
+            method,
+            escape,
             str(run.spec.seed),
             run.status,
             f"{run.epoch}/{run.epochs}",
@@ -157,16 +160,17 @@ def save_student(
     runs_dir: RunsDir = None,
 ) -> None:
     """Write a run's student, with its architecture, classes and normalisation: `teachers add` recognises it."""
-    from atesc_core.files import replacing
+    from atesc_core.files import atomic_write
+    from atesc_core.runs import TrainingRun
     from atesc_core.runs.students.loading import student_bytes
 
     if out.suffix != ".safetensors":
         raise ValueError(f"out: {str(out)!r}; expected a name ending in .safetensors")
     store = open_store(runs_dir)
-    if store.get(run_id).makes == "teacher":
+    if isinstance(store.get(run_id), TrainingRun):
         raise ValueError(f"run: {run_id} trains a teacher and has no student; `teachers list` has its teacher")
     content = student_bytes(store, run_id, max(store.students(run_id), default=0) if epoch is None else epoch)
-    with replacing(out) as file:
+    with atomic_write(out) as file:
         file.write(content)
     print(out)
 
@@ -197,22 +201,22 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
 def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) -> None:
     """Queue it, show its progress, print its last accuracies. Ctrl-C stops it; exit status 1 where it did not end
     well."""
-    run_id = store.create(spec)
+    run = store.get(store.create(spec))
     try:
-        run = follow(store, run_id)
+        run = follow(store, run)
     except KeyboardInterrupt:
-        run = stop(store, run_id)
-    _report(run, store.epochs(run_id), as_json)
+        run = stop(store, run)
+    _report(run, store.epochs(run.id), as_json)
 
 
-def follow(store: RunStore, run_id: str) -> Run:
+def follow(store: RunStore, run: AnyRun) -> AnyRun:
     """Show the run's progress until it is over."""
     from atesc_core.runs import ensure_worker
 
     with progress_bar("{task.fields[note]}") as progress:
-        task = progress.add_task(run_id, total=1, note="")
+        task = progress.add_task(run.id, total=1, note="")
         while True:
-            run = store.get(run_id)
+            run = store.refresh(run)
             progress.update(task, completed=run.progress, note=_note(run))
             if run.status not in ("queued", "running", "paused"):
                 return run
@@ -220,12 +224,12 @@ def follow(store: RunStore, run_id: str) -> Run:
             time.sleep(LOOK_S)
 
 
-def stop(store: RunStore, run_id: str) -> Run:
+def stop(store: RunStore, run: AnyRun) -> AnyRun:
     """After Ctrl-C: the run is stopped, what it logged is kept."""
     say("stopping after this round ...")
-    store.stop(run_id)
+    store.stop(run.id)
     end = time.monotonic() + STOP_S
-    while (run := store.get(run_id)).active and time.monotonic() < end:
+    while (run := store.refresh(run)).active and time.monotonic() < end:
         time.sleep(LOOK_S)
     return run
 
@@ -252,7 +256,7 @@ def expect_done(run: Run) -> None:
 
 def _note(run: Run) -> str:
     if run.status == "queued":
-        return "starting" if run.place_in_line == 1 else f"in line, place {run.place_in_line}"
+        return "starting" if run.queue_position == 1 else f"in line, place {run.queue_position}"
     words = [run.status, f"epoch {run.epoch}/{run.epochs}", percents(run.metrics)]
     if run.images_per_s:
         words.append(f"{run.images_per_s:,.0f} img/s")

@@ -83,7 +83,7 @@ def _synthetic(runs_dir: Path | None, run_id: str, epoch: int | None):
     from atesc_core.errors import StoreError
 
     store = open_store(runs_dir)
-    store.get(run_id)
+    store.get_distillation(run_id)
     kept = store.snapshots(run_id)
     if epoch is None and not kept:
         raise StoreError(f"run: {run_id} has no synthetic images yet; they are kept after each epoch")

@@ -123,7 +123,7 @@ def _train_own(
 
     spec = recipes.from_preset(preset, name, pair, method, **changes)
     store = RunStore(runs_dir)
-    recipes.check_spec(spec, recipes.taken_names(runs_dir) | store.in_training())
+    recipes.check_spec(spec, recipes.taken_names(runs_dir) | store.teachers_in_training())
     run_to_its_end(store, spec, as_json)
 
 

@@ -42,8 +42,7 @@ def try_threshold(
     from atesc_core.teachers import load_teacher
 
     store = open_store(runs_dir)
-    run = store.get(run_id)
-    trials.chance(store, run)
+    run = trials.chance(store, store.get(run_id)).run
     load_teacher(run.spec.teacher, store.runs_dir)
     here = describe(pick_device(run.spec.device)).summary
     pair = trials.start(store, run_id, threshold, epochs, after, here)
@@ -61,10 +60,10 @@ def _to_the_end(store: RunStore, pair: Pair) -> None:
     """Both arms, one after the other. Ctrl-C stops them."""
     try:
         for arm in pair.arms:
-            follow(store, arm.id)
+            follow(store, arm)
     except KeyboardInterrupt:
         for arm in reversed(pair.arms):
-            stop(store, arm.id)
+            stop(store, arm)
 
 
 def _report(store: RunStore, pair: Pair, as_json: bool) -> None:

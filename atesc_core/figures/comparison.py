@@ -18,7 +18,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 
 if TYPE_CHECKING:
-    from atesc_core.runs import Run
+    from atesc_core.runs import DistillationRun
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 MAX_FIELDS_IN_LABEL = 3  # in a label; the rest is a number
@@ -32,7 +32,7 @@ class MeasuredRun:
     epochs: a row an epoch, as RunStore.epochs gives it. moved: (epoch, round, threshold) set by hand, in order.
     """
 
-    run: Run
+    run: DistillationRun
     epochs: pd.DataFrame
     moved: tuple[tuple[int, int, float], ...] = ()
 

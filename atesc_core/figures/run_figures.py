@@ -28,7 +28,7 @@ from atesc_core.figures.run_data import (
     run_curve,
     threshold_changes,
 )
-from atesc_core.runs import Run, RunStore, Snapshot
+from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.specs.command import run_command
 from atesc_core.specs.run import SplitSpec
 
@@ -72,7 +72,7 @@ def draw_panel(panel: Panel, sources: Sources) -> go.Figure:
 
     Raises NotYet, UnknownRun, StoreError for an epoch without images, and ValueError for a score that is not kept.
     """
-    return FIGURE_BUILDERS[panel.figure](PanelRequest(panel, sources, sources.store.get(panel.run)))
+    return FIGURE_BUILDERS[panel.figure](PanelRequest(panel, sources, sources.store.get_distillation(panel.run)))
 
 
 def draw_panels(recipe: Recipe, sources: Sources) -> list[go.Figure]:
@@ -82,7 +82,7 @@ def draw_panels(recipe: Recipe, sources: Sources) -> list[go.Figure]:
 
 def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[str, Any]:
     """Where the figure comes from: the first panel's run on top, those of other panels below ``other_runs``."""
-    runs = [store.get(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
+    runs = [store.get_distillation(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
     first, *others = [_run_facts(run, store) for run in runs]
     more = {"other_runs": others} if others else {}
     return files.provenance(
@@ -94,7 +94,7 @@ def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStor
     )
 
 
-def _run_facts(run: Run, store: RunStore) -> dict[str, Any]:
+def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
     """``made_by``: the code that began the run, where the figure's own may be a later one."""
     history = store.history(run.id)
     begun = history.loc[history["kind"] == "started", "text"]
@@ -152,7 +152,7 @@ class PanelRequest:
 
     panel: Panel
     sources: Sources
-    run: Run
+    run: DistillationRun
 
     @cached_property
     def shown(self) -> Snapshot:
@@ -225,7 +225,7 @@ class PanelRequest:
 
 def _accuracy(scene: PanelRequest) -> go.Figure:
     store, cards = scene.sources.store, scene.sources.cards()
-    behind = [run_curve(store.get(other), store, cards, ghost=True) for other in scene.panel.against]
+    behind = [run_curve(store.get_distillation(other), store, cards, ghost=True) for other in scene.panel.against]
     own = run_curve(scene.run, store, cards, changes=threshold_changes(scene.run, store))
     return figures.accuracy([*behind, own], "print", scene.run.epochs)
 
@@ -287,7 +287,7 @@ def _embedding(scene: PanelRequest) -> go.Figure:
 def _drift(scene: PanelRequest) -> go.Figure:
     """Beside the run's own line those of the runs it is seen against, each in its own teacher's feature space."""
     store = scene.sources.store
-    scenes = [scene, *(replace(scene, run=store.get(other)) for other in scene.panel.against)]
+    scenes = [scene, *(replace(scene, run=store.get_distillation(other)) for other in scene.panel.against)]
     return figures.drift([_drift_line(one) for one in scenes], "print")
 
 

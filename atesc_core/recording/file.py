@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from atesc_core.errors import RecordingError, SpecError
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.recording.manifest import Manifest, Recording, arrays
 from atesc_core.specs.base import parse
 
@@ -31,7 +31,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Runtime
 def save(recording: Recording, path: Path) -> None:
     """Write the file, whole or not at all. The same recording gives the same bytes. Raises RecordingError: too big."""
     packed = to_bytes(recording)
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(packed)
 
 

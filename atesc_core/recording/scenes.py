@@ -179,7 +179,7 @@ def main() -> None:
     asked = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
-    run = RunStore(asked.runs_dir).get(asked.run)
+    run = RunStore(asked.runs_dir).get_distillation(asked.run)
     save(scenes(run.spec, asked.sl_teacher, asked.runs_dir, report_progress), scenes_file(asked.runs_dir, run.id))
 
 

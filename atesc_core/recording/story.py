@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 
@@ -76,10 +76,10 @@ def queue_story(store: RunStore, specs: dict[str, RunSpec]) -> dict[str, str]:
     }
 
 
-def story_runs(store: RunStore, group: str, kinds: dict[str, str]) -> dict[str, Run]:
+def story_runs(store: RunStore, group: str, kinds: dict[str, str]) -> dict[str, DistillationRun]:
     """part -> its run, of a group; a deleted one is missing. kinds: teacher -> SL or NTL."""
     found = {}
-    for run in store.list(group=group):
+    for run in store.distillations(group=group):
         part = part_of(kinds.get(run.spec.teacher, ""), run.spec.escape.kind)
         if part:
             found[part] = run

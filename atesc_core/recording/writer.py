@@ -24,7 +24,7 @@ from atesc_core.recording.manifest import (
     RecordedTeacher,
     Recording,
 )
-from atesc_core.runs import Run, RunStore, Snapshot
+from atesc_core.runs import DistillationRun, RunStore, Snapshot
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
@@ -56,7 +56,7 @@ def record(
         raise NotRecordable(f"run: {', '.join(run_ids)}: expected each once")
     if not 1 <= images <= MAX_IMAGES:
         raise NotRecordable(f"images: {images}: expected 1 to {MAX_IMAGES} an epoch")
-    runs = [store.get(run_id) for run_id in run_ids]
+    runs = [store.get_distillation(run_id) for run_id in run_ids]
     arrays: dict[str, np.ndarray] = {}
     recorded = []
     for number, run in enumerate(runs):
@@ -99,7 +99,7 @@ def teacher_of(card: TeacherCard) -> RecordedTeacher:
 
 
 def _recorded(
-    store: RunStore, run: Run, card: TeacherCard, number: int, images: int, arrays: dict[str, np.ndarray]
+    store: RunStore, run: DistillationRun, card: TeacherCard, number: int, images: int, arrays: dict[str, np.ndarray]
 ) -> RecordedRun:
     """The run's part of the manifest; what it keeps of its images is put into ``arrays``."""
     steps, epochs = store.steps(run.id), store.epochs(run.id)

@@ -17,17 +17,17 @@ from typing import Any
 from atesc_core.errors import StoreError
 from atesc_core.runs.locks import gate
 
-VERSION = 4  # raised when TABLES change; MIGRATIONS then take older databases along
+VERSION = 1  # raised when TABLES change
 
 TABLES = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     label TEXT,
-    story TEXT,                           -- runs of one group belong together ("group" is an SQL word)
-    makes TEXT NOT NULL DEFAULT 'student',  -- or teacher; says of what class its spec is
+    run_group TEXT,                       -- runs of one group belong together ("group" is an SQL word)
+    task TEXT NOT NULL,                   -- distillation or training
     spec TEXT NOT NULL,                   -- RunSpec or TeacherSpec as JSON
-    fork TEXT,                            -- JSON object: the run that it parted from, after which epoch
-    requested TEXT NOT NULL,              -- spec.device: auto, cpu, cuda, mps
+    fork TEXT,                            -- JSON object: the run it branched off, after which epoch
+    requested_device TEXT NOT NULL,       -- spec.device: auto, cpu, cuda, mps
     epochs INTEGER NOT NULL,              -- the last one; a fork may end before its spec
     rounds INTEGER NOT NULL,
     status TEXT NOT NULL DEFAULT 'queued',
@@ -35,11 +35,11 @@ CREATE TABLE runs (
     queued REAL NOT NULL,                 -- orders the line
     started REAL,
     finished REAL,
-    wanted TEXT NOT NULL DEFAULT 'run',   -- run, pause or stop: what the user asks of the worker
-    steps_wanted INTEGER NOT NULL DEFAULT 0,
-    threshold_wanted REAL,
-    turn_s REAL,                          -- NULL: whole rounds; 0: turn by turn; else slow motion, seconds a turn
-    kind TEXT,                            -- device kind of the worker that has it, names the device lock
+    requested_state TEXT NOT NULL DEFAULT 'run',  -- run, pause or stop: what the user asks of the worker
+    steps_left INTEGER NOT NULL DEFAULT 0,
+    pending_threshold REAL,               -- set by the user, not yet applied by the worker
+    seconds_per_turn REAL,                -- NULL: whole rounds; 0: turn by turn; else slow motion
+    device_kind TEXT,                     -- of the worker that has it; names the device lock
     device TEXT,                          -- that device in words
     epoch INTEGER NOT NULL DEFAULT 0,     -- of the last logged event
     round INTEGER NOT NULL DEFAULT 0,
@@ -85,19 +85,12 @@ CREATE TABLE workers (
     serves TEXT NOT NULL                  -- JSON list of the requested devices that mean this kind here
 );
 CREATE TABLE starting (
-    requested TEXT PRIMARY KEY,           -- a worker was started for this device and has not yet reported
+    requested_device TEXT PRIMARY KEY,    -- a worker was started for this device and has not yet reported
     pid INTEGER NOT NULL,
     time REAL NOT NULL,
     attempts INTEGER NOT NULL             -- in a row that never reported
 );
 """
-
-# from version -> what makes the next one of it
-MIGRATIONS = {
-    1: "ALTER TABLE runs ADD COLUMN makes TEXT NOT NULL DEFAULT 'student'",
-    2: "ALTER TABLE runs ADD COLUMN turn_s REAL",
-    3: "ALTER TABLE runs ADD COLUMN fork TEXT",
-}
 
 
 class Database:
@@ -111,28 +104,27 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            if self._version() < VERSION:
-                with gate(path.parent):  # two processes may open a new or old folder at once
-                    self._bring_up_to_date()
+            if self._version() == 0:
+                with gate(path.parent):  # two processes may open a new folder at once
+                    self._create_tables()
         except sqlite3.Error as error:
             raise StoreError(f"{path}: cannot be used as the runs' database ({error})") from error
-        if self._version() > VERSION:
+        if self._version() != VERSION:
             raise StoreError(
-                f"{path}: was written by a newer version of this program (format {self._version()}, "
-                f"this one reads {VERSION}); update it or choose another runs folder"
+                f"{path}: was written by another version of this program (format {self._version()}, "
+                f"this one reads {VERSION}); use that version or choose another runs folder"
             )
 
     def _version(self) -> int:
-        return self._connection.execute("PRAGMA user_version").fetchone()[0]
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
-    def _bring_up_to_date(self) -> None:
+    def _create_tables(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self.write() as connection:
-            version = self._version()
-            statements = TABLES.split(";\n") if version == 0 else [MIGRATIONS[v] for v in range(version, VERSION)]
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            if self._version() == 0:
+                for statement in TABLES.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         self._connection.close()

@@ -28,7 +28,7 @@ SHORT_SPIN = {"GOMP_SPINCOUNT": "2000"}
 RETRY_S = 5.0  # between two starts for the same device
 ATTEMPTS = 3  # starts that fail in a row before the waiting runs are told
 LOG_BYTES = 1_000_000
-_started: list[subprocess.Popen] = []  # to be reaped when they end
+_started: list[subprocess.Popen[bytes]] = []  # to be reaped when they end
 
 
 def ensure_worker(runs_dir: Path | str) -> None:
@@ -55,8 +55,8 @@ def log_file(runs_dir: Path) -> Path:
 
 def _waiting(store: RunStore) -> list[str]:
     """Devices that queued runs ask for: auto, cpu, cuda, mps."""
-    rows = store.database.read("SELECT DISTINCT requested FROM runs WHERE status = 'queued'")
-    return [row["requested"] for row in rows]
+    rows = store.database.read("SELECT DISTINCT requested_device FROM runs WHERE status = 'queued'")
+    return [row["requested_device"] for row in rows]
 
 
 def _served(store: RunStore, requested: str) -> bool:
@@ -64,7 +64,7 @@ def _served(store: RunStore, requested: str) -> bool:
     workers = store.database.read("SELECT kind, serves FROM workers")
     if any(requested in json.loads(row["serves"]) and is_taken(store.runs_dir, row["kind"]) for row in workers):
         return True
-    rows = store.database.read("SELECT * FROM starting WHERE requested = ?", requested)
+    rows = store.database.read("SELECT * FROM starting WHERE requested_device = ?", requested)
     if not rows:
         return False
     age = time.time() - rows[0]["time"]
@@ -80,7 +80,7 @@ def _alive(pid: int) -> bool:
 
 
 def _start(store: RunStore, requested: str) -> None:
-    rows = store.database.read("SELECT attempts FROM starting WHERE requested = ?", requested)
+    rows = store.database.read("SELECT attempts FROM starting WHERE requested_device = ?", requested)
     attempts = rows[0]["attempts"] if rows else 0
     if attempts >= ATTEMPTS:
         _give_up(store, requested)
@@ -92,7 +92,7 @@ def _start(store: RunStore, requested: str) -> None:
         )
 
 
-def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen:
+def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:
     log = log_file(runs_dir)
     full = log.exists() and log.stat().st_size > LOG_BYTES
     with log.open("wb" if full else "ab") as output:
@@ -114,13 +114,13 @@ def _give_up(store: RunStore, requested: str) -> None:
     lines = log_file(store.runs_dir).read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
     error = f"no worker could be started for device {requested!r}: {lines[-1][:300]}"
     with store.database.write() as connection:
-        connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
+        connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
         fail_queued(connection, requested, error)
 
 
 def fail_queued(connection: sqlite3.Connection, requested: str, error: str) -> None:
     """Fail all runs that wait for ``requested``."""
-    waiting = connection.execute("SELECT id FROM runs WHERE status = 'queued' AND requested = ?", (requested,))
+    waiting = connection.execute("SELECT id FROM runs WHERE status = 'queued' AND requested_device = ?", (requested,))
     for row in waiting.fetchall():
         fail(connection, row["id"], error)
 

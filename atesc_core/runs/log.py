@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atesc_core.distillation.turns import Turn
-from atesc_core.files import also
+from atesc_core.files import link_or_copy
 from atesc_core.runs.database import Database
+from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
-from atesc_core.runs.store import Run, RunStore, note
+from atesc_core.runs.store import RunStore, note
 from atesc_core.runs.turn_files import save_turn
 from atesc_core.version import lab_version
 
@@ -113,11 +114,11 @@ class RunLog:
         until the run is over its newest. Links: only the first takes room, as much as one checkpoint (measured at
         16 px: 2 MB with DFQ, whose state is networks; with a pool up to 5 MB quick, 90 MB full)."""
         run = self.run
-        if run.makes != "student" or not run.spec.escape.splits or run.fork:
+        if not isinstance(run, DistillationRun) or not run.spec.escape.splits or run.fork:
             return
         begins = run.spec.escape.warmup_epochs
         if begins <= epoch < run.epochs:
-            also(self.checkpoint_file, self.store.point_file(run.id, epoch))
+            link_or_copy(self.checkpoint_file, self.store.point_file(run.id, epoch))
         for other in self.store.points(run.id):
             if other not in (begins, epoch):
                 self.store.point_file(run.id, other).unlink(missing_ok=True)
@@ -144,7 +145,8 @@ class RunLog:
 
     def asked(self) -> Asked:
         row = self.database.read(
-            "SELECT wanted, steps_wanted, turn_s, threshold_wanted FROM runs WHERE id = ?", self.run.id
+            "SELECT requested_state, steps_left, seconds_per_turn, pending_threshold FROM runs WHERE id = ?",
+            self.run.id,
         )[0]
         return Asked(*row)
 
@@ -152,12 +154,12 @@ class RunLog:
         """The wish is in the run's hands; a newer one stays."""
         with self.database.write() as connection:
             connection.execute(
-                "UPDATE runs SET threshold_wanted = NULL WHERE id = ? AND threshold_wanted = ?", (self.run.id, value)
+                "UPDATE runs SET pending_threshold = NULL WHERE id = ? AND pending_threshold = ?", (self.run.id, value)
             )
 
     def took_step(self) -> None:
         with self.database.write() as connection:
-            connection.execute("UPDATE runs SET steps_wanted = max(0, steps_wanted - 1) WHERE id = ?", (self.run.id,))
+            connection.execute("UPDATE runs SET steps_left = max(0, steps_left - 1) WHERE id = ?", (self.run.id,))
 
     def note(self, kind: str, value: float | None = None, text: str | None = None) -> None:
         with self.database.write() as connection:

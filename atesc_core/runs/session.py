@@ -14,10 +14,10 @@ import torch
 from atesc_core.distillation.events import Event, SnapshotTaken, ThresholdChanged
 from atesc_core.distillation.loop import Controls
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.runs.log import Asked, RunLog
+from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
-from atesc_core.runs.store import Run
 from atesc_core.runs.students import files
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
@@ -50,7 +50,7 @@ class Session:
         if log.checkpoint_file.exists():
             epoch, state = load_checkpoint(log.checkpoint_file)
             log.keep_point(epoch)
-        elif log.run.fork and log.run.fork.epoch:
+        elif log.run.first_epoch > 1:
             raise ValueError(
                 f"checkpoint: {log.checkpoint_file} is gone; run {log.run.id} parted from another with it "
                 "and cannot begin without it; start another try"
@@ -87,7 +87,7 @@ class Session:
             if self.again:
                 self.again.clear()
                 self.log.forget_thresholds(self.taken_for)
-        self.controls.closely = asked.turn_s is not None and self.log.run.makes == "student"
+        self.controls.closely = asked.turn_s is not None and isinstance(self.log.run, DistillationRun)
         self.note_speed(asked)
         told, self.told = self.told, self.told and done is None
         if asked.wanted == "pause" and asked.steps:  # single rounds or turns
@@ -154,9 +154,9 @@ class Session:
             case SnapshotTaken():
                 self.log.snapshot(as_arrays(event))
             case CheckpointReady():
-                if "student" in event.state:  # not in a teacher's training
+                if isinstance(self.log.run, DistillationRun):
                     files.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
-                with replacing(self.log.checkpoint_file) as file:
+                with atomic_write(self.log.checkpoint_file) as file:
                     torch.save({"epoch": event.epoch, "state": event.state}, file)
                 self.log.keep_point(event.epoch)
 

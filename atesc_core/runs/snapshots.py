@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 
 
 @dataclass(frozen=True, eq=False)  # equal if the same: what is found out about one is kept by it
@@ -28,7 +28,7 @@ class Snapshot:
             name: getattr(self, name) for name in ("images", "teacher_probs", "student_probs", "features", "fragile")
         }
         scores = {f"score_{name}": values for name, values in self.scores.items()}
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             np.savez(file, epoch=self.epoch, threshold=self.threshold, **arrays, **scores)
 
     @classmethod

@@ -24,27 +24,27 @@ import shutil
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
 from atesc_core.errors import RunBusy, SpecError, StoreError, UnknownRun
-from atesc_core.files import also, replacing
+from atesc_core.files import atomic_write, link_or_copy
 from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
+from atesc_core.runs.run import AnyRun, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.turn_files import load_turn
-from atesc_core.specs.base import JobSpec, parse
+from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 
-Makes = Literal["student", "teacher"]
-SPECS: dict[Makes, type[JobSpec]] = {"student": RunSpec, "teacher": TeacherSpec}  # what a run may make
-Status = Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
+SAME_NAMES = tuple(  # columns that are fields of a Run under the same name
+    field.name for field in fields(Run) if field.name not in ("spec", "group", "queue_position", "metrics")
+)
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
 LABEL_LENGTH = 200
@@ -55,80 +55,6 @@ def default_runs_dir() -> Path:
     """``$ATESC_RUNS_DIR``, or the user's data folder."""
     named = os.environ.get("ATESC_RUNS_DIR")
     return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("atesc-lab"))
-
-
-def makes_of(spec: RunSpec | TeacherSpec) -> Makes:
-    return next(makes for makes, model in SPECS.items() if isinstance(spec, model))
-
-
-@dataclass(frozen=True)
-class Fork:
-    """Where a run parted from another of the same spec: it goes on from that one's checkpoint, split elsewhere."""
-
-    parent: str  # the other's id; it may have been deleted since
-    epoch: int  # after whose end; 0: from the start
-    threshold: float  # set, as if by hand, in the first round after it that splits
-    old: str | None = None  # the run to see it against: another fork, or the parent; None where it is that one itself
-    old_threshold: float | None = None  # of that one
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run as it stands. Times are unix seconds."""
-
-    id: str
-    spec: RunSpec | TeacherSpec
-    label: str | None
-    group: str | None
-    status: Status
-    wanted: Literal["run", "pause", "stop"]  # what was asked of the worker; it follows within a round
-    steps: int  # single rounds, or turns, that are still to be done before it pauses
-    turn_s: float | None  # seconds a turn in slow motion; 0: turn by turn; None: whole rounds
-    device: str | None  # in words; None until a worker has had the run
-    created: float
-    started: float | None
-    finished: float | None  # done, stopped or failed
-    epoch: int  # of the last logged event: the epoch it is in, from 1; 0 before the first
-    round: int  # of the last logged event, from 1
-    epochs: int
-    rounds: int  # an epoch
-    images: int  # that the student, or the teacher in training, has seen
-    images_per_s: float | None  # lately, while running
-    eta_s: float | None  # to the run's end, while running
-    error: str | None
-    place_in_line: int | None  # 1 is next; None where it does not wait
-    metrics: dict[str, float]  # of the last finished epoch, percentages; empty before the first
-    fork: Fork | None = None  # where it parted from another run
-
-    @property
-    def makes(self) -> Makes:
-        return makes_of(self.spec)
-
-    @property
-    def teacher(self) -> str:
-        """The teacher that a student learns from, or that a training makes."""
-        return self.spec.name if self.makes == "teacher" else self.spec.teacher
-
-    @property
-    def progress(self) -> float:
-        """Share of its own rounds that are done, 0..1."""
-        begun = self.fork.epoch if self.fork else 0
-        return max(0, (self.epoch - begun - 1) * self.rounds + self.round) / ((self.epochs - begun) * self.rounds)
-
-    @property
-    def slow(self) -> bool:
-        """Whether its turns follow one another in slow motion, or will once it has the device."""
-        return self.active and self.wanted == "run" and bool(self.turn_s)
-
-    @property
-    def stepping(self) -> bool:
-        """Whether it goes for a single round or turn only."""
-        return self.active and self.wanted == "pause" and self.steps > 0
-
-    @property
-    def active(self) -> bool:
-        """Whether it may still change without anybody asking."""
-        return self.status in ("queued", "running")
 
 
 class RunStore:
@@ -150,59 +76,78 @@ class RunStore:
     # what there is
 
     def get(self, run_id: str) -> Run:
-        """Raises UnknownRun; StoreError where its settings are those of another version."""
+        """The run of this id.
+
+        Raises:
+            UnknownRun: there is none.
+            StoreError: its settings are those of another version.
+        """
         self._settle()
         rows = self._rows("WHERE id = ?", _checked(run_id))
         if not rows:
             raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
         try:
-            return _run(rows[0], self._places())
+            return _run(rows[0], self._queue_positions())
         except SpecError as error:
             raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
 
-    def list(
-        self, limit: int | None = None, group: str | None = None, makes: Makes | None = "student", forks: bool = False
-    ) -> list[Run]:
-        """Newest first; those that make a student, unless teachers, or with None all of them, are asked for.
+    def get_distillation(self, run_id: str) -> DistillationRun:
+        """As ``get``. Raises StoreError as well where the run trains a teacher."""
+        run = self.get(run_id)
+        if not isinstance(run, DistillationRun):
+            raise StoreError(f"run: {run_id} trains a teacher; expected a run that distils a student")
+        return run
 
-        ``forks``: with the runs that parted from others, which are many and short.
+    def refresh(self, run: AnyRun) -> AnyRun:
+        """The same run as it stands now. Raises UnknownRun where it was deleted."""
+        now = self.get(run.id)
+        if not isinstance(now, type(run)):
+            raise StoreError(f"run: {run.id} is no longer a {type(run).__name__}")
+        return now
+
+    def distillations(
+        self, limit: int | None = None, group: str | None = None, include_forks: bool = False
+    ) -> list[DistillationRun]:
+        """Runs that distil a student, newest first.
+
+        Args:
+            limit: at most so many.
+            group: only those queued under this name.
+            include_forks: with the runs that branched off others, which are many and short.
         """
-        self._settle()
-        rows = self._rows(
-            "WHERE (?1 IS NULL OR story = ?1) AND (?2 IS NULL OR makes = ?2) AND (?3 OR fork IS NULL) "
-            "ORDER BY created DESC, rowid DESC LIMIT ?4",
-            group,
-            makes,
-            forks,
-            -1 if limit is None else limit,
-        )
-        return _readable(rows, self._places())
+        runs = self._listed("task = 'distillation' AND (?1 IS NULL OR run_group = ?1)", limit, include_forks, group)
+        return [run for run in runs if isinstance(run, DistillationRun)]
 
-    def forks(self, run_id: str) -> list[Run]:
-        """The runs that parted from this one, newest first."""
-        self._settle()
-        rows = self._rows(
-            "WHERE json_extract(fork, '$.parent') = ? ORDER BY created DESC, rowid DESC", _checked(run_id)
-        )
-        return _readable(rows, self._places())
+    def trainings(self, limit: int | None = None) -> list[TrainingRun]:
+        """Runs that train a teacher, newest first, at most ``limit``."""
+        return [run for run in self._listed("task = 'training'", limit) if isinstance(run, TrainingRun)]
+
+    def all_runs(self, limit: int | None = None, include_forks: bool = False) -> list[Run]:
+        """Runs of both kinds, newest first, at most ``limit``; forks as in ``distillations``."""
+        return self._listed("TRUE", limit, include_forks)
+
+    def forks(self, run_id: str) -> list[DistillationRun]:
+        """The runs that branched off this one, newest first."""
+        runs = self._listed("json_extract(fork, '$.parent') = ?1", None, True, _checked(run_id))
+        return [run for run in runs if isinstance(run, DistillationRun)]
 
     def unreadable(self) -> dict[str, str]:
         """Runs that no list shows, newest first: id -> what of their settings this version does not know."""
         why = {}
-        for row in self.database.read("SELECT id, makes, spec FROM runs ORDER BY created DESC, rowid DESC"):
+        for row in self.database.read("SELECT id, task, spec FROM runs ORDER BY created DESC, rowid DESC"):
             try:
-                parse(SPECS[row["makes"]], json.loads(row["spec"]))
+                _spec(row)
             except SpecError as error:
                 why[row["id"]] = str(error)
         return why
 
     def queue(self) -> list[Run]:
         """Runs that wait for a device, next first."""
-        return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._places())
+        return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._queue_positions())
 
-    def in_training(self) -> set[str]:
+    def teachers_in_training(self) -> set[str]:
         """Names of the teachers that are not yet, and will be unless their run ends badly."""
-        rows = self._rows("WHERE makes = 'teacher' AND status IN ('queued', 'running', 'paused')")
+        rows = self._rows("WHERE task = 'training' AND status IN ('queued', 'running', 'paused')")
         return {run.teacher for run in _readable(rows, {})}
 
     def epochs(self, run_id: str) -> pd.DataFrame:
@@ -287,13 +232,8 @@ class RunStore:
         return turn if at == now and ended or at > now else None
 
     def students(self, run_id: str) -> dict[int, Path]:
-        """Epoch -> the file of the student as it was at its end, in order; of a run from before students were kept,
-        the checkpoint's alone."""
-        there = {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
-        last = self.checkpoint_file(run_id)
-        if there or not last.exists():
-            return there
-        return dict.fromkeys(self.snapshots(run_id)[-1:], last)
+        """Epoch -> the file of the student as it was at its end, in order."""
+        return {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
 
     # what can be asked for
 
@@ -314,7 +254,7 @@ class RunStore:
         if not math.isfinite(fork.threshold):
             raise ValueError(f"threshold: {fork.threshold!r} is not a finite number")
         parent = self.get(fork.parent)
-        if parent.makes != "student" or not parent.spec.escape.splits:
+        if not isinstance(parent, DistillationRun) or not parent.spec.escape.splits:
             raise ValueError(f"run: {parent.id} splits nothing; expected one whose escape has a threshold")
         begins = max(fork.epoch, parent.spec.escape.warmup_epochs)
         if not begins < until <= parent.spec.epochs:
@@ -322,7 +262,7 @@ class RunStore:
         run_id = self._new_folder(parent.spec)
         if fork.epoch:
             try:
-                also(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
+                link_or_copy(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
             except FileNotFoundError:
                 shutil.rmtree(self.folder(run_id), ignore_errors=True)
                 raise StoreError(
@@ -353,9 +293,9 @@ class RunStore:
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
-                _set(connection, run_id, wanted="pause", steps_wanted=0, turn_s=None)
+                _set(connection, run_id, requested_state="pause", steps_left=0, seconds_per_turn=None)
             elif row["status"] == "queued":
-                _set(connection, run_id, wanted="pause", steps_wanted=0, turn_s=None, status="paused")
+                _set(connection, run_id, requested_state="pause", steps_left=0, seconds_per_turn=None, status="paused")
                 note(connection, run_id, "paused")
 
     def resume(self, run_id: str) -> None:
@@ -371,27 +311,27 @@ class RunStore:
 
     def take_turn(self, run_id: str) -> None:
         """One turn of the generator, or one of the student, looked at closely; then pause."""
-        self._go_on(run_id, "pause", steps=1, turn_s=0.0)
+        self._go_on(run_id, "pause", steps=1, seconds_per_turn=0.0)
 
-    def slow_motion(self, run_id: str, turn_s: float) -> None:
-        """Go on as by ``resume``, a turn every ``turn_s`` seconds, each looked at closely. Raises ValueError where
+    def slow_motion(self, run_id: str, seconds_per_turn: float) -> None:
+        """Go on as by ``resume``, a turn every ``seconds_per_turn`` seconds, each looked at closely. Raises ValueError where
         that is not above 0."""
-        if not 0 < turn_s < math.inf:
-            raise ValueError(f"turn_s: {turn_s!r}: expected seconds a turn, above 0")
+        if not 0 < seconds_per_turn < math.inf:
+            raise ValueError(f"seconds_per_turn: {seconds_per_turn!r}: expected seconds a turn, above 0")
         with self.database.write() as connection:
             if _row(connection, run_id)["status"] == "running":
-                _set(connection, run_id, wanted="run", steps_wanted=0, turn_s=float(turn_s))
+                _set(connection, run_id, requested_state="run", steps_left=0, seconds_per_turn=float(seconds_per_turn))
                 return
-        self._go_on(run_id, "run", turn_s=float(turn_s))
+        self._go_on(run_id, "run", seconds_per_turn=float(seconds_per_turn))
 
     def stop(self, run_id: str) -> None:
         """End the run after its round. ``resume`` takes it up again from its last checkpoint."""
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
-                _set(connection, run_id, wanted="stop")
+                _set(connection, run_id, requested_state="stop")
             elif row["status"] in ("queued", "paused"):
-                _set(connection, run_id, wanted="stop", status="stopped", finished=time.time())
+                _set(connection, run_id, requested_state="stop", status="stopped", finished=time.time())
                 note(connection, run_id, "stopped")
 
     def set_threshold(self, run_id: str, value: float) -> None:
@@ -400,7 +340,7 @@ class RunStore:
             raise ValueError(f"threshold: {value!r} is not a finite number")
         with self.database.write() as connection:
             _row(connection, run_id)
-            _set(connection, run_id, threshold_wanted=float(value))
+            _set(connection, run_id, pending_threshold=float(value))
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files. Raises RunBusy while it is running or paused."""
@@ -446,17 +386,29 @@ class RunStore:
     def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
         """Of a run to be, its spec inside; the run's id."""
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
-        with replacing(self.folder(run_id) / "spec.yaml") as file:
+        with atomic_write(self.folder(run_id) / "spec.yaml") as file:
             file.write(spec.to_yaml().encode())
         return run_id
+
+    def _listed(
+        self, condition: str, limit: int | None = None, include_forks: bool = False, *values: object
+    ) -> list[Run]:
+        """Newest first; ``values`` are the condition's ?1, ?2 ..."""
+        self._settle()
+        forks = "" if include_forks else " AND fork IS NULL"
+        at_most = "" if limit is None else f" LIMIT {int(limit)}"
+        rows = self._rows(f"WHERE {condition}{forks} ORDER BY created DESC, rowid DESC{at_most}", *values)
+        return _readable(rows, self._queue_positions())
 
     def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
         last = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
         return self.database.read(f"SELECT *, {last} AS metrics FROM runs {where}", *values)
 
-    def _places(self) -> dict[str, int]:
+    def _queue_positions(self) -> dict[str, int]:
         """Place in its device's line, from 1, of each queued run."""
-        rows = self.database.read("SELECT id, requested FROM runs WHERE status = 'queued' ORDER BY queued, rowid")
+        rows = self.database.read(
+            "SELECT id, requested_device FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
+        )
         kinds = (
             {
                 name: row["kind"]
@@ -469,26 +421,44 @@ class RunStore:
         lines: dict[str, int] = {}
         places = {}
         for row in rows:
-            line = kinds.get(row["requested"], row["requested"])
+            line = kinds.get(row["requested_device"], row["requested_device"])
             places[row["id"]] = lines[line] = lines.get(line, 0) + 1
         return places
 
-    def _go_on(self, run_id: str, wanted: str, steps: int = 0, turn_s: float | None = None) -> None:
+    def _go_on(
+        self, run_id: str, requested_state: RequestedState, steps: int = 0, seconds_per_turn: float | None = None
+    ) -> None:
         self._settle()
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "done":
                 return
-            more = row["steps_wanted"] if steps and row["turn_s"] == turn_s else 0
-            _set(connection, run_id, wanted=wanted, steps_wanted=more + steps, turn_s=turn_s)
+            more = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
+            _set(
+                connection,
+                run_id,
+                requested_state=requested_state,
+                steps_left=more + steps,
+                seconds_per_turn=seconds_per_turn,
+            )
             if row["status"] not in ("queued", "running"):
-                kind = row["kind"] if row["status"] == "paused" else None  # else no worker has it
-                _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, kind=kind)
+                device_kind = row["device_kind"] if row["status"] == "paused" else None  # else no worker has it
+                _set(
+                    connection,
+                    run_id,
+                    status="queued",
+                    queued=time.time(),
+                    finished=None,
+                    error=None,
+                    device_kind=device_kind,
+                )
 
     def _settle(self) -> None:
         """Mark as interrupted what is on a device whose worker is gone."""
-        on_device = "SELECT DISTINCT kind FROM runs WHERE status IN ('running', 'paused') AND kind IS NOT NULL"
-        kinds = [row["kind"] for row in self.database.read(on_device)]
+        on_device = (
+            "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"
+        )
+        kinds = [row["device_kind"] for row in self.database.read(on_device)]
         if not kinds:
             return
         with gate(self.runs_dir):  # no worker can come or go meanwhile
@@ -501,7 +471,7 @@ class RunStore:
 def interrupt(connection: sqlite3.Connection, kind: str) -> None:
     """Mark the runs of a device whose worker is gone."""
     for row in connection.execute(
-        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND kind = ?", (kind,)
+        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND device_kind = ?", (kind,)
     ).fetchall():
         _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
         note(connection, row["id"], "interrupted")
@@ -524,13 +494,13 @@ def _insert(
     """A queued run."""
     now = time.time()
     connection.execute(
-        "INSERT INTO runs (id, label, story, makes, spec, requested, epochs, rounds, created, queued) "
+        "INSERT INTO runs (id, label, run_group, task, spec, requested_device, epochs, rounds, created, queued) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run_id,
             label and label[:LABEL_LENGTH],
             group and group[:LABEL_LENGTH],
-            makes_of(spec),
+            "distillation" if isinstance(spec, RunSpec) else "training",
             spec.model_dump_json(),
             spec.device,
             spec.epochs,
@@ -547,7 +517,7 @@ def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None
 
 
 def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
-    row = connection.execute("SELECT * FROM runs WHERE id = ?", (_checked(run_id),)).fetchone()
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM runs WHERE id = ?", (_checked(run_id),)).fetchone()
     if row is None:
         raise UnknownRun(f"run: {run_id!r} is unknown")
     return row
@@ -560,43 +530,32 @@ def _checked(run_id: str) -> str:
     return run_id
 
 
-def _run(row: sqlite3.Row, places: dict[str, int]) -> Run:
-    columns = (
-        "id",
-        "label",
-        "status",
-        "wanted",
-        "turn_s",
-        "device",
-        "created",
-        "started",
-        "finished",
-        "epoch",
-        "round",
-        "epochs",
-        "rounds",
-        "images",
-        "images_per_s",
-        "eta_s",
-        "error",
-    )
-    return Run(
-        **{name: row[name] for name in columns},
-        group=row["story"],
-        steps=row["steps_wanted"],
-        spec=parse(SPECS[row["makes"]], json.loads(row["spec"])),
-        place_in_line=places.get(row["id"]),
-        metrics=json.loads(row["metrics"] or "{}"),
-        fork=Fork(**json.loads(row["fork"])) if row["fork"] else None,
-    )
+def _spec(row: sqlite3.Row) -> RunSpec | TeacherSpec:
+    """The spec of a row with the columns ``task`` and ``spec``. Raises SpecError."""
+    model: type[RunSpec | TeacherSpec] = RunSpec if row["task"] == "distillation" else TeacherSpec
+    spec: RunSpec | TeacherSpec = parse(model, json.loads(row["spec"]))
+    return spec
 
 
-def _readable(rows: list[sqlite3.Row], places: dict[str, int]) -> list[Run]:
+def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
+    """Raises SpecError where the spec is not one of this version."""
+    columns = {name: row[name] for name in SAME_NAMES} | {
+        "group": row["run_group"],
+        "queue_position": queue_positions.get(row["id"]),
+        "metrics": json.loads(row["metrics"] or "{}"),
+    }
+    spec = _spec(row)
+    if isinstance(spec, TeacherSpec):
+        return TrainingRun(spec=spec, **columns)
+    return DistillationRun(spec=spec, fork=Fork(**json.loads(row["fork"])) if row["fork"] else None, **columns)
+
+
+def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[Run]:
     """Runs whose spec this version understands; one that it does not must not hide the others: ``unreadable``."""
     runs = []
     for row in rows:
         with suppress(SpecError):
-            runs.append(_run(row, places))
+            runs.append(_run(row, queue_positions))
     return runs
 
 

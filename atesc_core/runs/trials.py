@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from atesc_core.errors import StoreError, TrialError, UnknownRun
-from atesc_core.runs.store import Fork, Run, RunStore
+from atesc_core.runs.run import DistillationRun, Fork, Run
+from atesc_core.runs.store import RunStore
 
 EPOCHS = 2  # that a try takes, unless another number is asked for
 ENDED = ("done", "stopped", "failed")
@@ -22,6 +23,7 @@ ENDED = ("done", "stopped", "failed")
 class Chance:
     """What can be tried on a run as it stands."""
 
+    run: DistillationRun
     old: float  # the threshold that it has
     after: tuple[int, ...]  # epochs after whose end both arms may part, the usual one first; 0: from the start
 
@@ -30,11 +32,12 @@ class Chance:
 class Pair:
     """A try: its two arms, and what they part from."""
 
-    new: Run
-    old: Run | None  # another fork, or the parent; None where it was deleted
+    new: DistillationRun
+    old: DistillationRun | None  # another fork, or the parent; None where it was deleted
 
     @property
     def fork(self) -> Fork:
+        assert self.new.fork is not None
         return self.new.fork
 
     @property
@@ -52,14 +55,17 @@ class Pair:
         return self.new.epochs
 
     @property
-    def arms(self) -> tuple[Run, ...]:
+    def arms(self) -> tuple[DistillationRun, ...]:
         """The runs that were made for it, the old one first."""
         return (self.new,) if self.own or self.old is None else (self.old, self.new)
 
     def epochs(self, store: RunStore) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The arms' epochs, as ``RunStore.epochs`` gives them, after they parted: old, new."""
-        old, new = (store.epochs(run.id) if run else self.past(store)[:0] for run in (self.old, self.new))
-        return tuple(rows[(rows["epoch"] > self.fork.epoch) & (rows["epoch"] <= self.last)] for rows in (old, new))
+        old = store.epochs(self.old.id) if self.old else self.past(store)[:0]
+        return self._after_fork(old), self._after_fork(store.epochs(self.new.id))
+
+    def _after_fork(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[(rows["epoch"] > self.fork.epoch) & (rows["epoch"] <= self.last)]
 
     def past(self, store: RunStore) -> pd.DataFrame:
         """The epochs that both have in common; none where the parent was deleted."""
@@ -79,7 +85,7 @@ class Pair:
 
 def chance(store: RunStore, run: Run) -> Chance:
     """Raises CannotTry."""
-    if run.makes == "teacher":
+    if not isinstance(run, DistillationRun):
         raise TrialError("This run trains a teacher: it has no threshold")
     if not run.spec.escape.splits:
         raise TrialError("This run splits nothing: it has no threshold")
@@ -92,10 +98,10 @@ def chance(store: RunStore, run: Run) -> Chance:
         raise TrialError(f"The split begins after epoch {begins}: until then there is no threshold to compare with")
     kept = store.points(run.id)
     newest = [kept[-1]] if kept and kept[-1] > begins and run.status != "done" else []
-    return Chance(old, (*newest, begins if begins in kept else 0))
+    return Chance(run, old, (*newest, begins if begins in kept else 0))
 
 
-def most(run: Run, after: int) -> int:
+def most(run: DistillationRun, after: int) -> int:
     """Epochs that are left to be split after the end of epoch ``after``."""
     return run.spec.epochs - max(after, run.spec.escape.warmup_epochs)
 
@@ -113,8 +119,8 @@ def start(
     epochs: that are split by ``threshold``. after: one of ``chance(...).after``. here: the device that runs now go
     to, in words: on another the run's own epochs are not the same numbers. Raises CannotTry, UnknownRun, StoreError.
     """
-    run = store.get(run_id)
-    found = chance(store, run)
+    found = chance(store, store.get(run_id))
+    run = found.run
     after = found.after[0] if after is None else after
     if after not in found.after:
         known = " or ".join(map(str, found.after))
@@ -147,7 +153,7 @@ def words(threshold: float) -> str:
     return f"{threshold:.2f}"
 
 
-def why_computed(store: RunStore, run: Run, after: int, until: int, here: str | None) -> str:
+def why_computed(store: RunStore, run: DistillationRun, after: int, until: int, here: str | None) -> str:
     """Why the old arm has to be run; empty where the run's own epochs ``after`` + 1 .. ``until`` are its numbers."""
     history = store.history(run.id)
     moved = (history["kind"] == "threshold") & (history["text"] == "hand") & (history["epoch"] > after)
@@ -161,20 +167,22 @@ def why_computed(store: RunStore, run: Run, after: int, until: int, here: str | 
 def pair(store: RunStore, run_id: str) -> Pair:
     """The try that has the run of this id for its new arm, or made it as its old one. Raises UnknownRun."""
     run = store.get(run_id)
-    if run.fork and not run.fork.old:
-        run = next((other for other in store.forks(run.fork.parent) if other.fork.old == run_id), run)
-    if not (run.fork and run.fork.old):
-        raise UnknownRun(f"run: {run_id!r} is not in a try; expected the id of one of its arms")
-    return _pair(store, run)
+    if isinstance(run, DistillationRun) and run.fork:
+        parent = run.fork.parent
+        for found in [run, *store.forks(parent)]:
+            if found.fork and found.fork.old and run_id in (found.id, found.fork.old):
+                return Pair(found, _old_arm(store, found.fork.old))
+    raise UnknownRun(f"run: {run_id!r} is not in a try; expected the id of one of its arms")
 
 
 def pairs(store: RunStore, parent: str) -> list[Pair]:
     """The tries of a run, newest first."""
-    return [_pair(store, run) for run in store.forks(parent) if run.fork.old]
+    forks = [(run, run.fork.old) for run in store.forks(parent) if run.fork]
+    return [Pair(run, _old_arm(store, old)) for run, old in forks if old]
 
 
-def _pair(store: RunStore, new: Run) -> Pair:
+def _old_arm(store: RunStore, run_id: str) -> DistillationRun | None:
     try:
-        return Pair(new, store.get(new.fork.old))
+        return store.get_distillation(run_id)
     except UnknownRun:
-        return Pair(new, None)
+        return None

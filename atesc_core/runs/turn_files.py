@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn, Turn
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 
 TURNS: dict[str, type[Turn]] = {turn.who: turn for turn in (GeneratorTurn, StudentTurn)}
 
@@ -23,7 +23,7 @@ def save_turn(turn: Turn, path: Path) -> None:
             arrays |= {f"{field.name}/{key}": each for key, each in value.items()}
         elif value is not None:
             arrays[field.name] = value
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.savez(file, **arrays)
 
 

@@ -29,8 +29,9 @@ from atesc_core.errors import StoreError
 from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import RunLog
+from atesc_core.runs.run import DistillationRun, Run, TrainingRun
 from atesc_core.runs.session import IDLE_S, Events, Session
-from atesc_core.runs.store import Makes, Run, RunStore, interrupt
+from atesc_core.runs.store import RunStore, interrupt
 from atesc_core.teachers import load_teacher
 from atesc_core.teachers.recipes import train_own
 from atesc_core.training.evaluation import Evaluator
@@ -38,23 +39,15 @@ from atesc_core.training.evaluation import Evaluator
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 
 
-def distilled(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
-    """The run's events, with its student measured on its teacher's pair."""
+def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
+    """The run's events: the distillation loop's, with its student measured on its teacher's pair, or those of a
+    teacher's training, which has no threshold and at whose end the teacher joins those under ``runs_dir``."""
+    if isinstance(run, TrainingRun):
+        return train_own(run.spec, runs_dir, resume)
+    assert isinstance(run, DistillationRun)
     teacher = load_teacher(run.spec.teacher, runs_dir)
     evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), pick_device(run.spec.device))
     return distill(run.spec, teacher, evaluate, controls, resume, until=run.epochs)
-
-
-def trained(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
-    """The run's events, at whose end its teacher joins those under ``runs_dir``. Nothing in it has a threshold."""
-    return train_own(run.spec, runs_dir, resume)
-
-
-EVENTS: dict[Makes, Events] = {"student": distilled, "teacher": trained}
-
-
-def events_of(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
-    return EVENTS[run.makes](run, runs_dir, controls, resume)
 
 
 class Worker:
@@ -83,7 +76,7 @@ class Worker:
 
     def waiting(self) -> list[str]:
         rows = self.store.database.read(
-            "SELECT id FROM runs WHERE status = 'queued' AND requested IN (SELECT value FROM json_each(?)) "
+            "SELECT id FROM runs WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
             "ORDER BY queued, rowid LIMIT 1",
             json.dumps(self.serves),
         )
@@ -97,7 +90,7 @@ class Worker:
                 return None
             connection.execute(
                 "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
-                "kind = ?, device = ? WHERE id = ?",
+                "device_kind = ?, device = ? WHERE id = ?",
                 (time.time(), self.device.type, self.summary, ids[0]),
             )
         try:
@@ -118,7 +111,7 @@ class Worker:
         """One run, until it is over or held."""
         session = self.held.pop(run.id, None)
         log = session.log if session else RunLog(self.store, run)
-        stepping = run.wanted == "pause"
+        stepping = run.requested_state == "pause"
         try:
             if session is None:
                 session = Session.open(log, self.events)
@@ -151,7 +144,7 @@ def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | N
     with gate(store.runs_dir):
         lock = take_device(store.runs_dir, device.type)
         with store.database.write() as connection:
-            connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
+            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
             if lock is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO workers VALUES (?, ?)", (device.type, json.dumps(meaning(device)))
@@ -161,7 +154,7 @@ def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | N
 
 
 def work(
-    runs_dir: Path, requested: str = "auto", events: Events = events_of, leaving: threading.Event | None = None
+    runs_dir: Path, requested: str = "auto", events: Events = run_events, leaving: threading.Event | None = None
 ) -> None:
     """Run what is queued for a device; returns at once where another worker has it.
 
@@ -172,7 +165,7 @@ def work(
         device = pick_device(requested)
     except ValueError as error:
         with store.database.write() as connection:
-            connection.execute("DELETE FROM starting WHERE requested = ?", (requested,))
+            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
             fail_queued(connection, requested, str(error))
         return
     lock = claim(store, requested, device)

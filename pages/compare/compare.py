@@ -19,7 +19,7 @@ from atesc_core.figures.comparison import MeasuredRun, SeedGroup
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, SpecCurve, overlay, panel_rows
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES, METRIC_SETTING, SETTING_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -51,7 +51,9 @@ PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of an entry of t
 def pick() -> list[str]:
     """Filters, and the list to tick. Ids of the runs that are compared; where none, the page now says what to do."""
     named = _named()
-    runs = [run for run in run_store().list(forks=True) if not run.fork or run.id in named]  # tries are many and short
+    runs = [
+        run for run in run_store().distillations(include_forks=True) if not run.fork or run.id in named
+    ]  # tries are many and short
     if not runs:
         _nothing("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
         return []
@@ -76,7 +78,7 @@ def _named() -> set[str]:
     return set(filter(None, st.query_params.get("runs", "").split(",")))
 
 
-def newest(runs: Sequence[Run]) -> list[Run]:
+def newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
     """The measured runs of the first AT_ONCE specs, and those of the same specs that are still to be measured."""
     specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[:AT_ONCE]
     return [run for run in runs if comparison.without_seed(run.spec) in specs]
@@ -88,14 +90,14 @@ def _nothing(title: str, next_step: str) -> None:
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
 
 
-def setting_of(run: Run) -> str:
+def setting_of(run: DistillationRun) -> str:
     """close-set, open-set or backdoor, by what is reported on OOD; a dash where nobody can tell."""
     card = cards().get(run.spec.teacher)
     there = run.metrics or (card.metrics if card else {})
     return next((SETTING_NAMES[setting] for metric, setting in METRIC_SETTING.items() if metric in there), "–")
 
 
-def _filtered(runs: Sequence[Run]) -> list[Run]:
+def _filtered(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
     """The runs that pass every filter. There is one for each field, of the spec or the run, that tells runs apart."""
     told = _told(runs)
     offered = [path for path, values in told.items() if len(set(values)) > 1]
@@ -112,9 +114,9 @@ def _filtered(runs: Sequence[Run]) -> list[Run]:
     return [run for run, passes in zip(runs, passing, strict=True) if passes]
 
 
-def _told(runs: Sequence[Run]) -> dict[str, list[str]]:
+def _told(runs: Sequence[DistillationRun]) -> dict[str, list[str]]:
     """Field -> what each run has there, as it is written; first the fields that most are filtered by."""
-    of_run: dict[str, Callable[[Run], str]] = {
+    of_run: dict[str, Callable[[DistillationRun], str]] = {
         "setting": setting_of,
         "status": lambda run: run.status,
         "group": lambda run: run.group or "–",
@@ -138,7 +140,7 @@ def _in_order(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
+def _ticks(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]) -> set[str]:
     """The list, a box to tick at each run; ids of all that are ticked, in this list or not."""
     named, known = _named(), {run.id for run in runs}
     if unknown := len(named - known):
@@ -177,7 +179,7 @@ def _ticks(runs: Sequence[Run], listed: Sequence[Run]) -> set[str]:
 _accuracy = st.column_config.NumberColumn(format="%.1f %%")
 
 
-def _listing(listed: Sequence[Run]) -> pd.DataFrame:
+def _listing(listed: Sequence[DistillationRun]) -> pd.DataFrame:
     """A row a run, as it stands."""
     return pd.DataFrame(
         [
@@ -228,7 +230,9 @@ def compare(chosen: Sequence[str]) -> None:
 
 def _now(chosen: Sequence[str]) -> Now:
     store, wanted = run_store(), set(chosen)
-    runs = sorted((run for run in store.list(forks=True) if run.id in wanted), key=lambda run: run.created)
+    runs = sorted(
+        (run for run in store.distillations(include_forks=True) if run.id in wanted), key=lambda run: run.created
+    )
     marks, measured = store.marks(), []
     for run in runs:
         try:

@@ -8,7 +8,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.errors import StoreError
 from atesc_core.figures import run_data
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.vocabulary import METRIC_NAMES, SCORE_UNITS
 from pages.shared.data import cost
 from pages.shared.data.snapshots import load_snapshot
@@ -35,7 +35,7 @@ from pages.shared.ui.run_panel import (
 )
 
 
-def panel(run: Run) -> None:
+def panel(run: DistillationRun) -> None:
     """The whole run."""
     head(run)
     status_notice(run)
@@ -66,7 +66,7 @@ def panel(run: Run) -> None:
 # ── what it is, and what can be asked of it ─────────────────────────────────────────────────────────
 
 
-def head(run: Run) -> None:
+def head(run: DistillationRun) -> None:
     left, right = st.columns([3, 2])
     with left:
         elements.row(*run_summary(run))
@@ -83,7 +83,7 @@ def head(run: Run) -> None:
 # ── numbers and curves ──────────────────────────────────────────────────────────────────────────────
 
 
-def accuracy_tiles(run: Run) -> None:
+def accuracy_tiles(run: DistillationRun) -> None:
     """The last epoch's accuracies, beside those of the plain run of the same teacher where there is one."""
     if not run.metrics:
         return
@@ -112,7 +112,7 @@ def accuracy_tiles(run: Run) -> None:
     elements.tiles(*tiles)
 
 
-def accuracy(run: Run) -> None:
+def accuracy(run: DistillationRun) -> None:
     others = [curve(other, ghost=True) for other in comparable_runs(run)]
     own = curve(run, changes=run_data.threshold_changes(run, run_store()))
     chart(
@@ -125,7 +125,7 @@ def accuracy(run: Run) -> None:
         elements.caption("Faint: finished plain students of the same pair and seed.")
 
 
-def student(run: Run, steps: pd.DataFrame) -> None:
+def student(run: DistillationRun, steps: pd.DataFrame) -> None:
     chart(figures.losses_student(steps, appearance.mode(), run.epochs), f"student-{run.id}", height=220)
     elements.row(elements.bold("Fragile share"), elements.muted("of a round's synthetic images"))
     chart(figures.fragile_share(steps, appearance.mode(), run.epochs), f"share-{run.id}", height=190)
@@ -134,7 +134,7 @@ def student(run: Run, steps: pd.DataFrame) -> None:
 # ── images and the line between the groups ──────────────────────────────────────────────────────────
 
 
-def scrubbed(run: Run) -> Snapshot | None:
+def scrubbed(run: DistillationRun) -> Snapshot | None:
     """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
     epochs = run_store().snapshots(run.id)
     key, seen = f"epoch {run.id}", f"newest epoch {run.id}"
@@ -160,7 +160,7 @@ def scrubbed(run: Run) -> Snapshot | None:
         return None
 
 
-def scores(run: Run, shown: Snapshot | None) -> None:
+def scores(run: DistillationRun, shown: Snapshot | None) -> None:
     """The histogram with the line to drag, and what can be done with the line."""
     if shown is None:
         chart(figures.scores([], None, appearance.mode(), score=run.spec.split.score), f"scores-{run.id}", height=360)

@@ -14,7 +14,7 @@ from atesc_core import jobs
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_data import reference_points
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.runs.students import features
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
@@ -32,7 +32,7 @@ Who = Literal["teacher", "student"]
 class Subject:
     """A run whose images are looked at, its teacher, and what that does with real test images."""
 
-    run: Run
+    run: DistillationRun
     card: TeacherCard
     report: Report
 

@@ -17,7 +17,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.run_data import evenly_thinned
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from pages.embedding import second_run
 from pages.embedding.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
 from pages.shared.data.snapshots import load_snapshot
@@ -67,7 +67,7 @@ class Scene:
     key: str = "map"  # its chart
 
     @property
-    def run(self) -> Run:
+    def run(self) -> DistillationRun:
         return self.subject.run
 
     @property
@@ -241,11 +241,11 @@ def _drift(scenes: dict[Scene, list[int]]) -> None:
 # ── play and scrub ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _slider_key(run: Run) -> str:
+def _slider_key(run: DistillationRun) -> str:
     return f"embedding epoch {run.id}"
 
 
-def _transport(run: Run, epochs: list[int]) -> tuple[int, bool]:
+def _transport(run: DistillationRun, epochs: list[int]) -> tuple[int, bool]:
     """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
     key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
     state, picked = st.session_state, selection.selected(run)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from pages.embedding import second_run
 from pages.embedding.feature_space import Subject
 from pages.embedding.map_view import map_view
@@ -14,7 +14,7 @@ from pages.shared.ui.polling import poll
 from pages.shared.ui.run_header import run_page_header
 
 
-def measured(*runs: Run) -> list[Subject]:
+def measured(*runs: DistillationRun) -> list[Subject]:
     """The runs with their teachers and what is known of these; none of them while of one nothing is, and the page says
     how far that is."""
     reports = [teacher_report(run.spec.teacher, run.spec.split) for run in runs]
@@ -43,7 +43,7 @@ elif run:
         moving = f"map moves {run.id} {second.id if second else ''}"
 
         def show() -> bool:
-            now = [Subject(run_store().get(one.run.id), one.card, one.report) for one in subjects]
+            now = [Subject(run_store().refresh(one.run), one.card, one.report) for one in subjects]
             st.session_state[moving] = map_view(*now, two=two)
             return st.session_state[moving]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core.figures.run_data import counterpart
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.teacher import TeacherSpec
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -21,12 +21,12 @@ OTHER = "other"
 SWITCH, PICKER = "two maps", "beside picker"  # widgets; what they hold is always copied from the URL
 
 
-def pick(run: Run) -> tuple[bool, Run | None]:
+def pick(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
     """Whether two maps are wanted, and the second's run: None where there is no such run yet.
 
     Call it outside fragments: another second run reruns the page.
     """
-    offered = {other.id: other for other in run_store().list() if other.metrics and other.id != run.id}
+    offered = {other.id: other for other in run_store().distillations() if other.metrics and other.id != run.id}
     wanted = _wanted(run, offered)
     switch, picker, turn = st.columns([2, 6, 1.3], vertical_alignment="center")
     st.session_state[SWITCH] = wanted is not None
@@ -62,7 +62,7 @@ def pick(run: Run) -> tuple[bool, Run | None]:
     return True, second
 
 
-def missing(run: Run) -> None:
+def missing(run: DistillationRun) -> None:
     """There is no run to stand beside this one: what to start."""
     card = cards()[run.spec.teacher]
     kind = "SL" if card.kind == "NTL" else "NTL"
@@ -110,7 +110,7 @@ def missing(run: Run) -> None:
         )
 
 
-def _wanted(run: Run, offered: dict[str, Run]) -> str | None:
+def _wanted(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | None:
     """An offered run's id; ``OTHER`` where the other kind is wanted and there is none; None: one map."""
     wanted = st.query_params.get("beside")
     if wanted is None or wanted in offered:
@@ -133,7 +133,7 @@ def _switch() -> None:
     url.set_parameter("beside", OTHER if st.session_state[SWITCH] else None)
 
 
-def _swap(run: Run, second: Run) -> None:
+def _swap(run: DistillationRun, second: DistillationRun) -> None:
     show_run(second.id)
     url.set_parameter("beside", run.id)
 

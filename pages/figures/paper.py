@@ -108,7 +108,9 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
     elements.label(
         "The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again"
     )
-    st.code("\n".join(run_command(run_store().get(run).spec) for run in runs), language="bash", wrap_lines=True)
+    st.code(
+        "\n".join(run_command(run_store().get_distillation(run).spec) for run in runs), language="bash", wrap_lines=True
+    )
 
 
 def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> None:
@@ -140,7 +142,7 @@ def _caption(recipe: Recipe) -> str:
     """What the figure is of."""
     sentences = []
     for letter, panel in zip("abcdefghijkl", recipe.panels, strict=False):
-        spec = run_store().get(panel.run).spec
+        spec = run_store().get_distillation(panel.run).spec
         of = [f"Teacher {spec.teacher}, seed {spec.seed}"] + [f"epoch {panel.epoch}"] * (panel.epoch is not None)
         sentences.append(f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}. {', '.join(of)}.")
     return " ".join(sentences)

@@ -14,7 +14,7 @@ from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
 from atesc_core.figures.run_data import available_scores
 from atesc_core.figures.run_figures import Sources
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data import snapshots
 from pages.shared.data.reports import measuring, teacher_report
@@ -37,7 +37,7 @@ MEASURED = {
 }
 
 
-def recipe_form(run: Run) -> Recipe:
+def recipe_form(run: DistillationRun) -> Recipe:
     """The recipe that the widgets describe, of ``run`` unless a panel names another. It starts from a link's
     (?recipe=...)."""
     linked = FORM.read(Recipe, "Below is the run's accuracy.")
@@ -117,7 +117,7 @@ def _paper(first: PrintLayout) -> PrintLayout:
     return PrintLayout(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
 
 
-def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = None) -> Panel:
+def _panel(letter: str, run: DistillationRun, top: Any, below: Any, first: Panel | None = None) -> Panel:
     """``letter``: of a panel among several; empty where the figure is alone. ``first``: what the widgets hold at
     first."""
     words: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
             bind=None if letter else "query-params",
         )
         if letter:
-            known = {other.id: other for other in run_store().list()}
+            known = {other.id: other for other in run_store().distillations()}
             wanted = first.run if first and first.run in known else run.id
             of = st.selectbox(
                 f"Run ({letter})",
@@ -157,7 +157,7 @@ def _panel(letter: str, run: Run, top: Any, below: Any, first: Panel | None = No
 # ── one widget an option: (run, its key, what was answered before, the link's panel) -> fields ──────────
 
 
-def _epoch(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _epoch(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     epochs = run_store().snapshots(run.id)
     if not epochs:
         return {}
@@ -165,7 +165,7 @@ def _epoch(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
     return {"epoch": st.select_slider("Epoch", epochs, at, key=key) if len(epochs) > 1 else epochs[0]}
 
 
-def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _score(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     epochs = run_store().snapshots(run.id)
     if not epochs:
         return {}
@@ -178,7 +178,7 @@ def _score(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> d
     }
 
 
-def _threshold(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _threshold(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     """Where the user dragged the line on another page, unless something else is typed here."""
     score = before.get("score", run.spec.split.score)
     unit = {"min_eps": "1/255"}.get(score, SCORE_UNITS[score].strip())
@@ -196,7 +196,7 @@ def _threshold(run: Run, key: str, before: dict[str, Any], first: Panel | None) 
     return {"threshold": value}
 
 
-def _real(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _real(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     known = _report(run.spec.teacher, run.spec.split, True) if run.spec.teacher in cards() else None
     there = known is not None and known.attacked
     return {
@@ -209,7 +209,7 @@ def _real(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> di
     }
 
 
-def _against(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _against(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     others = comparable_runs(run)
     shown = others and st.toggle(
         "With comparable runs",
@@ -220,7 +220,7 @@ def _against(run: Run, key: str, before: dict[str, Any], first: Panel | None) ->
     return {"against": tuple(other.id for other in others)} if shown else {}
 
 
-def _domain(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _domain(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     return {
         "domain": st.segmented_control(
             "Domain",
@@ -233,7 +233,7 @@ def _domain(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> 
     }
 
 
-def _method(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _method(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
     made = (
         report is not None
@@ -252,7 +252,7 @@ def _method(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> 
     }
 
 
-def _colour(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _colour(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     return {
         "colour": st.segmented_control(
             "Colour",
@@ -265,7 +265,7 @@ def _colour(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> 
     }
 
 
-def _ground(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _ground(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
     return {
         "ground": st.segmented_control(
             "Real images",
@@ -278,7 +278,7 @@ def _ground(run: Run, key: str, before: dict[str, Any], first: Panel | None) -> 
     }
 
 
-ASK: dict[str, Callable[[Run, str, dict[str, Any], Panel | None], dict[str, Any]]] = {
+ASK: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel | None], dict[str, Any]]] = {
     "epoch": _epoch,
     "score": _score,
     "threshold": _threshold,
@@ -306,7 +306,7 @@ def _report(teacher: str, split: Any, attacked: bool) -> Any:
 def measure_what_is_missing(recipe: Recipe) -> None:
     """See to it that the first teacher that a panel needs measured is being measured; the others follow."""
     for panel, run_id in _runs(recipe):
-        run = run_store().get(run_id)
+        run = run_store().get_distillation(run_id)
         if not (panel.real or panel.figure in MEASURED) or run.spec.teacher not in cards():
             continue
         report = teacher_report(run.spec.teacher, run.spec.split)

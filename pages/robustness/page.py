@@ -20,7 +20,7 @@ if run:
     moving = f"split moves {run.id}"
 
     def show() -> bool:
-        now = run_store().get(run.id)
+        now = run_store().refresh(run)
         st.session_state[moving] = split_view(now, card, report) or is_live(now)
         return st.session_state[moving]
 

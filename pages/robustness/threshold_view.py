@@ -17,7 +17,7 @@ from atesc_core.figures.run_data import available_scores, image_scores
 from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.robustness import trial_view
 from pages.robustness.detection_view import detection_view, real_tiles
@@ -49,7 +49,7 @@ DIALS = ("slide", "type")  # that move the line, beside the histogram itself
 class Split:
     """What the page is about: an epoch's images, by one score, at one line."""
 
-    run: Run
+    run: DistillationRun
     shown: Snapshot
     score: str
     values: np.ndarray  # (N,) the images' scores
@@ -77,7 +77,7 @@ class Split:
         return f"{value:.1f}" if self.score == "min_eps" else f"{value:.2f}"
 
 
-def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> bool:
+def split_view(run: DistillationRun, card: TeacherCard | None, report: Report | None) -> bool:
     """The whole page below its header; whether it waits for a computation. Call it in a fragment."""
     if not run_store().snapshots(run.id):
         elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
@@ -133,11 +133,11 @@ def split_view(run: Run, card: TeacherCard | None, report: Report | None) -> boo
     return waiting
 
 
-def slider_key(run: Run) -> str:
+def slider_key(run: DistillationRun) -> str:
     return f"robustness epoch {run.id}"
 
 
-def epoch_slider(run: Run) -> int:
+def epoch_slider(run: DistillationRun) -> int:
     """The epoch whose images are shown: that of the selection at first, else the newest; the newest again when it
     comes, unless the user went back to an earlier one or selected images of this one."""
     epochs = run_store().snapshots(run.id)
@@ -157,7 +157,7 @@ def epoch_slider(run: Run) -> int:
 # ── the line ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def put_line(run: Run, score: str, value: float, by: str = "") -> None:
+def put_line(run: DistillationRun, score: str, value: float, by: str = "") -> None:
     """by: the dial it was moved with."""
     lines.choose_threshold(run, value, score)
     for dial in DIALS:

@@ -11,7 +11,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.figures.trial import signed_points, verdict
-from atesc_core.runs import Run, ensure_worker, trials
+from atesc_core.runs import DistillationRun, ensure_worker, trials
 from atesc_core.runs.trials import Chance, Pair
 from atesc_core.specs.command import try_command
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
@@ -32,7 +32,7 @@ CHART_HEIGHT = 400
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def offer(run: Run, line: float, why_not: str) -> Chance | None:
+def offer(run: DistillationRun, line: float, why_not: str) -> Chance | None:
     """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
     found, key = None, _key(run)
     try:
@@ -54,7 +54,7 @@ def offer(run: Run, line: float, why_not: str) -> Chance | None:
     return found if st.session_state.get(key) else None
 
 
-def _key(run: Run) -> str:
+def _key(run: DistillationRun) -> str:
     """Where this visit keeps whether the form is open."""
     return f"try it {run.id}"
 
@@ -63,7 +63,7 @@ def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key)
 
 
-def _why_not_now(run: Run, line: float, found: Chance) -> str:
+def _why_not_now(run: DistillationRun, line: float, found: Chance) -> str:
     if run.spec.teacher not in cards():
         return f"Its teacher {run.spec.teacher} is not among the teachers any more"
     if not math.isfinite(line) or line == found.old:
@@ -71,7 +71,7 @@ def _why_not_now(run: Run, line: float, found: Chance) -> str:
     return ""
 
 
-def set_up(run: Run, line: float, found: Chance) -> None:
+def set_up(run: DistillationRun, line: float, found: Chance) -> None:
     """What the try will be and cost, and its start."""
     elements.row(
         elements.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"),
@@ -124,7 +124,7 @@ def set_up(run: Run, line: float, found: Chance) -> None:
     st.code(try_command(run.id, line, epochs, after), language="bash", wrap_lines=True)
 
 
-def _point(run: Run, epoch: int) -> str:
+def _point(run: DistillationRun, epoch: int) -> str:
     begins = run.spec.escape.warmup_epochs
     if epoch == 0:
         again = f"the epoch{'s' if begins > 1 else ''} before the split, {begins}, done again"
@@ -132,7 +132,7 @@ def _point(run: Run, epoch: int) -> str:
     return f"the end of epoch {epoch}" + (", where the split begins" if epoch == begins else "")
 
 
-def _time_words(run: Run, after: int, until: int, arms: int) -> str:
+def _time_words(run: DistillationRun, after: int, until: int, arms: int) -> str:
     needed = cost.estimated_seconds(run.spec, after, until)
     return "Time: not known yet" if needed is None else f"About {formats.duration(arms * needed)} here"
 
@@ -142,7 +142,7 @@ def _line_words() -> str:
     return f"after {before} run{'s' if before > 1 else ''} before it in line" if before else ""
 
 
-def _start(run: Run, line: float, epochs: int, after: int) -> None:
+def _start(run: DistillationRun, line: float, epochs: int, after: int) -> None:
     here = machine()
     try:
         pair = trials.start(run_store(), run.id, line, epochs, after, here.summary if here else None)
@@ -154,14 +154,14 @@ def _start(run: Run, line: float, epochs: int, after: int) -> None:
     url.set_parameter("try", pair.new.id)
 
 
-def _wrong(run: Run) -> str:
+def _wrong(run: DistillationRun) -> str:
     return f"try failed {run.id}"
 
 
 # ── while it grows, and after ───────────────────────────────────────────────────────────────────────
 
 
-def watch(run: Run) -> None:
+def watch(run: DistillationRun) -> None:
     """The try that the link names (?try=ID), as it grows; else the run's earlier ones, to be opened again."""
     if wrong := st.session_state.get(_wrong(run)):
         elements.problem("The try could not be started.", f"{wrong}.", "Choose anew.")
@@ -217,7 +217,7 @@ def _span(pair: Pair) -> str:
     return f"epoch {pair.first}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
 
 
-def _earlier(run: Run) -> None:
+def _earlier(run: DistillationRun) -> None:
     before = trials.pairs(run_store(), run.id)[:EARLIER]
     if not before:
         return
@@ -281,7 +281,7 @@ def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
     _arm(pair, pair.new, f"New {trials.words(pair.fork.threshold)}", new)
 
 
-def _arm(pair: Pair, run: Run, name: str, epochs: pd.DataFrame) -> None:
+def _arm(pair: Pair, run: DistillationRun, name: str, epochs: pd.DataFrame) -> None:
     done, of = int((epochs["epoch"] >= pair.first).sum()), pair.last - pair.first + 1
     elements.row(
         elements.bold(name),
@@ -360,7 +360,7 @@ def _buttons(pair: Pair) -> None:
             key="try stop",
             on_click=_each,
             args=(store.stop, moving[::-1]),
-            disabled=all(arm.wanted == "stop" for arm in pair.arms if is_live(arm)),
+            disabled=all(arm.requested_state == "stop" for arm in pair.arms if is_live(arm)),
         )
     if halted:
         st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each, args=(store.resume, halted))

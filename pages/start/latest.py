@@ -7,7 +7,7 @@ from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live
-from pages.shared.ui.run_labels import PAGES, method_name, time_ago
+from pages.shared.ui.run_labels import method_name, run_page, time_ago
 
 SHOWN = 8
 CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
@@ -15,7 +15,7 @@ CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:cent
 
 def latest_runs() -> bool:
     """The newest runs; whether any of them may still change."""
-    runs = run_store().list(SHOWN, makes=None)
+    runs = run_store().all_runs(SHOWN)
     if not runs:
         elements.empty_state("No runs yet", "Run the story above, or distil a student of your own.")
         return False
@@ -27,7 +27,7 @@ def latest_runs() -> bool:
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
-            st.page_link(PAGES[run.makes], label=run.teacher, query_params={"run": run.id})
+            st.page_link(run_page(run), label=run.teacher, query_params={"run": run.id})
         with rest:
             _row(
                 method_name(run.spec),

@@ -7,7 +7,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.recording.story import PARTS
 from atesc_core.recording.verdict import story_verdict
-from atesc_core.runs import Run, ensure_worker
+from atesc_core.runs import DistillationRun, ensure_worker
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
 from pages.shared.data.cost import estimated_seconds
@@ -41,7 +41,7 @@ def stage(group: str) -> bool:
     return going
 
 
-def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
+def _head(runs: dict[str, DistillationRun], curves: dict, going: bool) -> None:
     """What is going on, in a sentence or two; how long it will take, and a way to stop it."""
     card = cards()[next(iter(runs.values())).spec.teacher]
     words, button = st.columns([6, 1], vertical_alignment="center")
@@ -68,12 +68,12 @@ def _head(runs: dict[str, Run], curves: dict, going: bool) -> None:
             )
 
 
-def _stop(runs: list[Run]) -> None:
+def _stop(runs: list[DistillationRun]) -> None:
     for run in reversed(runs):  # those in line first, or the next would start
         run_store().stop(run.id)
 
 
-def time_left(runs: dict[str, Run]) -> str:
+def time_left(runs: dict[str, DistillationRun]) -> str:
     """Until the last student is done, where the speed of all that is left is known."""
     left = [
         run.eta_s if run.status == "running" else estimated_seconds(run.spec) for run in runs.values() if run.active
@@ -86,7 +86,7 @@ def time_left(runs: dict[str, Run]) -> str:
     return f"this student: {formats.duration(known[0])} left" if known else "starting"
 
 
-def _student(name: str, runs: dict[str, Run]) -> None:
+def _student(name: str, runs: dict[str, DistillationRun]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
     run, part = runs[name], PARTS[name]
     elements.row(elements.bold(part.title), elements.teacher_chip(part.kind))
@@ -107,16 +107,16 @@ def _student(name: str, runs: dict[str, Run]) -> None:
     )
 
 
-def _place(run: Run) -> str:
-    words = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.place_in_line is None else []
-    if run.place_in_line is not None:
-        words.append("next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line")
+def _place(run: DistillationRun) -> str:
+    words = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.queue_position is None else []
+    if run.queue_position is not None:
+        words.append("next in line" if run.queue_position == 1 else f"place {run.queue_position} in line")
     if run.eta_s is not None:
         words.append(f"{formats.duration(run.eta_s)} left")
     return " · ".join(words)
 
 
-def _numbers(run: Run) -> None:
+def _numbers(run: DistillationRun) -> None:
     """The last accuracies in two tiles that stay beside each other in a narrow column."""
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = "".join(

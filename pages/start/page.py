@@ -108,7 +108,7 @@ with elements.hidden_when_presenting("lab"):
     with elements.card():
         poll(this_machine, machine() is None or active_run_count() > 0, every_s=2)
     with elements.card("Latest runs"):
-        poll(latest_runs, any(map(is_live, run_store().list(SHOWN, makes=None))), every_s=2)
+        poll(latest_runs, any(map(is_live, run_store().all_runs(SHOWN))), every_s=2)
 
 # Last, since the first visit waits here for PyTorch.
 if group and ("story" in st.query_params or story.in_progress(group)):

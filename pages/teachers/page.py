@@ -19,7 +19,7 @@ except ValueError as error:  # a TeacherError, whose module needs PyTorch
     st.stop()
 
 wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
-under_way = {run.id: run for run in run_store().list(makes="teacher")}
+under_way = {run.id: run for run in run_store().trainings()}
 if run_id in under_way or wanted in known:
     FORM.forget()
 if run_id in under_way:

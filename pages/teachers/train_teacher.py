@@ -50,7 +50,7 @@ def train_teacher() -> None:
 
 def trainings() -> bool:
     """The latest trainings, a line each; whether any of them may still change."""
-    runs = run_store().list(SHOWN, makes="teacher")
+    runs = run_store().trainings(SHOWN)
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
@@ -183,7 +183,7 @@ def _free_name(wanted: str) -> str:
 def _taken() -> set[str]:
     from atesc_core.teachers.recipes import taken_names
 
-    return taken_names(default_runs_dir()) | run_store().in_training()
+    return taken_names(default_runs_dir()) | run_store().teachers_in_training()
 
 
 # ── what it will cost, and the button ───────────────────────────────────────────────────────────────
@@ -236,11 +236,7 @@ def estimate(spec: TeacherSpec, images: int) -> float | None:
     here = machine()
     if here is None or spec.device not in ("auto", here.kind):
         return None
-    alike = [
-        run
-        for run in run_store().list(makes="teacher")
-        if run.device == here.summary and _work(run.spec) == _work(spec)
-    ]
+    alike = [run for run in run_store().trainings() if run.device == here.summary and _work(run.spec) == _work(spec)]
     timed = []
     for run in alike[:LATEST]:
         epochs = run_store().epochs(run.id)

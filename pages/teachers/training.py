@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.runs import Run
+from atesc_core.runs import TrainingRun
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards, forget_cards
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHART_HEIGHT = 400
 
 
-def training(run: Run) -> None:
+def training(run: TrainingRun) -> None:
     """The page of one training, live. Where its teacher is done, it can be opened and distilled."""
     title, back, opened, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
@@ -40,7 +40,7 @@ def _leave() -> None:
     st.query_params.clear()
 
 
-def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
+def _done(run: TrainingRun, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
     opened.button(
         "Open",
         icon=":material/visibility:",
@@ -59,7 +59,7 @@ def _done(run: Run, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
         )
 
 
-def _panel(run: Run) -> None:
+def _panel(run: TrainingRun) -> None:
     """The whole run."""
     _head(run)
     run_panel.status_notice(run)
@@ -74,7 +74,7 @@ def _panel(run: Run) -> None:
         _happened(run)
 
 
-def _head(run: Run) -> None:
+def _head(run: TrainingRun) -> None:
     left, right = st.columns([3, 2])
     with left:
         elements.row(
@@ -91,7 +91,7 @@ def _head(run: Run) -> None:
         run_panel.run_buttons(run)
 
 
-def _numbers(run: Run) -> None:
+def _numbers(run: TrainingRun) -> None:
     """The last epoch's accuracies."""
     if not run.metrics:
         return
@@ -122,7 +122,7 @@ def _numbers(run: Run) -> None:
     )
 
 
-def _accuracy(run: Run) -> None:
+def _accuracy(run: TrainingRun) -> None:
     # a full line, which among students is ATEsc's: a teacher escapes nothing
     curve = figures.Curve(run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", uid=run.id)
     figure = figures.accuracy([curve], appearance.mode(), run.epochs)
@@ -130,7 +130,7 @@ def _accuracy(run: Run) -> None:
     chart(figure, f"accuracy-{run.id}", height=CHART_HEIGHT, label="Teacher accuracy by epoch")
 
 
-def _happened(run: Run) -> None:
+def _happened(run: TrainingRun) -> None:
     from atesc_core.teachers.recipes import command
 
     run_panel.timeline(run)

@@ -78,7 +78,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     assert result["epoch"] == 2
 
     store = RunStore(runs_dir)
-    [kept] = store.list()
+    [kept] = store.distillations()
     assert (kept.id, kept.status, kept.metrics) == (
         result["run_id"],
         "done",
@@ -137,7 +137,7 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
     """The worker works in this process: a process each would take most of the time to start."""
     monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
     run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
-    [kept] = RunStore(runs_dir).list()
+    [kept] = RunStore(runs_dir).distillations()
     assert (kept.status, kept.spec.split.score) == ("done", score)
     steps = RunStore(runs_dir).steps(kept.id)
     assert ("g/vaccine" in steps) == (kept.spec.escape.kind == "abd")
@@ -153,7 +153,7 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     at = ("--runs-dir", runs_dir)
     run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
     store = RunStore(runs_dir)
-    [kept] = store.list()
+    [kept] = store.distillations()
     result = json.loads(run_in_process("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
     assert result["thresholds"] == {"old": 4.0, "new": 9.0}
     assert (result["old"], result["after"]) == (kept.id, 1)
@@ -184,7 +184,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
-    [kept] = RunStore(runs_dir).list()
+    [kept] = RunStore(runs_dir).distillations()
     assert (kept.spec.synthesis.kind, kept.spec.temperature, kept.spec.synthesis.steps) == (kind, temperature, steps)
     assert "note:" not in capsys.readouterr().err
 
@@ -203,12 +203,12 @@ def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatc
 def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
     process = command("distill", *TINY, "--set", "epochs=1000", "--runs-dir", runs_dir)
     store = RunStore(runs_dir)
-    until(lambda: (found := store.list()) and found[0].epoch >= 2)
+    until(lambda: (found := store.distillations()) and found[0].epoch >= 2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "stopped" in err
-    [kept] = store.list()
+    [kept] = store.distillations()
     assert kept.status == "stopped"
     assert len(store.epochs(kept.id)) >= 1
 
@@ -234,7 +234,7 @@ def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
     )
     result = json.loads(out.splitlines()[-1])
     assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
-    [kept] = RunStore(runs_dir).list(makes="teacher")
+    [kept] = RunStore(runs_dir).trainings()
     assert (kept.id, kept.status, kept.teacher) == (result["run_id"], "done", "mine")
     assert (kept.spec.trained_by, kept.spec.epochs, kept.spec.device, kept.spec.preset) == ("sl", 2, "cpu", "quick")
     cards = {
@@ -262,12 +262,12 @@ def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
         runs_dir,
     )
     store = RunStore(runs_dir)
-    until(lambda: (found := store.list(makes="teacher")) and found[0].epoch >= 2)
+    until(lambda: (found := store.trainings()) and found[0].epoch >= 2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "stopped" in err
-    [kept] = store.list(makes="teacher")
+    [kept] = store.trainings()
     assert kept.status == "stopped"
     assert len(store.epochs(kept.id)) >= 1
     assert "mine" not in {card.name for card in list_teachers(runs_dir)}
@@ -387,4 +387,4 @@ def test_what_is_typed_wrong_is_named_in_one_line(runs_dir, monkeypatch, capsys,
     assert last.lower().startswith("error: ")
     for word in named:
         assert word in last
-    assert RunStore(runs_dir).list(makes=None) == [], "nothing was queued"
+    assert RunStore(runs_dir).all_runs() == [], "nothing was queued"

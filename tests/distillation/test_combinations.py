@@ -54,7 +54,7 @@ def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape
         tmp_path,
     )
     store = RunStore(tmp_path)
-    [run] = store.list()
+    [run] = store.distillations()
     assert run.status == "done", run.error
     assert {"iacc", {"close": "oacc", "open": "olacc", "backdoor": "asr"}[card.setting]} == set(run.metrics)
     steps = store.steps(run.id)

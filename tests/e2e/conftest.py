@@ -77,7 +77,7 @@ class Lab:
 
     def stop_runs(self) -> None:
         store = RunStore(self.runs_dir)
-        for run in store.list(makes=None):
+        for run in store.all_runs():
             if run.status in ("queued", "running", "paused"):
                 store.stop(run.id)
         store.close()

@@ -19,7 +19,7 @@ import typer
 from playwright.sync_api import Page, sync_playwright
 
 from atesc_core.figures.export.browser import find_browser
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from tests.e2e.conftest import ROOT, SWITCHES, Lab
 
 OUT = ROOT / "docs" / "screenshots"
@@ -41,9 +41,9 @@ def main(
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=str(find_browser()), args=SWITCHES)
             store = RunStore(runs_dir)
-            if not store.list():
+            if not store.distillations():
                 run_story(browser.new_page(viewport=size), lab.url, store)
-            escaped = next(run for run in store.list() if run.spec.escape.kind == "atesc")
+            escaped = next(run for run in store.distillations() if run.spec.escape.kind == "atesc")
             for scheme in ("light", "dark"):
                 photograph(
                     browser.new_page(viewport=size, color_scheme=scheme),
@@ -59,10 +59,13 @@ def run_story(page: Page, url: str, store: RunStore) -> None:
     page.goto(url)
     page.get_by_role("button", name="Run the story live").click(timeout=60_000)
     began, first = time.monotonic(), None
-    while any(run.status not in ("done", "failed", "stopped") for run in store.list()) or not store.list():
+    while (
+        any(run.status not in ("done", "failed", "stopped") for run in store.distillations())
+        or not store.distillations()
+    ):
         if time.monotonic() - began > PATIENCE:
             sys.exit(f"The story was not over after {PATIENCE} s")
-        if first is None and any(run.metrics for run in store.list()):
+        if first is None and any(run.metrics for run in store.distillations()):
             first = time.monotonic() - began
             print(f"first accuracy after {first:.0f} s", flush=True)
         page.wait_for_timeout(250)
@@ -70,7 +73,7 @@ def run_story(page: Page, url: str, store: RunStore) -> None:
     page.close()
 
 
-def photograph(page: Page, url: str, run: Run, file: Callable[[str], Path]) -> None:
+def photograph(page: Page, url: str, run: DistillationRun, file: Callable[[str], Path]) -> None:
     views = {
         "start": f"/?story={run.group}",
         "story": "/story?step=5&t=48",

@@ -13,8 +13,8 @@ import pytest
 from atesc_core.figures import comparison
 from atesc_core.figures.comparison import MeasuredRun, group_by_seed, group_labels, results, spec_difference
 from atesc_core.figures.export import table
-from atesc_core.runs import Run
-from atesc_core.runs.store import Fork
+from atesc_core.runs import DistillationRun
+from atesc_core.runs.run import Fork
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.run import RunSpec
 
@@ -38,15 +38,16 @@ def measured(
             for n, (iacc, ood) in enumerate(points, 1)
         ]
     )
-    run = Run(
+    run = DistillationRun(
         id=f"{spec.seed}-{created:g}",
         spec=spec,
         label=None,
         group=None,
         status=status,
-        wanted="run",
-        steps=0,
-        turn_s=None,
+        requested_state="run",
+        steps_left=0,
+        seconds_per_turn=None,
+        pending_threshold=None,
         device="cpu",
         created=created,
         started=None,
@@ -59,7 +60,7 @@ def measured(
         images_per_s=None,
         eta_s=None,
         error=None,
-        place_in_line=None,
+        queue_position=None,
         metrics={},
     )
     return MeasuredRun(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)

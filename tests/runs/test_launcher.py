@@ -46,7 +46,7 @@ def test_asking_often_starts_one_worker(store, spec, threads):
     store.create(spec)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: ensure_worker(store.runs_dir), range(16)))
-    until(lambda: store.list()[0].status == "done")
+    until(lambda: store.distillations()[0].status == "done")
     assert len(threads) == 1
 
 

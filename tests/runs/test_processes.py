@@ -95,7 +95,7 @@ def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_s
     killed, student = store.create(training("killed")), store.create(spec)
     ensure_worker(store.runs_dir)
     until(lambda: (store.get(killed).epoch, store.get(killed).round) >= (2, 3))
-    assert (store.get(student).status, store.get(student).place_in_line) == ("queued", 1)
+    assert (store.get(student).status, store.get(student).queue_position) == ("queued", 1)
     [process] = workers(store)
     process.send_signal(signal.SIGKILL)
     process.wait(60)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from atesc_core.errors import RunBusy, StoreError, UnknownRun
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
+from atesc_core.runs.run import TrainingRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 
@@ -64,9 +65,9 @@ def test_a_run_comes_back_as_it_was_put_in(store, spec):
 
 def test_runs_are_listed_newest_first(store, spec):
     first, second, third = (store.create(spec, group=group) for group in ("a", None, "a"))
-    assert [run.id for run in store.list()] == [third, second, first]
-    assert [run.id for run in store.list(limit=2)] == [third, second]
-    assert [run.id for run in store.list(group="a")] == [third, first]
+    assert [run.id for run in store.distillations()] == [third, second, first]
+    assert [run.id for run in store.distillations(limit=2)] == [third, second]
+    assert [run.id for run in store.distillations(group="a")] == [third, first]
     assert [run.id for run in store.queue()] == [first, second, third]
 
 
@@ -88,93 +89,33 @@ def test_a_mark_changes_with_every_epoch_and_event_of_its_run_alone(store, spec)
 def test_a_training_is_a_run_but_not_among_those_that_make_a_student(store, spec):
     student, teacher = store.create(spec), store.create(TRAINING, label="Mine")
     run = RunStore(store.runs_dir).get(teacher)
-    assert (run.spec, run.makes, run.teacher, run.epochs, run.rounds) == (TRAINING, "teacher", "mine", 2, 20)
+    assert isinstance(run, TrainingRun)
+    assert (run.spec, run.teacher, run.epochs, run.rounds) == (TRAINING, "mine", 2, 20)
     assert TeacherSpec.from_yaml((store.folder(teacher) / "spec.yaml").read_text()) == TRAINING
-    assert [run.id for run in store.list()] == [student]
-    assert [run.id for run in store.list(makes="teacher")] == [teacher]
-    assert [run.id for run in store.list(makes=None)] == [teacher, student]
+    assert [run.id for run in store.distillations()] == [student]
+    assert [run.id for run in store.trainings()] == [teacher]
+    assert [run.id for run in store.all_runs()] == [teacher, student]
     assert [run.id for run in store.queue()] == [student, teacher], "one line for both"
-    assert (store.get(student).makes, store.get(student).teacher) == ("student", spec.teacher)
+    assert store.get_distillation(student).teacher == spec.teacher
+    with pytest.raises(StoreError, match="trains a teacher"):
+        store.get_distillation(teacher)
 
 
 def test_a_name_is_in_training_until_its_run_is_over(store, spec):
     store.create(spec)
     first, second = store.create(TRAINING), store.create(TRAINING.replaced({"name": "other"}))
     store.pause(second)
-    assert store.in_training() == {"mine", "other"}
+    assert store.teachers_in_training() == {"mine", "other"}
     store.stop(first)
-    assert store.in_training() == {"other"}
-
-
-VERSION_1 = """
-CREATE TABLE runs (id TEXT PRIMARY KEY, label TEXT, story TEXT, spec TEXT NOT NULL, requested TEXT NOT NULL,
-    epochs INTEGER NOT NULL, rounds INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'queued', created REAL NOT NULL,
-    queued REAL NOT NULL, started REAL, finished REAL, wanted TEXT NOT NULL DEFAULT 'run',
-    steps_wanted INTEGER NOT NULL DEFAULT 0, threshold_wanted REAL, kind TEXT, device TEXT,
-    epoch INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0, images INTEGER NOT NULL DEFAULT 0,
-    images_per_s REAL, eta_s REAL, error TEXT);
-CREATE INDEX runs_by_status ON runs (status, queued);
-CREATE INDEX runs_by_age ON runs (created);
-CREATE TABLE steps (run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL,
-    round INTEGER NOT NULL, time REAL NOT NULL, images INTEGER NOT NULL, threshold REAL, fragile_share REAL,
-    losses TEXT NOT NULL, PRIMARY KEY (run, epoch, round)) WITHOUT ROWID;
-CREATE TABLE epochs (run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, epoch INTEGER NOT NULL, time REAL NOT NULL,
-    images INTEGER NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (run, epoch)) WITHOUT ROWID;
-CREATE TABLE history (number INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
-    time REAL NOT NULL, kind TEXT NOT NULL, epoch INTEGER NOT NULL, round INTEGER NOT NULL, value REAL, text TEXT);
-CREATE INDEX history_by_run ON history (run, number);
-CREATE TABLE workers (kind TEXT PRIMARY KEY, serves TEXT NOT NULL);
-CREATE TABLE starting (requested TEXT PRIMARY KEY, pid INTEGER NOT NULL, time REAL NOT NULL,
-    attempts INTEGER NOT NULL);
-PRAGMA journal_mode = WAL;
-PRAGMA user_version = 1;
-"""
-
-
-def test_runs_from_before_there_was_a_training_open_and_a_training_joins_them(tmp_path, spec):
-    old = sqlite3.connect(tmp_path / "runs.sqlite")
-    old.executescript(VERSION_1)
-    old.execute(
-        "INSERT INTO runs (id, spec, requested, epochs, rounds, status, created, queued, epoch, round) "
-        "VALUES ('abcdefgh', ?, 'cpu', 2, 3, 'done', 1.0, 1.0, 2, 3)",
-        (spec.model_dump_json(),),
-    )
-    old.execute("INSERT INTO epochs VALUES ('abcdefgh', 2, 5.0, 96, '{\"iacc\": 70.5}')")
-    old.commit()
-    old.close()
-    store = RunStore(tmp_path)
-    [run] = store.list()
-    assert (run.id, run.spec, run.makes, run.status, run.metrics) == (
-        "abcdefgh",
-        spec,
-        "student",
-        "done",
-        {"iacc": 70.5},
-    )
-    assert (run.turn_s, run.steps, store.turn(run.id)) == (None, 0, None)
-    assert run.fork is None
-    training = store.create(TRAINING)
-    again = RunStore(tmp_path)
-    assert [run.id for run in again.list(makes=None)] == [training, "abcdefgh"]
-    for each in (store, again):
-        each.close()
-
-
-def test_an_old_folder_opened_by_many_at_once(tmp_path):
-    sqlite3.connect(tmp_path / "runs.sqlite").executescript(VERSION_1).close()
-    with ThreadPoolExecutor(8) as threads:
-        stores = list(threads.map(lambda _: RunStore(tmp_path), range(8)))
-    assert all(store.list(makes=None) == [] for store in stores)
-    for store in stores:
-        store.close()
+    assert store.teachers_in_training() == {"other"}
 
 
 def test_places_in_line_are_counted_for_each_device(store, spec):
     first, second = store.create(spec), store.create(spec)
     elsewhere = store.create(spec.replaced({"device": "cuda"}))
-    assert [store.get(run_id).place_in_line for run_id in (first, second, elsewhere)] == [1, 2, 1]
+    assert [store.get(run_id).queue_position for run_id in (first, second, elsewhere)] == [1, 2, 1]
     store.stop(first)
-    assert [store.get(run_id).place_in_line for run_id in (first, second)] == [None, 1]
+    assert [store.get(run_id).queue_position for run_id in (first, second)] == [None, 1]
 
 
 def test_a_waiting_run_can_be_paused_resumed_and_stopped(store, spec):
@@ -201,7 +142,7 @@ def test_what_is_not_an_id_reaches_neither_path_nor_database(store, spec, run_id
         store.snapshot(run_id, 1)
     with pytest.raises(UnknownRun):
         store.set_threshold(run_id, 1.0)
-    assert [run.id for run in store.list()] == [kept]
+    assert [run.id for run in store.distillations()] == [kept]
     assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [kept]
 
 
@@ -216,7 +157,7 @@ def test_deleting_takes_the_files_along(store, spec):
     store.delete(run_id)
     assert not store.folder(run_id).exists()
     assert store.folder(other).exists()
-    assert [run.id for run in store.list()] == [other]
+    assert [run.id for run in store.distillations()] == [other]
     assert store.history(run_id).empty
 
 
@@ -267,7 +208,7 @@ def test_half_a_file_leaves_the_whole_one(store, spec):
     run_id = store.create(spec)
     RunLog(store, store.get(run_id)).snapshot(a_snapshot(1))
     path = store.snapshot_file(run_id, 1)
-    with pytest.raises(OSError, match="disk full"), replacing(path) as file:
+    with pytest.raises(OSError, match="disk full"), atomic_write(path) as file:
         file.write(b"half of")
         raise OSError("disk full")
     path.with_name(f".{path.name}.new").write_bytes(b"what a killed process left")
@@ -319,7 +260,7 @@ def test_a_new_folder_opened_by_many_at_once(tmp_path, spec):
     with ThreadPoolExecutor(8) as threads:
         ids = set(threads.map(open_and_create, range(24)))
     store = RunStore(tmp_path / "new")
-    assert {run.id for run in store.list()} == ids
+    assert {run.id for run in store.distillations()} == ids
     assert len(ids) == 24
     store.close()
 
@@ -328,19 +269,19 @@ def test_a_spec_of_another_version_hides_only_itself(store, spec):
     odd, fine = store.create(spec), store.create(spec)
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET spec = ? WHERE id = ?", (json.dumps({"teacher": "t", "new": 1}), odd))
-    assert [run.id for run in store.list()] == [fine]
+    assert [run.id for run in store.distillations()] == [fine]
     assert store.unreadable().keys() == {odd}
     assert "new: 1" in store.unreadable()[odd]
     with pytest.raises(StoreError, match=f"run: {odd} has settings .*\n?new: 1"):
         store.get(odd)
 
 
-def test_a_newer_database_is_left_alone(tmp_path):
+def test_a_database_of_another_version_is_left_alone(tmp_path):
     RunStore(tmp_path).close()
     with sqlite3.connect(tmp_path / "runs.sqlite") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="newer version"):
+    with pytest.raises(StoreError, match="another version"):
         RunStore(tmp_path)
 
 

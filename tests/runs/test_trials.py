@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from atesc_core.errors import StoreError, TrialError, UnknownRun
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore, trials
 from atesc_core.runs.log import RunLog
-from atesc_core.runs.store import Fork
+from atesc_core.runs.run import Fork
 from atesc_core.runs.worker import work
 from atesc_core.specs.teacher import TeacherSpec
 from tests.support.copies import copy_lab
@@ -102,7 +102,7 @@ def test_a_run_keeps_the_checkpoint_where_its_split_begins_and_no_other(store, p
 def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
     log = RunLog(store, store.get(store.create(spec.replaced(changes))))
     for epoch, there in enumerate(kept, 1):
-        with replacing(log.checkpoint_file) as file:
+        with atomic_write(log.checkpoint_file) as file:
             file.write(f"epoch {epoch}".encode())
         log.keep_point(epoch)
         log.keep_point(epoch)  # of a run that is resumed just there
@@ -236,7 +236,7 @@ def test_a_checkpoint_that_is_gone_is_named_before_anything_is_queued(store, par
     store.point_file(parent, 2).unlink()
     with pytest.raises(StoreError, match=f"epoch: 2 of run {parent} has no checkpoint to part from; there are: 0"):
         store.fork(Fork(parent, 2, 9.5), until=3)
-    assert store.list(forks=True) == store.list()
+    assert store.distillations(include_forks=True) == store.distillations()
     assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [parent]
 
 
@@ -326,8 +326,8 @@ def test_both_arms_run_where_the_runs_own_epochs_are_not_the_same_numbers(store,
 
 def test_forks_are_not_in_the_plain_list(store, parent):
     found = trials.start(store, parent, 9.5)
-    assert [run.id for run in store.list()] == [parent]
-    assert [run.id for run in store.list(forks=True)] == [found.new.id, found.old.id, parent]
+    assert [run.id for run in store.distillations()] == [parent]
+    assert [run.id for run in store.distillations(include_forks=True)] == [found.new.id, found.old.id, parent]
 
 
 def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in_line(store, parent, monkeypatch):

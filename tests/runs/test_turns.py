@@ -127,7 +127,7 @@ def test_slow_motion_waits_for_the_next_turn_and_for_no_pause(lab, store, spec):
     store.slow_motion(run_id, HOUR)
     lab.thread.start()
     until(lambda: store.turn(run_id))
-    assert store.get(run_id).slow
+    assert store.get(run_id).in_slow_motion
     assert lab.kinds(run_id)[-1] == "slow"
     store.pause(run_id)
     lab.wait(run_id, "paused")  # within an hour
@@ -154,7 +154,7 @@ def test_the_pace_can_be_changed_and_slow_motion_left_at_any_time(lab, store, sp
     until(lambda: lab.kinds(run_id).count("slow") == 3)
     store.resume(run_id)
     lab.wait(run_id, "done")
-    assert not store.get(run_id).slow
+    assert not store.get(run_id).in_slow_motion
     assert list(store.history(run_id).query("kind == 'slow'")["value"]) == [HOUR, 0.01, HOUR]
     assert lab.kinds(run_id)[-2:] == ["resumed", "done"]
 
@@ -172,7 +172,7 @@ def test_a_turn_asked_for_in_the_middle_of_a_round_is_the_next_rounds(lab, store
     session.write(next(session.events))
     assert session.look("turn")
     assert place(store.turn(run_id)) == ("generator", 1, 2, 1, 1)
-    assert store.get(run_id).steps == 0
+    assert store.get(run_id).steps_left == 0
 
 
 def test_a_worker_asked_to_leave_does_not_wait_for_the_next_turn(lab, store, spec):

@@ -114,11 +114,11 @@ def test_runs_go_one_at_a_time_in_the_order_they_came(lab, store, spec):
     first, second, third = (store.create(spec) for _ in range(3))
     lab.start()
     lab.wait(first, "running")
-    assert [store.get(run_id).place_in_line for run_id in (first, second, third)] == [None, 1, 2]
+    assert [store.get(run_id).queue_position for run_id in (first, second, third)] == [None, 1, 2]
     lab.script.let(first, 6)
     lab.wait(second, "running")
     assert store.get(first).status == "done"
-    assert store.get(third).place_in_line == 1
+    assert store.get(third).queue_position == 1
     lab.script.set_free()
     lab.wait(third, "done")
     assert [run_id for run_id, _ in lab.script.opened] == [first, second, third]
@@ -309,7 +309,7 @@ def test_an_error_ends_its_run_and_not_the_queue(lab, store, spec):
 def test_a_run_of_a_dead_worker_is_interrupted_for_the_next_one(lab, store, spec):
     run_id = store.create(spec)
     with store.database.write() as connection:
-        connection.execute("UPDATE runs SET status = 'running', kind = 'cpu' WHERE id = ?", (run_id,))
+        connection.execute("UPDATE runs SET status = 'running', device_kind = 'cpu' WHERE id = ?", (run_id,))
     assert store.get(run_id).status == "interrupted"
     assert lab.kinds(run_id) == ["created", "interrupted"]
 

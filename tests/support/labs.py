@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from atesc_core.specs.presets import from_preset
@@ -60,7 +60,7 @@ def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 
 @pytest.fixture
-def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> Run:
+def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> DistillationRun:
     """The ATEsc run of `lab_with_runs`, in the lab that the app now shows."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
     return lab_with_runs.store.get(lab_with_runs.atesc)

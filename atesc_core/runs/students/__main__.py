@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
@@ -49,7 +49,7 @@ def make(store: RunStore, run_id: str, wanted: Iterable[Wanted]) -> None:
         if not view.student.exists():  # a run that goes on has let go of it
             continue
         found = seen(load_student(store, run_id, epoch), view)
-        with replacing(view.path) as file:
+        with atomic_write(view.path) as file:
             np.save(file, found, allow_pickle=False)
 
 
@@ -81,7 +81,7 @@ def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
 
 def wanted_features(store: RunStore, run_id: str) -> list[Wanted]:
     """Of the last kept student: of real images, then of the newest synthetic ones, then of all before."""
-    spec = store.get(run_id).spec
+    spec = store.get_distillation(run_id).spec
     report = ready(spec.teacher, store.runs_dir, spec.split, attacked=False)
     sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
     sets |= {

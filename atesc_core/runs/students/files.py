@@ -11,17 +11,18 @@ import json
 from safetensors.torch import save
 from torch import Tensor
 
-from atesc_core.files import replacing
-from atesc_core.runs.store import Run, RunStore
+from atesc_core.files import atomic_write
+from atesc_core.runs.run import DistillationRun
+from atesc_core.runs.store import RunStore
 from atesc_core.teachers.zoo import find_card
 
 MOST_BYTES = 256 * 1024**2  # of a run's students [ours]: 800 of the small net, two of ResNet-34
 
 
-def keep(store: RunStore, run: Run, epoch: int, state: dict[str, Tensor], most: int = MOST_BYTES) -> None:
+def keep(store: RunStore, run: DistillationRun, epoch: int, state: dict[str, Tensor], most: int = MOST_BYTES) -> None:
     """Write the student as it is at the end of ``epoch``, and let go of those that ``kept`` no longer names."""
     path = store.student_file(run.id, epoch)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(to_bytes(state, about(store, run, epoch)))
     named = kept(epoch, path.stat().st_size, run.spec.escape.warmup_epochs if run.spec.escape.splits else None, most)
     for other, old in store.students(run.id).items():
@@ -48,7 +49,7 @@ def to_bytes(state: dict[str, Tensor], header: dict[str, str]) -> bytes:
     return save({name: value.detach().cpu().contiguous() for name, value in state.items()}, header)
 
 
-def about(store: RunStore, run: Run, epoch: int) -> dict[str, str]:
+def about(store: RunStore, run: DistillationRun, epoch: int) -> dict[str, str]:
     """The header; without class names and image side where the teacher is gone."""
     known = {"arch": run.spec.student, "run": run.id, "epoch": str(epoch), "teacher": run.spec.teacher}
     if (card := find_card(run.spec.teacher, store.runs_dir)) is not None:

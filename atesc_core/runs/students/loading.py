@@ -18,7 +18,7 @@ def load_student(store: RunStore, run_id: str, epoch: int) -> Classifier:
 
     Raises UnknownRun; StoreError where that epoch's student is not kept, and the message says which are.
     """
-    path, arch = _file(store, run_id, epoch), store.get(run_id).spec.student
+    path, arch = _file(store, run_id, epoch), store.get_distillation(run_id).spec.student
     if path.suffix == ".safetensors":
         return check_file(path, arch)
     from atesc_core.models import build
@@ -34,7 +34,7 @@ def student_bytes(store: RunStore, run_id: str, epoch: int) -> bytes:
     path = _file(store, run_id, epoch)
     if path.suffix == ".safetensors":
         return path.read_bytes()
-    return to_bytes(_checkpoint(path, epoch), about(store, store.get(run_id), epoch))
+    return to_bytes(_checkpoint(path, epoch), about(store, store.get_distillation(run_id), epoch))
 
 
 def _file(store: RunStore, run_id: str, epoch: int) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
@@ -19,7 +19,7 @@ def run_seconds(
     device: str | None,
     side: int,
     sides: dict[str, int],
-    runs: Iterable[Run],
+    runs: Iterable[DistillationRun],
     after: int = 0,
     until: int | None = None,
 ) -> float | None:
@@ -54,7 +54,7 @@ def _an_epoch(spec: RunSpec) -> int:
     return spec.rounds * spec.student_steps * spec.batch_size
 
 
-def _per_image(runs: list[Run], split: bool, like: RunSpec) -> float | None:
+def _per_image(runs: list[DistillationRun], split: bool, like: RunSpec) -> float | None:
     """Seconds an image of the student's, the epoch's end included: the median over whole epochs, so that a
     pause does not count. None: no such epoch was timed."""
     if split:
@@ -83,9 +83,9 @@ def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -
     if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
         return None
     sides = {name: card.image_side for name, card in known.items()}
-    return run_seconds(spec, here.summary, sides[spec.teacher], sides, run_store().list(), after, until)
+    return run_seconds(spec, here.summary, sides[spec.teacher], sides, run_store().distillations(), after, until)
 
 
 def active_run_count() -> int:
     """Runs that are on the device or in line."""
-    return sum(run.active for run in run_store().list(makes=None))
+    return sum(run.active for run in run_store().all_runs())

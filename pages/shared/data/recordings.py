@@ -15,7 +15,7 @@ from atesc_core.errors import RecordingError
 from atesc_core.recording import Recording, load, record
 from atesc_core.recording.file import MAX_FILE_BYTES, SUFFIX, to_bytes
 from atesc_core.recording.writer import scenes_file
-from atesc_core.runs import Run, default_runs_dir, ensure_worker
+from atesc_core.runs import DistillationRun, default_runs_dir, ensure_worker
 from pages.shared.data import story
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -127,7 +127,7 @@ def _keep(content: bytes) -> str:
     return name
 
 
-def download_runs(runs: list[Run], title: str) -> None:
+def download_runs(runs: list[DistillationRun], title: str) -> None:
     """A button that gives the runs as a recording; made when it is pressed."""
     name = runs[0].id
     st.download_button(
@@ -176,7 +176,7 @@ def _recorded_at(runs_dir: str, group: str, state: tuple, scenes: bool) -> Recor
     return _recorded(list(story.runs(group).values()), "The story, live")
 
 
-def _recorded(runs: list[Run], title: str) -> Recording:
+def _recorded(runs: list[DistillationRun], title: str) -> Recording:
     scenes = scenes_file(run_store().runs_dir, runs[0].id)
     return record(
         run_store(),
@@ -208,11 +208,11 @@ def scenes_progress(group: str) -> bool:
     return show_job(jobs.find(_scenes_key(runs)) or start(), "Computing this step", start)
 
 
-def _scenes_key(runs: dict[str, Run]) -> str:
+def _scenes_key(runs: dict[str, DistillationRun]) -> str:
     return str(scenes_file(run_store().runs_dir, runs["plain"].id))
 
 
-def _make_scenes(runs: dict[str, Run]) -> jobs.Job:
+def _make_scenes(runs: dict[str, DistillationRun]) -> jobs.Job:
     return jobs.start(
         _scenes_key(runs),
         "atesc_core.recording.scenes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atesc_core.recording.story import GROUP, queue_story, story_runs, story_specs, tellable
-from atesc_core.runs import Run, ensure_worker
+from atesc_core.runs import DistillationRun, ensure_worker
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -27,12 +27,12 @@ def start(setting: str) -> str:
     """Queue the three students, start a worker, and return the name of their group."""
     runs = queue_story(run_store(), specs(setting))
     ensure_worker(run_store().runs_dir)
-    group = run_store().get(runs["plain"]).group
+    group = run_store().get_distillation(runs["plain"]).group
     assert group  # queue_story gives one to all three
     return group
 
 
-def runs(group: str) -> dict[str, Run]:
+def runs(group: str) -> dict[str, DistillationRun]:
     """Return the group's runs by role (plain, atesc, control); a deleted one is missing."""
     return story_runs(run_store(), group, {card.name: card.kind for card in cards().values()})
 
@@ -44,4 +44,4 @@ def in_progress(group: str) -> bool:
 
 def latest_group() -> str | None:
     """Return the group of the story that was started last; None where there is none."""
-    return next((run.group for run in run_store().list() if (run.group or "").startswith(GROUP)), None)
+    return next((run.group for run in run_store().distillations() if (run.group or "").startswith(GROUP)), None)

@@ -2,24 +2,24 @@
 
 import streamlit as st
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from pages.shared.data.store import run_store
 from pages.shared.state import url
 from pages.shared.ui import elements
-from pages.shared.ui.run_labels import PAGES, run_name
+from pages.shared.ui.run_labels import run_name
 
 PICKER = "run_picker"  # the widget; what it holds is always copied from the URL
 REMEMBERED = "run_shown"  # the run last looked at, for pages reached by the menu
 
 
-def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = True) -> Run | None:
+def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = True) -> DistillationRun | None:
     """A box to choose the page's run from; the run that the URL, or else this visit's last page, names.
 
     with_images: offer only runs that already keep synthetic images. required: where nothing is named, take the
     newest run. None: there is no run to show, and unless that is what was asked for, the page now says why.
     Call it outside fragments: choosing another run reruns the page.
     """
-    runs = run_store().list(forks=True)
+    runs = run_store().distillations(include_forks=True)
     offered = {run.id: run for run in runs if (run.metrics or not with_images) and not run.fork}
     run = _named(runs) or (next(iter(offered.values()), None) if required else None)
     if run is not None:
@@ -54,13 +54,13 @@ def show_run(run_id: str | None) -> None:
     st.session_state[REMEMBERED] = run_id
 
 
-def _named(runs: list[Run]) -> Run | None:
+def _named(runs: list[DistillationRun]) -> DistillationRun | None:
     """The run of the URL, or the one this visit last looked at."""
     wanted = st.query_params.get("run")
     known = {run.id: run for run in runs}
-    if wanted in {run.id for run in run_store().list(makes="teacher")}:
+    if wanted in {run.id for run in run_store().trainings()}:
         st.info("This run trains a teacher.", icon=":material/school:")
-        st.page_link(PAGES["teacher"], label="See it on the page Teachers", query_params={"run": wanted})
+        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": wanted})
         show_run(None)
         return None
     if wanted is not None and wanted not in known and (why := run_store().unreadable().get(wanted)):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from pages.shared.state import url
 from pages.shared.ui import formats
 
@@ -50,7 +50,7 @@ class Selection:
             raise ValueError(f"picked: {token[:40]!r} is not a link's selection ({error})") from None
 
 
-def selected(run: Run, epoch: int | None = None, images: int | None = None) -> Selection | None:
+def selected(run: DistillationRun, epoch: int | None = None, images: int | None = None) -> Selection | None:
     """What is selected of a run; with ``epoch``, only where it is of that epoch, and of its first ``images`` images."""
     kept = _of_link(run) or st.session_state.get(_key(run))
     if kept is not None:
@@ -64,7 +64,7 @@ def selected(run: Run, epoch: int | None = None, images: int | None = None) -> S
     return Selection(epoch, there, image) if there or image is not None else None
 
 
-def select(run: Run, epoch: int, indices: Iterable[int]) -> None:
+def select(run: DistillationRun, epoch: int, indices: Iterable[int]) -> None:
     """Take these images. None of them: no selection, where the present one is of this epoch."""
     before, indices = selected(run), tuple(sorted(map(int, indices)))
     if not indices:
@@ -75,13 +75,13 @@ def select(run: Run, epoch: int, indices: Iterable[int]) -> None:
     _keep(run, Selection(epoch, indices, image if image in indices else None))
 
 
-def inspect(run: Run, epoch: int, index: int) -> None:
+def inspect(run: DistillationRun, epoch: int, index: int) -> None:
     """Look at one image closely; what is selected of its epoch stays."""
     before = selected(run, epoch)
     _keep(run, replace(before or Selection(epoch), image=int(index)))
 
 
-def close(run: Run) -> None:
+def close(run: DistillationRun) -> None:
     """The inspector shuts; what is selected stays."""
     before = selected(run)
     if before is not None and before.indices:
@@ -90,13 +90,13 @@ def close(run: Run) -> None:
         clear(run)
 
 
-def clear(run: Run) -> None:
+def clear(run: DistillationRun) -> None:
     st.session_state.pop(_key(run), None)
     for name in ("picked", "image", "budget"):
         st.query_params.pop(name, None)
 
 
-def other_epoch_notice(run: Run, epoch: int, slider: str) -> None:
+def other_epoch_notice(run: DistillationRun, epoch: int, slider: str) -> None:
     """A line where the selection is of another epoch than the one shown, with the way there. slider: the key of the
     page's epoch slider."""
     kept = selected(run)
@@ -114,11 +114,11 @@ def other_epoch_notice(run: Run, epoch: int, slider: str) -> None:
         st.button("Clear", key=f"{slider} clear", icon=":material/close:", on_click=clear, args=(run,))
 
 
-def _key(run: Run) -> str:
+def _key(run: DistillationRun) -> str:
     return f"selection {run.id}"
 
 
-def _of_link(run: Run) -> Selection | None:
+def _of_link(run: DistillationRun) -> Selection | None:
     token = st.query_params.get("picked")
     if token is None:
         return None
@@ -130,7 +130,7 @@ def _of_link(run: Run) -> Selection | None:
         return None
 
 
-def _keep(run: Run, selection: Selection) -> None:
+def _keep(run: DistillationRun, selection: Selection) -> None:
     st.session_state[_key(run)] = selection
     if st.query_params.get("image", str(selection.image)) != str(selection.image):
         url.set_parameter("budget", None)  # the attack on another image

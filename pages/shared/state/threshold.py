@@ -12,11 +12,11 @@ import numpy as np
 import streamlit as st
 
 from atesc_core.robustness.detection import SUGGESTIONS, suggest
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from pages.shared.state import url
 
 
-def chosen_threshold(run: Run, score: str | None = None) -> float | None:
+def chosen_threshold(run: DistillationRun, score: str | None = None) -> float | None:
     """Where it was put; None where nobody did. score: the run's own, unless named."""
     name, key = _names(run, score)
     kept = st.session_state.get(key)
@@ -27,7 +27,7 @@ def chosen_threshold(run: Run, score: str | None = None) -> float | None:
     return kept
 
 
-def choose_threshold(run: Run, value: float | None, score: str | None = None) -> None:
+def choose_threshold(run: DistillationRun, value: float | None, score: str | None = None) -> None:
     """Put it there; None takes it back to where the run has it."""
     name, key = _names(run, score)
     st.session_state[key] = None if value is None else float(value)
@@ -38,7 +38,7 @@ def _tell(name: str, value: float | None) -> None:
     url.set_parameter(name, None if value is None else f"{value:.6g}")
 
 
-def _names(run: Run, score: str | None) -> tuple[str, str]:
+def _names(run: DistillationRun, score: str | None) -> tuple[str, str]:
     own = score in (None, run.spec.split.score)
     return ("line", f"line {run.id}") if own else (f"line.{score}", f"line {run.id} {score}")
 
@@ -51,7 +51,7 @@ def _read(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def threshold_in_view(run: Run, shown: Snapshot) -> float:
+def threshold_in_view(run: DistillationRun, shown: Snapshot) -> float:
     """Where the line between the groups is drawn: where the user put it, or where the run has it."""
     chosen = chosen_threshold(run)
     return shown.threshold if chosen is None else chosen
@@ -60,7 +60,7 @@ def threshold_in_view(run: Run, shown: Snapshot) -> float:
 STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first: TA-DFKD's, the oracle's own
 
 
-def threshold_for_score(run: Run, shown: Snapshot, score: str, values: np.ndarray) -> float:
+def threshold_for_score(run: DistillationRun, shown: Snapshot, score: str, values: np.ndarray) -> float:
     """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
     unless it has a line of its own. values: (N,) the images' scores."""
     kept = chosen_threshold(run, score)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.teachers import cards
 from pages.shared.state.threshold import threshold_in_view
@@ -15,7 +15,7 @@ from pages.shared.ui.polling import is_live
 WALL = 56  # images of the wall
 
 
-def image_wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
+def image_wall(run: DistillationRun, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
     """Synthetic images outlined by group, fragile first."""
     if shown is None:
         elements.caption("The first ones are kept at the end of epoch 1." if is_live(run) else "None were kept.")
@@ -37,7 +37,7 @@ def image_wall(run: Run, shown: Snapshot | None, count: int = WALL, columns: int
     )
 
 
-def image_titles(run: Run, shown: Snapshot, fragile: np.ndarray, chosen: np.ndarray) -> list[str]:
+def image_titles(run: DistillationRun, shown: Snapshot, fragile: np.ndarray, chosen: np.ndarray) -> list[str]:
     """What a pointer sees over each image: the teacher's class and confidence, the score, the group."""
     card, score = cards().get(run.spec.teacher), run.spec.split.score
     classes = card.class_names if card else range(shown.teacher_probs.shape[1])

@@ -15,7 +15,7 @@ from atesc_core import jobs
 from atesc_core.embedding import nearest
 from atesc_core.errors import StoreError
 from atesc_core.figures.probabilities import probabilities
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
@@ -51,7 +51,7 @@ export default function mount({ parentElement, data }) {
 class Sample:
     """An image of a snapshot, and where the line is drawn now."""
 
-    run: Run
+    run: DistillationRun
     shown: Snapshot
     index: int
     line: float
@@ -213,7 +213,7 @@ def _file(sample: Sample, epsilon: float) -> Path:
     return run_store().runs_dir / "cache" / "inspections" / name
 
 
-def _version(run: Run, epoch: int) -> int:
+def _version(run: DistillationRun, epoch: int) -> int:
     """Another where an image or a student may be: a resumed run writes its epochs anew."""
     store = run_store()
     files = (store.snapshot_file(run.id, epoch), store.student_file(run.id, epoch), store.checkpoint_file(run.id))

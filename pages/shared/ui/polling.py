@@ -9,7 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from atesc_core.errors import UnknownRun
-from atesc_core.runs import Run, ensure_worker
+from atesc_core.runs import AnyRun, Run, ensure_worker
 from pages.shared.data.store import run_store
 
 
@@ -43,12 +43,12 @@ def _settle(page: str) -> None:
     atexit.register(gc.unfreeze)
 
 
-def watch_run(run: Run, panel: Callable[[Run], None]) -> None:
+def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
     """`panel` of the run as it stands, again and again as long as it may change; a queued run gets its worker."""
 
     def show() -> bool:
         try:
-            now = run_store().get(run.id)
+            now = run_store().refresh(run)
         except UnknownRun:
             st.info("This run has been deleted.", icon=":material/delete:")
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import pick_run
@@ -12,9 +12,9 @@ from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 
 
-def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Run | None:
+def run_page_header(title: str, lead: str, *, with_images: bool = False) -> DistillationRun | None:
     """The page's name, the run it shows and what that run is; None: there is none, and the page says what to do."""
-    if not any(run.metrics or not with_images for run in run_store().list()):
+    if not any(run.metrics or not with_images for run in run_store().distillations()):
         elements.header(title, lead)
         return pick_run(with_images=with_images)
     left, right = st.columns([4, 5], vertical_alignment="bottom")
@@ -27,7 +27,7 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Run 
     return run
 
 
-def run_summary(run: Run) -> list[elements.Html | str]:
+def run_summary(run: DistillationRun) -> list[elements.Html | str]:
     """Its teacher, its method and how it stands, for a line."""
     card = cards().get(run.spec.teacher)
     kind = [elements.teacher_chip(card.kind)] if card else []

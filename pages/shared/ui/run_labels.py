@@ -6,13 +6,11 @@ import time
 from contextlib import suppress
 
 from atesc_core.errors import UnknownRun
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, TeacherSpec
 from atesc_core.vocabulary import ESCAPE_NAMES
 from pages.shared.data.store import run_store
-
-PAGES = {"student": "pages/distill/page.py", "teacher": "pages/teachers/page.py"}  # where a run that makes it is shown
 
 
 def method_name(spec: RunSpec | TeacherSpec) -> str:
@@ -26,19 +24,25 @@ def method_name(spec: RunSpec | TeacherSpec) -> str:
 
 def run_link(run: Run) -> dict[str, object]:
     """Where the run is shown, as ``st.page_link(**place(run))`` takes it: a try beside the run that it parted from."""
-    if run.fork:
+    if isinstance(run, DistillationRun) and run.fork:
         with suppress(UnknownRun):  # deleted since
             run_store().get(run.fork.parent)
             return {"page": "pages/robustness/page.py", "query_params": {"run": run.fork.parent, "try": run.id}}
-    return {"page": PAGES[run.makes], "query_params": {"run": run.id}}
+    return {"page": run_page(run), "query_params": {"run": run.id}}
+
+
+def run_page(run: Run) -> str:
+    """The file of the page that shows runs of this kind."""
+    return "pages/teachers/page.py" if isinstance(run, TrainingRun) else "pages/distill/page.py"
 
 
 def run_name(run: Run) -> str:
     """What tells a run from its neighbours, in one line that never changes: Streamlit knows an option by its words,
     and takes one that reads otherwise than before for another choice of the user's."""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
-    what = f"{method_name(run.spec)}, {run.label}" if run.fork else method_name(run.spec)
-    return f"{run.spec.teacher} · {what} · seed {run.spec.seed} · {created} · {run.id}"
+    is_fork = isinstance(run, DistillationRun) and run.fork
+    what = f"{method_name(run.spec)}, {run.label}" if is_fork else method_name(run.spec)
+    return f"{run.teacher} · {what} · seed {run.spec.seed} · {created} · {run.id}"
 
 
 def time_ago(at: float | None) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures import run_data
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import recordings
@@ -34,9 +34,9 @@ def progress_text(run: Run) -> str:
 
 
 def queue_position(run: Run) -> list[str]:
-    if run.place_in_line is None:
+    if run.queue_position is None:
         return []
-    return ["next in line" if run.place_in_line == 1 else f"place {run.place_in_line} in line"]
+    return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]
 
 
 def speed_and_eta(run: Run) -> list[str]:
@@ -48,17 +48,17 @@ def speed_and_eta(run: Run) -> list[str]:
 def run_buttons(run: Run) -> None:
     """Pause or resume, one step, stop: what makes sense of these now."""
     store, rests = run_store(), run.status == "paused" or run.stepping
-    pausing = run.status == "running" and run.wanted == "pause" and not rests
+    pausing = run.status == "running" and run.requested_state == "pause" and not rests
     if run.status in ("queued", "running") and not (pausing or rests):
         _button("Pause", "pause", store.pause, run)
-    if run.status in ("stopped", "interrupted", "failed") or rests or run.slow:
-        _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.slow else None)
+    if run.status in ("stopped", "interrupted", "failed") or rests or run.in_slow_motion:
+        _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.in_slow_motion else None)
     if pausing:
         _button("Pausing", "pause", store.pause, run, disabled=True)
     if run.status == "running" or rests:
         _button("Step", "skip_next", store.step, run, help="One round, or the rest of one, then pause")
     if is_live(run):
-        _button("Stop", "stop", store.stop, run, disabled=run.wanted == "stop")
+        _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
     else:
         st.button(
             "Again, changed",
@@ -82,7 +82,7 @@ def _again(run: Run) -> None:
 def status_notice(run: Run) -> None:
     """Why a run stands still, what was kept of it, and what to do."""
     if run.metrics:
-        kept = f"Kept: every epoch up to now{' and its synthetic images' if run.makes == 'student' else ''}."
+        kept = f"Kept: every epoch up to now{' and its synthetic images' if isinstance(run, DistillationRun) else ''}."
         again = "Resume goes on from the end of the last whole epoch."
     else:
         kept, again = "Kept: its settings.", "Resume begins anew."
@@ -95,7 +95,7 @@ def status_notice(run: Run) -> None:
         )
     elif run.status == "stopped":
         st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
-    elif run.status == "paused" and run.makes == "teacher":
+    elif run.status == "paused" and isinstance(run, TrainingRun):
         st.info(
             "**Paused between two rounds.** Resume goes on from this very round; Step does one.",
             icon=":material/pause_circle:",
@@ -107,7 +107,7 @@ def log_name(run: Run) -> str:
     return str(path.relative_to(run_store().runs_dir))
 
 
-def metric_tile(run: Run, metric: str, epoch: int, plain: Run | None = None) -> elements.Html:
+def metric_tile(run: DistillationRun, metric: str, epoch: int, plain: DistillationRun | None = None) -> elements.Html:
     """An accuracy of an epoch, and by how much it differs from that of a plain run in the same epoch."""
     side = "id" if metric == "iacc" else "ood"
     card = cards().get(run.spec.teacher)
@@ -160,7 +160,7 @@ def timeline(run: Run) -> None:
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
 
 
-def run_history(run: Run) -> None:
+def run_history(run: DistillationRun) -> None:
     """The run's history, its settings, and the command that does the same."""
     timeline(run)
     if run.metrics and not is_live(run):
@@ -174,7 +174,7 @@ def run_history(run: Run) -> None:
         st.code(_commands(run), language="bash", wrap_lines=True)
 
 
-def _commands(run: Run) -> str:
+def _commands(run: DistillationRun) -> str:
     """What makes the run; of a try, first the run that it parted from."""
     whole, fork = run_command(run.spec), run.fork
     if not fork:
@@ -183,7 +183,7 @@ def _commands(run: Run) -> str:
     return f"{whole}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
 
 
-def download_student(run: Run) -> None:
+def download_student(run: DistillationRun) -> None:
     """A button that gives the last student; read when it is pressed."""
     if not (kept := run_store().students(run.id)):
         return
@@ -203,20 +203,20 @@ def download_student(run: Run) -> None:
     )
 
 
-def _student(run: Run, epoch: int) -> bytes:
+def _student(run: DistillationRun, epoch: int) -> bytes:
     from atesc_core.runs.students.loading import student_bytes
 
     return student_bytes(run_store(), run.id, epoch)
 
 
-def curve(run: Run, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
+def curve(run: DistillationRun, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
     return run_data.run_curve(run, run_store(), cards(), ghost, changes)
 
 
-def plain_run(run: Run) -> Run | None:
+def plain_run(run: DistillationRun) -> DistillationRun | None:
     """The newest finished run that differs from this one only in that nothing is split."""
     return next((other for other in comparable_runs(run) if other.spec.teacher == run.spec.teacher), None)
 
 
-def comparable_runs(run: Run) -> list[Run]:
+def comparable_runs(run: DistillationRun) -> list[DistillationRun]:
     return run_data.comparable_runs(run, run_store(), cards())

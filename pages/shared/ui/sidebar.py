@@ -41,7 +41,7 @@ def _now() -> None:
         st.rerun()
     device = machine()
     store = run_store()
-    on_device = [run for run in store.list(LATEST, makes=None, forks=True) if run.status in ("running", "paused")]
+    on_device = [run for run in store.all_runs(LATEST, include_forks=True) if run.status in ("running", "paused")]
     runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
         elements.label("This machine")
@@ -65,7 +65,7 @@ def _row(run: Run) -> None:
 
 
 def _where(run: Run) -> str:
-    if run.place_in_line is not None:
-        return f"place {run.place_in_line} in line"
+    if run.queue_position is not None:
+        return f"place {run.queue_position} in line"
     left = f" · {formats.duration(run.eta_s)} left" if run.eta_s is not None else ""
     return f"epoch {run.epoch}/{run.epochs}{left}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from atesc_core import jobs
 from atesc_core.figures.agreement import agreement as figure_of
-from atesc_core.runs import Run, Snapshot
+from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.runs.students import agreement, answers
 from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats
@@ -16,7 +16,7 @@ from pages.shared.ui.progress import ensure_result
 MODULE = "atesc_core.runs.students"
 
 
-def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
+def student_curve(run: DistillationRun, shown: Snapshot, indices: Sequence[int]) -> bool:
     """The card, where images are selected; whether more of the curve is to come. Call it in a fragment.
 
     indices: the selected ones of the snapshot's images.
@@ -52,7 +52,7 @@ def student_curve(run: Run, shown: Snapshot, indices: Sequence[int]) -> bool:
         )
 
 
-def _about(run: Run, kept: list[int]) -> None:
+def _about(run: DistillationRun, kept: list[int]) -> None:
     """Which students there are."""
     done = len(run_store().snapshots(run.id))
     if len(kept) <= 1 < done:

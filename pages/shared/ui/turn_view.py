@@ -20,7 +20,7 @@ from atesc_core.distillation.turns import (
     probabilities,
     sureness,
 )
-from atesc_core.runs import Run, ensure_worker
+from atesc_core.runs import DistillationRun, ensure_worker
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -43,9 +43,9 @@ TOTAL = "Total"
 NO_TRAP = "[[without its trap|no trap]]"
 
 
-def closely(run: Run) -> None:
+def closely(run: DistillationRun) -> None:
     """The card of a run that stands still, goes turn by turn or in slow motion; of any other, nothing."""
-    if not (run.status == "paused" or run.active and (run.wanted == "pause" or run.slow)):
+    if not (run.status == "paused" or run.active and (run.requested_state == "pause" or run.in_slow_motion)):
         return
     last = run_store().turn(run.id)
     with elements.card(key="closely"):
@@ -60,11 +60,11 @@ def closely(run: Run) -> None:
                 elements.caption("A round begins with the generator. Take its turn, and see here what it computed.")
 
 
-def _place(run: Run, last: Turn | None) -> str:
+def _place(run: DistillationRun, last: Turn | None) -> str:
     if last is None:
         return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
     of = f" {last.number} of {last.of}" if last.of > 1 else ""
-    pace = f" · one every {run.turn_s:g} s" if run.slow else ""
+    pace = f" · one every {run.seconds_per_turn:g} s" if run.in_slow_motion else ""
     return f"epoch {last.epoch} of {run.epochs} · round {last.round} of {run.rounds} · the {last.who}'s turn{of}{pace}"
 
 
@@ -86,11 +86,11 @@ def buttons(turn: Who | None, columns: Iterable[DeltaGenerator], press: Callable
         )
 
 
-def _controls(run: Run, last: Turn | None) -> None:
+def _controls(run: DistillationRun, last: Turn | None) -> None:
     *pair, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
-    buttons(None if run.slow or run.stepping else next_turn(last), pair, _take, run, _after(last))
+    buttons(None if run.in_slow_motion or run.stepping else next_turn(last), pair, _take, run, _after(last))
     # not a switch: redrawn every second, it would take what it showed before last for the user's wish
-    if run.slow:
+    if run.in_slow_motion:
         slow.button(
             "End slow motion",
             icon=":material/pause:",
@@ -127,14 +127,14 @@ def _pace() -> int:
     return min(PACES, key=lambda pace: abs(pace - wanted))
 
 
-def _slow(run: Run) -> None:
+def _slow(run: DistillationRun) -> None:
     run_store().slow_motion(run.id, _pace())
     ensure_worker(run_store().runs_dir)
 
 
-def _change_pace(run: Run) -> None:
+def _change_pace(run: DistillationRun) -> None:
     url.set_parameter("pace", st.session_state["link pace"])
-    if run.slow:
+    if run.in_slow_motion:
         run_store().slow_motion(run.id, _pace())
 
 
@@ -142,7 +142,7 @@ def _after(last: Turn | None) -> tuple[object, ...] | None:
     return last and (last.epoch, last.round, last.who, last.number)
 
 
-def _take(run: Run, after: tuple[object, ...] | None) -> None:
+def _take(run: DistillationRun, after: tuple[object, ...] | None) -> None:
     """The turn after that one, and a moment's patience for it; pressed again meanwhile, it is not asked for twice."""
     store, end = run_store(), time.monotonic() + PATIENCE_S
     if store.get(run.id).stepping or _after(store.turn(run.id)) != after:
@@ -156,7 +156,7 @@ def _take(run: Run, after: tuple[object, ...] | None) -> None:
 # ── the generator's ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _generator(run: Run, turn: GeneratorTurn) -> None:
+def _generator(run: DistillationRun, turn: GeneratorTurn) -> None:
     names, total = _class_names(run, turn.teacher_before), len(turn.before)
     shown = np.arange(min(COLUMNS * ROWS, total))
     at = _chosen(shown)
@@ -203,7 +203,7 @@ def _given(turn: GeneratorTurn, at: int, names: Sequence[str]) -> None:
     elements.caption("Of the image marked: " + "; ".join(words))
 
 
-def _generator_losses(run: Run, turn: GeneratorTurn) -> None:
+def _generator_losses(run: DistillationRun, turn: GeneratorTurn) -> None:
     settings, rows = run.spec.synthesis, []
     for name, values in turn.losses.items():
         term = name.removeprefix("g/")
@@ -265,7 +265,7 @@ def _changed(turn: GeneratorTurn, names: Sequence[str]) -> None:
 # ── the student's ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _student(run: Run, turn: StudentTurn) -> None:
+def _student(run: DistillationRun, turn: StudentTurn) -> None:
     names, probes = _class_names(run, turn.teacher), len(turn.images) - turn.synthetic
     shown = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic))
     shown = np.concatenate([shown, turn.synthetic + np.arange(min(PROBES, probes))])
@@ -301,7 +301,7 @@ def _group(turn: StudentTurn, at: int) -> elements.Role:
     return "fragile" if turn.fragile[at] else "robust"
 
 
-def _title(run: Run, turn: StudentTurn, at: int, names: Sequence[str]) -> str:
+def _title(run: DistillationRun, turn: StudentTurn, at: int, names: Sequence[str]) -> str:
     """What a pointer sees over an image."""
     said = f"teacher: {names[turn.teacher[at].argmax()]} · student: {names[turn.student_before[at].argmax()]}"
     if turn.fragile is None:
@@ -312,7 +312,7 @@ def _title(run: Run, turn: StudentTurn, at: int, names: Sequence[str]) -> str:
     return f"{said} · {_group(turn, at)}, {fate}"
 
 
-def _attacked(run: Run, turn: StudentTurn) -> None:
+def _attacked(run: DistillationRun, turn: StudentTurn) -> None:
     """Which group each image is in, and why."""
     escape, split, n = run.spec.escape, run.spec.split, turn.synthetic
     if turn.fragile is None:
@@ -346,7 +346,7 @@ def _attacked(run: Run, turn: StudentTurn) -> None:
     _say(" ".join(words))
 
 
-def _student_losses(run: Run, turn: StudentTurn) -> None:
+def _student_losses(run: DistillationRun, turn: StudentTurn) -> None:
     escape, rows = run.spec.escape, []
     for name, value in turn.losses.items():
         words = {
@@ -430,7 +430,7 @@ def _chosen(shown: np.ndarray) -> int:
 
 
 def _wall(
-    run: Run,
+    run: DistillationRun,
     images: np.ndarray,
     shown: np.ndarray,
     at: int,
@@ -449,7 +449,7 @@ def _wall(
     )
 
 
-def _answers(run: Run, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
+def _answers(run: DistillationRun, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
     """A row a class, a column for each who answers: probability in per cent as a bar, its logit beside it."""
     card = cards().get(run.spec.teacher)
     own = {who: f"--own:var(--role-{card.kind})" if card and who in ("teacher", NO_TRAP) else "" for who in columns}
@@ -482,6 +482,6 @@ def _before_after(label: str, before: float, after: float, of: str, role: elemen
     )
 
 
-def _class_names(run: Run, logits: np.ndarray) -> Sequence[str]:
+def _class_names(run: DistillationRun, logits: np.ndarray) -> Sequence[str]:
     card = cards().get(run.spec.teacher)
     return card.class_names if card else tuple(map(str, range(logits.shape[1])))

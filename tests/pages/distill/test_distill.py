@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.presets import from_preset
@@ -64,7 +64,7 @@ def test_what_was_set_is_what_starts(open_page, store):
     shown = app.code[-1].value
     button(app, "Start").click().run()
     assert not app.exception
-    (run,) = store.list()
+    (run,) = store.distillations()
     assert run.spec == from_preset("quick", run.spec.teacher, **{"epochs": 2, "split.threshold": 3.5})
     assert app.query_params["run"] == run.id
     assert run_by_command(store, shown).spec == run.spec
@@ -78,7 +78,7 @@ def test_another_method_brings_its_presets_settings(open_page, store, kind):
     shown = app.code[-1].value
     button(app, "Start").click().run()
     assert not app.exception
-    (run,) = store.list()
+    (run,) = store.distillations()
     assert run.spec == from_preset("quick", run.spec.teacher, **{"synthesis.kind": kind, "synthesis.steps": 7})
     assert run_by_command(store, shown).spec == run.spec
 
@@ -95,7 +95,7 @@ def test_every_escape_starts_with_what_it_brings(open_page, store, kind):
     shown = app.code[-1].value
     button(app, "Start").click().run()
     assert not app.exception
-    (run,) = store.list()
+    (run,) = store.distillations()
     changes = {"split.threshold": "auto"} if kind == "tadfkd" else {}
     assert run.spec == from_preset("quick", run.spec.teacher, **{"escape.kind": kind, "epochs": 2, **changes})
     assert run_by_command(store, shown).spec == run.spec
@@ -107,13 +107,13 @@ def test_every_score_is_offered_and_explained(open_page, store):
     assert all(name in choice.help for name in choice.options)
 
 
-def run_by_command(store, command: str) -> Run:
+def run_by_command(store, command: str) -> DistillationRun:
     """The run that the command line makes of the command; it is stopped before it starts."""
     _, _, _, *words = shlex.split(command)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
-    return store.list()[0]
+    return store.distillations()[0]
 
 
 def test_a_wrong_value_is_explained_beside_the_form_and_cannot_start(open_page, store):
@@ -148,7 +148,7 @@ def test_a_link_brings_all_its_settings(open_page, store):
     spec = tiny_spec("ckd", CONTROL)
     app = open_page("distill", spec=spec.to_token())
     button(app, "Start").click().run()
-    assert store.list()[0].spec == spec
+    assert store.distillations()[0].spec == spec
 
 
 def test_a_browser_that_has_not_heard_of_the_forms_link_takes_nothing_back(open_page, store):
@@ -165,7 +165,7 @@ def test_a_browser_that_has_not_heard_of_the_forms_link_takes_nothing_back(open_
         app.run()
         assert (field(app, "epochs").value, field(app, "rounds").value) == (2, 3)
     button(app, "Start").click().run()
-    [run] = store.list()
+    [run] = store.distillations()
     assert (run.spec.epochs, run.spec.rounds) == (2, 3)
     app.query_params["spec"] = run.spec.to_token()  # that the form itself has told: now it is a link
     del app.query_params["run"]
@@ -181,7 +181,7 @@ def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
 
 
 def test_the_cost_is_measured_on_earlier_runs(lab_with_runs):
-    runs = lab_with_runs.store.list()
+    runs = lab_with_runs.store.distillations()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
         sides = {TEACHER: 16, CONTROL: 16}
@@ -285,4 +285,4 @@ def test_the_method_in_words():
 def test_a_runs_name_never_changes(finished_run, monkeypatch):
     before = name(finished_run)
     monkeypatch.setattr("time.time", lambda: finished_run.created + 86_400)
-    assert name(replace(finished_run, status="queued", place_in_line=1, metrics={})) == before
+    assert name(replace(finished_run, status="queued", queue_position=1, metrics={})) == before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atesc_core.embedding import PCAMap, Status, knn_distance
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.runs.students import features
 from atesc_core.runs.students.__main__ import make, wanted_features
 from atesc_core.specs.run import RunSpec
@@ -29,7 +29,9 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
     assert "No runs yet" in page_text(app)
 
 
-def test_pca_is_there_at_once_with_distances(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_pca_is_there_at_once_with_distances(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
+):
     app = open_page("embedding", run=finished_run.id)
     assert not app.exception
     features = lab_with_runs.store.snapshot(finished_run.id, 2).features
@@ -44,21 +46,21 @@ COLOURED = {"domain": "32 synthetic", "score": "32 synthetic", "class": "7"}
 
 
 @pytest.mark.parametrize("colour", COLOURED)
-def test_dots_are_coloured_as_asked(open_page, finished_run: Run, report: Report, colour):
+def test_dots_are_coloured_as_asked(open_page, finished_run: DistillationRun, report: Report, colour):
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="colour").set_value(colour).run()
     assert not app.exception
     assert COLOURED[colour] in names(app)
 
 
-def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: Run, report: Report):
+def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="ground").set_value("points").run()
     assert not app.exception
     assert {"ID test", "OOD test"} <= set(names(app))
 
 
-def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: Run, report: Report):
+def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("embedding", run=finished_run.id)
     before = charts(app)["map"]["layout"]["xaxis"]["range"]
     app.select_slider[0].set_value(1).run()
@@ -66,7 +68,7 @@ def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: Run, r
     assert charts(app)["map"]["layout"]["xaxis"]["range"] == before
 
 
-def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: Run, report: Report):
+def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("embedding", run=finished_run.id)
     button(app, "Play").click().run()
     seen = [app.select_slider[0].value]
@@ -107,7 +109,9 @@ class Placed(Coming):
         return Status("done", "Ready", 1.0, 0.0)
 
 
-def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Run, report: Report, monkeypatch):
+def test_while_umap_comes_the_map_is_pca_and_says_so(
+    open_page, finished_run: DistillationRun, report: Report, monkeypatch
+):
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Coming)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
@@ -118,7 +122,7 @@ def test_while_umap_comes_the_map_is_pca_and_says_so(open_page, finished_run: Ru
     assert "12 s left" in words
 
 
-def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: Run, report: Report, monkeypatch):
+def test_umap_takes_the_map_when_it_has_come(open_page, finished_run: DistillationRun, report: Report, monkeypatch):
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="method").set_value("UMAP").run()
@@ -145,7 +149,9 @@ def nearer(lab: Lab, run_id: str, epoch: int, real: Report) -> float:
     return 100 * (knn_distance(features, real.ood.features) < knn_distance(features, real.id.features)).mean()
 
 
-def test_the_control_stands_beside_an_ntl_run(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+def test_the_control_stands_beside_an_ntl_run(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
+):
     app = open_page("embedding", run=finished_run.id)
     assert "map beside" not in charts(app)
     switch(app).set_value(True).run()
@@ -181,7 +187,7 @@ def epochs_of(app) -> list[str]:
     return found
 
 
-def test_one_control_scrubs_both(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+def test_one_control_scrubs_both(open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports):
     app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
     assert epochs_of(app) == [{"2"}, {"2"}]
     axes = [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")]
@@ -193,7 +199,7 @@ def test_one_control_scrubs_both(open_page, finished_run: Run, lab_with_runs: La
 
 
 def test_any_run_can_stand_beside_and_the_two_can_be_swapped(
-    open_page, finished_run: Run, lab_with_runs: Lab, both_reports
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
 ):
     app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
     app.selectbox(key="beside picker").set_value(lab_with_runs.plain).run()
@@ -204,7 +210,9 @@ def test_any_run_can_stand_beside_and_the_two_can_be_swapped(
     assert (app.query_params["run"], app.query_params["beside"]) == (lab_with_runs.plain, finished_run.id)
 
 
-def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: Run, both_reports, monkeypatch):
+def test_without_a_control_the_page_says_what_to_start(
+    open_page, finished_run: DistillationRun, both_reports, monkeypatch
+):
     monkeypatch.setattr("pages.embedding.second_run.counterpart", lambda *arguments: None)
     app = open_page("embedding", run=finished_run.id, beside="other")
     assert not app.exception
@@ -217,7 +225,9 @@ def test_without_a_control_the_page_says_what_to_start(open_page, finished_run: 
     assert next(box for box in form.selectbox if box.label == "Teacher").value == CONTROL
 
 
-def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_with_runs: Lab, both_reports):
+def test_a_link_to_a_run_that_is_gone_says_so(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
+):
     app = open_page("embedding", run=finished_run.id, beside="zzzzzzzz")
     assert not app.exception
     assert "There is no run 'zzzzzzzz' to set beside this one" in page_text(app)
@@ -225,7 +235,7 @@ def test_a_link_to_a_run_that_is_gone_says_so(open_page, finished_run: Run, lab_
 
 
 def test_two_runs_of_one_teacher_wait_for_one_measurement(
-    open_page, finished_run: Run, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, held_job, tmp_path: Path, monkeypatch
 ):
     """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
@@ -236,7 +246,9 @@ def test_two_runs_of_one_teacher_wait_for_one_measurement(
     assert "Measuring mnistm-badnet_sq-ntl on real test images" in bar.proto.text
 
 
-def test_both_maps_are_of_one_method(open_page, finished_run: Run, lab_with_runs: Lab, both_reports, monkeypatch):
+def test_both_maps_are_of_one_method(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports, monkeypatch
+):
     """A UMAP beside a PCA would look like a difference between the teachers."""
     made = []
 
@@ -276,7 +288,9 @@ def seen_by_students(lab_with_runs: Lab, both_reports) -> Lab:
     return lab_with_runs
 
 
-def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, seen_by_students: Lab, both_reports):
+def test_the_students_map_is_of_its_last_student(
+    open_page, finished_run: DistillationRun, seen_by_students: Lab, both_reports
+):
     lab, (real, _) = seen_by_students, both_reports
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="link features").set_value("student").run()
@@ -302,7 +316,7 @@ def test_the_students_map_is_of_its_last_student(open_page, finished_run: Run, s
     np.testing.assert_allclose([places[f"2:{index}"] for index in range(len(expected))], expected, atol=1e-4)
 
 
-def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_students: Lab):
+def test_two_students_side_by_side(open_page, finished_run: DistillationRun, seen_by_students: Lab):
     app = open_page("embedding", run=finished_run.id, beside=seen_by_students.control, features="student")
     assert not app.exception
     assert {"map", "map beside", "drift"} <= charts(app).keys()
@@ -310,7 +324,7 @@ def test_two_students_side_by_side(open_page, finished_run: Run, seen_by_student
 
 
 def test_while_the_students_features_come_the_page_says_how_far_they_are(
-    open_page, finished_run: Run, lab_with_runs: Lab, both_reports, held_job
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports, held_job
 ):
     app = open_page("embedding", run=lab_with_runs.plain, features="student")
     assert not app.exception

@@ -10,7 +10,7 @@ import yaml
 from atesc_core.errors import BrowserMissing, DrawingStopped
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.figures import paper
@@ -43,7 +43,9 @@ def test_without_runs_the_page_says_what_to_do(open_page, store):
 
 
 @pytest.mark.parametrize("name", PANEL_OPTIONS)
-def test_every_figure_of_a_finished_run_is_drawn(open_page, finished_run: Run, report: Report, drawn, held_job, name):
+def test_every_figure_of_a_finished_run_is_drawn(
+    open_page, finished_run: DistillationRun, report: Report, drawn, held_job, name
+):
     app = open_page("figures", run=finished_run.id)
     app.selectbox(key="figure").set_value(name).run()
     if name == "drift":
@@ -65,7 +67,7 @@ def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_j
     assert not app.error
 
 
-def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, monkeypatch):
+def test_without_a_browser_the_csv_still_works(open_page, finished_run: DistillationRun, monkeypatch):
     def missing(*arguments):
         raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
 
@@ -82,7 +84,7 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Run, mon
     assert not download(app, "PDF").proto.disabled
 
 
-def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finished_run: Run):
+def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finished_run: DistillationRun):
     app = open_page("figures", run=finished_run.id)
     app.segmented_control(key="panels").set_value(4).run()
     app.number_input(key="height").set_value(0.5).run()
@@ -91,7 +93,7 @@ def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finishe
     assert not download(app, "CSV").proto.disabled
 
 
-def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, finished_run: Run, monkeypatch):
+def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, finished_run: DistillationRun, monkeypatch):
     """A large map took seconds in which nothing on the page could be pressed."""
     may_end = threading.Event()
 
@@ -116,7 +118,9 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
     assert not download(app, "PDF").proto.disabled
 
 
-def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab_with_runs: Lab, drawn, monkeypatch):
+def test_the_sidecar_says_how_to_make_it_again(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, drawn, monkeypatch
+):
     told = []
     monkeypatch.setattr(sheet, "sidecar", lambda origin: told.append(origin) or "")
     app = open_page("figures", run=finished_run.id)
@@ -128,7 +132,7 @@ def test_the_sidecar_says_how_to_make_it_again(open_page, finished_run: Run, lab
     assert origin["versions"]["torch"]
 
 
-def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: Run, drawn):
+def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: DistillationRun, drawn):
     app = open_page("figures", run=finished_run.id)
     app.segmented_control(key="venue").set_value("cvpr").run()
     app.segmented_control(key="columns").set_value(2).run()

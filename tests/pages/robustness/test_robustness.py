@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import _snapshot
@@ -47,7 +47,7 @@ def test_a_run_without_images_yet_says_when_they_come(open_page, store):
 
 
 def test_the_numbers_are_those_of_the_snapshot_and_the_report(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
 ):
     app = open_page("robustness", run=finished_run.id)
     assert not app.exception
@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_the_snapshot_and_the_report(
     assert f"Recall ? {100 * robust_ood.mean():.1f} %" in text(app)
 
 
-def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_moving_the_line_moves_everything(open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
     line = round(float(np.median(values[np.isfinite(values)])) + 0.05, 1)
@@ -78,7 +78,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: Run, lab_with
     assert image_walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
 
 
-def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):
+def test_a_group_may_be_empty(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", run=finished_run.id)
     threshold_slider(app).set_value(0.0).run()
     assert not app.exception
@@ -87,7 +87,7 @@ def test_a_group_may_be_empty(open_page, finished_run: Run, report: Report):
 
 @pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
 def test_another_score_starts_at_its_own_valley(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, score: str
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, score: str
 ):
     app = open_page("robustness", run=finished_run.id)
     app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
@@ -97,19 +97,19 @@ def test_another_score_starts_at_its_own_valley(
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
 
 
-def test_a_suggestion_can_be_taken(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_a_suggestion_can_be_taken(open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     app.button(key="suggest share").click().run()
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores["min_eps"]
     assert bars(app)["fragile"] == (values <= SUGGESTIONS["share"](values)).sum()
 
 
-def choose(app, run: Run, score: str) -> None:
+def choose(app, run: DistillationRun, score: str) -> None:
     app.segmented_control(key=f"score {run.id}").set_value(score).run()
     assert not app.exception
 
 
-def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_detection_says_what_it_is_of(open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
@@ -128,7 +128,7 @@ def test_detection_says_what_it_is_of(open_page, finished_run: Run, lab_with_run
 
 
 def test_the_rates_on_synthetic_images_follow_the_line(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
 ):
     app = open_page("robustness", run=finished_run.id)
     threshold_slider(app).set_value(1.5).run()
@@ -145,7 +145,9 @@ def test_the_rates_on_synthetic_images_follow_the_line(
     assert numbers(dot["y"])[0] == pytest.approx(100 * (report.ood.min_eps > 1.5).mean())
 
 
-def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_the_oracle_is_shown_and_can_split_nothing(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
+):
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "oracle")
     is_ood = report.oracle(lab_with_runs.store.snapshot(finished_run.id, 2).features) > 0
@@ -154,7 +156,7 @@ def test_the_oracle_is_shown_and_can_split_nothing(open_page, finished_run: Run,
 
 
 def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
 ):
     app = open_page("robustness", run=finished_run.id)
     choose(app, finished_run, "random")
@@ -168,7 +170,9 @@ def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
     assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
 
 
-def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_run: Run, report: Report, monkeypatch):
+def test_a_run_of_an_earlier_version_has_the_scores_it_has(
+    open_page, finished_run: DistillationRun, report: Report, monkeypatch
+):
     load = RunStore.snapshot
     monkeypatch.setattr(
         RunStore,
@@ -184,7 +188,9 @@ def test_a_run_of_an_earlier_version_has_the_scores_it_has(open_page, finished_r
     _snapshot.clear()
 
 
-def test_an_earlier_epoch_shows_its_own_images(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_an_earlier_epoch_shows_its_own_images(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
+):
     app = open_page("robustness", run=finished_run.id)
     app.select_slider[0].set_value(1).run()
     assert "synthetic · epoch 1" in text(app)
@@ -201,7 +207,7 @@ def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, hel
     assert sum(bars(app).values()) == 32
 
 
-def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: Run, report: Report):
+def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: DistillationRun, report: Report):
     """A slider whose browser had not heard yet of the number typed beside it sent its old place, and took the line back
     there: pressed soon after, "Use for the next run" used that."""
     app = open_page("robustness", run=finished_run.id)
@@ -227,7 +233,7 @@ def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: 
     assert threshold_slider(app).key != slid and number().key != typed
 
 
-def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report):
+def test_the_next_run_gets_the_line(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", run=finished_run.id)
     threshold_slider(app).set_value(3.5).run()
     follow_link(app, "Use for the next run")
@@ -235,7 +241,7 @@ def test_the_next_run_gets_the_line(open_page, finished_run: Run, report: Report
     assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
 
 
-def test_a_finished_run_cannot_be_changed(open_page, finished_run: Run, report: Report):
+def test_a_finished_run_cannot_be_changed(open_page, finished_run: DistillationRun, report: Report):
     assert button(open_page("robustness", run=finished_run.id), "Use in this run") is None
 
 
@@ -250,7 +256,7 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
     threshold_slider(app).set_value(2.5).run()
     button(app, "Use in this run").click().run()
     assert not app.exception
-    rows = store.database.read("SELECT threshold_wanted FROM runs WHERE id = ?", lab_with_runs.atesc)
-    assert rows[0]["threshold_wanted"] == 2.5
+    rows = store.database.read("SELECT pending_threshold FROM runs WHERE id = ?", lab_with_runs.atesc)
+    assert rows[0]["pending_threshold"] == 2.5
     app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
     assert button(app, "Use in this run").disabled  # it is not this run's score

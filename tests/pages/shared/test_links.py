@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import Panel, PrintLayout, Recipe
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.report import Report
@@ -91,7 +91,7 @@ def typed(app: AppTest, run: str, score: str):
     return next(own for own in app.number_input if own.key.startswith(f"type {run} {score} "))
 
 
-def test_robustness(open_page, again, finished_run: Run, report: Report):
+def test_robustness(open_page, again, finished_run: DistillationRun, report: Report):
     run = finished_run.id
     app = open_page("robustness", run=run)
     assert set(app.query_params) == {"run"}  # nothing is said that is so anyway
@@ -113,7 +113,7 @@ def test_robustness(open_page, again, finished_run: Run, report: Report):
     assert typed(other, run, "margin").value == 0.3
 
 
-def test_an_image_under_another_attack(open_page, again, finished_run: Run, report: Report):
+def test_an_image_under_another_attack(open_page, again, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", run=finished_run.id, picked="2-eNoTbAAAAKQAkg", image="3")
     app.slider(key=f"budget {finished_run.id} 2 3").set_value(12.0).run()
     assert app.query_params["budget"] == "12.0"
@@ -122,7 +122,7 @@ def test_an_image_under_another_attack(open_page, again, finished_run: Run, repo
     assert "budget" not in app.query_params
 
 
-def test_distill_a_run(open_page, again, finished_run: Run):
+def test_distill_a_run(open_page, again, finished_run: DistillationRun):
     app = open_page("distill", run=finished_run.id, line="6.5")
     app.slider(key=f"epoch {finished_run.id}").set_value(1).run()
     other = again("distill", app)
@@ -156,7 +156,7 @@ def test_teachers_a_form_that_is_filled_in(open_page, store):
     assert "spec" not in other.query_params  # a teacher's page has no form
 
 
-def test_embedding(open_page, again, finished_run: Run, report: Report):
+def test_embedding(open_page, again, finished_run: DistillationRun, report: Report):
     app = open_page(
         "embedding", run=finished_run.id, colour="class", ground="points", line="9.5", picked="2-eNoTbAAAAKQAkg"
     )
@@ -178,7 +178,7 @@ def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper, "draw_recipe", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
 
 
-def test_figures(open_page, again, finished_run: Run, lab_with_runs: Lab, report: Report, no_browser):
+def test_figures(open_page, again, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, no_browser):
     recipe = Recipe(
         across=1,
         paper=PrintLayout(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
@@ -218,7 +218,7 @@ def test_start_and_results(open_page, store):
     assert (results["synthesizer"], results["teacher"]) == ("cmi", "SL")
 
 
-def test_another_runs_line_and_epoch_stay_behind(open_page, finished_run: Run, lab_with_runs: Lab):
+def test_another_runs_line_and_epoch_stay_behind(open_page, finished_run: DistillationRun, lab_with_runs: Lab):
     app = open_page("distill", run=finished_run.id, line="6.5", epoch="1")
     assert app.query_params["line"] == "6.5"
     app.selectbox(key="run_picker").set_value(lab_with_runs.plain).run()
@@ -242,7 +242,9 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_link_is_no_traceback(open_page, finished_run: Run, report: Report, no_browser, name: str):
+def test_a_damaged_link_is_no_traceback(
+    open_page, finished_run: DistillationRun, report: Report, no_browser, name: str
+):
     run = {"run": finished_run.id} if name in ("robustness", "distill", "embedding", "figures") else {}
     app = open_page(name, **run, projector="1", **DAMAGED[name])
     assert not app.exception

@@ -9,7 +9,7 @@ import pytest
 
 from atesc_core.figures.scores import bin_edges
 from atesc_core.inspection import inspect, smallest
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
 from pages.robustness.threshold_view import Split, _take
@@ -56,7 +56,7 @@ def test_a_damaged_link_is_named(token, image):
         Selection.from_token(token, image)
 
 
-def test_a_damaged_link_leaves_the_page(open_page, finished_run: Run, report: Report):
+def test_a_damaged_link_leaves_the_page(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", run=finished_run.id, picked="damaged")
     assert not app.exception
     assert "The link's selection cannot be read" in page_text(app)
@@ -68,7 +68,7 @@ def test_a_damaged_link_leaves_the_page(open_page, finished_run: Run, report: Re
 
 
 @pytest.mark.parametrize(("page", "wall"), [("robustness", "wall selected"), ("embedding", "wall map")])
-def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: Report, page, wall):
+def test_nothing_selected_says_what_to_do(open_page, finished_run: DistillationRun, report: Report, page, wall):
     app = open_page(page, run=finished_run.id)
     assert not app.exception
     assert "look at it closely" in page_text(app)
@@ -80,7 +80,7 @@ def test_nothing_selected_says_what_to_do(open_page, finished_run: Run, report: 
     ("page", "wall", "chart"), [("robustness", "wall selected", "scores"), ("embedding", "wall map", "selected scores")]
 )
 def test_the_selection_is_in_the_gallery_and_in_the_histogram(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page, wall, chart
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, page, wall, chart
 ):
     app = open_page(page, **selection_link(finished_run, 3, 7, 11, 99))  # of 32 images
     assert not app.exception
@@ -95,7 +95,7 @@ def test_the_selection_is_in_the_gallery_and_in_the_histogram(
     assert "picked" not in app.query_params
 
 
-def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run, report: Report):
+def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert app.select_slider[0].value == 1  # the epoch of the selection, though there is a newer one
     app.query_params.clear()
@@ -106,7 +106,7 @@ def test_the_selection_goes_along_from_page_to_page(open_page, finished_run: Run
     assert app.query_params["picked"] == Selection(1, (3, 7)).to_token()
 
 
-def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: Report):
+def test_another_epoch_shows_the_way_back(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     app.select_slider[0].set_value(2).run()
     assert not pictures(app, "wall selected")
@@ -116,7 +116,9 @@ def test_another_epoch_shows_the_way_back(open_page, finished_run: Run, report: 
     assert sorted(pictures(app, "wall selected")) == [3, 7]
 
 
-def test_another_run_has_its_own_selection(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_another_run_has_its_own_selection(
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report
+):
     app = open_page("robustness", **selection_link(finished_run, 3, 7))
     app.selectbox(key="run_picker").set_value(lab_with_runs.plain).run()
     assert not pictures(app, "wall selected")
@@ -125,7 +127,9 @@ def test_another_run_has_its_own_selection(open_page, finished_run: Run, lab_wit
     assert sorted(pictures(app, "wall selected")) == [3, 7]
 
 
-def test_bars_select_their_images_and_strokes_open_theirs(finished_run: Run, lab_with_runs: Lab, monkeypatch):
+def test_bars_select_their_images_and_strokes_open_theirs(
+    finished_run: DistillationRun, lab_with_runs: Lab, monkeypatch
+):
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     done = []
     monkeypatch.setattr(selection, "select", lambda run, epoch, indices: done.append((epoch, list(indices))))
@@ -153,7 +157,7 @@ def probabilities(app, who: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("page", ["robustness", "embedding"])
 def test_the_inspector_says_what_the_core_computes(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, page
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, page
 ):
     app = open_page(page, **selection_link(finished_run, 3, 7, image=7))
     assert not app.exception
@@ -183,7 +187,7 @@ def test_the_inspector_says_what_the_core_computes(
     assert "picked" in app.query_params  # what was selected stays
 
 
-def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with_runs: Lab, report: Report):
+def test_a_larger_budget_is_attacked_anew(open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", **selection_link(finished_run, image=7))
     budget = next(slider for slider in app.slider if slider.key.startswith("budget"))
     budget.set_value(24.0).run()
@@ -192,7 +196,7 @@ def test_a_larger_budget_is_attacked_anew(open_page, finished_run: Run, lab_with
 
 
 def test_a_student_that_is_not_kept_is_not_shown(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch
 ):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
@@ -205,7 +209,7 @@ def test_a_student_that_is_not_kept_is_not_shown(
 
 
 def test_a_large_model_is_asked_in_a_process_of_its_own(
-    open_page, finished_run: Run, lab_with_runs: Lab, report: Report, held_job, tmp_path: Path, monkeypatch
+    open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, held_job, tmp_path: Path, monkeypatch
 ):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.runs.students import agreement, answers
 from atesc_core.runs.students.__main__ import make
 from atesc_core.teachers.report import Report
@@ -22,7 +22,7 @@ PAGES = pytest.mark.parametrize("page", ["robustness", "embedding"])
 
 
 @pytest.fixture
-def own_lab(finished_run: Run, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch) -> RunStore:
+def own_lab(finished_run: DistillationRun, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch) -> RunStore:
     """A copy of the lab of the finished run, which the app now shows and may be changed; no student was asked yet."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     shutil.rmtree(tmp_path / "lab" / "cache" / "students", ignore_errors=True)
@@ -54,7 +54,7 @@ def jobs(monkeypatch) -> Jobs:
     return jobs
 
 
-def ask(store: RunStore, run: Run, epoch: int) -> dict[int, np.ndarray]:
+def ask(store: RunStore, run: DistillationRun, epoch: int) -> dict[int, np.ndarray]:
     """Every student about an epoch's images, here and now."""
     views = answers(store, run.id, store.snapshot(run.id, epoch))
     make(store, run.id, [(student, "", view) for student, view in views.items()])
@@ -72,7 +72,9 @@ def curve(app, images: str, series: str) -> tuple[list[int], np.ndarray]:
 
 
 @PAGES
-def test_without_a_selection_there_is_no_curve_and_nobody_is_asked(open_page, own_lab, finished_run: Run, jobs, page):
+def test_without_a_selection_there_is_no_curve_and_nobody_is_asked(
+    open_page, own_lab, finished_run: DistillationRun, jobs, page
+):
     app = open_page(page, run=finished_run.id)
     assert not app.exception
     assert "agreement" not in charts(app)
@@ -80,7 +82,7 @@ def test_without_a_selection_there_is_no_curve_and_nobody_is_asked(open_page, ow
 
 
 @PAGES
-def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: Run, page):
+def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: DistillationRun, page):
     said_by, shown = ask(own_lab, finished_run, 2), own_lab.snapshot(finished_run.id, 2)
     labels = shown.teacher_probs.argmax(1)
     app = open_page(page, **selection_link(finished_run, 3, 7, 11))
@@ -98,7 +100,9 @@ def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: 
     assert "agreement" not in charts(app)
 
 
-def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own_lab, finished_run: Run, jobs):
+def test_until_the_students_have_answered_the_epochs_own_is_there(
+    open_page, own_lab, finished_run: DistillationRun, jobs
+):
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert not app.exception
     shown = own_lab.snapshot(finished_run.id, 1)
@@ -120,7 +124,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(open_page, own
     assert not app.get("progress")
 
 
-def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
+def test_a_failure_says_why(open_page, own_lab, finished_run: DistillationRun, jobs):
     jobs.start("before", queue="short")
     jobs.job.state, jobs.job.error = "failed", "the disk is full"
     app = open_page("robustness", **selection_link(finished_run, 3, 7))
@@ -130,7 +134,7 @@ def test_a_failure_says_why(open_page, own_lab, finished_run: Run, jobs):
     assert button(app, "Try again")
 
 
-def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run: Run, jobs):
+def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run: DistillationRun, jobs):
     shutil.rmtree(own_lab.folder(finished_run.id) / "students")
     ask(own_lab, finished_run, 1)
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))

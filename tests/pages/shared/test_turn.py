@@ -148,7 +148,7 @@ def test_the_last_student_step_gives_the_generator_its_turn_and_a_step_clears_th
     press(app, store, run_id, "Step")
     assert "between two rounds" in page_text(app)
     button(app, "Resume").click().run()
-    assert store.get(run_id).wanted == "run"
+    assert store.get(run_id).requested_state == "run"
     assert CARD not in page_text(app)
 
 
@@ -159,16 +159,16 @@ def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
     button(app, "Slow motion").click().run()
     assert not app.exception
     run = store.get(run_id)
-    assert (run.slow, run.turn_s, run.status) == (True, 10.0, "queued")
+    assert (run.in_slow_motion, run.seconds_per_turn, run.status) == (True, 10.0, "queued")
     assert button(app, "Generator's turn").disabled
     assert button(app, "Resume").help == "At full speed"
     pace = next(group for group in app.get("button_group") if group.label == "Seconds a turn")
     pace.set_value(2).run()
-    assert store.get(run_id).turn_s == 2.0
+    assert store.get(run_id).seconds_per_turn == 2.0
     assert app.query_params["pace"] == "2"
     assert [each.label for each in app.button if each.proto.type == "primary"] == ["End slow motion"]
     button(app, "End slow motion").click().run()
-    assert (store.get(run_id).slow, store.get(run_id).status) == (False, "paused")
+    assert (store.get(run_id).in_slow_motion, store.get(run_id).status) == (False, "paused")
     assert not button(app, "Generator's turn").disabled
 
 

@@ -19,7 +19,7 @@ def test_the_button_queues_three_students_that_differ_in_one_thing_each(open_pag
     app = open_page("start")
     button(app, "Run the story live").click().run()
     assert not app.exception
-    plain, atesc, control = reversed(store.list())
+    plain, atesc, control = reversed(store.distillations())
     assert plain.group == atesc.group == control.group == app.query_params["story"]
     assert {run.spec.preset for run in (plain, atesc, control)} == {"quick"}
     assert plain.spec.replaced({"escape.kind": "atesc"}) == atesc.spec
@@ -31,14 +31,14 @@ def test_the_story_follows_the_chosen_setting(open_page, store):
     app = open_page("start")
     app.segmented_control(key="setting").set_value("open").run()
     button(app, "Run the story live").click().run()
-    assert {run.spec.teacher for run in store.list()} == {"mnistm-fashion-ntl", "mnistm-fashion-sl"}
+    assert {run.spec.teacher for run in store.distillations()} == {"mnistm-fashion-ntl", "mnistm-fashion-sl"}
 
 
 def test_stop_ends_all_that_is_left_of_the_story(open_page, store):
     app = open_page("start")
     button(app, "Run the story live").click().run()
     button(app, "Stop").click().run()
-    assert {run.status for run in store.list()} == {"stopped"}
+    assert {run.status for run in store.distillations()} == {"stopped"}
     app.run()  # what a fragment asks of a browser by st.rerun
     assert button(app, "Stop") is None
 

@@ -78,7 +78,7 @@ def test_what_was_set_is_what_is_queued_and_the_command_queues_the_same(open_pag
     shown = app.code[-1].value
     button(app, "Train").click().run()
     assert not app.exception
-    [run] = store.list(makes="teacher")
+    [run] = store.trainings()
     assert run.spec == from_preset("quick", "mnistm-mnist-tntl", "mnistm-mnist", "tntl", epochs=3, arch="wrn_16_2")
     assert app.query_params["run"] == run.id
     assert app.title[0].value == "mnistm-mnist-tntl"
@@ -87,7 +87,7 @@ def test_what_was_set_is_what_is_queued_and_the_command_queues_the_same(open_pag
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
-    assert [other.spec for other in store.list(makes="teacher")] == [run.spec] * 2
+    assert [other.spec for other in store.trainings()] == [run.spec] * 2
 
 
 def test_a_method_asks_only_for_what_it_reads(open_page, store):
@@ -151,7 +151,7 @@ def test_a_link_brings_all_its_settings(open_page, store):
     app = open_page("teachers", spec=SPEC.to_token())
     assert not app.exception
     button(app, "Train").click().run()
-    assert store.list(makes="teacher")[0].spec == SPEC
+    assert store.trainings()[0].spec == SPEC
 
 
 def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):

@@ -1,0 +1,115 @@
+"""What a run is: a student being distilled, or a teacher being trained, as it stands in the store."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from atesc_core.specs.run import RunSpec
+from atesc_core.specs.teacher import TeacherSpec
+
+Status = Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
+RequestedState = Literal["run", "pause", "stop"]
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Where a run branched off another one of the same spec: it continues from that run's checkpoint with another
+    threshold."""
+
+    parent: str  # id of the other run, which may have been deleted since
+    epoch: int  # the checkpoint is of this epoch's end; 0: from the start
+    threshold: float  # set, as if by hand, in the first round after it that splits
+    old: str | None = None  # id of the run to compare it with: another fork, or the parent; None if this is that run
+    old_threshold: float | None = None  # threshold of that run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(ABC):
+    """A run as it stands. Times are unix seconds."""
+
+    id: str
+    spec: RunSpec | TeacherSpec
+    label: str | None
+    group: str | None
+    status: Status
+    requested_state: RequestedState  # what the user asked for; the worker follows within a round
+    steps_left: int  # single rounds, or turns, still to be done before it pauses
+    seconds_per_turn: float | None  # in slow motion; 0: turn by turn; None: whole rounds
+    pending_threshold: float | None  # set by the user, not yet applied by the worker; None: nothing to apply
+    device: str | None  # in words; None until a worker has had the run
+    created: float
+    started: float | None
+    finished: float | None  # done, stopped or failed
+    epoch: int  # of the last logged event, from 1; 0 before the first
+    round: int  # of the last logged event, from 1
+    epochs: int
+    rounds: int  # per epoch
+    images: int  # seen by the student, or by the teacher in training
+    images_per_s: float | None  # over the last seconds, while running
+    eta_s: float | None  # to the run's end, while running
+    error: str | None
+    queue_position: int | None  # 1 is next; None where it does not wait
+    metrics: dict[str, float]  # of the last finished epoch, in per cent; empty before the first
+
+    @property
+    @abstractmethod
+    def teacher(self) -> str:
+        """Name of the teacher that a student learns from, or that a training makes."""
+
+    @property
+    def first_epoch(self) -> int:
+        """The first epoch that the run computes itself, from 1."""
+        return 1
+
+    @property
+    def progress(self) -> float:
+        """Share of its own rounds that are done, 0..1."""
+        done = (self.epoch - self.first_epoch) * self.rounds + self.round
+        return max(0, done) / ((self.epochs - self.first_epoch + 1) * self.rounds)
+
+    @property
+    def in_slow_motion(self) -> bool:
+        """Whether its turns follow one another in slow motion, or will once it has the device."""
+        return self.active and self.requested_state == "run" and bool(self.seconds_per_turn)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether it goes on for single rounds or turns only."""
+        return self.active and self.requested_state == "pause" and self.steps_left > 0
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still change without anybody asking."""
+        return self.status in ("queued", "running")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationRun(Run):
+    """A run that distils a student from a teacher."""
+
+    spec: RunSpec
+    fork: Fork | None = None  # where it branched off another run
+
+    @property
+    def teacher(self) -> str:
+        return self.spec.teacher
+
+    @property
+    def first_epoch(self) -> int:
+        return self.fork.epoch + 1 if self.fork else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun(Run):
+    """A run that trains a teacher of the user's own."""
+
+    spec: TeacherSpec
+
+    @property
+    def teacher(self) -> str:
+        return self.spec.name
+
+
+AnyRun = TypeVar("AnyRun", bound=Run)  # a function that returns a run of the kind that it was given
