@@ -1,5 +1,5 @@
 # make app    makes the environment, then serves the app on this machine only
-# make test   makes what the tests need, a browser included, then runs ruff and every test
+# make test   makes what the tests need, a browser included, then runs the linters and every test
 #
 # Both start from nothing, and start at once when nothing they need has changed.
 
@@ -20,6 +20,7 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/test.stamp browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings assets
 	$(TESTS)
 
 $(VENV)/app.stamp: requirements.txt | $(BIN)/pip

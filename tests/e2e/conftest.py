@@ -90,14 +90,6 @@ class Lab:
             return False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in a real browser beside two others on two cores gets a second try. The summary says who took it (-rR):
-    what is listed there again and again is to be looked into, as is all that fails twice."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """`serve(script, NAME=value)` starts a server of its own for a script, its environment changed; all end with the

@@ -148,7 +148,7 @@ def test_what_the_threshold_says_stays_within_a_narrow_chart(here: Page, value: 
     while abs(beyond := float(line.get_attribute("aria-valuenow")) - value) > 0.55:
         here.keyboard.press("PageDown" if beyond > 0 else "PageUp")
     expect(here.get_by_text(f"threshold {float(line.get_attribute('aria-valuenow')):.1f}")).to_be_visible()
-    word, whole = line.locator(".atesc-chart-threshold-word").bounding_box(), chart(here, "histogram").bounding_box()
+    word, whole = line.locator(".atesc-chart-threshold-label").bounding_box(), chart(here, "histogram").bounding_box()
     assert whole["x"] <= word["x"]
     assert word["x"] + word["width"] <= whole["x"] + whole["width"]
 

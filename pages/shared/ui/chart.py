@@ -22,6 +22,7 @@ from PIL import Image
 from streamlit.components.v1 import declare_component
 
 from atesc_core import paths
+from pages.shared.ui.javascript import bundle
 
 ASSETS = paths.ASSETS / "chart"
 DEFAULT_HEIGHT = 360  # px
@@ -34,7 +35,7 @@ _plotly_js = declare_component("plotly", path=str(Path(plotly.__file__).parent /
 
 _mount = st.components.v2.component(
     "atesc_chart",
-    js=(ASSETS / "chart.js").read_text(),
+    js=bundle(ASSETS / "chart.js"),
     css=(ASSETS / "chart.css").read_text(),
     isolate_styles=False,  # Plotly puts its style sheet into the document, where a shadow root cannot see it
 )
