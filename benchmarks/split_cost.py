@@ -30,11 +30,11 @@ from atesc_core.robustness.scores import predictions
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.study import ROWS, write_page
-from atesc_core.study.plan import OFFLINE, SYNTHESIZERS
-from atesc_core.study.tables import NAMES
+from atesc_core.study.plan import OFFLINE_PAIRS, SYNTHESIZERS
 from atesc_core.teachers import load_teacher
+from atesc_core.vocabulary import SYNTHESIZER_NAMES
 
-TEACHERS = tuple(f"{pair}-ntl" for pair in OFFLINE)
+TEACHERS = tuple(f"{pair}-ntl" for pair in OFFLINE_PAIRS)
 IMAGES = 480  # attacked, in batches as the loop's
 PLAIN_EPOCHS = 1
 ROUNDS = 7  # timed, of each run
@@ -194,7 +194,7 @@ def page(found: dict[str, Any]) -> str:
         for row in found["teachers"]:
             cost = row["costs"][at]
             lines.append(
-                f"| {NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
+                f"| {SYNTHESIZER_NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
                 f"| {cost['atesc_round_s']:.2f} s | {cost['epoch_ratio']:.2f} | {cost['run_ratio']:.2f} |"
             )
     lines += [
@@ -209,7 +209,7 @@ def page(found: dict[str, Any]) -> str:
 
 
 def _by_synthesizer(ratios: dict[str, float]) -> str:
-    return ", ".join(f"{NAMES[name]} **{ratio:.2f}**" for name, ratio in ratios.items())
+    return ", ".join(f"{SYNTHESIZER_NAMES[name]} **{ratio:.2f}**" for name, ratio in ratios.items())
 
 
 def main(

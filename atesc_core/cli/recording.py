@@ -50,11 +50,11 @@ def make_story(
     runs_dir: RunsDir = None,
 ) -> None:
     """Run the story's three students with the quick preset, and record them: what *Play the story* plays."""
-    from atesc_core.recording.story import queue_story, story_specs, tellable
+    from atesc_core.recording.story import playable_settings, queue_story, story_specs
     from atesc_core.teachers import list_teachers
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    teachers = tellable(list_teachers(folder(runs_dir)))
+    teachers = playable_settings(list_teachers(folder(runs_dir)))
     if setting not in teachers:
         raise ValueError(
             f"setting: {setting!r}: expected one of {', '.join(teachers)}, which have an NTL and an SL "
@@ -104,16 +104,16 @@ def _write(store: RunStore, runs: list[DistillationRun], out: Path, title: str, 
 
 def _scenes(store: RunStore, runs: list[DistillationRun], kinds: dict[str, str]) -> Recording | None:
     """Those of the story that the runs tell; None where they tell none."""
-    from atesc_core.recording.story import PARTS, part_of
+    from atesc_core.recording.story import STORY_ROLES, story_role
 
-    parts = {part_of(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
-    if not PARTS.keys() <= parts.keys():
+    parts = {story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
+    if not STORY_ROLES.keys() <= parts.keys():
         return None
-    from atesc_core.recording.scenes import scenes
+    from atesc_core.recording.scenes import record_scenes
 
     with progress_bar("") as progress:
         task = progress.add_task("scenes", total=1)
-        return scenes(
+        return record_scenes(
             parts["plain"].spec,
             parts["control"].spec.teacher,
             store.runs_dir,

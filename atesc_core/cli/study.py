@@ -13,7 +13,7 @@ from atesc_core.cli.common import RunsDir, folder, percents, progress_bar, say
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from atesc_core.study import Cell
+    from atesc_core.study import PlannedRun
 
 
 def study(
@@ -41,14 +41,14 @@ def study(
     runs_dir: RunsDir = None,
 ) -> None:
     """Run what the evidence still lacks, then write results.md. What is in the rows is not run again."""
-    from atesc_core.study import ROWS, SEEDS, STUDIES, runs, write_page
+    from atesc_core.study import ROWS, SEEDS, STUDIES, group_by_student, write_page
 
     asked = {name: seeds or SEEDS[name]}
     share, rows = _slice(part), rows or ROWS
     try:
         if not table:
             _run(
-                runs(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share],
+                group_by_student(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share],
                 rows,
                 folder(runs_dir),
             )
@@ -63,11 +63,11 @@ def _slice(part: str) -> slice:
     return slice(int(first) - 1, None, int(parts))
 
 
-def _possible(cells: list[Cell], runs_dir: Path) -> list[Cell]:
+def _possible(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
     """The cells whose data and teacher are here; what the others lack is said, and how to get it."""
-    from atesc_core.study import missing
+    from atesc_core.study import missing_data
 
-    lacking = missing(cells, runs_dir)
+    lacking = missing_data(cells, runs_dir)
     if lacking:
         left_out = sum(cell.spec.teacher in lacking for cell in cells)
         say(f"{left_out} of {len(cells)} runs are left out. What they lack comes with:")
@@ -76,31 +76,35 @@ def _possible(cells: list[Cell], runs_dir: Path) -> list[Cell]:
     return [cell for cell in cells if cell.spec.teacher not in lacking]
 
 
-def _run(runs: list[list[Cell]], rows: Path, runs_dir: Path) -> None:
+def _run(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
     import torch
 
-    from atesc_core.study import expected_seconds, keep, key, measure, measured
+    from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
 
     torch.set_num_threads(1)  # numbers do not depend on how many cores there are
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
         for number, cells in enumerate(runs):
-            done = measured(rows)  # anew: other processes add to it
-            left = [run for run in runs[number:] if any(key(cell.spec) not in done for cell in run)]
+            done = read_rows(rows)  # anew: other processes add to it
+            left = [run for run in runs[number:] if any(outcome_key(cell.spec) not in done for cell in run)]
             progress.update(task, completed=len(runs) - len(left))
-            lacking = [cell for cell in cells if key(cell.spec) not in done]
+            lacking = [cell for cell in cells if outcome_key(cell.spec) not in done]
             if not lacking:
                 continue
             times = [expected_seconds(run[0].spec, list(done.values())) for run in left]
             tell = partial(_tell, progress, task, lacking[0], len(runs) - len(left), times)
             tell(0)
-            for cell, row in zip(lacking, measure([cell.spec for cell in lacking], runs_dir, tell), strict=True):
-                keep(row, rows)
+            for cell, row in zip(
+                lacking, run_and_measure([cell.spec for cell in lacking], runs_dir, tell), strict=True
+            ):
+                append_row(row, rows)
                 progress.console.print(f"{_name(cell)}  {percents(row['metrics'])}  {row['seconds']:.0f} s")
             progress.update(task, completed=len(runs) - len(left) + 1)
 
 
-def _tell(progress: Progress, task: TaskID, cell: Cell, finished: int, times: list[float | None], epoch: int) -> None:
+def _tell(
+    progress: Progress, task: TaskID, cell: PlannedRun, finished: int, times: list[float | None], epoch: int
+) -> None:
     """``times``: seconds expected of this run and of those after it."""
     share = epoch / cell.spec.epochs
     eta = "" if None in times else f"  {_duration(sum(times) - share * times[0])} left"
@@ -112,7 +116,7 @@ def _tell(progress: Progress, task: TaskID, cell: Cell, finished: int, times: li
     )
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: PlannedRun) -> str:
     return f"{cell.spec.teacher}  {cell.spec.synthesis.kind}  {cell.form}  seed {cell.spec.seed}"
 
 

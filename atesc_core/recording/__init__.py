@@ -2,18 +2,18 @@
 
 from atesc_core.errors import NotRecordable, RecordingError
 from atesc_core.recording.file import load, save
-from atesc_core.recording.manifest import Border, FirstSteps, Manifest, Pictures, RecordedRun, Recording
+from atesc_core.recording.manifest import Border, FirstSteps, Manifest, RecordedRun, Recording, SnapshotArrays
 from atesc_core.recording.writer import record
 
 __all__ = [
     "NotRecordable",
     "Border",
     "FirstSteps",
-    "Pictures",
     "RecordedRun",
     "Manifest",
     "RecordingError",
     "Recording",
+    "SnapshotArrays",
     "load",
     "record",
     "save",

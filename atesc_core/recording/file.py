@@ -17,7 +17,7 @@ import numpy as np
 
 from atesc_core.errors import RecordingError, SpecError
 from atesc_core.files import atomic_write
-from atesc_core.recording.manifest import Manifest, Recording, arrays
+from atesc_core.recording.manifest import Manifest, Recording, expected_arrays
 from atesc_core.specs.base import parse
 
 MAX_FILE_BYTES = 32 * 1024**2
@@ -25,7 +25,7 @@ MAX_UNPACKED_BYTES = 128 * 1024**2
 MAX_MANIFEST_BYTES = 8 * 1024**2
 MANIFEST = "recording.json"
 SUFFIX = ".atesc"
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
 
 
 def save(recording: Recording, path: Path) -> None:
@@ -40,7 +40,7 @@ def to_bytes(recording: Recording) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         _add(archive, MANIFEST, recording.manifest.model_dump_json(exclude_none=True).encode())
-        for name, (kind, shape) in arrays(recording.manifest).items():
+        for name, (kind, shape) in expected_arrays(recording.manifest).items():
             _add(archive, name, np.ascontiguousarray(recording.arrays[name], kind).reshape(shape).tobytes())
         _check_unpacked(archive.infolist())
     _check_size("file", content.tell(), MAX_FILE_BYTES)
@@ -67,7 +67,7 @@ def load(source: Path | BinaryIO) -> Recording:
             return _read(archive)
     except (RecordingError, SpecError):
         raise
-    except DAMAGE as error:
+    except READ_ERRORS as error:
         raise RecordingError(
             f"file: damaged or not a recording ({error}); expected a file of `python -m atesc_core recording make`"
         ) from None
@@ -83,7 +83,7 @@ def _read(archive: zipfile.ZipFile) -> Recording:
         raise RecordingError(f"file: a zip archive without {MANIFEST}; expected a recording")
     _check_size(MANIFEST, there[MANIFEST].file_size, MAX_MANIFEST_BYTES)
     manifest = _parsed_manifest(_content(archive, there[MANIFEST]))
-    promised = arrays(manifest)
+    promised = expected_arrays(manifest)
     for name in there:
         if name not in promised and name != MANIFEST:
             raise RecordingError(f"{name[:80]!r}: no part of this recording")
@@ -152,7 +152,7 @@ def _check_values(manifest: Manifest, read: dict[str, np.ndarray]) -> None:
         if field.endswith("_class"):
             known = classes["/".join(name.split("/")[:2])] if name.startswith("runs/") else classes["first"]
             _check(values < known, name, f"a class below {known}")
-        elif field in ("teacher_sure", "probs"):
+        elif field in ("teacher_confidence", "probs"):
             _check((values >= 0) & (values <= 1.001), name, "probabilities, 0 to 1")
         elif field == "min_eps":
             _check(values >= 0, name, "scores of at least 0")

@@ -15,32 +15,33 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import SETTING_METRIC, Metric, Setting
 
 VERSION = 1
-MAX_RUNS, MAX_KEPT, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
+MAX_RUNS, MAX_SNAPSHOTS, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
 
-Words = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # nothing that reads as markup
+PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # nothing that reads as markup
 PerCent = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Losses = dict[Annotated[str, Field(pattern=r"^[gs]/[a-z_]{1,40}$")], float | None]
 Shape = tuple[int, ...]
+Turn = Literal["generator", "student"]
 
 
 class RecordedTeacher(Spec):
-    """What a replay says of a teacher."""
+    """What a replay shows of a teacher."""
 
-    name: Words
+    name: PlainText
     kind: Literal["SL", "NTL"]
-    pair: Words
+    pair: PlainText
     setting: Setting
     target: int | None = Field(None, ge=0, description="The label that OOD images are given (open-set, backdoor)")
     image_side: int = Field(ge=8, le=256)
-    class_names: tuple[Words, ...] = Field(min_length=2, max_length=10_000)
+    class_names: tuple[PlainText, ...] = Field(min_length=2, max_length=10_000)
     test_images: dict[Literal["id", "ood"], int] = {}
 
 
 class RecordedEpoch(Spec):
     epoch: int = Field(ge=1)
-    seconds: Seconds = Field(description="Of the run's own time, pauses left out")
+    seconds: Seconds = Field(description="Since the run began, without pauses")
     images: int = Field(ge=0)
     metrics: dict[Metric, PerCent]
 
@@ -55,8 +56,8 @@ class RecordedStep(Spec):
     losses: Losses
 
 
-class KeptImages(Spec):
-    """Synthetic images of an epoch's end; the arrays have the rest."""
+class RecordedSnapshot(Spec):
+    """Synthetic images at the end of an epoch. Their pixels, predictions and scores are arrays."""
 
     epoch: int = Field(ge=1)
     seconds: Seconds
@@ -66,19 +67,19 @@ class KeptImages(Spec):
 
 
 class RecordedRun(Spec):
-    run: Words = Field(description="The run's id in the lab that it was recorded in")
-    label: Words
+    run: PlainText = Field(description="The run's id in the lab that it was recorded in")
+    label: PlainText
     spec: RunSpec
     teacher: RecordedTeacher
     status: Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
-    device: Words
+    device: PlainText
     epochs: tuple[RecordedEpoch, ...] = Field(max_length=100_000)
     steps: tuple[RecordedStep, ...] = Field(max_length=10_000)
-    kept: tuple[KeptImages, ...] = Field(max_length=MAX_KEPT)
+    snapshots: tuple[RecordedSnapshot, ...] = Field(max_length=MAX_SNAPSHOTS)
 
     @model_validator(mode="after")
     def _in_order(self) -> RecordedRun:
-        for name in ("epochs", "kept"):
+        for name in ("epochs", "snapshots"):
             numbers = [(row.epoch, row.seconds) for row in getattr(self, name)]
             if any(
                 after[0] <= before[0] or after[1] < before[1]
@@ -88,7 +89,7 @@ class RecordedRun(Spec):
         return self
 
     @model_validator(mode="after")
-    def _measured(self) -> RecordedRun:
+    def _right_metrics(self) -> RecordedRun:
         expected = {"iacc", SETTING_METRIC[self.teacher.setting]}
         for row in self.epochs:
             if set(row.metrics) != expected:
@@ -97,18 +98,18 @@ class RecordedRun(Spec):
 
     @property
     def seconds(self) -> float:
-        """How long the run took, pauses left out."""
+        """How long the run took, without pauses."""
         return max((row.seconds for row in (*self.epochs, *self.steps)), default=0.0)
 
-    def curve(self, seconds: float = float("inf")) -> pd.DataFrame:
-        """Columns epoch, images and the metrics in per cent, of the epochs that were over by then."""
+    def epochs_until(self, seconds: float = float("inf")) -> pd.DataFrame:
+        """Columns epoch, images and the metrics in per cent, of the epochs that had ended by ``seconds``."""
         rows = [
             {"epoch": row.epoch, "images": row.images, **row.metrics} for row in self.epochs if row.seconds <= seconds
         ]
         return pd.DataFrame(rows, columns=None if rows else ["epoch", "images"])
 
-    def place(self, seconds: float) -> float:
-        """Share of the run's rounds that were done by then, 0..1."""
+    def progress_at(self, seconds: float) -> float:
+        """Share of the run's rounds that were done by ``seconds``, 0..1."""
         done = [row for row in self.steps if row.seconds <= seconds]
         return (
             ((done[-1].epoch - 1) * self.spec.rounds + done[-1].round) / (self.spec.epochs * self.spec.rounds)
@@ -116,42 +117,42 @@ class RecordedRun(Spec):
             else 0.0
         )
 
-    def seen(self, seconds: float = float("inf")) -> KeptImages | None:
-        """The last images that were there by then."""
-        return next((row for row in reversed(self.kept) if row.seconds <= seconds), None)
+    def snapshot_at(self, seconds: float = float("inf")) -> RecordedSnapshot | None:
+        """The last snapshot taken by ``seconds``; None before the first."""
+        return next((row for row in reversed(self.snapshots) if row.seconds <= seconds), None)
 
 
 class BorderPair(Spec):
     """An ID image and the OOD image that it is blended into."""
 
-    id_class: Words
-    ood_class: Words
+    id_class: PlainText
+    ood_class: PlainText
     label: int = Field(ge=0, description="Index of the ID image's true class")
 
 
 class Border(Spec):
-    """Teachers' predictions on the way from an ID image to an OOD image."""
+    """Teachers' predictions on blends of an ID image and an OOD image."""
 
     kinds: tuple[Literal["NTL", "SL"], ...] = Field(min_length=1, max_length=2)
-    class_names: tuple[Words, ...] = Field(min_length=2, max_length=10_000)
+    class_names: tuple[PlainText, ...] = Field(min_length=2, max_length=10_000)
     image_side: int = Field(ge=8, le=256)
     shares: tuple[Share, ...] = Field(min_length=2, max_length=101, description="Of the OOD image")
     pairs: tuple[BorderPair, ...] = Field(min_length=1, max_length=12)
 
 
 class FirstStep(Spec):
-    """One step, and what it did."""
+    """One turn of the generator or the student, and its effect."""
 
-    who: Literal["generator", "student"]
+    turn: Turn
     round: int = Field(ge=1)
     losses: Losses
-    agreement: PerCent = Field(description="Images shown that student and teacher give the same label")
+    agreement: PerCent = Field(description="Images to which student and teacher give the same label")
 
 
 class FirstSteps(Spec):
-    """The first steps of a run, seen from within: the same latent vectors z before and after each."""
+    """The first steps of a run: images of the same latent vectors z before and after each step."""
 
-    class_names: tuple[Words, ...] = Field(min_length=2, max_length=10_000)
+    class_names: tuple[PlainText, ...] = Field(min_length=2, max_length=10_000)
     image_side: int = Field(ge=8, le=256)
     images: int = Field(ge=1, le=MAX_IMAGES)
     agreement: PerCent = Field(description="Before the first step")
@@ -159,7 +160,7 @@ class FirstSteps(Spec):
 
     @property
     def generator_steps(self) -> int:
-        return sum(step.who == "generator" for step in self.steps)
+        return sum(step.turn == "generator" for step in self.steps)
 
 
 class Manifest(Spec):
@@ -167,9 +168,9 @@ class Manifest(Spec):
 
     format: Literal["atesc-recording"] = "atesc-recording"
     version: Literal[1] = VERSION
-    title: Words
+    title: PlainText
     created: float = Field(ge=0, description="Unix seconds")
-    command: Words = Field("", description="The command that made it")
+    command: PlainText = Field("", description="The command that made it")
     runs: tuple[RecordedRun, ...] = Field(max_length=MAX_RUNS)
     border: Border | None = None
     first: FirstSteps | None = None
@@ -182,71 +183,77 @@ class Manifest(Spec):
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """N synthetic images at the end of an epoch, as a recording keeps them."""
+class SnapshotArrays:
+    """The arrays of N synthetic images at the end of an epoch."""
 
     images: np.ndarray  # (N, 3, s, s) uint8
     teacher_class: np.ndarray  # (N,) uint16
-    teacher_sure: np.ndarray  # (N,) float32, the teacher's largest probability
+    teacher_confidence: np.ndarray  # (N,) float32, the teacher's largest probability
     student_class: np.ndarray  # (N,) uint16
     min_eps: np.ndarray  # (N,) float32 each: see robustness/scores.py
     margin: np.ndarray
     kl: np.ndarray
 
     def score(self, name: str) -> np.ndarray:
-        return getattr(self, name)
+        """(N,) values of one score."""
+        return {"min_eps": self.min_eps, "margin": self.margin, "kl": self.kl}[name]
 
 
-PICTURES: dict[str, str] = {  # field -> dtype in the file
+SNAPSHOT_ARRAYS: dict[str, str] = {  # field -> dtype in the file
     "images": "|u1",
     "teacher_class": "<u2",
-    "teacher_sure": "<f4",
+    "teacher_confidence": "<f4",
     "student_class": "<u2",
     "min_eps": "<f4",
     "margin": "<f4",
     "kl": "<f4",
 }
-BORDER: dict[str, str] = {"images": "|u1", "probs": "<f4"}
-FIRST: dict[str, str] = {"images": "|u1", "teacher_class": "<u2", "teacher_sure": "<f4", "student_class": "<u2"}
+BORDER_ARRAYS: dict[str, str] = {"images": "|u1", "probs": "<f4"}
+FIRST_STEP_ARRAYS: dict[str, str] = {
+    "images": "|u1",
+    "teacher_class": "<u2",
+    "teacher_confidence": "<f4",
+    "student_class": "<u2",
+}
 
 
-def arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
-    """Name -> dtype and shape of every array that the manifest promises, and of no other."""
-    found: dict[str, tuple[str, Shape]] = {}
+def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
+    """Name -> dtype and shape of every array that belongs to the manifest."""
+    expected: dict[str, tuple[str, Shape]] = {}
     for number, run in enumerate(manifest.runs):
-        for kept in run.kept:
+        for snapshot in run.snapshots:
             side = run.teacher.image_side
-            shapes = {"images": (kept.images, 3, side, side)}
-            found |= {
-                f"runs/{number}/{kept.epoch}/{name}": (kind, shapes.get(name, (kept.images,)))
-                for name, kind in PICTURES.items()
+            shapes = {"images": (snapshot.images, 3, side, side)}
+            expected |= {
+                f"runs/{number}/{snapshot.epoch}/{name}": (kind, shapes.get(name, (snapshot.images,)))
+                for name, kind in SNAPSHOT_ARRAYS.items()
             }
     if border := manifest.border:
         pairs, places, side = len(border.pairs), len(border.shares), border.image_side
-        found["border/images"] = (BORDER["images"], (pairs, places, 3, side, side))
-        found["border/probs"] = (BORDER["probs"], (len(border.kinds), pairs, places, len(border.class_names)))
+        expected["border/images"] = (BORDER_ARRAYS["images"], (pairs, places, 3, side, side))
+        expected["border/probs"] = (BORDER_ARRAYS["probs"], (len(border.kinds), pairs, places, len(border.class_names)))
     if first := manifest.first:
         drawn, images, side = first.generator_steps + 1, first.images, first.image_side
-        found["first/images"] = (FIRST["images"], (drawn, images, 3, side, side))
-        found["first/teacher_class"] = (FIRST["teacher_class"], (drawn, images))
-        found["first/teacher_sure"] = (FIRST["teacher_sure"], (drawn, images))
-        found["first/student_class"] = (FIRST["student_class"], (len(first.steps) + 1, images))
-    return found
+        expected["first/images"] = (FIRST_STEP_ARRAYS["images"], (drawn, images, 3, side, side))
+        expected["first/teacher_class"] = (FIRST_STEP_ARRAYS["teacher_class"], (drawn, images))
+        expected["first/teacher_confidence"] = (FIRST_STEP_ARRAYS["teacher_confidence"], (drawn, images))
+        expected["first/student_class"] = (FIRST_STEP_ARRAYS["student_class"], (len(first.steps) + 1, images))
+    return expected
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording with its arrays: of a file, or of runs that still go on."""
+    """A manifest with its arrays, read from a file or made from runs of a store."""
 
     manifest: Manifest
     arrays: Mapping[str, np.ndarray] = field(repr=False)
 
-    def pictures(self, run: RecordedRun, epoch: int) -> Pictures:
-        """What a run kept at the end of an epoch of ``run.kept``."""
-        number = next(index for index, own in enumerate(self.manifest.runs) if own is run)
-        return Pictures(**{name: self.arrays[f"runs/{number}/{epoch}/{name}"] for name in PICTURES})
+    def pictures(self, run: RecordedRun, epoch: int) -> SnapshotArrays:
+        """The arrays of a run's snapshot, by the epoch of one of ``run.snapshots``."""
+        number = next(index for index, other in enumerate(self.manifest.runs) if other is run)
+        return SnapshotArrays(**{name: self.arrays[f"runs/{number}/{epoch}/{name}"] for name in SNAPSHOT_ARRAYS})
 
     @property
     def seconds(self) -> float:
-        """Until the last run is over, all begun at once."""
+        """How long the replay takes: all runs start at once, and it ends with the last."""
         return max((run.seconds for run in self.manifest.runs), default=0.0)

@@ -1,8 +1,8 @@
-"""The two scenes of the story that no run logs: a teacher's border, and a run's first steps from within.
+"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run one by one.
 
     python -m atesc_core.recording.scenes RUN_ID SL_TEACHER --runs-dir D
 
-computes both for a story whose plain run is RUN_ID, and leaves them at ``scenes_file``: a recording without runs.
+computes both for the story whose plain run is RUN_ID, and saves them as ``scenes_file``: a recording without runs.
 """
 
 from __future__ import annotations
@@ -21,49 +21,60 @@ from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.jobs import report_progress
 from atesc_core.recording.file import save
-from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording
-from atesc_core.recording.writer import scenes_file, words
+from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording, Turn
+from atesc_core.recording.writer import plain_text, scenes_file
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import Teacher, load_teacher
 from atesc_core.training.evaluation import predict
 
-PAIRS = 6  # ID images that the border is shown for
-PLACES = 21  # on the way of each to its OOD image
-ROUNDS = 20  # first ones that are shown step by step
-IMAGES = 24  # that the generator makes of the same z, each time
+BORDER_PAIRS = 6  # ID images, each with an OOD image
+BLENDS = 21  # of each pair
+FIRST_ROUNDS = 20  # shown step by step
+FIRST_STEP_IMAGES = 24  # generated from the same z before and after each step
 
 Arrays = dict[str, np.ndarray]
-Tell = Callable[[float, str], None]
+OnProgress = Callable[[float, str], None]
 
 
-def border(
-    teachers: Sequence[Teacher], data: PairData, count: int = PAIRS, places: int = PLACES
+def record_border(
+    teachers: Sequence[Teacher], data: PairData, count: int = BORDER_PAIRS, blends: int = BLENDS
 ) -> tuple[Border, Arrays]:
-    """What each teacher says on the straight way from ID test images to OOD test images, x = (1 − a)·ID + a·OOD.
+    """Predictions of teachers on blends x = (1 − a)·ID + a·OOD of test images.
 
-    One image of each of the first classes that all the teachers get right, the pair's target class left out, and the
-    OOD image that is nearest to it (L2): of its own class where the domains share their classes.
+    Takes one ID image of each of the first classes, but for the pair's target class, that all teachers classify
+    correctly, and the OOD image nearest to it (L2), of the same class where the domains share their classes.
+
+    Args:
+        teachers: NTL, or NTL and SL.
+        data: The images of their pair.
+        count: Pairs of images, at most.
+        blends: Blends of each pair, a = 0 ... 1.
+
+    Returns:
+        The manifest of the scene, and its arrays ``images`` and ``probs``.
     """
-    ours, theirs = data.id.test, data.ood.test
-    side, shared = ours.images.shape[-1], data.pair.setting != "open"
-    chosen = _understood(teachers, data, count)
+    id_test, ood_test = data.id.test, data.ood.test
+    side, same_classes = id_test.images.shape[-1], data.pair.setting != "open"
+    chosen = _correct_images(teachers, data, count)
     nearest = [
-        _nearest(ours.images[place], theirs.images, theirs.labels == ours.labels[place] if shared else None)
-        for place in chosen
+        _nearest_image(
+            id_test.images[index], ood_test.images, ood_test.labels == id_test.labels[index] if same_classes else None
+        )
+        for index in chosen
     ]
-    shares = torch.linspace(0, 1, places)
-    blends = torch.lerp(ours.images[chosen][:, None], theirs.images[nearest][:, None], shares.view(1, -1, 1, 1, 1))
-    blends = (blends * 255).round() / 255  # what is shown is what is asked about
+    shares = torch.linspace(0, 1, blends)
+    images = torch.lerp(id_test.images[chosen][:, None], ood_test.images[nearest][:, None], shares.view(1, -1, 1, 1, 1))
+    images = (images * 255).round() / 255  # the teachers get the very images that are shown
     probs = [
-        predict(teacher.model, blends.flatten(0, 1)).softmax(1).unflatten(0, (len(chosen), places))
+        predict(teacher.model, images.flatten(0, 1)).softmax(1).unflatten(0, (len(chosen), blends))
         for teacher in teachers
     ]
     pairs = [
         BorderPair(
-            label=int(ours.labels[i]),
-            id_class=words(data.id.classes[ours.labels[i]]),
-            ood_class=words(data.ood.classes[theirs.labels[j]]),
+            label=int(id_test.labels[i]),
+            id_class=plain_text(data.id.classes[id_test.labels[i]]),
+            ood_class=plain_text(data.ood.classes[ood_test.labels[j]]),
         )
         for i, j in zip(chosen, nearest, strict=True)
     ]
@@ -71,101 +82,131 @@ def border(
         kinds=tuple(teacher.card.kind for teacher in teachers),
         image_side=side,
         pairs=tuple(pairs),
-        class_names=tuple(map(words, teachers[0].card.class_names)),
+        class_names=tuple(map(plain_text, teachers[0].card.class_names)),
         shares=tuple(shares.tolist()),
     )
     return manifest, {
-        "images": (blends * 255).round().to(torch.uint8).numpy(),
+        "images": (images * 255).round().to(torch.uint8).numpy(),
         "probs": torch.stack(probs).clamp(0, 1).numpy(),
     }
 
 
-def _understood(teachers: Sequence[Teacher], data: PairData, count: int) -> list[int]:
-    """Places of the first test image of each class that every teacher gets right; of any class where none does."""
+def _correct_images(teachers: Sequence[Teacher], data: PairData, count: int) -> list[int]:
+    """Indices of the first ID test image of each class that every teacher classifies correctly; [0] if there is none."""
     test = data.id.test
     right = torch.stack([predict(teacher.model, test.images).argmax(1) == test.labels for teacher in teachers]).all(0)
-    found: dict[int, int] = {}
-    for place in right.nonzero().flatten().tolist():
-        label = int(test.labels[place])
+    first: dict[int, int] = {}
+    for index in right.nonzero().flatten().tolist():
+        label = int(test.labels[index])
         if label != data.pair.target:
-            found.setdefault(label, place)
-    return [found[label] for label in sorted(found)[:count]] or [0]
+            first.setdefault(label, index)
+    return [first[label] for label in sorted(first)[:count]] or [0]
 
 
-def _nearest(image: Tensor, others: Tensor, allowed: Tensor | None) -> int:
-    """Place of the nearest of ``others``, (N, 3, s, s), among those ``allowed``, (N,) bool."""
+def _nearest_image(image: Tensor, others: Tensor, allowed: Tensor | None) -> int:
+    """Index of the nearest of ``others``, (N, 3, s, s), among those ``allowed``, (N,) bool."""
     distance = (others - image).square().sum((1, 2, 3))
     if allowed is not None and allowed.any():
         distance = distance.masked_fill(~allowed, torch.inf)
     return int(distance.argmin())
 
 
-def first_steps(
-    spec: RunSpec, teacher: Teacher, rounds: int = ROUNDS, images: int = IMAGES, tell: Tell = lambda share, what: None
+def record_first_steps(
+    spec: RunSpec,
+    teacher: Teacher,
+    rounds: int = FIRST_ROUNDS,
+    images: int = FIRST_STEP_IMAGES,
+    tell: OnProgress = lambda share, what: None,
 ) -> tuple[FirstSteps, Arrays]:
-    """The run's first rounds again, a generator's and a student's turn at a time: the same steps as the run's own.
+    """Repeat the first rounds of a run, a generator's and a student's turn at a time.
 
-    To look changes nothing in the run. Raises ValueError where the synthesizer has no images to begin with.
+    Observing changes nothing: these are the very steps of the run.
+
+    Args:
+        spec: The run's.
+        teacher: The run's.
+        rounds: How many, at most those of the first epoch.
+        images: Images observed before and after each turn.
+        tell: Called with the share done, 0..1, and what is being made.
+
+    Returns:
+        The manifest of the scene, and its arrays.
+
+    Raises:
+        ValueError: The synthesizer has no images before its first round.
     """
     run = Distillation(spec, teacher)
     if not run.synthesizer.has_images:
         raise ValueError(f"synthesis.kind: {spec.synthesis.kind!r} has no images before its first round; expected dfq")
-    looks, steps = [_look(run, images)], []
+    observed, steps = [_observe(run, images)], []
     rounds = min(rounds, spec.rounds)  # of the first epoch
     for round_ in range(1, rounds + 1):
         terms = {f"g/{name}": float(value) for name, value in run.synthesizer.train_round(run.student).items()}
-        looks.append(_look(run, images))
-        steps.append(_step("generator", round_, terms, looks[-1]))
-        lessons = [run.student_step(epoch=1) for _ in range(spec.student_steps)]
-        terms = {f"s/{name}": float(torch.stack([lesson[name] for lesson in lessons]).mean()) for name in lessons[0]}
-        looks.append(_look(run, images))
-        steps.append(_step("student", round_, terms, looks[-1]))
+        observed.append(_observe(run, images))
+        steps.append(_step("generator", round_, terms, observed[-1]))
+        losses = [run.student_step(epoch=1) for _ in range(spec.student_steps)]
+        terms = {f"s/{name}": float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
+        observed.append(_observe(run, images))
+        steps.append(_step("student", round_, terms, observed[-1]))
         tell(round_ / rounds, "The first steps of the distillation")
     manifest = FirstSteps(
-        class_names=tuple(map(words, teacher.card.class_names)),
+        class_names=tuple(map(plain_text, teacher.card.class_names)),
         image_side=teacher.card.image_side,
         images=images,
-        agreement=_agreement(looks[0]),
+        agreement=_agreement(observed[0]),
         steps=tuple(steps),
     )
-    drawn = [looks[0], *looks[1::2]]  # a student's turn draws nothing new
-    scene = {name: np.stack([look[name] for look in drawn]) for name in ("images", "teacher_class", "teacher_sure")}
-    return manifest, scene | {"student_class": np.stack([look["student_class"] for look in looks])}
+    drawn = [observed[0], *observed[1::2]]  # a student's turn draws nothing new
+    scene = {
+        name: np.stack([arrays[name] for arrays in drawn]) for name in ("images", "teacher_class", "teacher_confidence")
+    }
+    return manifest, scene | {"student_class": np.stack([arrays["student_class"] for arrays in observed])}
 
 
-def _look(run: Distillation, images: int) -> Arrays:
-    """Images of the same z each time, and what teacher and student say of them."""
-    kept = run.random.get_state()
+def _observe(run: Distillation, images: int) -> Arrays:
+    """Images of the same z each time, and the predictions of teacher and student. Leaves the run as it was."""
+    state = run.random.get_state()
     run.random.manual_seed(run.spec.seed)
     x = (run.synthesizer.sample(images) * 255).round() / 255
-    run.random.set_state(kept)
-    sure, label = predict(run.teacher, x).softmax(1).max(1)
+    run.random.set_state(state)
+    confidence, label = predict(run.teacher, x).softmax(1).max(1)
     return {
         "images": (x * 255).round().to(torch.uint8).cpu().numpy(),
         "teacher_class": label.cpu().numpy().astype(np.uint16),
-        "teacher_sure": sure.cpu().numpy().clip(0, 1),
+        "teacher_confidence": confidence.cpu().numpy().clip(0, 1),
         "student_class": predict(run.student, x).argmax(1).cpu().numpy().astype(np.uint16),
     }
 
 
-def _agreement(look: Arrays) -> float:
-    return float(100 * (look["teacher_class"] == look["student_class"]).mean())
+def _agreement(observed: Arrays) -> float:
+    return float(100 * (observed["teacher_class"] == observed["student_class"]).mean())
 
 
-def _step(who: str, round_: int, terms: dict[str, float], look: Arrays) -> FirstStep:
+def _step(turn: Turn, round_: int, terms: dict[str, float], observed: Arrays) -> FirstStep:
     finite = {name: float(f"{value:.6g}") if np.isfinite(value) else None for name, value in terms.items()}
-    return FirstStep(who=who, round=round_, losses=finite, agreement=_agreement(look))
+    return FirstStep(turn=turn, round=round_, losses=finite, agreement=_agreement(observed))
 
 
-def scenes(spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: Tell = lambda share, what: None) -> Recording:
-    """Both scenes of a story whose plain student has this spec, as a recording without runs.
+def record_scenes(
+    spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: OnProgress = lambda share, what: None
+) -> Recording:
+    """Both scenes of a story, as a recording without runs.
 
-    Raises TeacherError, DomainError; ValueError where its synthesizer has no first images.
+    Args:
+        spec: The spec of the story's plain run.
+        sl_teacher: Name of the SL teacher of the same pair.
+        runs_dir: The store's folder.
+        tell: Called with the share done, 0..1, and what is being made.
+
+    Raises:
+        TeacherError: A teacher cannot be loaded.
+        DomainError: Their images cannot be loaded.
+        ValueError: The synthesizer has no images before its first round.
     """
     teacher, control = load_teacher(spec.teacher, runs_dir), load_teacher(sl_teacher, runs_dir)
     tell(0.0, "Where the teacher's border is")
-    at_border, border_arrays = border((teacher, control), load_pair(teacher.card.pair, teacher.card.image_side))
-    first, first_arrays = first_steps(spec, teacher, tell=tell)
+    at_border, border_arrays = record_border((teacher, control), load_pair(teacher.card.pair, teacher.card.image_side))
+    first, first_arrays = record_first_steps(spec, teacher, tell=tell)
     arrays = {f"border/{name}": values for name, values in border_arrays.items()}
     arrays |= {f"first/{name}": values for name, values in first_arrays.items()}
     return Recording(Manifest(title="Scenes", created=time.time(), runs=(), border=at_border, first=first), arrays)
@@ -176,11 +217,14 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("sl_teacher")
     parser.add_argument("--runs-dir", type=Path, required=True)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if hasattr(os, "nice"):
-        os.nice(5)  # a run that is going comes first
-    run = RunStore(asked.runs_dir).get_distillation(asked.run)
-    save(scenes(run.spec, asked.sl_teacher, asked.runs_dir, report_progress), scenes_file(asked.runs_dir, run.id))
+        os.nice(5)  # runs come first
+    run = RunStore(arguments.runs_dir).get_distillation(arguments.run)
+    save(
+        record_scenes(run.spec, arguments.sl_teacher, arguments.runs_dir, report_progress),
+        scenes_file(arguments.runs_dir, run.id),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The story's three students: of one pair and one seed, nothing but the teacher and the escape differs."""
+"""The story's three students: of one pair and one seed, they differ in the teacher and the escape alone."""
 
 from __future__ import annotations
 
@@ -14,73 +14,73 @@ from atesc_core.specs.run import RunSpec
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
 
-GROUP = "story-"
-SETTINGS = ("backdoor", "open", "close")
+GROUP_PREFIX = "story-"
+SETTING_ORDER = ("backdoor", "open", "close")
 
 
 @dataclass(frozen=True)
-class Part:
+class StoryRole:
     """One of the three students."""
 
     title: str
-    kind: str  # of its teacher
+    kind: str  # NTL or SL, of its teacher
     escape: str
 
 
-PARTS = {
-    "plain": Part("Plain student", "NTL", "none"),
-    "atesc": Part("ATEsc student", "NTL", "atesc"),
-    "control": Part("Plain student", "SL", "none"),
+STORY_ROLES = {
+    "plain": StoryRole("Plain student", "NTL", "none"),
+    "atesc": StoryRole("ATEsc student", "NTL", "atesc"),
+    "control": StoryRole("Plain student", "SL", "none"),
 }
 
 
-def part_of(kind: str, escape: str) -> str | None:
-    """Which part a student of a teacher of this kind plays; None for any other."""
-    return next((name for name, part in PARTS.items() if (part.kind, part.escape) == (kind, escape)), None)
+def story_role(kind: str, escape: str) -> str | None:
+    """The role in the story of a run with a teacher of this kind (NTL, SL) and this escape; None if it has none."""
+    return next((name for name, role in STORY_ROLES.items() if (role.kind, role.escape) == (kind, escape)), None)
 
 
-def tellable(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
-    """setting -> {NTL: teacher, SL: teacher}: the settings that have both, at their smallest image side."""
-    every = sorted(cards, key=lambda card: card.image_side)
-    found: dict[str, dict[str, str]] = {}
-    for setting in SETTINGS:
-        theirs = [card for card in every if card.setting == setting]
-        for ntl in (card for card in theirs if card.kind == "NTL"):
+def playable_settings(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
+    """Setting -> {NTL: teacher, SL: teacher}, of the settings with both, at their smallest image side."""
+    by_side = sorted(cards, key=lambda card: card.image_side)
+    settings: dict[str, dict[str, str]] = {}
+    for setting in SETTING_ORDER:
+        candidates = [card for card in by_side if card.setting == setting]
+        for ntl in (card for card in candidates if card.kind == "NTL"):
             sl = next(
                 (
                     card
-                    for card in theirs
+                    for card in candidates
                     if card.kind == "SL" and (card.pair, card.image_side) == (ntl.pair, ntl.image_side)
                 ),
                 None,
             )
-            if sl and setting not in found:
-                found[setting] = {"NTL": ntl.name, "SL": sl.name}
-    return found
+            if sl and setting not in settings:
+                settings[setting] = {"NTL": ntl.name, "SL": sl.name}
+    return settings
 
 
 def story_specs(teachers: dict[str, str], **changes: Any) -> dict[str, RunSpec]:
-    """part -> what it runs. teachers: {NTL: name, SL: name}; changes: dotted fields, the same for all three."""
+    """Role -> its spec. ``teachers``: {NTL: name, SL: name}; ``changes``: dotted fields, for all three."""
     return {
-        name: from_preset("quick", teachers[part.kind], **{**changes, "escape.kind": part.escape})
-        for name, part in PARTS.items()
+        name: from_preset("quick", teachers[role.kind], **{**changes, "escape.kind": role.escape})
+        for name, role in STORY_ROLES.items()
     }
 
 
 def queue_story(store: RunStore, specs: dict[str, RunSpec]) -> dict[str, str]:
-    """part -> id of its run, queued as one group. Somebody must then see to a worker."""
-    group = GROUP + secrets.token_hex(4)
+    """Queue the story's runs as one group; role -> id of its run. The caller must start a worker."""
+    group = GROUP_PREFIX + secrets.token_hex(4)
     return {
-        name: store.create(spec, group=group, label=f"{PARTS[name].title}, {PARTS[name].kind} teacher")
+        name: store.create(spec, group=group, label=f"{STORY_ROLES[name].title}, {STORY_ROLES[name].kind} teacher")
         for name, spec in specs.items()
     }
 
 
 def story_runs(store: RunStore, group: str, kinds: dict[str, str]) -> dict[str, DistillationRun]:
-    """part -> its run, of a group; a deleted one is missing. kinds: teacher -> SL or NTL."""
-    found = {}
+    """Role -> its run, of a group, without deleted runs. ``kinds``: teacher -> SL or NTL."""
+    runs = {}
     for run in store.distillations(group=group):
-        part = part_of(kinds.get(run.spec.teacher, ""), run.spec.escape.kind)
-        if part:
-            found[part] = run
-    return {name: found[name] for name in PARTS if name in found}
+        role = story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind)
+        if role:
+            runs[role] = run
+    return {name: runs[name] for name in STORY_ROLES if name in runs}

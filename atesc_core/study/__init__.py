@@ -1,24 +1,24 @@
 """Studies: which runs the evidence needs, the rows of those that were done, and the tables made from them."""
 
-from atesc_core.study.plan import SEEDS, STUDIES, Cell, missing, runs
-from atesc_core.study.rows import ROWS, expected_seconds, keep, key, measure, measured
-from atesc_core.study.tables import in_words, made_on, results, summary, write_page
+from atesc_core.study.plan import SEEDS, STUDIES, PlannedRun, group_by_student, missing_data
+from atesc_core.study.rows import ROWS, append_row, expected_seconds, outcome_key, read_rows, run_and_measure
+from atesc_core.study.tables import provenance_sentence, results, summary, summary_table, write_page
 
 __all__ = [
     "ROWS",
     "SEEDS",
     "STUDIES",
-    "Cell",
+    "PlannedRun",
+    "append_row",
     "expected_seconds",
-    "in_words",
-    "keep",
-    "key",
-    "made_on",
-    "measure",
-    "measured",
-    "missing",
+    "group_by_student",
+    "missing_data",
+    "outcome_key",
+    "provenance_sentence",
+    "read_rows",
     "results",
-    "runs",
+    "run_and_measure",
     "summary",
+    "summary_table",
     "write_page",
 ]

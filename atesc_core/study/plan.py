@@ -9,11 +9,15 @@ from pathlib import Path
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 
-FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # of the evidence: escape.kind, all else as the preset has it
+EVIDENCE_FORMS = {
+    "plain": "none",
+    "CKD": "ckd",
+    "ATEsc": "atesc",
+}  # of the evidence: escape.kind, all else as the preset has it
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
-KINDS = ("NTL", "SL")  # of teachers: the trap first, then the control
-OFFLINE = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
-PAPER = (
+TEACHER_KINDS = ("NTL", "SL")  # of teachers: the trap first, then the control
+OFFLINE_PAIRS = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
+PAPER_PAIRS = (
     "svhn-mnistm",
     "cifar10-stl10",
     "svhn-cifar10",
@@ -25,7 +29,7 @@ PAPER = (
 )
 
 # Which part of the escape does it, and does the KD batch matter: DFQ, NTL teachers.
-BATCHES = (96, 144)
+BATCH_SIZES = (96, 144)
 ESCAPE_FORMS = {
     "plain": {"escape.kind": "none"},
     "ATEsc": {"escape.kind": "atesc"},
@@ -39,11 +43,11 @@ ESCAPE_FORMS = {
     "CKD": {"escape.kind": "ckd"},
     "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False},
 }
-ESCAPE_MAIN = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
+MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedRun:
     """One run of a study."""
 
     pair: str
@@ -52,19 +56,19 @@ class Cell:
     spec: RunSpec
 
 
-def offline(seeds: int) -> list[Cell]:
+def offline(seeds: int) -> list[PlannedRun]:
     """{SL, NTL} × three settings × three synthesizers × {plain, CKD, ATEsc}, ``quick``, seed by seed."""
-    return _evidence("quick", OFFLINE, "", seeds, "cpu")
+    return _evidence("quick", OFFLINE_PAIRS, "", seeds, "cpu")
 
 
-def paper(seeds: int) -> list[Cell]:
+def paper(seeds: int) -> list[PlannedRun]:
     """The same on the paper's pairs at 32 × 32 pixels, ``full``, on what the machine has."""
-    return _evidence("full", PAPER, "-32", seeds, "auto")
+    return _evidence("full", PAPER_PAIRS, "-32", seeds, "auto")
 
 
-def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, device: str) -> list[Cell]:
+def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, device: str) -> list[PlannedRun]:
     return [
-        Cell(
+        PlannedRun(
             pair,
             kind,
             form,
@@ -78,18 +82,18 @@ def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, devi
         )
         for seed in range(seeds)
         for synthesizer in SYNTHESIZERS
-        for kind in KINDS
+        for kind in TEACHER_KINDS
         for pair in pairs
-        for form, escape in FORMS.items()
+        for form, escape in EVIDENCE_FORMS.items()
     ]
 
 
-def escape(seeds: int) -> list[Cell]:
+def escape(seeds: int) -> list[PlannedRun]:
     """Forms of the escape and two batch sizes, the main forms first."""
-    forms = [(form, BATCHES) for form in ESCAPE_MAIN]
-    forms += [(form, BATCHES[:1]) for form in ESCAPE_FORMS if form not in ESCAPE_MAIN]
+    forms = [(form, BATCH_SIZES) for form in MAIN_ESCAPE_FORMS]
+    forms += [(form, BATCH_SIZES[:1]) for form in ESCAPE_FORMS if form not in MAIN_ESCAPE_FORMS]
     return [
-        Cell(
+        PlannedRun(
             pair,
             "NTL",
             form,
@@ -98,27 +102,27 @@ def escape(seeds: int) -> list[Cell]:
         for form, batches in forms
         for batch in batches
         for seed in range(seeds)
-        for pair in OFFLINE
+        for pair in OFFLINE_PAIRS
     ]
 
 
-STUDIES: dict[str, Callable[[int], list[Cell]]] = {"offline": offline, "escape": escape, "paper": paper}
+STUDIES: dict[str, Callable[[int], list[PlannedRun]]] = {"offline": offline, "escape": escape, "paper": paper}
 SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # unless another number is asked for
 
 
-def runs(cells: list[Cell], runs_dir: Path | None = None) -> list[list[Cell]]:
+def group_by_student(cells: list[PlannedRun], runs_dir: Path | None = None) -> list[list[PlannedRun]]:
     """The cells that one run answers, together: teachers of the same weights (the SL control of pairs with one ID
     domain) make the same student, which is then measured on each one's pair."""
     from atesc_core.teachers import fingerprint
 
     known = {name: fingerprint(name, runs_dir) for name in {cell.spec.teacher for cell in cells}}
-    together: dict[RunSpec, list[Cell]] = {}
+    together: dict[RunSpec, list[PlannedRun]] = {}
     for cell in cells:
         together.setdefault(cell.spec.model_copy(update={"teacher": known[cell.spec.teacher]}), []).append(cell)
     return list(together.values())
 
 
-def missing(cells: list[Cell], runs_dir: Path | None = None) -> dict[str, list[str]]:
+def missing_data(cells: list[PlannedRun], runs_dir: Path | None = None) -> dict[str, list[str]]:
     """What this machine lacks for the cells: teacher -> commands that get it, data first; teachers that lack
     nothing are left out."""
     from atesc_core.domains import DOMAINS, find_pair

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
-WATCHING = ("preset", "snapshot_images")  # these do not change what a run comes to
+FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # these do not change what a run comes to
 
 
-def key(spec: RunSpec) -> Hashable:
+def outcome_key(spec: RunSpec) -> Hashable:
     """What decides a run's outcome: a plain run has no use for the split's and the escape's settings."""
     plain = ("split", "escape") if spec.escape.kind == "none" else ()
-    return spec.model_copy(update=dict.fromkeys((*WATCHING, *plain)))
+    return spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *plain)))
 
 
-def measured(file: Path) -> dict[Hashable, dict[str, Any]]:
+def read_rows(file: Path) -> dict[Hashable, dict[str, Any]]:
     """The rows of a file by the key of their spec; of equal ones the first. No file: no rows.
 
     A setting that is younger than a row has its default there, which is what was before it. A row with a setting
@@ -40,7 +40,7 @@ def measured(file: Path) -> dict[Hashable, dict[str, Any]]:
     for number, line in enumerate(file.read_text().splitlines() if file.exists() else (), 1):
         try:
             row = json.loads(line)
-            found.setdefault(key(parse(RunSpec, row["spec"])), row)
+            found.setdefault(outcome_key(parse(RunSpec, row["spec"])), row)
         except SpecError:
             continue
         except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -50,13 +50,13 @@ def measured(file: Path) -> dict[Hashable, dict[str, Any]]:
     return found
 
 
-def keep(row: dict[str, Any], file: Path) -> None:
+def append_row(row: dict[str, Any], file: Path) -> None:
     """Add a row; any number of processes may."""
     with FileLock(f"{file}.lock"), file.open("a") as rows:
         rows.write(json.dumps(row) + "\n")
 
 
-def measure(
+def run_and_measure(
     specs: Sequence[RunSpec], runs_dir: Path | None = None, on_epoch: Callable[[int], None] = lambda epoch: None
 ) -> list[dict[str, Any]]:
     """One run to its last epoch, as a row for each spec: they are alike but for the teacher's name, as in

@@ -10,34 +10,34 @@ import numpy as np
 import pandas as pd
 
 from atesc_core.study import plan
-from atesc_core.study.plan import ESCAPE_FORMS, ESCAPE_MAIN, SEEDS, STUDIES, Cell
-from atesc_core.study.rows import DOCS, measured
+from atesc_core.study.plan import ESCAPE_FORMS, MAIN_ESCAPE_FORMS, SEEDS, STUDIES, PlannedRun
+from atesc_core.study.rows import DOCS, read_rows
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SYNTHESIZER_NAMES
 
-TESTED_FROM = 3  # seeds; a t-test over two differences says next to nothing
+MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences says next to nothing
 NOT_RUN = "not run"
 _METRIC_HEADS = {metric: f"{name} {METRIC_BETTER[metric]}" for metric, name in METRIC_NAMES.items()}
-CASE = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the forms of a case are compared within
+CASE_COLUMNS = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the forms of a case are compared within
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def results(cells: list[Cell], rows: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
+def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
     """A line for every cell of a study, in its order; NaN in what a run would have said where it was not run.
 
     Columns: synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
     cent; id_images and ood_images, which these are over; seconds, device, torch.
     """
     from atesc_core.domains import find_pair
-    from atesc_core.study.rows import key
+    from atesc_core.study.rows import outcome_key
     from atesc_core.teachers import list_teachers
 
     shipped = {card.name: card.test_images for card in list_teachers()}
     lines = []
     for cell in cells:
         pair, spec = find_pair(cell.pair), cell.spec
-        row = rows.get(key(spec), {})
+        row = rows.get(outcome_key(spec), {})
         metrics, images = row.get("metrics", {}), row.get("images") or (shipped[spec.teacher] if row else {})
         lines.append(
             {
@@ -69,12 +69,12 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     ``{value}_difference``, ``{value}_p``.
     """
     lines = []
-    for case, runs in frame.groupby(CASE, sort=False):
+    for case, runs in frame.groupby(CASE_COLUMNS, sort=False):
         done = runs.dropna(subset="iacc").set_index("seed")
         plain = done[done.form == "plain"]
         for form in dict.fromkeys(runs.form):
             own = done[done.form == form]
-            line = dict(zip(CASE, case, strict=True)) | {
+            line = dict(zip(CASE_COLUMNS, case, strict=True)) | {
                 "form": form,
                 "planned": int((runs.form == form).sum()),
                 "n": len(own),
@@ -83,13 +83,13 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
             for value in ("iacc", "other"):
                 line |= {f"{value}_mean": own[value].mean(), f"{value}_sd": own[value].std()}
                 if form != "plain":
-                    pairs, difference, p = paired(own[value], plain[value])
+                    pairs, difference, p = paired_t_test(own[value], plain[value])
                     line |= {f"{value}_pairs": pairs, f"{value}_difference": difference, f"{value}_p": p}
             lines.append(line)
     return pd.DataFrame(lines)
 
 
-def paired(values: pd.Series, plain: pd.Series) -> tuple[int, float, float]:
+def paired_t_test(values: pd.Series, plain: pd.Series) -> tuple[int, float, float]:
     """(n, mean difference, p) on the seeds that both have: the two-sided paired t-test.
 
     Both are indexed by seed. p is NaN with fewer than three pairs, and where all differences are the same.
@@ -98,19 +98,19 @@ def paired(values: pd.Series, plain: pd.Series) -> tuple[int, float, float]:
 
     differences = (values - plain).dropna()
     n = len(differences)
-    testable = n >= TESTED_FROM and np.ptp(differences) > 1e-9
+    testable = n >= MIN_SEEDS_FOR_TEST and np.ptp(differences) > 1e-9
     return n, differences.mean(), float(ttest_1samp(differences, 0).pvalue) if testable else np.nan
 
 
 # ── Markdown ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def spread(mean: float, sd: float) -> str:
+def mean_sd_text(mean: float, sd: float) -> str:
     """``63.2 ± 13.1``; without ± for one seed."""
     return f"{mean:.1f}" + ("" if pd.isna(sd) else f" ± {sd:.1f}")
 
 
-def against(pairs: float, difference: float, p: float) -> str:
+def difference_text(pairs: float, difference: float, p: float) -> str:
     """``+5.8 (p = 0.31, n = 3)``: the difference from plain, and how sure it is."""
     if pd.isna(pairs):
         return ""
@@ -133,7 +133,7 @@ def evidence_tables(frame: pd.DataFrame) -> str:
 
 def evidence_table(lines: pd.DataFrame) -> str:
     """Of ``summary``; cases whose forms were all not run take one line."""
-    words = in_words(lines).drop(columns="synthesizer")
+    words = summary_table(lines).drop(columns="synthesizer")
     case = ["setting", "pair", "teacher"]
     table = [f"| {' | '.join(words)} |", "|---" * len(words.columns) + "|"]
     for _, forms in words.groupby(case, sort=False):
@@ -143,7 +143,7 @@ def evidence_table(lines: pd.DataFrame) -> str:
     return "\n".join(table)
 
 
-def in_words(lines: pd.DataFrame) -> pd.DataFrame:
+def summary_table(lines: pd.DataFrame) -> pd.DataFrame:
     """``summary`` as it is shown, all text."""
     return pd.DataFrame([_in_words(line) for _, line in lines.iterrows()])
 
@@ -157,10 +157,10 @@ def _in_words(line: pd.Series) -> dict[str, str]:
         "teacher": line.kind,
         "form": line.form,
         "seeds": f"{line.n} of {line.planned}",
-        "IAcc ↑": spread(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
+        "IAcc ↑": mean_sd_text(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
         "IAcc against plain": _against(line, "iacc") if ran else "",
         "OOD metric": _METRIC_HEADS[line.metric],
-        "its value": spread(line.other_mean, line.other_sd) if ran else NOT_RUN,
+        "its value": mean_sd_text(line.other_mean, line.other_sd) if ran else NOT_RUN,
         "its value against plain": _against(line, "other") if ran else "",
         "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
         "a run takes": f"{line.seconds:.0f} s" if ran else "",
@@ -169,7 +169,7 @@ def _in_words(line: pd.Series) -> dict[str, str]:
 
 def _against(line: pd.Series, value: str) -> str:
     names = [f"{value}_{name}" for name in ("pairs", "difference", "p")]
-    return against(*(line.get(name, np.nan) for name in names))
+    return difference_text(*(line.get(name, np.nan) for name in names))
 
 
 def escape_table(frame: pd.DataFrame) -> str:
@@ -179,10 +179,12 @@ def escape_table(frame: pd.DataFrame) -> str:
         "| by seed, plain → ATEsc: IAcc; OOD metric |",
         "|---" * 9 + "|",
     ]
-    frame = frame[frame.form.isin(ESCAPE_MAIN)]
+    frame = frame[frame.form.isin(MAIN_ESCAPE_FORMS)]
     for (batch, setting, pair, metric), runs in frame.groupby(["batch", "setting", "pair", "metric"], sort=False):
         both = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
-        cells = {name: spread(both[name].mean(), both[name].std()) if len(both) else NOT_RUN for name in both.columns}
+        cells = {
+            name: mean_sd_text(both[name].mean(), both[name].std()) if len(both) else NOT_RUN for name in both.columns
+        }
         seeds = [
             "; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))
             for _, row in both.iterrows()
@@ -197,14 +199,14 @@ def escape_table(frame: pd.DataFrame) -> str:
 
 def forms_table(frame: pd.DataFrame) -> str:
     """Each form of the escape, at the first batch size."""
-    frame = frame[frame.batch == plan.BATCHES[0]]
+    frame = frame[frame.batch == plan.BATCH_SIZES[0]]
     pairs = frame.drop_duplicates("pair")
     heads = [f"{SETTING_NAMES[pair.setting]}: IAcc ↑, {_METRIC_HEADS[pair.metric]}" for pair in pairs.itertuples()]
     table = [f"| form | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for form in ESCAPE_FORMS:
         groups = [frame[(frame.form == form) & (frame.pair == pair)].dropna(subset="iacc") for pair in pairs.pair]
         cells = [
-            ", ".join(spread(group[name].mean(), group[name].std()) for name in ("iacc", "other"))
+            ", ".join(mean_sd_text(group[name].mean(), group[name].std()) for name in ("iacc", "other"))
             if len(group)
             else NOT_RUN
             for group in groups
@@ -215,7 +217,7 @@ def forms_table(frame: pd.DataFrame) -> str:
     return "\n".join(table)
 
 
-def made_on(rows: list[dict[str, Any]]) -> str:
+def provenance_sentence(rows: list[dict[str, Any]]) -> str:
     """How many runs, how long in all, on what."""
     if not rows:
         return "No runs yet."
@@ -235,11 +237,11 @@ def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
 
     ``seeds``: how many each study asks for, where that is not the usual number.
     """
-    rows = measured(rows_file)
+    rows = read_rows(rows_file)
     frames = {name: results(cells((SEEDS | (seeds or {}))[name]), rows) for name, cells in STUDIES.items()}
     cost = rows_file.with_name("split_cost.md")
     parts = {
-        "made": made_on(list(rows.values())),
+        "made": provenance_sentence(list(rows.values())),
         "evidence": evidence_tables(frames["offline"]),
         "paper": evidence_tables(frames["paper"]),
         "escape": escape_table(frames["escape"]),

@@ -86,7 +86,7 @@ def choices(studies: list[str]) -> Chosen:
 
 def evidence_view(chosen: Chosen) -> None:
     """The figure and the table of what was chosen."""
-    from atesc_core.study import in_words, summary
+    from atesc_core.study import summary, summary_table
 
     _, frames, made = _read(*_file())
     runs = chosen.of(frames[chosen.study])
@@ -103,7 +103,7 @@ def evidence_view(chosen: Chosen) -> None:
             )
         else:
             elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
-    words = in_words(summary(runs)).drop(columns="synthesizer")
+    words = summary_table(summary(runs)).drop(columns="synthesizer")
     st.dataframe(
         words[[*words.columns.drop("pair"), "pair"]],
         hide_index=True,
@@ -130,8 +130,8 @@ def _read(file: str, written: int) -> tuple[int, dict[str, pd.DataFrame], str]:
     """How many runs there are, the runs of each study (NaN where not run), and what they were made on."""
     from pathlib import Path
 
-    from atesc_core.study import made_on, measured, plan, results
+    from atesc_core.study import plan, provenance_sentence, read_rows, results
 
-    rows = measured(Path(file))
+    rows = read_rows(Path(file))
     frames = {name: results(plan.STUDIES[name](plan.SEEDS[name]), rows) for name in STUDIES}
-    return len(rows), frames, made_on(list(rows.values()))
+    return len(rows), frames, provenance_sentence(list(rows.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.recording.story import PARTS
+from atesc_core.recording.story import STORY_ROLES
 from atesc_core.recording.verdict import story_verdict
 from atesc_core.runs import DistillationRun, ensure_worker
 from atesc_core.vocabulary import METRIC_NAMES
@@ -34,7 +34,7 @@ def stage(group: str) -> bool:
         ensure_worker(run_store().runs_dir)
     curves = {name: run_store().epochs(run.id) for name, run in runs.items()}
     _head(runs, curves, going)
-    for column, name in zip(st.columns(len(PARTS), gap="medium"), PARTS, strict=True):
+    for column, name in zip(st.columns(len(STORY_ROLES), gap="medium"), STORY_ROLES, strict=True):
         if name in runs:
             with column, elements.card():
                 _student(name, runs)
@@ -88,7 +88,7 @@ def time_left(runs: dict[str, DistillationRun]) -> str:
 
 def _student(name: str, runs: dict[str, DistillationRun]) -> None:
     """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
-    run, part = runs[name], PARTS[name]
+    run, part = runs[name], STORY_ROLES[name]
     elements.row(elements.bold(part.title), elements.teacher_chip(part.kind))
     elements.row(elements.status_chip(run.status), elements.muted(_place(run)))
     st.html(elements.progress_bar(run.progress))

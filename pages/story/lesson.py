@@ -12,7 +12,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.figures.scores import bin_edges
 from atesc_core.recording import RecordedRun, Recording
-from atesc_core.recording.manifest import FirstStep, FirstSteps, KeptImages
+from atesc_core.recording.manifest import FirstStep, FirstSteps, RecordedSnapshot
 from atesc_core.recording.verdict import story_verdict
 from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 from pages.shared.data import recordings, story
@@ -155,8 +155,8 @@ def _first_steps(scene: Scene) -> None:
     first = scene.recording.manifest.first
     done = int(url.read_number("n", 0, 0, len(first.steps)))
     left, right = st.columns([3, 2], gap="medium")
-    drawn = sum(step.who == "generator" for step in first.steps[:done])
-    pick = {name: scene.recording.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_sure")}
+    drawn = sum(step.turn == "generator" for step in first.steps[:done])
+    pick = {name: scene.recording.arrays[f"first/{name}"] for name in ("images", "teacher_class", "teacher_confidence")}
     students = scene.recording.arrays["first/student_class"][done]
     note = f"{first.images} images, the teacher's label below"
     with left, elements.card("What the generator makes of the same noise", note, height="stretch"):
@@ -169,7 +169,7 @@ def _first_steps(scene: Scene) -> None:
             captions=told,
             titles=[
                 f"teacher: {t}, {100 * sure:.1f} % sure · student: {names[s]}"
-                for t, sure, s in zip(told, pick["teacher_sure"][drawn], students, strict=True)
+                for t, sure, s in zip(told, pick["teacher_confidence"][drawn], students, strict=True)
             ],
         )
     with right, elements.card(height="stretch"):
@@ -177,7 +177,7 @@ def _first_steps(scene: Scene) -> None:
         elements.tiles(
             elements.tile(
                 "Teacher is sure",
-                formats.per_cent(100 * float(pick["teacher_sure"][drawn].mean())),
+                formats.per_cent(100 * float(pick["teacher_confidence"][drawn].mean())),
                 "%",
                 measured_on=f"mean over the {first.images} images",
             ),
@@ -193,7 +193,7 @@ def _first_steps(scene: Scene) -> None:
 
 def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
     """The one whose turn it is, and the way back."""
-    turn_view.buttons(steps[done].who if done < len(steps) else None, st.columns(2), url.set_parameter, "n", done + 1)
+    turn_view.buttons(steps[done].turn if done < len(steps) else None, st.columns(2), url.set_parameter, "n", done + 1)
     back, over = st.columns(2)
     back.button(
         "Back",
@@ -222,7 +222,7 @@ def _what_was_computed(first: FirstSteps, done: int) -> None:
         return
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
-    elements.row(elements.bold(f"Round {last.round}: the {last.who}'s losses"))
+    elements.row(elements.bold(f"Round {last.round}: the {last.turn}'s losses"))
     turn_view.losses(
         "a round earlier",
         "this round",
@@ -266,7 +266,7 @@ def _play(scene: Scene, names: tuple[str, ...]) -> None:
 def _told(scene: Scene, names: tuple[str, ...], at: float) -> None:
     """What the numbers say by then, of all that the step compares."""
     compared = {"plain", *names} | ({"control"} if "atesc" in names else set())
-    curves = {name: run.curve(at) for name, run in scene.parts.items() if name in compared}
+    curves = {name: run.epochs_until(at) for name, run in scene.parts.items() if name in compared}
     begun = set(curves["plain"]["epoch"])
     curves = {name: curve for name, curve in curves.items() if begun & set(curve["epoch"])}
     words = story_verdict(curves, finished=bool(begun))
@@ -331,13 +331,13 @@ def _groups(scene: Scene) -> None:
     _walls(scene, run, kept, values, line)
 
 
-def _trapped_images(run: RecordedRun) -> KeptImages | None:
+def _trapped_images(run: RecordedRun) -> RecordedSnapshot | None:
     """Those of the last plain epoch before the split begins: what the split first sees."""
     warm = run.spec.escape.warmup_epochs if run.spec.escape.kind != "none" else run.spec.epochs
-    return next((kept for kept in reversed(run.kept) if kept.epoch <= max(warm, 1)), None)
+    return next((kept for kept in reversed(run.snapshots) if kept.epoch <= max(warm, 1)), None)
 
 
-def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray, line: float) -> None:
+def _group_tiles(scene: Scene, run: RecordedRun, kept: RecordedSnapshot, values: np.ndarray, line: float) -> None:
     """Of each group its share, and how many carry the label that the teacher gives OOD images."""
     target, given = run.teacher.target, scene.recording.pictures(run, kept.epoch).teacher_class
     tiles = []
@@ -365,7 +365,7 @@ def _group_tiles(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.nd
     elements.tiles(*tiles)
 
 
-def _walls(scene: Scene, run: RecordedRun, kept: KeptImages, values: np.ndarray, line: float) -> None:
+def _walls(scene: Scene, run: RecordedRun, kept: RecordedSnapshot, values: np.ndarray, line: float) -> None:
     """Both groups' images, nearest the line first, the teacher's label under each."""
     shown, order = scene.recording.pictures(run, kept.epoch), np.argsort(values, kind="stable")
     groups = {"fragile": order[values[order] <= line][::-1], "robust": order[values[order] > line]}

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.recording import Pictures, RecordedRun, Recording
-from atesc_core.recording.story import PARTS, part_of
+from atesc_core.recording import RecordedRun, Recording, SnapshotArrays
+from atesc_core.recording.story import STORY_ROLES, story_role
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
@@ -27,11 +27,11 @@ def parts(recording: Recording) -> dict[str, RecordedRun]:
     """
     found: dict[str, RecordedRun] = {}
     for run in recording.manifest.runs:
-        found.setdefault(part_of(run.teacher.kind, run.spec.escape.kind) or "", run)
+        found.setdefault(story_role(run.teacher.kind, run.spec.escape.kind) or "", run)
     plain = found.get("plain")
     return {
         name: run
-        for name in PARTS
+        for name in STORY_ROLES
         if plain
         and (run := found.get(name))
         and (run.teacher.pair, run.teacher.setting) == (plain.teacher.pair, plain.teacher.setting)
@@ -49,14 +49,14 @@ def students(recording: Recording, runs: Sequence[RecordedRun], at: float, ghost
 
 def _student(recording: Recording, run: RecordedRun, at: float, ghost: RecordedRun | None) -> None:
     escape = ESCAPE_NAMES[run.spec.escape.kind]
-    epochs = run.curve(at)
+    epochs = run.epochs_until(at)
     elements.row(
         elements.bold(f"{escape[0].upper()}{escape[1:]} student"),
         elements.teacher_chip(run.teacher.kind),
         elements.muted(f"epoch {len(epochs)}/{run.spec.epochs}"),
     )
-    st.html(elements.progress_bar(run.place(at)))
-    behind = [_curve(ghost, ghost.curve(at), ghost=True)] if ghost else []
+    st.html(elements.progress_bar(run.progress_at(at)))
+    behind = [_curve(ghost, ghost.epochs_until(at), ghost=True)] if ghost else []
     figure = figures.accuracy([*behind, _curve(run, epochs)], appearance.mode(), run.spec.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if len(epochs):
@@ -75,7 +75,7 @@ def _curve(run: RecordedRun, epochs: pd.DataFrame, ghost: bool = False) -> figur
 
 def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
     """The last accuracies; before the first, dashes in the same place, so that nothing moves when they come."""
-    names = [name for name in METRIC_NAMES if name in run.curve()]
+    names = [name for name in METRIC_NAMES if name in run.epochs_until()]
     tiles = []
     for name in names:
         side = "id" if name == "iacc" else "ood"
@@ -88,7 +88,7 @@ def _tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
 
 
 def _wall(recording: Recording, run: RecordedRun, at: float) -> None:
-    kept = run.seen(at)
+    kept = run.snapshot_at(at)
     if kept is None:
         st.html(
             f'<div class="atesc atesc-gallery" style="grid-template-columns:repeat({COLUMNS},1fr)">'
@@ -112,7 +112,7 @@ def _wall(recording: Recording, run: RecordedRun, at: float) -> None:
     )
 
 
-def titles(run: RecordedRun, shown: Pictures, chosen: np.ndarray) -> list[str]:
+def titles(run: RecordedRun, shown: SnapshotArrays, chosen: np.ndarray) -> list[str]:
     """What a pointer sees over each image: the teacher's class and confidence, the student's class, min ε."""
     names, largest = run.teacher.class_names, run.spec.split.max_epsilon
     told = []
@@ -120,7 +120,7 @@ def titles(run: RecordedRun, shown: Pictures, chosen: np.ndarray) -> list[str]:
         score = shown.min_eps[index]
         words = f"{score:.1f}/255" if np.isfinite(score) else f"> {largest:g}/255"
         told.append(
-            f"teacher: {names[shown.teacher_class[index]]}, {100 * shown.teacher_sure[index]:.1f} % sure · "
+            f"teacher: {names[shown.teacher_class[index]]}, {100 * shown.teacher_confidence[index]:.1f} % sure · "
             f"student: {names[shown.student_class[index]]} · min ε {words}"
         )
     return told

@@ -6,7 +6,7 @@ import pytest
 
 from atesc_core import cli
 from atesc_core.recording import load
-from atesc_core.recording.story import PARTS, part_of
+from atesc_core.recording.story import STORY_ROLES, story_role
 from atesc_core.runs.worker import work
 from tests.support.commands import run_in_process
 from tests.support.labs import TINY, Lab
@@ -30,7 +30,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     )
     recording = load(out)
     assert [run.run for run in recording.manifest.runs] == [lab_with_runs.atesc]
-    assert recording.manifest.runs[0].kept[0].images == 4
+    assert recording.manifest.runs[0].snapshots[0].images == 4
     assert recording.manifest.border is None
     shown = run_in_process("recording", "show", out)
     assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
@@ -49,7 +49,7 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     small = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
     run_in_process("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
     recording = load(out)
-    assert {part_of(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(PARTS)
+    assert {story_role(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(STORY_ROLES)
     assert {run.teacher.setting for run in recording.manifest.runs} == {"open"}
     assert recording.manifest.border and recording.manifest.first
     assert "scenes: border, first" in run_in_process("recording", "show", out)

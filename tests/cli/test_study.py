@@ -9,15 +9,15 @@ from typer.testing import CliRunner
 
 from atesc_core import cli, study
 from atesc_core.specs.presets import from_preset
-from atesc_core.study import Cell
+from atesc_core.study import PlannedRun
 from tests.support.study_rows import STUDY_SETTINGS, row, write
 
 FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}
 
 
-def tiny(seeds: int) -> list[Cell]:
+def tiny(seeds: int) -> list[PlannedRun]:
     return [
-        Cell(
+        PlannedRun(
             "mnistm-fashion",
             "NTL",
             form,
@@ -29,7 +29,7 @@ def tiny(seeds: int) -> list[Cell]:
 
 
 @pytest.fixture
-def runs(monkeypatch) -> list[Cell]:
+def runs(monkeypatch) -> list[PlannedRun]:
     """The offline study is three tiny runs a seed."""
     monkeypatch.setitem(study.STUDIES, "offline", tiny)
     return tiny(1)
@@ -43,7 +43,7 @@ def specs(file) -> list[dict]:
     return [json.loads(line)["spec"] for line in file.read_text().splitlines()]
 
 
-def dumped(*cells: Cell) -> list[dict]:
+def dumped(*cells: PlannedRun) -> list[dict]:
     return [cell.spec.model_dump(mode="json") for cell in cells]
 
 
@@ -75,12 +75,12 @@ def test_the_control_of_several_pairs_is_distilled_once_and_measured_on_each(tmp
     """The shipped SL teachers are one: the same file for three pairs."""
     pairs = {"mnistm-fashion": "olacc", "mnistm-mnist": "oacc"}
     cells = [
-        Cell(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **STUDY_SETTINGS, **{"escape.kind": "none"}))
+        PlannedRun(pair, "SL", "plain", from_preset("quick", f"{pair}-sl", **STUDY_SETTINGS, **{"escape.kind": "none"}))
         for pair in pairs
     ]
     monkeypatch.setitem(study.STUDIES, "offline", lambda seeds: cells)
-    distilled, real = [], study.measure
-    monkeypatch.setattr(study, "measure", lambda specs, *rest: distilled.append(specs) or real(specs, *rest))
+    distilled, real = [], study.run_and_measure
+    monkeypatch.setattr(study, "run_and_measure", lambda specs, *rest: distilled.append(specs) or real(specs, *rest))
     file = tmp_path / "rows.jsonl"
     command("offline", "--seeds", 1, "--rows", file)
     assert distilled == [[cell.spec for cell in cells]]
@@ -101,14 +101,14 @@ def test_table_runs_nothing(tmp_path, runs):
 
 
 def test_what_failed_leaves_what_was_done_and_its_page(tmp_path, runs, monkeypatch):
-    file, real = tmp_path / "rows.jsonl", study.measure
+    file, real = tmp_path / "rows.jsonl", study.run_and_measure
 
     def measure(specs, *rest):
         if specs[0].escape.kind == "ckd":
             raise KeyboardInterrupt
         return real(specs, *rest)
 
-    monkeypatch.setattr(study, "measure", measure)
+    monkeypatch.setattr(study, "run_and_measure", measure)
     assert command("offline", "--seeds", 1, "--rows", file).exit_code != 0
     assert specs(file) == dumped(runs[0])
     assert "1 of 3 runs are done." in (tmp_path / "results.md").read_text()

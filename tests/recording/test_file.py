@@ -15,14 +15,14 @@ import pytest
 from atesc_core.errors import RecordingError
 from atesc_core.recording import Recording, load, save
 from atesc_core.recording.file import MANIFEST, MAX_FILE_BYTES, MAX_UNPACKED_BYTES, to_bytes
-from atesc_core.recording.manifest import arrays
+from atesc_core.recording.manifest import expected_arrays
 
 
 def test_it_comes_back_as_it_was(recording: Recording, tmp_path):
     save(recording, tmp_path / "by hand.atesc")
     back = load(tmp_path / "by hand.atesc")
     assert back.manifest == recording.manifest
-    assert back.arrays.keys() == recording.arrays.keys() == arrays(recording.manifest).keys()
+    assert back.arrays.keys() == recording.arrays.keys() == expected_arrays(recording.manifest).keys()
     for name, values in recording.arrays.items():
         np.testing.assert_array_equal(back.arrays[name], values)
         assert back.arrays[name].dtype == values.dtype
@@ -37,7 +37,7 @@ def test_real_runs_come_back(recorded: Recording):
     back = load(io.BytesIO(to_bytes(recorded)))
     assert back.manifest == recorded.manifest
     for run, own in zip(back.manifest.runs, recorded.manifest.runs, strict=True):
-        for kept in run.kept:
+        for kept in run.snapshots:
             for name, values in vars(recorded.pictures(own, kept.epoch)).items():
                 np.testing.assert_array_equal(vars(back.pictures(run, kept.epoch))[name], values)
 
@@ -106,7 +106,7 @@ IMAGES = "runs/0/2/images"
         (setting("runs.0.teacher.target", 2), ["target", "2"]),
         (setting("runs.0.teacher.name", "<script>"), ["teacher.name", "<script>"]),
         (setting("runs.0.teacher.image_side", 100_000), ["image_side", "100000"]),
-        (setting("runs.0.kept.0.images", 512), [IMAGES, "expected 98304"]),
+        (setting("runs.0.snapshots.0.images", 512), [IMAGES, "expected 98304"]),
         (setting("border.pairs.0.label", 2), ["border", "label"]),
         (setting("first.steps.0.losses", {"__class__": 1}), ["losses", "__class__"]),
         (lambda members: members.pop(IMAGES), [IMAGES, "missing"]),
@@ -115,7 +115,10 @@ IMAGES = "runs/0/2/images"
         (put("/etc/passwd", b"root"), ["/etc/passwd", "no part of this recording"]),
         (put("runs/0/2/teacher_class", np.array([0, 1, 2], np.uint16)), ["runs/0/2/teacher_class", "a class below 2"]),
         (put("first/student_class", np.full((3, 2), 9, np.uint16)), ["first/student_class", "a class below 2"]),
-        (put("runs/0/2/teacher_sure", np.array([0, 1, np.nan], np.float32)), ["teacher_sure", "probabilities"]),
+        (
+            put("runs/0/2/teacher_confidence", np.array([0, 1, np.nan], np.float32)),
+            ["teacher_confidence", "probabilities"],
+        ),
         (put("border/probs", np.full(8, -1, np.float32)), ["border/probs", "probabilities"]),
         (put("runs/0/2/min_eps", np.array([0, 1, np.nan], np.float32)), ["min_eps", "scores"]),
         (put("runs/0/2/margin", np.array([0, 1, np.inf], np.float32)), ["margin", "finite"]),

@@ -8,7 +8,7 @@ import pytest
 
 from atesc_core.errors import NotRecordable, UnknownRun
 from atesc_core.recording import Recording, record
-from atesc_core.recording.writer import Clock, thinned
+from atesc_core.recording.writer import RunClock, evenly_thinned
 from atesc_core.teachers import list_teachers
 from tests.support.labs import Lab
 
@@ -19,14 +19,14 @@ def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded
         recorded.manifest.runs, (lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control), strict=True
     ):
         assert (own.run, own.spec, own.status) == (run_id, store.get(run_id).spec, "done")
-        pd.testing.assert_frame_equal(own.curve(), store.epochs(run_id).drop(columns="time"))
+        pd.testing.assert_frame_equal(own.epochs_until(), store.epochs(run_id).drop(columns="time"))
         assert len(own.steps) == len(store.steps(run_id))
-        assert [kept.epoch for kept in own.kept] == store.snapshots(run_id)
+        assert [kept.epoch for kept in own.snapshots] == store.snapshots(run_id)
         shown, ours = store.snapshot(run_id, 2), recorded.pictures(own, 2)
         np.testing.assert_array_equal(ours.images, shown.images)
         np.testing.assert_array_equal(ours.score("min_eps"), shown.scores["min_eps"])
         np.testing.assert_array_equal(ours.teacher_class, shown.teacher_probs.argmax(1))
-        assert own.kept[-1].threshold == shown.threshold
+        assert own.snapshots[-1].threshold == shown.threshold
 
 
 def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: Recording):
@@ -40,12 +40,12 @@ def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: 
 
 def test_a_run_is_seen_as_it_stood_then(recording: Recording):
     run = recording.manifest.runs[0]
-    assert list(run.curve(2.4)["epoch"]) == []
-    assert list(run.curve(2.5)["iacc"]) == [50.0]
-    assert list(run.curve()["iacc"]) == [50.0, 75.0]
-    assert (run.place(0.5), run.place(1.0), run.place(9.0)) == (0.0, 0.25, 1.0)
-    assert run.seen(4.9) is None
-    assert run.seen(5.0).epoch == 2
+    assert list(run.epochs_until(2.4)["epoch"]) == []
+    assert list(run.epochs_until(2.5)["iacc"]) == [50.0]
+    assert list(run.epochs_until()["iacc"]) == [50.0, 75.0]
+    assert (run.progress_at(0.5), run.progress_at(1.0), run.progress_at(9.0)) == (0.0, 0.25, 1.0)
+    assert run.snapshot_at(4.9) is None
+    assert run.snapshot_at(5.0).epoch == 2
     assert run.seconds == recording.seconds == 5.0
 
 
@@ -56,36 +56,36 @@ def history(*events: tuple[float, str]) -> pd.DataFrame:
 def test_the_clock_stands_while_the_run_is_held():
     """Rounds of 1 s from 100; paused from 102 to 150; its last round after a resume; an epoch's end 0.5 s later."""
     steps = pd.DataFrame({"time": [101.0, 102.0, 151.0]})
-    clock = Clock(steps, history((90, "created"), (100, "started"), (102.1, "paused"), (150, "resumed")))
+    clock = RunClock(steps, history((90, "created"), (100, "started"), (102.1, "paused"), (150, "resumed")))
     assert [clock(at) for at in (99, 100.5, 101, 102, 120, 151, 151.5)] == [0, 0, 1, 2, 3, 3, 3.5]
 
 
 def test_a_single_step_between_two_pauses_counts_as_the_others():
     steps = pd.DataFrame({"time": [102.0, 104.0, 170.0]})
-    clock = Clock(steps, history((100, "started"), (104.1, "paused"), (170.1, "step")))
+    clock = RunClock(steps, history((100, "started"), (104.1, "paused"), (170.1, "step")))
     assert [clock(at) for at in (102, 104, 170)] == [2, 4, 6]
 
 
 def test_rounds_in_slow_motion_count_as_the_others():
     """Rounds of 1 s; then one of 30 s and half of another in slow motion, which ends at 146."""
     steps = pd.DataFrame({"time": [101.0, 102.0, 132.0, 150.0, 151.0]})
-    clock = Clock(steps, history((100, "started"), (102.1, "slow"), (146, "resumed")))
+    clock = RunClock(steps, history((100, "started"), (102.1, "slow"), (146, "resumed")))
     assert [clock(at) for at in steps["time"]] == [1, 2, 3, 4, 5]
 
 
 def test_a_run_without_rounds_has_no_time():
-    assert Clock(pd.DataFrame({"time": []}), history((100, "started")))(123) == 0
+    assert RunClock(pd.DataFrame({"time": []}), history((100, "started")))(123) == 0
 
 
 def test_thinned_keeps_both_ends():
-    assert thinned([1, 2, 3], 3) == [1, 2, 3]
-    assert thinned(list(range(1, 101)), 4) == [1, 34, 67, 100]
+    assert evenly_thinned([1, 2, 3], 3) == [1, 2, 3]
+    assert evenly_thinned(list(range(1, 101)), 4) == [1, 34, 67, 100]
 
 
 def test_fewer_images_where_asked(lab_with_runs: Lab):
     cards = {card.name: card for card in list_teachers()}
     recording = record(lab_with_runs.store, [lab_with_runs.plain], cards, images=5)
-    assert [kept.images for kept in recording.manifest.runs[0].kept] == [5, 5]
+    assert [kept.images for kept in recording.manifest.runs[0].snapshots] == [5, 5]
     assert recording.manifest.title == recording.manifest.runs[0].label == "mnistm-badnet_sq-ntl"
     assert recording.manifest.border is None
 

@@ -8,7 +8,7 @@ import torch
 
 from atesc_core.domains.loading import load_pair
 from atesc_core.recording import Recording
-from atesc_core.recording.scenes import border, first_steps
+from atesc_core.recording.scenes import record_border, record_first_steps
 from atesc_core.teachers import load_teacher
 from atesc_core.training.evaluation import predict
 from tests.support.labs import CONTROL, TEACHER, Lab
@@ -41,7 +41,7 @@ def test_a_blend_lies_between_its_ends_and_is_what_was_asked_about(story_scenes:
 
 def test_close_set_pairs_share_their_class():
     teacher = load_teacher("mnistm-mnist-ntl")
-    own, arrays = border([teacher], load_pair("mnistm-mnist", 16), count=3, places=2)
+    own, arrays = record_border([teacher], load_pair("mnistm-mnist", 16), count=3, places=2)
     assert [pair.id_class == pair.ood_class for pair in own.pairs] == [True] * 3
     assert arrays["images"].shape == (3, 2, 3, 16, 16)
     assert arrays["probs"].shape == (1, 3, 2, 10)
@@ -51,7 +51,7 @@ def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Reco
     """Looked at from within, the run loses what it lost, to the six digits that are kept."""
     logged = lab_with_runs.store.steps(lab_with_runs.plain).query("epoch == 1")
     steps = story_scenes.manifest.first.steps
-    assert [(step.who, step.round) for step in steps] == [
+    assert [(step.turn, step.round) for step in steps] == [
         (who, round_) for round_ in (1, 2, 3, 4) for who in ("generator", "student")
     ]
     for step in steps:
@@ -64,7 +64,7 @@ def test_agreement_is_that_of_the_images_shown(story_scenes: Recording):
     first, arrays = story_scenes.manifest.first, story_scenes.arrays
     drawn = 0
     for number, step in enumerate(first.steps, 1):
-        drawn += step.who == "generator"
+        drawn += step.turn == "generator"
         same = arrays["first/teacher_class"][drawn] == arrays["first/student_class"][number]
         assert step.agreement == pytest.approx(100 * same.mean())
     assert (arrays["first/images"][0] != arrays["first/images"][-1]).any()
@@ -73,7 +73,7 @@ def test_agreement_is_that_of_the_images_shown(story_scenes: Recording):
 def test_a_synthesizer_without_first_images_is_named(lab_with_runs: Lab):
     spec = lab_with_runs.store.get(lab_with_runs.plain).spec.replaced({"synthesis.kind": "cmi"})
     with pytest.raises(ValueError, match="'cmi' has no images before its first round"):
-        first_steps(spec, load_teacher(TEACHER))
+        record_first_steps(spec, load_teacher(TEACHER))
 
 
 def test_the_control_is_the_sl_teacher(story_scenes: Recording):

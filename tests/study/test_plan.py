@@ -8,7 +8,7 @@ import pytest
 
 from atesc_core.domains import DOMAINS, PAIRS, find_pair
 from atesc_core.specs.presets import from_preset
-from atesc_core.study import SEEDS, STUDIES, missing, plan
+from atesc_core.study import SEEDS, STUDIES, missing_data, plan
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.recipes import RECIPES
 
@@ -33,7 +33,7 @@ def test_a_prefix_is_a_useful_table():
     blocks = [(cell.spec.synthesis.kind, cell.kind) for cell in cells[:54:9]]
     assert blocks == [("dfq", "NTL"), ("dfq", "SL"), ("cmi", "NTL"), ("cmi", "SL"), ("nayer", "NTL"), ("nayer", "SL")]
     assert [cell.form for cell in cells[:3]] == ["plain", "CKD", "ATEsc"]
-    assert {cell.pair for cell in cells[:9]} == set(plan.OFFLINE)
+    assert {cell.pair for cell in cells[:9]} == set(plan.OFFLINE_PAIRS)
 
 
 def test_a_run_is_the_presets():
@@ -44,7 +44,7 @@ def test_a_run_is_the_presets():
 
 
 def test_the_offline_study_lacks_nothing():
-    assert missing(STUDIES["offline"](1)) == {}
+    assert missing_data(STUDIES["offline"](1)) == {}
 
 
 def test_more_seeds_only_add_runs():
@@ -64,7 +64,7 @@ def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path))
     cells = [cell for cell in STUDIES["paper"](1) if cell.pair == "svhn-mnistm"]
     assert DOMAINS["svhn"].status == "downloadable"
-    assert missing(cells) == {
+    assert missing_data(cells) == {
         f"svhn-mnistm-{kind}-32": [
             "python -m atesc_core domains get svhn",
             f"python -m atesc_core teachers train svhn-mnistm-{kind}-32",

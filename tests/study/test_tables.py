@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.study import STUDIES, results, summary, tables, write_page
-from atesc_core.study.rows import measured
+from atesc_core.study.rows import read_rows
 from tests.support.study_rows import row, write
 
 CELLS = STUDIES["offline"](3)
@@ -28,7 +28,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def lines(file) -> pd.DataFrame:
-    frame = summary(results(CELLS, measured(file)))
+    frame = summary(results(CELLS, read_rows(file)))
     return frame[(frame.pair == "mnistm-fashion") & (frame.kind == "NTL") & (frame.synthesizer == "dfq")].set_index(
         "form"
     )
@@ -55,7 +55,7 @@ def test_equal_differences_and_few_seeds_are_not_tested(lines):
 
 
 def test_only_common_seeds_are_compared():
-    n, difference, p = tables.paired(pd.Series({0: 5.0, 1: 6.0, 3: 9.0}), pd.Series({1: 4.0, 2: 0.0, 3: 9.0}))
+    n, difference, p = tables.paired_t_test(pd.Series({0: 5.0, 1: 6.0, 3: 9.0}), pd.Series({1: 4.0, 2: 0.0, 3: 9.0}))
     assert (n, difference) == (2, 1.0)
     assert math.isnan(p)
 
@@ -71,7 +71,7 @@ def test_only_common_seeds_are_compared():
     ],
 )
 def test_differences_in_words(numbers, words):
-    assert tables.against(*numbers) == words
+    assert tables.difference_text(*numbers) == words
 
 
 def test_the_page_shows_what_was_run_and_nothing_else(file):
@@ -113,5 +113,5 @@ def test_a_row_without_its_counts_has_those_of_the_shipped_teacher(tmp_path):
     old = row(cell("plain", 0, "mnistm-badnet_sq"), 60, 90)
     del old["images"], old["device"]
     file = write(tmp_path / "rows.jsonl", [old])
-    done = results(CELLS, measured(file)).dropna(subset="iacc")
+    done = results(CELLS, read_rows(file)).dropna(subset="iacc")
     assert done[["id_images", "ood_images"]].to_numpy().tolist() == [[1000, 891]]

@@ -9,12 +9,12 @@ from atesc_core.recording import Border, FirstSteps, Manifest, RecordedRun, Reco
 from atesc_core.recording.manifest import (
     BorderPair,
     FirstStep,
-    KeptImages,
     RecordedEpoch,
+    RecordedSnapshot,
     RecordedStep,
     RecordedTeacher,
 )
-from atesc_core.recording.scenes import scenes
+from atesc_core.recording.scenes import record_scenes
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import list_teachers
 from tests.support.labs import CONTROL, Lab
@@ -54,7 +54,7 @@ def by_hand() -> Recording:
             )
             for at in range(4)
         ),
-        kept=(KeptImages(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"valley": 3.5}),),
+        snapshots=(RecordedSnapshot(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"valley": 3.5}),),
     )
     border = Border(
         kinds=("NTL", "SL"),
@@ -69,8 +69,8 @@ def by_hand() -> Recording:
         images=2,
         agreement=50.0,
         steps=(
-            FirstStep(who="generator", round=1, losses={"g/bn": 1.5}, agreement=0.0),
-            FirstStep(who="student", round=1, losses={"s/total": 0.5}, agreement=100.0),
+            FirstStep(turn="generator", round=1, losses={"g/bn": 1.5}, agreement=0.0),
+            FirstStep(turn="student", round=1, losses={"s/total": 0.5}, agreement=100.0),
         ),
     )
     random = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def by_hand() -> Recording:
         f"{whole}/images": random.integers(0, 256, (3, 3, 8, 8), np.uint8),
         f"{whole}/teacher_class": np.array([0, 1, 1], np.uint16),
         f"{whole}/student_class": np.array([0, 0, 1], np.uint16),
-        f"{whole}/teacher_sure": np.array([0.5, 0.9, 1.0], np.float32),
+        f"{whole}/teacher_confidence": np.array([0.5, 0.9, 1.0], np.float32),
         f"{whole}/min_eps": np.array([1.0, 4.0, np.inf], np.float32),
         f"{whole}/margin": np.array([-1.0, 0.0, 2.0], np.float32),
         f"{whole}/kl": np.array([-3.0, -1.0, 0], np.float32),
@@ -87,7 +87,7 @@ def by_hand() -> Recording:
         "border/probs": np.array([[[[0.1, 0.9], [0.8, 0.2]]], [[[0.0, 1.0], [0.25, 0.75]]]], np.float32),
         "first/images": random.integers(0, 256, (2, 2, 3, 8, 8), np.uint8),
         "first/teacher_class": np.array([[0, 1], [1, 1]], np.uint16),
-        "first/teacher_sure": np.array([[0.5, 0.6], [0.7, 0.8]], np.float32),
+        "first/teacher_confidence": np.array([[0.5, 0.6], [0.7, 0.8]], np.float32),
         "first/student_class": np.array([[0, 0], [0, 0], [1, 1]], np.uint16),
     }
     return Recording(Manifest(title="By hand", created=1.0, runs=(run,), border=border, first=first), arrays)
@@ -100,7 +100,7 @@ def recording() -> Recording:
 
 @pytest.fixture(scope="session")
 def story_scenes(lab_with_runs: Lab) -> Recording:
-    return scenes(lab_with_runs.store.get(lab_with_runs.plain).spec, CONTROL, lab_with_runs.runs_dir)
+    return record_scenes(lab_with_runs.store.get(lab_with_runs.plain).spec, CONTROL, lab_with_runs.runs_dir)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from atesc_core.study import Cell
+from atesc_core.study import PlannedRun
 
 METRIC = {"mnistm-fashion": "olacc", "mnistm-badnet_sq": "asr", "mnistm-mnist": "oacc"}
 
 
-def row(cell: Cell, iacc: float, other: float, **more) -> dict:
+def row(cell: PlannedRun, iacc: float, other: float, **more) -> dict:
     metrics = {"iacc": iacc, METRIC[cell.pair]: other}
     return {
         "spec": cell.spec.model_dump(mode="json"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atesc_core.recording.story import GROUP, queue_story, story_runs, story_specs, tellable
+from atesc_core.recording.story import GROUP_PREFIX, playable_settings, queue_story, story_runs, story_specs
 from atesc_core.runs import DistillationRun, ensure_worker
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.store import run_store
@@ -15,7 +15,7 @@ def teachers_by_setting() -> dict[str, dict[str, str]]:
 
     Only settings that have both, at their smallest image side.
     """
-    return tellable(cards().values())
+    return playable_settings(cards().values())
 
 
 def specs(setting: str) -> dict[str, RunSpec]:
@@ -44,4 +44,4 @@ def in_progress(group: str) -> bool:
 
 def latest_group() -> str | None:
     """Return the group of the story that was started last; None where there is none."""
-    return next((run.group for run in run_store().distillations() if (run.group or "").startswith(GROUP)), None)
+    return next((run.group for run in run_store().distillations() if (run.group or "").startswith(GROUP_PREFIX)), None)

@@ -204,9 +204,9 @@ def test_a_link_into_the_middle_shows_the_middle(open_page, shipped):
     at = round(max(run.epochs[0].seconds for run in runs) + 0.1, 1)  # each student on its own clock
     app = open_page("story", step="5", t=f"{at}")
     plain, control = (run for run in runs if run.spec.escape.kind == "none")
-    there = len(plain.curve(at))
+    there = len(plain.epochs_until(at))
     assert points(app, f"replay {plain.run}") == there
-    assert f"(epoch {min(there, len(control.curve(at)))})" in page_text(app)
+    assert f"(epoch {min(there, len(control.epochs_until(at)))})" in page_text(app)
 
 
 def test_at_the_end_play_begins_anew():
