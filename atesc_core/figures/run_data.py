@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from atesc_core import figures
 from atesc_core.figures.accuracy import Curve
-from atesc_core.runs import Run, RunStore, Snapshot
+from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
 
@@ -24,7 +24,11 @@ MAX_EPOCHS = 24  # epochs whose features are measured for a curve
 
 
 def run_curve(
-    run: Run, store: RunStore, cards: dict[str, TeacherCard], ghost: bool = False, changes: pd.DataFrame | None = None
+    run: DistillationRun,
+    store: RunStore,
+    cards: dict[str, TeacherCard],
+    ghost: bool = False,
+    changes: pd.DataFrame | None = None,
 ) -> Curve:
     """A run's accuracies by epoch, ready to be drawn."""
     kind = cards[run.spec.teacher].kind if run.spec.teacher in cards else "NTL"
@@ -39,14 +43,14 @@ def run_curve(
     )
 
 
-def threshold_changes(run: Run, store: RunStore) -> pd.DataFrame:
+def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:
     """Columns epoch (fractional) and threshold: where the line was set anew; of one round, what it was split by."""
     history = store.history(run.id)
     at = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
     return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
 
 
-def comparable_runs(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
+def comparable_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:
     """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
     of the same seed and as many images an epoch."""
     found: dict[str, Run] = {}
@@ -60,7 +64,7 @@ def comparable_runs(run: Run, store: RunStore, cards: dict[str, TeacherCard]) ->
     return list(found.values())
 
 
-def counterpart(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> Run | None:
+def counterpart(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> DistillationRun | None:
     """The newest such student of the pair's other kind of teacher: SL for NTL, NTL for SL. A plain one before one that
     escapes."""
     others = [
@@ -71,18 +75,18 @@ def counterpart(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> Run
     return min(others, key=lambda other: other.spec.escape.kind != "none", default=None)
 
 
-def _similar_runs(run: Run, store: RunStore, cards: dict[str, TeacherCard]) -> list[Run]:
+def _similar_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:
     """Other finished students of the same pair, seed and number of images an epoch, newest first."""
     if run.spec.teacher not in cards:
         return []
 
-    def about(one: Run) -> tuple[Any, ...]:
+    def about(one: DistillationRun) -> tuple[Any, ...]:
         card = cards[one.spec.teacher]
         return card.pair, card.image_side, one.spec.seed, _images_per_epoch(one.spec)
 
     return [
         other
-        for other in store.list()
+        for other in store.distillations()
         if other.status == "done" and other.id != run.id and other.spec.teacher in cards and about(other) == about(run)
     ]
 

@@ -12,7 +12,7 @@ from streamlit.proto.PageLink_pb2 import PageLink
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from atesc_core.runs import Run
+from atesc_core.runs import DistillationRun
 from pages.shared.state.selection import Selection
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -73,6 +73,6 @@ def threshold_slider(app):
     return next(threshold_slider for threshold_slider in app.slider if threshold_slider.key.startswith("slide"))
 
 
-def selection_link(run: Run, *indices: int, epoch: int = 2, image: int | None = None) -> dict[str, str]:
+def selection_link(run: DistillationRun, *indices: int, epoch: int = 2, image: int | None = None) -> dict[str, str]:
     query = {"run": run.id, "picked": Selection(epoch, indices).to_token()}
     return query if image is None else query | {"image": str(image)}

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.runs import Run, RunStore
+from atesc_core.runs import RunStore, TrainingRun
 from atesc_core.runs.worker import work
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import TeacherSpec
@@ -40,7 +40,7 @@ def choose(app, label, value):
 @dataclass(frozen=True)
 class Trained:
     store: RunStore
-    run: Run
+    run: TrainingRun
 
 
 @pytest.fixture(scope="session")
