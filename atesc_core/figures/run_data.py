@@ -53,7 +53,7 @@ def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:
 def comparable_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:
     """What to see a run against: the newest finished plain students of its own teacher and of the pair's SL one,
     of the same seed and as many images an epoch."""
-    found: dict[str, Run] = {}
+    found: dict[str, DistillationRun] = {}
     for other in _similar_runs(run, store, cards):
         if other.spec.escape.kind == "none" and (
             other.spec.teacher == run.spec.teacher or cards[other.spec.teacher].kind == "SL"
