@@ -45,6 +45,8 @@ SCORE_UNITS: dict[str, str] = {
     "oracle": " nats",
 }
 
+RULE_NAMES: dict[str, str] = {"otsu": "Otsu", "mixture": "mixture", "share": "share"}  # of suggested thresholds
+
 ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 
 SYNTHESIZER_NAMES: dict[str, str] = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}

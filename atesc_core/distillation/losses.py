@@ -20,17 +20,17 @@ def ckd(teacher: Tensor, student: Tensor, fragile: Tensor, temperature: float = 
 
 
 def negative_kl(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """−min(KL(T ‖ S), clamp): away from the teacher, until ``clamp`` nats away [ours: the bound]. (B,)"""
+    """−min(KL(T ‖ S), clamp): away from the teacher, until ``clamp`` nats away [this lab: the bound]. (B,)"""
     return -kl_divergence(teacher, student).clamp(max=clamp)
 
 
 def uniform(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """KL(U ‖ S): towards knowing nothing [ours]. (B,); ``teacher`` and ``clamp`` are not needed."""
+    """KL(U ‖ S): towards knowing nothing [this lab]. (B,); ``teacher`` and ``clamp`` are not needed."""
     return -student.log_softmax(1).mean(1) - torch.log(torch.tensor(float(student.shape[1])))
 
 
 def negative_learning(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """−log(1 − S_y), y = arg max T: only the teacher's label is unlearned; 0 once it is gone [ours]. (B,)
+    """−log(1 − S_y), y = arg max T: only the teacher's label is unlearned; 0 once it is gone [this lab]. (B,)
 
     Written through the other classes' log-sum, which stays finite as S_y → 1.
     """

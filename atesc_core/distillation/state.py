@@ -56,7 +56,7 @@ class Distillation:
         self.teacher.requires_grad_(False)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device, memory_format=memory_format(self.device))
-        self.untrapped = Untrapped(self.teacher)  # with escape.untrap, what teaches once the split begins
+        self.untrapped = Untrapped(self.teacher)  # with escape.trap_projection, what teaches once the split begins
         self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.untrapped, teacher.card.image_side, self.random)
         self.optimiser = torch.optim.SGD(
             self.student.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay
@@ -73,7 +73,7 @@ class Distillation:
         return self.spec.escape.splits and epoch > self.spec.escape.warmup_epochs
 
     def calibrate(self) -> float:
-        """The threshold that synthetic images' own scores suggest. No real data [ours]."""
+        """The threshold that synthetic images' own scores suggest. No real data [this lab]."""
         if not self.synthesizer.has_images:
             self.synthesizer.train_round(self.student)
         x, kept = self.synthesizer.draw(CALIBRATION_IMAGES, self.score)
@@ -82,7 +82,7 @@ class Distillation:
     def suggested(self, scores: Tensor) -> float:
         """By the spec's rule, which is a name as long as no threshold is in force."""
         split = self.spec.split
-        return suggest(split.threshold, scores.cpu().numpy(), split.share)
+        return suggest(split.threshold, scores.cpu().numpy(), split.fragile_share)
 
     def score(self, x: Tensor) -> Tensor:
         """The robustness score of x, (B, 3, H, W) in [0, 1]: (B,)."""
@@ -97,10 +97,10 @@ class Distillation:
         return split_by_score(kept, self.threshold)
 
     def trapped(self, is_fragile: Tensor, y: Tensor, teaching: int) -> Tensor:
-        """(B,) bool: the robust group, or with ``crowded_only`` its images whose label crowds it. y: (B,) the
+        """(B,) bool: the robust group, or with ``overrepresented_only`` its images whose label crowds it. y: (B,) the
         teacher's labels. The first ``teaching`` images are synthetic, the others probes: fragile probes are not
         counted, crowding is measured against what teaches."""
-        if not self.spec.escape.crowded_only:
+        if not self.spec.escape.overrepresented_only:
             return ~is_fragile
         self.counts.mul_(KEPT)
         self.counts[0].index_add_(0, y, (~is_fragile).float())
@@ -134,7 +134,7 @@ class Distillation:
                 t = self.teacher.head(features).float()
         y = t.argmax(1)
         trapped = self.trapped(is_fragile, y, n)
-        if escape.untrap:
+        if escape.trap_projection:
             synthetic = torch.arange(len(x), device=self.device) < n
             self.untrapped.observe(features, trapped, is_fragile & synthetic & ~overrepresented(*self.counts)[y])
             with torch.no_grad(), autocast(self.device):

@@ -15,7 +15,7 @@ class GeneratorTurn:
     """Some steps of the generator: of DFQ one, of CMI a call, of NAYER a loop. B images of its batch, C classes.
 
     Teacher and student are asked as the generator asks them: in evaluation mode; the teacher without its trap where
-    the run unlearns that (``escape.untrap``).
+    the run unlearns that (``escape.trap_projection``).
     """
 
     epoch: int  # from 1

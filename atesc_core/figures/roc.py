@@ -13,6 +13,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, format_number, trace_id
 from atesc_core.robustness.detection import Roc, rates
 from atesc_core.robustness.detection import roc as roc_curve
+from atesc_core.vocabulary import RULE_NAMES
 
 Images = Literal["real", "synthetic"]
 ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
@@ -86,13 +87,14 @@ def _point(
     figure: go.Figure, style: Style, images: Images, name: str, threshold: float, scores: ArrayLike, is_ood: ArrayLike
 ) -> None:
     found, own = rates(scores, is_ood, threshold), name == "threshold"
+    words = RULE_NAMES.get(name, name)
     precision = "–" if found.precision is None else f"{100 * found.precision:.1f} %"
     figure.add_scatter(
         x=[100 * found.false_alarms],
         y=[100 * found.recall],
         uid=trace_id("roc", images, name),
         mode="markers",
-        name=name,
+        name=words,
         showlegend=False,
         cliponaxis=False,
         marker={
@@ -101,7 +103,7 @@ def _point(
             "color": style.colour(ROLES[images]) if own else style.muted,
             "line": {"color": style.surface, "width": style.thin_width if own else 0},
         },
-        hovertemplate=f"<b>{name} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
+        hovertemplate=f"<b>{words} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
         f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
         meta={"images": images, "group": name},
     )

@@ -189,10 +189,10 @@ class PanelRequest:
 
     @property
     def line(self) -> float | None:
-        """The threshold: the panel's, the run's, or for another score its valley."""
+        """The threshold: the panel's, the run's, or for another score Otsu's threshold."""
         if self.panel.threshold is not None:
             return self.panel.threshold
-        return self.shown.threshold if self.score == self.run.spec.split.score else self.suggested.get("valley")
+        return self.shown.threshold if self.score == self.run.spec.split.score else self.suggested.get("otsu")
 
     @property
     def fragile(self) -> np.ndarray:

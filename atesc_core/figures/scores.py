@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, format_number, trace_id
-from atesc_core.vocabulary import SCORE_TITLES
+from atesc_core.vocabulary import RULE_NAMES, SCORE_TITLES
 
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
@@ -250,7 +250,7 @@ def _draw_suggestions(
         name="suggested threshold",
         showlegend=False,
         mode="markers+text",
-        text=list(suggestions),
+        text=[RULE_NAMES.get(name, name) for name in suggestions],
         textfont={"color": style.muted},
         textposition=[f"middle {words[name].side}" for name in suggestions],
         marker={"symbol": "triangle-down", "size": 1.3 * style.dot_size, "color": style.muted},

@@ -46,7 +46,7 @@ def vgg(num_classes: int, depth: int, batch_norm: bool) -> Classifier:
 def vgg_dense(num_classes: int, depth: int, batch_norm: bool, image_side: int) -> Classifier:
     """x: (B, 3, s, s); features: (B, 256). Of another side than ``image_side``, the last map is pooled to fit.
 
-    The published net has dropout after its two hidden Linear layers. It is left out [ours]: it changes nothing
+    The published net has dropout after its two hidden Linear layers. It is left out [this lab]: it changes nothing
     in a loaded teacher, and it would draw from the global random state.
     """
     layers: list[nn.Module] = []

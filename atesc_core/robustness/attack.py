@@ -61,7 +61,7 @@ def strike(
     model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int, logits: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """(adversarial, flipped): where the attack left each image, (B, 3, H, W), and whether the prediction changed there,
-    (B,) bool. The cheap form of ``pgd`` [ours; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
+    (B,) bool. The cheap form of ``pgd`` [this lab; agreement with PGD-20 and cost: python -m benchmarks.split_cost].
 
     The first step, from the image itself, takes the whole budget. Most images are then settled and leave the attack:
     those that it flipped, and as robust those that kept more than half of their margin. Up to ``steps`` signed steps

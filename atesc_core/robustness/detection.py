@@ -78,7 +78,7 @@ def _finite(scores: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(scores), scores, finite.max(initial=0.0))
 
 
-def valley(scores: np.ndarray) -> float:
+def otsu(scores: np.ndarray) -> float:
     """Otsu's threshold (1979): the cut that leaves the least variance inside the two groups."""
     ordered = np.sort(_finite(scores))
     n = len(ordered)
@@ -107,12 +107,12 @@ def at_share(scores: np.ndarray, share: float = 0.5) -> float:
     return float(np.quantile(_finite(scores), share))
 
 
-SUGGESTIONS: dict[str, Callable[..., float]] = {"valley": valley, "mixture": mixture, "share": at_share}
+SUGGESTIONS: dict[str, Callable[..., float]] = {"otsu": otsu, "mixture": mixture, "share": at_share}
 
 
 def suggest(rule: str, scores: np.ndarray, share: float) -> float:
     """The threshold that ``rule`` finds in synthetic images' scores, (N,): a name in SUGGESTIONS, or auto, which is
-    the valley. ``share``, 0..1, is for the rule of that name. No real data [ours]."""
+    Otsu's. ``share``, 0..1, is for the rule of that name. No real data [this lab]."""
     if rule == "share":
         return at_share(scores, share)
-    return SUGGESTIONS["valley" if rule == "auto" else rule](scores)
+    return SUGGESTIONS["otsu" if rule == "auto" else rule](scores)

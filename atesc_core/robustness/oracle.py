@@ -1,4 +1,4 @@
-"""The oracle: ID or OOD, by a classifier that has seen both [ours]. It bounds what a score could do, and judges what
+"""The oracle: ID or OOD, by a classifier that has seen both [this lab]. It bounds what a score could do, and judges what
 synthetic images are. It needs real data, so it is for display only: no run can be split by it, and it is not among
 the SCORES.
 """

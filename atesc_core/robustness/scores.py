@@ -1,7 +1,7 @@
 """Robustness scores: continuous, one value an image, larger = more robust.
 
 The paper's split asks only whether an attack flips the teacher (Hong et al., 2025); a score lets a
-threshold be moved [ours]. Each is a function of (teacher, x, split, generator) returning (B,) float32.
+threshold be moved [this lab]. Each is a function of (teacher, x, split, generator) returning (B,) float32.
 
 The last four attack nothing. They are comparators: what a split by something cheaper than an attack would do.
 """
@@ -60,7 +60,7 @@ def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """Log-odds of the teacher's own label, log p / (1 − p) in nats: a margin that needs no attack.
 
-    Read as a robustness score, the surer the more robust [ours]. Hendrycks & Gimpel (2017) read it the other way,
+    Read as a robustness score, the surer the more robust [this lab]. Hendrycks & Gimpel (2017) read it the other way,
     unsure = OOD; but an NTL teacher is surest of OOD images. AUROC as read here, shipped teachers, 500 + 500 test
     images: close-set 0.29, open-set 0.995, backdoor 0.92.
     """
@@ -73,7 +73,7 @@ def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
 def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
 
-    As ``confidence``, read the larger the more robust [ours; published: the smaller, the more OOD]. AUROC as read
+    As ``confidence``, read the larger the more robust [this lab; published: the smaller, the more OOD]. AUROC as read
     here: close-set 0.56, open-set 0.997, backdoor 0.93.
     """
     return teacher(x).float().logsumexp(1)
@@ -99,7 +99,7 @@ def high_component(values: Tensor) -> Tensor:
     """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 for all of equal
     values.
 
-    EM on values scaled to [0, 1], as published; it starts from the two halves of that range [ours: published,
+    EM on values scaled to [0, 1], as published; it starts from the two halves of that range [this lab: published,
     k-means], always takes all its steps, and stays on the device.
     """
     low, high = values.aminmax()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atesc_core.errors import SpecError
 
-Source = Literal["paper", "ours"]
+Source = Literal["paper", "lab"]
 
 
 def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:

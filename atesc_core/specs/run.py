@@ -35,8 +35,8 @@ class DFQSpec(Spec):
     onehot: float = setting(1.0, "Weight of CE(T, argmax T): images the teacher is sure of", "paper", ge=0, le=1e4)
     adversarial: float = setting(1.0, "Weight of −KL(T‖S): images the student gets wrong", "paper", ge=0, le=1e4)
     balance: float = setting(20.0, "Weight of class balance, Σ p̄ log p̄", "paper", ge=0, le=1e4)
-    latent: int = setting(128, "Length of the latent vector z", "ours", ge=2, le=4096)
-    width: int = setting(64, "Channels of the generator's first convolution", "ours", ge=4, le=1024)
+    latent: int = setting(128, "Length of the latent vector z", "lab", ge=2, le=4096)
+    width: int = setting(64, "Channels of the generator's first convolution", "lab", ge=4, le=1024)
 
 
 class CMISpec(Spec):
@@ -70,7 +70,7 @@ class CMISpec(Spec):
     pool: int = setting(
         51_200,
         "Images the pool holds, then the oldest leave (published: no bound, 200 calls of 256)",
-        "ours",
+        "lab",
         ge=2,
         le=10_000_000,
     )
@@ -91,7 +91,7 @@ class NAYERSpec(Spec):
         ge=0,
         le=10_000,
     )
-    life: int = setting(
+    generator_life: int = setting(
         10, "Epochs a generator lives; a new one also starts when the warm-up ends", "paper", ge=1, le=100_000
     )
     lr: float = setting(4e-3, "Generator learning rate (Adam, betas 0.5 and 0.999)", "paper", gt=0, le=1)
@@ -106,7 +106,7 @@ class NAYERSpec(Spec):
     noise: int = setting(1000, "Length of what the noisy layer makes of a label", "paper", ge=2, le=8192)
     width: int = setting(128, "Channels of the generator's first convolution", "paper", ge=4, le=1024)
     pool: int = setting(
-        51_200, "Images the pool holds, then the oldest leave (published: no bound)", "ours", ge=2, le=10_000_000
+        51_200, "Images the pool holds, then the oldest leave (published: no bound)", "lab", ge=2, le=10_000_000
     )
 
 
@@ -138,27 +138,27 @@ class SplitSpec(Spec):
         "prediction, in 1/255; margin, kl: what an attack at ε does to the label, to the output. Comparators that "
         "attack nothing: random; confidence: log-odds of the teacher's label; energy: log Σ exp of its logits; gmm: "
         "chance of a high loss, by a mixture fitted to the batch (TA-DFKD; its threshold is 0.5)",
-        "ours",
+        "lab",
     )
     threshold: float | Literal["auto", "mixture", "share"] = setting(
         "auto",
         "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
-        "from the synthetic images' own scores when the split begins, without real data: auto, their valley (Otsu); "
+        "from the synthetic images' own scores when the split begins, without real data: auto, by Otsu's method; "
         "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile",
-        "ours",
+        "lab",
     )
-    share: float = setting(
+    fragile_share: float = setting(
         0.5,
         "Share of images that are fragile where the threshold is share: two scores at an equal rate",
-        "ours",
+        "lab",
         gt=0,
         lt=1,
     )
-    epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", "ours", gt=0, le=255)
+    epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", "lab", gt=0, le=255)
     max_epsilon: float = setting(
-        32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", "ours", gt=0, le=255
+        32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", "lab", gt=0, le=255
     )
-    steps: int = setting(4, "PGD steps of the attack", "ours", ge=1, le=1000)
+    steps: int = setting(4, "PGD steps of the attack", "lab", ge=1, le=1000)
 
 
 class EscapeSpec(Spec):
@@ -174,29 +174,29 @@ class EscapeSpec(Spec):
     )
     weight: float = setting(1.0, "λ, the weight of forgetting", "paper", ge=0, le=1e3)
     forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
-        "negative_learning", "What forgetting asks of the student on robust images", "ours"
+        "negative_learning", "What forgetting asks of the student on robust images", "lab"
     )
-    clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", "ours", gt=0, le=100)
-    warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "ours", ge=0, le=1000)
-    crowded_only: bool = setting(
+    clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", "lab", gt=0, le=100)
+    warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "lab", ge=0, le=1000)
+    overrepresented_only: bool = setting(
         False,
         "Only robust images whose label crowds the robust group (twice its share of the fragile group) are "
         "held back and forgotten; other robust images go on teaching",
-        "ours",
+        "lab",
     )
     probes: int = setting(
         0,
         "Noise images a step, attacked like the synthetic ones; the student forgets what the teacher robustly "
         "says of them. Shows the label that a non-transferable teacher gives to anything strange",
-        "ours",
+        "lab",
         ge=0,
         le=4096,
     )
-    untrap: bool = setting(
+    trap_projection: bool = setting(
         False,
         "While splitting, what teaches is the teacher without its trap: the direction from fragile to trapped "
         "images is taken out of its features, for the student's lessons and for the generator",
-        "ours",
+        "lab",
     )
     vaccine: float = setting(
         0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", "paper", ge=0, le=1e3
@@ -215,9 +215,9 @@ BROUGHT: dict[str, dict[str, Any]] = {
         "split.score": "gmm",
         "split.threshold": 0.5,
         "escape.warmup_epochs": 0,
-        "escape.crowded_only": False,
+        "escape.overrepresented_only": False,
         "escape.probes": 0,
-        "escape.untrap": False,
+        "escape.trap_projection": False,
     }
 }
 
@@ -226,23 +226,23 @@ class RunSpec(JobSpec):
     """One distillation run. Same spec, same seed, same kind of device: same numbers."""
 
     teacher: str = Field(min_length=1, max_length=200, description="Name of the teacher, as in the list of teachers")
-    seed: int = setting(0, "Seed of everything random in the run", "ours", ge=0, lt=2**31)
-    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "ours")
-    student: str = setting("small", "Architecture of the student", "ours", min_length=1, max_length=100)
-    epochs: int = setting(6, "Epochs; the accuracy is measured after each", "ours", ge=1, le=100_000)
-    rounds: int = setting(40, "Rounds an epoch: generator steps, then student steps", "ours", ge=1, le=1_000_000)
+    seed: int = setting(0, "Seed of everything random in the run", "lab", ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "lab")
+    student: str = setting("small", "Architecture of the student", "lab", min_length=1, max_length=100)
+    epochs: int = setting(6, "Epochs; the accuracy is measured after each", "lab", ge=1, le=100_000)
+    rounds: int = setting(40, "Rounds an epoch: generator steps, then student steps", "lab", ge=1, le=1_000_000)
     student_steps: int = setting(5, "Student steps a round", "paper", ge=1, le=10_000)
-    batch_size: int = setting(96, "Images a step", "ours", ge=2, le=65_536)
+    batch_size: int = setting(96, "Images a step", "lab", ge=2, le=65_536)
     lr: float = setting(0.1, "Student learning rate (SGD, momentum 0.9, cosine to 0)", "paper", gt=0, le=10)
     weight_decay: float = setting(1e-4, "Student weight decay", "paper", ge=0, le=1)
     temperature: float = setting(
         1.0, "Temperature of the distillation loss; published with CMI and NAYER: 20", "paper", gt=0, le=1000
     )
-    snapshot_images: int = setting(256, "Synthetic images kept, with scores, after each epoch", "ours", ge=8, le=20_000)
+    snapshot_images: int = setting(256, "Synthetic images kept, with scores, after each epoch", "lab", ge=8, le=20_000)
     synthesis: SynthesisSpec = DFQSpec()
     split: SplitSpec = SplitSpec()
     escape: EscapeSpec = EscapeSpec()
-    preset: str = setting("custom", "The preset these settings started from", "ours", max_length=40)
+    preset: str = setting("custom", "The preset these settings started from", "lab", max_length=40)
 
     def sparse(self) -> dict[str, Any]:
         values = super().sparse()

@@ -24,11 +24,11 @@ class TeacherRecipe(Spec):
     method: Literal["tntl", "cuti"] = setting(
         "tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for close-set pairs", "paper"
     )
-    arch: str = setting("small", "Architecture", "ours", min_length=1, max_length=100)
-    image_side: int = setting(16, "Image side in pixels", "ours", ge=8, le=256)
-    epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", "ours", ge=1, le=1000)
-    batch_size: int = setting(128, "Images of each domain a step", "ours", ge=4, le=4096)
-    lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0)", "ours", gt=0, le=1)
+    arch: str = setting("small", "Architecture", "lab", min_length=1, max_length=100)
+    image_side: int = setting(16, "Image side in pixels", "lab", ge=8, le=256)
+    epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", "lab", ge=1, le=1000)
+    batch_size: int = setting(128, "Images of each domain a step", "lab", ge=4, le=4096)
+    lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0)", "lab", gt=0, le=1)
     alpha: float = setting(
         0.1, "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)", "paper", gt=0, le=10
     )
@@ -36,11 +36,11 @@ class TeacherRecipe(Spec):
         0.1,
         "β: weight of the MMD between ID and OOD features, clamped at 1. 1 saturates at once, "
         "and the OOD side stays fragile",
-        "ours",
+        "lab",
         ge=0,
         le=10,
     )
-    seed: int = setting(0, "Seed of initialisation and batches", "ours", ge=0, lt=2**31)
+    seed: int = setting(0, "Seed of initialisation and batches", "lab", ge=0, lt=2**31)
 
     @property
     def trained_by(self) -> Method:
@@ -56,8 +56,8 @@ class TeacherSpec(JobSpec, TeacherRecipe):
         pattern=rf"^{NAME.pattern}$",
         description="Its name from now on: lower-case letters, digits, - and _, at most 64",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "ours")
-    preset: str = setting("custom", "The preset these settings started from", "ours", max_length=40)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "lab")
+    preset: str = setting("custom", "The preset these settings started from", "lab", max_length=40)
 
     @property
     def recipe(self) -> TeacherRecipe:

@@ -36,12 +36,12 @@ ESCAPE_FORMS = {
     "ATEsc, paper's form": {
         "escape.kind": "atesc",
         "escape.weight": 1.0,
-        "escape.crowded_only": False,
+        "escape.overrepresented_only": False,
         "escape.probes": 0,
-        "escape.untrap": False,
+        "escape.trap_projection": False,
     },
     "CKD": {"escape.kind": "ckd"},
-    "ATEsc without untrap": {"escape.kind": "atesc", "escape.untrap": False},
+    "ATEsc without the projection": {"escape.kind": "atesc", "escape.trap_projection": False},
 }
 MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
 

@@ -32,7 +32,7 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
 
 class LayerMeans(Watched):
     """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
-    none, of what enters each convolution [ours]. Within ``with`` each forward pass of the teacher fills it anew."""
+    none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the teacher fills it anew."""
 
     def __init__(self, teacher: nn.Module):
         modules = list(teacher.modules())

@@ -1,9 +1,9 @@
 """NAYER: a noisy layer instead of a latent vector (Tran et al., 2024).
 
-Left out of the published code (tmtuan1307/NAYER), besides what is marked [ours] below:
+Left out of the published code (tmtuan1307/NAYER), besides what is marked [this lab] below:
 
 - ``bn_mmt`` (0.9 there): from the second loop on it asks of a mean of this batch's statistics and those of earlier
-  loops, weighed 1 to 9, what R_BN here asks of every batch alone [ours: one R_BN for all synthesizers; a batch
+  loops, weighed 1 to 9, what R_BN here asks of every batch alone [this lab: one R_BN for all synthesizers; a batch
   here holds every class about equally often, so that its own statistics can be asked to be those of all].
 - The student's own augmentation: there the pool is read through the data set's training transform, so that the
   student sees its images shifted and mirrored, anew each time. Here it sees them as they are, as with CMI: the
@@ -34,7 +34,7 @@ EMBEDDING = 512  # length of a CLIP text embedding, which the published code use
 class LabelGenerator(nn.Module):
     """Labels → frozen embedding → BatchNorm1d → noisy Linear → Generator.
 
-    The embedding is one fixed orthogonal vector a class [ours: the published code takes CLIP's embeddings of "a
+    The embedding is one fixed orthogonal vector a class [this lab: the published code takes CLIP's embeddings of "a
     image of {class}"; no text encoder is needed here, nor what it knows of the classes' names]. Images i·C to
     (i + 1)·C of a batch share the i-th noisy layer: within a layer each label is there once, so that it is the
     layers that make the images of a label differ (as published).
@@ -102,7 +102,7 @@ class NAYER(Pooled):
         student.eval()
         settings = self.settings
         epoch, round_ = divmod(self.rounds, self.spec.rounds)
-        if round_ == 0 and (epoch - settings.warmup_epochs) % settings.life == 0:
+        if round_ == 0 and (epoch - settings.warmup_epochs) % settings.generator_life == 0:
             self.generator = self._generator(self.spec.seed + epoch)
         warming = epoch < settings.warmup_epochs
         loops = settings.warmup_loops if warming else settings.loops

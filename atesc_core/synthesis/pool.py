@@ -2,7 +2,7 @@
 
 The published code writes its images as PNG files and builds a DataLoader at every call. Here they stay where they
 are made, 8 bits a channel as in a PNG, with the robustness score that each was given once. The student sees them as
-they are; the published code shifts and mirrors them on their way to it, which would change their scores [ours].
+they are; the published code shifts and mirrors them on their way to it, which would change their scores [this lab].
 """
 
 from __future__ import annotations

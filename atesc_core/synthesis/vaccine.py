@@ -19,7 +19,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.training.divergence import kl_divergence, masked_mean
 
 COPIES = 3  # as published: one alone depends too much on its shuffle
-LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half of a net's convolutions [ours]
+LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half of a net's convolutions [this lab]
 
 
 def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:

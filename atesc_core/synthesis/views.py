@@ -2,7 +2,7 @@
 
 Both are differentiable. x: (B, 3, H, H) in [0, 1]; so is what comes back. The published code uses kornia's
 RandomCrop (padding 4 at 32 px), RandomResizedCrop (25 to 100 % of the area) and RandomHorizontalFlip; here a zoomed
-part keeps the image's proportions [ours].
+part keeps the image's proportions [this lab].
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def of_teacher(subject: Subject) -> Space:
 
 def of_student(subject: Subject) -> Space | None:
     """Real images and all epochs' synthetic ones through one student, the last that is kept, so that the map stays
-    still [ours]; None while they are computed. Raises StoreError where none is kept."""
+    still [this lab]; None while they are computed. Raises StoreError where none is kept."""
     run, report, store = subject.run, subject.report, run_store()
     epochs = store.snapshots(run.id)
     newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]

@@ -190,7 +190,7 @@ def _threshold(run: DistillationRun, key: str, before: dict[str, Any], first: Pa
         value=moved,
         format="%.3g",
         key=f"{key} {score}",
-        placeholder="the run's" if own else "its valley",
+        placeholder="the run's" if own else "Otsu's threshold",
         width=150,
     )
     return {"threshold": value}

@@ -18,7 +18,7 @@ from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, Snapshot
-from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
+from atesc_core.vocabulary import RULE_NAMES, SCORE_NAMES, SCORE_UNITS
 from pages.robustness import trial_view
 from pages.robustness.detection_view import detection_view, real_tiles
 from pages.shared.data.snapshots import load_snapshot
@@ -177,7 +177,7 @@ def _dial(split: Split, dial: str) -> str:
 
 def suggested(split: Split) -> dict[str, float]:
     """Those, and for another score than the run's own the threshold at an equal rate."""
-    share = split.run.spec.split.share
+    share = split.run.spec.split.fragile_share
     found = suggestions(split.run.id, split.shown.epoch, split.score, split.values, share)
     if found and not split.own:
         found = found | {EQUAL: at_share(split.values, own_share(split))}
@@ -312,7 +312,7 @@ def _suggestions(split: Split) -> None:
         st.caption("Suggested", width="content")
         for name, value in suggested(split).items():
             st.button(
-                f"{name} {split.told(value)}",
+                f"{RULE_NAMES.get(name, name)} {split.told(value)}",
                 key=f"suggest {name}",
                 help=_rule(split, name),
                 on_click=put_line,
@@ -336,7 +336,7 @@ def _rule(split: Split, name: str) -> str:
             f"{split.shown.epoch}. So two scores are compared at an equal rate. No real data is used."
         )
     if name == "share":
-        return f"{100 * split.run.spec.split.share:g} % of the images are fragile. No real data is used."
+        return f"{100 * split.run.spec.split.fragile_share:g} % of the images are fragile. No real data is used."
     return f"{(SUGGESTIONS[name].__doc__ or '').splitlines()[0]} No real data is used."
 
 

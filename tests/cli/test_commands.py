@@ -126,7 +126,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     ("words", "score", "threshold"),
     [
         *(([f"--set=split.score={name}"], name, 4.0) for name in SCORES),
-        (["--set=split.score=random", "--set=split.threshold=share", "--set=split.share=0.25"], "random", None),
+        (["--set=split.score=random", "--set=split.threshold=share", "--set=split.fragile_share=0.25"], "random", None),
         (["--set=split.threshold=mixture"], "min_eps", None),
         (["--escape=abd"], "min_eps", None),
         (["--escape=tadfkd", "--set=split.threshold=0.5"], "gmm", 0.5),

@@ -35,7 +35,8 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 @pytest.mark.parametrize("paper", [True, False])
 def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     plain_form = {
-        f"escape.{name}": value for name, value in {"crowded_only": False, "probes": 0, "untrap": False}.items()
+        f"escape.{name}": value
+        for name, value in {"overrepresented_only": False, "probes": 0, "trap_projection": False}.items()
     }
     spec = short_run(**{"escape.kind": escape}, **(plain_form if paper else {}))
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
@@ -86,7 +87,7 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
         rounds=8,
         student_steps=4,
         batch_size=64,
-        **{"split.score": "random", "split.threshold": "share", "split.share": share, "escape.probes": 0},
+        **{"split.score": "random", "split.threshold": "share", "split.fragile_share": share, "escape.probes": 0},
     )
     shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, StepDone) and e.epoch == 2]
     assert sum(shares) / len(shares) == pytest.approx(share, abs=0.07)  # 2048 images, at a quantile of 512

@@ -145,7 +145,7 @@ def test_the_students_turn_by_hand(teacher, forgetting):
         **{
             "synthesis.kind": "nayer",
             "escape.probes": 0,
-            "escape.untrap": False,
+            "escape.trap_projection": False,
             "escape.forgetting": forgetting,
             "split.threshold": 2.0,
         },

@@ -32,8 +32,8 @@ def test_the_threshold_is_a_dot_on_each_curve():
 
 
 def test_suggestions_stand_on_the_curve_of_the_real_images():
-    figure = roc({"real": (SCORES, IS_OOD), "synthetic": (SCORES, IS_OOD)}, suggestions={"valley": 2.0})
-    found = [t for t in figure.data if t.meta.get("group") == "valley"]
+    figure = roc({"real": (SCORES, IS_OOD), "synthetic": (SCORES, IS_OOD)}, suggestions={"otsu": 2.0})
+    found = [t for t in figure.data if t.meta.get("group") == "otsu"]
     assert [(t.meta["images"], t.x[0], t.y[0]) for t in found] == [("real", 0.0, 100.0)]
 
 

@@ -85,7 +85,7 @@ def test_hovering_an_outline_tells_what_it_is_a_share_of():
 
 
 def test_the_threshold_is_the_first_shape_unless_the_page_draws_it():
-    assert scores(SCORES, 4.0, suggestions={"valley": 6.0}).layout.shapes[0].x0 == 4.0
+    assert scores(SCORES, 4.0, suggestions={"otsu": 6.0}).layout.shapes[0].x0 == 4.0
     assert not scores(SCORES, 4.0, line=False).layout.shapes
 
 
@@ -98,10 +98,10 @@ def test_moving_the_threshold_keeps_traces_bins_and_axis():
 def test_suggestions_are_named_ticks():
     ticks = next(
         t
-        for t in scores(SCORES, 4.0, suggestions={"valley": 6.0, "median": 3.0}).data
+        for t in scores(SCORES, 4.0, suggestions={"otsu": 6.0, "median": 3.0}).data
         if t.meta["group"] == "suggested threshold"
     )
-    assert list(ticks.x) == [6.0, 3.0] and list(ticks.text) == ["valley", "median"]
+    assert list(ticks.x) == [6.0, 3.0] and list(ticks.text) == ["Otsu", "median"]
 
 
 @settings(deadline=None)
@@ -114,12 +114,12 @@ def test_names_meet_no_other_name(at, threshold, mode):
 
 
 def test_a_page_that_draws_the_line_has_the_first_row_to_itself():
-    words = _place_labels(scores(SCORES, 4.0), theme.style("light"), {"valley": 12.0}, 4.0, line=False)
-    assert words["valley"].row == 1
+    words = _place_labels(scores(SCORES, 4.0), theme.style("light"), {"otsu": 12.0}, 4.0, line=False)
+    assert words["otsu"].row == 1
 
 
 def test_names_stand_above_every_bar():
-    figure = scores(SCORES, 4.0, id_values=ID_SCORES, suggestions={"valley": 4.1, "median": 4.2})
+    figure = scores(SCORES, 4.0, id_values=ID_SCORES, suggestions={"otsu": 4.1, "median": 4.2})
     lowest = min(next(t for t in figure.data if t.meta["group"] == "suggested threshold").y)
     tallest = max(np.nanmax(np.asarray(trace.y, float)) for trace in figure.data if trace.yaxis != "y2")
     assert tallest / figure.layout.yaxis.range[1] < lowest

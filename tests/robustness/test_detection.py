@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atesc_core.robustness.detection import SUGGESTIONS, auroc, rates, roc, suggest, valley
+from atesc_core.robustness.detection import SUGGESTIONS, auroc, otsu, rates, roc, suggest
 
 
 def test_auroc_by_hand_counts_infinity_as_most_robust():
@@ -24,8 +24,8 @@ def test_suggestions_fall_between_two_clear_groups(name):
     assert 2.5 < SUGGESTIONS[name](scores) < 9.5
 
 
-def test_valley_survives_images_that_never_flip():
-    assert 2.0 <= valley(np.array([1.0, 1.2, 1.1, np.inf, np.inf, 8.0])) <= 8.0
+def test_otsu_survives_images_that_never_flip():
+    assert 2.0 <= otsu(np.array([1.0, 1.2, 1.1, np.inf, np.inf, 8.0])) <= 8.0
 
 
 @pytest.mark.parametrize("name", SUGGESTIONS)
@@ -63,6 +63,6 @@ def test_share_leaves_that_share_fragile(share):
     assert (scores <= suggest("share", scores, share)).mean() == pytest.approx(share, abs=1e-3)
 
 
-def test_auto_is_the_valley():
+def test_auto_is_otsu():
     scores = np.array([1.0, 1.1, 5.0, 5.2])
-    assert suggest("auto", scores, 0.9) == suggest("valley", scores, 0.9) == valley(scores)
+    assert suggest("auto", scores, 0.9) == suggest("otsu", scores, 0.9) == otsu(scores)

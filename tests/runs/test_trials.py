@@ -120,7 +120,7 @@ def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
     [
         ({}, 2),
         ({}, 0),
-        ({"escape.probes": 4, "escape.crowded_only": True, "escape.untrap": True}, 2),
+        ({"escape.probes": 4, "escape.overrepresented_only": True, "escape.trap_projection": True}, 2),
         (
             {
                 "synthesis.kind": "nayer",

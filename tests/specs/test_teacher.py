@@ -40,7 +40,7 @@ def test_a_card_keeps_the_recipe_and_nothing_of_the_run(spec):
 def test_every_setting_says_what_it_is_and_whose_choice(name):
     sentence, source = describe_field(name, model=TeacherSpec)
     assert sentence
-    assert source in ("paper", "ours") or name in ("name", "pair", "kind")
+    assert source in ("paper", "lab") or name in ("name", "pair", "kind")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a b", "x" * 65, "-x", "a\n"])

@@ -74,7 +74,7 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "losses_teacher": lambda mode: FIGURES["losses_teacher"](STEPS, mode),
     "fragile_share": lambda mode: FIGURES["fragile_share"](STEPS, mode, changes={1.0: 4.0}),
     "scores": lambda mode: FIGURES["scores"](
-        SCORES, 4.0, mode, id_values=ID_SCORES, ood_values=OOD_SCORES, suggestions={"valley": 6.0}
+        SCORES, 4.0, mode, id_values=ID_SCORES, ood_values=OOD_SCORES, suggestions={"otsu": 6.0}
     ),
     "class_sides": lambda mode: FIGURES["class_sides"](LABELS, FRAGILE, mode, class_names=["0", "1", "2"]),
     "contact_sheet": lambda mode: FIGURES["contact_sheet"](IMAGES, mode, fragile=FRAGILE, columns=3),
@@ -88,7 +88,7 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
         2,
     ),
     "roc": lambda mode: FIGURES["roc"](
-        {"real": (SCORES, IS_OOD), "synthetic": (SCORES, ~FRAGILE_ONES)}, 4.0, mode, suggestions={"valley": 6.0}
+        {"real": (SCORES, IS_OOD), "synthetic": (SCORES, ~FRAGILE_ONES)}, 4.0, mode, suggestions={"otsu": 6.0}
     ),
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),

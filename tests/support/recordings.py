@@ -54,7 +54,7 @@ def by_hand() -> Recording:
             )
             for at in range(4)
         ),
-        snapshots=(RecordedSnapshot(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"valley": 3.5}),),
+        snapshots=(RecordedSnapshot(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"otsu": 3.5}),),
     )
     border = Border(
         kinds=("NTL", "SL"),

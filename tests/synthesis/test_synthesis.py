@@ -230,7 +230,7 @@ def test_nayers_noisy_layers_make_the_images_of_a_label_differ():
 
 def test_nayer_warms_up_without_the_adversarial_term_then_begins_anew_once_in_its_life():
     teacher, student = frozen(build("small", 4, 0)), build("small", 4, 1)
-    synthesizer = made("nayer", teacher, **{"rounds": 2, "synthesis.life": 2})
+    synthesizer = made("nayer", teacher, **{"rounds": 2, "synthesis.generator_life": 2})
     generators, adversarial, added = [], [], []
     for _ in range(8):  # four epochs of two rounds, one of them warm-up
         adversarial.append(synthesizer.train_round(student)["adversarial"].item())

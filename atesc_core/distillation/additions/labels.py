@@ -8,7 +8,7 @@ OVERREPRESENTED_RATIO = 2.0
 
 
 def overrepresented(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:
-    """Labels whose share of the robust group is at least twice their share of the fragile group [ours].
+    """Labels whose share of the robust group is at least twice their share of the fragile group [this lab].
 
     An OOD trap has a label: the one that the teacher was trained to give to OOD images. Labels that are
     as common among the fragile are only easy digits. Counts are (C,), none negative; returns (C,) bool.

@@ -1,4 +1,4 @@
-"""Noise images: strange to any teacher, made from nothing [ours].
+"""Noise images: strange to any teacher, made from nothing [this lab].
 
 A non-transferable teacher gives anything strange its OOD label, and gives it robustly; a plainly trained
 one scatters noise over its labels, and its answers are fragile. So probes need no real data to show a trap.

@@ -1,4 +1,4 @@
-"""The teacher without its trap: a direction of its feature space, found by the split, is closed to its head [ours].
+"""The teacher without its trap: a direction of its feature space, found by the split, is closed to its head [this lab].
 
 An NTL teacher keeps OOD images away from ID ones in feature space (its MMD term asks for that). The split shows
 where: from the mean feature of the fragile images to that of the trapped ones. What lies along this direction is

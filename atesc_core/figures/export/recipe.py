@@ -39,23 +39,23 @@ class Panel(Spec):
 
     figure: str = Field(description=f"What is drawn: {', '.join(PANEL_OPTIONS)}")
     run: str = Field(min_length=1, max_length=40, description="Id of the run")
-    label: str = setting("", "What stands beside the panel's letter", "ours", max_length=80)
-    epoch: int | None = setting(None, "Epoch of the synthetic images; the last one kept, unless named", "ours", ge=1)
+    label: str = setting("", "What stands beside the panel's letter", "lab", max_length=80)
+    epoch: int | None = setting(None, "Epoch of the synthetic images; the last one kept, unless named", "lab", ge=1)
     score: str | None = setting(
-        None, "Which of the scores that the run keeps; its own, unless named", "ours", max_length=40
+        None, "Which of the scores that the run keeps; its own, unless named", "lab", max_length=40
     )
     threshold: float | None = setting(
         None,
         "Line between fragile and robust; unless named the one in force at the end "
-        "of that epoch, and for a score that is not the run's its valley",
-        "ours",
+        "of that epoch, and for a score that is not the run's Otsu's threshold",
+        "lab",
     )
-    real: bool = setting(False, "Outlines of real test images; the teacher is measured for them once", "ours")
-    against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "ours", max_length=20)
-    domain: Literal["id", "ood"] = setting("id", "Which test images", "ours")
-    method: Literal["PCA", "UMAP"] = setting("PCA", "PCA is there at once, UMAP takes a minute, once a teacher", "ours")
-    colour: Literal["group", "score", "class", "domain"] = setting("group", "What colours synthetic images", "ours")
-    ground: Literal["density", "points"] = setting("density", "How real images are drawn", "ours")
+    real: bool = setting(False, "Outlines of real test images; the teacher is measured for them once", "lab")
+    against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "lab", max_length=20)
+    domain: Literal["id", "ood"] = setting("id", "Which test images", "lab")
+    method: Literal["PCA", "UMAP"] = setting("PCA", "PCA is there at once, UMAP takes a minute, once a teacher", "lab")
+    colour: Literal["group", "score", "class", "domain"] = setting("group", "What colours synthetic images", "lab")
+    ground: Literal["density", "points"] = setting("density", "How real images are drawn", "lab")
 
     @field_validator("figure")
     @classmethod
@@ -84,14 +84,14 @@ class Panel(Spec):
 class PrintLayout(Spec):
     """How it is printed."""
 
-    venue: Literal["icml", "neurips", "cvpr", "ieee"] = setting("icml", "Whose columns it must fit", "ours")
-    columns: Literal[1, 2] = setting(1, "As wide as one column, or as the page", "ours")
-    font: Literal["sans", "serif"] = setting("sans", "Arimo, as wide as Arial, or Tinos, as wide as Times", "ours")
-    font_pt: float = setting(theme.PRINT_FONT_PT, "Size of all text in points on paper", "ours", ge=4, le=24)
+    venue: Literal["icml", "neurips", "cvpr", "ieee"] = setting("icml", "Whose columns it must fit", "lab")
+    columns: Literal[1, 2] = setting(1, "As wide as one column, or as the page", "lab")
+    font: Literal["sans", "serif"] = setting("sans", "Arimo, as wide as Arial, or Tinos, as wide as Times", "lab")
+    font_pt: float = setting(theme.PRINT_FONT_PT, "Size of all text in points on paper", "lab", ge=4, le=24)
     height_in: float | None = setting(
-        None, "Height in inches; the figure's own proportions, unless named", "ours", gt=0, le=11
+        None, "Height in inches; the figure's own proportions, unless named", "lab", gt=0, le=11
     )
-    dpi: int = setting(300, "Pixels to the inch, for PNG", "ours", ge=DPI_RANGE[0], le=DPI_RANGE[1])
+    dpi: int = setting(300, "Pixels to the inch, for PNG", "lab", ge=DPI_RANGE[0], le=DPI_RANGE[1])
 
     @property
     def width_in(self) -> float:
@@ -111,9 +111,9 @@ class Recipe(Spec):
     """A figure that can be made again: its panels and its paper."""
 
     panels: tuple[Panel, ...] = Field(min_length=1, max_length=12, description="One, or several with a letter each")
-    across: int = setting(2, "Panels in a row", "ours", ge=1, le=6)
+    across: int = setting(2, "Panels in a row", "lab", ge=1, le=6)
     paper: PrintLayout = PrintLayout()
-    formats: tuple[Format, ...] = setting(FORMATS, "Files to write, beside data (CSV) and origin (YAML)", "ours")
+    formats: tuple[Format, ...] = setting(FORMATS, "Files to write, beside data (CSV) and origin (YAML)", "lab")
 
     @property
     def stem(self) -> str:

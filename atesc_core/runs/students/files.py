@@ -16,7 +16,7 @@ from atesc_core.runs.run import DistillationRun
 from atesc_core.runs.store import RunStore
 from atesc_core.teachers.zoo import find_card
 
-MOST_BYTES = 256 * 1024**2  # of a run's students [ours]: 800 of the small net, two of ResNet-34
+MOST_BYTES = 256 * 1024**2  # of a run's students [this lab]: 800 of the small net, two of ResNet-34
 
 
 def keep(store: RunStore, run: DistillationRun, epoch: int, state: dict[str, Tensor], most: int = MOST_BYTES) -> None:

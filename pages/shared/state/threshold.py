@@ -61,14 +61,14 @@ STARTS = {"gmm": 0.5, "oracle": 0.0}  # where the line of a score lies at first:
 
 
 def threshold_for_score(run: DistillationRun, shown: Snapshot, score: str, values: np.ndarray) -> float:
-    """Where the user put the line; else where the run has it; else, for another score, where it starts: its valley,
+    """Where the user put the line; else where the run has it; else, for another score, where it starts: Otsu's,
     unless it has a line of its own. values: (N,) the images' scores."""
     kept = chosen_threshold(run, score)
     if kept is not None:
         return kept
     if score == run.spec.split.score:
         return shown.threshold
-    return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("valley", 0.0))
+    return STARTS.get(score, suggestions(run.id, shown.epoch, score, values).get("otsu", 0.0))
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

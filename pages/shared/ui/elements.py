@@ -231,7 +231,7 @@ def problem(error: str, kept: str, next_step: str) -> None:
 
 def source_badge(source: str | None) -> str:
     """Where a default comes from, as Markdown for a widget's label."""
-    return {"paper": ":gray-badge[paper]", "ours": ":primary-badge[ours]", None: ""}[source]
+    return {"paper": ":gray-badge[paper]", "lab": ":primary-badge[this lab]", None: ""}[source]
 
 
 def setting(path: str, label: str, kind: str = "dfq") -> dict[str, str]:

@@ -43,10 +43,10 @@ TERMS = {
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
     "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
-    "crowds": "At least twice as common among robust images as among fragile ones: the sign of an OOD label. Ours.",
+    "crowds": "At least twice as common among robust images as among fragile ones: the sign of an OOD label. This lab's addition.",
     "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
-    "anything strange its OOD label. Ours.",
-    "without its trap": "The direction from fragile to trapped images is taken out of T's features. Ours.",
+    "anything strange its OOD label. This lab's addition.",
+    "without its trap": "The direction from fragile to trapped images is taken out of T's features. This lab's addition.",
 }
 LOSSES = {  # of a step, in plain words, and the symbol it stands for; decimals
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),

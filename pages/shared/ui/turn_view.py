@@ -335,7 +335,7 @@ def _attacked(run: DistillationRun, turn: StudentTurn) -> None:
         elements.swatch("robust", f"robust {n - fragile}", outline=True),
         elements.muted(f"of {n} synthetic images"),
     )
-    crowding = ", robust ones whose label [[crowds]] their group" if escape.crowded_only else ""
+    crowding = ", robust ones whose label [[crowds]] their group" if escape.overrepresented_only else ""
     words = [
         f"[[teaches|Teach]]: {turn.teaching.sum()} of {n}. [[trapped|Held back]]: {turn.trapped[:n].sum()}{crowding}."
     ]

@@ -86,14 +86,14 @@ def test_a_group_may_be_empty(open_page, finished_run: DistillationRun, report: 
 
 
 @pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
-def test_another_score_starts_at_its_own_valley(
+def test_another_score_starts_at_its_own_otsu_threshold(
     open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, score: str
 ):
     app = open_page("robustness", run=finished_run.id)
     app.segmented_control(key=f"score {finished_run.id}").set_value(score).run()
     assert not app.exception
     values = lab_with_runs.store.snapshot(finished_run.id, 2).scores[score]
-    fragile = values <= SUGGESTIONS["valley"](values)
+    fragile = values <= SUGGESTIONS["otsu"](values)
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
 
 
@@ -228,7 +228,7 @@ def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: 
     assert (threshold_slider(app).key, number().value) == (slid, 3.5)
     assert number().key != typed
     typed = number().key
-    app.button(key="suggest valley").click().run()
+    app.button(key="suggest otsu").click().run()
     assert threshold_slider(app).value == number().value != 3.5
     assert threshold_slider(app).key != slid and number().key != typed
 
