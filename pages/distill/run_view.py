@@ -16,7 +16,7 @@ from pages.shared.data.store import run_store
 from pages.shared.state import threshold as lines
 from pages.shared.state import url
 from pages.shared.state.threshold import threshold_in_view
-from pages.shared.ui import appearance, elements, formats, turn_view
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.image_wall import image_wall
 from pages.shared.ui.polling import is_live
@@ -33,13 +33,14 @@ from pages.shared.ui.run_panel import (
     run_history,
     status_notice,
 )
+from pages.shared.ui.turn.card import turn_card
 
 
 def panel(run: DistillationRun) -> None:
     """The whole run."""
     head(run)
     status_notice(run)
-    turn_view.closely(run)
+    turn_card(run)
     accuracy_tiles(run)
     left, right = st.columns([3, 2])
     with left, elements.card("Student accuracy by epoch", "real test images", height="stretch"):

@@ -17,11 +17,13 @@ from atesc_core.recording.verdict import story_verdict
 from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 from pages.shared.data import recordings, story
 from pages.shared.state import url
-from pages.shared.ui import appearance, elements, formats, turn_view
+from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.gallery import gallery
-from pages.shared.ui.glossary import LOSSES, sentence
+from pages.shared.ui.glossary import LOSSES, annotated
 from pages.shared.ui.polling import poll
+from pages.shared.ui.turn.controls import turn_buttons
+from pages.shared.ui.turn.tables import decimal, loss_table
 from pages.story import replay
 from pages.story.theatre import theatre
 
@@ -56,7 +58,7 @@ class Step:
 def step(scene: Scene, number: int) -> None:
     """Its sentence, and what there is to touch."""
     own = STEPS[number]
-    st.html(f'<p class="atesc" style="{SAID}">{sentence(own.sentence(scene))}</p>')
+    st.html(f'<p class="atesc" style="{SAID}">{annotated(own.sentence(scene))}</p>')
     if not own.needs or getattr(scene.recording.manifest, own.needs) is not None:
         own.show(scene)
     elif scene.group is None:
@@ -193,7 +195,9 @@ def _first_steps(scene: Scene) -> None:
 
 def _step_buttons(steps: tuple[FirstStep, ...], done: int) -> None:
     """The one whose turn it is, and the way back."""
-    turn_view.buttons(steps[done].turn if done < len(steps) else None, st.columns(2), url.set_parameter, "n", done + 1)
+    turn_buttons(
+        steps[done].turn if done < len(steps) else None, st.columns(2), lambda: url.set_parameter("n", done + 1)
+    )
     back, over = st.columns(2)
     back.button(
         "Back",
@@ -223,15 +227,11 @@ def _what_was_computed(first: FirstSteps, done: int) -> None:
     last = first.steps[done - 1]
     before = first.steps[done - 3].losses if done > 2 else {}
     elements.row(elements.bold(f"Round {last.round}: the {last.turn}'s losses"))
-    turn_view.losses(
+    loss_table(
         "a round earlier",
         "this round",
         rows=[
-            (
-                sentence(LOSSES[name][0]),
-                turn_view.number(before.get(name), LOSSES[name][1]),
-                turn_view.number(value, LOSSES[name][1]),
-            )
+            (annotated(LOSSES[name][0]), decimal(before.get(name), LOSSES[name][1]), decimal(value, LOSSES[name][1]))
             for name, value in last.losses.items()
             if name in LOSSES
         ],

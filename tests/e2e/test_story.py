@@ -85,7 +85,7 @@ def test_a_run_is_started_watched_held_left_and_come_back_to(page: Page, lab, an
 
     page.get_by_role("button", name="Pause").click()
     expect(status(page, "paused")).to_be_visible(timeout=SOON)
-    held = page.get_by_text("One turn, looked at closely")
+    held = page.get_by_text("Trace of one turn")
     expect(held).to_be_visible(timeout=SOON)
 
     page.reload()

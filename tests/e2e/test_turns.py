@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 
 def card(page: Page) -> Locator:
-    return page.locator(".st-key-closely")
+    return page.locator(".st-key-turn-trace")
 
 
 def press(page: Page, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Words and symbols of the story and of a turn: each is explained where it stands."""
+"""Terms and symbols that the story and the trace of a turn explain where they stand, as tooltips."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ TERMS = {
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
     "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
-    "crowds": "At least twice as common among robust images as among fragile ones: the sign of an OOD label. This lab's addition.",
+    "over-represented": "A label at least twice as common among robust images as among fragile ones: the sign of an OOD "
+    "label. An addition of this lab.",
     "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
-    "anything strange its OOD label. This lab's addition.",
-    "without its trap": "The direction from fragile to trapped images is taken out of T's features. This lab's addition.",
+    "anything strange its OOD label. An addition of this lab.",
+    "trap projected out": "The direction from fragile to trapped images is projected out of T's features. An addition of "
+    "this lab.",
 }
-LOSSES = {  # of a step, in plain words, and the symbol it stands for; decimals
+LOSSES = {  # a step's loss terms: name with its symbol, and how many decimals to show
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),
     "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
     "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3),
@@ -60,12 +62,16 @@ LOSSES = {  # of a step, in plain words, and the symbol it stands for; decimals
 FORGETTING = {"negative_kl": "−KL(T‖S), clamped", "uniform": "KL(U‖S)", "negative_learning": "−log(1 − S_y)"}
 
 
-def sentence(text: str) -> Html:
-    """Text in which [[term]] is explained on hover and on focus; [[term|other words]] shows other words."""
+def annotated(text: str) -> Html:
+    """Return text whose [[terms]] are explained on hover and on focus; [[term|other words]] shows the other words.
+
+    Raises:
+        KeyError: for a term that `TERMS` does not explain.
+    """
     parts = re.split(r"\[\[(.+?)]]", text)
-    return Html("".join(_term(part) if place % 2 else escape(part) for place, part in enumerate(parts)))
+    return Html("".join(_term(part) if index % 2 else escape(part) for index, part in enumerate(parts)))
 
 
 def _term(part: str) -> str:
-    name, _, words = part.partition("|")
-    return f'<span class="atesc-term" tabindex="0" data-help="{escape(TERMS[name])}">{escape(words or name)}</span>'
+    name, _, label = part.partition("|")
+    return f'<span class="atesc-term" tabindex="0" data-help="{escape(TERMS[name])}">{escape(label or name)}</span>'

@@ -9,13 +9,13 @@ import pytest
 from atesc_core.distillation.loop import distill
 from atesc_core.runs.worker import work
 from atesc_core.teachers import load_teacher
-from pages.shared.ui.glossary import LOSSES, TERMS, sentence
-from pages.shared.ui.turn_view import number
+from pages.shared.ui.glossary import LOSSES, TERMS, annotated
+from pages.shared.ui.turn.tables import decimal
 from tests.support.labs import tiny_spec
 from tests.support.pages import button, image_walls, page_text, set_status
 from tests.support.waiting import until
 
-CARD = "One turn, looked at closely"
+CARD = "Trace of one turn"
 POOLED = {"synthesis.steps": 3, "synthesis.width": 8, "synthesis.pool": 100}
 
 
@@ -98,11 +98,11 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     assert not app.exception
     made, words = store.turn(run_id), " ".join(page_text(app).split())
     assert "epoch 1 of 2 · round 1 of 4 · the generator's turn" in words
-    assert f"that reached the generator : {number(made.gradient, 3)}" in words.replace("generator:", "generator :")
+    assert f"that reached the generator : {decimal(made.gradient, 3)}" in words.replace("generator:", "generator :")
     for name, values in made.losses.items():
         assert LOSSES[name][0].split(",")[0] in words
-        assert number(values[-1], LOSSES[name][1]) in words
-    assert f"Total {number(sum(made.losses.values())[0], 3)}" in words
+        assert decimal(values[-1], LOSSES[name][1]) in words
+    assert f"Total {decimal(sum(made.losses.values())[0], 3)}" in words
     assert len(image_walls(app)[f"turn wall {run_id}"]) == 32
     if kind != "dfq":
         assert "step 1 step 3" in words
@@ -113,9 +113,9 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     taught, words = store.turn(run_id), " ".join(page_text(app).split())
     assert (taught.who, taught.number) == ("student", 1)
     assert "the student's turn 1 of 2" in words
-    assert f"gradient : {number(taught.gradient, 3)}" in words
+    assert f"gradient : {decimal(taught.gradient, 3)}" in words
     for name in taught.losses:
-        assert f"{number(taught.losses[name], 3)} {number(taught.losses_after[name], 3)}" in words
+        assert f"{decimal(taught.losses[name], 3)} {decimal(taught.losses_after[name], 3)}" in words
     assert f"mean over the {taught.teaching.sum()} that teach" in words
     assert ("Forgetting" in words) == (escape == "atesc" and taught.fragile is not None)
     assert ("KL at temperature 20" in words) == (spec.temperature == 20)
@@ -134,7 +134,7 @@ def test_another_browser_sees_the_same_turn_and_image(open_page, store, working)
     run_id = paused(store, working, tiny_spec())
     first, second = (open_page("distill", run=run_id, image="3") for _ in range(2))
     assert page_text(first).split("What happened")[0] == page_text(second).split("What happened")[0]
-    assert f"z = ({number(store.turn(run_id).noise[3][0], 2)}," in page_text(first)
+    assert f"z = ({decimal(store.turn(run_id).noise[3][0], 2)}," in page_text(first)
 
 
 def test_the_last_student_step_gives_the_generator_its_turn_and_a_step_clears_the_card(open_page, store, working):
@@ -185,5 +185,5 @@ def test_a_training_has_rounds_and_no_turns(open_page, store):
 
 def test_every_symbol_of_a_loss_is_explained():
     for words, _ in LOSSES.values():
-        assert "data-help" in sentence(words)
+        assert "data-help" in annotated(words)
     assert all(text.endswith(".") for text in TERMS.values())

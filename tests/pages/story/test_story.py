@@ -15,7 +15,7 @@ from atesc_core.recording.file import to_bytes
 from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import RunStore
 from pages.shared.data import recordings
-from pages.shared.ui.glossary import TERMS, sentence
+from pages.shared.ui.glossary import TERMS, annotated
 from pages.story import player
 from pages.story.lesson import STEPS, Scene
 from tests.support.copies import copy_lab
@@ -97,10 +97,10 @@ def test_every_term_of_every_sentence_is_defined():
         run = recording.manifest.runs[0]
         run = run.model_copy(update={"teacher": run.teacher.model_copy(update={"setting": setting})})
         for own in STEPS.values():
-            sentence(own.sentence(Scene(recording, {"plain": run}, None, False)))
+            annotated(own.sentence(Scene(recording, {"plain": run}, None, False)))
     with pytest.raises(KeyError):
-        sentence("[[nothing]]")
-    assert sentence('<b> [[ID|"x"]]').startswith("&lt;b&gt; <span")
+        annotated("[[nothing]]")
+    assert annotated('<b> [[ID|"x"]]').startswith("&lt;b&gt; <span")
     assert all(text.endswith(".") for text in TERMS.values())
 
 

@@ -1,0 +1,39 @@
+"""The card that traces one turn of the generator or the student: what was just computed, with the tensors behind it."""
+
+from __future__ import annotations
+
+from atesc_core.distillation.turns import GeneratorTurn, StudentTurn, Turn
+from atesc_core.runs import DistillationRun
+from pages.shared.data.store import run_store
+from pages.shared.ui import elements
+from pages.shared.ui.turn.controls import turn_controls
+from pages.shared.ui.turn.generator import show_generator_turn
+from pages.shared.ui.turn.student import show_student_turn
+
+
+def turn_card(run: DistillationRun) -> None:
+    """Draw the last turn of a run that is paused, goes turn by turn or in slow motion; nothing for any other run."""
+    if not (run.status == "paused" or run.active and (run.requested_state == "pause" or run.in_slow_motion)):
+        return
+    turn = run_store().turn(run.id)
+    with elements.card(key="turn trace"):
+        elements.row(elements.bold("Trace of one turn"), elements.muted(_position(run, turn)))
+        turn_controls(run, turn)
+        match turn:
+            case GeneratorTurn():
+                show_generator_turn(run, turn)
+            case StudentTurn():
+                show_student_turn(run, turn)
+            case None:
+                elements.caption("A round begins with the generator. Take its turn, and see here what it computed.")
+
+
+def _position(run: DistillationRun, turn: Turn | None) -> str:
+    """Epoch, round and turn at which the run stands, in words."""
+    if turn is None:
+        return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
+    number = f" {turn.number} of {turn.of}" if turn.of > 1 else ""
+    pace = f" · one every {run.seconds_per_turn:g} s" if run.in_slow_motion else ""
+    return (
+        f"epoch {turn.epoch} of {run.epochs} · round {turn.round} of {run.rounds} · the {turn.who}'s turn{number}{pace}"
+    )

@@ -1,0 +1,111 @@
+"""Buttons that take a run one turn further, and slow motion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from atesc_core.distillation.turns import Turn, Who, next_turn
+from atesc_core.runs import DistillationRun, ensure_worker
+from pages.shared.data.store import run_store
+from pages.shared.state import url
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+PACES = (1, 2, 3, 5, 10)  # seconds per turn
+WAIT_S = 1.0  # how long a click waits for its turn, so that the page shows it at once
+
+
+def turn_buttons(who: Who | None, columns: Iterable[DeltaGenerator], on_click: Callable[[], None]) -> None:
+    """Draw a button for the generator and one for the student; only that of ``who`` can be clicked.
+
+    Args:
+        who: Whose turn it is; None where it is nobody's.
+        columns: Two places to draw in.
+        on_click: Takes the turn.
+    """
+    for each, column in zip(("generator", "student"), columns, strict=True):
+        column.button(
+            f"{each.capitalize()}'s turn",
+            icon=":material/skip_next:",
+            key=f"turn {each}",
+            width="stretch",
+            type="primary" if each == who else "secondary",
+            disabled=each != who,
+            on_click=on_click,
+        )
+
+
+def turn_controls(run: DistillationRun, last: Turn | None) -> None:
+    """Draw the controls of a run whose last turn was ``last``: one turn further, slow motion and its pace."""
+    generator, student, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
+    who = None if run.in_slow_motion or run.stepping else next_turn(last)
+    identity = _identity(last)
+    turn_buttons(who, (generator, student), lambda: _take_turn(run, identity))
+    # Not a toggle: this is redrawn every second, and a toggle would take an older drawing for the user's choice.
+    if run.in_slow_motion:
+        slow.button(
+            "End slow motion",
+            icon=":material/pause:",
+            key="slow motion off",
+            type="primary",
+            width="stretch",
+            on_click=run_store().pause,
+            args=(run.id,),
+            help="Pauses the run here",
+        )
+    else:
+        slow.button(
+            "Slow motion",
+            icon=":material/slow_motion_video:",
+            key="slow motion on",
+            width="stretch",
+            on_click=_start_slow_motion,
+            args=(run,),
+            help="The turns follow one another by themselves",
+        )
+    pace.segmented_control(
+        "Seconds a turn",
+        PACES,
+        format_func="{} s".format,
+        required=True,
+        label_visibility="collapsed",
+        **url.bind_widget("pace", _pace()) | {"on_change": _change_pace, "args": (run,)},
+    )
+
+
+def _pace() -> int:
+    """Seconds per turn that the link asks for."""
+    requested = url.read_number("pace", 3, PACES[0], PACES[-1])
+    return min(PACES, key=lambda pace: abs(pace - requested))
+
+
+def _start_slow_motion(run: DistillationRun) -> None:
+    run_store().slow_motion(run.id, _pace())
+    ensure_worker(run_store().runs_dir)
+
+
+def _change_pace(run: DistillationRun) -> None:
+    url.set_parameter("pace", st.session_state["link pace"])
+    if run.in_slow_motion:
+        run_store().slow_motion(run.id, _pace())
+
+
+def _identity(turn: Turn | None) -> tuple[object, ...] | None:
+    """What tells a turn from every other turn of its run."""
+    return (turn.epoch, turn.round, turn.who, turn.number) if turn else None
+
+
+def _take_turn(run: DistillationRun, last: tuple[object, ...] | None) -> None:
+    """Request the turn after ``last`` and wait a moment for it; a second click meanwhile requests nothing."""
+    store, deadline = run_store(), time.monotonic() + WAIT_S
+    if store.get(run.id).stepping or _identity(store.turn(run.id)) != last:
+        return
+    store.take_turn(run.id)
+    ensure_worker(store.runs_dir)
+    while store.get(run.id).active and time.monotonic() < deadline:
+        time.sleep(0.05)

@@ -1,0 +1,152 @@
+"""One step of the student: its batch, the attack on it, the answers, its loss and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from atesc_core.distillation.turns import StudentTurn, agreement
+from atesc_core.runs import DistillationRun
+from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
+from pages.shared.ui import elements, formats
+from pages.shared.ui.elements import Html
+from pages.shared.ui.glossary import FORGETTING, LOSSES, annotated
+from pages.shared.ui.turn.tables import (
+    COLUMNS,
+    PROJECTED,
+    TOTAL,
+    answer_table,
+    change_tile,
+    class_names,
+    decimal,
+    heading,
+    image_wall,
+    loss_table,
+    marked_image,
+    paragraph,
+    weighted_term,
+)
+
+ROWS = 5  # of the wall of images; the last is for noise probes, where there are any
+MAX_PROBES = 8  # shown
+
+
+def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
+    """Draw all of it."""
+    names, probes = class_names(run, turn.teacher), len(turn.images) - turn.synthetic
+    synthetic = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic))
+    indices = np.concatenate([synthetic, turn.synthetic + np.arange(min(MAX_PROBES, probes))])
+    marked = marked_image(indices)
+    left, middle, right = st.columns([4, 6, 4.8], gap="medium")
+    with left:
+        heading(
+            1,
+            f"The batch: {turn.synthetic} [[synthetic]] images" + (f" and {probes} [[noise probes]]" if probes else ""),
+            f"{len(indices)} shown" + (", probes last" if probes else ""),
+        )
+        titles = [_title(run, turn, index, names) for index in range(len(turn.images))]
+        roles = None if turn.fragile is None else [_group(turn.fragile, index) for index in indices]
+        image_wall(run, turn.images, indices, marked, titles, roles)
+        _split(run, turn)
+    with middle:
+        heading(3, "What [[teacher T|teacher]] and [[student S|student]] answer", "the image marked")
+        answers = {"teacher": turn.teacher[marked]}
+        if marked < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[: turn.synthetic]):
+            answers[PROJECTED] = turn.taught[marked]
+        answers |= {"student": turn.student_before[marked], "after": turn.student_after[marked]}
+        answer_table(run, names, answers)
+        elements.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
+    with right:
+        heading(4, "The student's loss", "before and after the step, on this batch")
+        _losses(run, turn)
+        heading(
+            5, f"The [[gradient]]: {decimal(turn.gradient, 3)}", f"L2 norm over {formats.count(turn.weights)} weights"
+        )
+        paragraph(f"SGD with momentum 0.9, [[learning rate]] {turn.lr:.3g}, took the step.")
+        elements.tiles(*_tiles(turn))
+
+
+def _group(fragile: np.ndarray, index: int) -> elements.Role:
+    return "fragile" if fragile[index] else "robust"
+
+
+def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[str]) -> str:
+    """The tooltip of an image: both networks' labels, its group, and what it is used for."""
+    labels = f"teacher: {names[turn.teacher[index].argmax()]} · student: {names[turn.student_before[index].argmax()]}"
+    if turn.fragile is None:
+        return labels
+    if turn.trapped[index]:
+        use = "trapped, forgotten" if run.spec.escape.kind == "atesc" else "held back"
+    else:
+        use = "teaches" if index < turn.synthetic else "a probe, which never teaches"
+    return f"{labels} · {_group(turn.fragile, index)}, {use}"
+
+
+def _split(run: DistillationRun, turn: StudentTurn) -> None:
+    """How the batch was split into fragile and robust, or why it was not."""
+    escape, split, n = run.spec.escape, run.spec.split, turn.synthetic
+    if turn.fragile is None:
+        heading(2, "No attack", "")
+        elements.caption(
+            f"Warm-up, epoch {turn.epoch} of {escape.warmup_epochs}: nothing is split yet, every image teaches."
+            if escape.splits
+            else "This run splits nothing: every image teaches."
+        )
+        return
+    fragile = turn.fragile[:n].sum()
+    threshold = f"{turn.threshold:.2f}{SCORE_UNITS[split.score]}"
+    if split.score == "min_eps":
+        heading(2, f"An attack within [[ε]] = {threshold} on the teacher", "")
+    else:
+        heading(2, f"The threshold: {SCORE_NAMES[split.score]} {threshold}", "above it: robust")
+    elements.row(
+        elements.swatch("fragile", f"fragile {fragile}", outline=True),
+        elements.swatch("robust", f"robust {n - fragile}", outline=True),
+        elements.muted(f"of {n} synthetic images"),
+    )
+    limit = ", robust ones whose label is [[over-represented]] among them" if escape.overrepresented_only else ""
+    text = f"[[teaches|Teach]]: {turn.teaching.sum()} of {n}. [[trapped|Held back]]: {turn.trapped[:n].sum()}{limit}."
+    if probes := len(turn.images) - n:
+        robust, trapped = (~turn.fragile[n:]).sum(), turn.trapped[n:].sum()
+        text += f" Of {probes} probes {robust} are robust, {trapped} of these trapped."
+    paragraph(text)
+
+
+def _losses(run: DistillationRun, turn: StudentTurn) -> None:
+    escape = run.spec.escape
+    distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach"
+    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} trapped"
+    rows: list[tuple[str | Html, ...]] = []
+    for name, value in turn.losses.items():
+        title: str | Html
+        if name == "s/robust":
+            title = weighted_term(forgetting, escape.weight, value, 3)
+        else:
+            title = {"s/fragile": annotated(distillation), "s/total": TOTAL}[name]
+        rows.append((title, decimal(value, 3), decimal(turn.losses_after[name], 3)))
+    loss_table("before", "after", rows=rows)
+    if run.spec.temperature != 1:
+        elements.caption(f"KL at temperature {run.spec.temperature:g}, times its square.")
+
+
+def _tiles(turn: StudentTurn) -> Iterable[Html]:
+    """How the student's answers changed, on the images that teach and on those that are trapped."""
+    n, teaching, trapped = turn.synthetic, turn.teaching, turn.trapped
+    before, after = turn.student_before, turn.student_after
+    if teaching.any():
+        yield change_tile(
+            "Agrees with what teaches",
+            agreement(before[:n][teaching], turn.taught[teaching]),
+            agreement(after[:n][teaching], turn.taught[teaching]),
+            f"{teaching.sum()} images",
+        )
+    if trapped.any():
+        yield change_tile(
+            "Gives T's label to the trapped",
+            agreement(before[trapped], turn.teacher[trapped]),
+            agreement(after[trapped], turn.teacher[trapped]),
+            f"{trapped.sum()} images",
+            role="robust",
+        )
