@@ -29,9 +29,9 @@ def make_recording(
     runs_dir: RunsDir = None,
 ) -> None:
     """Record runs as they now stand. The three students of a story get its first two scenes too."""
-    _check_out(out)
+    _check_parent(out)
     store = open_store(runs_dir)
-    _write(
+    _write_recording(
         store,
         [store.get_distillation(run_id) for run_id in run],
         out,
@@ -63,7 +63,7 @@ def make_story(
     specs = story_specs(teachers[setting], **typed_settings(settings))
     store = open_store(runs_dir)
     runs = _run_all(store, list(queue_story(store, specs).values()))
-    _write(store, runs, out, "The story", images, f"python -m atesc_core recording story --setting {setting}")
+    _write_recording(store, runs, out, "The story", images, f"python -m atesc_core recording story --setting {setting}")
 
 
 @commands.command("show")
@@ -72,26 +72,29 @@ def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -
     from atesc_core.recording import load
 
     recording = load(file)
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.manifest.created))
-    print(f"{recording.manifest.title}: {made}, {recording.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.manifest.created))
+    print(f"{recording.manifest.title}: {created}, {recording.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
     for run in recording.manifest.runs:
-        print(f"  {_words(run)}")
+        print(f"  {_summary(run)}")
     scenes = [name for name in ("border", "first") if getattr(recording.manifest, name)]
     if scenes:
         print(f"  scenes: {', '.join(scenes)}")
 
 
-def _words(run: RecordedRun) -> str:
+def _summary(run: RecordedRun) -> str:
     last = percents(run.epochs[-1].metrics) if run.epochs else "no epoch"
     return f"{run.run}  {run.label}  {run.spec.teacher}  {len(run.epochs)} epochs  {last}"
 
 
-def _check_out(out: Path) -> None:
+def _check_parent(out: Path) -> None:
+    """Raises ValueError where the folder of ``out`` does not exist."""
     if not out.parent.is_dir():
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
 
 
-def _write(store: RunStore, runs: list[DistillationRun], out: Path, title: str, images: int, command: str) -> None:
+def _write_recording(
+    store: RunStore, runs: list[DistillationRun], out: Path, title: str, images: int, command: str
+) -> None:
     from atesc_core.recording import record, save
     from atesc_core.teachers import list_teachers
 
@@ -103,31 +106,31 @@ def _write(store: RunStore, runs: list[DistillationRun], out: Path, title: str, 
 
 
 def _scenes(store: RunStore, runs: list[DistillationRun], kinds: dict[str, str]) -> Recording | None:
-    """Those of the story that the runs tell; None where they tell none."""
+    """The scenes of the story of these runs; None unless they are its three students."""
     from atesc_core.recording.story import STORY_ROLES, story_role
 
-    parts = {story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
-    if not STORY_ROLES.keys() <= parts.keys():
+    by_role = {story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
+    if not STORY_ROLES.keys() <= by_role.keys():
         return None
     from atesc_core.recording.scenes import record_scenes
 
     with progress_bar("") as progress:
         task = progress.add_task("scenes", total=1)
         return record_scenes(
-            parts["plain"].spec,
-            parts["control"].spec.teacher,
+            by_role["plain"].spec,
+            by_role["control"].spec.teacher,
             store.runs_dir,
             lambda share, what: progress.update(task, completed=share, description=what),
         )
 
 
 def _run_all(store: RunStore, run_ids: list[str]) -> list[DistillationRun]:
-    """Follow each to its end. Raises ValueError where one does not get there."""
+    """Wait for each run in turn. Raises ValueError for one that ends without being done."""
     from atesc_core.cli.runs import follow
 
     runs = [follow(store, store.get_distillation(run_id)) for run_id in run_ids]
     for run in runs:
         if run.status != "done":
-            why = f": {run.error}" if run.error else ""
-            raise ValueError(f"run: {run.id} {run.status}{why}; nothing was recorded, what it logged is kept")
+            reason = f": {run.error}" if run.error else ""
+            raise ValueError(f"run: {run.id} {run.status}{reason}; nothing was recorded, what it logged is kept")
     return runs

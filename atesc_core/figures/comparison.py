@@ -1,12 +1,12 @@
-"""Runs beside each other: the seeds of a spec together, their means, and what tells two specs apart.
+"""Comparison of runs: seeds grouped by spec, means over seeds, and the differences between specs.
 
-Nothing is averaged but runs that differ in the seed alone: not those of another setting, and not a run whose
-threshold was moved by hand while it ran, for it is no longer what its spec says.
+Only runs that differ in the seed alone are averaged. A run whose threshold was changed by hand no longer follows its
+spec and is in a group of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,53 +21,65 @@ if TYPE_CHECKING:
     from atesc_core.runs import DistillationRun
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
-MAX_FIELDS_IN_LABEL = 3  # in a label; the rest is a number
-FIELD_TEXT = {"teacher": str, "synthesis.kind": str.upper, "escape.kind": ESCAPE_NAMES.get}  # speak for themselves
+MAX_FIELDS_IN_LABEL = 3  # of further ones only the number is given
+FIELD_TEXT: dict[str, Callable[[str], str]] = {  # values that a label gives without the field's name
+    "teacher": str,
+    "synthesis.kind": str.upper,
+    "escape.kind": ESCAPE_NAMES.__getitem__,
+}
+ThresholdChange = tuple[int, int, float]  # epoch, round, threshold
 
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run and what was logged of it.
+    """A run with its logged epochs.
 
-    epochs: a row an epoch, as RunStore.epochs gives it. moved: (epoch, round, threshold) set by hand, in order.
+    Attributes:
+        run: The run.
+        epochs: One row an epoch, of ``RunStore.epochs``.
+        threshold_changes: The changes made by hand, in order.
     """
 
     run: DistillationRun
     epochs: pd.DataFrame
-    moved: tuple[tuple[int, int, float], ...] = ()
+    threshold_changes: tuple[ThresholdChange, ...] = ()
 
     @property
-    def last(self) -> int:
+    def last_epoch(self) -> int:
         """The last epoch that was measured; 0 before the first."""
         return int(self.epochs["epoch"].max()) if len(self.epochs) else 0
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """The metrics that were measured, IAcc first."""
         return tuple(name for name in METRIC_NAMES if name in self.epochs)
 
     @property
-    def going(self) -> bool:
-        """Whether more epochs may come without a new start."""
+    def in_progress(self) -> bool:
+        """Whether the run trains, waits or is paused."""
         return self.run.status in ("queued", "running", "paused")
 
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Runs of one spec, a seed each, up to the last epoch that all of them have.
+    """Runs of one spec, one a seed, up to the last epoch that all of them have.
 
-    spec: with seed 0. measured: by seed. epochs: columns seed, epoch and the metrics in per cent.
-    notes: what was cut or left out, in sentences.
+    Attributes:
+        spec: The spec with seed 0.
+        runs: In the order of their seeds.
+        epochs: Columns seed, epoch and the metrics in per cent.
+        notes: Sentences on the epochs and runs that were left out.
     """
 
     spec: RunSpec
-    measured: tuple[MeasuredRun, ...]
+    runs: tuple[MeasuredRun, ...]
     epochs: pd.DataFrame
     notes: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """IAcc, and what this setting reports on OOD."""
-        return self.measured[0].metrics
+        """IAcc and the setting's metric on OOD images."""
+        return self.runs[0].metrics
 
     @property
     def setting(self) -> str:
@@ -76,31 +88,34 @@ class SeedGroup:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(each.run.spec.seed for each in self.measured)
+        """The seeds, ascending."""
+        return tuple(measured.run.spec.seed for measured in self.runs)
 
     @property
-    def last(self) -> int:
+    def last_epoch(self) -> int:
         """The last epoch that all seeds have."""
-        return min(each.last for each in self.measured)
+        return min(measured.last_epoch for measured in self.runs)
 
     @property
-    def moved(self) -> tuple[tuple[int, int, float], ...]:
-        return self.measured[0].moved
+    def threshold_changes(self) -> tuple[ThresholdChange, ...]:
+        """The changes made by hand, the same in all runs."""
+        return self.runs[0].threshold_changes
 
 
 def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
-    """The runs by spec, in the order in which the specs first come. Runs without an epoch are in none.
+    """Group runs that differ in the seed alone, in the order in which their specs first appear.
 
-    Of a seed that was run twice the longer one counts, then the newer. A run that ended early (stopped,
-    interrupted, failed) is left out where another seed went further; one that is still going holds the others
-    at its own last epoch.
+    A run without an epoch is in no group. Of several runs with one seed the longest counts, then the newest. A run that
+    ended early (stopped, interrupted, failed) is left out if another seed got further; a run in progress limits its
+    group to its own last epoch.
     """
-    kinds: dict[tuple, list[MeasuredRun]] = {}
-    for each in runs:
-        if each.last:
-            parted = each.run.fork.epoch if each.run.fork else None
-            kinds.setdefault((without_seed(each.run.spec), each.metrics, each.moved, parted), []).append(each)
-    return [_seed_group(spec, alike) for (spec, *_), alike in kinds.items()]
+    groups: dict[tuple[Hashable, ...], list[MeasuredRun]] = {}
+    for measured in runs:
+        if measured.last_epoch:
+            fork_epoch = measured.run.fork.epoch if measured.run.fork else None
+            key = (without_seed(measured.run.spec), measured.metrics, measured.threshold_changes, fork_epoch)
+            groups.setdefault(key, []).append(measured)
+    return [_seed_group(alike) for alike in groups.values()]
 
 
 def without_seed(spec: RunSpec) -> RunSpec:
@@ -108,66 +123,82 @@ def without_seed(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"seed": 0})
 
 
-def _seed_group(spec: RunSpec, alike: list[MeasuredRun]) -> SeedGroup:
-    notes = []
-    by_seed: dict[int, MeasuredRun] = {}
-    for each in sorted(alike, key=lambda one: (one.last, one.run.created)):
-        by_seed[each.run.spec.seed] = each
+def _seed_group(alike: list[MeasuredRun]) -> SeedGroup:
+    """A group of runs that are alike but for the seed."""
+    spec, notes = without_seed(alike[0].run.spec), []
+    by_seed = {
+        measured.run.spec.seed: measured
+        for measured in sorted(alike, key=lambda measured: (measured.last_epoch, measured.run.created))
+    }
     if len(by_seed) < len(alike):
         notes.append(f"{_plural(len(alike) - len(by_seed), 'run')} of a seed that is here already: left out.")
-    longest = max(each.last for each in by_seed.values())
-    kept = []
-    for seed, each in sorted(by_seed.items()):
-        if each.last < longest and not each.going:
-            notes.append(f"Seed {seed} {_how_it_ended(each)} after epoch {each.last}: left out.")
+    longest = max(measured.last_epoch for measured in by_seed.values())
+    runs = []
+    for seed, measured in sorted(by_seed.items()):
+        if measured.last_epoch < longest and not measured.in_progress:
+            notes.append(f"Seed {seed} {_how_it_ended(measured)} after epoch {measured.last_epoch}: left out.")
         else:
-            kept.append(each)
-    last = min(each.last for each in kept)
-    going = [each for each in kept if each.going and each.last < each.run.epochs]
-    if going:
-        behind = f"that all {len(kept)} seeds have" if len(kept) > 1 else "it has"
-        notes.append(f"Still going: shown to epoch {last} of {spec.epochs}, the last {behind}.")
-    elif fork := kept[0].run.fork:
+            runs.append(measured)
+    last = min(measured.last_epoch for measured in runs)
+    if any(measured.in_progress and measured.last_epoch < measured.run.epochs for measured in runs):
+        common = f"that all {len(runs)} seeds have" if len(runs) > 1 else "it has"
+        notes.append(f"Still going: shown to epoch {last} of {spec.epochs}, the last {common}.")
+    elif fork := runs[0].run.fork:
         notes.append(f"A try: it parted from a run of these settings after epoch {fork.epoch}, and ended with {last}.")
     elif last < spec.epochs:
         notes.append(f"Ended after epoch {last} of {spec.epochs}.")
-    frames = [each.epochs[each.epochs["epoch"] <= last].assign(seed=each.run.spec.seed) for each in kept]
-    columns = ["seed", "epoch", *kept[0].metrics]
-    return SeedGroup(spec, tuple(kept), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
+    frames = [
+        measured.epochs[measured.epochs["epoch"] <= last].assign(seed=measured.run.spec.seed) for measured in runs
+    ]
+    columns = ["seed", "epoch", *runs[0].metrics]
+    return SeedGroup(spec, tuple(runs), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
 
 
-def _how_it_ended(each: MeasuredRun) -> str:
+def _how_it_ended(measured: MeasuredRun) -> str:
     return {"stopped": "was stopped", "interrupted": "was interrupted", "failed": "failed"}.get(
-        each.run.status, "ended"
+        measured.run.status, "ended"
     )
 
 
-def _plural(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def smooth(values: pd.DataFrame, column: str, share: float) -> pd.DataFrame:
-    """The column of each seed as an exponential moving average over epochs.
+    """Smooth a column over epochs by an exponential moving average, each seed by itself.
 
-    values: columns seed, epoch and ``column``. share: of the past in each step, 0 <= share < 1; 0 changes nothing.
-    The first values weigh no more than they should (a weighted mean of all so far). Raises ValueError.
+    Each value becomes a weighted mean of all so far, so that the first ones get no extra weight.
+
+    Args:
+        values: Columns seed, epoch and ``column``.
+        column: The column to smooth.
+        share: Weight of the past in each step, 0 <= share < 1; 0 changes nothing.
+
+    Raises:
+        ValueError: ``share`` is out of range.
     """
     if not 0 <= share < 1:
         raise ValueError(f"smoothing: {share!r}: expected 0 or more and less than 1")
     if not share:
         return values
     ordered = values.sort_values(["seed", "epoch"])
-    mean = ordered.groupby("seed")[column].transform(lambda one: one.ewm(alpha=1 - share, adjust=True).mean())
+    mean = ordered.groupby("seed")[column].transform(lambda seed: seed.ewm(alpha=1 - share, adjust=True).mean())
     return ordered.assign(**{column: mean})
 
 
 def summary(values: pd.DataFrame, column: str, smoothing: float = 0.0) -> pd.DataFrame:
-    """Mean over seeds, an epoch a row: epoch, mean, sd (of the sample; NaN for one seed), low, high, seeds.
+    """Statistics over seeds, one row an epoch.
 
-    values: columns seed, epoch and ``column``. Seeds are smoothed one by one, then averaged.
+    Args:
+        values: Columns seed, epoch and ``column``.
+        column: The quantity.
+        smoothing: As in ``smooth``, before the seeds are averaged.
+
+    Returns:
+        Columns epoch, mean, sd (of the sample; NaN for one seed), low, high, seeds.
     """
     known = smooth(values.dropna(subset=[column]), column, smoothing)
     by_epoch = known.groupby("epoch", as_index=False)[column].agg(["mean", "std", "min", "max", "count"])
@@ -175,17 +206,17 @@ def summary(values: pd.DataFrame, column: str, smoothing: float = 0.0) -> pd.Dat
 
 
 def epoch_means(steps: pd.DataFrame, last: int) -> pd.DataFrame:
-    """The losses of each round as means of their epoch, up to epoch ``last``: epoch, and the columns g/... and s/..."""
+    """Mean losses of each epoch up to ``last``: columns epoch, g/... and s/... of the rounds' losses."""
     losses = [name for name in steps.columns if name.startswith(("g/", "s/"))]
     return steps[steps["epoch"] <= last].groupby("epoch", as_index=False)[losses].mean()
 
 
 def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
-    """Last-epoch metrics, a row a spec, in full precision.
+    """Metrics at the last epoch, one row a spec, in full precision.
 
-    Columns: spec (what tells it from the others), teacher, setting, seeds (how many), epoch (the one reported),
-    epochs (of the spec), then for each metric that any of them has its mean and ``<metric>_sd`` in per cent, and
-    runs (ids).
+    Returns:
+        Columns spec (its label), teacher, setting, seeds (their number), epoch (the one reported), epochs (of the
+        spec), for each metric its mean and ``<metric>_sd`` in per cent, and runs (ids).
     """
     present = [name for name in METRIC_NAMES if any(name in group.metrics for group in groups)]
     rows = []
@@ -195,79 +226,81 @@ def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
             "teacher": group.spec.teacher,
             "setting": group.setting,
             "seeds": len(group.seeds),
-            "epoch": group.last,
+            "epoch": group.last_epoch,
             "epochs": group.spec.epochs,
         }
         for metric in present:
-            at_end = summary(group.epochs, metric).iloc[-1] if metric in group.metrics else {}
+            at_end = summary(group.epochs, metric).iloc[-1] if metric in group.metrics else pd.Series(dtype=float)
             row |= {metric: at_end.get("mean", float("nan")), f"{metric}_sd": at_end.get("sd", float("nan"))}
-        rows.append(row | {"runs": " ".join(each.run.id for each in group.measured)})
+        rows.append(row | {"runs": " ".join(measured.run.id for measured in group.runs)})
     return pd.DataFrame(rows)
 
 
-# ── what tells specs apart ──────────────────────────────────────────────────────────────────────────
+# ── differences between specs ──────────────────────────────────────────────────────────────────────────
 
 
 def spec_fields(spec: RunSpec) -> dict[str, Any]:
-    """Dotted field -> value."""
+    """Every field of a spec: dotted name -> value."""
     values = spec.model_dump(mode="json")
     return {path: _at(values, path) for path in field_paths(values)}
 
 
 def varying_fields(specs: Sequence[RunSpec]) -> list[str]:
-    """Dotted fields, the seed aside, in which the specs are not all alike; a field that some have not counts."""
-    known = [spec_fields(spec) for spec in specs]
-    paths = dict.fromkeys(path for one in known for path in one if path != "seed")
-    return [path for path in paths if len({value_text(one.get(path)) for one in known}) > 1]
+    """The dotted fields, without the seed, that differ between the specs or that only some of them have."""
+    fields = [spec_fields(spec) for spec in specs]
+    paths = dict.fromkeys(path for values in fields for path in values if path != "seed")
+    return [path for path in paths if len({value_text(values.get(path)) for values in fields}) > 1]
 
 
 def spec_difference(first: RunSpec, second: RunSpec) -> pd.DataFrame:
-    """The fields in which two specs differ, the seed aside.
+    """The fields in which two specs differ, without the seed.
 
-    Columns: field (dotted), first, second (as written in YAML; a dash where that spec has no such field),
-    description, source (paper, ours, or None).
+    Returns:
+        Columns field (dotted), first, second (as in YAML; a dash for a field that a spec does not have), description,
+        source (of the default: paper, lab, or None).
     """
     rows = []
     for path in varying_fields([first, second]):
-        own, other = spec_fields(first), spec_fields(second)
-        sentence, source = describe_field(path, (first if path in own else second).synthesis.kind)
-        rows.append((path, value_text(own.get(path)), value_text(other.get(path)), sentence, source))
+        one, other = spec_fields(first), spec_fields(second)
+        sentence, source = describe_field(path, (first if path in one else second).synthesis.kind)
+        rows.append((path, value_text(one.get(path)), value_text(other.get(path)), sentence, source))
     return pd.DataFrame(rows, columns=["field", "first", "second", "description", "source"])
 
 
 def group_labels(groups: Sequence[SeedGroup]) -> list[str]:
-    """What tells each from the others, in a few words: ``CKD``, ``ATEsc, escape.weight=0.3``. Never twice the same."""
+    """A label for each group from the fields that vary: ``CKD``, ``ATEsc, escape.weight=0.3``. All are different."""
     paths = varying_fields([group.spec for group in groups])
     names = [_label(group, paths) for group in groups]
     return [
-        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name for at, name in enumerate(names)
+        f"{name} ({names[:index].count(name) + 1})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
     ]
 
 
 def _label(group: SeedGroup, paths: Sequence[str]) -> str:
     values = spec_fields(group.spec)
-    words = [FIELD_TEXT[path](values[path]) for path in FIELD_TEXT if path in paths]
-    # The preset's name says nothing that the fields it sets do not, and a kind of synthesis brings its own fields.
+    parts = [FIELD_TEXT[path](values[path]) for path in FIELD_TEXT if path in paths]
+    # The preset is seen in the fields that it sets, and a kind of synthesis brings fields of its own.
     others = [
         path
         for path in paths
         if path not in (*FIELD_TEXT, "preset") and not ("synthesis.kind" in paths and path.startswith("synthesis."))
     ]
-    own = [f"{path}={value_text(values.get(path))}" for path in others]
-    words += own[:MAX_FIELDS_IN_LABEL] + (
-        [f"{len(own) - MAX_FIELDS_IN_LABEL} more"] if len(own) > MAX_FIELDS_IN_LABEL else []
-    )
-    fork = group.measured[0].run.fork
+    named = [f"{path}={value_text(values.get(path))}" for path in others]
+    parts += named[:MAX_FIELDS_IN_LABEL]
+    if len(named) > MAX_FIELDS_IN_LABEL:
+        parts.append(f"{len(named) - MAX_FIELDS_IN_LABEL} more")
+    fork = group.runs[0].run.fork
     if fork:
-        begins = max(fork.epoch, group.spec.escape.warmup_epochs) + 1
-        words.append(f"threshold {fork.threshold:.3g} from epoch {begins}")
-    elif group.moved:
-        words.append("threshold moved by hand")
-    return ", ".join(words) or ESCAPE_NAMES[group.spec.escape.kind]
+        first_epoch = max(fork.epoch, group.spec.escape.warmup_epochs) + 1
+        parts.append(f"threshold {fork.threshold:.3g} from epoch {first_epoch}")
+    elif group.threshold_changes:
+        parts.append("threshold moved by hand")
+    return ", ".join(parts) or ESCAPE_NAMES[group.spec.escape.kind]
 
 
 def value_text(value: Any) -> str:
-    """A field's value in a table or a filter; a dash for a field that a spec has not."""
+    """A field's value in a table or a filter; a dash for a field that a spec does not have."""
     if value is None:
         return "–"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Runs of several specs over each other, seeds as a band, a panel a quantity."""
+"""Runs of several specs over each other: a panel for each quantity, seeds as a band."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Band = Literal["sd", "range"]
 BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
 # Colour says which quantity, the dash which escape: specs that share both are told apart by their points.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
-MAX_MARKERS = 12  # at most, on a line: more would hide its dash
-PANELS_PER_ROW = 3  # panels
+MAX_MARKERS = 12  # on a line: more would hide its dash
+PANELS_PER_ROW = 3
 PANEL_GAP = {
     "light": 0.06,
     "dark": 0.06,
@@ -35,10 +35,16 @@ LETTER_GAP = {"light": 0.065, "dark": 0.065, "print": 0.1}  # of an axis between
 
 @dataclass(frozen=True)
 class SpecCurve:
-    """A spec: its mean over seeds.
+    """The mean over the seeds of one spec.
 
-    points: quantity (a metric or a loss) -> columns epoch, mean, sd, low, high, as comparison.summary gives them.
-    rough: the same before smoothing, where it was smoothed. letter: its sign beside the line.
+    Attributes:
+        letter: Written at the end of its lines.
+        name: Its label.
+        points: Quantity (a metric or a loss) -> columns epoch, mean, sd, low, high, of ``comparison.summary``.
+        seeds: Number of seeds.
+        teacher: Kind of its teacher.
+        escape: Its escape.
+        unsmoothed: ``points`` before smoothing; None if they were not smoothed.
     """
 
     letter: str
@@ -47,15 +53,16 @@ class SpecCurve:
     seeds: int = 1
     teacher: Literal["NTL", "SL"] = "NTL"
     escape: Literal["none", "ckd", "atesc"] = "none"
-    rough: dict[str, pd.DataFrame] | None = None
+    unsmoothed: dict[str, pd.DataFrame] | None = None
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
+        """Letter and name."""
         return f"{self.letter} · {self.name}"
 
 
 def overlay(
-    lines: Sequence[SpecCurve],
+    curves: Sequence[SpecCurve],
     quantities: Sequence[str],
     mode: Mode = "light",
     *,
@@ -65,11 +72,19 @@ def overlay(
 ) -> go.Figure:
     """Runs compared, by epoch.
 
-    A panel for each of ``quantities``: metrics (iacc, oacc, olacc, asr; per cent) or losses (g/..., s/...). IAcc is
-    in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid; an SL
-    teacher's lines are thin with open points. ``band``: ± one standard deviation over seeds, or their range.
-    ``log``: losses on a logarithmic axis, where what is not above 0 has no place. ``epochs``: the x axis' end.
-    Raises ValueError where there is no quantity.
+    IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid; the
+    lines of SL teachers are thin with open points.
+
+    Args:
+        curves: One for each spec.
+        quantities: One for each panel: metrics (iacc, oacc, olacc, asr; per cent) or losses (g/..., s/...).
+        mode: light, dark or print.
+        band: ± one standard deviation over seeds, or their range.
+        log: Losses on a logarithmic axis, which leaves out values that are not above 0.
+        epochs: Where the x axis ends; the last epoch of the curves unless given.
+
+    Raises:
+        ValueError: There is no quantity.
     """
     if not quantities:
         raise ValueError("quantities: none; expected at least one metric or loss")
@@ -79,32 +94,34 @@ def overlay(
     figure = theme.new_figure(mode, "compare", "Epoch", "", aspect)
     figure.layout.meta["y"] = "value"
     figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
-    last = epochs or max((int(p["epoch"].max()) for line in lines for p in line.points.values() if len(p)), default=1)
+    last = epochs or max(
+        (int(p["epoch"].max()) for curve in curves for p in curve.points.values() if len(p)), default=1
+    )
     for panel, quantity in enumerate(quantities):
         on_log = log and quantity not in METRIC_NAMES
         _axes(figure, style, panel, places[panel], quantity, last, on_log)
         drawn = [
-            (line, symbol, points)
-            for line, symbol in zip(lines, cycle(SYMBOLS), strict=False)
-            if len(points := _drawable(line.points.get(quantity), on_log))
+            (curve, symbol, points)
+            for curve, symbol in zip(curves, cycle(SYMBOLS), strict=False)
+            if len(points := _drawable(curve.points.get(quantity), on_log))
         ]
-        for line, symbol, points in drawn:
-            _draw(figure, style, line, points, symbol, panel, quantity, band, on_log)
-        _letters(figure, style, [(line, points) for line, _, points in drawn], panel, quantity, on_log)
+        for curve, symbol, points in drawn:
+            _draw(figure, style, curve, points, symbol, panel, quantity, band, on_log)
+        _letters(figure, style, [(curve, points) for curve, _, points in drawn], panel, quantity, on_log)
     if not figure.data:
         return theme.show_message(figure, "The first point comes at the end of epoch 1")
-    for line, symbol in zip(lines, cycle(SYMBOLS), strict=False):
-        _legend_key(figure, style, line, symbol, band)
+    for curve, symbol in zip(curves, cycle(SYMBOLS), strict=False):
+        _legend_key(figure, style, curve, symbol, band)
     return figure
 
 
 def quantity_role(quantity: str) -> str:
-    """Whose colour a quantity has."""
+    """The role (``theme.COLOURS``) whose colour a quantity has."""
     return METRIC_ROLES.get(quantity) or STUDENT_TERMS.get(quantity, ("ink", ""))[0]
 
 
 def quantity_title(quantity: str) -> str:
-    """What a quantity is called above its panel, with its unit."""
+    """The title of a quantity's panel, with its unit."""
     if quantity in METRIC_NAMES:
         return f"{METRIC_NAMES[quantity]} (%)"
     if quantity in STUDENT_TERMS:
@@ -117,7 +134,7 @@ def _suffix(panel: int) -> str:
 
 
 def panel_spans(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Where each panel lies, row by row from the top: its span of the figure's width and of its height, 0..1."""
+    """For each panel, row by row from the top, its span of the figure's width and of its height, in 0..1."""
     down = panel_rows(panels)
     across = math.ceil(panels / down)
     width, height = (1 - gap * (across - 1)) / across, (1 - ROW_GAP * (down - 1)) / down
@@ -130,7 +147,7 @@ def panel_spans(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float]
 
 
 def panel_rows(panels: int) -> int:
-    """How many rows of panels there are."""
+    """Number of rows that the panels take."""
     return math.ceil(panels / PANELS_PER_ROW)
 
 
@@ -180,7 +197,7 @@ def _axes(
 
 
 def band_edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.Series, pd.Series]:
-    """Lower and upper edge of the band; on a logarithmic axis it ends below at the lowest mean."""
+    """Lower and upper edge of the band; on a logarithmic axis the lower one is at least the lowest mean."""
     low, high = (
         (points["low"], points["high"])
         if band == "range"
@@ -190,7 +207,7 @@ def band_edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.
 
 
 def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
-    """The points that have a place on the axis."""
+    """The points that the axis can show: on a logarithmic one, those above 0."""
     if points is None:
         return pd.DataFrame()
     return points[points["mean"] > 0] if log else points
@@ -199,7 +216,7 @@ def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
 def _draw(
     figure: go.Figure,
     style: Style,
-    line: SpecCurve,
+    curve: SpecCurve,
     points: pd.DataFrame,
     symbol: str,
     panel: int,
@@ -211,16 +228,16 @@ def _draw(
     axes = {
         "xaxis": f"x{_suffix(panel)}",
         "yaxis": f"y{_suffix(panel)}",
-        "legendgroup": line.letter,
+        "legendgroup": curve.letter,
         "showlegend": False,
     }
-    if line.seeds > 1:
+    if curve.seeds > 1:
         low, high = band_edges(points, band, log)
         figure.add_scatter(
             x=[*points["epoch"], *points["epoch"][::-1]],
             y=[*high, *low[::-1]],
-            uid=trace_id(line.letter, quantity, "band"),
-            name=f"{line.said} {BANDS[band]}",
+            uid=trace_id(curve.letter, quantity, "band"),
+            name=f"{curve.label} {BANDS[band]}",
             fill="toself",
             fillcolor=theme.tint(colour, 0.16),
             mode="lines",
@@ -229,18 +246,18 @@ def _draw(
             meta={"skip": True},
             **axes,
         )
-    if line.rough:
-        rough = line.rough[quantity]
+    if curve.unsmoothed:
+        unsmoothed = curve.unsmoothed[quantity]
         figure.add_scatter(
-            x=rough["epoch"],
-            y=rough["mean"],
-            uid=trace_id(line.letter, quantity, "rough"),
+            x=unsmoothed["epoch"],
+            y=unsmoothed["mean"],
+            uid=trace_id(curve.letter, quantity, "rough"),
             mode="lines",
             opacity=0.35,
-            name=f"{line.said}, not smoothed",
-            line={"color": colour, "dash": DASHES[line.escape], "width": style.thin_width},
+            name=f"{curve.label}, not smoothed",
+            line={"color": colour, "dash": DASHES[curve.escape], "width": style.thin_width},
             hoverinfo="skip",
-            meta={"run": line.said, "quantity": quantity, "smoothed": False, "seeds": line.seeds},
+            meta={"run": curve.label, "quantity": quantity, "smoothed": False, "seeds": curve.seeds},
             **axes,
         )
     unit = " %" if quantity in METRIC_NAMES else ""
@@ -250,64 +267,64 @@ def _draw(
             "sd": f" ± %{{customdata[0]:{digits}}}",
             "range": f" (%{{customdata[1]:{digits}}} to %{{customdata[2]:{digits}}})",
         }[band]
-        if line.seeds > 1
+        if curve.seeds > 1
         else ""
     )
     figure.add_scatter(
         x=points["epoch"],
         y=points["mean"],
-        uid=trace_id(line.letter, quantity),
-        name=line.said,
+        uid=trace_id(curve.letter, quantity),
+        name=curve.label,
         mode="lines+markers",
-        line={"color": colour, "dash": DASHES[line.escape], "width": _width(style, line)},
-        marker=_marker(style, line, symbol, colour),
+        line={"color": colour, "dash": DASHES[curve.escape], "width": _width(style, curve)},
+        marker=_marker(style, curve, symbol, colour),
         customdata=points[["sd", "low", "high"]],
         hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {quantity_title(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
-        f"{line.said}, {_seeds(line)}<extra></extra>",
+        f"{curve.label}, {_seeds(curve)}<extra></extra>",
         meta={
-            "run": line.said,
+            "run": curve.label,
             "quantity": quantity,
-            "teacher": line.teacher,
-            "escape": line.escape,
-            "seeds": line.seeds,
-            "smoothed": bool(line.rough),
+            "teacher": curve.teacher,
+            "escape": curve.escape,
+            "seeds": curve.seeds,
+            "smoothed": bool(curve.unsmoothed),
             "customdata": ["sd", "low", "high"],
         },
         **axes,
     )
 
 
-def _width(style: Style, line: SpecCurve) -> float:
-    return style.thin_width if line.teacher == "SL" else style.line_width
+def _width(style: Style, curve: SpecCurve) -> float:
+    return style.thin_width if curve.teacher == "SL" else style.line_width
 
 
-def _marker(style: Style, line: SpecCurve, symbol: str, colour: str) -> dict[str, object]:
+def _marker(style: Style, curve: SpecCurve, symbol: str, colour: str) -> dict[str, object]:
     return {
         "symbol": symbol,
         "size": style.dot_size * 1.15,
         "maxdisplayed": MAX_MARKERS,
-        "color": style.surface if line.teacher == "SL" else colour,
-        "line": {"color": colour, "width": style.thin_width if line.teacher == "SL" else 0},
+        "color": style.surface if curve.teacher == "SL" else colour,
+        "line": {"color": colour, "width": style.thin_width if curve.teacher == "SL" else 0},
     }
 
 
-def _seeds(line: SpecCurve) -> str:
-    return f"{line.seeds} seeds" if line.seeds > 1 else "one seed"
+def _seeds(curve: SpecCurve) -> str:
+    return f"{curve.seeds} seeds" if curve.seeds > 1 else "one seed"
 
 
-def _legend_key(figure: go.Figure, style: Style, line: SpecCurve, symbol: str, band: Band) -> None:
-    """One neutral entry a spec: its dash, its points, and what its line and band are."""
-    of = f"mean, {BANDS[band]}, {line.seeds} seeds" if line.seeds > 1 else "one seed"
+def _legend_key(figure: go.Figure, style: Style, curve: SpecCurve, symbol: str, band: Band) -> None:
+    """One grey entry for each spec: its dash and points, and what its line and band are."""
+    statistic = f"mean, {BANDS[band]}, {curve.seeds} seeds" if curve.seeds > 1 else "one seed"
     figure.add_scatter(
         x=[None],
         y=[None],
-        uid=trace_id(line.letter, "key"),
-        name=f"{line.said} ({of})",
-        legendgroup=line.letter,
+        uid=trace_id(curve.letter, "key"),
+        name=f"{curve.label} ({statistic})",
+        legendgroup=curve.letter,
         mode="lines+markers",
         meta={"skip": True},
-        marker=_marker(style, line, symbol, style.muted),
-        line={"color": style.muted, "dash": DASHES[line.escape], "width": _width(style, line)},
+        marker=_marker(style, curve, symbol, style.muted),
+        line={"color": style.muted, "dash": DASHES[curve.escape], "width": _width(style, curve)},
     )
 
 
@@ -319,7 +336,7 @@ def _letters(
     quantity: str,
     log: bool,
 ) -> None:
-    """Each line's letter at its end, moved apart where two of one epoch would overlap."""
+    """Write each curve's letter at its end, apart where two would overlap."""
     scale = np.log10 if log else np.asarray
     means = [scale(points["mean"].to_numpy(float)) for _, points in drawn]
     if not means:
@@ -328,13 +345,13 @@ def _letters(
     at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([own[-1] for own in means])
     for epoch in np.unique(at):
         ends[at == epoch] = spread_labels(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
-    for (line, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
+    for (curve, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
         figure.add_annotation(
             x=epoch,
             y=place,
             xref=f"x{_suffix(panel)}",
             yref=f"y{_suffix(panel)}",
-            text=f"<b>{line.letter}</b>",
+            text=f"<b>{curve.letter}</b>",
             xanchor="left",
             xshift=0.7 * style.dot_size + 2,
             yanchor="middle",

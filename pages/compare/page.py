@@ -1,9 +1,10 @@
-"""Compare: any set of runs over each other, seeds together, and what tells their specs apart."""
+"""Compare: any set of runs over each other, seeds together, and the differences between their specs."""
 
-from pages.compare.compare import compare, pick
+from pages.compare.comparison_view import compare
+from pages.compare.run_choice import choose_runs
 from pages.shared.ui import elements
 
 elements.header("Compare", "Any runs over each other; those that differ in the seed alone, as one line with a band.")
-chosen = pick()
-if chosen:
-    compare(chosen)
+run_ids = choose_runs()
+if run_ids:
+    compare(run_ids)

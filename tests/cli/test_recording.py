@@ -40,9 +40,9 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     """Its three students are really run, here by a worker in this process."""
 
-    def follow(store, run_id):
+    def follow(store, run):
         work(store.runs_dir, "cpu")
-        return store.get(run_id)
+        return store.get(run.id)
 
     monkeypatch.setattr(cli.runs, "follow", follow)
     out = tmp_path / "made here" / "story.atesc"
@@ -57,7 +57,7 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
 
 
 def test_a_story_that_did_not_end_is_not_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.get(run.id))
     with pytest.raises(ValueError, match="stopped; nothing was recorded"):
         run_in_process("recording", "story", "--out", tmp_path / "story.atesc", "--runs-dir", tmp_path / "lab")
     assert not (tmp_path / "story.atesc").exists()

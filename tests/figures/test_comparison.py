@@ -76,7 +76,7 @@ THREE = [
 def test_seeds_of_one_spec_are_one_group_in_seed_order():
     (group,) = group_by_seed(THREE)
     assert group.seeds == (0, 1, 2)
-    assert (group.spec.seed, group.setting, group.metrics, group.last) == (0, "open-set", ("iacc", "olacc"), 3)
+    assert (group.spec.seed, group.setting, group.metrics, group.last_epoch) == (0, "open-set", ("iacc", "olacc"), 3)
     assert list(group.epochs.columns) == ["seed", "epoch", "iacc", "olacc"]
     assert len(group.epochs) == 9 and not group.notes
 
@@ -120,7 +120,7 @@ def test_settings_keep_their_own_columns():
 def test_a_run_that_still_goes_holds_the_mean_at_the_last_common_epoch():
     going = measured((10, 100), (20, 90), seed=9, status="running")
     (group,) = group_by_seed([*THREE, going])
-    assert group.last == 2
+    assert group.last_epoch == 2
     assert comparison.summary(group.epochs, "iacc")["mean"].tolist() == pytest.approx([41.5, 51.5])
     assert group.notes == ("Still going: shown to epoch 2 of 3, the last that all 4 seeds have.",)
 
@@ -133,20 +133,20 @@ def test_one_run_that_still_goes_says_so():
 def test_a_run_that_ended_early_does_not_shorten_the_others():
     failed = measured((10, 100), seed=9, status="failed")
     (group,) = group_by_seed([*THREE, failed])
-    assert (group.seeds, group.last) == ((0, 1, 2), 3)
+    assert (group.seeds, group.last_epoch) == ((0, 1, 2), 3)
     assert group.notes == ("Seed 9 failed after epoch 1: left out.",)
 
 
 def test_a_run_that_ended_early_and_is_alone_is_shown():
     (group,) = group_by_seed([measured((10, 100), status="stopped")])
-    assert (group.last, group.notes) == (1, ("Ended after epoch 1 of 3.",))
+    assert (group.last_epoch, group.notes) == (1, ("Ended after epoch 1 of 3.",))
 
 
 def test_a_seed_that_was_run_twice_counts_once():
     short, long = measured((1, 1), created=2.0, status="stopped"), measured((5, 5), (6, 6), (7, 7), created=1.0)
     again = measured((5, 5), (6, 6), (8, 8), created=3.0)
     (group,) = group_by_seed([short, long, again])
-    assert [each.run.id for each in group.measured] == ["0-3"]
+    assert [each.run.id for each in group.runs] == ["0-3"]
     assert group.notes == ("2 runs of a seed that is here already: left out.",)
 
 
@@ -262,7 +262,7 @@ def test_a_threshold_moved_by_hand_is_in_the_name():
 def test_a_try_is_a_line_of_its_own_whatever_its_numbers():
     whole = measured((50, 90), (60, 10), (61, 9), moved=((2, 1, 4.0),))
     fork = measured((50, 90), (60, 10), moved=((2, 1, 4.0),))
-    fork = MeasuredRun(replace(fork.run, fork=Fork("abcdefgh", 1, 4.0)), fork.epochs[1:], fork.moved)
+    fork = MeasuredRun(replace(fork.run, fork=Fork("abcdefgh", 1, 4.0)), fork.epochs[1:], fork.threshold_changes)
     one, other = groups = group_by_seed([whole, fork])
     assert [len(group.seeds) for group in groups] == [1, 1]
     assert group_labels(groups) == ["threshold moved by hand", "threshold 4 from epoch 2"]

@@ -95,7 +95,7 @@ def test_one_seed_has_no_band_and_says_so():
 
 
 def test_a_smoothed_line_has_its_rough_one_behind():
-    figure = overlay([SpecCurve("A", "plain", PLAIN.points, rough={"iacc": points([1, 2, 3])})], ["iacc"])
+    figure = overlay([SpecCurve("A", "plain", PLAIN.points, unsmoothed={"iacc": points([1, 2, 3])})], ["iacc"])
     assert list(trace(figure, "A", "iacc", "rough").y) == [1, 2, 3]
     assert [each.uid for each in figure.data].index(theme.trace_id("A", "iacc", "rough")) < [
         each.uid for each in figure.data

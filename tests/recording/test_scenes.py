@@ -41,7 +41,7 @@ def test_a_blend_lies_between_its_ends_and_is_what_was_asked_about(story_scenes:
 
 def test_close_set_pairs_share_their_class():
     teacher = load_teacher("mnistm-mnist-ntl")
-    own, arrays = record_border([teacher], load_pair("mnistm-mnist", 16), count=3, places=2)
+    own, arrays = record_border([teacher], load_pair("mnistm-mnist", 16), count=3, blends=2)
     assert [pair.id_class == pair.ood_class for pair in own.pairs] == [True] * 3
     assert arrays["images"].shape == (3, 2, 3, 16, 16)
     assert arrays["probs"].shape == (1, 3, 2, 10)

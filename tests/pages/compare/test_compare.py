@@ -9,7 +9,7 @@ import pytest
 
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
-from pages.compare.compare import letters
+from pages.compare.comparison_view import letters
 from tests.support.labs import TEACHER, logged_run, tiny_spec
 from tests.support.pages import charts, page_text
 from tests.support.reports import numbers

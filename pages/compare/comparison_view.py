@@ -1,0 +1,342 @@
+"""The comparison of the chosen runs: curves, results at the last epoch, the differences between two specs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from string import ascii_uppercase
+
+import pandas as pd
+import streamlit as st
+
+from atesc_core.errors import StoreError
+from atesc_core.figures import comparison
+from atesc_core.figures.comparison import MeasuredRun, SeedGroup, ThresholdChange
+from atesc_core.figures.export import table
+from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
+from atesc_core.figures.overlay import BANDS, Band, SpecCurve, overlay, panel_rows
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.chart import chart
+from pages.shared.ui.polling import is_live, poll
+
+QUANTITIES = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
+PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of an entry of the legend
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The compared runs in their current state.
+
+    Attributes:
+        groups: The runs by spec, the oldest first.
+        waiting: How many runs have no epoch yet.
+        in_progress: Whether any run may still change.
+    """
+
+    groups: list[SeedGroup]
+    waiting: int
+    in_progress: bool
+
+
+@dataclass(frozen=True)
+class Display:
+    """How the curves are shown."""
+
+    quantity: str  # a key of QUANTITIES
+    band: Band
+    smoothing: float
+    log: bool
+
+
+def compare(run_ids: Sequence[str]) -> None:
+    """Show curves and results, updated while a run trains, and the differences between two of the specs."""
+    current = _read_comparison(run_ids)
+    with elements.card("Curves"):
+        with elements.hidden_when_presenting("ways"):
+            display = _display_controls()
+        poll(lambda: _curves(run_ids, len(current.groups), display), current.in_progress, every_s=2)
+    with elements.card("Last epoch", "Test images, per cent; never smoothed"):
+        poll(lambda: _results(run_ids), current.in_progress, every_s=2)
+    if len(current.groups) > 1:
+        with elements.card("What differs", "The settings in which two specs are not alike, the seed aside"):
+            _differences(current.groups)
+
+
+def letters(count: int) -> list[str]:
+    """A, B, ... Z, A2, B2, ...: the letter of each spec in curves, results and differences."""
+    return [ascii_uppercase[index % 26] + (str(index // 26 + 1) if index >= 26 else "") for index in range(count)]
+
+
+# ── data ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_comparison(run_ids: Sequence[str]) -> Comparison:
+    store = run_store()
+    runs = [run for run in store.distillations(include_forks=True) if run.id in set(run_ids)]
+    marks, measured = store.marks(), []
+    for run in sorted(runs, key=lambda run: run.created):
+        try:
+            measured.append(MeasuredRun(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
+        except StoreError:  # deleted meanwhile
+            continue
+    waiting = sum(not run.last_epoch for run in measured)
+    return Comparison(comparison.group_by_seed(measured), waiting, any(map(is_live, runs)))
+
+
+@lru_cache(maxsize=1024)
+def _logged(runs_dir: str, run_id: str, mark: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...]]:
+    """The run's epochs and its threshold changes by hand; read again for a new ``mark`` of the store."""
+    history = run_store().history(run_id)
+    by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
+    changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
+    return run_store().epochs(run_id), changes
+
+
+def _losses(group: SeedGroup) -> pd.DataFrame:
+    """Columns seed, epoch, and the mean losses of the epoch."""
+    frames = [
+        _run_losses(str(run_store().runs_dir), measured.run.id, group.last_epoch, measured.epochs["time"].max()).assign(
+            seed=measured.run.spec.seed
+        )
+        for measured in group.runs
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+@st.cache_data(max_entries=256, show_spinner="Reading the losses …")
+def _run_losses(runs_dir: str, run_id: str, last: int, ended: float) -> pd.DataFrame:
+    """Losses up to epoch ``last``. ``ended``: when it ended, since a resumed run writes its epochs again."""
+    return comparison.epoch_means(run_store().steps(run_id), last)
+
+
+# ── curves ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _display_controls() -> Display:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        quantity = st.segmented_control(
+            "Show",
+            list(QUANTITIES),
+            default="accuracy",
+            required=True,
+            key="show",
+            bind="query-params",
+            format_func=QUANTITIES.__getitem__,
+        )
+        band = st.segmented_control(
+            "Band over seeds",
+            list(BANDS),
+            default="sd",
+            required=True,
+            key="band",
+            bind="query-params",
+            format_func=BANDS.__getitem__,
+        )
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.95,
+            0.0,
+            0.05,
+            key="smoothing",
+            bind="query-params",
+            width=220,
+            help=(
+                "Share of the past in each point: a moving average over epochs, of each seed by itself. "
+                "The unsmoothed mean stays behind, faint."
+            ),
+        )
+        log = st.toggle(
+            "Log axis",
+            key="log",
+            bind="query-params",
+            disabled=quantity == "accuracy",
+            help="For losses; values that are not above 0 have no place on it.",
+        )
+    return Display(quantity, band, smoothing, log)
+
+
+def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
+    """Draw the curves; whether they may still change. ``specs``: how many the page was drawn with."""
+    current = _read_comparison(run_ids)
+    groups = current.groups
+    if len(groups) != specs:  # a spec's first epoch ended: letters move on the whole page
+        st.rerun()
+    values = [group.epochs if display.quantity == "accuracy" else _losses(group) for group in groups]
+    quantities = _available_quantities(display.quantity, values)
+    if not quantities:
+        elements.caption("These runs have no such loss.")
+        return current.in_progress
+    curves = [
+        _curve(letter, name, group, group_values, quantities, display.smoothing)
+        for letter, name, group, group_values in zip(
+            letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True
+        )
+    ]
+    figure = overlay(
+        curves,
+        quantities,
+        appearance.mode(),
+        band=display.band,
+        log=display.log,
+        epochs=max(group.spec.epochs for group in groups),
+    )
+    # The legend holds long names: one entry a line, below the panels instead of above them.
+    rows = panel_rows(len(quantities))
+    figure.update_layout(legend={"orientation": "v", "y": -0.17 if rows == 1 else -0.1, "yanchor": "top", "x": 0})
+    # The revision must not hold the names: they grow with each epoch, and a new revision loses the user's zoom.
+    chart(
+        figure,
+        "compare",
+        height=PANEL_PX * rows + LEGEND_PX * len(curves) + 24,
+        revision=f"{display.quantity} {display.log} {' '.join(quantities)}",
+        label=f"{QUANTITIES[display.quantity]} by epoch, {len(curves)} specs",
+    )
+    with st.container(gap="xxsmall"):
+        for remark in _remarks(current, display.log and display.quantity != "accuracy", curves):
+            elements.caption(remark)
+    return current.in_progress
+
+
+def _available_quantities(kind: str, values: Sequence[pd.DataFrame]) -> list[str]:
+    """The metrics or losses that any of the runs has, in their usual order."""
+    usual = {"accuracy": METRIC_NAMES, "student": STUDENT_TERMS, "generator": GENERATOR_TERMS}[kind]
+    return [name for name in usual if any(name in frame and frame[name].notna().any() for frame in values)]
+
+
+def _curve(
+    letter: str, name: str, group: SeedGroup, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
+) -> SpecCurve:
+    card = cards().get(group.spec.teacher)
+    present = [quantity for quantity in quantities if quantity in values]
+    plain = {quantity: comparison.summary(values, quantity) for quantity in present}
+    smooth = {quantity: comparison.summary(values, quantity, smoothing) for quantity in present} if smoothing else None
+    return SpecCurve(
+        letter,
+        name,
+        smooth or plain,
+        len(group.seeds),
+        card.kind if card else "NTL",
+        group.spec.escape.kind,
+        plain if smooth else None,
+    )
+
+
+def _remarks(current: Comparison, log: bool, curves: Sequence[SpecCurve]) -> list[str]:
+    """What a reader of the curves must know, one sentence each."""
+    groups, signs = current.groups, letters(len(current.groups))
+    single = [sign for sign, group in zip(signs, groups, strict=True) if len(group.seeds) == 1]
+    remarks = [f"{sign}: {note}" for sign, group in zip(signs, groups, strict=True) for note in group.notes]
+    if current.waiting:
+        remarks.append(f"{current.waiting} of these runs {'has' if current.waiting == 1 else 'have'} no epoch yet.")
+    if single:
+        remarks.append(f"{', '.join(single)}: one seed, so no band; what one seed shows may be chance.")
+    settings = sorted({group.setting for group in groups if group.setting})
+    if len(settings) > 1:
+        remarks.append(
+            f"Several settings ({', '.join(settings)}): what they report on OOD has a panel of its own each, "
+            "and none is averaged with another."
+        )
+    hidden = sum(int((points["mean"] <= 0).sum()) for curve in curves for points in curve.points.values())
+    if log and hidden:
+        remarks.append(f"{formats.count(hidden)} points are not above 0 and have no place on a logarithmic axis.")
+    return remarks
+
+
+# ── results ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _results(run_ids: Sequence[str]) -> bool:
+    """Show the table and its files; whether it may still change."""
+    current = _read_comparison(run_ids)
+    if not current.groups:  # deleted meanwhile
+        return current.in_progress
+    exact = comparison.results(current.groups)
+    exact.insert(0, "sign", letters(len(exact)))
+    shown = _results_table(exact)
+    roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
+    elements.table(shown, [name for name in shown if "(%)" in name or name in ("Seeds", "Epoch")], roles)
+    tex = table.latex(
+        shown.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
+    )
+    with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
+        st.download_button(
+            "LaTeX",
+            tex,
+            "comparison.tex",
+            "text/x-tex",
+            icon=":material/download:",
+            on_click="ignore",
+            key="comparison latex",
+            help="A booktabs table; its comments name the runs",
+        )
+        st.download_button(
+            "CSV",
+            table.csv(exact),
+            "comparison.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key="comparison csv",
+            help="Full precision, mean and sd apart, run ids",
+        )
+        with st.popover("Copy LaTeX", icon=":material/content_copy:"):
+            st.code(tex, language="latex")
+    return current.in_progress
+
+
+def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
+    """The results as text: ``68.1 ± 1.3``. Several teachers are named in the specs' labels."""
+    columns = {"": exact["sign"], "Spec": exact["spec"]}
+    if exact["setting"].nunique() > 1:
+        columns["Setting"] = exact["setting"].replace("", "–")
+    columns["Seeds"] = exact["seeds"]
+    columns["Epoch"] = pd.Series(
+        [
+            str(epoch) if epoch == epochs else f"{epoch} of {epochs}"
+            for epoch, epochs in zip(exact["epoch"], exact["epochs"], strict=True)
+        ]
+    )
+    for metric in (name for name in METRIC_NAMES if name in exact):
+        columns[f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)"] = pd.Series(
+            [table.plus_minus(mean, sd) for mean, sd in zip(exact[metric], exact[f"{metric}_sd"], strict=True)]
+        )
+    return pd.DataFrame(columns)
+
+
+def _caption(exact: pd.DataFrame) -> str:
+    teachers = ", ".join(dict.fromkeys(exact["teacher"]))
+    spread = "mean ± standard deviation over seeds" if exact["seeds"].max() > 1 else "one seed each"
+    if exact["seeds"].max() > 1 and exact["seeds"].min() == 1:
+        spread += "; one seed where none is given"
+    return f"Last epoch on test images, {spread}. Teacher: {teachers}."
+
+
+def _latex_comment(exact: pd.DataFrame) -> str:
+    """Which runs each row is made of."""
+    return "\n".join(f"{spec}: runs {runs}" for spec, runs in zip(exact["spec"], exact["runs"], strict=True))
+
+
+# ── differences between two specs ───────────────────────────────────────────────────────────────────
+
+
+def _differences(groups: Sequence[SeedGroup]) -> None:
+    signs = letters(len(groups))
+    by_sign = dict(zip(signs, groups, strict=True))
+    names = dict(zip(signs, comparison.group_labels(groups), strict=True))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        # An option is its letter alone: the link keeps it, and names change when a spec joins.
+        one = st.selectbox("One", signs, key="one", bind="query-params", width=110)
+        other = st.selectbox("The other", signs, 1, key="other", bind="query-params", width=110)
+    differences = comparison.spec_difference(by_sign[one].spec, by_sign[other].spec)
+    if differences.empty:
+        same = one == other
+        elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
+        return
+    differences["source"] = differences["source"].fillna("–")
+    heads = ["Field", f"{one} · {names[one]}", f"{other} · {names[other]}", "What it is", "Default from"]
+    elements.table(differences.set_axis(heads, axis=1))

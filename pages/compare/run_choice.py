@@ -1,0 +1,185 @@
+"""Which runs are compared: filters (``?only.FIELD=VALUE``) and a list to tick (``?runs=ID,ID``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from atesc_core.figures import comparison, theme
+from atesc_core.runs import DistillationRun
+from atesc_core.vocabulary import METRIC_SETTING, SETTING_NAMES
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import cards
+from pages.shared.ui import elements
+from pages.shared.ui.run_labels import method_name, time_ago
+
+DEFAULT_SPECS = 8  # compared while no run is ticked
+STATUSES = ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
+FILTERS = {
+    "teacher": "Teacher",
+    "setting": "Setting",
+    "synthesis.kind": "Method",
+    "escape.kind": "Escape",
+    "preset": "Preset",
+    "seed": "Seed",
+    "status": "Status",
+    "group": "Group",
+}
+VISIBLE_FILTERS = 4  # the others are a click away
+
+
+def choose_runs() -> list[str]:
+    """Show the filters and the list; ids of the runs to compare. If there are none, the page says what to do."""
+    linked = _linked_runs()
+    # Tries of a threshold are many and short: only those in the link are listed.
+    runs = [run for run in run_store().distillations(include_forks=True) if not run.fork or run.id in linked]
+    if not runs:
+        _empty_page("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
+        return []
+    with (
+        elements.hidden_when_presenting("runs"),
+        elements.card("Runs", f"Tick any; without a tick, the newest {DEFAULT_SPECS} specs of the list are compared"),
+    ):
+        listed = _filtered(runs)
+        ticked = _run_list(runs, listed) if listed else set()
+    if not listed:
+        elements.empty("No run passes these filters", "Take one of the filters above away.")
+        return []
+    chosen = [run for run in listed if run.id in ticked] or _newest(listed)
+    if not any(run.metrics for run in chosen):
+        _empty_page("Nothing measured yet", "A run can be compared from the end of its first epoch.")
+        return []
+    return [run.id for run in chosen]
+
+
+def _linked_runs() -> set[str]:
+    """Ids of the runs in the link."""
+    return set(filter(None, st.query_params.get("runs", "").split(",")))
+
+
+def _newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
+    """The runs of the first DEFAULT_SPECS specs that have a measured run."""
+    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[:DEFAULT_SPECS]
+    return [run for run in runs if comparison.without_seed(run.spec) in specs]
+
+
+def _empty_page(title: str, next_step: str) -> None:
+    with elements.empty(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
+        st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
+        st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
+
+
+# ── filters ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _filtered(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
+    """Show a filter for each field in which the runs differ; the runs that pass all of them."""
+    values = _filter_values(runs)
+    fields = [field for field, texts in values.items() if len(set(texts)) > 1]
+    *slots, more = st.columns([*[3] * min(len(fields), VISIBLE_FILTERS), 2], vertical_alignment="bottom")
+    passing = [True] * len(runs)
+    with more.popover("More", icon=":material/filter_list:", width="stretch", disabled=not fields[VISIBLE_FILTERS:]):
+        slots += [st.container() for _ in fields[VISIBLE_FILTERS:]]
+    for field, slot in zip(fields, slots, strict=True):
+        options = STATUSES if field == "status" else sorted(set(values[field]), key=_sort_key)
+        selected = slot.multiselect(
+            FILTERS.get(field, field), options, key=f"only.{field}", bind="query-params", placeholder="any"
+        )
+        if selected:
+            passing = [passes and text in selected for passes, text in zip(passing, values[field], strict=True)]
+    return [run for run, passes in zip(runs, passing, strict=True) if passes]
+
+
+def _filter_values(runs: Sequence[DistillationRun]) -> dict[str, list[str]]:
+    """Field of the run or its spec -> the text of each run's value; the most used filters first."""
+    run_fields: dict[str, Callable[[DistillationRun], str]] = {
+        "setting": _setting_name,
+        "status": lambda run: run.status,
+        "group": lambda run: run.group or "–",
+    }
+    specs = [comparison.spec_fields(run.spec) for run in runs]
+    varying = comparison.varying_fields([run.spec for run in runs])
+    return {
+        field: [
+            run_fields[field](run) if field in run_fields else comparison.value_text(spec.get(field))
+            for run, spec in zip(runs, specs, strict=True)
+        ]
+        for field in (*FILTERS, *(field for field in varying if field not in FILTERS))
+    }
+
+
+def _sort_key(value: str) -> tuple[bool, float, str]:
+    """Numbers by size, then texts."""
+    try:
+        return False, float(value), ""
+    except ValueError:
+        return True, 0.0, value
+
+
+# ── the list ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]) -> set[str]:
+    """Show the list with a box at each run; ids of all ticked runs, in this list or not."""
+    linked, known = _linked_runs(), {run.id for run in runs}
+    if unknown := len(linked - known):
+        st.warning(
+            f"Not here: {unknown} of the {len(linked)} runs that the link names. They may have been deleted, or "
+            "the link comes from another lab.",
+            icon=":material/link_off:",
+        )
+    ids = [run.id for run in listed]
+    key = theme.trace_id("ticks", *ids)  # ticks are stored by row number, so another list needs another widget
+
+    def remember() -> None:
+        ticked = [ids[row] for row in st.session_state[key]["selection"]["rows"]]
+        selected = [run_id for run_id in sorted(linked & known) if run_id not in ids] + ticked
+        if selected:
+            st.query_params["runs"] = ",".join(selected)
+        else:
+            st.query_params.pop("runs", None)
+
+    accuracy = st.column_config.NumberColumn(format="%.1f %%")
+    st.dataframe(
+        _table(listed),
+        key=key,
+        on_select=remember,
+        selection_mode="multi-row",
+        hide_index=True,
+        selection_default={"selection": {"rows": [row for row, run_id in enumerate(ids) if run_id in linked]}},
+        height=min(280, 38 + 35 * len(listed)),
+        row_height=35,
+        alt=f"{len(listed)} runs to tick",
+        column_config={"IAcc": accuracy, "On OOD": accuracy},
+    )
+    return linked & known
+
+
+def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Teacher": run.spec.teacher,
+                "Method": method_name(run.spec),
+                "Seed": run.spec.seed,
+                "Status": run.status,
+                "Epoch": f"{run.epoch} of {run.epochs}",
+                "Setting": _setting_name(run),
+                "IAcc": run.metrics.get("iacc"),
+                "On OOD": next((run.metrics[name] for name in METRIC_SETTING if name in run.metrics), None),
+                "Group": run.label or run.group or "",
+                "When": time_ago(run.created),
+                "Run": run.id,
+            }
+            for run in listed
+        ]
+    )
+
+
+def _setting_name(run: DistillationRun) -> str:
+    """close-set, open-set or backdoor, by the metric on OOD images; a dash if neither run nor teacher has one."""
+    card = cards().get(run.spec.teacher)
+    metrics = run.metrics or (card.metrics if card else {})
+    return next((SETTING_NAMES[setting] for metric, setting in METRIC_SETTING.items() if metric in metrics), "–")
