@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.errors import StoreError
-from atesc_core.files import replacing
+from atesc_core.files import atomic_write
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
@@ -47,7 +47,7 @@ class Inspection:
     def save(self, path: Path) -> None:
         student = np.empty(0, np.float32) if self.student is None else self.student
         facts = json.dumps([self.epsilon, self.flipped, self.students])
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             np.savez(file, adversarial=self.adversarial, teacher=self.teacher, student=student, facts=facts)
 
     @classmethod

@@ -337,6 +337,6 @@ def _differences(groups: Sequence[SeedGroup]) -> None:
         same = one == other
         elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
         return
-    differences["source"] = differences["source"].fillna("–")
+    differences["source"] = differences["source"].replace({"lab": "this lab"}).fillna("–")
     heads = ["Field", f"{one} · {names[one]}", f"{other} · {names[other]}", "What it is", "Default from"]
     elements.table(differences.set_axis(heads, axis=1))

@@ -45,7 +45,7 @@ def choose_runs() -> list[str]:
         listed = _filtered(runs)
         ticked = _run_list(runs, listed) if listed else set()
     if not listed:
-        elements.empty("No run passes these filters", "Take one of the filters above away.")
+        elements.empty_state("No run passes these filters", "Take one of the filters above away.")
         return []
     chosen = [run for run in listed if run.id in ticked] or _newest(listed)
     if not any(run.metrics for run in chosen):
@@ -66,7 +66,7 @@ def _newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
 
 
 def _empty_page(title: str, next_step: str) -> None:
-    with elements.empty(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
+    with elements.empty_state(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
 

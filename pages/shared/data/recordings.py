@@ -115,11 +115,11 @@ def opener() -> None:
 
 def _keep(content: bytes) -> str:
     """The file's name in this lab."""
-    from atesc_core.files import replacing
+    from atesc_core.files import atomic_write
 
     name = hashlib.sha256(content).hexdigest()[:16]
     path = _kept(name)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
     files = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     for old in files[KEPT:]:
