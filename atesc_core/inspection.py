@@ -26,7 +26,7 @@ from atesc_core.robustness.scores import predictions
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.loading import load_student
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
 
 # The slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core; this much of it is one second.

@@ -36,7 +36,7 @@ from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore, Snapshot
 from atesc_core.runs.log import RunLog
 from atesc_core.specs.run import RunSpec
-from atesc_core.teachers.report import EPSILONS, Report, Side, report_file
+from atesc_core.teachers.report import EPSILONS, DomainReport, Report, report_file
 
 ROOT = Path(__file__).parents[1]
 TEACHER, SIDE, CLASSES, FEATURES = "mnistm-badnet_sq-ntl", 16, 10, 64
@@ -121,7 +121,7 @@ def make_run(runs_dir: Path, images: int) -> str:
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'done', epoch = 1, round = rounds WHERE id = ?", (run_id,))
     sides = [
-        Side(
+        DomainReport(
             labels=random.integers(0, CLASSES, REAL),
             given=random.integers(0, CLASSES, REAL),
             confidence=random.random(REAL, np.float32),

@@ -31,7 +31,7 @@ from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.study import ROWS, write_page
 from atesc_core.study.plan import OFFLINE_PAIRS, SYNTHESIZERS
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.vocabulary import SYNTHESIZER_NAMES
 
 TEACHERS = tuple(f"{pair}-ntl" for pair in OFFLINE_PAIRS)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from atesc_core.runs import AnyRun, Run, RunStore
     from atesc_core.specs.teacher import TeacherSpec
-    from atesc_core.teachers import Teacher
+    from atesc_core.teachers.zoo import Teacher
 
 LOOK_S = 0.2  # how often a followed run is looked at
 STOP_S = 30.0  # how long Ctrl-C waits for the worker to finish its round
@@ -186,7 +186,7 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
     """Refuse at once what the worker would refuse in line; returns the teacher."""
     from atesc_core.device import pick_device
     from atesc_core.models import ARCHITECTURES
-    from atesc_core.teachers import load_teacher
+    from atesc_core.teachers.zoo import load_teacher
 
     teacher = load_teacher(spec.teacher, store.runs_dir)
     pick_device(spec.device)

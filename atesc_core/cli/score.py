@@ -15,7 +15,7 @@ from atesc_core.specs.run import SplitSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-    from atesc_core.teachers import Teacher
+    from atesc_core.teachers.zoo import Teacher
 
 
 class Images(StrEnum):
@@ -50,7 +50,7 @@ def score(
     import pandas as pd
 
     from atesc_core.device import pick_device
-    from atesc_core.teachers import load_teacher
+    from atesc_core.teachers.zoo import load_teacher
 
     if not out.parent.is_dir():
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")

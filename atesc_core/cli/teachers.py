@@ -14,7 +14,7 @@ from atesc_core.cli.runs import run_to_its_end
 from atesc_core.specs.teacher import ABOUT_PRESETS
 
 if TYPE_CHECKING:
-    from atesc_core.teachers import Recognised
+    from atesc_core.teachers.formats import Recognised
 
 commands = typer.Typer(no_args_is_help=True, help="The teachers: shipped ones and your own.")
 
@@ -41,9 +41,9 @@ Normalisation = Annotated[
 @commands.command("list")
 def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
     """List the teachers, with their accuracies."""
-    from atesc_core import teachers as zoo
+    from atesc_core.teachers import cards as teacher_cards
 
-    cards = zoo.list_teachers(folder(runs_dir))
+    cards = teacher_cards.list_teachers(folder(runs_dir))
     if as_json:
         print(json.dumps([card.model_dump(mode="json") for card in cards]))
         return
@@ -119,18 +119,19 @@ def _train_own(
     name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path, as_json: bool
 ) -> None:
     from atesc_core.runs import RunStore
-    from atesc_core.teachers import recipes
+    from atesc_core.teachers import recipes, training
 
     spec = recipes.from_preset(preset, name, pair, method, **changes)
     store = RunStore(runs_dir)
-    recipes.check_spec(spec, recipes.taken_names(runs_dir) | store.teachers_in_training())
+    training.check_spec(spec, recipes.taken_names(runs_dir) | store.teachers_in_training())
     run_to_its_end(store, spec, as_json)
 
 
 def _train_shipped(name: str, device: str) -> None:
     from atesc_core.device import pick_device
-    from atesc_core.teachers.recipes import RECIPES, train_shipped
-    from atesc_core.teachers.zoo import SHIPPED
+    from atesc_core.teachers.cards import SHIPPED
+    from atesc_core.teachers.recipes import RECIPES
+    from atesc_core.teachers.training import train_shipped
     from atesc_core.training.events import EpochDone
 
     events = train_shipped(name, pick_device(device))
@@ -146,7 +147,7 @@ def _train_shipped(name: str, device: str) -> None:
 def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisation = None) -> None:
     """Say whether a file can be a teacher, and what it does not say itself. Nothing in it is executed."""
     from atesc_core.models import ARCHITECTURES
-    from atesc_core.teachers import check_file, recognise
+    from atesc_core.teachers.formats import check_file, recognise
 
     name = arch or recognise(file).arch
     model = check_file(file, name, normalisation=normalisation)
@@ -189,11 +190,11 @@ def add_teacher(
     runs_dir: RunsDir = None,
 ) -> None:
     """Check a file, measure it on its pair and add it to your teachers."""
-    from atesc_core import teachers as zoo
     from atesc_core.models import ARCHITECTURES
+    from atesc_core.teachers import formats, zoo
 
     if arch is None:
-        found = zoo.recognise(file)
+        found = formats.recognise(file)
         arch, image_side = found.arch, image_side or found.image_side
     if image_side is None and arch in ARCHITECTURES:
         image_side = ARCHITECTURES[arch].image_side

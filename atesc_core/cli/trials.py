@@ -39,7 +39,7 @@ def try_threshold(
     """Try a threshold: two short runs of the same seed from one checkpoint, the old threshold and the new."""
     from atesc_core.device import describe, pick_device
     from atesc_core.runs import trials
-    from atesc_core.teachers import load_teacher
+    from atesc_core.teachers.zoo import load_teacher
 
     store = open_store(runs_dir)
     run = trials.chance(store, store.get(run_id)).run

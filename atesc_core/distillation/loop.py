@@ -19,7 +19,7 @@ from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.turns import Turn
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
-from atesc_core.teachers import Teacher
+from atesc_core.teachers.zoo import Teacher
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 

@@ -22,7 +22,7 @@ from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.synthesis.base import without_gradient
-from atesc_core.teachers import Teacher
+from atesc_core.teachers.zoo import Teacher
 from atesc_core.training.divergence import masked_mean
 from atesc_core.training.evaluation import predict
 

@@ -60,9 +60,9 @@ def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lamb
         return {card.name: card for card in list_teachers(store.runs_dir)}
 
     def report(teacher: str, split: SplitSpec, attacked: bool) -> Report:
-        from atesc_core.teachers.report import ready
+        from atesc_core.teachers.measurement import measured_report
 
-        return ready(teacher, store.runs_dir, split, attacked=attacked, tell=tell)
+        return measured_report(teacher, store.runs_dir, split, attacked=attacked, tell=tell)
 
     return Sources(store, cards, report, patient=True)
 

@@ -25,7 +25,7 @@ from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSt
 from atesc_core.recording.writer import plain_text, scenes_file
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import RunSpec
-from atesc_core.teachers import Teacher, load_teacher
+from atesc_core.teachers.zoo import Teacher, load_teacher
 from atesc_core.training.evaluation import predict
 
 BORDER_PAIRS = 6  # ID images, each with an OOD image

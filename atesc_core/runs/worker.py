@@ -32,8 +32,8 @@ from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import DistillationRun, Run, TrainingRun
 from atesc_core.runs.session import IDLE_S, Events, Session
 from atesc_core.runs.store import RunStore, interrupt
-from atesc_core.teachers import load_teacher
-from atesc_core.teachers.recipes import train_own
+from atesc_core.teachers.training import train_own
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")

@@ -68,7 +68,7 @@ def run_and_measure(
     from atesc_core.distillation.events import ThresholdChanged
     from atesc_core.distillation.loop import distill
     from atesc_core.domains.loading import load_pair
-    from atesc_core.teachers import load_teacher
+    from atesc_core.teachers.zoo import load_teacher
     from atesc_core.training.evaluation import Evaluator
     from atesc_core.training.events import EpochDone
 

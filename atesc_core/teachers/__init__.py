@@ -1,19 +1,8 @@
-"""Teachers: trained here, shipped with the repo, or loaded from a user's file."""
+"""Teachers: shipped with the lab, trained here, or loaded from a user's file.
 
-from atesc_core.errors import TeacherError
-from atesc_core.teachers.formats import NORMALISATIONS, Recognised, check_file, recognise
-from atesc_core.teachers.zoo import Teacher, TeacherCard, add_teacher, fingerprint, list_teachers, load_teacher
+Their cards are here and need no PyTorch; `atesc_core.teachers.zoo` loads their weights.
+"""
 
-__all__ = [
-    "NORMALISATIONS",
-    "Recognised",
-    "Teacher",
-    "TeacherCard",
-    "TeacherError",
-    "add_teacher",
-    "check_file",
-    "fingerprint",
-    "list_teachers",
-    "load_teacher",
-    "recognise",
-]
+from atesc_core.teachers.cards import TeacherCard, find_card, fingerprint, list_teachers
+
+__all__ = ["TeacherCard", "find_card", "fingerprint", "list_teachers"]

@@ -23,16 +23,8 @@ from torch import Tensor
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
 from atesc_core.teachers.files import Listing, list_file, read_tensors, shown
+from atesc_core.teachers.normalisation import read_normalisation
 
-Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
-
-# Mean and standard deviation of R, G, B as the repositories have them (CMI's registry.py; NTLBench's data_split.py).
-NORMALISATIONS: dict[str, Normalisation] = {
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
 STATED = {"mean", "std"}  # this lab's files say their normalisation; published ones do not
 
 
@@ -140,22 +132,6 @@ def check_file(path: Path, arch: str, num_classes: int | None = None, normalisat
     model = build(arch, layout.num_classes)
     model.load_state_dict(model.state_dict() | mean_std | weights)
     return model.eval().requires_grad_(False)
-
-
-def read_normalisation(text: str) -> Normalisation:
-    """``cifar10``, or ``0.5,0.5,0.5,0.2,0.2,0.2``: mean then standard deviation of R, G, B. Raises TeacherError."""
-    if text in NORMALISATIONS:
-        return NORMALISATIONS[text]
-    try:
-        numbers = [float(word) for word in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 6 or not all(abs(value) < 1e3 for value in numbers) or min(numbers[3:]) <= 0:
-        raise TeacherError(
-            f"normalisation: {text!r}: expected one of {', '.join(NORMALISATIONS)}, or six numbers: "
-            "mean of R, G, B, then their standard deviations, which are above 0"
-        )
-    return tuple(numbers[:3]), tuple(numbers[3:])
 
 
 @dataclass(frozen=True)

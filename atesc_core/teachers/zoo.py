@@ -1,108 +1,43 @@
-"""Teachers on disk: a safetensors file and a JSON card beside it. Files are data, never code."""
+"""Teachers on disk: a safetensors file of weights, and a JSON card beside it. Files are data, never code."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
 from safetensors.torch import save_file
 
 from atesc_core.domains import find_pair
-from atesc_core.errors import DomainError, SpecError, TeacherError
+from atesc_core.domains.loading import load_pair
+from atesc_core.errors import DomainError, TeacherError
 from atesc_core.models import Classifier
-from atesc_core.paths import ASSETS
-from atesc_core.specs.base import Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
+from atesc_core.teachers.cards import TeacherCard, card_file, list_teachers, read_card, weights_file
 from atesc_core.teachers.formats import check_file, recognise
-
-SHIPPED = ASSETS / "teachers"
-
-
-class TeacherCard(Spec):
-    """What is known of a teacher. Accuracies are per cent on the test sets of its pair."""
-
-    name: str = Field(pattern=rf"^{NAME.pattern}$")
-    kind: Literal["SL", "NTL"]
-    pair: str
-    arch: str
-    image_side: int = Field(ge=8, le=256)
-    num_classes: int = Field(ge=2, le=10_000)
-    class_names: tuple[str, ...]
-    parameters: int = Field(ge=1)
-    metrics: dict[str, float]
-    test_images: dict[str, int] = Field(description="How many test images each accuracy is over: id, ood")
-    recipe: TeacherRecipe | None = Field(None, description="How it was trained; None where a user's file did not say")
-    command: str = Field("", description="The command that made it")
-
-    @property
-    def setting(self) -> str:
-        return find_pair(self.pair).setting
+from atesc_core.training.evaluation import Evaluator
 
 
 @dataclass(frozen=True)
 class Teacher:
+    """A teacher with its weights."""
+
     card: TeacherCard
     model: Classifier  # in evaluation mode, without gradients
 
 
-def _folders(runs_dir: Path | None) -> list[Path]:
-    return [SHIPPED] + ([Path(runs_dir) / "teachers"] if runs_dir else [])
-
-
-def _read_card(path: Path) -> TeacherCard:
-    try:
-        return parse(TeacherCard, json.loads(path.read_text()))
-    except (json.JSONDecodeError, SpecError) as error:
-        raise TeacherError(f"card {path.name}: {error}") from None
-
-
-def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
-    """Cards of the shipped teachers, then of those added under ``runs_dir``, by name."""
-    return [_read_card(path) for folder in _folders(runs_dir) for path in sorted(folder.glob("*.json"))]
-
-
-def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
-    """A teacher's card, without its weights; None where there is no such teacher. Raises TeacherError."""
-    path = _card_file(name, runs_dir)
-    return None if path is None else _read_card(path)
-
-
 def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
-    """Raises TeacherError where there is no such teacher, or its weights do not fit its card."""
-    card_path = _card_path(name, runs_dir)
-    card = _read_card(card_path)
-    return Teacher(card, check_file(card_path.with_suffix(".safetensors"), card.arch, card.num_classes))
+    """The teacher ``name``: a shipped one, or one that was added under ``runs_dir``.
 
-
-def fingerprint(name: str, runs_dir: Path | None = None) -> str:
-    """Of what a student can see of a teacher: its weights and its images' size. Raises TeacherError."""
-    card_path = _card_path(name, runs_dir)
-    weights = hashlib.sha256(card_path.with_suffix(".safetensors").read_bytes()).hexdigest()
-    return f"{_read_card(card_path).image_side} {weights}"
-
-
-def _card_file(name: str, runs_dir: Path | None) -> Path | None:
-    """Names that cannot be a teacher's never become a path."""
-    places = (folder / f"{name}.json" for folder in _folders(runs_dir) if NAME.fullmatch(name))
-    return next((path for path in places if path.exists()), None)
-
-
-def _card_path(name: str, runs_dir: Path | None) -> Path:
-    """Raises TeacherError."""
-    if not NAME.fullmatch(name):
-        raise TeacherError(f"teacher: {name!r}: expected lower-case letters, digits, '-' and '_'")
-    if (path := _card_file(name, runs_dir)) is not None:
-        return path
-    known = ", ".join(card.name for card in list_teachers(runs_dir))
-    raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
+    Raises:
+        TeacherError: there is no such teacher, or its weights do not fit its card.
+    """
+    card = read_card(card_file(name, runs_dir))
+    return Teacher(card, check_file(weights_file(name, runs_dir), card.arch, card.num_classes))
 
 
 def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
-    """Weights first, then the card, each renamed into place: a card on disk always has its weights."""
+    """Write weights and card into ``folder``: the weights first, so that a card on disk always has its weights."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, text = folder / f"{card.name}.safetensors", folder / f"{card.name}.json"
     save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, f"{weights}.part")
@@ -157,9 +92,6 @@ def measured_card(
 
     Raises TeacherError where the number of classes does not match.
     """
-    from atesc_core.domains.loading import load_pair
-    from atesc_core.training.evaluation import Evaluator
-
     data = load_pair(pair, image_side)
     if model.num_classes != len(data.id.classes):
         raise TeacherError(f"num_classes: {model.num_classes}; the pair {pair} has {len(data.id.classes)} classes")

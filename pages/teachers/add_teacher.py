@@ -19,7 +19,8 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.pair_picker import pick_pair, unavailable_pairs
 
 if TYPE_CHECKING:
-    from atesc_core.teachers import Recognised, TeacherCard
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.formats import Recognised
 
 KINDS = ("safetensors", "pt", "pth")
 BY_HAND = "by hand"
@@ -107,7 +108,7 @@ def _questions(uploaded: Any) -> dict[str, Any]:
 
 def _normalisation(found: Recognised) -> str:
     """Asked where the file does not say: a name, or six numbers."""
-    from atesc_core.teachers import NORMALISATIONS
+    from atesc_core.teachers.normalisation import NORMALISATIONS
 
     chosen = st.selectbox(
         "Normalisation",
@@ -131,7 +132,7 @@ def _split(names: str) -> tuple[str, ...] | None:
 def _check(uploaded: Any, asked: dict[str, Any]) -> None:
     """Read the file and measure it on its pair; keep what was found, so that it may be added."""
     from atesc_core.errors import TeacherError
-    from atesc_core.teachers import check_file
+    from atesc_core.teachers.formats import check_file
     from atesc_core.teachers.zoo import measured_card
 
     with _on_disk(uploaded) as path, st.spinner("Reading the file and measuring it on its pair …", show_time=True):
@@ -170,11 +171,12 @@ def _found(card: TeacherCard) -> None:
 
 
 def _add(uploaded: Any, asked: dict[str, Any]) -> None:
-    from atesc_core import teachers
+
+    from atesc_core.teachers import zoo
 
     with _on_disk(uploaded) as path, st.spinner("Adding …"):
         try:
-            card = teachers.add_teacher(path, **asked, runs_dir=default_runs_dir())
+            card = zoo.add_teacher(path, **asked, runs_dir=default_runs_dir())
         except (errors.TeacherError, ValueError) as error:
             _refuse(error, path, uploaded)
             return
@@ -196,7 +198,7 @@ def _recognised(uploaded: Any) -> tuple[Recognised | None, str]:
     key = f"recognised {uploaded.file_id}"
     if key not in st.session_state:
         from atesc_core.errors import TeacherError
-        from atesc_core.teachers import recognise
+        from atesc_core.teachers.formats import recognise
 
         with _on_disk(uploaded) as path:
             try:

@@ -191,7 +191,8 @@ def _taken() -> set[str]:
 
 def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
     """What the training will do here, its command, and the button."""
-    from atesc_core.teachers.recipes import check_spec, command
+    from atesc_core.teachers.recipes import command
+    from atesc_core.teachers.training import check_spec
 
     try:
         spec = base.replaced(changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SYNTHESES
-from atesc_core.teachers import Teacher, TeacherCard, list_teachers
+from atesc_core.teachers import TeacherCard, list_teachers
+from atesc_core.teachers.zoo import Teacher
 from tests.support.commands import run_in_process
 from tests.support.short_runs import SMALLEST_SYNTHESIS
 

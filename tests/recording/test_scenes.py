@@ -9,7 +9,7 @@ import torch
 from atesc_core.domains.loading import load_pair
 from atesc_core.recording import Recording
 from atesc_core.recording.scenes import record_border, record_first_steps
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
 from tests.support.labs import CONTROL, TEACHER, Lab
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from atesc_core.paths import IMPORT_ROOT as ROOT
 from atesc_core.runs import ensure_worker
 from atesc_core.specs.teacher import TeacherSpec
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
 from tests.support.workers import workers

@@ -17,7 +17,7 @@ from atesc_core.runs.log import RunLog
 from atesc_core.runs.session import Session
 from atesc_core.runs.turn_files import load_turn, save_turn
 from atesc_core.runs.worker import work
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
 from tests.support.workers import workers

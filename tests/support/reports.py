@@ -12,8 +12,9 @@ import torch
 
 from atesc_core.domains.loading import load_pair
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers import load_teacher
-from atesc_core.teachers.report import Report, measure, report_file
+from atesc_core.teachers.measurement import measure
+from atesc_core.teachers.report import Report, report_file
+from atesc_core.teachers.zoo import load_teacher
 from tests.support.held_job import HeldJob
 from tests.support.labs import TEACHER, TINY, Lab
 

@@ -12,7 +12,8 @@ import torch
 from atesc_core.distillation.events import SnapshotTaken, ThresholdChanged
 from atesc_core.models import build
 from atesc_core.specs.run import RunSpec
-from atesc_core.teachers.zoo import TeacherCard, save_teacher
+from atesc_core.teachers.cards import TeacherCard
+from atesc_core.teachers.zoo import save_teacher
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 # Two epochs of three rounds, on the CPU, with a threshold that needs no calibration.

@@ -11,7 +11,7 @@ from atesc_core.domains.loading import load_pair
 from atesc_core.models import build
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.vaccine import COPIES, Vaccine, shuffled
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 
 
 def convolutions(model: nn.Module) -> list[torch.Tensor]:

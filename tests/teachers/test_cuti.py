@@ -14,7 +14,7 @@ from atesc_core.specs.base import parse
 from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cuti import cuti_loss, isolation_domain, restyle
 from atesc_core.teachers.recipes import RECIPES
-from atesc_core.teachers.train import train_teacher
+from atesc_core.teachers.training import train_teacher
 from tests.support.tiny_teachers import tiny
 
 
@@ -86,7 +86,7 @@ def test_the_isolation_domain_leaves_the_running_statistics_and_their_pace():
 def test_steps_alternate_between_true_ood_images_and_the_isolation_domain(monkeypatch):
     entered = []
     monkeypatch.setattr(
-        "atesc_core.teachers.train.isolation_domain",
+        "atesc_core.teachers.training.isolation_domain",
         lambda model, random: entered.append(1) or isolation_domain(model, random),
     )
     recipe = TeacherRecipe(pair="mnistm-mnist", kind="NTL", method="cuti", epochs=1, batch_size=8)

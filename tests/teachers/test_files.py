@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 
 from atesc_core.errors import TeacherError
 from atesc_core.models import build
-from atesc_core.teachers import add_teacher, check_file, files, list_teachers, load_teacher
+from atesc_core.teachers import files, list_teachers
+from atesc_core.teachers.formats import check_file
+from atesc_core.teachers.zoo import add_teacher, load_teacher
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, build
-from atesc_core.teachers import NORMALISATIONS, add_teacher, check_file, recognise
-from atesc_core.teachers.formats import read_normalisation
+from atesc_core.teachers.formats import check_file, recognise
+from atesc_core.teachers.normalisation import NORMALISATIONS, read_normalisation
+from atesc_core.teachers.zoo import add_teacher
 from tests.support.published_weights import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
 
 CLASSES = 4

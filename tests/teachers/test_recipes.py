@@ -10,8 +10,10 @@ import torch
 
 from atesc_core.errors import DomainError, SpecError, TeacherError
 from atesc_core.specs.teacher import METHODS, PRESETS, TeacherSpec
-from atesc_core.teachers import list_teachers, load_teacher, recipes
-from atesc_core.teachers.recipes import RECIPES, check_spec, command, from_preset, taken_names, train_own
+from atesc_core.teachers import list_teachers, recipes, training
+from atesc_core.teachers.recipes import RECIPES, command, from_preset, taken_names
+from atesc_core.teachers.training import check_spec, train_own
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from tests.support.tiny_teachers import tiny
 
@@ -21,7 +23,7 @@ QUICK = {"device": "cpu", "epochs": 1, "batch_size": 8}
 @pytest.fixture
 def tiny_data(monkeypatch):
     """32 images a domain, wherever a pair is loaded."""
-    for place in ("atesc_core.teachers.recipes.load_pair", "atesc_core.domains.loading.load_pair"):
+    for place in ("atesc_core.teachers.training.load_pair", "atesc_core.teachers.zoo.load_pair"):
         monkeypatch.setattr(place, lambda pair, side: tiny(pair))
 
 
@@ -116,7 +118,7 @@ def test_a_name_that_was_taken_meanwhile_is_not_overwritten(tmp_path, tiny_data)
 def test_a_shipped_teacher_goes_the_same_way_but_into_the_assets(tmp_path, tiny_data, monkeypatch):
     tiny_recipe = RECIPES["mnistm-mnist-ntl"].model_copy(update={"epochs": 1, "batch_size": 8})
     monkeypatch.setitem(recipes.RECIPES, "mnistm-mnist-ntl", tiny_recipe)
-    list(recipes.train_shipped("mnistm-mnist-ntl", torch.device("cpu"), tmp_path))
+    list(training.train_shipped("mnistm-mnist-ntl", torch.device("cpu"), tmp_path))
     list(train_own(TeacherSpec(name="mine", **tiny_recipe.model_dump(), device="cpu"), tmp_path))
     card = json.loads((tmp_path / "mnistm-mnist-ntl.json").read_text())
     assert card["command"] == "python -m atesc_core teachers train mnistm-mnist-ntl"

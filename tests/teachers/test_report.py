@@ -15,8 +15,9 @@ from atesc_core.errors import TeacherError
 from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers import Teacher, load_teacher
-from atesc_core.teachers.report import Report, Step, measure, report_file
+from atesc_core.teachers.measurement import Progress, measure
+from atesc_core.teachers.report import Report, report_file
+from atesc_core.teachers.zoo import Teacher, load_teacher
 from atesc_core.training.evaluation import Evaluator
 
 CPU = torch.device("cpu")
@@ -35,12 +36,12 @@ def data(teacher: Teacher) -> PairData:
 
 
 @pytest.fixture(scope="module")
-def steps(teacher: Teacher, data: PairData) -> list[Step]:
+def steps(teacher: Teacher, data: PairData) -> list[Progress]:
     return list(measure(teacher, data, SPLIT, CPU, images=60, epsilons=EPSILONS))
 
 
 @pytest.fixture(scope="module")
-def whole(steps: list[Step]) -> Report:
+def whole(steps: list[Progress]) -> Report:
     return steps[-1].report
 
 
@@ -81,9 +82,9 @@ def test_scores_are_those_of_their_own_image(whole: Report, teacher: Teacher, da
 def test_both_domains_are_in_every_batch_that_is_scored(teacher: Teacher, data: PairData, monkeypatch):
     """A mixture fitted to each domain apart would say nothing of the one against the other."""
     batches: list[torch.Tensor] = []
-    monkeypatch.setattr("atesc_core.teachers.report.BATCH", 16)
+    monkeypatch.setattr("atesc_core.teachers.measurement.BATCH_SIZE", 16)
     monkeypatch.setattr(
-        "atesc_core.teachers.report.all_scores",
+        "atesc_core.teachers.measurement.all_scores",
         lambda model, x, split, random: batches.append(x) or {"min_eps": x.mean((1, 2, 3))},
     )
     *_, last = measure(teacher, data, SPLIT, CPU, images=20, epsilons=())
@@ -109,7 +110,7 @@ def test_robust_share_falls_with_epsilon_and_the_gap_is_where_it_says(whole: Rep
     assert gap == pytest.approx(whole.ood.robust_share[at] - whole.id.robust_share[at])
 
 
-def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Step]):
+def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Progress]):
     shares = [step.share for step in steps]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
@@ -151,7 +152,7 @@ def test_an_unknown_teacher_has_no_report(tmp_path: Path, name: str):
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path):
     ended = subprocess.run(
-        [sys.executable, "-m", "atesc_core.teachers.report", "none-such", "--runs-dir", str(tmp_path)],
+        [sys.executable, "-m", "atesc_core.teachers.measurement", "none-such", "--runs-dir", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

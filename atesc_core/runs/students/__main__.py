@@ -26,7 +26,7 @@ from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.loading import load_student
 from atesc_core.runs.students.views import View, answers, features
-from atesc_core.teachers.report import ready
+from atesc_core.teachers.measurement import measured_report
 from atesc_core.training.evaluation import predict
 
 Wanted = tuple[int, str, View]  # the student's epoch; what is done, in words
@@ -82,7 +82,7 @@ def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
 def wanted_features(store: RunStore, run_id: str) -> list[Wanted]:
     """Of the last kept student: of real images, then of the newest synthetic ones, then of all before."""
     spec = store.get_distillation(run_id).spec
-    report = ready(spec.teacher, store.runs_dir, spec.split, attacked=False)
+    report = measured_report(spec.teacher, store.runs_dir, spec.split, attacked=False)
     sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
     sets |= {
         f"synthetic images of epoch {epoch}": store.snapshot(run_id, epoch).images

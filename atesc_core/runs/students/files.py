@@ -14,7 +14,7 @@ from torch import Tensor
 from atesc_core.files import atomic_write
 from atesc_core.runs.run import DistillationRun
 from atesc_core.runs.store import RunStore
-from atesc_core.teachers.zoo import find_card
+from atesc_core.teachers.cards import find_card
 
 MOST_BYTES = 256 * 1024**2  # of a run's students [this lab]: 800 of the small net, two of ResNet-34
 

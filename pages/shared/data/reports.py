@@ -18,7 +18,7 @@ from pages.shared.ui.progress import watch_job
 if TYPE_CHECKING:
     from atesc_core.teachers.report import Report
 
-MODULE = "atesc_core.teachers.report"
+MODULE = "atesc_core.teachers.measurement"
 
 
 def teacher_report(name: str, split: SplitSpec) -> Report | None:

@@ -7,7 +7,7 @@ from atesc_core.distillation.additions import probes as module
 from atesc_core.distillation.additions.probes import STORED, Probes, noise_probes
 from atesc_core.robustness.split import fragile
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 
 CPU = torch.device("cpu")
 

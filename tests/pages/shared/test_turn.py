@@ -8,7 +8,7 @@ import pytest
 
 from atesc_core.distillation.loop import distill
 from atesc_core.runs.worker import work
-from atesc_core.teachers import load_teacher
+from atesc_core.teachers.zoo import load_teacher
 from pages.shared.ui.glossary import LOSSES, TERMS, annotated
 from pages.shared.ui.turn.tables import decimal
 from tests.support.labs import tiny_spec

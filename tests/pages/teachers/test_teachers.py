@@ -14,8 +14,9 @@ from safetensors.torch import save
 from atesc_core.domains import PAIRS
 from atesc_core.models import build
 from atesc_core.runs.students.loading import student_bytes
-from atesc_core.teachers import list_teachers, load_teacher
+from atesc_core.teachers import list_teachers
 from atesc_core.teachers.report import Report
+from atesc_core.teachers.zoo import load_teacher
 from tests.support.labs import TEACHER
 from tests.support.pages import button, charts, page_text
 from tests.support.published_weights import wrn
@@ -52,7 +53,7 @@ def test_a_link_to_a_teacher_that_is_gone_says_so(open_page, store):
 
 
 def test_without_any_teacher_the_page_says_what_to_do(open_page, store, monkeypatch, tmp_path):
-    monkeypatch.setattr("atesc_core.teachers.zoo.SHIPPED", tmp_path)
+    monkeypatch.setattr("atesc_core.teachers.cards.SHIPPED", tmp_path)
     app = open_page("teachers")
     assert not app.exception
     assert "No teachers yet Load a file of your own, or train one, above." in " ".join(page_text(app).split())

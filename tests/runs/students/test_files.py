@@ -15,8 +15,8 @@ from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import keep, kept
 from atesc_core.runs.students.loading import load_student, student_bytes
-from atesc_core.teachers import add_teacher, load_teacher
 from atesc_core.teachers.formats import recognise
+from atesc_core.teachers.zoo import add_teacher, load_teacher
 from atesc_core.training.evaluation import predict
 from atesc_core.training.events import CheckpointReady
 from tests.support.copies import copy_lab

@@ -9,9 +9,11 @@ import torch
 from atesc_core.domains.loading import load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import METHODS, TeacherRecipe
-from atesc_core.teachers import list_teachers, load_teacher
-from atesc_core.teachers.recipes import RECIPES, train_shipped
-from atesc_core.teachers.train import ROUNDS, mmd, ntl_loss, train_teacher
+from atesc_core.teachers import list_teachers
+from atesc_core.teachers.ntl import mmd, ntl_loss
+from atesc_core.teachers.recipes import RECIPES
+from atesc_core.teachers.training import ROUNDS, train_shipped, train_teacher
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 from tests.support.tiny_teachers import tiny

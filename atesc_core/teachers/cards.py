@@ -1,0 +1,115 @@
+"""The card of a teacher: what is known of it, without its weights. Needs no PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from atesc_core.domains import find_pair
+from atesc_core.errors import SpecError, TeacherError
+from atesc_core.paths import ASSETS
+from atesc_core.specs.base import Spec, parse
+from atesc_core.specs.teacher import NAME, TeacherRecipe
+from atesc_core.vocabulary import Setting
+
+SHIPPED = ASSETS / "teachers"
+
+
+class TeacherCard(Spec):
+    """What is known of a teacher. Accuracies are per cent on the test sets of its pair."""
+
+    name: str = Field(pattern=rf"^{NAME.pattern}$")
+    kind: Literal["SL", "NTL"]
+    pair: str
+    arch: str
+    image_side: int = Field(ge=8, le=256)
+    num_classes: int = Field(ge=2, le=10_000)
+    class_names: tuple[str, ...]
+    parameters: int = Field(ge=1)
+    metrics: dict[str, float]
+    test_images: dict[str, int] = Field(description="How many test images each accuracy is over: id, ood")
+    recipe: TeacherRecipe | None = Field(None, description="How it was trained; None where a user's file did not say")
+    command: str = Field("", description="The command that made it")
+
+    @property
+    def setting(self) -> Setting:
+        """How the OOD domain of its pair differs from the ID domain."""
+        return find_pair(self.pair).setting
+
+
+def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
+    """Cards of the shipped teachers, then of those added under ``runs_dir``, by name.
+
+    Raises:
+        TeacherError: a card cannot be read.
+    """
+    return [read_card(path) for folder in _folders(runs_dir) for path in sorted(folder.glob("*.json"))]
+
+
+def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
+    """The card of the teacher ``name``; None where there is no such teacher.
+
+    Raises:
+        TeacherError: the card cannot be read.
+    """
+    path = _existing_card(name, runs_dir)
+    return None if path is None else read_card(path)
+
+
+def read_card(path: Path) -> TeacherCard:
+    """The card in a JSON file.
+
+    Raises:
+        TeacherError: the file is not the card of a teacher.
+    """
+    try:
+        return parse(TeacherCard, json.loads(path.read_text()))
+    except (json.JSONDecodeError, SpecError) as error:
+        raise TeacherError(f"card {path.name}: {error}") from None
+
+
+def card_file(name: str, runs_dir: Path | None = None) -> Path:
+    """Where the card of the teacher ``name`` is; its weights are beside it, see `weights_file`.
+
+    Raises:
+        TeacherError: there is no such teacher.
+    """
+    if not NAME.fullmatch(name):
+        raise TeacherError(f"teacher: {name!r} is not known; expected lower-case letters, digits, '-' and '_'")
+    if (path := _existing_card(name, runs_dir)) is not None:
+        return path
+    known = ", ".join(card.name for card in list_teachers(runs_dir))
+    raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
+
+
+def weights_file(name: str, runs_dir: Path | None = None) -> Path:
+    """Where the weights of the teacher ``name`` are.
+
+    Raises:
+        TeacherError: there is no such teacher.
+    """
+    return card_file(name, runs_dir).with_suffix(".safetensors")
+
+
+def fingerprint(name: str, runs_dir: Path | None = None) -> str:
+    """A text that changes with all that a student can see of a teacher: its weights and the side of its images.
+
+    Raises:
+        TeacherError: there is no such teacher.
+    """
+    weights = hashlib.sha256(weights_file(name, runs_dir).read_bytes()).hexdigest()
+    return f"{read_card(card_file(name, runs_dir)).image_side} {weights}"
+
+
+def _folders(runs_dir: Path | None) -> list[Path]:
+    return [SHIPPED] + ([Path(runs_dir) / "teachers"] if runs_dir else [])
+
+
+def _existing_card(name: str, runs_dir: Path | None) -> Path | None:
+    """A name that no teacher can have never becomes a path."""
+    candidates = (folder / f"{name}.json" for folder in _folders(runs_dir) if NAME.fullmatch(name))
+    return next((path for path in candidates if path.exists()), None)
