@@ -47,7 +47,7 @@ def invite() -> None:
         disabled=not recorded,
         help="Five steps, from a recording: nothing is computed"
         if recorded
-        else f"This copy has no recording; `{recordings.MAKE}` makes it",
+        else f"This copy has no recording; `{recordings.MAKE_COMMAND}` makes it",
     )
     if st.button(
         "Run the story live", type="secondary" if recorded else "primary", icon=":material/play_arrow:", width="stretch"

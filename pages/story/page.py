@@ -2,19 +2,17 @@
 
 import streamlit as st
 
-from pages.shared.data import recordings
 from pages.shared.ui.presentation import presenting
-from pages.story.head import head
-from pages.story.lesson import Scene, step
-from pages.story.replay import parts
-from pages.story.theatre import theatre
+from pages.story.context import StoryContext, runs_by_role
+from pages.story.header import story_header
+from pages.story.playback import play_runs
+from pages.story.recording_choice import chosen_recording
+from pages.story.steps import show_step
 
-bare = presenting()
-recording = recordings.chosen()
-told = parts(recording) if recording else {}
-number = head(recording, bool(told.get("plain")), bare)
-if recording:
-    if "plain" in told:
-        step(Scene(recording, told, st.query_params.get("story"), bare), number)
-    else:
-        theatre(recording, recording.manifest.runs, bare=bare)
+recording = chosen_recording()
+runs = runs_by_role(recording) if recording else {}
+step = story_header(recording, bool(runs), presenting())
+if recording and runs:
+    show_step(StoryContext(recording, runs, st.query_params.get("story"), presenting()), step)
+elif recording:
+    play_runs(recording, recording.manifest.runs, presenting=presenting())

@@ -14,12 +14,12 @@ from atesc_core.figures import run_data
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
 from atesc_core.vocabulary import METRIC_NAMES
-from pages.shared.data import recordings
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live
+from pages.shared.ui.recording_files import download_runs
 from pages.shared.ui.run_labels import method_name
 
 ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
@@ -165,7 +165,7 @@ def run_history(run: DistillationRun) -> None:
     timeline(run)
     if run.metrics and not is_live(run):
         with st.container(horizontal=True, gap="small"):
-            recordings.download_runs([run], f"{run.spec.teacher} · {method_name(run.spec)}")
+            download_runs([run], f"{run.spec.teacher} · {method_name(run.spec)}")
             download_student(run)
     with elements.hidden_when_presenting("settings"):
         with st.expander("Settings", icon=":material/tune:"):

@@ -17,7 +17,8 @@ from atesc_core.runs import RunStore
 from pages.shared.data import recordings
 from pages.shared.ui.glossary import TERMS, annotated
 from pages.story import player
-from pages.story.lesson import STEPS, Scene
+from pages.story.context import StoryContext
+from pages.story.steps import STEPS
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
 from tests.support.labs import STORY, Lab
@@ -51,7 +52,7 @@ def none_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The wall clock of the player; write to it to let time pass."""
     wall = [1000.0]
-    monkeypatch.setattr(player, "clock", lambda: wall[0])
+    monkeypatch.setattr(player, "wall_clock", lambda: wall[0])
     return wall
 
 
@@ -97,7 +98,7 @@ def test_every_term_of_every_sentence_is_defined():
         run = recording.manifest.runs[0]
         run = run.model_copy(update={"teacher": run.teacher.model_copy(update={"setting": setting})})
         for own in STEPS.values():
-            annotated(own.sentence(Scene(recording, {"plain": run}, None, False)))
+            annotated(own.sentence(StoryContext(recording, {"plain": run}, None, False)))
     with pytest.raises(KeyError):
         annotated("[[nothing]]")
     assert annotated('<b> [[ID|"x"]]').startswith("&lt;b&gt; <span")
@@ -106,10 +107,10 @@ def test_every_term_of_every_sentence_is_defined():
 
 def test_the_arrows_turn_the_steps(open_page, shipped):
     app = open_page("story")
-    app.button(key="step on").click().run()
+    app.button(key="next step").click().run()
     assert app.query_params["step"] == "2"
     assert "student S" in page_text(app)
-    app.button(key="step back").click().run()
+    app.button(key="previous step").click().run()
     assert "breaks" in page_text(app)
 
 
@@ -210,14 +211,14 @@ def test_a_link_into_the_middle_shows_the_middle(open_page, shipped):
 
 
 def test_at_the_end_play_begins_anew():
-    own = player.Player(end=10.0, at=10.0, speed=4)
+    own = player.Player(end=10.0, start=10.0, speed=4)
     assert not own.playing
     own.play()
-    assert own.playing and own.at == 0.0
+    assert own.playing and own.start == 0.0
 
 
 def test_a_seek_goes_on_playing_and_never_leaves_the_recording(now):
-    own = player.Player(end=10.0, at=0.0, speed=1)
+    own = player.Player(end=10.0, start=0.0, speed=1)
     own.play()
     now[0] += 2
     own.seek(5.0)
@@ -286,10 +287,10 @@ def test_a_link_to_a_recording_that_is_not_here_says_so(open_page, shipped, name
 
 
 def test_only_the_newest_files_are_kept(store, monkeypatch):
-    monkeypatch.setattr(recordings, "KEPT", 2)
+    monkeypatch.setattr(recordings, "MAX_UPLOADS", 2)
     for number in range(4):
-        name = recordings._keep(bytes([number]))
-        os.utime(recordings._kept(name), (number, number))
+        name = recordings.store_upload(bytes([number]))
+        os.utime(recordings.upload_path(name), (number, number))
     kept = sorted(file.read_bytes() for file in (store.runs_dir / "recordings").iterdir())
     assert kept == [b"\x02", b"\x03"]
 

@@ -1,0 +1,55 @@
+"""Which recording the page plays, by its link."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from atesc_core.errors import RecordingError
+from atesc_core.recording import Recording
+from pages.shared.data import recordings
+from pages.shared.ui import elements
+
+
+def chosen_recording() -> Recording | None:
+    """Return the recording that the link names: ``?story=GROUP``, ``?recording=NAME``, or else the shipped one.
+
+    None where there is none; the page then says why and what to do.
+    """
+    group, name = st.query_params.get("story"), st.query_params.get("recording")
+    if group:
+        recording = recordings.live_recording(group)
+        if recording is None:
+            st.info("This story has been deleted, or the link comes from another lab.", icon=":material/delete:")
+        return recording
+    path = recordings.SHIPPED if name is None else recordings.upload_path(name)
+    if path is not None and path.exists():
+        try:
+            return recordings.load_file(path)
+        except RecordingError as error:
+            elements.problem(
+                f"This recording cannot be played: {error}.",
+                "Your runs are untouched.",
+                f"Give another file, or make it anew: {recordings.MAKE_COMMAND}"
+                if name is None
+                else "Give another file.",
+            )
+    elif name is None:
+        _show_none_shipped()
+    else:
+        st.warning(
+            "This recording is not here: the link comes from another lab, or the file has been removed. Give "
+            "the file itself below.",
+            icon=":material/link_off:",
+        )
+    return None
+
+
+def _show_none_shipped() -> None:
+    with elements.empty_state(
+        "No recorded story",
+        "This copy of the lab has none. Make it in a few minutes on a machine that "
+        "is idle, run the story live, or open a recording of your own below.",
+    ):
+        st.code(recordings.MAKE_COMMAND, language="bash")
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.page_link("pages/start/page.py", label="Run the story live", icon=":material/play_arrow:")
