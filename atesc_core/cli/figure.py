@@ -217,7 +217,7 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
 
 def _measured(store: RunStore, work: Any) -> Any:
     """``work(sources)``, with a bar while a teacher is being measured for it."""
-    from atesc_core.figures.run_figures import measuring_sources
+    from atesc_core.figures.sources import measuring_sources
 
     with progress_bar("{task.fields[note]}") as progress:
         task: list[Any] = []

@@ -13,7 +13,7 @@ from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
 from atesc_core.figures.run_data import available_scores
-from atesc_core.figures.run_figures import Sources
+from atesc_core.figures.sources import Sources
 from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data import snapshots

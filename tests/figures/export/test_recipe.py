@@ -12,17 +12,12 @@ import yaml
 
 from atesc_core.cli import figure as command
 from atesc_core.errors import FigureNotReady, SpecError
-from atesc_core.figures import FIGURES, run_figures
+from atesc_core.figures import FIGURES
 from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
-from atesc_core.figures.run_figures import (
-    FIGURE_BUILDERS,
-    draw_panel,
-    draw_panels,
-    measuring_sources,
-    recipe_provenance,
-    write_recipe,
-)
+from atesc_core.figures.panels import PANEL_BUILDERS
+from atesc_core.figures.run_figures import draw_panel, draw_panels, recipe_provenance, write_recipe
+from atesc_core.figures.sources import Sources, measuring_sources
 from atesc_core.specs.run import RunSpec
 from atesc_core.version import lab_version
 
@@ -50,7 +45,7 @@ def data(panel: Panel, sources) -> pd.DataFrame:
 
 
 def test_every_figure_of_a_run_has_its_options_and_its_drawing():
-    assert set(PANEL_OPTIONS) == set(FIGURE_BUILDERS) <= set(FIGURES)
+    assert set(PANEL_OPTIONS) == set(PANEL_BUILDERS) <= set(FIGURES)
     assert {name for options in PANEL_OPTIONS.values() for name in options} <= set(Panel.model_fields)
 
 
@@ -200,7 +195,7 @@ def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
 
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
-    page = run_figures.Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
+    page = Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
     with pytest.raises(FigureNotReady, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
         draw_panel(Panel(figure="confusion", run=figures_lab.atesc), page)
 

@@ -1,0 +1,301 @@
+"""The panels of a recipe: from a run, its snapshots and its teacher's report to each figure in print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from atesc_core import figures
+from atesc_core.errors import FigureNotReady
+from atesc_core.figures.drift import Drift
+from atesc_core.figures.export.recipe import Panel
+from atesc_core.figures.run_data import (
+    class_accuracies,
+    evenly_thinned,
+    labelled_scores,
+    reference_points,
+    robust_curves,
+    run_curve,
+    threshold_changes,
+)
+from atesc_core.figures.sources import Sources
+from atesc_core.runs import DistillationRun, Snapshot
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+
+@dataclass(frozen=True)
+class PanelData:
+    """The data of one panel, read from its sources when it is needed."""
+
+    panel: Panel
+    sources: Sources
+    run: DistillationRun
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The synthetic images of the panel's epoch, or of the last one.
+
+        Raises:
+            FigureNotReady: The run has no synthetic images yet.
+            StoreError: The epoch has none.
+        """
+        epochs = self.sources.store.snapshots(self.run.id)
+        if not epochs:
+            raise FigureNotReady(
+                f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
+                f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
+                "end of epoch 1"
+            )
+        return self.sources.store.snapshot(self.run.id, self.panel.epoch or epochs[-1])
+
+    @property
+    def score(self) -> str:
+        """The panel's score, or the run's. Raises ValueError where the run does not have it."""
+        name = self.panel.score or self.run.spec.split.score
+        if name not in self.snapshot.scores:
+            raise ValueError(
+                f"score: {name!r} is not kept by run {self.run.id}; expected one of {', '.join(self.snapshot.scores)}"
+            )
+        return name
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """(N,) scores of the synthetic images."""
+        return self.snapshot.scores[self.score]
+
+    @cached_property
+    def suggested_thresholds(self) -> dict[str, float]:
+        """Rule -> threshold, from the synthetic images alone."""
+        from atesc_core.robustness.detection import SUGGESTIONS
+
+        return {name: rule(self.values) for name, rule in SUGGESTIONS.items()} if np.isfinite(self.values).any() else {}
+
+    @property
+    def threshold(self) -> float | None:
+        """The panel's threshold, or the run's, or for another score Otsu's."""
+        if self.panel.threshold is not None:
+            return self.panel.threshold
+        return (
+            self.snapshot.threshold
+            if self.score == self.run.spec.split.score
+            else self.suggested_thresholds.get("otsu")
+        )
+
+    @property
+    def fragile(self) -> NDArray[np.bool_]:
+        """(N,) which images are fragile: as in the run, unless the panel has a threshold or a score of its own."""
+        as_in_run = self.panel.threshold is None and self.score == self.run.spec.split.score
+        return self.snapshot.fragile if as_in_run or self.threshold is None else self.values <= self.threshold
+
+    @cached_property
+    def card(self) -> TeacherCard | None:
+        """The card of the run's teacher; None if it was deleted."""
+        return self.sources.cards().get(self.run.spec.teacher)
+
+    def required_card(self) -> TeacherCard:
+        """The card of the run's teacher. Raises FigureNotReady if it was deleted."""
+        if self.card is None:
+            raise FigureNotReady(
+                f"teacher: {self.run.spec.teacher!r} of run {self.run.id} is gone, and {self.panel.figure!r} needs it"
+            )
+        return self.card
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The teacher's class names, or their numbers if it was deleted."""
+        return self.card.class_names if self.card else tuple(map(str, range(self.snapshot.teacher_probs.shape[1])))
+
+    def report(self, attacked: bool) -> Report:
+        """The teacher's report on real test images.
+
+        Args:
+            attacked: Whether the images must have been attacked too.
+
+        Raises:
+            FigureNotReady: The teacher is not measured yet, or was deleted.
+        """
+        card = self.required_card()
+        report = self.sources.report(card.name, self.run.spec.split, attacked)
+        if report is None or attacked and not report.attacked:
+            raise FigureNotReady(
+                f"teacher: {card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
+                "is drawn as soon as it is"
+            )
+        return report
+
+
+def _accuracy(data: PanelData) -> go.Figure:
+    store, cards = data.sources.store, data.sources.cards()
+    ghosts = [run_curve(store.get_distillation(other), store, cards, ghost=True) for other in data.panel.against]
+    curve = run_curve(data.run, store, cards, changes=threshold_changes(data.run, store))
+    return figures.accuracy([*ghosts, curve], "print", data.run.epochs)
+
+
+def _by_step(figure: Callable[..., go.Figure]) -> Callable[[PanelData], go.Figure]:
+    return lambda data: figure(data.sources.store.steps(data.run.id), "print", data.run.epochs)
+
+
+def _scores(data: PanelData) -> go.Figure:
+    values, real = data.values, {}
+    if data.panel.real:
+        report = data.report(attacked=True)
+        real = {"id_values": report.id.scores(data.score), "ood_values": report.ood.scores(data.score)}
+    return figures.scores(
+        values, data.threshold, "print", score=data.score, max_epsilon=data.run.spec.split.max_epsilon, **real
+    )
+
+
+def _class_sides(data: PanelData) -> go.Figure:
+    return figures.class_sides(
+        data.snapshot.teacher_probs.argmax(1), data.fragile, "print", class_names=data.class_names
+    )
+
+
+def _contact_sheet(data: PanelData) -> go.Figure:
+    return figures.contact_sheet(data.snapshot.images, "print", fragile=data.fragile, count=72)
+
+
+def _embedding(data: PanelData) -> go.Figure:
+    snapshot, panel = data.snapshot, data.panel
+    report = data.report(attacked=False)
+    (id_positions, ood_positions), positions = (_umap_positions if panel.method == "UMAP" else _pca_positions)(
+        data, report
+    )
+    synthetic = pd.DataFrame(
+        {
+            "x": positions[:, 0],
+            "y": positions[:, 1],
+            "id": range(len(positions)),
+            "fragile": data.fragile,
+            "score": data.values,
+            "class": snapshot.teacher_probs.argmax(1),
+        }
+    )
+    figure = figures.embedding(
+        reference_points(report, id_positions, ood_positions),
+        synthetic,
+        "print",
+        method=panel.method,
+        colour=panel.colour,
+        ground=panel.ground,
+        score=data.score,
+        threshold=data.threshold,
+        class_names=data.class_names,
+    )
+    if panel.method == "PCA":  # its first direction is far longer than its second: let both fill the panel
+        figure.update_yaxes(scaleanchor=None)
+    return figure
+
+
+def _drift(data: PanelData) -> go.Figure:
+    """The run and those it is compared with, each in the feature space of its own teacher."""
+    store = data.sources.store
+    runs = [data, *(replace(data, run=store.get_distillation(other)) for other in data.panel.against)]
+    return figures.drift([_drift_line(each) for each in runs], "print")
+
+
+def _drift_line(data: PanelData) -> Drift:
+    from atesc_core.embedding import distance_to_others, knn_distance, nearer_to_ood
+
+    report, epochs = data.report(attacked=False), evenly_thinned(data.sources.store.snapshots(data.run.id))
+    if not epochs:
+        _ = data.snapshot  # raises FigureNotReady
+    reference = report.id.features, report.ood.features
+    shares = [
+        nearer_to_ood(
+            *(
+                knn_distance(data.sources.store.snapshot(data.run.id, epoch).features, features)
+                for features in reference
+            )
+        )
+        for epoch in epochs
+    ]
+    real = nearer_to_ood(distance_to_others(reference[0]), knn_distance(*reference))
+    return Drift(epochs, shares, data.required_card().kind, data.run.spec.escape.kind, real, data.run.id)
+
+
+def _pca_positions(data: PanelData, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Positions of real ID and OOD images, and of the synthetic images, (N, 2) each."""
+    from atesc_core.embedding import PCAMap
+
+    pca = PCAMap.fit(report.id.features, report.ood.features)
+    return (pca.transform(report.id.features), pca.transform(report.ood.features)), pca.transform(
+        data.snapshot.features
+    )
+
+
+def _umap_positions(data: PanelData, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """As ``_pca_positions``. Raises FigureNotReady where the map is not made and the sources do not wait for it."""
+    from atesc_core.embedding import ReferenceMap
+
+    umap = ReferenceMap(report.id.features, report.ood.features, data.sources.store.runs_dir / "cache")
+    if data.sources.wait_for_umap:
+        umap.start()
+        umap.wait()
+    reference = umap.coordinates()
+    positions = None if reference is None else umap.transform(data.snapshot.features)
+    if positions is None and reference is not None and data.sources.wait_for_umap:
+        umap.wait(data.snapshot.features)
+        positions = umap.transform(data.snapshot.features)
+    if reference is None or positions is None:
+        status = umap.status(data.snapshot.features if reference is not None else None)
+        raise FigureNotReady(
+            f"method: 'UMAP' of this teacher is not there ({status.message}); the page Embedding makes it, "
+            "and 'PCA' needs no waiting"
+        )
+    return reference, positions
+
+
+def _roc(data: PanelData) -> go.Figure:
+    is_run_score = data.score == data.run.spec.split.score
+    labelled = labelled_scores(data.snapshot, data.score, data.report(attacked=True))
+    return figures.roc(labelled, data.snapshot.threshold if is_run_score else None, "print")
+
+
+def _robust_share(data: PanelData) -> go.Figure:
+    report = data.report(attacked=True)
+    images = {"id": len(report.id.min_eps), "ood": len(report.ood.min_eps)}
+    return figures.robust_share(robust_curves(report), "print", report.auroc("min_eps"), images=images)
+
+
+def _per_class(data: PanelData) -> go.Figure:
+    report = data.report(attacked=False)
+    return figures.per_class(class_accuracies(report), "print", report.metric)
+
+
+def _confusion(data: PanelData) -> go.Figure:
+    report, domain = data.report(attacked=False), data.panel.domain
+    return figures.confusion(
+        report.confusion(domain),
+        "print",
+        columns=report.id_classes,
+        rows=getattr(report, f"{domain}_classes"),
+        domain=domain,
+    )
+
+
+PANEL_BUILDERS: dict[str, Callable[[PanelData], go.Figure]] = {
+    "accuracy": _accuracy,
+    "losses_generator": _by_step(figures.losses_generator),
+    "losses_student": _by_step(figures.losses_student),
+    "fragile_share": _by_step(figures.fragile_share),
+    "scores": _scores,
+    "class_sides": _class_sides,
+    "contact_sheet": _contact_sheet,
+    "embedding": _embedding,
+    "drift": _drift,
+    "robust_share": _robust_share,
+    "roc": _roc,
+    "per_class": _per_class,
+    "confusion": _confusion,
+}

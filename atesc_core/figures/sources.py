@@ -1,0 +1,53 @@
+"""Where figures of runs read their data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atesc_core.runs import RunStore
+from atesc_core.specs.run import SplitSpec
+
+if TYPE_CHECKING:
+    from atesc_core.teachers import TeacherCard
+    from atesc_core.teachers.report import Report
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where figures read what they show.
+
+    Attributes:
+        store: The runs.
+        cards: Returns teacher -> card.
+        report: (teacher, split, attacked) -> the teacher's report on real test images, attacked or not; None while
+            it is not measured.
+        wait_for_umap: Wait until a missing UMAP is made, instead of raising FigureNotReady.
+    """
+
+    store: RunStore
+    cards: Callable[[], dict[str, TeacherCard]]
+    report: Callable[[str, SplitSpec, bool], Report | None]
+    wait_for_umap: bool = False
+
+
+def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lambda share, what: None) -> Sources:
+    """Sources that measure what is missing, in this process.
+
+    Args:
+        store: The runs.
+        tell: Called with the share done of a measurement, 0..1, and what is being measured.
+    """
+
+    def cards() -> dict[str, TeacherCard]:
+        from atesc_core.teachers import list_teachers
+
+        return {card.name: card for card in list_teachers(store.runs_dir)}
+
+    def report(teacher: str, split: SplitSpec, attacked: bool) -> Report:
+        from atesc_core.teachers.measurement import measured_report
+
+        return measured_report(teacher, store.runs_dir, split, attacked=attacked, tell=tell)
+
+    return Sources(store, cards, report, wait_for_umap=True)
