@@ -24,7 +24,7 @@ from atesc_core.models import Classifier
 from atesc_core.robustness.attack import strike
 from atesc_core.robustness.scores import predictions
 from atesc_core.runs import RunStore
-from atesc_core.runs.students.loading import load_student
+from atesc_core.runs.students.files import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
@@ -109,7 +109,7 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
         flipped,
         adversarial.numpy(),
         *(None if part is None else part.numpy() for part in said),
-        tuple(store.students(run_id)),
+        tuple(store.student_files(run_id)),
     )
 
 

@@ -42,7 +42,7 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
             ends["epoch"] * run.rounds if len(ends) else [],
             {name: f"accuracy/{METRIC_NAMES[name]}" for name in ends if name in METRIC_NAMES},
         )
-        steps = store.steps(run.id)
+        steps = store.rounds(run.id)
         tags = {name: f"{GROUPS[name[0]]}/{name[2:]}" for name in steps if name[:2] in ("g/", "s/")}
         _scalars(
             writer,
@@ -51,7 +51,7 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
             tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"},
         )
         times = dict(zip(ends["epoch"], ends["time"], strict=True)) if len(ends) else {}
-        for epoch in store.snapshots(run.id):
+        for epoch in store.snapshot_epochs(run.id):
             writer.add_images(
                 "synthetic_images",
                 store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),

@@ -14,7 +14,7 @@ from atesc_core.errors import StoreError
 from atesc_core.inspection import Inspection, attacked, inspect, smallest, takes_long
 from atesc_core.models import build
 from atesc_core.runs import RunStore
-from atesc_core.runs.students.loading import load_student
+from atesc_core.runs.students.files import load_student
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict

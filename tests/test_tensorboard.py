@@ -39,7 +39,7 @@ def test_every_curve_is_there_at_its_round(figures_lab: FiguresLab, tmp_path):
     folder = export_events(figures_lab.store, figures_lab.atesc, tmp_path)
     assert folder == tmp_path / figures_lab.atesc
     found, run = scalars(folder), figures_lab.store.get(figures_lab.atesc)
-    epochs, steps = figures_lab.store.epochs(run.id), figures_lab.store.steps(run.id)
+    epochs, steps = figures_lab.store.epochs(run.id), figures_lab.store.rounds(run.id)
     assert found["accuracy/IAcc"] == pytest.approx(dict(zip([3, 6], epochs["iacc"], strict=True)))
     assert list(found["generator_loss/bn"]) == [1, 2, 3, 4, 5, 6]
     assert list(found["generator_loss/bn"].values()) == pytest.approx(steps["g/bn"].tolist())

@@ -162,14 +162,14 @@ def save_student(
     """Write a run's student, with its architecture, classes and normalisation: `teachers add` recognises it."""
     from atesc_core.files import atomic_write
     from atesc_core.runs import TrainingRun
-    from atesc_core.runs.students.loading import student_bytes
+    from atesc_core.runs.students.files import student_bytes
 
     if out.suffix != ".safetensors":
         raise ValueError(f"out: {str(out)!r}; expected a name ending in .safetensors")
     store = open_store(runs_dir)
     if isinstance(store.get(run_id), TrainingRun):
         raise ValueError(f"run: {run_id} trains a teacher and has no student; `teachers list` has its teacher")
-    content = student_bytes(store, run_id, max(store.students(run_id), default=0) if epoch is None else epoch)
+    content = student_bytes(store, run_id, max(store.student_files(run_id), default=0) if epoch is None else epoch)
     with atomic_write(out) as file:
         file.write(content)
     print(out)

@@ -84,7 +84,7 @@ def _synthetic(runs_dir: Path | None, run_id: str, epoch: int | None):
 
     store = open_store(runs_dir)
     store.get_distillation(run_id)
-    kept = store.snapshots(run_id)
+    kept = store.snapshot_epochs(run_id)
     if epoch is None and not kept:
         raise StoreError(f"run: {run_id} has no synthetic images yet; they are kept after each epoch")
     snapshot = store.snapshot(run_id, kept[-1] if epoch is None else epoch)

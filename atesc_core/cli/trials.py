@@ -14,7 +14,7 @@ from atesc_core.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from atesc_core.runs import RunStore
-    from atesc_core.runs.trials import Pair
+    from atesc_core.runs.trials import Trial
 
 
 def try_threshold(
@@ -42,21 +42,21 @@ def try_threshold(
     from atesc_core.teachers.zoo import load_teacher
 
     store = open_store(runs_dir)
-    run = trials.chance(store, store.get(run_id)).run
+    run = trials.options(store, store.get(run_id)).run
     load_teacher(run.spec.teacher, store.runs_dir)
     here = describe(pick_device(run.spec.device)).summary
     pair = trials.start(store, run_id, threshold, epochs, after, here)
     say(
         f"{pair.new.group}; both go on from the end of epoch {pair.fork.epoch}, split differently from epoch "
-        f"{pair.first} to {pair.last}"
+        f"{pair.first_epoch} to {pair.last_epoch}"
     )
-    if pair.own:
+    if pair.old_is_parent:
         say(f"old: run {run_id}'s own epochs, the same numbers; only the new threshold is computed")
     _to_the_end(store, pair)
-    _report(store, trials.pair(store, pair.new.id), as_json)
+    _report(store, trials.find(store, pair.new.id), as_json)
 
 
-def _to_the_end(store: RunStore, pair: Pair) -> None:
+def _to_the_end(store: RunStore, pair: Trial) -> None:
     """Both arms, one after the other. Ctrl-C stops them."""
     try:
         for arm in pair.arms:
@@ -66,7 +66,7 @@ def _to_the_end(store: RunStore, pair: Pair) -> None:
             stop(store, arm)
 
 
-def _report(store: RunStore, pair: Pair, as_json: bool) -> None:
+def _report(store: RunStore, pair: Trial, as_json: bool) -> None:
     """The difference by epoch on stdout; exit status 1 where an arm did not come to its end."""
     from atesc_core.figures.trial import signed_points
 

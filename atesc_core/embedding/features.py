@@ -24,7 +24,7 @@ def checked(features: ArrayLike, name: str, width: int | None = None) -> Feature
     return found
 
 
-def content_hash(*arrays: Features, **settings: Any) -> str:
+def content_hash(*arrays: NDArray[np.generic], **settings: Any) -> str:
     """The same for the same numbers and settings, in every process and on every machine."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:

@@ -49,7 +49,7 @@ class PanelData:
             FigureNotReady: The run has no synthetic images yet.
             StoreError: The epoch has none.
         """
-        epochs = self.sources.store.snapshots(self.run.id)
+        epochs = self.sources.store.snapshot_epochs(self.run.id)
         if not epochs:
             raise FigureNotReady(
                 f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
@@ -142,7 +142,7 @@ def _accuracy(data: PanelData) -> go.Figure:
 
 
 def _by_step(figure: Callable[..., go.Figure]) -> Callable[[PanelData], go.Figure]:
-    return lambda data: figure(data.sources.store.steps(data.run.id), "print", data.run.epochs)
+    return lambda data: figure(data.sources.store.rounds(data.run.id), "print", data.run.epochs)
 
 
 def _scores(data: PanelData) -> go.Figure:
@@ -207,7 +207,7 @@ def _drift(data: PanelData) -> go.Figure:
 def _drift_line(data: PanelData) -> Drift:
     from atesc_core.embedding import distance_to_others, knn_distance, nearer_to_ood
 
-    report, epochs = data.report(attacked=False), evenly_thinned(data.sources.store.snapshots(data.run.id))
+    report, epochs = data.report(attacked=False), evenly_thinned(data.sources.store.snapshot_epochs(data.run.id))
     if not epochs:
         _ = data.snapshot  # raises FigureNotReady
     reference = report.id.features, report.ood.features

@@ -112,10 +112,10 @@ def _recorded_run(
     store: RunStore, run: DistillationRun, card: TeacherCard, number: int, images: int, arrays: dict[str, np.ndarray]
 ) -> RecordedRun:
     """The run's part of the manifest. Adds the run's images to ``arrays``."""
-    steps, epochs = store.steps(run.id), store.epochs(run.id)
+    steps, epochs = store.rounds(run.id), store.epochs(run.id)
     clock = RunClock(steps, store.history(run.id))
     snapshots = []
-    for epoch in evenly_thinned(store.snapshots(run.id), MAX_SNAPSHOTS):
+    for epoch in evenly_thinned(store.snapshot_epochs(run.id), MAX_SNAPSHOTS):
         snapshot = store.snapshot(run.id, epoch)
         part = {name: values[:images] for name, values in snapshot_arrays(snapshot).items()}
         arrays |= {f"runs/{number}/{epoch}/{name}": values for name, values in part.items()}

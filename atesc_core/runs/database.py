@@ -50,7 +50,7 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_status ON runs (status, queued);
 CREATE INDEX runs_by_age ON runs (created);
-CREATE TABLE steps (
+CREATE TABLE rounds (
     run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
     epoch INTEGER NOT NULL,
     round INTEGER NOT NULL,

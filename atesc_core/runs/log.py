@@ -15,7 +15,7 @@ from atesc_core.runs.database import Database
 from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.store import RunStore, note
-from atesc_core.runs.turn_files import save_turn
+from atesc_core.runs.traces import save_turn
 from atesc_core.version import lab_version
 
 WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past
@@ -52,10 +52,10 @@ class RunLog:
         The rounds after it will be logged anew. Returns the thresholds that were set by hand after it, as
         (epoch, round, threshold), so that they can be set again at the same place.
         """
-        self.store.turn_file(self.run.id).unlink(missing_ok=True)
+        self.store.trace_file(self.run.id).unlink(missing_ok=True)
         after = (self.run.id, epoch)
         with self.database.write() as connection:
-            connection.execute("DELETE FROM steps WHERE run = ? AND epoch > ?", after)
+            connection.execute("DELETE FROM rounds WHERE run = ? AND epoch > ?", after)
             connection.execute(
                 "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after
             )
@@ -94,7 +94,7 @@ class RunLog:
         self.pace.step(epoch, round, images)
         with self.database.write() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (self.run.id, epoch, round, time.time(), images, threshold, fragile_share, json.dumps(losses)),
             )
             connection.execute(
@@ -118,16 +118,16 @@ class RunLog:
             return
         begins = run.spec.escape.warmup_epochs
         if begins <= epoch < run.epochs:
-            link_or_copy(self.checkpoint_file, self.store.point_file(run.id, epoch))
-        for other in self.store.points(run.id):
+            link_or_copy(self.checkpoint_file, self.store.fork_point_file(run.id, epoch))
+        for other in self.store.fork_points(run.id):
             if other not in (begins, epoch):
-                self.store.point_file(run.id, other).unlink(missing_ok=True)
+                self.store.fork_point_file(run.id, other).unlink(missing_ok=True)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))
 
     def turn(self, turn: Turn) -> None:
-        save_turn(turn, self.store.turn_file(self.run.id))
+        save_turn(turn, self.store.trace_file(self.run.id))
 
     def threshold(self, epoch: int, round: int, value: float, by: str) -> None:
         """A threshold in force from this round on; one that is set again after a resume is noted once."""

@@ -18,7 +18,7 @@ from atesc_core.files import atomic_write
 from atesc_core.runs.log import Asked, RunLog
 from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
-from atesc_core.runs.students import files
+from atesc_core.runs.students.files import save_student
 from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 IDLE_S = 0.05  # while only paused runs are left, and in slow motion until the next turn is due
@@ -155,7 +155,7 @@ class Session:
                 self.log.snapshot(as_arrays(event))
             case CheckpointReady():
                 if isinstance(self.log.run, DistillationRun):
-                    files.keep(self.log.store, self.log.run, event.epoch, event.state["student"])
+                    save_student(self.log.store, self.log.run, event.epoch, event.state["student"])
                 with atomic_write(self.log.checkpoint_file) as file:
                     torch.save({"epoch": event.epoch, "state": event.state}, file)
                 self.log.keep_point(event.epoch)

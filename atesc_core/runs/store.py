@@ -37,7 +37,7 @@ from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.run import AnyRun, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
-from atesc_core.runs.turn_files import load_turn
+from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
@@ -157,17 +157,17 @@ class RunStore:
         )
         return _frame(rows, ["epoch", "images", "time"], "metrics")
 
-    def steps(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
+    def rounds(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
         """A row a round: epoch, round, images, time, threshold, fragile_share, and the losses g/..., s/... or t/...
 
         ``at_most`` thins a long run evenly to about that many rows, for charts.
         """
         every = 1
         if at_most:
-            count = self.database.read("SELECT count(*) FROM steps WHERE run = ?", _checked(run_id))[0][0]
+            count = self.database.read("SELECT count(*) FROM rounds WHERE run = ?", _checked(run_id))[0][0]
             every = max(1, math.ceil(count / at_most))
         rows = self.database.read(
-            "SELECT epoch, round, images, time, threshold, fragile_share, losses FROM steps WHERE run = ?1 "
+            "SELECT epoch, round, images, time, threshold, fragile_share, losses FROM rounds WHERE run = ?1 "
             "AND ((epoch - 1) * (SELECT rounds FROM runs WHERE id = ?1) + round) % ?2 = 0 ORDER BY epoch, round",
             _checked(run_id),
             every,
@@ -177,7 +177,7 @@ class RunStore:
     def threshold(self, run_id: str) -> float | None:
         """In force in the last round that split; None before the first."""
         rows = self.database.read(
-            "SELECT threshold FROM steps WHERE run = ? AND threshold IS NOT NULL "
+            "SELECT threshold FROM rounds WHERE run = ? AND threshold IS NOT NULL "
             "ORDER BY epoch DESC, round DESC LIMIT 1",
             _checked(run_id),
         )
@@ -199,7 +199,7 @@ class RunStore:
         )
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
-    def marks(self) -> dict[str, tuple[float | None, int]]:
+    def revisions(self) -> dict[str, tuple[float | None, int]]:
         """A mark for each run, another one as soon as an epoch or an event of it is logged: so that a page which
         looks at many of them again and again need only read those that went on."""
         rows = self.database.read(
@@ -208,7 +208,7 @@ class RunStore:
         )
         return {row["run"]: (row["epoch"], row["event"]) for row in rows}
 
-    def snapshots(self, run_id: str) -> list[int]:
+    def snapshot_epochs(self, run_id: str) -> list[int]:
         """Epochs that have a snapshot, in order."""
         return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))
 
@@ -217,21 +217,21 @@ class RunStore:
         try:
             return Snapshot.load(self.snapshot_file(run_id, epoch))
         except FileNotFoundError:
-            there = ", ".join(map(str, self.snapshots(run_id))) or "none"
+            there = ", ".join(map(str, self.snapshot_epochs(run_id))) or "none"
             raise StoreError(f"epoch: {epoch!r} of run {run_id} has no synthetic images; there are: {there}") from None
 
-    def turn(self, run_id: str) -> Turn | None:
+    def last_turn(self, run_id: str) -> Turn | None:
         """The last turn that was looked at closely, while the run has not gone on past it."""
         run = self.get(run_id)
         try:
-            turn = load_turn(self.turn_file(run_id))
+            turn = load_turn(self.trace_file(run_id))
         except FileNotFoundError:
             return None
         at, now = (turn.epoch, turn.round), (run.epoch, run.round)
         ended = turn.who == "student" and turn.number == turn.of
         return turn if at == now and ended or at > now else None
 
-    def students(self, run_id: str) -> dict[int, Path]:
+    def student_files(self, run_id: str) -> dict[int, Path]:
         """Epoch -> the file of the student as it was at its end, in order."""
         return {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
 
@@ -262,12 +262,12 @@ class RunStore:
         run_id = self._new_folder(parent.spec)
         if fork.epoch:
             try:
-                link_or_copy(self.point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
+                link_or_copy(self.fork_point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
             except FileNotFoundError:
                 shutil.rmtree(self.folder(run_id), ignore_errors=True)
                 raise StoreError(
                     f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
-                    f"are: {', '.join(map(str, [0, *self.points(parent.id)]))}"
+                    f"are: {', '.join(map(str, [0, *self.fork_points(parent.id)]))}"
                 ) from None
         with self.database.write() as connection:
             _insert(connection, run_id, parent.spec, group, label)
@@ -365,18 +365,18 @@ class RunStore:
     def student_file(self, run_id: str, epoch: int) -> Path:
         return self.folder(run_id) / "students" / f"{int(epoch):05d}.safetensors"
 
-    def points(self, run_id: str) -> list[int]:
+    def fork_points(self, run_id: str) -> list[int]:
         """Epochs after whose end another run can part from this one, in order; any can from its start."""
-        return sorted(int(path.stem) for path in self.folder(run_id).glob("points/[0-9]*.pt"))
+        return sorted(int(path.stem) for path in self.folder(run_id).glob("fork_points/[0-9]*.pt"))
 
-    def point_file(self, run_id: str, epoch: int) -> Path:
-        return self.folder(run_id) / "points" / f"{int(epoch):05d}.pt"
+    def fork_point_file(self, run_id: str, epoch: int) -> Path:
+        return self.folder(run_id) / "fork_points" / f"{int(epoch):05d}.pt"
 
     def checkpoint_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "checkpoint.pt"
 
-    def turn_file(self, run_id: str) -> Path:
-        return self.folder(run_id) / "turn.npz"
+    def trace_file(self, run_id: str) -> Path:
+        return self.folder(run_id) / "trace.npz"
 
     def log_file(self, run_id: str) -> Path:
         return self.folder(run_id) / "log.txt"

@@ -1,7 +1,7 @@
-"""Trying a threshold: two short runs part from one checkpoint of a run, and differ in nothing but the threshold.
+"""Trying a threshold: two short runs branch off one checkpoint of a run and differ in nothing but the threshold.
 
-The old arm goes on with the threshold that the run has, the new arm with another. Where the run itself went on from
-there unchanged, on the same device, its own epochs are the old arm: the same numbers need no second computation.
+The old arm continues with the threshold that the run has, the new arm with another one. Where the run itself went on
+from there unchanged, on the same device, its own epochs are the old arm: the same numbers are not computed twice.
 """
 
 from __future__ import annotations
@@ -15,94 +15,100 @@ from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.runs.run import DistillationRun, Fork, Run
 from atesc_core.runs.store import RunStore
 
-EPOCHS = 2  # that a try takes, unless another number is asked for
+DEFAULT_EPOCHS = 2  # split by the new threshold
 ENDED = ("done", "stopped", "failed")
 
 
 @dataclass(frozen=True)
-class Chance:
+class TrialOptions:
     """What can be tried on a run as it stands."""
 
     run: DistillationRun
-    old: float  # the threshold that it has
-    after: tuple[int, ...]  # epochs after whose end both arms may part, the usual one first; 0: from the start
+    threshold: float  # that it has now
+    fork_epochs: tuple[int, ...]  # epochs after whose end both arms may branch off, the usual one first; 0: the start
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A try: its two arms, and what they part from."""
+class Trial:
+    """Two arms, and the run that they branched off."""
 
     new: DistillationRun
     old: DistillationRun | None  # another fork, or the parent; None where it was deleted
 
     @property
     def fork(self) -> Fork:
+        """Where the new arm branched off."""
         assert self.new.fork is not None
         return self.new.fork
 
     @property
-    def own(self) -> bool:
+    def old_is_parent(self) -> bool:
         """Whether the parent's own epochs are the old arm."""
         return self.fork.old == self.fork.parent
 
     @property
-    def first(self) -> int:
+    def first_epoch(self) -> int:
         """The first epoch that the two split differently."""
         return max(self.fork.epoch, self.new.spec.escape.warmup_epochs) + 1
 
     @property
-    def last(self) -> int:
+    def last_epoch(self) -> int:
+        """The last epoch of both arms."""
         return self.new.epochs
 
     @property
     def arms(self) -> tuple[DistillationRun, ...]:
-        """The runs that were made for it, the old one first."""
-        return (self.new,) if self.own or self.old is None else (self.old, self.new)
+        """The runs that were made for the trial, the old one first."""
+        return (self.new,) if self.old_is_parent or self.old is None else (self.old, self.new)
 
     def epochs(self, store: RunStore) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The arms' epochs, as ``RunStore.epochs`` gives them, after they parted: old, new."""
-        old = store.epochs(self.old.id) if self.old else self.past(store)[:0]
+        """The epochs after the fork of the old and of the new arm, as ``RunStore.epochs`` gives them."""
+        old = store.epochs(self.old.id) if self.old else self.shared_epochs(store)[:0]
         return self._after_fork(old), self._after_fork(store.epochs(self.new.id))
 
-    def _after_fork(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return rows[(rows["epoch"] > self.fork.epoch) & (rows["epoch"] <= self.last)]
-
-    def past(self, store: RunStore) -> pd.DataFrame:
-        """The epochs that both have in common; none where the parent was deleted."""
+    def shared_epochs(self, store: RunStore) -> pd.DataFrame:
+        """The epochs that both arms have in common; none where the parent was deleted."""
         rows = store.epochs(self.fork.parent)
         return rows[rows["epoch"] <= self.fork.epoch]
 
     def difference(self, store: RunStore) -> pd.DataFrame:
-        """A row an epoch that both arms have and split differently: epoch, and for each metric ``<metric>_old``,
-        ``<metric>_new`` in per cent, and ``<metric>``, new − old in points."""
+        """How the metrics differ in the epochs that both arms have and split differently.
+
+        Returns:
+            One row per epoch: ``epoch``, and for each metric ``<metric>_old`` and ``<metric>_new`` in per cent, and
+            ``<metric>``, new − old in points.
+        """
         old, new = self.epochs(store)
         both = old.astype({"epoch": int}).merge(new.astype({"epoch": int}), on="epoch", suffixes=("_old", "_new"))
-        there = [name for name in new.columns if name not in ("epoch", "images", "time") and f"{name}_old" in both]
-        both = both.assign(**{name: both[f"{name}_new"] - both[f"{name}_old"] for name in there})
-        columns = ["epoch", *(column for name in there for column in (f"{name}_old", f"{name}_new", name))]
-        return both.loc[both["epoch"] >= self.first, columns].reset_index(drop=True)
+        metrics = [name for name in new.columns if name not in ("epoch", "images", "time") and f"{name}_old" in both]
+        both = both.assign(**{name: both[f"{name}_new"] - both[f"{name}_old"] for name in metrics})
+        columns = ["epoch", *(column for name in metrics for column in (f"{name}_old", f"{name}_new", name))]
+        return both.loc[both["epoch"] >= self.first_epoch, columns].reset_index(drop=True)
+
+    def _after_fork(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[(rows["epoch"] > self.fork.epoch) & (rows["epoch"] <= self.last_epoch)]
 
 
-def chance(store: RunStore, run: Run) -> Chance:
-    """Raises CannotTry."""
+def options(store: RunStore, run: Run) -> TrialOptions:
+    """What can be tried on the run now. Raises TrialError where nothing can; the message says why."""
     if not isinstance(run, DistillationRun):
         raise TrialError("This run trains a teacher: it has no threshold")
     if not run.spec.escape.splits:
         raise TrialError("This run splits nothing: it has no threshold")
     if run.fork:
         raise TrialError(f"This run is itself a try: try another threshold on run {run.fork.parent}")
-    begins, old = run.spec.escape.warmup_epochs, store.threshold(run.id)
-    if old is None and run.status in ENDED:
-        raise TrialError(f"The run ended before its split began, after epoch {begins}")
-    if old is None:
-        raise TrialError(f"The split begins after epoch {begins}: until then there is no threshold to compare with")
-    kept = store.points(run.id)
-    newest = [kept[-1]] if kept and kept[-1] > begins and run.status != "done" else []
-    return Chance(run, old, (*newest, begins if begins in kept else 0))
+    warmup, threshold = run.spec.escape.warmup_epochs, store.threshold(run.id)
+    if threshold is None and run.status in ENDED:
+        raise TrialError(f"The run ended before its split began, after epoch {warmup}")
+    if threshold is None:
+        raise TrialError(f"The split begins after epoch {warmup}: until then there is no threshold to compare with")
+    available = store.fork_points(run.id)
+    newest = [available[-1]] if available and available[-1] > warmup and run.status != "done" else []
+    return TrialOptions(run, threshold, (*newest, warmup if warmup in available else 0))
 
 
-def most(run: DistillationRun, after: int) -> int:
-    """Epochs that are left to be split after the end of epoch ``after``."""
+def epochs_left(run: DistillationRun, after: int) -> int:
+    """Epochs of the run that would be split if it branched off after the end of epoch ``after``."""
     return run.spec.epochs - max(after, run.spec.escape.warmup_epochs)
 
 
@@ -112,73 +118,83 @@ def start(
     threshold: float,
     epochs: int | None = None,
     after: int | None = None,
-    here: str | None = None,
-) -> Pair:
-    """Queue what is missing of a try. Somebody must then see to a worker: ``ensure_worker``.
+    device: str | None = None,
+) -> Trial:
+    """Queue the runs of a trial. Call ``ensure_worker`` afterwards.
 
-    epochs: that are split by ``threshold``. after: one of ``chance(...).after``. here: the device that runs now go
-    to, in words: on another the run's own epochs are not the same numbers. Raises CannotTry, UnknownRun, StoreError.
+    Args:
+        store: the run's store.
+        run_id: the run whose threshold is to be compared with another one.
+        threshold: the new one.
+        epochs: how many are split by it; 2, or what is left, unless given.
+        after: the epoch after whose end both arms branch off, one of ``options(...).fork_epochs``; the first of them
+            unless given.
+        device: the device, in words, that runs go to now: on another one the run's own epochs are not the same
+            numbers.
+
+    Raises:
+        TrialError: nothing can be tried on the run, or not this.
+        UnknownRun: there is no such run.
+        StoreError: the checkpoint went while the trial was being queued.
     """
-    found = chance(store, store.get(run_id))
-    run = found.run
-    after = found.after[0] if after is None else after
-    if after not in found.after:
-        known = " or ".join(map(str, found.after))
+    possible = options(store, store.get(run_id))
+    run, old_threshold = possible.run, possible.threshold
+    after = possible.fork_epochs[0] if after is None else after
+    if after not in possible.fork_epochs:
+        known = " or ".join(map(str, possible.fork_epochs))
         raise TrialError(f"after: {after!r}: expected {known}: what run {run_id} keeps a checkpoint of (0: its start)")
     if not math.isfinite(threshold):
         raise TrialError(f"threshold: {threshold!r} is not a finite number")
-    if threshold == found.old:
+    if threshold == old_threshold:
         raise TrialError(f"threshold: {threshold:g} is the one that run {run_id} has; expected another")
-    left = most(run, after)
-    epochs = min(EPOCHS, left) if epochs is None else epochs
+    left = epochs_left(run, after)
+    epochs = min(DEFAULT_EPOCHS, left) if epochs is None else epochs
     if not 1 <= epochs <= left:
         raise TrialError(f"epochs: {epochs!r}: expected 1 to {left}, what is left of run {run_id}'s {run.spec.epochs}")
     until = run.spec.epochs - left + epochs
-    name = f"try: {words(found.old)} → {words(threshold)}"
-    old = (
-        store.fork(Fork(run_id, after, found.old), until, name, f"{name}, old")
-        if why_computed(store, run, after, until, here)
-        else run_id
-    )
+    name = f"try: {threshold_text(old_threshold)} → {threshold_text(threshold)}"
+    old = run_id
+    if why_old_is_computed(store, run, after, until, device):
+        old = store.fork(Fork(run_id, after, old_threshold), until, name, f"{name}, old")
     try:
-        new = store.fork(Fork(run_id, after, threshold, old, found.old), until, name, f"{name}, new")
-    except StoreError:  # the run went on meanwhile, and keeps this checkpoint no longer
+        new = store.fork(Fork(run_id, after, threshold, old, old_threshold), until, name, f"{name}, new")
+    except StoreError:  # the run went on meanwhile and no longer keeps this checkpoint
         if old != run_id:
             store.stop(old)
         raise
-    return pair(store, new)
+    return find(store, new)
 
 
-def words(threshold: float) -> str:
+def threshold_text(threshold: float) -> str:
+    """The threshold as it is shown, with two decimals."""
     return f"{threshold:.2f}"
 
 
-def why_computed(store: RunStore, run: DistillationRun, after: int, until: int, here: str | None) -> str:
-    """Why the old arm has to be run; empty where the run's own epochs ``after`` + 1 .. ``until`` are its numbers."""
+def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until: int, device: str | None) -> str:
+    """Why the old arm has to be run; empty where the run's own epochs ``after`` + 1 to ``until`` are its numbers."""
     history = store.history(run.id)
     moved = (history["kind"] == "threshold") & (history["text"] == "hand") & (history["epoch"] > after)
     if until not in set(store.epochs(run.id)["epoch"]):
         return f"the run has not done epoch {until} yet"
     if moved.any():
         return f"the run's threshold was moved by hand after epoch {after}"
-    return "" if run.device == here else f"the run was made on another device, {run.device}"
+    return "" if run.device == device else f"the run was made on another device, {run.device}"
 
 
-def pair(store: RunStore, run_id: str) -> Pair:
-    """The try that has the run of this id for its new arm, or made it as its old one. Raises UnknownRun."""
+def find(store: RunStore, run_id: str) -> Trial:
+    """The trial that has this run for an arm. Raises UnknownRun."""
     run = store.get(run_id)
     if isinstance(run, DistillationRun) and run.fork:
-        parent = run.fork.parent
-        for found in [run, *store.forks(parent)]:
-            if found.fork and found.fork.old and run_id in (found.id, found.fork.old):
-                return Pair(found, _old_arm(store, found.fork.old))
+        for fork in [run, *store.forks(run.fork.parent)]:
+            if fork.fork and fork.fork.old and run_id in (fork.id, fork.fork.old):
+                return Trial(fork, _old_arm(store, fork.fork.old))
     raise UnknownRun(f"run: {run_id!r} is not in a try; expected the id of one of its arms")
 
 
-def pairs(store: RunStore, parent: str) -> list[Pair]:
-    """The tries of a run, newest first."""
+def list_trials(store: RunStore, parent: str) -> list[Trial]:
+    """The trials of a run, newest first."""
     forks = [(run, run.fork.old) for run in store.forks(parent) if run.fork]
-    return [Pair(run, _old_arm(store, old)) for run, old in forks if old]
+    return [Trial(run, _old_arm(store, old)) for run, old in forks if old]
 
 
 def _old_arm(store: RunStore, run_id: str) -> DistillationRun | None:

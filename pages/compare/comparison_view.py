@@ -77,7 +77,7 @@ def letters(count: int) -> list[str]:
 def _read_comparison(run_ids: Sequence[str]) -> Comparison:
     store = run_store()
     runs = [run for run in store.distillations(include_forks=True) if run.id in set(run_ids)]
-    marks, measured = store.marks(), []
+    marks, measured = store.revisions(), []
     for run in sorted(runs, key=lambda run: run.created):
         try:
             measured.append(MeasuredRun(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
@@ -110,7 +110,7 @@ def _losses(group: SeedGroup) -> pd.DataFrame:
 @st.cache_data(max_entries=256, show_spinner="Reading the losses …")
 def _run_losses(runs_dir: str, run_id: str, last: int, ended: float) -> pd.DataFrame:
     """Losses up to epoch ``last``. ``ended``: when it ended, since a resumed run writes its epochs again."""
-    return comparison.epoch_means(run_store().steps(run_id), last)
+    return comparison.epoch_means(run_store().rounds(run_id), last)
 
 
 # ── curves ──────────────────────────────────────────────────────────────────────────────────────────

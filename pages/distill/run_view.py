@@ -49,7 +49,7 @@ def panel(run: DistillationRun) -> None:
         shown = scrubbed(run)
         image_wall(run, shown)
     left, right = st.columns(2)
-    steps = run_store().steps(run.id, at_most=ROUNDS_DRAWN)
+    steps = run_store().rounds(run.id, at_most=ROUNDS_DRAWN)
     with (
         left,
         elements.card("Robustness scores", f"synthetic images, epoch {shown.epoch}" if shown else "", height="stretch"),
@@ -92,7 +92,7 @@ def accuracy_tiles(run: DistillationRun) -> None:
     last = int(epochs["epoch"].iloc[-1])
     plain = plain_run(run)
     tiles = [metric_tile(run, name, last, plain) for name in METRIC_NAMES if name in run.metrics]
-    shares = run_store().steps(run.id, at_most=ROUNDS_DRAWN).groupby("epoch")["fragile_share"].mean().dropna()
+    shares = run_store().rounds(run.id, at_most=ROUNDS_DRAWN).groupby("epoch")["fragile_share"].mean().dropna()
     if len(shares):
         tiles.append(
             elements.tile(
@@ -137,7 +137,7 @@ def student(run: DistillationRun, steps: pd.DataFrame) -> None:
 
 def scrubbed(run: DistillationRun) -> Snapshot | None:
     """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
-    epochs = run_store().snapshots(run.id)
+    epochs = run_store().snapshot_epochs(run.id)
     key, seen = f"epoch {run.id}", f"newest epoch {run.id}"
     if not epochs:
         elements.row(elements.bold("Synthetic images"))

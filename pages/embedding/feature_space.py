@@ -15,7 +15,7 @@ from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_d
 from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_data import reference_points
 from atesc_core.runs import DistillationRun
-from atesc_core.runs.students import features
+from atesc_core.runs.students import cached_features
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.ui.progress import ensure_result
@@ -88,9 +88,9 @@ def of_student(subject: Subject) -> Space | None:
     """Real images and all epochs' synthetic ones through one student, the last that is kept, so that the map stays
     still [this lab]; None while they are computed. Raises StoreError where none is kept."""
     run, report, store = subject.run, subject.report, run_store()
-    epochs = store.snapshots(run.id)
+    epochs = store.snapshot_epochs(run.id)
     newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]
-    files = list(store.students(run.id).values())[-1:] + newest
+    files = list(store.student_files(run.id).values())[-1:] + newest
     try:
         written = tuple((str(file), file.stat().st_mtime_ns) for file in files)
         return _student_space(written, tuple(epochs), content_hash(report.id.images, report.ood.images), subject)
@@ -104,8 +104,8 @@ def _student_space(
 ) -> Space:
     sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
-    epoch, views = features(run_store(), _subject.run.id, sets)
-    found = {name: np.load(view.path, allow_pickle=False) for name, view in views.items()}
+    epoch, outputs = cached_features(run_store(), _subject.run.id, sets)
+    found = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}
     return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)
 
 

@@ -92,7 +92,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
 
     two: whether there are to be two maps; without a ``second`` the page then says how to come by it.
     """
-    run, epochs = first.run, run_store().snapshots(first.run.id)
+    run, epochs = first.run, run_store().snapshot_epochs(first.run.id)
     if not epochs:
         elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return is_live(run)
@@ -162,7 +162,7 @@ def _controls() -> Drawing:
 
 def _student_there(subject: Subject) -> bool:
     """Whether a student is kept of the run; where none is, the page now says so."""
-    there = bool(run_store().students(subject.run.id))
+    there = bool(run_store().student_files(subject.run.id))
     if not there:
         elements.empty_state(
             "No student is kept of this run",
@@ -180,7 +180,7 @@ def _side_by_side(
     scene: Scene, second: Subject | None, space: Space, how: Drawing, epochs: list[int]
 ) -> tuple[list[str], bool]:
     """Both maps, and the curve that compares them: as ``_map`` of the first. space: the second's."""
-    scenes, theirs = {scene: epochs}, run_store().snapshots(second.run.id) if second else []
+    scenes, theirs = {scene: epochs}, run_store().snapshot_epochs(second.run.id) if second else []
     if theirs:
         # the same epoch, or the last one before it where this run has no such epoch
         at = max((epoch for epoch in theirs if epoch <= scene.shown.epoch), default=theirs[0])

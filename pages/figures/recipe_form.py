@@ -158,7 +158,7 @@ def _panel(letter: str, run: DistillationRun, top: Any, below: Any, first: Panel
 
 
 def _epoch(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    epochs = run_store().snapshots(run.id)
+    epochs = run_store().snapshot_epochs(run.id)
     if not epochs:
         return {}
     at = first.epoch if first and first.epoch in epochs else epochs[-1]
@@ -166,7 +166,7 @@ def _epoch(run: DistillationRun, key: str, before: dict[str, Any], first: Panel 
 
 
 def _score(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    epochs = run_store().snapshots(run.id)
+    epochs = run_store().snapshot_epochs(run.id)
     if not epochs:
         return {}
     kept = available_scores(snapshots.load_snapshot(run.id, epochs[-1]), None)

@@ -79,13 +79,13 @@ class Split:
 
 def split_view(run: DistillationRun, card: TeacherCard | None, report: Report | None) -> bool:
     """The whole page below its header; whether it waits for a computation. Call it in a fragment."""
-    if not run_store().snapshots(run.id):
+    if not run_store().snapshot_epochs(run.id):
         elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return False
     real = report if report is not None and report.attacked else None
     left, right = st.columns([5, 2], vertical_alignment="bottom", gap="large")
     with left:
-        newest = load_snapshot(run.id, run_store().snapshots(run.id)[-1])
+        newest = load_snapshot(run.id, run_store().snapshot_epochs(run.id)[-1])
         offered, usual = available_scores(newest, real), run.spec.split.score
         own = url.bind_widget("score", url.read_choice("score", offered, usual), key=f"score {run.id}", usual=usual)
         score = st.segmented_control(
@@ -140,7 +140,7 @@ def slider_key(run: DistillationRun) -> str:
 def epoch_slider(run: DistillationRun) -> int:
     """The epoch whose images are shown: that of the selection at first, else the newest; the newest again when it
     comes, unless the user went back to an earlier one or selected images of this one."""
-    epochs = run_store().snapshots(run.id)
+    epochs = run_store().snapshot_epochs(run.id)
     key, seen, picked = slider_key(run), f"robustness newest {run.id}", selection.selected(run)
     usual = picked.epoch if picked else epochs[-1]
     chosen = st.session_state.get(key, url.read_choice("epoch", epochs, usual))
@@ -204,7 +204,7 @@ def _span(split: Split, edges: np.ndarray) -> tuple[float, float, float]:
 def _histogram(split: Split, real: Report | None) -> None:
     spec, score = split.run.spec.split, split.score
     reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
-    last = load_snapshot(split.run.id, run_store().snapshots(split.run.id)[-1])  # the same axis at every epoch
+    last = load_snapshot(split.run.id, run_store().snapshot_epochs(split.run.id)[-1])  # the same axis at every epoch
     edges = bin_edges(score, [image_scores(last, score, real), *reference.values()], spec.max_epsilon)
     figure = figures.scores(
         split.values,

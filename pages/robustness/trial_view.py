@@ -12,7 +12,7 @@ from atesc_core import figures
 from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.figures.trial import signed_points, verdict
 from atesc_core.runs import DistillationRun, ensure_worker, trials
-from atesc_core.runs.trials import Chance, Pair
+from atesc_core.runs.trials import Trial, TrialOptions
 from atesc_core.specs.command import try_command
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data import cost
@@ -32,11 +32,11 @@ CHART_HEIGHT = 400
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def offer(run: DistillationRun, line: float, why_not: str) -> Chance | None:
+def offer(run: DistillationRun, line: float, why_not: str) -> TrialOptions | None:
     """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
     found, key = None, _key(run)
     try:
-        found = trials.chance(run_store(), run)
+        found = trials.options(run_store(), run)
         why = why_not or _why_not_now(run, line, found)
     except TrialError as error:
         why = str(error)
@@ -47,7 +47,8 @@ def offer(run: DistillationRun, line: float, why_not: str) -> Chance | None:
         disabled=bool(why),
         on_click=_toggle,
         args=(key,),
-        help=why or f"Two short runs from one checkpoint, the threshold {trials.words(found.old)} and this one",
+        help=why
+        or f"Two short runs from one checkpoint, the threshold {trials.threshold_text(found.threshold)} and this one",
     )
     if why:
         st.session_state[key] = False
@@ -63,37 +64,40 @@ def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key)
 
 
-def _why_not_now(run: DistillationRun, line: float, found: Chance) -> str:
+def _why_not_now(run: DistillationRun, line: float, found: TrialOptions) -> str:
     if run.spec.teacher not in cards():
         return f"Its teacher {run.spec.teacher} is not among the teachers any more"
-    if not math.isfinite(line) or line == found.old:
-        return f"Move the line first: {trials.words(found.old)} is the threshold that the run has"
+    if not math.isfinite(line) or line == found.threshold:
+        return f"Move the line first: {trials.threshold_text(found.threshold)} is the threshold that the run has"
     return ""
 
 
-def set_up(run: DistillationRun, line: float, found: Chance) -> None:
+def set_up(run: DistillationRun, line: float, found: TrialOptions) -> None:
     """What the try will be and cost, and its start."""
     elements.row(
-        elements.bold(f"Try {trials.words(found.old)} → {trials.words(line)}"),
+        elements.bold(f"Try {trials.threshold_text(found.threshold)} → {trials.threshold_text(line)}"),
         elements.muted("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
     )
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-    after = found.after[0]
+    after = found.fork_epochs[0]
     with left:
-        if len(found.after) > 1:
+        if len(found.fork_epochs) > 1:
             after = st.radio(
-                "Both go on from", found.after, key=f"try after {run.id}", format_func=lambda epoch: _point(run, epoch)
+                "Both go on from",
+                found.fork_epochs,
+                key=f"try after {run.id}",
+                format_func=lambda epoch: _point(run, epoch),
             )
         else:
             elements.caption(f"Both go on from {_point(run, after)}.")
-    most = trials.most(run, after)
+    most = trials.epochs_left(run, after)
     with middle:
         epochs = (
             st.number_input(
                 f"Epochs, of {most} left",
                 1,
                 most,
-                min(trials.EPOCHS, most),
+                min(trials.DEFAULT_EPOCHS, most),
                 key=f"try epochs {run.id}",
                 help="That are split by the new threshold. Learning rates stay those of the whole run",
             )
@@ -102,7 +106,7 @@ def set_up(run: DistillationRun, line: float, found: Chance) -> None:
         )
     until = run.spec.epochs - most + epochs
     here = machine()
-    why = trials.why_computed(run_store(), run, after, until, here.summary if here else None)
+    why = trials.why_old_is_computed(run_store(), run, after, until, here.summary if here else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
     with left:
         elements.caption(
@@ -170,7 +174,7 @@ def watch(run: DistillationRun) -> None:
         _earlier(run)
         return
     try:
-        pair = trials.pair(run_store(), wanted)
+        pair = trials.find(run_store(), wanted)
         if pair.fork.parent != run.id:
             raise UnknownRun("of another run")
     except UnknownRun:
@@ -184,7 +188,7 @@ def watch(run: DistillationRun) -> None:
 
     def show() -> bool:
         try:
-            now = trials.pair(run_store(), pair.new.id)
+            now = trials.find(run_store(), pair.new.id)
         except UnknownRun:
             st.info("This try has been deleted.", icon=":material/delete:")
             return False
@@ -197,15 +201,15 @@ def watch(run: DistillationRun) -> None:
         poll(show, _going(pair), every_s=2.0)
 
 
-def _going(pair: Pair) -> bool:
+def _going(pair: Trial) -> bool:
     return any(map(is_live, pair.arms))
 
 
-def _thresholds(pair: Pair) -> str:
-    return f"{trials.words(pair.fork.old_threshold)} → {trials.words(pair.fork.threshold)}"
+def _thresholds(pair: Trial) -> str:
+    return f"{trials.threshold_text(pair.fork.old_threshold)} → {trials.threshold_text(pair.fork.threshold)}"
 
 
-def _of(pair: Pair) -> str:
+def _of(pair: Trial) -> str:
     """What the numbers of the card are of."""
     return (
         f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
@@ -213,12 +217,16 @@ def _of(pair: Pair) -> str:
     )
 
 
-def _span(pair: Pair) -> str:
-    return f"epoch {pair.first}" if pair.first == pair.last else f"epochs {pair.first} to {pair.last}"
+def _span(pair: Trial) -> str:
+    return (
+        f"epoch {pair.first_epoch}"
+        if pair.first_epoch == pair.last_epoch
+        else f"epochs {pair.first_epoch} to {pair.last_epoch}"
+    )
 
 
 def _earlier(run: DistillationRun) -> None:
-    before = trials.pairs(run_store(), run.id)[:EARLIER]
+    before = trials.list_trials(run_store(), run.id)[:EARLIER]
     if not before:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -233,19 +241,19 @@ def _earlier(run: DistillationRun) -> None:
             )
 
 
-def _panel(pair: Pair) -> None:
+def _panel(pair: Trial) -> None:
     store = run_store()
     (old, new), rows = pair.epochs(store), pair.difference(store)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         figure = figures.paired(
-            pair.past(store),
+            pair.shared_epochs(store),
             old,
             new,
             (pair.fork.old_threshold, pair.fork.threshold),
-            pair.first - 1,
+            pair.first_epoch - 1,
             appearance.mode(),
-            pair.last,
+            pair.last_epoch,
             pair.new.spec.escape.kind,
         )
         chart(
@@ -265,12 +273,12 @@ def _panel(pair: Pair) -> None:
         elements.caption(words)
 
 
-def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
+def _arms(pair: Trial, old: pd.DataFrame, new: pd.DataFrame) -> None:
     """What each arm is and how far."""
-    threshold = trials.words(pair.fork.old_threshold)
+    threshold = trials.threshold_text(pair.fork.old_threshold)
     if pair.old is None:
         elements.row(elements.bold(f"Old {threshold}"), elements.muted("deleted since"))
-    elif pair.own:
+    elif pair.old_is_parent:
         elements.row(
             elements.bold(f"Old {threshold}"),
             elements.status_chip("done"),
@@ -278,11 +286,11 @@ def _arms(pair: Pair, old: pd.DataFrame, new: pd.DataFrame) -> None:
         )
     else:
         _arm(pair, pair.old, f"Old {threshold}", old)
-    _arm(pair, pair.new, f"New {trials.words(pair.fork.threshold)}", new)
+    _arm(pair, pair.new, f"New {trials.threshold_text(pair.fork.threshold)}", new)
 
 
-def _arm(pair: Pair, run: DistillationRun, name: str, epochs: pd.DataFrame) -> None:
-    done, of = int((epochs["epoch"] >= pair.first).sum()), pair.last - pair.first + 1
+def _arm(pair: Trial, run: DistillationRun, name: str, epochs: pd.DataFrame) -> None:
+    done, of = int((epochs["epoch"] >= pair.first_epoch).sum()), pair.last_epoch - pair.first_epoch + 1
     elements.row(
         elements.bold(name),
         elements.status_chip(run.status),
@@ -304,11 +312,11 @@ def _arm(pair: Pair, run: DistillationRun, name: str, epochs: pd.DataFrame) -> N
         )
 
 
-def _difference(pair: Pair, rows: pd.DataFrame) -> None:
+def _difference(pair: Trial, rows: pd.DataFrame) -> None:
     """New − old in the last epoch that both have."""
     if rows.empty:
         elements.caption(
-            f"The first difference comes at the end of epoch {pair.first}."
+            f"The first difference comes at the end of epoch {pair.first_epoch}."
             if _going(pair)
             else "There is no epoch that both have."
         )
@@ -348,7 +356,7 @@ def _by_epoch(rows: pd.DataFrame) -> None:
     elements.table(pd.DataFrame(written), list(written), roles)
 
 
-def _buttons(pair: Pair) -> None:
+def _buttons(pair: Trial) -> None:
     """Stop and resume while it is not over; then where the new threshold may go."""
     store, new = run_store(), pair.new
     moving = [arm.id for arm in pair.arms if is_live(arm)]
@@ -368,7 +376,7 @@ def _buttons(pair: Pair) -> None:
         spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
         elements.page_button(
             "pages/distill/page.py",
-            f"Use {trials.words(pair.fork.threshold)} for the next run",
+            f"Use {trials.threshold_text(pair.fork.threshold)} for the next run",
             icon=":material/experiment:",
             query_params={"spec": spec.to_token()},
             help=("Opens the form of a new run with these settings and this threshold"),
@@ -396,13 +404,13 @@ def _each(do: Callable[[str], None], run_ids: list[str]) -> None:
         do(run_id)
 
 
-def _remarks(pair: Pair) -> list[str]:
+def _remarks(pair: Trial) -> list[str]:
     words = []
-    if pair.own:
+    if pair.old_is_parent:
         words.append(
             "Old: same checkpoint, seed and threshold give the same numbers, so the run's own epochs are not "
             "computed again (to the last bit on a CPU; a GPU rounds differently from run to run)."
         )
-    if pair.fork.epoch == 0 and pair.first > 1:
+    if pair.fork.epoch == 0 and pair.first_epoch > 1:
         words.append("The run keeps no checkpoint from before its split, so the epochs before it are done again.")
     return words

@@ -100,7 +100,7 @@ def _student(name: str, runs: dict[str, DistillationRun]) -> None:
     chart(figure, f"story-{name}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {part.title}")
     if run.metrics:
         _numbers(run)
-    epochs = run_store().snapshots(run.id)
+    epochs = run_store().snapshot_epochs(run.id)
     image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
     st.page_link(
         "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}

@@ -68,7 +68,7 @@ def _panel(run: TrainingRun) -> None:
     with left, elements.card("Teacher accuracy by epoch", "real test images", height="stretch"):
         _accuracy(run)
     with right, elements.card("Loss by term", "each round, as it adds up", height="stretch"):
-        steps = run_store().steps(run.id, at_most=run_panel.ROUNDS_DRAWN)
+        steps = run_store().rounds(run.id, at_most=run_panel.ROUNDS_DRAWN)
         chart(figures.losses_teacher(steps, appearance.mode(), run.epochs), f"losses-{run.id}", height=CHART_HEIGHT)
     with elements.card("What happened"):
         _happened(run)

@@ -139,7 +139,7 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
     run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
     [kept] = RunStore(runs_dir).distillations()
     assert (kept.status, kept.spec.split.score) == ("done", score)
-    steps = RunStore(runs_dir).steps(kept.id)
+    steps = RunStore(runs_dir).rounds(kept.id)
     assert ("g/vaccine" in steps) == (kept.spec.escape.kind == "abd")
     split = steps[steps["threshold"].notna()]
     assert bool(len(split)) == kept.spec.escape.splits

@@ -58,7 +58,7 @@ def test_every_combination_runs(tmp_path, monkeypatch, card, synthesizer, escape
     [run] = store.distillations()
     assert run.status == "done", run.error
     assert {"iacc", {"close": "oacc", "open": "olacc", "backdoor": "asr"}[card.setting]} == set(run.metrics)
-    steps = store.steps(run.id)
+    steps = store.rounds(run.id)
     assert steps.filter(regex="^[gs]/").map(abs).max(axis=None) < float("inf")
     assert steps["threshold"].notna().tolist() == ([False, False] if escape == "none" else [False, True])
     store.close()

@@ -20,8 +20,8 @@ def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded
     ):
         assert (own.run, own.spec, own.status) == (run_id, store.get(run_id).spec, "done")
         pd.testing.assert_frame_equal(own.epochs_until(), store.epochs(run_id).drop(columns="time"))
-        assert len(own.steps) == len(store.steps(run_id))
-        assert [kept.epoch for kept in own.snapshots] == store.snapshots(run_id)
+        assert len(own.steps) == len(store.rounds(run_id))
+        assert [kept.epoch for kept in own.snapshots] == store.snapshot_epochs(run_id)
         shown, ours = store.snapshot(run_id, 2), recorded.pictures(own, 2)
         np.testing.assert_array_equal(ours.images, shown.images)
         np.testing.assert_array_equal(ours.score("min_eps"), shown.scores["min_eps"])
@@ -33,7 +33,7 @@ def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: 
     run = recorded.manifest.runs[0]
     history = lab_with_runs.store.history(run.run)
     began = history.loc[history["kind"] == "started", "time"].iloc[0]
-    steps, epochs = lab_with_runs.store.steps(run.run), lab_with_runs.store.epochs(run.run)
+    steps, epochs = lab_with_runs.store.rounds(run.run), lab_with_runs.store.epochs(run.run)
     np.testing.assert_allclose([row.seconds for row in run.steps], steps["time"] - began, atol=2e-3)
     np.testing.assert_allclose([row.seconds for row in run.epochs], epochs["time"] - began, atol=2e-3)
 

@@ -49,7 +49,7 @@ def test_close_set_pairs_share_their_class():
 
 def test_the_first_steps_are_the_runs_own(lab_with_runs: Lab, story_scenes: Recording):
     """Looked at from within, the run loses what it lost, to the six digits that are kept."""
-    logged = lab_with_runs.store.steps(lab_with_runs.plain).query("epoch == 1")
+    logged = lab_with_runs.store.rounds(lab_with_runs.plain).query("epoch == 1")
     steps = story_scenes.manifest.first.steps
     assert [(step.turn, step.round) for step in steps] == [
         (who, round_) for round_ in (1, 2, 3, 4) for who in ("generator", "student")

@@ -56,7 +56,7 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
     process.send_signal(signal.SIGKILL)
     process.wait(60)
 
-    run, epochs, steps = store.get(run_id), store.epochs(run_id), store.steps(run_id)
+    run, epochs, steps = store.get(run_id), store.epochs(run_id), store.rounds(run_id)
     assert run.status == "interrupted"
     assert run.epoch >= 2
     assert list(epochs["epoch"]) == list(range(1, len(epochs) + 1))
@@ -78,9 +78,9 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
     for name, value in states[0]["student"].items():
         assert torch.equal(value, states[1]["student"][name]), name
     assert store.get(run_id).metrics == store.get(whole).metrics
-    assert store.snapshots(run_id) == [1, 2, 3] == list(store.students(run_id))
-    for epoch, path in store.students(run_id).items():
-        kept, same = load_file(path), load_file(store.students(whole)[epoch])
+    assert store.snapshot_epochs(run_id) == [1, 2, 3] == list(store.student_files(run_id))
+    for epoch, path in store.student_files(run_id).items():
+        kept, same = load_file(path), load_file(store.student_files(whole)[epoch])
         assert all(torch.equal(kept[name], same[name]) for name in kept.keys() | same.keys()), epoch
 
 
@@ -100,7 +100,7 @@ def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_s
     process.send_signal(signal.SIGKILL)
     process.wait(60)
 
-    run, epochs, steps = store.get(killed), store.epochs(killed), store.steps(killed)
+    run, epochs, steps = store.get(killed), store.epochs(killed), store.rounds(killed)
     assert run.status == "interrupted"
     assert list(epochs["epoch"]) == list(range(1, len(epochs) + 1))
     assert len(epochs) >= 1
@@ -132,8 +132,8 @@ def test_a_training_is_paused_stepped_resumed_and_stopped(store):
     at = store.get(run_id)
     store.step(run_id)
     until(lambda: store.get(run_id).status == "paused" and store.get(run_id).images > at.images)
-    assert len(store.steps(run_id)) == len(
-        {*zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"], strict=True)}
+    assert len(store.rounds(run_id)) == len(
+        {*zip(store.rounds(run_id)["epoch"], store.rounds(run_id)["round"], strict=True)}
     )
     store.resume(run_id)
     until(lambda: store.get(run_id).epoch > at.epoch + 1)

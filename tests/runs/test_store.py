@@ -37,7 +37,19 @@ HOSTILE = [
     None,
     7,
 ]
-ASKING = ["get", "epochs", "steps", "history", "snapshots", "pause", "resume", "stop", "step", "delete", "folder"]
+ASKING = [
+    "get",
+    "epochs",
+    "rounds",
+    "history",
+    "snapshot_epochs",
+    "pause",
+    "resume",
+    "stop",
+    "step",
+    "delete",
+    "folder",
+]
 
 
 def test_importing_the_store_is_light():
@@ -73,17 +85,17 @@ def test_runs_are_listed_newest_first(store, spec):
 
 def test_a_mark_changes_with_every_epoch_and_event_of_its_run_alone(store, spec):
     run_id, other = store.create(spec), store.create(spec)
-    seen = [store.marks()]
+    seen = [store.revisions()]
     for log in (
         lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 50.0}),
         lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
         lambda: store.pause(run_id),
     ):
         log()
-        seen.append(store.marks())
+        seen.append(store.revisions())
     assert len({marks[run_id] for marks in seen}) == 4
     assert len({marks[other] for marks in seen}) == 1
-    assert store.marks().keys() == {run_id, other}
+    assert store.revisions().keys() == {run_id, other}
 
 
 def test_a_training_is_a_run_but_not_among_those_that_make_a_student(store, spec):
@@ -194,7 +206,7 @@ def test_a_snapshot_comes_back_as_it_was(store, spec):
     run_id = store.create(spec)
     for epoch in (10, 2):
         RunLog(store, store.get(run_id)).snapshot(a_snapshot(epoch))
-    assert store.snapshots(run_id) == [2, 10]
+    assert store.snapshot_epochs(run_id) == [2, 10]
     saved, loaded = a_snapshot(10), store.snapshot(run_id, 10)
     assert (loaded.epoch, loaded.threshold, set(loaded.scores)) == (10, 3.7, {"min_eps", "kl"})
     for name in ("images", "teacher_probs", "student_probs", "features", "fragile"):
@@ -212,7 +224,7 @@ def test_half_a_file_leaves_the_whole_one(store, spec):
         file.write(b"half of")
         raise OSError("disk full")
     path.with_name(f".{path.name}.new").write_bytes(b"what a killed process left")
-    assert store.snapshots(run_id) == [1]
+    assert store.snapshot_epochs(run_id) == [1]
     assert store.snapshot(run_id, 1).threshold == 3.7
 
 
@@ -227,18 +239,18 @@ def test_a_pickle_in_a_snapshot_is_not_opened(store, spec):
 
 def test_rounds_and_epochs_are_frames(store, spec):
     run_id = store.create(spec)
-    assert list(store.steps(run_id).columns) == ["epoch", "round", "images", "time", "threshold", "fragile_share"]
+    assert list(store.rounds(run_id).columns) == ["epoch", "round", "images", "time", "threshold", "fragile_share"]
     log = RunLog(store, store.get(run_id))
     for number in range(1, 4):
         log.step(1, number, 32 * number, {"g/bn": 0.1 * number}, None, None)
     log.step(2, 1, 128, {"g/bn": 0.5, "s/robust": float("nan")}, 0.25, 4.0)
     log.epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0})
-    steps, epochs = store.steps(run_id), store.epochs(run_id)
+    steps, epochs = store.rounds(run_id), store.epochs(run_id)
     assert list(steps["g/bn"]) == [0.1, 0.2, 0.1 * 3, 0.5]
     assert list(steps["fragile_share"].dropna()) == [0.25]
     assert list(epochs["iacc"]) == [0.1 + 0.2], "to the last bit"
     assert store.get(run_id).metrics == {"iacc": 0.1 + 0.2, "olacc": 100.0}
-    assert list(store.steps(run_id, at_most=2)["images"]) == [64, 128]
+    assert list(store.rounds(run_id, at_most=2)["images"]) == [64, 128]
 
 
 def test_a_round_logged_again_takes_the_place_of_the_first(store, spec):
@@ -246,7 +258,7 @@ def test_a_round_logged_again_takes_the_place_of_the_first(store, spec):
     for value in (1.0, 2.0):
         log.step(1, 1, 32, {"g/bn": value}, None, None)
         log.epoch(1, 32, {"iacc": value})
-    assert list(store.steps(log.run.id)["g/bn"]) == [2.0]
+    assert list(store.rounds(log.run.id)["g/bn"]) == [2.0]
     assert list(store.epochs(log.run.id)["iacc"]) == [2.0]
 
 

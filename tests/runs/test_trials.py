@@ -83,8 +83,8 @@ def assert_same_numbers(store: RunStore, one: str, other: str, after: int) -> No
 
 
 def test_a_run_keeps_the_checkpoint_where_its_split_begins_and_no_other(store, parent):
-    assert store.points(parent) == [2]
-    kept = torch.load(store.point_file(parent, 2), weights_only=True)
+    assert store.fork_points(parent) == [2]
+    kept = torch.load(store.fork_point_file(parent, 2), weights_only=True)
     assert kept["epoch"] == 2
     assert store.checkpoint_file(parent).stat().st_nlink == 1
 
@@ -106,8 +106,8 @@ def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
             file.write(f"epoch {epoch}".encode())
         log.keep_point(epoch)
         log.keep_point(epoch)  # of a run that is resumed just there
-        assert store.points(log.run.id) == there
-        assert [store.point_file(log.run.id, at).read_text() for at in there] == [f"epoch {at}" for at in there]
+        assert store.fork_points(log.run.id) == there
+        assert [store.fork_point_file(log.run.id, at).read_text() for at in there] == [f"epoch {at}" for at in there]
     names = {path.name for path in log.checkpoint_file.parent.rglob("*") if path.is_file()}
     assert names - {"spec.yaml", "checkpoint.pt"} == {f"{at:05d}.pt" for at in there}
 
@@ -146,7 +146,7 @@ def test_with_the_same_threshold_a_fork_is_its_parents_own_continuation(store, s
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert list(store.epochs(fork)["epoch"]) == list(range(after + 1, 5))
     assert store.get(fork).metrics == store.get(run_id).metrics
-    assert store.points(fork) == []
+    assert store.fork_points(fork) == []
 
 
 def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_different(store, parent):
@@ -155,11 +155,11 @@ def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_differ
     assert (waiting.epoch, waiting.round, waiting.epochs, waiting.progress) == (2, 3, 3, 0)
     assert waiting.spec == store.get(parent).spec
     done(store, fork)
-    run, steps = store.get(fork), store.steps(fork)
+    run, steps = store.get(fork), store.rounds(fork)
     assert (run.epoch, run.epochs, run.progress, run.images) == (3, 3, 1, 3 * 3 * 2 * 16)
     assert list(steps["epoch"]) == [3, 3, 3] and (steps["threshold"] == 9.5).all()
-    assert list(store.snapshots(fork)) == [3]
-    own, theirs = (store.steps(each).query("epoch == 3")["fragile_share"] for each in (fork, parent))
+    assert list(store.snapshot_epochs(fork)) == [3]
+    own, theirs = (store.rounds(each).query("epoch == 3")["fragile_share"] for each in (fork, parent))
     assert own.iloc[0] != theirs.iloc[0], "the first round was split elsewhere"
     history = store.history(fork)
     changes = history[history["kind"] == "threshold"]
@@ -182,11 +182,11 @@ def test_learning_rates_stay_those_of_the_parents_spec(store, parent):
 def test_a_fork_from_the_start_warms_up_as_its_parent_did(store, spec):
     run_id = store.create(spec.replaced({"escape.warmup_epochs": 0, "epochs": 2}))
     done(store, run_id)
-    assert store.points(run_id) == []
-    assert trials.chance(store, store.get(run_id)).after == (0,)
+    assert store.fork_points(run_id) == []
+    assert trials.options(store, store.get(run_id)).fork_epochs == (0,)
     fork = store.fork(Fork(run_id, 0, 9.5), until=1)
     done(store, fork)
-    assert (store.steps(fork)["threshold"] == 9.5).all()
+    assert (store.rounds(fork)["threshold"] == 9.5).all()
 
 
 def test_a_fork_that_is_interrupted_goes_on_to_the_same_result(store, parent):
@@ -195,7 +195,7 @@ def test_a_fork_that_is_interrupted_goes_on_to_the_same_result(store, parent):
     cut = store.fork(Fork(parent, 2, 9.5), until=4)
     leave_within(store, cut, epoch=3)
     assert store.get(cut).status == "interrupted"
-    assert len(store.steps(cut)) == 2
+    assert len(store.rounds(cut)) == 2
     store.resume(cut)
     leave_within(store, cut, epoch=4)
     assert list(store.epochs(cut)["epoch"]) == [3]
@@ -224,16 +224,16 @@ def test_a_deleted_parent_takes_nothing_from_its_forks(store, parent):
     store.delete(parent)
     done(store, fork)
     assert list(store.epochs(fork)["epoch"]) == [3]
-    found = trials.pair(store, fork)
-    assert found.past(store).empty
+    found = trials.find(store, fork)
+    assert found.shared_epochs(store).empty
     assert [run.id for run in found.arms] == [found.old.id, fork]
     store.delete(found.old.id)
-    assert trials.pair(store, fork).old is None
-    assert trials.pair(store, fork).difference(store).empty
+    assert trials.find(store, fork).old is None
+    assert trials.find(store, fork).difference(store).empty
 
 
 def test_a_checkpoint_that_is_gone_is_named_before_anything_is_queued(store, parent):
-    store.point_file(parent, 2).unlink()
+    store.fork_point_file(parent, 2).unlink()
     with pytest.raises(StoreError, match=f"epoch: 2 of run {parent} has no checkpoint to part from; there are: 0"):
         store.fork(Fork(parent, 2, 9.5), until=3)
     assert store.distillations(include_forks=True) == store.distillations()
@@ -254,7 +254,7 @@ def test_a_damaged_checkpoint_fails_its_fork_and_leaves_the_parent_as_it_was(sto
     assert run.error.startswith("checkpoint: ")
     assert ("is gone" if damage == "gone" else "cannot be read") in run.error
     assert store.epochs(parent).equals(before)
-    assert torch.load(store.point_file(parent, 2), weights_only=True)["epoch"] == 2
+    assert torch.load(store.fork_point_file(parent, 2), weights_only=True)["epoch"] == 2
 
 
 def test_a_teacher_that_is_gone_is_named(store, parent):
@@ -286,13 +286,13 @@ def test_what_cannot_be_forked_is_said(store, parent, fork, until, says):
 
 def test_a_runs_own_epochs_are_the_old_arm(store, parent):
     run = store.get(parent)
-    found = trials.start(store, parent, 9.5, epochs=1, here=run.device)
-    assert (found.own, found.old.id, found.first, found.last) == (True, parent, 3, 3)
+    found = trials.start(store, parent, 9.5, epochs=1, device=run.device)
+    assert (found.old_is_parent, found.old.id, found.first_epoch, found.last_epoch) == (True, parent, 3, 3)
     assert (found.fork.epoch, found.fork.old_threshold) == (2, store.threshold(parent))
     assert [run.id for run in found.arms] == [found.new.id] == [run.id for run in store.queue()]
     assert found.new.label == f"try: {found.fork.old_threshold:.2f} → 9.50, new"
     done(store, found.new.id)
-    rows = trials.pair(store, found.new.id).difference(store)
+    rows = trials.find(store, found.new.id).difference(store)
     theirs, own = (store.epochs(each).set_index("epoch").loc[3] for each in (parent, found.new.id))
     assert list(rows.columns) == ["epoch", "iacc_old", "iacc_new", "iacc", "oacc_old", "oacc_new", "oacc"]
     assert rows.iloc[0].tolist() == [
@@ -304,24 +304,24 @@ def test_a_runs_own_epochs_are_the_old_arm(store, parent):
         own["oacc"],
         own["oacc"] - theirs["oacc"],
     ]
-    assert list(found.past(store)["epoch"]) == [1, 2]
+    assert list(found.shared_epochs(store)["epoch"]) == [1, 2]
 
 
 def test_both_arms_run_where_the_runs_own_epochs_are_not_the_same_numbers(store, parent):
     here = store.get(parent).device
-    assert not trials.start(store, parent, 9.5, here="another machine").own
+    assert not trials.start(store, parent, 9.5, device="another machine").old_is_parent
     with store.database.write() as connection:
         connection.execute(
             "INSERT INTO history (run, time, kind, epoch, round, value, text) "
             "VALUES (?, 0, 'threshold', 4, 2, 3.0, 'hand')",
             (parent,),
         )
-    found = trials.start(store, parent, 9.5, epochs=1, here=here)
-    assert not found.own
+    found = trials.start(store, parent, 9.5, epochs=1, device=here)
+    assert not found.old_is_parent
     assert [run.fork.threshold for run in found.arms] == [found.fork.old_threshold, 9.5]
     assert len({run.group for run in found.arms}) == 1
     assert [run.label.rpartition(", ")[2] for run in found.arms] == ["old", "new"]
-    assert [each.new.id for each in trials.pairs(store, parent)][0] == found.new.id
+    assert [each.new.id for each in trials.list_trials(store, parent)][0] == found.new.id
 
 
 def test_forks_are_not_in_the_plain_list(store, parent):
@@ -348,24 +348,24 @@ def test_a_run_under_way_can_be_parted_from_at_its_newest_epoch_too(store, spec)
     run_id = store.create(spec.replaced({"epochs": 5}))
     leave_within(store, run_id, epoch=2)
     with pytest.raises(TrialError, match="The split begins after epoch 2: until then"):
-        trials.chance(store, store.get(run_id))
+        trials.options(store, store.get(run_id))
     store.resume(run_id)
     leave_within(store, run_id, epoch=5)
-    assert store.points(run_id) == [2, 4]
-    assert trials.chance(store, store.get(run_id)).after == (4, 2)
+    assert store.fork_points(run_id) == [2, 4]
+    assert trials.options(store, store.get(run_id)).fork_epochs == (4, 2)
     last = store.fork(Fork(run_id, 4, store.threshold(run_id)), until=5)
     done(store, last)
     store.resume(run_id)
     done(store, run_id)
-    assert store.points(run_id) == [2]
+    assert store.fork_points(run_id) == [2]
     assert_same_numbers(store, last, run_id, after=4)
 
 
 def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, parent):
-    store.point_file(parent, 2).unlink()
-    assert trials.chance(store, store.get(parent)).after == (0,)
-    found = trials.start(store, parent, 9.5, epochs=1, here=store.get(parent).device)
-    assert (found.own, found.first, found.last) == (True, 3, 3)
+    store.fork_point_file(parent, 2).unlink()
+    assert trials.options(store, store.get(parent)).fork_epochs == (0,)
+    found = trials.start(store, parent, 9.5, epochs=1, device=store.get(parent).device)
+    assert (found.old_is_parent, found.first_epoch, found.last_epoch) == (True, 3, 3)
     done(store, found.new.id)
     assert list(found.difference(store)["epoch"]) == [3], "the warm-up is the same in both"
     old, new = found.epochs(store)
@@ -378,7 +378,7 @@ def test_a_run_from_before_there_were_forks_is_tried_from_its_start(store, paren
 )
 def test_why_a_run_cannot_be_tried(store, spec, changes, says):
     with pytest.raises(TrialError, match=says):
-        trials.chance(store, store.get(store.create(spec.replaced(changes))))
+        trials.options(store, store.get(store.create(spec.replaced(changes))))
 
 
 def test_a_training_and_a_try_cannot_be_tried(store, parent):
@@ -407,4 +407,4 @@ def test_what_cannot_be_tried_is_said(store, parent, wish, says):
         trials.start(store, parent, **wish)
     assert store.queue() == []
     with pytest.raises(UnknownRun, match="is not in a try"):
-        trials.pair(store, parent)
+        trials.find(store, parent)

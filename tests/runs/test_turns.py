@@ -15,7 +15,7 @@ from atesc_core.errors import UnknownRun
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.session import Session
-from atesc_core.runs.turn_files import load_turn, save_turn
+from atesc_core.runs.traces import load_turn, save_turn
 from atesc_core.runs.worker import work
 from atesc_core.teachers.zoo import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
@@ -41,7 +41,7 @@ class Lab:
         """Take the next one, wait until it is there: who, epoch, round, number, of."""
         self.store.take_turn(run_id)
         self.wait(run_id, "paused")
-        return place(self.store.turn(run_id))
+        return place(self.store.last_turn(run_id))
 
     def wait(self, run_id: str, status: str) -> None:
         def there() -> bool:
@@ -87,8 +87,8 @@ def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
     store.take_turn(run_id)
     lab.thread.start()
     lab.wait(run_id, "paused")
-    assert place(store.turn(run_id)) == ("generator", 1, 1, 1, 2)
-    assert (store.get(run_id).epoch, len(store.steps(run_id))) == (0, 0), "the round is not over"
+    assert place(store.last_turn(run_id)) == ("generator", 1, 1, 1, 2)
+    assert (store.get(run_id).epoch, len(store.rounds(run_id))) == (0, 0), "the round is not over"
     assert lab.turn(run_id) == ("generator", 1, 1, 2, 2)
     assert lab.turn(run_id) == ("student", 1, 1, 1, 2)
     assert lab.turn(run_id) == ("student", 1, 1, 2, 2)
@@ -96,17 +96,19 @@ def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
     assert lab.turn(run_id) == ("generator", 1, 2, 1, 2)
     store.step(run_id)  # the rest of the round
     lab.wait(run_id, "paused")
-    assert (store.get(run_id).round, store.turn(run_id)) == (2, None), "the run has gone on past the last turn"
+    assert (store.get(run_id).round, store.last_turn(run_id)) == (2, None), "the run has gone on past the last turn"
     store.take_turn(run_id)
     store.take_turn(run_id)  # pressed twice: two turns
-    until(lambda: store.get(run_id).status == "paused" and store.turn(run_id) and store.turn(run_id).number == 2)
+    until(
+        lambda: store.get(run_id).status == "paused" and store.last_turn(run_id) and store.last_turn(run_id).number == 2
+    )
     kinds = [kind for kind in lab.kinds(run_id) if kind in ("turn", "step", "resumed")]
     assert kinds == ["turn", "turn", "step", "turn"], "one note for all turns since a round"
     store.resume(run_id)
     lab.wait(run_id, "done")
     lab.wait(whole, "done")
     assert same_student(store, run_id, whole)
-    assert len(store.steps(run_id)) == 6
+    assert len(store.rounds(run_id)) == 6
 
 
 def test_the_last_turn_of_an_epoch_brings_its_end(lab, store, spec):
@@ -115,7 +117,7 @@ def test_the_last_turn_of_an_epoch_brings_its_end(lab, store, spec):
     lab.thread.start()
     lab.wait(run_id, "paused")
     assert lab.turn(run_id) == ("student", 1, 1, 1, 1)
-    assert store.snapshots(run_id) == [1]
+    assert store.snapshot_epochs(run_id) == [1]
     assert list(store.epochs(run_id)["epoch"]) == [1]
     assert lab.turn(run_id) == ("generator", 2, 1, 1, 1)
     store.stop(run_id)
@@ -126,19 +128,19 @@ def test_slow_motion_waits_for_the_next_turn_and_for_no_pause(lab, store, spec):
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
     lab.thread.start()
-    until(lambda: store.turn(run_id))
+    until(lambda: store.last_turn(run_id))
     assert store.get(run_id).in_slow_motion
     assert lab.kinds(run_id)[-1] == "slow"
     store.pause(run_id)
     lab.wait(run_id, "paused")  # within an hour
-    assert place(store.turn(run_id)) == ("generator", 1, 1, 1, 1)
+    assert place(store.last_turn(run_id)) == ("generator", 1, 1, 1, 1)
     store.slow_motion(run_id, HOUR)
-    until(lambda: store.turn(run_id).who == "student")
+    until(lambda: store.last_turn(run_id).who == "student")
     store.take_turn(run_id)  # the next one, now
     lab.wait(run_id, "paused")
-    assert place(store.turn(run_id)) == ("student", 1, 1, 2, 2)
+    assert place(store.last_turn(run_id)) == ("student", 1, 1, 2, 2)
     store.slow_motion(run_id, HOUR)
-    until(lambda: place(store.turn(run_id)) == ("generator", 1, 2, 1, 1))
+    until(lambda: place(store.last_turn(run_id)) == ("generator", 1, 2, 1, 1))
     store.stop(run_id)
     lab.wait(run_id, "stopped")
 
@@ -147,7 +149,7 @@ def test_the_pace_can_be_changed_and_slow_motion_left_at_any_time(lab, store, sp
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
     lab.thread.start()
-    until(lambda: store.turn(run_id))
+    until(lambda: store.last_turn(run_id))
     store.slow_motion(run_id, 0.01)
     until(lambda: store.get(run_id).epoch == 2)
     store.slow_motion(run_id, HOUR)
@@ -171,7 +173,7 @@ def test_a_turn_asked_for_in_the_middle_of_a_round_is_the_next_rounds(lab, store
     assert not session.look("round")
     session.write(next(session.events))
     assert session.look("turn")
-    assert place(store.turn(run_id)) == ("generator", 1, 2, 1, 1)
+    assert place(store.last_turn(run_id)) == ("generator", 1, 2, 1, 1)
     assert store.get(run_id).steps_left == 0
 
 
@@ -179,7 +181,7 @@ def test_a_worker_asked_to_leave_does_not_wait_for_the_next_turn(lab, store, spe
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
     lab.thread.start()
-    until(lambda: store.turn(run_id))
+    until(lambda: store.last_turn(run_id))
     lab.leaving.set()
     lab.wait(run_id, "interrupted")
 
@@ -197,9 +199,9 @@ def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, s
     assert (store.get(run_id).round, wish().threshold) == (1, 2.5)
     for _ in range(3):
         lab.turn(run_id)
-    assert list(store.steps(run_id)["threshold"]) == [4.0, 2.5]
+    assert list(store.rounds(run_id)["threshold"]) == [4.0, 2.5]
     assert wish().threshold is None
-    assert store.turn(run_id).threshold == 2.5
+    assert store.last_turn(run_id).threshold == 2.5
 
 
 @pytest.mark.usefixtures("no_worker_is_left")
@@ -224,8 +226,8 @@ def test_a_run_killed_between_turns_resumes_to_the_same_result(store, spec):
     lab.wait(killed, "done")
     lab.wait(whole, "done")
     assert same_student(store, killed, whole)
-    assert store.turn(killed) is None
-    assert not store.turn_file(killed).exists(), "of a pass that was taken back"
+    assert store.last_turn(killed) is None
+    assert not store.trace_file(killed).exists(), "of a pass that was taken back"
 
 
 def test_a_turn_comes_back_as_it_was(store, spec, tmp_path):
@@ -287,7 +289,7 @@ def test_seconds_a_turn_are_above_nothing(store, spec, turn_s):
 
 
 def test_turns_of_what_is_no_run_are_refused(store, spec):
-    for ask in (store.turn, store.take_turn, lambda run_id: store.slow_motion(run_id, 1.0)):
+    for ask in (store.last_turn, store.take_turn, lambda run_id: store.slow_motion(run_id, 1.0)):
         for run_id in ("../../x", "zzzzzzzz"):
             with pytest.raises(UnknownRun):
                 ask(run_id)

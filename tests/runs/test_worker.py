@@ -95,7 +95,7 @@ def test_everything_a_run_says_is_kept(lab, store, spec):
     assert run.progress == 1
     assert run.device.startswith("CPU")
     assert run.finished >= run.started >= run.created
-    assert list(zip(store.steps(run_id)["epoch"], store.steps(run_id)["round"], strict=True)) == [
+    assert list(zip(store.rounds(run_id)["epoch"], store.rounds(run_id)["round"], strict=True)) == [
         (1, 1),
         (1, 2),
         (1, 3),
@@ -104,7 +104,7 @@ def test_everything_a_run_says_is_kept(lab, store, spec):
         (2, 3),
     ]
     assert list(store.epochs(run_id)["iacc"]) == [10.0, 20.0]
-    assert store.snapshots(run_id) == [1, 2]
+    assert store.snapshot_epochs(run_id) == [1, 2]
     assert lab.kinds(run_id) == ["created", "started", "threshold", "done"]
     lab.thread.join(60)
     assert not lab.thread.is_alive(), "a worker with nothing to do exits"
@@ -166,7 +166,7 @@ def test_single_steps_do_one_round_each_and_the_epochs_end_with_its_last(lab, st
     store.step(run_id)  # clicked twice: two rounds
     until(lambda: store.get(run_id).status == "paused" and store.get(run_id).round == 3)
     assert list(store.epochs(run_id)["epoch"]) == [1]
-    assert store.snapshots(run_id) == [1]
+    assert store.snapshot_epochs(run_id) == [1]
     assert len(lab.script.rounds) == 3
     assert "resumed" not in lab.kinds(run_id)
     assert lab.kinds(run_id).count("step") >= 2
@@ -191,7 +191,7 @@ def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
     lab.start()
     lab.wait(run_id, "done")
     assert lab.script.opened == [(run_id, 0), (run_id, 1)]
-    assert len(store.steps(run_id)) == 6
+    assert len(store.rounds(run_id)) == 6
     history = store.history(run_id)
     assert history[history["kind"] == "resumed"]["text"].item() == "from the end of epoch 1"
 
@@ -219,7 +219,7 @@ def test_a_threshold_changes_while_the_run_goes(lab, store, spec):
     lab.wait(run_id, "done")
     change = store.history(run_id).query("kind == 'threshold'").iloc[0]
     assert (change["value"], change["text"]) == (2.5, "hand")
-    steps = store.steps(run_id)
+    steps = store.rounds(run_id)
     from_there = (steps["epoch"] - 1) * 3 + steps["round"] >= (change["epoch"] - 1) * 3 + change["round"]
     assert (steps["threshold"][from_there] == 2.5).all()
     assert steps["threshold"][~from_there].isna().all()
@@ -232,7 +232,7 @@ def test_a_threshold_can_be_set_before_the_run_starts(lab, store, spec):
     lab.script.free = True
     lab.start()
     lab.wait(run_id, "done")
-    assert (store.steps(run_id)["threshold"] == 2.5).all()
+    assert (store.rounds(run_id)["threshold"] == 2.5).all()
 
 
 def interrupted_after_a_change(lab, store, spec) -> tuple[str, int]:
@@ -255,14 +255,14 @@ def interrupted_after_a_change(lab, store, spec) -> tuple[str, int]:
 def test_what_was_logged_before_an_interruption_is_all_there(lab, store, spec):
     run_id, _ = interrupted_after_a_change(lab, store, spec)
     assert (store.get(run_id).epoch, store.get(run_id).round) == (2, 4)
-    assert len(store.steps(run_id)) == 9
+    assert len(store.rounds(run_id)) == 9
     assert lab.kinds(run_id)[-1] == "interrupted"
     assert store.get(run_id).images_per_s is None
 
 
 def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store, spec):
     run_id, number = interrupted_after_a_change(lab, store, spec)
-    before = store.steps(run_id)
+    before = store.rounds(run_id)
     lab.leaving.clear()
     store.resume(run_id)
     lab.script.let(run_id, 1)
@@ -273,7 +273,7 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
     lab.script.free = True
     lab.start()
     lab.wait(run_id, "done")
-    after = store.steps(run_id)
+    after = store.rounds(run_id)
     assert len(after) == 10
     assert list(after["threshold"][:9].fillna(0)) == list(before["threshold"].fillna(0))
     changes = store.history(run_id).query("kind == 'threshold'")
@@ -292,7 +292,7 @@ def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spe
     lab.wait(run_id, "done")
     changes = store.history(run_id).query("kind == 'threshold'")
     assert [tuple(row) for row in changes[["epoch", "round", "value"]].itertuples(index=False)] == [(2, 1, 3.5)]
-    assert (store.steps(run_id).query("epoch == 2")["threshold"] == 3.5).all()
+    assert (store.rounds(run_id).query("epoch == 2")["threshold"] == 3.5).all()
 
 
 def test_an_error_ends_its_run_and_not_the_queue(lab, store, spec):

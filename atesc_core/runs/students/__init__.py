@@ -1,11 +1,10 @@
-"""A run's students, epoch by epoch: which are kept, and what each makes of images.
+"""A run's students, epoch by epoch: which are kept (files.py), and what they give for images (outputs.py).
 
-What they make of them is computed by ``python -m atesc_core.runs.students`` and kept under a hash of student and
-images;
-nothing but that computing imports torch.
+Outputs are computed by ``python -m atesc_core.runs.students`` and cached under a hash of student and images. Only that
+process and files.py import torch.
 """
 
 from atesc_core.runs.students.agreement import agreement
-from atesc_core.runs.students.views import View, answers, features
+from atesc_core.runs.students.outputs import CachedOutput, cached_features, cached_probabilities
 
-__all__ = ["View", "agreement", "answers", "features"]
+__all__ = ["CachedOutput", "agreement", "cached_features", "cached_probabilities"]

@@ -1,12 +1,12 @@
-"""What the students of a run make of images, computed in a process of its own and left where ``views`` finds it.
+"""The job that computes what a run's students give for images, and puts it where outputs.py finds it.
 
-    python -m atesc_core.runs.students answers RUN EPOCH --runs-dir DIR
+    python -m atesc_core.runs.students probabilities RUN EPOCH --runs-dir DIR
 
-asks every student that is kept about the synthetic images of an epoch, and
+computes the class probabilities of the synthetic images of EPOCH by every student that is kept, and
 
     python -m atesc_core.runs.students features RUN --runs-dir DIR
 
-asks the last one for its features of the real images that its teacher is measured on, and of every epoch's synthetic
+the features, by the last student, of the real images that its teacher is measured on and of every epoch's synthetic
 ones, all with 8 bits a channel as they are shown. On the CPU: a run on a GPU is left alone.
 """
 
@@ -19,77 +19,81 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from atesc_core.files import atomic_write
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
-from atesc_core.runs.students.loading import load_student
-from atesc_core.runs.students.views import View, answers, features
+from atesc_core.runs.students.files import load_student
+from atesc_core.runs.students.outputs import CachedOutput, cached_features, cached_probabilities
 from atesc_core.teachers.measurement import measured_report
 from atesc_core.training.evaluation import predict
 
-Wanted = tuple[int, str, View]  # the student's epoch; what is done, in words
+BATCH = 500  # images
+NamedOutput = tuple[str, CachedOutput]  # what the output is of, in words
+
+
+def probabilities_of_snapshot(store: RunStore, run_id: str, epoch: int) -> list[NamedOutput]:
+    """Those of the synthetic images of ``epoch``, by every student that is kept."""
+    outputs = cached_probabilities(store, run_id, store.snapshot(run_id, epoch))
+    return [(f"the student of epoch {student}", output) for student, output in outputs.items()]
+
+
+def features_of_run(store: RunStore, run_id: str) -> list[NamedOutput]:
+    """Those by the last student: of real images, then of the newest synthetic ones, then of all before."""
+    spec = store.get_distillation(run_id).spec
+    report = measured_report(spec.teacher, store.runs_dir, spec.split, attacked=False)
+    image_sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
+    for epoch in reversed(store.snapshot_epochs(run_id)):
+        image_sets[f"synthetic images of epoch {epoch}"] = store.snapshot(run_id, epoch).images
+    _, outputs = cached_features(store, run_id, image_sets)
+    return list(outputs.items())
+
+
+def compute_missing(store: RunStore, run_id: str, outputs: Iterable[NamedOutput]) -> None:
+    """Compute and write those outputs that are not there yet, and report the progress."""
+    missing = [(name, output) for name, output in outputs if not output.path.exists()]
+    for done, (name, output) in enumerate(missing):
+        report_progress(done / len(missing), name)
+        if not output.student.exists():  # deleted by a run that goes on
+            continue
+        values = compute(load_student(store, run_id, output.epoch), output)
+        with atomic_write(output.path) as file:
+            np.save(file, values, allow_pickle=False)
 
 
 @torch.no_grad()
-def seen(student: Classifier, view: View) -> np.ndarray:
-    """(N, C) or (N, F) float32, as the view asks."""
-    x = torch.from_numpy(view.images).float() / 255
-    if view.what == "probabilities":
-        return predict(student, x).softmax(1).numpy()
-    return torch.cat([student.features(part).float() for part in x.split(500)]).numpy()
-
-
-def make(store: RunStore, run_id: str, wanted: Iterable[Wanted]) -> None:
-    """Those of the wanted that are not there yet; tells how far it is."""
-    missing = [one for one in wanted if not one[2].path.exists()]
-    for done, (epoch, words, view) in enumerate(missing):
-        report_progress(done / len(missing), words)
-        if not view.student.exists():  # a run that goes on has let go of it
-            continue
-        found = seen(load_student(store, run_id, epoch), view)
-        with atomic_write(view.path) as file:
-            np.save(file, found, allow_pickle=False)
+def compute(student: Classifier, output: CachedOutput) -> NDArray[np.float32]:
+    """(N, C) probabilities or (N, F) features of the output's images."""
+    images = torch.from_numpy(output.images).float() / 255
+    values = (
+        predict(student, images).softmax(1)
+        if output.kind == "probabilities"
+        else torch.cat([student.features(batch).float() for batch in torch.split(images, BATCH)])
+    )
+    array: NDArray[np.float32] = values.numpy()
+    return array
 
 
 def main() -> None:
+    """Compute what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m atesc_core.runs.students", description=__doc__)
-    tasks = parser.add_subparsers(dest="task", required=True)
-    for name in ("answers", "features"):
-        task = tasks.add_parser(name)
-        task.add_argument("run")
-        if name == "answers":
-            task.add_argument("epoch", type=int)
-        task.add_argument("--runs-dir", type=Path, required=True)
-    told = parser.parse_args()
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for kind in ("probabilities", "features"):
+        arguments_of_kind = kinds.add_parser(kind)
+        arguments_of_kind.add_argument("run")
+        if kind == "probabilities":
+            arguments_of_kind.add_argument("epoch", type=int)
+        arguments_of_kind.add_argument("--runs-dir", type=Path, required=True)
+    arguments = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(5)  # a run that is going comes first
-    store = RunStore(told.runs_dir)
-    make(
-        store,
-        told.run,
-        wanted_answers(store, told.run, told.epoch) if told.task == "answers" else wanted_features(store, told.run),
-    )
-
-
-def wanted_answers(store: RunStore, run_id: str, epoch: int) -> list[Wanted]:
-    """Of every kept student, about the synthetic images of ``epoch``."""
-    views = answers(store, run_id, store.snapshot(run_id, epoch))
-    return [(student, f"the student of epoch {student}", view) for student, view in views.items()]
-
-
-def wanted_features(store: RunStore, run_id: str) -> list[Wanted]:
-    """Of the last kept student: of real images, then of the newest synthetic ones, then of all before."""
-    spec = store.get_distillation(run_id).spec
-    report = measured_report(spec.teacher, store.runs_dir, spec.split, attacked=False)
-    sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
-    sets |= {
-        f"synthetic images of epoch {epoch}": store.snapshot(run_id, epoch).images
-        for epoch in reversed(store.snapshots(run_id))
-    }
-    student, views = features(store, run_id, sets)
-    return [(student, words, view) for words, view in views.items()]
+    store = RunStore(arguments.runs_dir)
+    if arguments.kind == "probabilities":
+        compute_missing(store, arguments.run, probabilities_of_snapshot(store, arguments.run, arguments.epoch))
+    else:
+        compute_missing(store, arguments.run, features_of_run(store, arguments.run))
 
 
 if __name__ == "__main__":

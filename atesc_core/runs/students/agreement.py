@@ -1,4 +1,4 @@
-"""How far students go along with the teacher on some images: agreement, not accuracy, for no label here is true."""
+"""How far students agree with the teacher on some images: agreement, not accuracy, for no label here is true."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
 def agreement(
-    answers: Mapping[int, np.ndarray], labels: np.ndarray, chosen: Iterable[int] | None = None
+    probabilities: Mapping[int, NDArray[np.float32]], labels: NDArray[np.int64], chosen: Iterable[int] | None = None
 ) -> pd.DataFrame:
-    """Columns ``epoch``; ``same``, per cent of the images that the student of that epoch gives the teacher's label;
-    ``sure``, its mean probability of that label, in per cent.
+    """Agreement of each student with the teacher, by the student's epoch.
 
-    answers: epoch of a student -> (N, C) its probabilities; labels: (N,) the teacher's; chosen: of which images (all).
+    Args:
+        probabilities: (N, C) by the student of each epoch.
+        labels: (N,) the teacher's.
+        chosen: indices of the images to count; all of them unless given.
+
+    Returns:
+        One row per student: ``epoch``; ``same``, per cent of the images that it gives the teacher's label; ``sure``,
+        its mean probability of that label, in per cent.
     """
-    chosen = np.arange(len(labels)) if chosen is None else np.asarray(list(chosen), int)
-    own = labels[chosen]
+    indices = np.arange(len(labels)) if chosen is None else np.asarray(list(chosen), int)
+    teacher = labels[indices]
     rows = [
-        (epoch, 100 * np.mean(said[chosen].argmax(1) == own), 100 * np.mean(said[chosen, own], dtype=float))
-        for epoch, said in sorted(answers.items())
+        (
+            epoch,
+            100 * np.mean(student[indices].argmax(1) == teacher),
+            100 * np.mean(student[indices, teacher], dtype=float),
+        )
+        for epoch, student in sorted(probabilities.items())
     ]
     return pd.DataFrame(rows, columns=["epoch", "same", "sure"])

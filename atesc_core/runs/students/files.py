@@ -1,57 +1,98 @@
-"""The students kept of a run: safetensors files that say what they are, and that can be loaded as teachers.
+"""The students that a run keeps, as safetensors files that can be loaded as teachers.
 
-A file's header names the architecture, the classes (JSON) and where the student comes from; its normalisation is among
-the weights, as in every file of this lab.
+A file's metadata names the architecture, the classes (JSON) and the run and epoch it comes from; its normalisation is
+among the weights, as in every file of this lab.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from safetensors.torch import save
 from torch import Tensor
 
+from atesc_core.errors import StoreError
 from atesc_core.files import atomic_write
+from atesc_core.models import Classifier
 from atesc_core.runs.run import DistillationRun
 from atesc_core.runs.store import RunStore
 from atesc_core.teachers.cards import find_card
+from atesc_core.teachers.formats import check_file
 
-MOST_BYTES = 256 * 1024**2  # of a run's students [this lab]: 800 of the small net, two of ResNet-34
+MAX_BYTES = 256 * 1024**2  # all students of a run [this lab]: 800 of the small net, two of ResNet-34
 
 
-def keep(store: RunStore, run: DistillationRun, epoch: int, state: dict[str, Tensor], most: int = MOST_BYTES) -> None:
-    """Write the student as it is at the end of ``epoch``, and let go of those that ``kept`` no longer names."""
+def save_student(
+    store: RunStore, run: DistillationRun, epoch: int, state: Mapping[str, Tensor], max_bytes: int = MAX_BYTES
+) -> None:
+    """Write the student as it is at the end of ``epoch``, and delete those that are no longer to be kept.
+
+    Args:
+        store: the run's store.
+        run: whose student it is.
+        epoch: from 1.
+        state: the student's weights by name.
+        max_bytes: what the run's students may take on disk; see ``epochs_to_keep``.
+    """
     path = store.student_file(run.id, epoch)
+    weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic_write(path) as file:
-        file.write(to_bytes(state, about(store, run, epoch)))
-    named = kept(epoch, path.stat().st_size, run.spec.escape.warmup_epochs if run.spec.escape.splits else None, most)
-    for other, old in store.students(run.id).items():
-        if other not in named:
+        file.write(save(weights, student_metadata(store, run, epoch)))
+    last_unsplit = run.spec.escape.warmup_epochs if run.spec.escape.splits else None
+    keep = epochs_to_keep(epoch, path.stat().st_size, last_unsplit, max_bytes)
+    for other, old in store.student_files(run.id).items():
+        if other not in keep:
             old.unlink()
 
 
-def kept(epoch: int, size: int, boundary: int | None = None, most: int = MOST_BYTES) -> set[int]:
-    """Epochs whose student is kept at the end of ``epoch``, at ``size`` bytes each.
+def epochs_to_keep(epoch: int, size: int, last_unsplit: int | None = None, max_bytes: int = MAX_BYTES) -> set[int]:
+    """Epochs whose students stay on disk once that of ``epoch`` is written, at ``size`` bytes each.
 
-    Every one, as long as they take no more than ``most`` bytes; then every second, fourth, eighth ... one. Always the
-    newest, and the last one before the split begins (``boundary``), even where these two alone take more.
+    Every one, as long as they take no more than ``max_bytes``; then every second, fourth, eighth ... one. Always the
+    newest, and the last one before the split begins (``last_unsplit``), even where these two alone take more.
     """
-    always = {epoch} | {early for early in (boundary,) if early and early <= epoch}
+    always = {epoch}
+    if last_unsplit and last_unsplit <= epoch:
+        always.add(last_unsplit)
     step = 1
     while True:
-        named = set(range(step, epoch + 1, step)) | always
-        if len(named) * size <= most or step > epoch:
-            return named
+        keep = set(range(step, epoch + 1, step)) | always
+        if len(keep) * size <= max_bytes or step > epoch:
+            return keep
         step *= 2
 
 
-def to_bytes(state: dict[str, Tensor], header: dict[str, str]) -> bytes:
-    return save({name: value.detach().cpu().contiguous() for name, value in state.items()}, header)
-
-
-def about(store: RunStore, run: DistillationRun, epoch: int) -> dict[str, str]:
-    """The header; without class names and image side where the teacher is gone."""
-    known = {"arch": run.spec.student, "run": run.id, "epoch": str(epoch), "teacher": run.spec.teacher}
+def student_metadata(store: RunStore, run: DistillationRun, epoch: int) -> dict[str, str]:
+    """The file's metadata; without class names and image side where the teacher is gone."""
+    metadata = {"arch": run.spec.student, "run": run.id, "epoch": str(epoch), "teacher": run.spec.teacher}
     if (card := find_card(run.spec.teacher, store.runs_dir)) is not None:
-        known |= {"class_names": json.dumps(card.class_names), "image_side": str(card.image_side), "pair": card.pair}
-    return known
+        metadata |= {"class_names": json.dumps(card.class_names), "image_side": str(card.image_side), "pair": card.pair}
+    return metadata
+
+
+def load_student(store: RunStore, run_id: str, epoch: int) -> Classifier:
+    """The student as it was at the end of ``epoch``, frozen and in evaluation mode.
+
+    Raises:
+        UnknownRun: there is no such run.
+        StoreError: that epoch's student is not kept; the message says which are.
+    """
+    return check_file(_kept_file(store, run_id, epoch), store.get_distillation(run_id).spec.student)
+
+
+def student_bytes(store: RunStore, run_id: str, epoch: int) -> bytes:
+    """The content of the student's file, which ``teachers add`` and the page Teachers recognise.
+
+    Raises as ``load_student``.
+    """
+    return _kept_file(store, run_id, epoch).read_bytes()
+
+
+def _kept_file(store: RunStore, run_id: str, epoch: int) -> Path:
+    files = store.student_files(run_id)
+    if epoch not in files:
+        kept = ", ".join(map(str, files)) or "none"
+        raise StoreError(f"epoch: {epoch!r} of run {run_id} has no student kept; there are those of: {kept}")
+    return files[epoch]

@@ -66,7 +66,7 @@ def live_recording(group: str) -> Recording | None:
         return None
     if any(run.status == "queued" for run in runs):
         ensure_worker(store.runs_dir)
-    state = tuple((run.id, run.status, run.finished, len(store.snapshots(run.id))) for run in runs)
+    state = tuple((run.id, run.status, run.finished, len(store.snapshot_epochs(run.id))) for run in runs)
     return _live_recording(str(store.runs_dir), group, state, scenes_file(store.runs_dir, runs[0].id).exists())
 
 

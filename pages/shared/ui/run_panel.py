@@ -185,7 +185,7 @@ def _commands(run: DistillationRun) -> str:
 
 def download_student(run: DistillationRun) -> None:
     """A button that gives the last student; read when it is pressed."""
-    if not (kept := run_store().students(run.id)):
+    if not (kept := run_store().student_files(run.id)):
         return
     epoch = max(kept)
     st.download_button(
@@ -204,7 +204,7 @@ def download_student(run: DistillationRun) -> None:
 
 
 def _student(run: DistillationRun, epoch: int) -> bytes:
-    from atesc_core.runs.students.loading import student_bytes
+    from atesc_core.runs.students.files import student_bytes
 
     return student_bytes(run_store(), run.id, epoch)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from atesc_core import jobs
 from atesc_core.figures.agreement import agreement as figure_of
 from atesc_core.runs import DistillationRun, Snapshot
-from atesc_core.runs.students import agreement, answers
+from atesc_core.runs.students import agreement, cached_probabilities
 from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
@@ -23,9 +23,9 @@ def student_curve(run: DistillationRun, shown: Snapshot, indices: Sequence[int])
     """
     if not len(indices):
         return False
-    views = answers(run_store(), run.id, shown)
+    outputs = cached_probabilities(run_store(), run.id, shown)
     # what the student of this very epoch says is in the snapshot
-    said = {epoch: found for epoch, view in views.items() if (found := view.read()) is not None}
+    said = {epoch: found for epoch, output in outputs.items() if (found := output.read()) is not None}
     said[shown.epoch] = shown.student_probs
     labels = shown.teacher_probs.argmax(1)
     of = f"{formats.count(len(indices))} selected of {formats.count(len(labels))} synthetic images of epoch {shown.epoch}"
@@ -39,23 +39,21 @@ def student_curve(run: DistillationRun, shown: Snapshot, indices: Sequence[int])
             epochs=run.epochs,
         )
         chart(figure, "agreement", height=300, label="Agreement of each epoch's student with the teacher")
-        _about(run, list(views))
-        if views.keys() <= said.keys():
+        _about(run, list(outputs))
+        if outputs.keys() <= said.keys():
             return False
         key = f"students {run.id} {shown.epoch}"
-        arguments = "answers", run.id, str(shown.epoch), "--runs-dir", str(run_store().runs_dir)
+        arguments = "probabilities", run.id, str(shown.epoch), "--runs-dir", str(run_store().runs_dir)
         return ensure_result(
             key,
             "Asking the students",
-            lambda: any(view.read() is None for view in views.values()),
+            lambda: any(output.read() is None for output in outputs.values()),
             lambda: jobs.start(key, MODULE, *arguments, queue="short"),
         )
 
 
 def _about(run: DistillationRun, kept: list[int]) -> None:
     """Which students there are."""
-    done = len(run_store().snapshots(run.id))
-    if len(kept) <= 1 < done:
-        elements.caption("This run is of an earlier version of the lab, which kept only its last student.")
-    elif len(kept) < done:
+    done = len(run_store().snapshot_epochs(run.id))
+    if len(kept) < done:
         elements.caption(f"The students of {len(kept)} of {done} epochs are kept: evenly, within a bound on disk.")

@@ -173,7 +173,7 @@ def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(figures_lab
     report = sources.report("tiny", figures_lab.store.get(figures_lab.atesc).spec.split, False)
     for run, escape in ((figures_lab.atesc, "atesc"), (figures_lab.plain, "none")):
         own = rows[(rows["escape"] == escape) & (rows["images"] == "synthetic")]
-        assert own["Epoch"].tolist() == figures_lab.store.snapshots(run)
+        assert own["Epoch"].tolist() == figures_lab.store.snapshot_epochs(run)
         for epoch, share in zip(own["Epoch"], own["per cent of synthetic images"], strict=True):
             seen = figures_lab.store.snapshot(run, epoch).features
             to_id, to_ood = (knn_distance(seen, side.features) for side in (report.id, report.ood))

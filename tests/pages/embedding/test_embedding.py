@@ -9,8 +9,8 @@ import pytest
 
 from atesc_core.embedding import PCAMap, Status, knn_distance
 from atesc_core.runs import DistillationRun
-from atesc_core.runs.students import features
-from atesc_core.runs.students.__main__ import make, wanted_features
+from atesc_core.runs.students import cached_features
+from atesc_core.runs.students.__main__ import compute_missing, features_of_run
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from tests.support.copies import copy_lab
@@ -284,7 +284,7 @@ def test_both_maps_are_of_one_method(
 def seen_by_students(lab_with_runs: Lab, both_reports) -> Lab:
     """Every run's last student has seen the real images and its own."""
     for run_id in (lab_with_runs.atesc, lab_with_runs.control):
-        make(lab_with_runs.store, run_id, wanted_features(lab_with_runs.store, run_id))
+        compute_missing(lab_with_runs.store, run_id, features_of_run(lab_with_runs.store, run_id))
     return lab_with_runs
 
 
@@ -301,7 +301,7 @@ def test_the_students_map_is_of_its_last_student(
     assert "features of the student of epoch 2" in words
     assert "go through one student, the last that is kept" in words
     sets = {"id": real.id.images, "ood": real.ood.images, 2: lab.store.snapshot(finished_run.id, 2).images}
-    own = {name: view.read() for name, view in features(lab.store, finished_run.id, sets)[1].items()}
+    own = {name: view.read() for name, view in cached_features(lab.store, finished_run.id, sets)[1].items()}
     nearer = 100 * (knn_distance(own[2], own["ood"]) < knn_distance(own[2], own["id"])).mean()
     assert f"{nearer:.1f}" in words
     expected = PCAMap.fit(own["id"], own["ood"]).transform(own[2])

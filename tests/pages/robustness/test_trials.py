@@ -53,11 +53,11 @@ def set_up(open_page, run: str) -> AppTest:
     return app
 
 
-def started(open_page, lab: Lab) -> tuple[AppTest, trials.Pair]:
+def started(open_page, lab: Lab) -> tuple[AppTest, trials.Trial]:
     app = set_up(open_page, lab.atesc)
     button(app, "Start").click().run()
     assert not app.exception
-    return app, trials.pair(lab.store, app.query_params["try"])
+    return app, trials.find(lab.store, app.query_params["try"])
 
 
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
@@ -117,7 +117,7 @@ def test_where_the_runs_own_epochs_will_not_do_it_says_why(open_page, lab: Lab):
 def test_a_start_queues_the_missing_arm_and_the_link_keeps_it(open_page, lab: Lab):
     app, pair = started(open_page, lab)
     assert [run.id for run in lab.store.queue()] == [pair.new.id]
-    assert (pair.own, pair.fork.threshold, pair.fork.epoch) == (True, LINE, 1)
+    assert (pair.old_is_parent, pair.fork.threshold, pair.fork.epoch) == (True, LINE, 1)
     assert button(app, "Start") is None, "the form is closed"
     again = open_page("robustness", run=lab.atesc, **{"try": pair.new.id})
     for one in (app, again):
@@ -145,7 +145,7 @@ def test_it_can_be_stopped_resumed_closed_and_opened_again(open_page, lab: Lab):
 
 def test_a_checkpoint_that_went_meanwhile_is_a_message(open_page, lab: Lab):
     app = set_up(open_page, lab.atesc)
-    lab.store.point_file(lab.atesc, 1).unlink()
+    lab.store.fork_point_file(lab.atesc, 1).unlink()
     button(app, "Start").click().run()
     assert not app.exception
     assert "The try could not be started." in text(app)
@@ -165,13 +165,13 @@ def test_a_link_to_a_try_that_is_not_there_says_so(open_page, lab: Lab, named: s
 
 
 @pytest.fixture
-def done(open_page, lab: Lab) -> trials.Pair:
+def done(open_page, lab: Lab) -> trials.Trial:
     _, pair = started(open_page, lab)
     work(lab.runs_dir, "cpu")
-    return trials.pair(lab.store, pair.new.id)
+    return trials.find(lab.store, pair.new.id)
 
 
-def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trials.Pair):
+def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trials.Trial):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     assert not app.exception
     old, new = (lab.store.epochs(run).set_index("epoch").loc[2] for run in (lab.atesc, done.new.id))
@@ -193,7 +193,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
     assert drawn["new threshold 3", "ASR"] == [joint, new["asr"]], "it goes on from the joint past"
 
 
-def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trials.Pair):
+def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trials.Trial):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     follow_link(app, "Use 3.00 for the next run")
     assert not app.exception
@@ -202,7 +202,7 @@ def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trial
     )
 
 
-def test_compare_shows_both_where_the_link_names_them(open_page, lab: Lab, done: trials.Pair):
+def test_compare_shows_both_where_the_link_names_them(open_page, lab: Lab, done: trials.Trial):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
     (way,) = [link.proto for link in app.get("page_link") if link.proto.label == "Compare" and link.proto.query_string]
     assert parse_qs(way.query_string) == {"runs": [f"{lab.atesc},{done.new.id}"]}
@@ -226,7 +226,7 @@ def test_other_lists_leave_it_out_and_the_sidebar_leads_to_it(open_page, lab: La
     assert parse_qs(way.query_string) == {"run": [lab.atesc], "try": [pair.new.id]}
 
 
-def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: trials.Pair):
+def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: trials.Trial):
     app = open_page("distill", run=done.new.id)
     assert not app.exception
     assert f"{done.new.label}: parted from run {lab.atesc} after epoch 1" in text(app)
@@ -236,7 +236,7 @@ def test_an_arm_by_itself_says_what_it_is(open_page, lab: Lab, done: trials.Pair
     assert offered(app) == (False, f"This run is itself a try: try another threshold on run {lab.atesc}")
 
 
-def test_a_deleted_parent_leaves_what_was_computed(open_page, lab: Lab, done: trials.Pair):
+def test_a_deleted_parent_leaves_what_was_computed(open_page, lab: Lab, done: trials.Trial):
     lab.store.delete(lab.atesc)
     app = open_page("distill", run=done.new.id)
     assert not app.exception

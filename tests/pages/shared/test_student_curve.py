@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from atesc_core.runs import DistillationRun, RunStore
-from atesc_core.runs.students import agreement, answers
-from atesc_core.runs.students.__main__ import make
+from atesc_core.runs.students import agreement, cached_probabilities
+from atesc_core.runs.students.__main__ import compute_missing
 from atesc_core.teachers.report import Report
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
@@ -56,9 +56,9 @@ def jobs(monkeypatch) -> Jobs:
 
 def ask(store: RunStore, run: DistillationRun, epoch: int) -> dict[int, np.ndarray]:
     """Every student about an epoch's images, here and now."""
-    views = answers(store, run.id, store.snapshot(run.id, epoch))
-    make(store, run.id, [(student, "", view) for student, view in views.items()])
-    return {student: view.read() for student, view in views.items()}
+    outputs = cached_probabilities(store, run.id, store.snapshot(run.id, epoch))
+    compute_missing(store, run.id, [("", output) for output in outputs.values()])
+    return {student: output.read() for student, output in outputs.items()}
 
 
 def curve(app, images: str, series: str) -> tuple[list[int], np.ndarray]:
@@ -113,7 +113,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(
     )
     assert "Asking the students: the student of epoch 2 · 3 s left" in app.get("progress")[0].proto.text
     key, module, task, *told = jobs.asked[0]
-    assert (module, task, told[:2]) == ("atesc_core.runs.students", "answers", [finished_run.id, "1"])
+    assert (module, task, told[:2]) == ("atesc_core.runs.students", "probabilities", [finished_run.id, "1"])
     button(app, "Stop").click().run()
     assert "Asking the students was stopped." in page_text(app)
     button(app, "Start again").click().run()
@@ -134,10 +134,10 @@ def test_a_failure_says_why(open_page, own_lab, finished_run: DistillationRun, j
     assert button(app, "Try again")
 
 
-def test_an_old_run_says_which_students_it_has(open_page, own_lab, finished_run: DistillationRun, jobs):
-    shutil.rmtree(own_lab.folder(finished_run.id) / "students")
+def test_a_run_says_which_students_it_has(open_page, own_lab, finished_run: DistillationRun, jobs):
+    own_lab.student_file(finished_run.id, 1).unlink()
     ask(own_lab, finished_run, 1)
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert not app.exception
-    assert curve(app, "chosen", "same")[0] == [1, 2]  # the epoch's own, in its snapshot, and the checkpoint's
-    assert "an earlier version of the lab, which kept only its last student" in page_text(app)
+    assert curve(app, "chosen", "same")[0] == [1, 2]  # the epoch's own, in its snapshot, and the last one's
+    assert "The students of 1 of 2 epochs are kept" in page_text(app)

@@ -96,7 +96,7 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     run_id = paused(store, working, spec)
     app = open_page("distill", run=run_id)
     assert not app.exception
-    made, words = store.turn(run_id), " ".join(page_text(app).split())
+    made, words = store.last_turn(run_id), " ".join(page_text(app).split())
     assert "epoch 1 of 2 · round 1 of 4 · the generator's turn" in words
     assert f"that reached the generator : {decimal(made.gradient, 3)}" in words.replace("generator:", "generator :")
     for name, values in made.losses.items():
@@ -110,7 +110,7 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
 
     press(app, store, run_id, "Student's turn")
     assert not app.exception
-    taught, words = store.turn(run_id), " ".join(page_text(app).split())
+    taught, words = store.last_turn(run_id), " ".join(page_text(app).split())
     assert (taught.who, taught.number) == ("student", 1)
     assert "the student's turn 1 of 2" in words
     assert f"gradient : {decimal(taught.gradient, 3)}" in words
@@ -134,7 +134,7 @@ def test_another_browser_sees_the_same_turn_and_image(open_page, store, working)
     run_id = paused(store, working, tiny_spec())
     first, second = (open_page("distill", run=run_id, image="3") for _ in range(2))
     assert page_text(first).split("What happened")[0] == page_text(second).split("What happened")[0]
-    assert f"z = ({decimal(store.turn(run_id).noise[3][0], 2)}," in page_text(first)
+    assert f"z = ({decimal(store.last_turn(run_id).noise[3][0], 2)}," in page_text(first)
 
 
 def test_the_last_student_step_gives_the_generator_its_turn_and_a_step_clears_the_card(open_page, store, working):

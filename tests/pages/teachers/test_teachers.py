@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from atesc_core.domains import PAIRS
 from atesc_core.models import build
-from atesc_core.runs.students.loading import student_bytes
+from atesc_core.runs.students.files import student_bytes
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.report import Report
 from atesc_core.teachers.zoo import load_teacher

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.runs.students import agreement, answers
-from atesc_core.runs.students.__main__ import make
-from atesc_core.runs.students.loading import load_student
+from atesc_core.runs.students import agreement, cached_probabilities
+from atesc_core.runs.students.__main__ import compute_missing
+from atesc_core.runs.students.files import load_student
 from atesc_core.training.evaluation import predict
 
 # Two students, four images, two classes.
@@ -42,28 +42,37 @@ def test_agreement_as_computed_by_hand(chosen, same, sure):
 def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.atesc
     images = store.snapshot(run_id, 1).images
-    views = answers(store, run_id, store.snapshot(run_id, 1))
-    assert [view.read() for view in views.values()] == [None, None]
+    outputs = cached_probabilities(store, run_id, store.snapshot(run_id, 1))
+    assert [output.read() for output in outputs.values()] == [None, None]
     subprocess.run(
-        [sys.executable, "-m", "atesc_core.runs.students", "answers", run_id, "1", "--runs-dir", str(store.runs_dir)],
+        [
+            sys.executable,
+            "-m",
+            "atesc_core.runs.students",
+            "probabilities",
+            run_id,
+            "1",
+            "--runs-dir",
+            str(store.runs_dir),
+        ],
         check=True,
         capture_output=True,
     )
     x = torch.from_numpy(images).float() / 255
-    for epoch, view in views.items():
+    for epoch, output in outputs.items():
         expected = predict(load_student(store, run_id, epoch), x).softmax(1)
-        np.testing.assert_allclose(view.read(), expected, atol=1e-6)
-    np.testing.assert_allclose(views[1].read(), store.snapshot(run_id, 1).student_probs, atol=1e-5)
-    make(store, run_id, [(epoch, "again", view) for epoch, view in views.items()])
+        np.testing.assert_allclose(output.read(), expected, atol=1e-6)
+    np.testing.assert_allclose(outputs[1].read(), store.snapshot(run_id, 1).student_probs, atol=1e-5)
+    compute_missing(store, run_id, [("again", output) for output in outputs.values()])
     assert capsys.readouterr().out == ""  # nothing is asked twice
-    others = answers(store, run_id, store.snapshot(run_id, 2))
-    assert {view.path for view in others.values()}.isdisjoint(view.path for view in views.values())
+    others = cached_probabilities(store, run_id, store.snapshot(run_id, 2))
+    assert {output.path for output in others.values()}.isdisjoint(output.path for output in outputs.values())
 
 
 def test_it_tells_how_far_it_is(lab_with_runs, capsys):
     store, run_id = lab_with_runs.store, lab_with_runs.plain
-    views = answers(store, run_id, store.snapshot(run_id, 1))
-    make(store, run_id, [(epoch, f"the student of epoch {epoch}", view) for epoch, view in views.items()])
+    outputs = cached_probabilities(store, run_id, store.snapshot(run_id, 1))
+    compute_missing(store, run_id, [(f"the student of epoch {epoch}", output) for epoch, output in outputs.items()])
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told == [
         {"share": 0.0, "message": "the student of epoch 1"},

@@ -12,8 +12,8 @@ import torch
 
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore
-from atesc_core.runs.students import features
-from atesc_core.runs.students.loading import load_student
+from atesc_core.runs.students import cached_features
+from atesc_core.runs.students.files import load_student
 from atesc_core.teachers.report import Report, report_file
 from tests.support.copies import copy_lab
 
@@ -33,20 +33,19 @@ def test_the_last_student_sees_real_and_every_epochs_images(lab_with_runs):
         1: store.snapshot(run_id, 1).images,
         2: store.snapshot(run_id, 2).images,
     }
-    epoch, views = features(store, run_id, sets)
+    epoch, outputs = cached_features(store, run_id, sets)
     assert epoch == 2
     student = load_student(store, run_id, 2)
     for name, images in sets.items():
         with torch.no_grad():
             expected = student.features(torch.from_numpy(images).float() / 255)
-        assert views[name].read().shape == (len(images), student.head.in_features)
-        np.testing.assert_allclose(views[name].read(), expected, atol=1e-5)
+        assert outputs[name].read().shape == (len(images), student.head.in_features)
+        np.testing.assert_allclose(outputs[name].read(), expected, atol=1e-5)
 
 
 def test_where_no_student_is_kept_it_says_so(lab_with_runs, tmp_path):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     store, run_id = RunStore(tmp_path / "lab"), lab_with_runs.atesc
     shutil.rmtree(store.folder(run_id) / "students")
-    store.checkpoint_file(run_id).unlink()
     with pytest.raises(StoreError, match="keeps no student yet"):
-        features(store, run_id, {})
+        cached_features(store, run_id, {})

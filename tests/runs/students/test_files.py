@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 import torch
 from hypothesis import given
@@ -13,8 +11,7 @@ from safetensors.torch import load_file
 from atesc_core.distillation.loop import distill
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore
-from atesc_core.runs.students.files import keep, kept
-from atesc_core.runs.students.loading import load_student, student_bytes
+from atesc_core.runs.students.files import epochs_to_keep, load_student, save_student, student_bytes
 from atesc_core.teachers.formats import recognise
 from atesc_core.teachers.zoo import add_teacher, load_teacher
 from atesc_core.training.evaluation import predict
@@ -42,14 +39,14 @@ def run(lab_with_runs):
     ],
 )
 def test_which_epochs_students_are_kept(epoch, most, boundary, named):
-    assert kept(epoch, 10, boundary, 10 * most) == named
+    assert epochs_to_keep(epoch, 10, boundary, 10 * most) == named
 
 
 @given(most=st.integers(1, 12), boundary=st.none() | st.integers(1, 40), epochs=st.integers(1, 80))
 def test_none_is_wanted_back_that_was_let_go_and_none_takes_more_than_its_share(most, boundary, epochs):
     there: set[int] = set()
     for epoch in range(1, epochs + 1):
-        named = kept(epoch, 1, boundary, most)
+        named = epochs_to_keep(epoch, 1, boundary, most)
         assert named <= there | {epoch}
         assert len(named) <= max(most, 2)
         there = named
@@ -64,8 +61,8 @@ def test_the_students_are_the_loops_own(run):
         for event in distill(spec, load_teacher(spec.teacher))
         if isinstance(event, CheckpointReady)
     }
-    assert list(store.students(run_id)) == list(students) == [1, 2]
-    for epoch, path in store.students(run_id).items():
+    assert list(store.student_files(run_id)) == list(students) == [1, 2]
+    for epoch, path in store.student_files(run_id).items():
         weights = load_file(path)
         assert weights.keys() == students[epoch].keys()
         assert all(torch.equal(weights[name], value) for name, value in students[epoch].items()), epoch
@@ -88,8 +85,8 @@ def test_on_disk_they_stay_within_the_bound(own_run):
     state = load_student(store, run_id, 2).state_dict()
     size = store.student_file(run_id, 2).stat().st_size
     for epoch in range(3, 10):
-        keep(store, store.get(run_id), epoch, state, most=4 * size + size // 2)
-    assert list(store.students(run_id)) == [1, 4, 8, 9]  # 1: the last before the split
+        save_student(store, store.get_distillation(run_id), epoch, state, max_bytes=4 * size + size // 2)
+    assert list(store.student_files(run_id)) == [1, 4, 8, 9]  # 1: the last before the split
     assert not list(store.folder(run_id).glob("students/.*"))
 
 
@@ -104,13 +101,9 @@ def test_a_student_can_be_a_teacher(own_run, tmp_path):
     assert added.metrics == pytest.approx(store.get(run_id).metrics, abs=0.006)  # as the run measured it
 
 
-def test_of_an_old_run_the_checkpoints_student_can_be_had(own_run):
+def test_of_a_student_that_is_not_kept_the_error_names_those_that_are(own_run):
     store, run_id = own_run
-    kept_file = load_file(store.student_file(run_id, 2))
-    shutil.rmtree(store.folder(run_id) / "students")
-    assert list(store.students(run_id)) == [2]
-    path = store.runs_dir / "student.safetensors"
-    path.write_bytes(student_bytes(store, run_id, 2))
-    assert all(torch.equal(kept_file[name], value) for name, value in load_file(path).items())
+    store.student_file(run_id, 1).unlink()
+    assert list(store.student_files(run_id)) == [2]
     with pytest.raises(StoreError, match="epoch: 1 of run .* has no student kept; there are those of: 2"):
         load_student(store, run_id, 1)

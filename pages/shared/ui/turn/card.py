@@ -15,7 +15,7 @@ def turn_card(run: DistillationRun) -> None:
     """Draw the last turn of a run that is paused, goes turn by turn or in slow motion; nothing for any other run."""
     if not (run.status == "paused" or run.active and (run.requested_state == "pause" or run.in_slow_motion)):
         return
-    turn = run_store().turn(run.id)
+    turn = run_store().last_turn(run.id)
     with elements.card(key="turn trace"):
         elements.row(elements.bold("Trace of one turn"), elements.muted(_position(run, turn)))
         turn_controls(run, turn)

@@ -103,7 +103,7 @@ def _identity(turn: Turn | None) -> tuple[object, ...] | None:
 def _take_turn(run: DistillationRun, last: tuple[object, ...] | None) -> None:
     """Request the turn after ``last`` and wait a moment for it; a second click meanwhile requests nothing."""
     store, deadline = run_store(), time.monotonic() + WAIT_S
-    if store.get(run.id).stepping or _identity(store.turn(run.id)) != last:
+    if store.get(run.id).stepping or _identity(store.last_turn(run.id)) != last:
         return
     store.take_turn(run.id)
     ensure_worker(store.runs_dir)

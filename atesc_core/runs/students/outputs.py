@@ -1,0 +1,93 @@
+"""Class probabilities or features of images by a student, cached under a hash of the student and the images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atesc_core.embedding.features import content_hash
+from atesc_core.errors import StoreError
+from atesc_core.runs import RunStore, Snapshot
+
+OutputKind = Literal["probabilities", "features"]
+Name = TypeVar("Name", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class CachedOutput:
+    """What one student gives for one set of images; computed already, or not yet."""
+
+    epoch: int  # of the student
+    student: Path  # its file
+    images: NDArray[np.uint8]  # (N, 3, H, W)
+    kind: OutputKind
+    path: Path  # where the output is, or will be
+
+    def read(self) -> NDArray[np.float32] | None:
+        """(N, C) probabilities or (N, F) features; None as long as they are not computed."""
+        try:
+            output: NDArray[np.float32] = np.load(self.path, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        return output
+
+
+def cached_probabilities(store: RunStore, run_id: str, snapshot: Snapshot) -> dict[int, CachedOutput]:
+    """Class probabilities of the snapshot's images by each student that is kept, by its epoch. Raises UnknownRun."""
+    images_hash, outputs = _images_hash(snapshot), {}
+    for epoch, student in store.student_files(run_id).items():
+        with suppress(FileNotFoundError):  # a run that goes on deletes a student now and then
+            path = _cache_file(store.runs_dir, student, images_hash, "probabilities")
+            outputs[epoch] = CachedOutput(epoch, student, snapshot.images, "probabilities", path)
+    return outputs
+
+
+def cached_features(
+    store: RunStore, run_id: str, image_sets: Mapping[Name, NDArray[np.uint8]]
+) -> tuple[int, dict[Name, CachedOutput]]:
+    """Features of several sets of images by the last student that is kept.
+
+    Returns:
+        That student's epoch, and the features of each set under the set's name.
+
+    Raises:
+        UnknownRun: there is no such run.
+        StoreError: no student is kept.
+    """
+    students = store.student_files(run_id)
+    if not students:
+        raise StoreError(f"run: {run_id} keeps no student yet")
+    epoch, student = max(students.items())
+    return epoch, {
+        name: CachedOutput(
+            epoch, student, images, "features", _cache_file(store.runs_dir, student, content_hash(images), "features")
+        )
+        for name, images in image_sets.items()
+    }
+
+
+def _cache_file(runs_dir: Path, student: Path, images_hash: str, kind: OutputKind) -> Path:
+    """The same student and images have the same output, whichever run they belong to."""
+    name = content_hash(student=_file_hash(student, student.stat().st_mtime_ns), images=images_hash, what=kind)
+    return Path(runs_dir) / "cache" / "students" / f"{name}.npy"
+
+
+@lru_cache(maxsize=8)
+def _images_hash(snapshot: Snapshot) -> str:
+    """Cached, because it takes 27 ms for 20 000 images and a page needs it at every move of its threshold."""
+    return content_hash(snapshot.images)
+
+
+@lru_cache(maxsize=4096)
+def _file_hash(path: Path, modified: int) -> str:
+    """Of the file's content; ``modified``, in nanoseconds, so that only a file that was written again is read again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
