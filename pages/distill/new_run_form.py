@@ -121,7 +121,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
     brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
-    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {FORM.brought() or ''}"
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {FORM.initial_token() or ''}"
 
 
 def _batchnorm_notice(arch: str, method: str) -> str | None:
@@ -229,7 +229,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
-    FORM.tell(spec.to_token())
+    FORM.write(spec.to_token())
     elements.label("Before it starts")
     elements.row(
         elements.bold(f"{formats.count(cost.training_image_count(spec))} images"),

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.distill import run_view
 from pages.distill.new_run_form import FORM, LINKS, new_run
+from pages.distill.run_view import run_view
 from pages.shared.state.run_choice import pick_run, show_run
 from pages.shared.ui import elements
 from pages.shared.ui.polling import watch_run
@@ -17,11 +17,11 @@ with title:
     elements.header("Distill", "" if run else "A student from a teacher, without any of its data.")
 
 if run:
-    FORM.forget()
+    FORM.reset()
     for name in LINKS:
         st.query_params.pop(name, None)
     with button, elements.hidden_when_presenting("new run"):
         st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
-    watch_run(run, run_view.panel)
+    watch_run(run, run_view)
 else:
     st.fragment(new_run)()

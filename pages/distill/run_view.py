@@ -1,6 +1,8 @@
-"""One run, as it stands: what it is and does, its curves, its images, the line that splits them."""
+"""One run: its state and controls, its curves, its images, and the threshold that splits them."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -13,11 +15,10 @@ from atesc_core.vocabulary import METRIC_NAMES, SCORE_UNITS
 from pages.shared.data import cost
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
-from pages.shared.state import threshold as lines
-from pages.shared.state import url
-from pages.shared.state.threshold import threshold_in_view
+from pages.shared.state.threshold import choose_threshold, chosen_threshold, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import ThresholdHandle, chart
+from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.image_wall import image_wall
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.run_header import run_summary
@@ -33,10 +34,11 @@ from pages.shared.ui.run_panel import (
     run_history,
     status_notice,
 )
+from pages.shared.ui.threshold_controls import apply_button
 from pages.shared.ui.turn.card import turn_card
 
 
-def panel(run: DistillationRun) -> None:
+def run_view(run: DistillationRun) -> None:
     """The whole run."""
     head(run)
     status_notice(run)
@@ -44,19 +46,17 @@ def panel(run: DistillationRun) -> None:
     accuracy_tiles(run)
     left, right = st.columns([3, 2])
     with left, elements.card("Student accuracy by epoch", "real test images", height="stretch"):
-        accuracy(run)
+        accuracy_chart(run)
     with right, elements.card(height="stretch"):
-        shown = scrubbed(run)
-        image_wall(run, shown)
+        snapshot = epoch_images(run)
+        image_wall(run, snapshot)
     left, right = st.columns(2)
     steps = run_store().rounds(run.id, at_most=ROUNDS_DRAWN)
-    with (
-        left,
-        elements.card("Robustness scores", f"synthetic images, epoch {shown.epoch}" if shown else "", height="stretch"),
-    ):
-        scores(run, shown)
+    note = f"synthetic images, epoch {snapshot.epoch}" if snapshot else ""
+    with left, elements.card("Robustness scores", note, height="stretch"):
+        score_histogram(run, snapshot)
     with right, elements.card("Student loss by group", "each round", height="stretch"):
-        student(run, steps)
+        student_losses(run, steps)
     left, right = st.columns(2)
     with left, elements.card("Generator loss by term", "each round, weighted", height="stretch"):
         chart(figures.losses_generator(steps, appearance.mode(), run.epochs), f"generator-{run.id}", height=420)
@@ -64,10 +64,8 @@ def panel(run: DistillationRun) -> None:
         run_history(run)
 
 
-# ── what it is, and what can be asked of it ─────────────────────────────────────────────────────────
-
-
 def head(run: DistillationRun) -> None:
+    """What the run is and how far it has come, and its buttons."""
     left, right = st.columns([3, 2])
     with left:
         elements.row(*run_summary(run))
@@ -85,7 +83,7 @@ def head(run: DistillationRun) -> None:
 
 
 def accuracy_tiles(run: DistillationRun) -> None:
-    """The last epoch's accuracies, beside those of the plain run of the same teacher where there is one."""
+    """The last epoch's accuracies, compared with those of the plain run of the same teacher where there is one."""
     if not run.metrics:
         return
     epochs = run_store().epochs(run.id)
@@ -113,11 +111,12 @@ def accuracy_tiles(run: DistillationRun) -> None:
     elements.tiles(*tiles)
 
 
-def accuracy(run: DistillationRun) -> None:
+def accuracy_chart(run: DistillationRun) -> None:
+    """The student's accuracies by epoch, with those of comparable plain runs behind."""
     others = [curve(other, ghost=True) for other in comparable_runs(run)]
-    own = curve(run, changes=run_data.threshold_changes(run, run_store()))
+    curve_of_run = curve(run, changes=run_data.threshold_changes(run, run_store()))
     chart(
-        figures.accuracy([*others, own], appearance.mode(), run.epochs),
+        figures.accuracy([*others, curve_of_run], appearance.mode(), run.epochs),
         f"accuracy-{run.id}",
         height=400,
         label="Student accuracy by epoch",
@@ -126,91 +125,61 @@ def accuracy(run: DistillationRun) -> None:
         elements.caption("Faint: finished plain students of the same pair and seed.")
 
 
-def student(run: DistillationRun, steps: pd.DataFrame) -> None:
+def student_losses(run: DistillationRun, steps: pd.DataFrame) -> None:
+    """The student's loss on each group by round, and the share of fragile images."""
     chart(figures.losses_student(steps, appearance.mode(), run.epochs), f"student-{run.id}", height=220)
     elements.row(elements.bold("Fragile share"), elements.muted("of a round's synthetic images"))
     chart(figures.fragile_share(steps, appearance.mode(), run.epochs), f"share-{run.id}", height=190)
 
 
-# ── images and the line between the groups ──────────────────────────────────────────────────────────
+# ── images and the threshold between the groups ──────────────────────────────────────────────────────────
 
 
-def scrubbed(run: DistillationRun) -> Snapshot | None:
-    """The epoch whose images are shown: the newest, until the user goes back to an earlier one."""
+def epoch_images(run: DistillationRun) -> Snapshot | None:
+    """Draw the epoch slider, and read the images of the epoch that it is at; None where there are none."""
     epochs = run_store().snapshot_epochs(run.id)
-    key, seen = f"epoch {run.id}", f"newest epoch {run.id}"
-    if not epochs:
-        elements.row(elements.bold("Synthetic images"))
-        return None
-    chosen = st.session_state.get(key, url.read_choice("epoch", epochs, epochs[-1]))
-    following = chosen >= st.session_state.get(seen, epochs[-1])
-    st.session_state[key] = epochs[-1] if following else chosen
-    url.set_parameter("epoch", None if following else chosen)
-    st.session_state[seen] = epochs[-1]
-    chosen = epochs[-1]
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left:
         elements.row(elements.bold("Synthetic images"))
-    first = run.fork.epoch + 1 if run.fork else 1
-    if run.epochs > first:
-        with right:
-            chosen = st.slider("Epoch", first, run.epochs, key=key, label_visibility="collapsed", format="epoch %d")
+    if not epochs:
+        return None
+    with right:
+        epoch = epoch_slider(run, epochs, f"epoch {run.id}", label_visibility="collapsed")
     try:
-        return load_snapshot(run.id, min(epochs, key=lambda epoch: abs(epoch - chosen)))
+        return load_snapshot(run.id, epoch)
     except StoreError:  # deleted meanwhile
         return None
 
 
-def scores(run: DistillationRun, shown: Snapshot | None) -> None:
-    """The histogram with the line to drag, and what can be done with the line."""
-    if shown is None:
-        chart(figures.scores([], None, appearance.mode(), score=run.spec.split.score), f"scores-{run.id}", height=360)
+def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
+    """The scores of an epoch's images, with the threshold to be dragged, and what can be done with it."""
+    split, mode = run.spec.split, appearance.mode()
+    if snapshot is None:
+        chart(figures.scores([], None, mode, score=split.score), f"scores-{run.id}", height=360)
         return
-    score, line = run.spec.split.score, threshold_in_view(run, shown)
-    values = shown.scores[score]
-    figure = figures.scores(
-        values, line, appearance.mode(), score=score, max_epsilon=run.spec.split.max_epsilon, line=False
-    )
-    low, high = (0.0, run.spec.split.max_epsilon) if score == "min_eps" else (None, None)
+    threshold, values = threshold_in_view(run, snapshot), snapshot.scores[split.score]
+    low, high = (0.0, split.max_epsilon) if split.score == "min_eps" else (None, None)
     chart(
-        figure,
+        figures.scores(values, threshold, mode, score=split.score, max_epsilon=split.max_epsilon, line=False),
         f"scores-{run.id}",
         height=360,
-        threshold=ThresholdHandle(
-            line,
-            low,
-            high,
-            0.1,
-            "threshold",
-            SCORE_UNITS[score],
-            values,
-            left_colour=appearance.colour("fragile"),
-            right_colour=appearance.colour("robust"),
-        ),
-        on_threshold=lambda value: lines.choose_threshold(run, value),
+        threshold=ThresholdHandle(threshold, low, high, unit=SCORE_UNITS[split.score], scores=values),
+        on_threshold=partial(choose_threshold, run),
     )
-    moved = lines.chosen_threshold(run) not in (None, shown.threshold)
+    moved = chosen_threshold(run) not in (None, snapshot.threshold)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if not run.spec.escape.splits:
-            elements.caption("This run splits nothing: the line sorts the picture only.")
-        elif is_live(run):
-            st.button(
-                "Apply to this run",
-                icon=":material/check:",
-                key=f"apply {run.id}",
-                disabled=not moved,
-                help="The student is split at this line from the next round on",
-                on_click=run_store().set_threshold,
-                args=(run.id, line),
-            )
+            elements.caption("This run splits nothing: the threshold sorts the picture only.")
+        else:
+            apply_button(run, threshold, "" if moved else "Move the threshold first")
         if moved:
             st.button(
                 "Back",
                 icon=":material/undo:",
                 key=f"back {run.id}",
-                help="To the line that the run has",
-                on_click=lines.choose_threshold,
+                help="To the threshold that the run has",
+                on_click=choose_threshold,
                 args=(run, None),
             )
     if not moved:
-        elements.caption("Drag the line.")
+        elements.caption("Drag the threshold.")

@@ -118,7 +118,7 @@ def _choose_target(id_name: str) -> int:
 def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
     """Of the widget that asks for a part of the pair: it holds what the link says."""
     key = key or f"{name} of a pair"
-    own = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, first="index")
+    own = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
     return own | {"index": options.index(own["index"])}
 
 

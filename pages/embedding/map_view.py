@@ -23,9 +23,10 @@ from pages.embedding.feature_space import Method, Space, Subject, Who, of_studen
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
-from pages.shared.state.threshold import threshold_for_score
+from pages.shared.state.threshold import threshold_in_view
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import ChartResult, chart, last_selected, thumbnails
+from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery, gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
@@ -72,7 +73,7 @@ class Scene:
 
     @property
     def line(self) -> float:
-        return threshold_for_score(self.run, self.shown, self.run.spec.split.score, self.score)
+        return threshold_in_view(self.run, self.shown)
 
     @property
     def score(self) -> np.ndarray:
@@ -246,36 +247,30 @@ def _slider_key(run: DistillationRun) -> str:
 
 
 def _transport(run: DistillationRun, epochs: list[int]) -> tuple[int, bool]:
-    """Play and scrub: the epoch that is shown, and whether the next one follows by itself."""
-    key, seen, playing = _slider_key(run), f"embedding newest {run.id}", f"embedding plays {run.id}"
-    state, picked = st.session_state, selection.selected(run)
-    usual = picked.epoch if picked else epochs[-1]
-    chosen = state.get(key, url.read_choice("epoch", epochs, usual))
-    follows = chosen == state.get(seen) != epochs[-1] and not (picked and picked.epoch == chosen)
-    state[key] = epochs[-1] if chosen not in epochs or follows else chosen
-    state[seen] = epochs[-1]
+    """Draw play and the epoch slider: the epoch that is shown, and whether the next one follows by itself."""
+    key, playing_key = _slider_key(run), f"embedding plays {run.id}"
+    state, selected = st.session_state, selection.selected(run)
     if len(epochs) == 1:
-        elements.caption(f"Epoch {epochs[0]}")
-        return epochs[0], False
-    if state.get(playing):
-        state[key] = epochs[epochs.index(state[key]) + 1] if state[key] != epochs[-1] else epochs[-1]
-        state[playing] = state[key] != epochs[-1]
-    url.set_parameter("epoch", None if state[key] == usual else state[key])
+        return epoch_slider(run, epochs, key, selected=selected), False
+    left, right = st.columns([1, 6], vertical_alignment="bottom")
+    playing = bool(state.get(playing_key))
+    with right:
+        epoch = epoch_slider(run, epochs, key, selected=selected, advance=playing)
+    state[playing_key] = playing = playing and epoch != epochs[-1]
 
     def toggle() -> None:
-        state[playing] = not state.get(playing)
-        if state[playing] and state[key] == epochs[-1]:
+        state[playing_key] = not playing
+        if not playing and state[key] == epochs[-1]:
             state[key] = epochs[0]
 
-    left, right = st.columns([1, 6], vertical_alignment="bottom")
     left.button(
-        "Pause" if state.get(playing) else "Play",
+        "Pause" if playing else "Play",
         key=f"embedding play {run.id}",
         width="stretch",
-        icon=":material/pause:" if state.get(playing) else ":material/play_arrow:",
+        icon=":material/pause:" if playing else ":material/play_arrow:",
         on_click=toggle,
     )
-    return right.select_slider("Epoch", epochs, key=key), bool(state.get(playing))
+    return epoch, playing
 
 
 # ── PCA at once, UMAP when it has come ──────────────────────────────────────────────────────────────

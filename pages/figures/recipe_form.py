@@ -67,7 +67,7 @@ def recipe_form(run: DistillationRun) -> Recipe:
             with column, st.container(border=True):
                 panels.append(_panel(ascii_lowercase[at], run, st.container(), st.container(), *first[at : at + 1]))
         recipe = Recipe(panels=tuple(panels), across=across, paper=paper)
-    FORM.tell(recipe.to_token())
+    FORM.write(recipe.to_token())
     return recipe
 
 

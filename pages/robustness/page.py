@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.robustness.threshold_view import split_view
+from pages.robustness.threshold_view import threshold_view
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -21,7 +21,7 @@ if run:
 
     def show() -> bool:
         now = run_store().refresh(run)
-        st.session_state[moving] = split_view(now, card, report) or is_live(now)
+        st.session_state[moving] = threshold_view(now, card, report) or is_live(now)
         return st.session_state[moving]
 
     poll(show, st.session_state.get(moving, is_live(run)), every_s=2.0)

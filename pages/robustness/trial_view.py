@@ -32,7 +32,7 @@ CHART_HEIGHT = 400
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def offer(run: DistillationRun, line: float, why_not: str) -> TrialOptions | None:
+def trial_button(run: DistillationRun, line: float, why_not: str) -> TrialOptions | None:
     """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
     found, key = None, _key(run)
     try:
@@ -72,7 +72,7 @@ def _why_not_now(run: DistillationRun, line: float, found: TrialOptions) -> str:
     return ""
 
 
-def set_up(run: DistillationRun, line: float, found: TrialOptions) -> None:
+def trial_form(run: DistillationRun, line: float, found: TrialOptions) -> None:
     """What the try will be and cost, and its start."""
     elements.row(
         elements.bold(f"Try {trials.threshold_text(found.threshold)} → {trials.threshold_text(line)}"),
@@ -165,7 +165,7 @@ def _wrong(run: DistillationRun) -> str:
 # ── while it grows, and after ───────────────────────────────────────────────────────────────────────
 
 
-def watch(run: DistillationRun) -> None:
+def trial_result(run: DistillationRun) -> None:
     """The try that the link names (?try=ID), as it grows; else the run's earlier ones, to be opened again."""
     if wrong := st.session_state.get(_wrong(run)):
         elements.problem("The try could not be started.", f"{wrong}.", "Choose anew.")

@@ -31,7 +31,7 @@ def show_border(story: StoryContext) -> None:
             "From ID to OOD",
             [round(100 * share) for share in border.shares],
             format_func=lambda share: f"{share} % OOD",
-            **url.bind_widget("blend", round(100 * border.shares[blend]), first="value"),
+            **url.bind_widget("blend", round(100 * border.shares[blend]), initial="value"),
         )
         if last and not story.presenting:
             st.segmented_control(

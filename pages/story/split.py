@@ -42,7 +42,7 @@ def show_split(story: StoryContext) -> None:
             step=0.1,
             format="ε = %.1f/255",
             label_visibility="collapsed",
-            **url.bind_widget("eps", threshold, first="value"),
+            **url.bind_widget("eps", threshold, initial="value"),
         )
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
@@ -68,17 +68,7 @@ def _threshold_chart(run: RecordedRun, epoch: int, min_eps: np.ndarray, edges: n
         revision=epoch,
         label="min ε of the synthetic images",
         on_threshold=lambda value: url.set_parameter("eps", f"{value:g}"),
-        threshold=ThresholdHandle(
-            threshold,
-            0.0,
-            float(edges[-1]),
-            0.1,
-            "ε =",
-            "/255",
-            min_eps,
-            left_colour=appearance.colour("fragile"),
-            right_colour=appearance.colour("robust"),
-        ),
+        threshold=ThresholdHandle(threshold, 0.0, float(edges[-1]), 0.1, "ε =", "/255", min_eps),
     )
 
 

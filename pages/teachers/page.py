@@ -21,7 +21,7 @@ except ValueError as error:  # a TeacherError, whose module needs PyTorch
 wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
 under_way = {run.id: run for run in run_store().trainings()}
 if run_id in under_way or wanted in known:
-    FORM.forget()
+    FORM.reset()
 if run_id in under_way:
     training(under_way[run_id])
 elif wanted in known:

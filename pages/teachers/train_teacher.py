@@ -140,7 +140,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
         if preset == "link"
         else from_preset(preset, "t", pair, trained_by)
     )
-    origin = f"{preset} {trained_by} {setting} {FORM.brought() or ''}"
+    origin = f"{preset} {trained_by} {setting} {FORM.initial_token() or ''}"
     return start.model_copy(update={"name": name}), origin
 
 
@@ -201,7 +201,7 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
     except ValueError as error:
         _refuse(error)
         return
-    FORM.tell(spec.to_token())
+    FORM.write(spec.to_token())
     elements.label("Before it starts")
     elements.row(
         elements.bold(f"{formats.count(images)} images"),

@@ -87,7 +87,7 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
 
 
 def test_the_map_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):
-    page.goto(f"{lab.url}/embedding?run={run_id}&epoch=1&line=9.5")
+    page.goto(f"{lab.url}/embedding?run={run_id}&epoch=1&threshold=9.5")
     drawn(page, "map")
     for radio, says in (("Class", "colour=class"), ("Points", "ground=points")):
         page.get_by_role("radio", name=radio, exact=True).click()

@@ -1,39 +1,31 @@
-"""What a control holds is what the page's link says: a lesson link shows another browser the same.
+"""What the link of a page holds: the value of each control, so that a lesson link shows another browser the same.
 
-Widgets are `bound`: the link holds their value. (Streamlit's own `bind` holds the words that stand for it on the page;
-it serves where those stay.) What several pages share of a run is in the link and in this visit's memory: the selection
-(selection.py) and the line (line.py). A form's settings are one token: `Form`.
+Widgets are bound to a parameter by ``bind_widget``. (Streamlit's own ``bind`` stores the label of an option; it serves
+where labels stay.) What several pages share of a run is in the link and in this visit's memory: the selection
+(selection.py) and the threshold (threshold.py). All settings of a form are one token: ``Form``.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import Spec
+from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.ui import elements
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
-HEARD_S = 2.0  # by then a browser shows what a run has set
-RUN_PARAMETERS = {
-    "picked",
-    "image",
-    "budget",
-    "epoch",
-    "score",
-    "try",
-}  # and line, line.SCORE: what goes when the run goes
+RUN_PARAMETERS = {"picked", "image", "budget", "epoch", "score", "try"}  # and threshold, threshold.SCORE
 
 
 def read_number(name: str, default: float, low: float, high: float) -> float:
-    """The link's ``?name=``, within bounds; the default where it has none, or one that is no number."""
+    """The number in ``?name=``, clipped to [low, high]; ``default`` where there is none or it is no number."""
     try:
         value = float(st.query_params.get(name, default))
     except ValueError:
@@ -42,19 +34,13 @@ def read_number(name: str, default: float, low: float, high: float) -> float:
 
 
 def read_choice(name: str, options: Iterable[T], default: T) -> T:
-    """The option that the link's ``?name=`` names; the default where it names none."""
-    wanted = st.query_params.get(name)
-    return next((option for option in options if str(option) == wanted), default)
-
-
-def bind_choice(name: str, options: Iterable[object], *, key: str = "") -> dict[str, object]:
-    """`bound`, of a widget whose first option is the usual one."""
-    options = list(options)
-    return bind_widget(name, read_choice(name, options, options[0]), key=key or name, usual=options[0])
+    """The option that ``?name=`` names; ``default`` where it names none."""
+    text = st.query_params.get(name)
+    return next((option for option in options if str(option) == text), default)
 
 
 def set_parameter(name: str, value: object) -> None:
-    """Into the link; None takes it out."""
+    """Write a parameter into the link; None removes it."""
     if value is None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != str(value):
@@ -62,40 +48,40 @@ def set_parameter(name: str, value: object) -> None:
 
 
 def bind_widget(
-    name: str, value: object, *, key: str = "", usual: object = None, first: str = "default"
-) -> dict[str, object]:
-    """What a widget that holds the link's value is given: ``st.segmented_control("Map", MAPS, **bound("map", "PCA"))``.
+    name: str, value: object, *, key: str = "", usual: object = None, initial: str = "default"
+) -> dict[str, Any]:
+    """Keyword arguments of a widget whose value is in the link: ``st.segmented_control("Map", MAPS, **bind_widget(...))``.
 
-    usual: what the widget holds where the link says nothing, and so need not be said. first: what the widget calls the
-    value that it starts with. It is not set instead: a browser that never hears of a run that was cut short would not
-    hear of the value either, and say that the widget holds another.
+    Args:
+        name: the parameter.
+        value: what the link says now.
+        key: of the widget; ``link NAME`` unless given.
+        usual: the value that the link does not mention.
+        initial: the widget's parameter for its first value (``default``, ``value`` or ``index``).
     """
-    key = key or f"link {name}"
-    left = f"left {key}"  # what it was moved from by something else, and when
-    if st.session_state.get(key, value) != value:  # set again, it would be taken from a hand that has moved on
-        st.session_state[left] = st.session_state[key], time.monotonic()
-        st.session_state[key] = value
+    return controlled_widget(
+        key or f"link {name}",
+        value,
+        lambda chosen: set_parameter(name, None if chosen == usual else chosen),
+        initial=initial,
+    )
 
-    def tell() -> None:
-        now = st.session_state[key]
-        before, at = st.session_state.get(left, (None, -math.inf))
-        if now == before and time.monotonic() - at < HEARD_S:
-            return  # a timer of the page asked for a run before the browser had heard of the move
-        st.session_state.pop(left, None)
-        set_parameter(name, None if now == usual else now)
 
-    return {"key": key, "on_change": tell, first: value}
+def bind_choice(name: str, options: Iterable[object], *, key: str = "") -> dict[str, Any]:
+    """``bind_widget`` for a choice among ``options``, whose usual one is the first. ``key``: ``name`` unless given."""
+    options = list(options)
+    return bind_widget(name, read_choice(name, options, options[0]), key=key or name, usual=options[0])
 
 
 def clear_run_parameters() -> None:
-    """Take out what is of the run that was shown."""
+    """Remove what belongs to the run that was shown."""
     for name in list(st.query_params):
-        if name in RUN_PARAMETERS or name.partition(".")[0] == "line":
+        if name in RUN_PARAMETERS or name.partition(".")[0] == "threshold":
             set_parameter(name, None)
 
 
 def run_parameters() -> dict[str, str]:
-    """The run and what is selected of it, for a way to another page about it; a projector goes on projecting."""
+    """The run and its selection, for a link to another page about them; a projector's page links to such a page."""
     return {name: value for name, value in st.query_params.items() if name in ("run", "picked", "image", "projector")}
 
 
@@ -103,36 +89,41 @@ def run_parameters() -> dict[str, str]:
 class Form:
     """A form whose settings are in the link (``?spec=TOKEN``): a reload or another browser finds them filled in.
 
-    The token that somebody else put there is what the form starts from; the form's own word on what it holds now
-    is not.
+    The form starts from a token that came with the link. Tokens that the form itself has written are known, and do not
+    fill it in again.
     """
 
-    name: str  # in the link
+    name: str  # the parameter
     key: str  # in this visit's memory
 
-    def brought(self) -> str | None:
-        """The token to start from, or None."""
-        token, kept = st.query_params.get(self.name), st.session_state.get(self.key)
-        if kept is None or token not in kept["known"]:
-            st.session_state[self.key] = kept = {"base": token, "known": {token}}
-        return kept["base"]
+    def initial_token(self) -> str | None:
+        """The token that the form starts from; None where the link had none."""
+        token, memory = st.query_params.get(self.name), st.session_state.get(self.key)
+        if memory is None or token not in memory["known"]:
+            st.session_state[self.key] = memory = {"base": token, "known": {token}}
+        return memory["base"]
 
-    def forget(self) -> None:
-        """The form has gone from the page: the next token is somebody else's, whichever it is."""
+    def reset(self) -> None:
+        """Forget what was written: the page shows no form now, and whatever token comes next fills it in."""
         st.session_state.pop(self.key, None)
 
-    def read(self, kind: type[S], instead: str) -> S | None:
-        """The settings to start from. Where the token is none the page says so, and what it shows ``instead``."""
-        token = self.brought()
+    def read(self, kind: type[S], fallback: str) -> S | None:
+        """The settings to start from, or None.
+
+        Args:
+            kind: the class of the settings.
+            fallback: what the form shows instead, said after an error where the token cannot be read.
+        """
+        token = self.initial_token()
         try:
             return kind.from_token(token) if token is not None else None
         except SpecError as error:
-            elements.problem("This link's settings cannot be read.", str(error), instead)
+            elements.problem("This link's settings cannot be read.", str(error), fallback)
             return None
 
-    def tell(self, token: str) -> None:
-        """What the form holds now. Nothing is said until that is another than at first."""
-        kept = st.session_state[self.key]
-        told = kept["base"] if token == kept.setdefault("first", token) else token
-        kept["known"].add(told)  # for good: a browser may ask for the next run before it has heard of this one's link
-        set_parameter(self.name, told)
+    def write(self, token: str) -> None:
+        """Write what the form holds into the link, once that differs from what it held first."""
+        memory = st.session_state[self.key]
+        written = memory["base"] if token == memory.setdefault("first", token) else token
+        memory["known"].add(written)  # for good: a browser may ask for the next run before it has received this link
+        set_parameter(self.name, written)

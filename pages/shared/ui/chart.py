@@ -1,7 +1,7 @@
-"""The one chart of every page: Plotly that keeps its node, and so the user's zoom, while its data changes.
+"""The chart of every page: Plotly in a component that keeps its node, and so the user's zoom, when its data changes.
 
-`st.plotly_chart` (Streamlit 1.67) throws its node away whenever the figure changes and cannot show pictures
-on hover. This component hands the new figure to the old node instead; assets/chart/chart.js is its other half.
+``st.plotly_chart`` (Streamlit 1.67) replaces its node whenever the figure changes, and cannot show pictures on hover.
+This component hands the new figure to the old node; assets/chart holds its browser half.
 """
 
 import base64
@@ -22,6 +22,8 @@ from PIL import Image
 from streamlit.components.v1 import declare_component
 
 from atesc_core import paths
+from pages.shared.ui import appearance
+from pages.shared.ui.elements import Role
 from pages.shared.ui.javascript import bundle
 
 ASSETS = paths.ASSETS / "chart"
@@ -43,57 +45,54 @@ _mount = st.components.v2.component(
 
 @dataclass(frozen=True)
 class ThresholdHandle:
-    """A vertical line that the user drags (or moves with the arrow keys) along the x axis.
+    """A vertical line that the user drags, or moves with the arrow keys, along the x axis.
 
-    value, low, high, step: in x-axis units; the line also stays within the axis.
-    scores: when given, the line says which share of them lies at or below it (left) and above it (right).
+    The line stays within the axis, and within [low, high]. Its label gives the threshold, and the shares of ``scores``
+    at or below it (``left``) and above it (``right``).
     """
 
-    value: float
+    value: float  # in units of the x axis, as are the next three
     low: float | None = None
     high: float | None = None
     step: float = 0.1
     label: str = "threshold"
     unit: str = ""
-    scores: Sequence[float] | np.ndarray | None = None
-    left: str = "fragile"
-    right: str = "robust"
-    left_colour: str = "#56B4E9"
-    right_colour: str = "#E69F00"
+    scores: Sequence[float] | np.ndarray | None = None  # (N,)
+    left: Role = "fragile"
+    right: Role = "robust"
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Square pictures on one sheet, row by row, as CSS backgrounds. Make it with `thumbnails`."""
+    """Square pictures on one sheet, row by row, as CSS backgrounds. ``thumbnails`` makes it."""
 
     source: str  # PNG data URI
     side: int  # px of one picture, without the pixel of margin on each side
     columns: int
     rows: int
     count: int
-    cells: dict[Id, int] | None = None  # point id -> picture; without it the id is the picture's index
+    cells: dict[Id, int] | None = None  # point id -> picture; None: the id is the picture's index
     captions: list[str] | None = None
 
     @property
     def size(self) -> str:
         """CSS background-size at which one picture fills its element."""
-        return " ".join(f"{100 * many * (self.side + 2) / self.side:.4f}%" for many in (self.columns, self.rows))
+        return " ".join(f"{100 * count * (self.side + 2) / self.side:.4f}%" for count in (self.columns, self.rows))
 
     def position(self, cell: int) -> str:
         """CSS background-position of a picture."""
         row, column = divmod(cell, self.columns)
         step = self.side + 2
-        places = ((column, self.columns), (row, self.rows))
-        return " ".join(f"{100 * (own * step + 1) / (many * step - self.side):.4f}%" for own, many in places)
+        axes = ((column, self.columns), (row, self.rows))
+        return " ".join(f"{100 * (index * step + 1) / (count * step - self.side):.4f}%" for index, count in axes)
 
 
 @dataclass(frozen=True)
 class ChartResult:
-    """selected: ids of the points under the present lasso, box or click (none: empty).
-    threshold: where the line was dropped, in the one run that follows the drop; otherwise None."""
+    """What the user did in the chart."""
 
-    selected: tuple[Id, ...] = ()
-    threshold: float | None = None
+    selected: tuple[Id, ...] = ()  # ids of the points under the present lasso, box or click
+    threshold: float | None = None  # where the line was dropped, in the one run that follows; otherwise None
 
 
 def chart(
@@ -113,17 +112,36 @@ def chart(
 ) -> ChartResult:
     """Draw the figure, or redraw it in place where one with this key already stands.
 
-    select: the tool in hand at first; a click on a point selects with either, and keys do once the chart has the
-        focus. A point's id is its `customdata`, or the first of them.
-    selected: ids that are selected now, wherever that was done; where they are not those that the user selected
-        here, they take their place, and `on_select` is not told. None: what is selected is the chart's own affair.
-    revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes,
-        both start afresh.
-    label: what a screen reader says; the figure's title where it has one.
-    on_select, on_threshold: called before the rerun with what the result will hold, early enough to set
-        another widget's `st.session_state`.
+    Args:
+        figure: what is drawn.
+        key: of the component, one per page.
+        height: px; the figure's own, else ``DEFAULT_HEIGHT``.
+        select: the tool that is active at first. A click on a point selects with either, and so do keys once the chart
+            has the focus. A point's id is its ``customdata``, or the first of them.
+        selected: ids that are selected now. Where the user selected others in this chart, these replace them, and
+            ``on_select`` is not called. None: only the chart knows what is selected.
+        thumbnails: pictures shown on hover.
+        threshold: a line to be dragged.
+        revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes, both start
+            afresh.
+        scroll_zoom: whether the mouse wheel zooms.
+        label: for screen readers; the figure's title, else the key, unless given.
+        on_select: called with the selected ids before the rerun, early enough to set ``st.session_state`` of another
+            widget.
+        on_threshold: the same with the threshold.
     """
     revision = str(revision)
+
+    def selection_changed() -> None:
+        selection = st.session_state[key].get("selection")
+        if on_select and selection is not None:
+            on_select(_ids(selection, revision))
+
+    def threshold_changed() -> None:
+        dropped_at = st.session_state[key].get("threshold")
+        if on_threshold and dropped_at is not None:
+            on_threshold(float(dropped_at))
+
     state = _mount(
         key=key,
         data={
@@ -133,7 +151,7 @@ def chart(
             "height": int(height or figure.layout.height or DEFAULT_HEIGHT),
             "select": select,
             "selected": None if selected is None else list(selected),
-            "heard": (_state(key) or {}).get("at"),
+            "heard": (_selection_state(key) or {}).get("at"),
             "thumbnails": _thumbnail_data(thumbnails),
             "threshold": _threshold_data(threshold),
             "revision": revision,
@@ -143,20 +161,20 @@ def chart(
         },
         default={"selection": None},
         height=int(height or figure.layout.height or DEFAULT_HEIGHT),
-        on_selection_change=_forward(key, "selection", lambda value: on_select and on_select(_ids(value, revision))),
-        on_threshold_change=_forward(key, "threshold", lambda value: on_threshold and on_threshold(float(value))),
+        on_selection_change=selection_changed,
+        on_threshold_change=threshold_changed,
         on_theme_change=lambda: None,  # the rerun is the answer: it draws in the new theme's colours
     )
     return ChartResult(selected=_ids(state.selection, revision), threshold=state.threshold)
 
 
 def last_selected(key: str, revision: Hashable) -> tuple[Id, ...]:
-    """Ids that the user last selected in the chart of this key itself, where that was on this revision."""
-    return _ids(_state(key), str(revision))
+    """Ids that the user last selected in this very chart; empty where that was on another revision."""
+    return _ids(_selection_state(key), str(revision))
 
 
-def _state(key: str) -> dict[str, Any] | None:
-    """What the chart in the browser said last of its selection."""
+def _selection_state(key: str) -> dict[str, Any] | None:
+    """The selection as the chart in the browser last sent it."""
     state = st.session_state.get(key)
     return state.get("selection") if state else None
 
@@ -164,11 +182,13 @@ def _state(key: str) -> dict[str, Any] | None:
 def thumbnails(
     images: np.ndarray, ids: Sequence[Id] | None = None, captions: Sequence[str] | None = None
 ) -> Thumbnails:
-    """Put images on one sheet for `chart`.
+    """Put images on one sheet for ``chart``.
 
-    images: (N, 3, s, s), uint8 or float in [0, 1]. ids: the point id of each image; without them a point's
-    id is the image's index. captions: text under each picture, lines split by newlines; with captions the
-    picture and its caption stand in for Plotly's own hover label.
+    Args:
+        images: (N, 3, s, s), uint8 or float in [0, 1].
+        ids: (N,) the point id of each image; the image's index unless given.
+        captions: (N,) text under each picture, its lines split by newlines. With captions, the picture and its caption
+            replace Plotly's own hover label.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -180,7 +200,7 @@ def thumbnails(
         columns=columns,
         rows=max(1, math.ceil(len(images) / columns)),
         count=len(images),
-        cells=None if ids is None else {_plain(own): cell for cell, own in enumerate(ids)},
+        cells=None if ids is None else {_as_python(point): cell for cell, point in enumerate(ids)},
         captions=None if captions is None else list(captions),
     )
 
@@ -194,12 +214,12 @@ def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
     count, channels, side, _ = shape
     rows = max(1, math.ceil(count / columns))
     sheet = np.zeros((rows * columns, channels, side + 2, side + 2), np.uint8)
-    own = np.frombuffer(pixels, np.uint8).reshape(shape)
-    sheet[:count] = np.pad(own, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    images = np.frombuffer(pixels, np.uint8).reshape(shape)
+    sheet[:count] = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     grid = sheet.reshape(rows, columns, channels, side + 2, side + 2).transpose(0, 3, 1, 4, 2)
     file = io.BytesIO()
     picture = Image.fromarray(grid.reshape(rows * (side + 2), columns * (side + 2), channels))
-    picture.save(file, "PNG", compress_level=1)  # small enough, and quick: it is made anew at each move of a line
+    picture.save(file, "PNG", compress_level=1)  # small enough, and quick: made anew at each move of a threshold
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -223,16 +243,23 @@ def _threshold_data(threshold: float | ThresholdHandle | None) -> dict[str, Any]
         return None
     if not isinstance(threshold, ThresholdHandle):
         threshold = ThresholdHandle(float(threshold))
-    digits = max(0, -Decimal(str(threshold.step)).normalize().as_tuple().exponent)
-    return vars(threshold) | {"digits": digits, "scores": _levels(threshold.scores)}
+    digits = max(0, -int(Decimal(str(threshold.step)).normalize().as_tuple().exponent))
+    return vars(threshold) | {
+        "digits": digits,
+        "scores": _cumulative(threshold.scores),
+        "left_colour": appearance.colour(threshold.left),
+        "right_colour": appearance.colour(threshold.right),
+    }
 
 
-def _levels(scores: Sequence[float] | None) -> dict[str, Any] | None:
-    """Each score once, ascending, and how many lie at or below it (None: one more each): 20 000 scores on a grid are
-    a hundred, and they go to the browser at every move."""
+def _cumulative(scores: Sequence[float] | np.ndarray | None) -> dict[str, Any] | None:
+    """The distinct scores, ascending, and how many lie at or below each (``below``; None: one more each).
+
+    They go to the browser at every move: of 20 000 scores on a grid about a hundred are distinct.
+    """
     if scores is None or not len(scores):
         return None
-    # JSON has no infinity; a score that no attack reached lies right of every line.
+    # JSON has no infinity; a score that no attack reached lies right of every threshold.
     values, counts = np.unique(np.clip(np.asarray(scores, float), -1e30, 1e30), return_counts=True)
     return {
         "values": values.tolist(),
@@ -241,21 +268,13 @@ def _levels(scores: Sequence[float] | None) -> dict[str, Any] | None:
     }
 
 
-def _forward(key: str, event: str, tell: Callable[[Any], object]) -> Callable[[], None]:
-    def callback() -> None:
-        value = st.session_state[key].get(event)
-        if value is not None:
-            tell(value)
-
-    return callback
-
-
 def _ids(selection: dict[str, Any] | None, revision: str) -> tuple[Id, ...]:
-    """Ids of a selection made on this revision of the chart; one made on an earlier one is over."""
+    """Ids of a selection; empty where it was made on another revision of the chart."""
     if not selection or selection.get("revision") != revision:
         return ()
     return tuple(selection["ids"])
 
 
-def _plain(own: Id) -> Id:
-    return own.item() if isinstance(own, np.generic) else own
+def _as_python(point: Id | np.generic) -> Id:
+    """A point's id as a Python number or text, as JSON takes it."""
+    return point.item() if isinstance(point, np.generic) else point

@@ -202,7 +202,7 @@ def page_button(
     before the browser knows, and a rerun that the browser's timer still requests for the old page leaves the new one
     blank (Streamlit 1.67).
     """
-    with st.container(key=f"page way {'primary' if primary else 'secondary'} {label}", width=width):
+    with st.container(key=f"page link {'primary' if primary else 'secondary'} {label}", width=width):
         st.page_link(page, label=label, width=width, **link)
 
 

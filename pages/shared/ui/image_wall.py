@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""The wall of an epoch's synthetic images."""
 
 from __future__ import annotations
 
@@ -15,42 +15,49 @@ from pages.shared.ui.polling import is_live
 WALL = 56  # images of the wall
 
 
-def image_wall(run: DistillationRun, shown: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
-    """Synthetic images outlined by group, fragile first."""
-    if shown is None:
+def image_wall(run: DistillationRun, snapshot: Snapshot | None, count: int = WALL, columns: int = 8) -> None:
+    """Draw synthetic images outlined by group, the most fragile first.
+
+    Args:
+        run: whose images they are.
+        snapshot: of the epoch that is shown; None: there is none yet, and the page says so.
+        count: images at most.
+        columns: images in a row.
+    """
+    if snapshot is None:
         elements.caption("The first ones are kept at the end of epoch 1." if is_live(run) else "None were kept.")
         return
-    line, score = threshold_in_view(run, shown), shown.scores[run.spec.split.score]
-    fragile = score <= line
-    chosen = np.argsort(score[:count], kind="stable")
+    scores = snapshot.scores[run.spec.split.score]
+    fragile = scores <= threshold_in_view(run, snapshot)
+    order = np.argsort(scores[:count], kind="stable")
     gallery(
-        shown.images[chosen],
+        snapshot.images[order],
         columns=columns,
-        roles=["fragile" if fragile[i] else "robust" for i in chosen],
-        titles=image_titles(run, shown, fragile, chosen),
+        roles=["fragile" if fragile[index] else "robust" for index in order],
+        titles=_titles(run, snapshot, fragile, order),
     )
     share = f"{formats.per_cent(100 * fragile.mean())} %"
     elements.row(
         elements.swatch("fragile", f"fragile {share}", outline=True),
         elements.swatch("robust", outline=True),
-        elements.muted(f"of {formats.count(len(score))} images · epoch {shown.epoch}"),
+        elements.muted(f"of {formats.count(len(scores))} images · epoch {snapshot.epoch}"),
     )
 
 
-def image_titles(run: DistillationRun, shown: Snapshot, fragile: np.ndarray, chosen: np.ndarray) -> list[str]:
-    """What a pointer sees over each image: the teacher's class and confidence, the score, the group."""
+def _titles(run: DistillationRun, snapshot: Snapshot, fragile: np.ndarray, indices: np.ndarray) -> list[str]:
+    """The tooltip of each image: the teacher's class and confidence, the score, the group."""
     card, score = cards().get(run.spec.teacher), run.spec.split.score
-    classes = card.class_names if card else range(shown.teacher_probs.shape[1])
+    class_names = card.class_names if card else range(snapshot.teacher_probs.shape[1])
     titles = []
-    for index in chosen:
-        sure, value = shown.teacher_probs[index], shown.scores[score][index]
+    for index in indices:
+        probabilities, value = snapshot.teacher_probs[index], snapshot.scores[score][index]
         number = (
             f"{value:.2f}{SCORE_UNITS[score]}"
             if np.isfinite(value)
             else f"> {run.spec.split.max_epsilon:g}{SCORE_UNITS[score]}"
         )
         titles.append(
-            f"{classes[int(sure.argmax())]} · {100 * sure.max():.1f} % sure · {SCORE_NAMES[score]} {number} "
-            f"· {'fragile' if fragile[index] else 'robust'}"
+            f"{class_names[int(probabilities.argmax())]} · {100 * probabilities.max():.1f} % sure · "
+            f"{SCORE_NAMES[score]} {number} · {'fragile' if fragile[index] else 'robust'}"
         )
     return titles

@@ -135,7 +135,7 @@ def _budget(sample: Sample) -> float:
     key = f"budget {sample.run.id} {sample.shown.epoch} {sample.index}"
     step = most / 128  # as finely as min ε is known
     usual = min(least, most)
-    own = url.bind_widget("budget", url.read_number("budget", usual, 0.0, most), key=key, usual=usual, first="value")
+    own = url.bind_widget("budget", url.read_number("budget", usual, 0.0, most), key=key, usual=usual, initial="value")
     return st.slider(
         "Attack budget ε (1/255)",
         0.0,

@@ -71,7 +71,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: DistillationR
     fragile = values <= line
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
     assert f"Fragile {100 * fragile.mean():.1f} %" in text(app)
-    assert f"nearest the line first · {min(32, fragile.sum())} of {fragile.sum()}" in text(app)
+    assert f"nearest the threshold first · {min(32, fragile.sum())} of {fragile.sum()}" in text(app)
     sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
     assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
     nearest = values[fragile].max()
@@ -82,7 +82,7 @@ def test_a_group_may_be_empty(open_page, finished_run: DistillationRun, report: 
     app = open_page("robustness", run=finished_run.id)
     threshold_slider(app).set_value(0.0).run()
     assert not app.exception
-    assert "No image on this side of the line." in page_text(app)
+    assert "No image on this side of the threshold." in page_text(app)
 
 
 @pytest.mark.parametrize("score", ["margin", "kl", "random", "energy"])
@@ -207,30 +207,31 @@ def test_without_real_images_the_split_stands(open_page, lab_with_runs: Lab, hel
     assert sum(bars(app).values()) == 32
 
 
-def test_a_dial_that_something_else_moves_is_a_new_one(open_page, finished_run: DistillationRun, report: Report):
-    """A slider whose browser had not heard yet of the number typed beside it sent its old place, and took the line back
-    there: pressed soon after, "Use for the next run" used that."""
+def test_a_browser_that_has_not_received_a_move_does_not_undo_it(
+    open_page, finished_run: DistillationRun, report: Report
+):
+    """A slider whose browser had not received the number typed beside it sent its old value, and the threshold went
+    back there: pressed soon after, "Use for the next run" used that."""
     app = open_page("robustness", run=finished_run.id)
 
     def number():
-        return next(own for own in app.number_input if own.key.startswith("type"))
+        return next(widget for widget in app.number_input if widget.key.startswith("type"))
 
-    slid, typed, old = threshold_slider(app).key, number().key, threshold_slider(app)
+    old = threshold_slider(app).value
     number().set_value(6.5).run()
-    sent = app._tree.get_widget_states()
-    sent.widgets.append(old.set_value(1.1)._widget_state)
-    app._run(sent)  # as a browser does that has not heard of it
-    assert app.query_params["line"] == "6.5"
-    assert (number().key, threshold_slider(app).value) == (typed, 6.5), "the hand keeps the one it holds"
-    assert threshold_slider(app).key != slid
-    slid = threshold_slider(app).key
+    threshold_slider(app).set_value(old).run()  # as a browser does that has not received it
+    assert app.query_params["threshold"] == "6.5"
+    assert threshold_slider(app).value == number().value == 6.5
     threshold_slider(app).set_value(3.5).run()
-    assert (threshold_slider(app).key, number().value) == (slid, 3.5)
-    assert number().key != typed
-    typed = number().key
+    assert threshold_slider(app).value == number().value == 3.5
+    number().set_value(6.5).run()
+    assert threshold_slider(app).value == number().value == 3.5
     app.button(key="suggest otsu").click().run()
-    assert threshold_slider(app).value == number().value != 3.5
-    assert threshold_slider(app).key != slid and number().key != typed
+    suggestion = threshold_slider(app).value
+    assert suggestion == number().value != 3.5
+    for widget in (threshold_slider(app), number()):
+        widget.set_value(3.5).run()
+        assert threshold_slider(app).value == number().value == suggestion
 
 
 def test_the_next_run_gets_the_line(open_page, finished_run: DistillationRun, report: Report):
@@ -242,7 +243,7 @@ def test_the_next_run_gets_the_line(open_page, finished_run: DistillationRun, re
 
 
 def test_a_finished_run_cannot_be_changed(open_page, finished_run: DistillationRun, report: Report):
-    assert button(open_page("robustness", run=finished_run.id), "Use in this run") is None
+    assert button(open_page("robustness", run=finished_run.id), "Apply to this run") is None
 
 
 def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):
@@ -254,9 +255,9 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
         connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (lab_with_runs.atesc,))
     app = open_page("robustness", run=lab_with_runs.atesc)
     threshold_slider(app).set_value(2.5).run()
-    button(app, "Use in this run").click().run()
+    button(app, "Apply to this run").click().run()
     assert not app.exception
     rows = store.database.read("SELECT pending_threshold FROM runs WHERE id = ?", lab_with_runs.atesc)
     assert rows[0]["pending_threshold"] == 2.5
     app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
-    assert button(app, "Use in this run").disabled  # it is not this run's score
+    assert button(app, "Apply to this run").disabled  # it is not this run's score

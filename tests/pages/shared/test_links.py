@@ -74,7 +74,7 @@ def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
         from pages.shared.state import url
 
         st.button("six", on_click=url.set_parameter, args=("eps", 6.0))
-        st.slider("ε", 0.0, 8.0, **url.bind_widget("eps", url.read_number("eps", 4.0, 0.0, 8.0), first="value"))
+        st.slider("ε", 0.0, 8.0, **url.bind_widget("eps", url.read_number("eps", 4.0, 0.0, 8.0), initial="value"))
 
     app = AppTest.from_function(script).run()
     app.button[0].click().run()
@@ -88,7 +88,7 @@ def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
 
 def typed(app: AppTest, run: str, score: str):
     """The line as a number."""
-    return next(own for own in app.number_input if own.key.startswith(f"type {run} {score} "))
+    return next(own for own in app.number_input if own.key.startswith(f"type {run} {score}"))
 
 
 def test_robustness(open_page, again, finished_run: DistillationRun, report: Report):
@@ -98,13 +98,13 @@ def test_robustness(open_page, again, finished_run: DistillationRun, report: Rep
     app.select_slider(key=f"robustness epoch {run}").set_value(1).run()
     app.segmented_control(key=f"score {run}").set_value("margin").run()
     typed(app, run, "margin").set_value(0.3).run()
-    assert app.query_params["line.margin"] == "0.3"
+    assert app.query_params["threshold.margin"] == "0.3"
     app.segmented_control(key=f"score {run}").set_value("min_eps").run()
     typed(app, run, "min_eps").set_value(6.5).run()
-    assert {name: app.query_params.get(name) for name in ("epoch", "line", "line.margin", "score")} == {
+    assert {name: app.query_params.get(name) for name in ("epoch", "threshold", "threshold.margin", "score")} == {
         "epoch": "1",
-        "line": "6.5",
-        "line.margin": "0.3",
+        "threshold": "6.5",
+        "threshold.margin": "0.3",
         "score": None,
     }
     other = again("robustness", app)
@@ -123,14 +123,14 @@ def test_an_image_under_another_attack(open_page, again, finished_run: Distillat
 
 
 def test_distill_a_run(open_page, again, finished_run: DistillationRun):
-    app = open_page("distill", run=finished_run.id, line="6.5")
-    app.slider(key=f"epoch {finished_run.id}").set_value(1).run()
+    app = open_page("distill", run=finished_run.id, threshold="6.5")
+    app.select_slider(key=f"epoch {finished_run.id}").set_value(1).run()
     other = again("distill", app)
     assert "of 32 images · epoch 1" in page_text(other)
     [sent] = [figure for name, figure in charts(other).items() if name.startswith("scores")]
     assert sent == next(figure for name, figure in charts(app).items() if name.startswith("scores"))
     button(other, "Back").click().run()
-    assert "line" not in other.query_params
+    assert "threshold" not in other.query_params
 
 
 def test_distill_a_form_that_is_filled_in(open_page, store):
@@ -158,7 +158,7 @@ def test_teachers_a_form_that_is_filled_in(open_page, store):
 
 def test_embedding(open_page, again, finished_run: DistillationRun, report: Report):
     app = open_page(
-        "embedding", run=finished_run.id, colour="class", ground="points", line="9.5", picked="2-eNoTbAAAAKQAkg"
+        "embedding", run=finished_run.id, colour="class", ground="points", threshold="9.5", picked="2-eNoTbAAAAKQAkg"
     )
     assert {name: held(app)[name] for name in ("method", "colour", "ground")} == {
         "method": "PCA",
@@ -219,18 +219,25 @@ def test_start_and_results(open_page, store):
 
 
 def test_another_runs_line_and_epoch_stay_behind(open_page, finished_run: DistillationRun, lab_with_runs: Lab):
-    app = open_page("distill", run=finished_run.id, line="6.5", epoch="1")
-    assert app.query_params["line"] == "6.5"
+    app = open_page("distill", run=finished_run.id, threshold="6.5", epoch="1")
+    assert app.query_params["threshold"] == "6.5"
     app.selectbox(key="run_picker").set_value(lab_with_runs.plain).run()
     assert set(app.query_params) == {"run"}
     app.selectbox(key="run_picker").set_value(finished_run.id).run()
-    assert app.query_params["line"] == "6.5"  # the visit remembers it, and so the link says it again
+    assert app.query_params["threshold"] == "6.5"  # the visit remembers it, and so the link says it again
 
 
 DAMAGED = {
-    "robustness": {"score": "fame", "epoch": "last", "line": "nan", "picked": "2-!", "image": "x", "budget": "1e999"},
-    "distill": {"epoch": "-1", "line": "steep"},
-    "embedding": {"method": "tSNE", "colour": "<b>", "ground": "", "epoch": "2.5", "line": "inf"},
+    "robustness": {
+        "score": "fame",
+        "epoch": "last",
+        "threshold": "nan",
+        "picked": "2-!",
+        "image": "x",
+        "budget": "1e999",
+    },
+    "distill": {"epoch": "-1", "threshold": "steep"},
+    "embedding": {"method": "tSNE", "colour": "<b>", "ground": "", "epoch": "2.5", "threshold": "inf"},
     "figures": {"recipe": "eJwDAAAAAAE", "figure": "pie"},
     "compare": {"runs": "zzzzzzzz,%%", "show": "luck", "smoothing": "much", "one": "?", "only.seed": "x"},
     "domains": {"setting": "half-open", "id": "moon", "ood": "sun", "target": "99", "named": "x"},

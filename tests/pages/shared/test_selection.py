@@ -12,7 +12,7 @@ from atesc_core.inspection import inspect, smallest
 from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
-from pages.robustness.threshold_view import Split, _take
+from pages.robustness.threshold_view import ImageSplit, _select
 from pages.shared.state import selection
 from pages.shared.state.selection import Selection
 from tests.support.copies import copy_lab
@@ -135,11 +135,11 @@ def test_bars_select_their_images_and_strokes_open_theirs(
     monkeypatch.setattr(selection, "select", lambda run, epoch, indices: done.append((epoch, list(indices))))
     monkeypatch.setattr(selection, "inspect", lambda run, epoch, index: done.append((epoch, index)))
     scores = shown.scores["min_eps"]
-    split, edges = Split(finished_run, shown, "min_eps", scores, 4.0, ()), bin_edges("min_eps", [scores])
-    _take(split, edges, ("1 to 2", "2 to 3", "2:5"))
-    _take(split, edges, ("∞",))
-    _take(split, edges, ("2:5",))
-    _take(split, edges, ())
+    split, edges = ImageSplit(finished_run, shown, "min_eps", scores, 4.0, ()), bin_edges("min_eps", [scores])
+    _select(split, edges, ("1 to 2", "2 to 3", "2:5"))
+    _select(split, edges, ("∞",))
+    _select(split, edges, ("2:5",))
+    _select(split, edges, ())
     assert done == [
         (2, np.flatnonzero((scores > 1) & (scores <= 3)).tolist()),
         (2, np.flatnonzero(np.isinf(scores)).tolist()),
