@@ -37,6 +37,7 @@ class Job(ABC):
         self.on_change: Callable[[], None] = lambda: None  # the service's: a slot or a place may have become free
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._began: float | None = None  # monotonic time
         self._share = 0.0
         self._expected_s: float | None = None
         self._reported = 0.0  # monotonic time of the last report
@@ -53,6 +54,11 @@ class Job(ABC):
         if not self._expected_s or self.state != "running":
             return self._share
         return min(max((time.monotonic() - self._reported) / self._expected_s, 0.0), ALMOST_DONE)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it began to run; 0 where it is queued."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
     @property
     def eta_s(self) -> float | None:
@@ -102,7 +108,7 @@ class Job(ABC):
         with self._lock:
             if self.state != "queued":
                 return
-            self.state, self.occupies_slot = "running", True
+            self.state, self.occupies_slot, self._began = "running", True, time.monotonic()
         threading.Thread(target=self._work, name=f"job {self.key}", daemon=True).start()
 
     @abstractmethod

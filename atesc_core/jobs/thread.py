@@ -26,7 +26,8 @@ class ThreadJob(Job, Generic[Value]):
         self, key: str, function: Callable[[ThreadJob[Value]], Value], on_stop: Callable[[], object] = lambda: None
     ) -> None:
         super().__init__(key)
-        self._function, self._on_stop = function, on_stop
+        self._function: Callable[[ThreadJob[Value]], Value] | None = function
+        self._on_stop = on_stop
         self._value: Value | None = None
         self._exception: BaseException | None = None
 
@@ -43,8 +44,10 @@ class ThreadJob(Job, Generic[Value]):
         return self._value  # type: ignore[return-value]  # it is set where the state is done
 
     def _run(self) -> None:
+        function, self._function = self._function, None  # what it holds is not kept as long as the job is
+        assert function is not None
         try:
-            self._value = self._function(self)
+            self._value = function(self)
         except BaseException as error:
             self._exception = error
             raise

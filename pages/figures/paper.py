@@ -3,53 +3,46 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
-import plotly.io
 import streamlit as st
 
-from atesc_core import errors, paths
+from atesc_core import paths
 from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
-from atesc_core.figures.export.drawing import Drawing
+from atesc_core.figures.export.drawing import find_drawing, start_drawing
 from atesc_core.figures.export.recipe import Recipe
 from atesc_core.figures.export.sheet import Sheet
 from atesc_core.figures.run_figures import draw_recipe, recipe_provenance
+from atesc_core.jobs import ThreadJob
 from atesc_core.specs.command import run_command
 from pages.shared.data.store import run_store
-from pages.shared.ui import elements, formats
+from pages.shared.ui import appearance, elements
+from pages.shared.ui.progress import watch_job
 
-DOING = "Drawing it as it will print …"
-AT_ONCE_S = 1.0  # most are drawn within it; of what takes longer, the time is shown, and a way to stop it
+DOING = "Drawing it as it will print"
+AT_ONCE_S = 1.0  # most figures are drawn within it; those that take longer show their progress
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
 def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
     """The figure on a white sheet, as it will print; None where it is not drawn yet, or cannot be."""
-    drawing = _drawing(tuple(figure.to_json() for figure in drawn), recipe)
-    with st.spinner(DOING, show_time=True):
-        drawing.wait(AT_ONCE_S)
-    if drawing.state == "running":
-        _watch(drawing)
+    job = _drawing(recipe, drawn)
+    with st.spinner(f"{DOING} …", show_time=True):
+        job.wait(AT_ONCE_S)
+    if job.state != "done":
+        watch_job(
+            job,
+            DOING,
+            lambda: _start_drawing(job.key, recipe, drawn),
+            kept="Data, sidecar and recipe below are complete.",
+        )
         return None
-    if drawing.state == "stopped":
-        with elements.empty_state(
-            "Not drawn", "The drawing was stopped. Data, sidecar and recipe are there without it."
-        ):
-            st.button("Draw it", icon=":material/draw:", on_click=drawing.begin)
-        return None
-    try:
-        sheet = drawing.sheet()
-    except ValueError as error:
-        elements.problem("The figure cannot be laid out like this.", f"{error}.", "The CSV below is complete.")
-        return None
-    except (errors.BrowserMissing, errors.RenderError) as error:
-        elements.problem("The figure cannot be drawn for print here.", f"{error}", "The CSV below is complete.")
-        st.button("Try again", icon=":material/refresh:", on_click=drawing.begin)
-        return None
+    sheet = job.result()
     paper = recipe.paper
     st.html(_page(files.sheet_file(sheet, "svg"), recipe, _caption(recipe)))
     elements.caption(
@@ -123,19 +116,15 @@ def _later(sheet: Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> C
     return lambda: files.sheet_file(sheet, kind, facts, dpi)
 
 
-@st.fragment(run_every=0.5)
-def _watch(drawing: Drawing) -> None:
-    if drawing.state != "running":
-        st.rerun()
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    with left:
-        elements.row(elements.status_chip("running"), DOING, elements.muted(formats.duration(drawing.seconds)))
-    right.button("Stop", icon=":material/stop:", key="stop drawing", on_click=drawing.stop, width="stretch")
+def _drawing(recipe: Recipe, drawn: Sequence[go.Figure]) -> ThreadJob[Sheet]:
+    """The job that draws these figures in this layout, started where there is none yet."""
+    content = "\0".join([recipe.to_yaml(), *(figure.to_json() for figure in drawn)])
+    key = f"drawing {hashlib.sha256(content.encode()).hexdigest()}"
+    return find_drawing(key) or _start_drawing(key, recipe, drawn)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _drawing(drawn: tuple[str, ...], recipe: Recipe) -> Drawing:
-    return Drawing(lambda stop: draw_recipe(recipe, [plotly.io.from_json(figure) for figure in drawn], stop))
+def _start_drawing(key: str, recipe: Recipe, drawn: Sequence[go.Figure]) -> ThreadJob[Sheet]:
+    return start_drawing(key, lambda stop: draw_recipe(recipe, drawn, stop))
 
 
 def _caption(recipe: Recipe) -> str:
@@ -155,10 +144,10 @@ def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
     beside = (
         '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' if wide < full - 0.5 else ""
     )
-    style = (paths.ASSETS / "appearance" / "print_preview.css").read_text()
+    css = (paths.ASSETS / "appearance" / "print_preview.css").read_text()
     return (
-        f"<style>{style}</style>"
-        f'<div class="atesc-desk is-{style.mode()}"><div class="atesc-paper" style="width:{full}in">'
+        f"<style>{css}</style>"
+        f'<div class="atesc-desk is-{appearance.mode()}"><div class="atesc-paper" style="width:{full}in">'
         f'<div class="atesc-ruler">{inches}</div><div class="atesc-columns">'
         f'<figure class="atesc-figure" style="width:{wide}in">'
         f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{source}">'

@@ -16,6 +16,7 @@ class HeldJob:
     message: str = "Starting"
     eta_s: float | None = None
     error: str = ""
+    elapsed_s: float = 0.0
 
     @property
     def active(self) -> bool:

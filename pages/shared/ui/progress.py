@@ -27,6 +27,10 @@ def show_job(
     """
     if job.state == "done":
         return False
+
+    def start_again() -> None:
+        restart()
+
     left, right = st.columns([5, 1], vertical_alignment="center")
     if job.active:
         left.progress(job.share, " ".join(part for part in (note, _progress_text(job, title)) if part))
@@ -41,7 +45,7 @@ def show_job(
         "Try again" if job.state == "failed" else "Start again",
         icon=":material/refresh:",
         key=f"again {job.key}",
-        on_click=restart,
+        on_click=start_again,
         width="stretch",
     )
     return False
@@ -96,5 +100,6 @@ def ensure_result(key: str, title: str, is_missing: Callable[[], bool], start: C
 def _progress_text(job: Job, title: str) -> str:
     if job.state == "queued":
         return f"{title}: waiting, place {job.place} in the queue"
-    eta = f" · {formats.duration(job.eta_s)} left" if job.eta_s is not None else ""
-    return f"{title}: {job.message}{eta}"
+    eta_s = job.eta_s
+    clock = f"{formats.duration(job.elapsed_s)} so far" if eta_s is None else f"{formats.duration(eta_s)} left"
+    return f"{title}: {job.message} · {clock}"

@@ -10,6 +10,7 @@ import yaml
 from atesc_core.errors import BrowserMissing, DrawingStopped
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
+from atesc_core.jobs import JobService
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
@@ -28,7 +29,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "draw_recipe", draw)
-    paper._drawing.clear()
+    monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     return asked
 
 
@@ -72,7 +73,7 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Distilla
         raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
 
     monkeypatch.setattr(paper, "draw_recipe", missing)
-    paper._drawing.clear()
+    monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     app = open_page("figures", run=finished_run.id)
     assert not app.exception
     assert "apt install chromium" in app.error[0].value
@@ -105,15 +106,15 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
 
     monkeypatch.setattr(paper, "draw_recipe", slow)
     monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
-    paper._drawing.clear()
+    monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     app = open_page("figures", run=finished_run.id)
-    assert paper.DOING in page_text(app)
+    assert app.get("progress")[0].proto.text.startswith(f"{paper.DOING}: in the browser · ")
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
     button(app, "Stop").click().run()
-    assert "The drawing was stopped" in page_text(app)
+    assert f"{paper.DOING} was stopped" in page_text(app)
     may_end.set()
-    button(app, "Draw it").click().run()
+    button(app, "Start again").click().run()
     assert "3.25 in wide at ICML" in page_text(app)
     assert not download(app, "PDF").proto.disabled
 
@@ -122,7 +123,7 @@ def test_the_sidecar_says_how_to_make_it_again(
     open_page, finished_run: DistillationRun, lab_with_runs: Lab, drawn, monkeypatch
 ):
     told = []
-    monkeypatch.setattr(sheet, "sidecar", lambda origin: told.append(origin) or "")
+    monkeypatch.setattr("atesc_core.figures.export.files.sidecar", lambda origin: told.append(origin) or "")
     app = open_page("figures", run=finished_run.id)
     origin = yaml.safe_load(yaml.safe_dump(told[-1]))
     assert RunSpec.model_validate(origin["spec"]) == finished_run.spec
