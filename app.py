@@ -10,13 +10,14 @@ import streamlit as st
 
 from pages.shared.ui import appearance
 from pages.shared.ui.sidebar import sidebar
+from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
 if not st.runtime.exists():  # run as a script, not by Streamlit
     from pages.shared.server import serve
 
     serve(sys.argv[1:])
 
-HERE = Path(__file__).parent
+HOME = Path(__file__).parent
 
 PAGES = {
     "start": ("Start", ":material/home:"),
@@ -33,16 +34,17 @@ PAGES = {
 
 st.set_page_config(
     page_title="ATEsc Lab",
-    page_icon=HERE / "assets" / "appearance" / "mark.svg",
+    page_icon=HOME / "assets" / "appearance" / "mark.svg",
     layout="wide",
     menu_items={"About": "ATEsc Lab: data-free distillation from non-transferable teachers, seen while it runs."},
 )
 
 pages = [
-    st.Page(HERE / "pages" / name / "page.py", title=title, icon=icon, url_path=name, default=name == "start")
+    st.Page(HOME / "pages" / name / "page.py", title=title, icon=icon, url_path=name, default=name == "start")
     for name, (title, icon) in PAGES.items()
 ]
 page = st.navigation(pages, position="hidden")  # client.showSidebarNavigation hides its menu in any case
+handle_uncaught_errors()
 appearance.apply_style()
 sidebar(pages)
 page.run()

@@ -1,4 +1,4 @@
-"""The story on the page: three students side by side, live."""
+"""The story on the Start page: three students side by side, live."""
 
 from __future__ import annotations
 
@@ -16,47 +16,59 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
 from pages.shared.ui.chart import chart
-from pages.shared.ui.polling import is_live
+from pages.shared.ui.polling import is_live, poll
 
-PICTURES, COLUMNS = 24, 8
+WALL_IMAGES, COLUMNS = 24, 8
 CHART_HEIGHT = 250
-SAID = "font-size:1.2rem;font-weight:600;line-height:1.4"  # read from the back row
+VERDICT_STYLE = "font-size:1.2rem;font-weight:600;line-height:1.4"  # legible from the back row
 
 
-def stage(group: str) -> bool:
-    """Everything of a story; whether it may still change."""
+def follow_story(group: str) -> None:
+    """Draw the story of this group, and redraw it as long as it goes on."""
+    poll(lambda: _show_story(group), story.in_progress(group), every_s=1.5)
+    if story.runs(group):
+        st.page_link(
+            "pages/story/page.py",
+            label="The same in five steps",
+            icon=":material/slideshow:",
+            query_params={"story": group},
+        )
+
+
+def _show_story(group: str) -> bool:
+    """Draw the three students; return whether any of them may still change."""
     runs = story.runs(group)
     if not runs:
         st.info("This story has been deleted.", icon=":material/delete:")
         return False
-    going = any(map(is_live, runs.values()))
+    in_progress = any(map(is_live, runs.values()))
     if any(run.status == "queued" for run in runs.values()):
         ensure_worker(run_store().runs_dir)
-    curves = {name: run_store().epochs(run.id) for name, run in runs.items()}
-    _head(runs, curves, going)
-    for column, name in zip(st.columns(len(STORY_ROLES), gap="medium"), STORY_ROLES, strict=True):
-        if name in runs:
+    _verdict(runs, in_progress)
+    for column, role in zip(st.columns(len(STORY_ROLES), gap="medium"), STORY_ROLES, strict=True):
+        if role in runs:
             with column, elements.card():
-                _student(name, runs)
-    return going
+                _show_student(role, runs)
+    return in_progress
 
 
-def _head(runs: dict[str, DistillationRun], curves: dict, going: bool) -> None:
-    """What is going on, in a sentence or two; how long it will take, and a way to stop it."""
+def _verdict(runs: dict[str, DistillationRun], in_progress: bool) -> None:
+    """What the accuracies say so far, how long the rest takes, and a way to stop it."""
     card = cards()[next(iter(runs.values())).spec.teacher]
-    words, button = st.columns([6, 1], vertical_alignment="center")
-    with words:
-        sentences = "<br>".join(elements.as_html(sentence) for sentence in story_verdict(curves, finished=not going))
-        st.html(f'<p class="atesc" role="status" style="{SAID}">{sentences}</p>')
+    curves = {role: run_store().epochs(run.id) for role, run in runs.items()}
+    text, button = st.columns([6, 1], vertical_alignment="center")
+    with text:
+        sentences = "<br>".join(map(elements.as_html, story_verdict(curves, finished=not in_progress)))
+        st.html(f'<p class="atesc" role="status" style="{VERDICT_STYLE}">{sentences}</p>')
         elements.row(
             elements.muted(
                 f"{card.pair} · accuracies on {formats.count(card.test_images['id'])} ID and "
                 f"{formats.count(card.test_images['ood'])} OOD test images · one seed"
             ),
-            elements.bold(time_left(runs)) if going else "",
+            elements.bold(_time_left(runs)) if in_progress else "",
         )
     with button:
-        if going:
+        if in_progress:
             st.button(
                 "Stop",
                 icon=":material/stop:",
@@ -69,54 +81,55 @@ def _head(runs: dict[str, DistillationRun], curves: dict, going: bool) -> None:
 
 
 def _stop(runs: list[DistillationRun]) -> None:
-    for run in reversed(runs):  # those in line first, or the next would start
+    for run in reversed(runs):  # those that wait first, or the next one would start
         run_store().stop(run.id)
 
 
-def time_left(runs: dict[str, DistillationRun]) -> str:
-    """Until the last student is done, where the speed of all that is left is known."""
+def _time_left(runs: dict[str, DistillationRun]) -> str:
+    """How long until the last student is done, where the speed of all that is left is known."""
     left = [
         run.eta_s if run.status == "running" else estimated_seconds(run.spec) for run in runs.values() if run.active
     ]
     if not left:
         return "paused"
-    known = [part for part in left if part is not None]
+    known = [seconds for seconds in left if seconds is not None]
     if len(known) == len(left):
         return f"about {formats.duration(sum(known))} left"
     return f"this student: {formats.duration(known[0])} left" if known else "starting"
 
 
-def _student(name: str, runs: dict[str, DistillationRun]) -> None:
-    """One student: whose, how far, its accuracies by epoch, and what its generator makes."""
-    run, part = runs[name], STORY_ROLES[name]
-    elements.row(elements.bold(part.title), elements.teacher_chip(part.kind))
-    elements.row(elements.status_chip(run.status), elements.muted(_place(run)))
+def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
+    """One student: its teacher, how far it is, its accuracies by epoch, and the synthetic images."""
+    run, student = runs[role], STORY_ROLES[role]
+    elements.row(elements.bold(student.title), elements.teacher_chip(student.kind))
+    elements.row(elements.status_chip(run.status), elements.muted(_position(run)))
     st.html(elements.progress_bar(run.progress))
-    behind = [run_panel.curve(runs["plain"], ghost=True)] if name != "plain" and "plain" in runs else []
+    behind = [run_panel.curve(runs["plain"], ghost=True)] if role != "plain" and "plain" in runs else []
     figure = figures.accuracy([*behind, run_panel.curve(run)], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if run.metrics:
         figure.layout.annotations = ()  # the tiles below say the last values
-    chart(figure, f"story-{name}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {part.title}")
+    chart(figure, f"story-{role}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {student.title}")
     if run.metrics:
-        _numbers(run)
+        _accuracy_tiles(run)
     epochs = run_store().snapshot_epochs(run.id)
-    image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, PICTURES, COLUMNS)
+    image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, WALL_IMAGES, COLUMNS)
     st.page_link(
         "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}
     )
 
 
-def _place(run: DistillationRun) -> str:
-    words = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.queue_position is None else []
+def _position(run: DistillationRun) -> str:
+    """How far the run is, its place in the queue, and the time it still takes."""
+    parts = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.queue_position is None else []
     if run.queue_position is not None:
-        words.append("next in line" if run.queue_position == 1 else f"place {run.queue_position} in line")
+        parts.append("next in line" if run.queue_position == 1 else f"place {run.queue_position} in line")
     if run.eta_s is not None:
-        words.append(f"{formats.duration(run.eta_s)} left")
-    return " · ".join(words)
+        parts.append(f"{formats.duration(run.eta_s)} left")
+    return " · ".join(parts)
 
 
-def _numbers(run: DistillationRun) -> None:
+def _accuracy_tiles(run: DistillationRun) -> None:
     """The last accuracies in two tiles that stay beside each other in a narrow column."""
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = "".join(

@@ -1,4 +1,6 @@
-"""The latest runs, a line each."""
+"""The latest runs of this lab, a line each."""
+
+from __future__ import annotations
 
 import streamlit as st
 
@@ -9,19 +11,24 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.run_labels import method_name, run_page, time_ago
 
-SHOWN = 8
-CELLS = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
+MAX_RUNS = 8
+GRID = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
 
 
-def latest_runs() -> bool:
-    """The newest runs; whether any of them may still change."""
-    runs = run_store().all_runs(SHOWN)
+def any_run_live() -> bool:
+    """Whether any of the latest runs may still change."""
+    return any(map(is_live, run_store().all_runs(MAX_RUNS)))
+
+
+def show_latest_runs() -> bool:
+    """Draw the latest runs; return whether any of them may still change."""
+    runs = run_store().all_runs(MAX_RUNS)
     if not runs:
         elements.empty_state("No runs yet", "Run the story above, or distil a student of your own.")
         return False
     name, rest = st.columns([2, 5])
-    with name:
-        st.html('<div class="atesc atesc-quiet" style="padding-left:.5rem">Teacher</div>')  # as a link is
+    with name:  # indented as the links below it are
+        st.html('<div class="atesc atesc-quiet" style="padding-left:.5rem">Teacher</div>')
     with rest:
         _row(*map(elements.muted, ("Method", "Status", "IAcc", "On OOD", "When")))
     for run in runs:
@@ -35,16 +42,16 @@ def latest_runs() -> bool:
                 *_accuracies(run),
                 elements.muted(time_ago(run.created)),
             )
-    if hidden := run_store().unreadable():
+    if unreadable := list(run_store().unreadable()):
         elements.caption(
-            f"Not listed: {len(hidden)} made by another version, whose settings this one does not know "
-            f"({', '.join(list(hidden)[:SHOWN])}{', …' if len(hidden) > SHOWN else ''})."
+            f"Not listed: {len(unreadable)} made by another version, whose settings this one does not know "
+            f"({', '.join(unreadable[:MAX_RUNS])}{', …' if len(unreadable) > MAX_RUNS else ''})."
         )
     return any(map(is_live, runs))
 
 
 def _accuracies(run: Run) -> tuple[str | elements.Html, str | elements.Html]:
-    """IAcc, and what is reported on the OOD side, each of the last epoch that was measured."""
+    """IAcc and the metric on OOD images, each of the last epoch that was measured."""
     metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
     if metric is None:
         return elements.muted("–"), elements.muted("–")
@@ -56,4 +63,4 @@ def _accuracies(run: Run) -> tuple[str | elements.Html, str | elements.Html]:
 
 def _row(*cells: str | elements.Html) -> None:
     inside = "".join(f"<div>{elements.as_html(cell)}</div>" for cell in cells)
-    st.html(f'<div class="atesc" style="{CELLS}">{inside}</div>')
+    st.html(f'<div class="atesc" style="{GRID}">{inside}</div>')

@@ -1,0 +1,72 @@
+"""Play the recorded story, or choose a setting and run the story live."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
+from pages.shared.data import recordings, story
+from pages.shared.data.cost import active_run_count, estimated_seconds
+from pages.shared.state import url
+from pages.shared.ui import elements, formats
+from pages.start.trap_diagram import trap_diagram
+
+
+def introduction() -> None:
+    """Draw the trap as a diagram, and beside it the ways to see it happen."""
+    left, right = st.columns([5, 3], gap="medium")
+    with left, elements.card(height="stretch"):
+        trap_diagram(key="trap")
+    with right, elements.card("See it happen", height="stretch"):
+        _launch_controls()
+
+
+@st.fragment
+def _launch_controls() -> None:
+    """The setting, and the buttons that play the story and run it."""
+    settings = list(story.teachers_by_setting())
+    if not settings:
+        elements.empty_state(
+            "No teachers", "The story needs an NTL and an SL teacher of one pair; see the page Teachers."
+        )
+        return
+    setting = st.segmented_control(
+        "Setting",
+        settings,
+        required=True,
+        **url.bind_choice("setting", settings),
+        format_func=lambda name: SETTING_NAMES[name].capitalize(),
+    )
+    elements.caption(SETTING_DESCRIPTIONS[setting])
+    is_recorded = recordings.SHIPPED.exists()
+    elements.page_button(
+        "pages/story/page.py",
+        "Play the story",
+        primary=is_recorded,
+        icon=":material/slideshow:",
+        width="stretch",
+        disabled=not is_recorded,
+        help="Five steps, from a recording: nothing is computed"
+        if is_recorded
+        else f"This copy has no recording; `{recordings.MAKE_COMMAND}` makes it",
+    )
+    if st.button(
+        "Run the story live",
+        type="secondary" if is_recorded else "primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+    ):
+        st.query_params["story"] = story.start(setting)
+        st.rerun()
+    elements.caption(f"Three students, one after the other{_duration_note(setting)}.")
+
+
+def _duration_note(setting: str) -> str:
+    """`, about 3 min here`, where earlier runs tell, and how many runs come before it."""
+    seconds = [estimated_seconds(spec) for spec in story.specs(setting).values()]
+    waiting = active_run_count()
+    queue = f", after {waiting} in line" if waiting else ""
+    known = [value for value in seconds if value is not None]
+    if len(known) < len(seconds):
+        return queue
+    return f", about {formats.duration(sum(known))} here{queue}"

@@ -1,0 +1,31 @@
+"""The machine's device and its queue, in a line."""
+
+from __future__ import annotations
+
+from pages.shared.data.cost import active_run_count
+from pages.shared.data.device import machine
+from pages.shared.ui import elements
+
+GPU_NOTES = {  # by the kind of device
+    "cpu": "No GPU found. With one, the app uses it, and the full preset becomes practical.",
+    "mps": "The full preset is made for a CUDA GPU.",
+    "cuda": "The full preset runs here too.",
+}
+
+
+def show_machine() -> bool:
+    """Draw the device, what a GPU would change, and the queue; return whether it may soon change."""
+    device, count = machine(), active_run_count()
+    elements.row(
+        elements.bold("This machine"),
+        device.summary if device else elements.muted("Asking PyTorch …"),
+        elements.muted(GPU_NOTES[device.kind]) if device else "",
+        elements.bold("Queue"),
+        f"{count} running or in line" if count else "empty",
+    )
+    return device is None or count > 0
+
+
+def is_busy() -> bool:
+    """Whether PyTorch has yet to name the device, or a run is active."""
+    return machine() is None or active_run_count() > 0
