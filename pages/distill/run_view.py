@@ -34,7 +34,7 @@ from pages.shared.ui.run_panel import (
     run_history,
     status_notice,
 )
-from pages.shared.ui.threshold_controls import apply_button
+from pages.shared.ui.threshold_controls import apply_controls
 from pages.shared.ui.turn.card import turn_card
 
 
@@ -171,7 +171,7 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
         if not run.spec.escape.splits:
             elements.caption("This run splits nothing: the threshold sorts the picture only.")
         else:
-            apply_button(run, threshold, "" if moved else "Move the threshold first")
+            apply_controls(run, threshold, "" if moved else "Move the threshold first")
         if moved:
             st.button(
                 "Back",

@@ -31,7 +31,7 @@ from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.student_curve import student_curve
-from pages.shared.ui.threshold_controls import apply_button
+from pages.shared.ui.threshold_controls import apply_controls
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
@@ -321,7 +321,7 @@ def _numbers(split: ImageSplit, real: Report | None) -> None:
 def _uses(split: ImageSplit) -> None:
     """What the threshold can be used for: this run while it goes, and the next one."""
     run = split.run
-    apply_button(run, split.threshold, _refusal(split))
+    apply_controls(run, split.threshold, _refusal(split))
     changes: dict[str, Any] = {"split.score": split.score, "split.threshold": round(split.threshold, 6)}
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"

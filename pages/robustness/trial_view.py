@@ -1,4 +1,4 @@
-"""Try it: what the line would do to the student, against the threshold that the run has."""
+"""A trial of the threshold in view: what it would do to the student, compared with the threshold that the run has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atesc_core import figures
 from atesc_core.errors import StoreError, TrialError, UnknownRun
 from atesc_core.figures.trial import signed_points, verdict
 from atesc_core.runs import DistillationRun, ensure_worker, trials
-from atesc_core.runs.trials import Trial, TrialOptions
+from atesc_core.runs.trials import Trial, TrialOptions, threshold_text
 from atesc_core.specs.command import try_command
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data import cost
@@ -25,38 +25,47 @@ from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_panel import queue_position, speed_and_eta
 
-EARLIER = 6  # tries of a run that are offered again
+EARLIER_TRIALS = 6  # that are offered again
 CHART_HEIGHT = 400
 
 
 # ── before ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def trial_button(run: DistillationRun, line: float, why_not: str) -> TrialOptions | None:
-    """The button; what can be tried, where it was pressed. why_not: the line cannot be a threshold of this run."""
-    found, key = None, _key(run)
+def trial_button(run: DistillationRun, threshold: float, refusal: str) -> TrialOptions | None:
+    """Draw the button that opens the form of a trial.
+
+    Args:
+        run: the run.
+        threshold: that would be tried.
+        refusal: why the run itself cannot take the threshold; empty where it can.
+
+    Returns:
+        What the form may offer, while it is open.
+    """
+    options, key = None, _form_key(run)
     try:
-        found = trials.options(run_store(), run)
-        why = why_not or _why_not_now(run, line, found)
+        options = trials.options(run_store(), run)
+        refusal = refusal or _trial_refusal(run, threshold, options)
+        note = f"Two short runs from one checkpoint, the threshold {threshold_text(options.threshold)} and this one"
     except TrialError as error:
-        why = str(error)
+        refusal = note = str(error)
     st.button(
         "Try it",
         icon=":material/compare_arrows:",
         key=f"{key} button",
-        disabled=bool(why),
+        disabled=bool(refusal),
         on_click=_toggle,
         args=(key,),
-        help=why
-        or f"Two short runs from one checkpoint, the threshold {trials.threshold_text(found.threshold)} and this one",
+        help=refusal or note,
     )
-    if why:
+    if refusal:
         st.session_state[key] = False
-    return found if st.session_state.get(key) else None
+    return options if st.session_state.get(key) else None
 
 
-def _key(run: DistillationRun) -> str:
-    """Where this visit keeps whether the form is open."""
+def _form_key(run: DistillationRun) -> str:
+    """Key of whether the form is open, in this visit's memory."""
     return f"try it {run.id}"
 
 
@@ -64,58 +73,57 @@ def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key)
 
 
-def _why_not_now(run: DistillationRun, line: float, found: TrialOptions) -> str:
+def _trial_refusal(run: DistillationRun, threshold: float, options: TrialOptions) -> str:
+    """Why no trial can start; empty where one can."""
     if run.spec.teacher not in cards():
         return f"Its teacher {run.spec.teacher} is not among the teachers any more"
-    if not math.isfinite(line) or line == found.threshold:
-        return f"Move the line first: {trials.threshold_text(found.threshold)} is the threshold that the run has"
+    if not math.isfinite(threshold) or threshold == options.threshold:
+        return f"Move the threshold first: {threshold_text(options.threshold)} is the one that the run has"
     return ""
 
 
-def trial_form(run: DistillationRun, line: float, found: TrialOptions) -> None:
-    """What the try will be and cost, and its start."""
+def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) -> None:
+    """Draw what the trial will be and cost, and the button that starts it."""
     elements.row(
-        elements.bold(f"Try {trials.threshold_text(found.threshold)} → {trials.threshold_text(line)}"),
+        elements.bold(f"Try {threshold_text(options.threshold)} → {threshold_text(threshold)}"),
         elements.muted("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
     )
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-    after = found.fork_epochs[0]
+    after = options.fork_epochs[0]
     with left:
-        if len(found.fork_epochs) > 1:
+        if len(options.fork_epochs) > 1:
             after = st.radio(
                 "Both go on from",
-                found.fork_epochs,
+                options.fork_epochs,
                 key=f"try after {run.id}",
-                format_func=lambda epoch: _point(run, epoch),
+                format_func=lambda epoch: _fork_point(run, epoch),
             )
         else:
-            elements.caption(f"Both go on from {_point(run, after)}.")
-    most = trials.epochs_left(run, after)
-    with middle:
-        epochs = (
-            st.number_input(
-                f"Epochs, of {most} left",
-                1,
-                most,
-                min(trials.DEFAULT_EPOCHS, most),
-                key=f"try epochs {run.id}",
-                help="That are split by the new threshold. Learning rates stay those of the whole run",
-            )
-            if most > 1
-            else 1
+            elements.caption(f"Both go on from {_fork_point(run, after)}.")
+    epochs_left = trials.epochs_left(run, after)
+    epochs = 1
+    if epochs_left > 1:
+        epochs = middle.number_input(
+            f"Epochs, of {epochs_left} left",
+            1,
+            epochs_left,
+            min(trials.DEFAULT_EPOCHS, epochs_left),
+            key=f"try epochs {run.id}",
+            help="That are split by the new threshold. Learning rates stay those of the whole run",
         )
-    until = run.spec.epochs - most + epochs
+    until = run.spec.epochs - epochs_left + epochs
     here = machine()
-    why = trials.why_old_is_computed(run_store(), run, after, until, here.summary if here else None)
+    reason = trials.why_old_is_computed(run_store(), run, after, until, here.summary if here else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
     with left:
         elements.caption(
-            f"Both are computed: {why}."
-            if why
+            f"Both are computed: {reason}."
+            if reason
             else f"Old: the run's own {span}, the same numbers. Only the new threshold is computed."
         )
     with right:
-        elements.row(elements.bold(_time_words(run, after, until, arms=2 if why else 1)), elements.muted(_line_words()))
+        time_needed = _time_text(run, after, until, arms=2 if reason else 1)
+        elements.row(elements.bold(time_needed), elements.muted(_queue_text()))
         st.button(
             "Start",
             icon=":material/play_arrow:",
@@ -123,63 +131,65 @@ def trial_form(run: DistillationRun, line: float, found: TrialOptions) -> None:
             key=f"try start {run.id}",
             type="secondary" if is_live(run) else "primary",
             on_click=_start,
-            args=(run, line, epochs, after),
+            args=(run, threshold, epochs, after),
         )
-    st.code(try_command(run.id, line, epochs, after), language="bash", wrap_lines=True)
+    st.code(try_command(run.id, threshold, epochs, after), language="bash", wrap_lines=True)
 
 
-def _point(run: DistillationRun, epoch: int) -> str:
-    begins = run.spec.escape.warmup_epochs
+def _fork_point(run: DistillationRun, epoch: int) -> str:
+    """From where both arms go on, as text; epoch 0 is the start."""
+    warmup = run.spec.escape.warmup_epochs
     if epoch == 0:
-        again = f"the epoch{'s' if begins > 1 else ''} before the split, {begins}, done again"
-        return f"the start, {again}" if begins else "the start"
-    return f"the end of epoch {epoch}" + (", where the split begins" if epoch == begins else "")
+        again = f"the epoch{'s' if warmup > 1 else ''} before the split, {warmup}, done again"
+        return f"the start, {again}" if warmup else "the start"
+    return f"the end of epoch {epoch}" + (", where the split begins" if epoch == warmup else "")
 
 
-def _time_words(run: DistillationRun, after: int, until: int, arms: int) -> str:
+def _time_text(run: DistillationRun, after: int, until: int, arms: int) -> str:
     needed = cost.estimated_seconds(run.spec, after, until)
     return "Time: not known yet" if needed is None else f"About {formats.duration(arms * needed)} here"
 
 
-def _line_words() -> str:
+def _queue_text() -> str:
     before = cost.active_run_count()
     return f"after {before} run{'s' if before > 1 else ''} before it in line" if before else ""
 
 
-def _start(run: DistillationRun, line: float, epochs: int, after: int) -> None:
+def _start(run: DistillationRun, threshold: float, epochs: int, after: int) -> None:
     here = machine()
     try:
-        pair = trials.start(run_store(), run.id, line, epochs, after, here.summary if here else None)
+        trial = trials.start(run_store(), run.id, threshold, epochs, after, here.summary if here else None)
     except (TrialError, StoreError) as error:  # the run went on meanwhile
-        st.session_state[_wrong(run)] = str(error)
+        st.session_state[_error_key(run)] = str(error)
         return
-    st.session_state.pop(_wrong(run), None)
-    st.session_state[_key(run)] = False
-    url.set_parameter("try", pair.new.id)
+    st.session_state.pop(_error_key(run), None)
+    st.session_state[_form_key(run)] = False
+    url.set_parameter("try", trial.new.id)
 
 
-def _wrong(run: DistillationRun) -> str:
+def _error_key(run: DistillationRun) -> str:
+    """Key of why a trial could not be started, in this visit's memory."""
     return f"try failed {run.id}"
 
 
-# ── while it grows, and after ───────────────────────────────────────────────────────────────────────
+# ── while it runs, and after ────────────────────────────────────────────────────────────────────────
 
 
 def trial_result(run: DistillationRun) -> None:
-    """The try that the link names (?try=ID), as it grows; else the run's earlier ones, to be opened again."""
-    if wrong := st.session_state.get(_wrong(run)):
-        elements.problem("The try could not be started.", f"{wrong}.", "Choose anew.")
-    wanted = st.query_params.get("try")
-    if wanted is None:
-        _earlier(run)
+    """Draw the trial that the link names (?try=ID) as it runs; else buttons that open the run's earlier ones again."""
+    if error := st.session_state.get(_error_key(run)):
+        elements.problem("The try could not be started.", f"{error}.", "Choose anew.")
+    trial_id = st.query_params.get("try")
+    if trial_id is None:
+        _earlier_trials(run)
         return
     try:
-        pair = trials.find(run_store(), wanted)
-        if pair.fork.parent != run.id:
+        trial = trials.find(run_store(), trial_id)
+        if trial.fork.parent != run.id:
             raise UnknownRun("of another run")
     except UnknownRun:
         st.warning(
-            f"There is no try {wanted[:20]!r} of this run here. It may have been deleted, or the link comes "
+            f"There is no try {trial_id[:20]!r} of this run here. It may have been deleted, or the link comes "
             "from another lab.",
             icon=":material/link_off:",
         )
@@ -188,121 +198,108 @@ def trial_result(run: DistillationRun) -> None:
 
     def show() -> bool:
         try:
-            now = trials.find(run_store(), pair.new.id)
+            now = trials.find(run_store(), trial.new.id)
         except UnknownRun:
             st.info("This try has been deleted.", icon=":material/delete:")
             return False
         if any(arm.status == "queued" for arm in now.arms):
             ensure_worker(run_store().runs_dir)
         _panel(now)
-        return _going(now)
+        return _running(now)
 
-    with elements.card(f"Try: {_thresholds(pair)}", _of(pair)):
-        poll(show, _going(pair), every_s=2.0)
-
-
-def _going(pair: Trial) -> bool:
-    return any(map(is_live, pair.arms))
+    seed = f"one seed ({trial.new.spec.seed}): what one seed shows may be chance"
+    note = f"{_span(trial)} · from {_fork_point(trial.new, trial.fork.epoch)} · {seed}"
+    with elements.card(f"Try: {_thresholds(trial)}", note):
+        poll(show, _running(trial), every_s=2.0)
 
 
-def _thresholds(pair: Trial) -> str:
-    return f"{trials.threshold_text(pair.fork.old_threshold)} → {trials.threshold_text(pair.fork.threshold)}"
+def _running(trial: Trial) -> bool:
+    return any(map(is_live, trial.arms))
 
 
-def _of(pair: Trial) -> str:
-    """What the numbers of the card are of."""
-    return (
-        f"{_span(pair)} · from {_point(pair.new, pair.fork.epoch)} · one seed ({pair.new.spec.seed}): what one "
-        "seed shows may be chance"
-    )
+def _thresholds(trial: Trial) -> str:
+    return f"{threshold_text(trial.fork.old_threshold)} → {threshold_text(trial.fork.threshold)}"
 
 
-def _span(pair: Trial) -> str:
-    return (
-        f"epoch {pair.first_epoch}"
-        if pair.first_epoch == pair.last_epoch
-        else f"epochs {pair.first_epoch} to {pair.last_epoch}"
-    )
+def _span(trial: Trial) -> str:
+    """The epochs that are compared, as text."""
+    if trial.first_epoch == trial.last_epoch:
+        return f"epoch {trial.first_epoch}"
+    return f"epochs {trial.first_epoch} to {trial.last_epoch}"
 
 
-def _earlier(run: DistillationRun) -> None:
-    before = trials.list_trials(run_store(), run.id)[:EARLIER]
-    if not before:
+def _earlier_trials(run: DistillationRun) -> None:
+    earlier = trials.list_trials(run_store(), run.id)[:EARLIER_TRIALS]
+    if not earlier:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Tried before", width="content")
-        for pair in before:
+        for trial in earlier:
             st.button(
-                _thresholds(pair),
-                key=f"try again {pair.new.id}",
+                _thresholds(trial),
+                key=f"try again {trial.new.id}",
                 on_click=url.set_parameter,
-                args=("try", pair.new.id),
-                help=f"{_span(pair).capitalize()}, {pair.new.status}",
+                args=("try", trial.new.id),
+                help=f"{_span(trial).capitalize()}, {trial.new.status}",
             )
 
 
-def _panel(pair: Trial) -> None:
+def _panel(trial: Trial) -> None:
+    """The trial as it is now: both curves, both arms, their difference."""
     store = run_store()
-    (old, new), rows = pair.epochs(store), pair.difference(store)
+    (old, new), rows = trial.epochs(store), trial.difference(store)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         figure = figures.paired(
-            pair.shared_epochs(store),
+            trial.shared_epochs(store),
             old,
             new,
-            (pair.fork.old_threshold, pair.fork.threshold),
-            pair.first_epoch - 1,
+            (trial.fork.old_threshold, trial.fork.threshold),
+            trial.first_epoch - 1,
             appearance.mode(),
-            pair.last_epoch,
-            pair.new.spec.escape.kind,
+            trial.last_epoch,
+            trial.new.spec.escape.kind,
         )
         chart(
             figure,
             "try",
             height=CHART_HEIGHT,
-            revision=pair.new.id,
+            revision=trial.new.id,
             label="Student accuracy with the old and the new threshold",
         )
     with right:
-        _arms(pair, old, new)
-        _difference(pair, rows)
+        _arms(trial, old, new)
+        _difference(trial, rows)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            _buttons(pair)
+            _buttons(trial)
     _by_epoch(rows)
-    for words in _remarks(pair):
-        elements.caption(words)
+    for remark in _remarks(trial):
+        elements.caption(remark)
 
 
-def _arms(pair: Trial, old: pd.DataFrame, new: pd.DataFrame) -> None:
-    """What each arm is and how far."""
-    threshold = trials.threshold_text(pair.fork.old_threshold)
-    if pair.old is None:
+def _arms(trial: Trial, old: pd.DataFrame, new: pd.DataFrame) -> None:
+    """What each arm is, and how far it has come."""
+    threshold = threshold_text(trial.fork.old_threshold)
+    if trial.old is None:
         elements.row(elements.bold(f"Old {threshold}"), elements.muted("deleted since"))
-    elif pair.old_is_parent:
+    elif trial.old_is_parent:
         elements.row(
             elements.bold(f"Old {threshold}"),
             elements.status_chip("done"),
-            elements.muted(f"the run's own {_span(pair)}"),
+            elements.muted(f"the run's own {_span(trial)}"),
         )
     else:
-        _arm(pair, pair.old, f"Old {threshold}", old)
-    _arm(pair, pair.new, f"New {trials.threshold_text(pair.fork.threshold)}", new)
+        _arm(trial, trial.old, f"Old {threshold}", old)
+    _arm(trial, trial.new, f"New {threshold_text(trial.fork.threshold)}", new)
 
 
-def _arm(pair: Trial, run: DistillationRun, name: str, epochs: pd.DataFrame) -> None:
-    done, of = int((epochs["epoch"] >= pair.first_epoch).sum()), pair.last_epoch - pair.first_epoch + 1
+def _arm(trial: Trial, run: DistillationRun, name: str, epochs: pd.DataFrame) -> None:
+    done, total = int((epochs["epoch"] >= trial.first_epoch).sum()), trial.last_epoch - trial.first_epoch + 1
+    progress = f"{done} of {total} epoch{'s' if total > 1 else ''} after the split"
     elements.row(
         elements.bold(name),
         elements.status_chip(run.status),
-        elements.muted(
-            " · ".join(
-                [
-                    f"{done} of {of} epoch{'s' if of > 1 else ''} after the split",
-                    *queue_position(run),
-                    *speed_and_eta(run),
-                ]
-            )
-        ),
+        elements.muted(" · ".join([progress, *queue_position(run), *speed_and_eta(run)])),
     )
     if is_live(run):
         st.html(elements.progress_bar(run.progress))
@@ -312,27 +309,27 @@ def _arm(pair: Trial, run: DistillationRun, name: str, epochs: pd.DataFrame) -> 
         )
 
 
-def _difference(pair: Trial, rows: pd.DataFrame) -> None:
+def _difference(trial: Trial, rows: pd.DataFrame) -> None:
     """New − old in the last epoch that both have."""
     if rows.empty:
         elements.caption(
-            f"The first difference comes at the end of epoch {pair.first_epoch}."
-            if _going(pair)
+            f"The first difference comes at the end of epoch {trial.first_epoch}."
+            if _running(trial)
             else "There is no epoch that both have."
         )
         return
-    last, card = rows.iloc[-1], cards().get(pair.new.spec.teacher)
+    last, card = rows.iloc[-1], cards().get(trial.new.spec.teacher)
     tiles = []
     for metric in (name for name in METRIC_NAMES if name in rows):
         side = METRIC_ROLES[metric]
-        of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, int(last["epoch"]))
+        images = card.test_images[side] if card else None
         tiles.append(
             elements.tile(
                 f"{METRIC_NAMES[metric]}, new − old",
                 signed_points(last[metric]),
                 "points",
                 role=side,
-                measured_on=of,
+                measured_on=formats.measured_on(f"{side.upper()} test", images, int(last["epoch"])),
                 change=verdict(metric, last[metric]),
             )
         )
@@ -340,53 +337,53 @@ def _difference(pair: Trial, rows: pd.DataFrame) -> None:
 
 
 def _by_epoch(rows: pd.DataFrame) -> None:
-    """Both arms and their difference, an epoch a row."""
+    """A table of both arms and their difference, an epoch a row."""
     if rows.empty:
         return
-    written, roles = {"Epoch": rows["epoch"].astype(int)}, {}
+    columns, roles = {"Epoch": rows["epoch"].astype(int)}, {}
     for metric in (name for name in METRIC_NAMES if name in rows):
         name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
-        own = {
+        of_metric = {
             f"{name} old (%)": rows[f"{metric}_old"].map(formats.per_cent),
             f"{name} new (%)": rows[f"{metric}_new"].map(formats.per_cent),
             f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed_points),
         }
-        written |= own
-        roles |= dict.fromkeys(own, METRIC_ROLES[metric])
-    elements.table(pd.DataFrame(written), list(written), roles)
+        columns |= of_metric
+        roles |= dict.fromkeys(of_metric, METRIC_ROLES[metric])
+    elements.table(pd.DataFrame(columns), list(columns), roles)
 
 
-def _buttons(pair: Trial) -> None:
-    """Stop and resume while it is not over; then where the new threshold may go."""
-    store, new = run_store(), pair.new
-    moving = [arm.id for arm in pair.arms if is_live(arm)]
-    halted = [arm.id for arm in pair.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
-    if moving:
+def _buttons(trial: Trial) -> None:
+    """Stop and resume while the trial is not over; then what the new threshold can be used for."""
+    store, new = run_store(), trial.new
+    live = [arm.id for arm in trial.arms if is_live(arm)]
+    halted = [arm.id for arm in trial.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
+    if live:
         st.button(
             "Stop",
             icon=":material/stop:",
             key="try stop",
             on_click=_each,
-            args=(store.stop, moving[::-1]),
-            disabled=all(arm.requested_state == "stop" for arm in pair.arms if is_live(arm)),
+            args=(store.stop, live[::-1]),
+            disabled=all(arm.requested_state == "stop" for arm in trial.arms if is_live(arm)),
         )
     if halted:
         st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each, args=(store.resume, halted))
     if new.status == "done":
-        spec = new.spec.replaced({"split.threshold": round(pair.fork.threshold, 6)})
+        spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
         elements.page_button(
             "pages/distill/page.py",
-            f"Use {trials.threshold_text(pair.fork.threshold)} for the next run",
+            f"Use {threshold_text(trial.fork.threshold)} for the next run",
             icon=":material/experiment:",
             query_params={"spec": spec.to_token()},
-            help=("Opens the form of a new run with these settings and this threshold"),
+            help="Opens the form of a new run with these settings and this threshold",
         )
-        if pair.old:
+        if trial.old:
             st.page_link(
                 "pages/compare/page.py",
                 label="Compare",
                 icon=":material/stacked_line_chart:",
-                query_params={"runs": f"{pair.old.id},{new.id}"},
+                query_params={"runs": f"{trial.old.id},{new.id}"},
             )
     if st.button(
         "Close",
@@ -399,18 +396,19 @@ def _buttons(pair: Trial) -> None:
         st.rerun()
 
 
-def _each(do: Callable[[str], None], run_ids: list[str]) -> None:
+def _each(action: Callable[[str], None], run_ids: list[str]) -> None:
     for run_id in run_ids:
-        do(run_id)
+        action(run_id)
 
 
-def _remarks(pair: Trial) -> list[str]:
-    words = []
-    if pair.old_is_parent:
-        words.append(
+def _remarks(trial: Trial) -> list[str]:
+    """What a reader of the comparison needs to know about how it was computed."""
+    remarks = []
+    if trial.old_is_parent:
+        remarks.append(
             "Old: same checkpoint, seed and threshold give the same numbers, so the run's own epochs are not "
             "computed again (to the last bit on a CPU; a GPU rounds differently from run to run)."
         )
-    if pair.fork.epoch == 0 and pair.first_epoch > 1:
-        words.append("The run keeps no checkpoint from before its split, so the epochs before it are done again.")
-    return words
+    if trial.fork.epoch == 0 and trial.first_epoch > 1:
+        remarks.append("The run keeps no checkpoint from before its split, so the epochs before it are done again.")
+    return remarks

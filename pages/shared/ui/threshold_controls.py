@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core.runs import DistillationRun
+from atesc_core.runs.trials import threshold_text
 from pages.shared.data.store import run_store
 from pages.shared.ui.polling import is_live
 
 
-def apply_button(run: DistillationRun, threshold: float, refusal: str = "") -> None:
-    """Draw the button by which a live run takes ``threshold`` from its next round on; nothing for a finished run.
+def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") -> None:
+    """Draw the button by which a live run takes ``threshold``, and what it has yet to take; nothing for an ended run.
 
     Args:
         run: the run.
@@ -28,8 +29,19 @@ def apply_button(run: DistillationRun, threshold: float, refusal: str = "") -> N
             on_click=_apply,
             args=(run.id, threshold),
         )
+        pending_notice(run)
+
+
+def pending_notice(run: DistillationRun) -> None:
+    """Draw that a threshold is applied from the next round, as long as the run has not taken it."""
+    if is_live(run) and run.pending_threshold is not None:
+        st.caption(_pending_text(run.pending_threshold), width="content")
 
 
 def _apply(run_id: str, threshold: float) -> None:
     run_store().set_threshold(run_id, threshold)
-    st.toast(f"Threshold {threshold:.2f} is applied from the next round", icon=":material/check:")
+    st.toast(_pending_text(threshold), icon=":material/check:")
+
+
+def _pending_text(threshold: float) -> str:
+    return f"Threshold {threshold_text(threshold)} is applied from the next round"

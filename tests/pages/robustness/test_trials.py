@@ -66,7 +66,7 @@ def started(open_page, lab: Lab) -> tuple[AppTest, trials.Trial]:
 def test_until_the_line_is_moved_there_is_nothing_to_try(open_page, lab: Lab):
     app = open_page("robustness", run=lab.atesc)
     old = lab.store.threshold(lab.atesc)
-    assert offered(app) == (False, f"Move the line first: {old:.2f} is the threshold that the run has")
+    assert offered(app) == (False, f"Move the threshold first: {old:.2f} is the one that the run has")
     threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (True, f"Two short runs from one checkpoint, the threshold {old:.2f} and this one")
 
