@@ -23,13 +23,13 @@ export class Selection {
     this.chart.setState("selection", { ids, revision: this.chart.data.revision, at: this.reportedAt });
   }
 
-  // Python's selection counts once Python has heard of ours; until then it speaks of the one before.
-  receive({ selected, heard }, revisionChanged) {
+  // Python's selection counts once it has received ours; until then it speaks of the one before.
+  receive({ selected, acknowledged_at }, revisionChanged) {
     if (!selected) {
       if (revisionChanged) this.reportChange([]);
       return;
     }
-    const current = this.reportedAt === undefined || this.reportedAt === heard;
+    const current = this.reportedAt === undefined || this.reportedAt === acknowledged_at;
     if (revisionChanged || (current && !sameIds(selected, this.ids))) this.pending = selected;
   }
 

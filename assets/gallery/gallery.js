@@ -1,4 +1,4 @@
-// Pictures that can be pressed: a button each, which tells Python its id. pages/shared/ui/gallery.py is its other half.
+// Images that can be pressed: a button each, which reports its id to Python. Mounted by pages/shared/ui/gallery.py.
 
 export default function mount({ parentElement, data, setTriggerValue }) {
   let grid = parentElement.querySelector(".atesc-gallery");
@@ -8,21 +8,21 @@ export default function mount({ parentElement, data, setTriggerValue }) {
   grid.style.setProperty("--sheet", `url(${data.source})`);
   grid.style.setProperty("--sheet-size", data.size);
   const focused = [...grid.children].indexOf(document.activeElement);
-  grid.replaceChildren(...data.cells.map((cell) => picture(cell, data.chosen, setTriggerValue)));
+  grid.replaceChildren(...data.cells.map((cell) => imageButton(cell, data.chosen, setTriggerValue)));
   grid.children[focused]?.focus({ preventScroll: true });
 }
 
-function picture({ id, position, role, title, word }, chosen, tell) {
+function imageButton({ id, position, role, title, caption }, chosen, report) {
   const button = element("button", "atesc-picture");
   button.type = "button";
   button.title = title;
   button.setAttribute("aria-label", title);
   button.setAttribute("aria-pressed", String(id === chosen));
-  button.addEventListener("click", () => tell("picked", id));
+  button.addEventListener("click", () => report("picked", id));
   const image = button.appendChild(element("i", ""));
   image.style.backgroundPosition = position;
   if (role) image.style.setProperty("--own", `var(--role-${role})`);
-  if (word) button.appendChild(element("span", "")).textContent = word;
+  if (caption) button.appendChild(element("span", "")).textContent = caption;
   return button;
 }
 

@@ -1,4 +1,4 @@
-"""What tests/e2e/test_chart.py looks at: a live line, a map with pictures, a histogram with a threshold."""
+"""The script that tests/e2e/test_chart.py shows: a live line, a map with pictures, a histogram with a threshold."""
 
 import sys
 from pathlib import Path

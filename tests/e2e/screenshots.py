@@ -20,7 +20,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from atesc_core.figures.export.browser import find_browser
 from atesc_core.runs import DistillationRun, RunStore
-from tests.e2e.conftest import ROOT, SWITCHES, Lab
+from tests.support.browser import SWITCHES
+from tests.support.server import ROOT, LabServer
 
 OUT = ROOT / "docs" / "screenshots"
 HEIGHT = 900
@@ -35,7 +36,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     runs_dir = runs_dir or Path(tempfile.mkdtemp(prefix="atesc-story-"))
     size = {"width": width, "height": HEIGHT}
-    lab = Lab(ROOT / "app.py", runs_dir, {})
+    lab = LabServer(ROOT / "app.py", runs_dir)
     lab.start()
     try:
         with sync_playwright() as playwright:

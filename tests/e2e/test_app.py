@@ -4,7 +4,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT
+from tests.support.server import ROOT
 
 pytestmark = pytest.mark.e2e
 TITLES = ["Start", "Domains", "Teachers", "Distill", "Robustness", "Embedding", "Compare", "Figures", "Results"]

@@ -4,27 +4,25 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import chart, drag, hold_key
 
 pytestmark = pytest.mark.e2e
 ALONE = 12  # the point of the cloud that is farthest from any other
 
 
 @pytest.fixture(scope="module")
-def charts(serve):
+def chart_server(serve):
     return serve(Path(__file__).with_name("chart_app.py"))
 
 
 @pytest.fixture
-def here(page: Page, charts) -> Page:
-    page.goto(charts.url)
+def chart_page(page: Page, chart_server) -> Page:
+    page.goto(chart_server.url)
     for name in ("live", "cloud", "histogram"):
         chart(page, name).locator(".main-svg").first.wait_for()
     return page
-
-
-def chart(page: Page, name: str) -> Locator:
-    return page.locator(f'[data-chart="{name}"]')
 
 
 def plot_area(page: Page, name: str) -> dict:
@@ -39,14 +37,6 @@ def points(page: Page, name: str) -> int:
     return chart(page, name).locator(".js-plotly-plot").evaluate("plot => plot.data[0].x.length")
 
 
-def drag(page: Page, start: tuple[float, float], *stops: tuple[float, float]) -> None:
-    page.mouse.move(*start)
-    page.mouse.down()
-    for stop in stops:
-        page.mouse.move(*stop, steps=5)
-    page.mouse.up()
-
-
 def wait_for_more(page: Page, name: str, count: int) -> None:
     page.wait_for_function(
         "([name, count]) => document.querySelector(`[data-chart=${name}] .js-plotly-plot`).data[0].x.length > count",
@@ -54,122 +44,126 @@ def wait_for_more(page: Page, name: str, count: int) -> None:
     )
 
 
-def test_zoom_and_node_survive_live_updates(here: Page):
-    wait_for_more(here, "live", 3)
-    here.evaluate("window.node = document.querySelector('[data-chart=live] .main-svg')")
-    area = plot_area(here, "live")
+def test_zoom_and_node_survive_live_updates(chart_page: Page):
+    wait_for_more(chart_page, "live", 3)
+    chart_page.evaluate("window.node = document.querySelector('[data-chart=live] .main-svg')")
+    area = plot_area(chart_page, "live")
     across = (area["x"] + 0.1 * area["width"], area["x"] + 0.6 * area["width"])
     middle = area["y"] + area["height"] / 2
-    drag(here, (across[0], middle), (across[1], middle))
-    zoomed = x_range(here, "live")
-    wait_for_more(here, "live", points(here, "live") + 3)
-    assert x_range(here, "live") == zoomed
-    assert here.evaluate("window.node === document.querySelector('[data-chart=live] .main-svg')")
+    drag(chart_page, (across[0], middle), (across[1], middle))
+    zoomed = x_range(chart_page, "live")
+    wait_for_more(chart_page, "live", points(chart_page, "live") + 3)
+    assert x_range(chart_page, "live") == zoomed
+    assert chart_page.evaluate("window.node === document.querySelector('[data-chart=live] .main-svg')")
 
 
-def test_an_untouched_axis_follows_the_data(here: Page):
-    before = x_range(here, "live")
-    wait_for_more(here, "live", points(here, "live") + 3)
-    assert x_range(here, "live")[1] > before[1]
+def test_an_untouched_axis_follows_the_data(chart_page: Page):
+    before = x_range(chart_page, "live")
+    wait_for_more(chart_page, "live", points(chart_page, "live") + 3)
+    assert x_range(chart_page, "live")[1] > before[1]
 
 
-def test_plotly_is_fetched_once(here: Page):
-    wait_for_more(here, "live", points(here, "live") + 1)
-    scripts = here.evaluate("performance.getEntriesByType('resource').filter(r => r.name.includes('plotly')).length")
+def test_plotly_is_fetched_once(chart_page: Page):
+    wait_for_more(chart_page, "live", points(chart_page, "live") + 1)
+    scripts = chart_page.evaluate(
+        "performance.getEntriesByType('resource').filter(r => r.name.includes('plotly')).length"
+    )
     assert scripts == 1
 
 
-def test_lasso_returns_ids_and_keeps_them(here: Page):
-    area = plot_area(here, "cloud")
+def test_lasso_returns_ids_and_keeps_them(chart_page: Page):
+    area = plot_area(chart_page, "cloud")
     left, right = area["x"] + 5, area["x"] + area["width"] - 5
     top, bottom = area["y"] + 5, area["y"] + area["height"] - 5
-    drag(here, (left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
-    wait_for_more(here, "live", points(here, "live") + 2)
-    expect(here.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
-    here.mouse.dblclick(left + 3, top + 3)
-    expect(here.get_by_text("selected 0: []")).to_be_visible()
+    drag(chart_page, (left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+    expect(chart_page.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
+    wait_for_more(chart_page, "live", points(chart_page, "live") + 2)
+    expect(chart_page.get_by_text("selected 64: [0, 1, 2, 3, 4,")).to_be_visible()
+    chart_page.mouse.dblclick(left + 3, top + 3)
+    expect(chart_page.get_by_text("selected 0: []")).to_be_visible()
 
 
-def test_hover_shows_a_picture_and_its_caption_as_text(here: Page):
-    node = chart(here, "cloud").locator(".js-plotly-plot")
+def test_hover_shows_a_picture_and_its_caption_as_text(chart_page: Page):
+    node = chart(chart_page, "cloud").locator(".js-plotly-plot")
     x, y = node.evaluate(POINT, ALONE)
     box = node.bounding_box()
-    here.mouse.move(box["x"] + x - 2, box["y"] + y)
-    here.mouse.move(box["x"] + x, box["y"] + y)
-    tip = chart(here, "cloud").locator(".atesc-chart-tip")
+    chart_page.mouse.move(box["x"] + x - 2, box["y"] + y)
+    chart_page.mouse.move(box["x"] + x, box["y"] + y)
+    tip = chart(chart_page, "cloud").locator(".atesc-chart-tip")
     expect(tip).to_be_visible()
     expect(tip).to_contain_text(f"image {ALONE}\n<b>class</b>")  # the caption is text, whatever it holds
     picture = tip.locator(".atesc-chart-tip-picture")
     assert picture.evaluate("e => getComputedStyle(e).backgroundImage").startswith('url("data:image/png')
 
 
-def test_dropping_the_threshold_reports_its_value(here: Page):
-    line = chart(here, "histogram").get_by_role("slider")
+def test_dropping_the_threshold_reports_its_value(chart_page: Page):
+    line = chart(chart_page, "histogram").get_by_role("slider")
     grip = line.bounding_box()
     x, y = grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2
-    drag(here, (x, y), (x + 80, y))
+    drag(chart_page, (x, y), (x + 80, y))
     dropped = float(line.get_attribute("aria-valuenow"))
     assert dropped > 4.5
-    expect(here.get_by_text(f"threshold {dropped:.1f}")).to_be_visible()
+    expect(chart_page.get_by_text(f"threshold {dropped:.1f}")).to_be_visible()
     expect(line).to_have_attribute("aria-valuenow", str(dropped))  # and it stays where it was dropped
 
 
-def test_the_threshold_moves_by_keys(here: Page):
-    line = chart(here, "histogram").get_by_role("slider")
+def test_the_threshold_moves_by_keys(chart_page: Page):
+    line = chart(chart_page, "histogram").get_by_role("slider")
     line.focus()
     before = float(line.get_attribute("aria-valuenow"))
-    for _ in range(3):
-        here.keyboard.press("ArrowLeft")
-    expect(here.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
+    hold_key(chart_page, "ArrowLeft", 3)
+    expect(chart_page.get_by_text(f"threshold {before - 0.3:.1f}")).to_be_visible()
 
 
-def test_a_line_under_ones_fingers_is_not_moved_by_a_run(here: Page):
+def test_a_line_under_ones_fingers_is_not_moved_by_a_run(chart_page: Page):
     """A live run that found a new threshold while a user pressed arrows took the line away from them."""
-    line = chart(here, "histogram").get_by_role("slider")
+    line = chart(chart_page, "histogram").get_by_role("slider")
     line.focus()
-    here.keyboard.down("ArrowRight")
-    drawn = chart(here, "histogram").get_attribute("data-drawn")
-    here.get_by_label("a run moves it").evaluate("box => box.click()")  # the line keeps the focus
-    expect(here.get_by_text("moved", exact=True)).to_be_visible()
-    expect(here.get_by_text("threshold 10.0")).to_be_visible()
-    expect(chart(here, "histogram")).not_to_have_attribute("data-drawn", drawn)
-    here.keyboard.up("ArrowRight")
+    chart_page.keyboard.down("ArrowRight")
+    drawn = chart(chart_page, "histogram").get_attribute("data-drawn")
+    chart_page.get_by_label("a run moves it").evaluate("box => box.click()")  # the line keeps the focus
+    expect(chart_page.get_by_text("moved", exact=True)).to_be_visible()
+    expect(chart_page.get_by_text("threshold 10.0")).to_be_visible()
+    expect(chart(chart_page, "histogram")).not_to_have_attribute("data-drawn", drawn)
+    chart_page.keyboard.up("ArrowRight")
     assert line.get_attribute("aria-valuenow") == "4.1"
-    expect(here.get_by_text("threshold 4.1")).to_be_visible()
+    expect(chart_page.get_by_text("threshold 4.1")).to_be_visible()
 
 
 @pytest.mark.parametrize("value", [0.5, 2.0, 5.0, 12.0])
-def test_what_the_threshold_says_stays_within_a_narrow_chart(here: Page, value: float):
+def test_what_the_threshold_says_stays_within_a_narrow_chart(chart_page: Page, value: float):
     """It was flipped to the left of the line wherever it had no room on the right, and cut off there."""
-    here.set_viewport_size({"width": 900, "height": 900})
-    line = chart(here, "histogram").get_by_role("slider")
+    chart_page.set_viewport_size({"width": 900, "height": 900})
+    line = chart(chart_page, "histogram").get_by_role("slider")
     line.focus()
     while abs(beyond := float(line.get_attribute("aria-valuenow")) - value) > 0.55:
-        here.keyboard.press("PageDown" if beyond > 0 else "PageUp")
-    expect(here.get_by_text(f"threshold {float(line.get_attribute('aria-valuenow')):.1f}")).to_be_visible()
-    word, whole = line.locator(".atesc-chart-threshold-label").bounding_box(), chart(here, "histogram").bounding_box()
+        chart_page.keyboard.press("PageDown" if beyond > 0 else "PageUp")
+    expect(chart_page.get_by_text(f"threshold {float(line.get_attribute('aria-valuenow')):.1f}")).to_be_visible()
+    word, whole = (
+        line.locator(".atesc-chart-threshold-label").bounding_box(),
+        chart(chart_page, "histogram").bounding_box(),
+    )
     assert whole["x"] <= word["x"]
     assert word["x"] + word["width"] <= whole["x"] + whole["width"]
 
 
-def test_no_button_sends_the_chart_anywhere(here: Page):
-    titles = chart(here, "cloud").locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
+def test_no_button_sends_the_chart_anywhere(chart_page: Page):
+    titles = chart(chart_page, "cloud").locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
     assert titles == ["Zoom", "Pan", "Box Select", "Lasso Select", "Reset axes"]
 
 
-def test_a_change_of_theme_redraws_in_its_colours(here: Page):
-    here.emulate_media(color_scheme="dark")
+def test_a_change_of_theme_redraws_in_its_colours(chart_page: Page):
+    chart_page.emulate_media(color_scheme="dark")
     ink = "p => p._fullLayout.font.color"
-    node = chart(here, "cloud").locator(".js-plotly-plot")
-    here.wait_for_function(
+    node = chart(chart_page, "cloud").locator(".js-plotly-plot")
+    chart_page.wait_for_function(
         "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')._fullLayout.font.color === '#E8ECF1'"
     )
     assert node.evaluate(ink) == "#E8ECF1"
 
 
-def shown_ids(page: Page) -> set[int]:
-    """What Plotly draws as selected."""
+def drawn_ids(page: Page) -> set[int]:
+    """Ids that Plotly draws as selected."""
     return set(
         chart(page, "cloud")
         .locator(".js-plotly-plot")
@@ -177,8 +171,8 @@ def shown_ids(page: Page) -> set[int]:
     )
 
 
-def told_ids(page: Page) -> set[int]:
-    """What Python was told."""
+def reported_ids(page: Page) -> set[int]:
+    """Ids that Python received."""
     return set(json.loads(page.get_by_test_id("stText").filter(has_text="selected").text_content().split(": ")[1]))
 
 
@@ -190,44 +184,44 @@ def lasso_left_half(page: Page) -> None:
     expect(page.get_by_text("selected 0:")).to_have_count(0)
 
 
-def test_a_lasso_outlives_a_recolouring(here: Page):
-    lasso_left_half(here)
-    before = told_ids(here)
-    here.get_by_text("recolour").click()
-    here.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
-    assert told_ids(here) == shown_ids(here) == before
+def test_a_lasso_outlives_a_recolouring(chart_page: Page):
+    lasso_left_half(chart_page)
+    before = reported_ids(chart_page)
+    chart_page.get_by_text("recolour").click()
+    chart_page.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    assert reported_ids(chart_page) == drawn_ids(chart_page) == before
 
 
-def test_a_lasso_takes_what_lies_in_it_after_points_moved(here: Page):
-    lasso_left_half(here)
-    before = told_ids(here)
-    here.get_by_text("move", exact=True).click()
-    here.wait_for_function("before => !document.body.innerText.includes(before)", arg=f"{sorted(before)}")
-    assert told_ids(here) == shown_ids(here) != before
+def test_a_lasso_takes_what_lies_in_it_after_points_moved(chart_page: Page):
+    lasso_left_half(chart_page)
+    before = reported_ids(chart_page)
+    chart_page.get_by_text("move", exact=True).click()
+    chart_page.wait_for_function("before => !document.body.innerText.includes(before)", arg=f"{sorted(before)}")
+    assert reported_ids(chart_page) == drawn_ids(chart_page) != before
 
 
-def test_a_clicked_point_stays_selected_wherever_it_goes(here: Page):
-    click_point(here, ALONE)
-    expect(here.get_by_text("selected 1:")).to_be_visible()
-    here.get_by_text("recolour").click()
-    here.get_by_text("move", exact=True).click()
-    expect(here.get_by_text("in two colours")).to_be_visible()
-    here.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
-    assert told_ids(here) == shown_ids(here) == {ALONE}
+def test_a_clicked_point_stays_selected_wherever_it_goes(chart_page: Page):
+    click_point(chart_page, ALONE)
+    expect(chart_page.get_by_text("selected 1:")).to_be_visible()
+    chart_page.get_by_text("recolour").click()
+    chart_page.get_by_text("move", exact=True).click()
+    expect(chart_page.get_by_text("in two colours")).to_be_visible()
+    chart_page.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    assert reported_ids(chart_page) == drawn_ids(chart_page) == {ALONE}
 
 
-def test_keys_do_what_a_lasso_does(here: Page):
+def test_keys_do_what_a_lasso_does(chart_page: Page):
     """Without a mouse nothing could be selected on a map."""
-    frame = chart(here, "cloud").get_by_role("application")
+    frame = chart(chart_page, "cloud").get_by_role("application")
     frame.focus()
     hint = frame.get_by_text("Arrows move the frame")
     expect(hint).to_be_visible()
     for key, times in {"ArrowLeft": 5, "ArrowUp": 3, "Shift+ArrowRight": 8, "Shift+ArrowDown": 6}.items():
         for _ in range(times):
-            here.keyboard.press(key)
-    drawn_frame, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(here, "cloud")
+            chart_page.keyboard.press(key)
+    drawn_frame, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(chart_page, "cloud")
     within = (
-        chart(here, "cloud")
+        chart(chart_page, "cloud")
         .locator(".js-plotly-plot")
         .evaluate(
             POINTS_WITHIN,
@@ -242,26 +236,26 @@ def test_keys_do_what_a_lasso_does(here: Page):
     assert drawn_frame["width"] == pytest.approx(0.36 * area["width"], abs=1)
     assert drawn_frame["x"] - area["x"] == pytest.approx(0.3 * area["width"], abs=1)
     assert 5 < len(within) < 60
-    here.keyboard.press("Enter")
-    expect(here.get_by_text(f"selected {len(within)}: {within}")).to_be_visible()
-    assert told_ids(here) == shown_ids(here)
-    here.keyboard.press("Escape")
-    expect(here.get_by_text("selected 0: []")).to_be_visible()
-    assert shown_ids(here) == set()
+    chart_page.keyboard.press("Enter")
+    expect(chart_page.get_by_text(f"selected {len(within)}: {within}")).to_be_visible()
+    assert reported_ids(chart_page) == drawn_ids(chart_page)
+    chart_page.keyboard.press("Escape")
+    expect(chart_page.get_by_text("selected 0: []")).to_be_visible()
+    assert drawn_ids(chart_page) == set()
 
 
-def test_the_frame_of_the_keys_stays_within_the_chart_and_out_of_the_mouses_way(here: Page):
-    frame = chart(here, "cloud").get_by_role("application")
+def test_the_frame_of_the_keys_stays_within_the_chart_and_out_of_the_mouses_way(chart_page: Page):
+    frame = chart(chart_page, "cloud").get_by_role("application")
     frame.focus()
     for key in ("ArrowRight", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft"):
         for _ in range(45):
-            here.keyboard.press(key)
-    own, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(here, "cloud")
+            chart_page.keyboard.press(key)
+    own, area = frame.locator(".atesc-chart-frame").bounding_box(), plot_area(chart_page, "cloud")
     assert own["x"] + own["width"] <= area["x"] + area["width"] + 1
     assert own["y"] + own["height"] <= area["y"] + area["height"] + 1
     assert own["width"] == pytest.approx(0.02 * area["width"], abs=1)
-    lasso_left_half(here)
-    assert told_ids(here) == shown_ids(here)
+    lasso_left_half(chart_page)
+    assert reported_ids(chart_page) == drawn_ids(chart_page)
 
 
 POINTS_WITHIN = """(plot, { x, y, width, height }) => {
@@ -274,9 +268,9 @@ POINTS_WITHIN = """(plot, { x, y, width, height }) => {
 
 
 def click_point(page: Page, index: int) -> None:
-    here = chart(page, "cloud").locator(".js-plotly-plot")
-    x, y = here.evaluate(POINT, index)
-    box = here.bounding_box()
+    node = chart(page, "cloud").locator(".js-plotly-plot")
+    x, y = node.evaluate(POINT, index)
+    box = node.bounding_box()
     page.mouse.move(box["x"] + x - 2, box["y"] + y)
     page.mouse.click(box["x"] + x, box["y"] + y)
 

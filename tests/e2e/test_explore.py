@@ -3,83 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PATIENCE, settled
+from tests.support.browser import (
+    chart,
+    gallery_images,
+    lasso_all,
+    selected_points,
+    wait_for_chart,
+    wait_for_selected_points,
+)
+from tests.support.labs import TINY
 
 pytestmark = pytest.mark.e2e
-IMAGES = 32
+IMAGES = TINY["snapshot_images"]
 
 
-def chart(page: Page, name: str) -> Locator:
-    return page.locator(f'[data-chart="{name}"]')
-
-
-def wall(page: Page, name: str) -> Locator:
-    return page.locator(f'[data-gallery="{name}"] button')
-
-
-def drawn(page: Page, name: str) -> None:
-    chart(page, name).locator(".main-svg").first.wait_for()
-    settled(page)
-
-
-def selected_points(page: Page, name: str) -> set[str]:
-    """Ids of what Plotly draws as selected."""
-    return set(
-        chart(page, name)
-        .locator(".js-plotly-plot")
-        .evaluate(
-            "plot => plot._fullData.flatMap(t => (t.selectedpoints ?? []).map(at => [t.customdata[at]].flat()[0]))"
-        )
-    )
-
-
-def lasso_all(page: Page) -> None:
-    area = chart(page, "map").locator(".nsewdrag").first.bounding_box()
-    left, right = area["x"] + 4, area["x"] + area["width"] - 4
-    top, bottom = area["y"] + 4, area["y"] + area["height"] - 4
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
-        page.mouse.move(*corner, steps=5)
-    page.mouse.up()
-
-
-def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: str, browser: Browser):
+def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):
     page.goto(f"{lab.url}/embedding?run={run_id}")
-    drawn(page, "map")
-    expect(wall(page, "wall map")).to_have_count(0)
+    wait_for_chart(page, "map")
+    expect(gallery_images(page, "wall map")).to_have_count(0)
     lasso_all(page)
-    expect(wall(page, "wall map")).to_have_count(IMAGES)
+    expect(gallery_images(page, "wall map")).to_have_count(IMAGES)
     assert selected_points(page, "map") == {f"2:{index}" for index in range(IMAGES)}
 
-    wall(page, "wall map").nth(5).click()
+    gallery_images(page, "wall map").nth(5).click()
     expect(page.get_by_text("Image 5", exact=True)).to_be_visible()
-    expect(wall(page, "wall map").nth(5)).to_have_attribute("aria-pressed", "true")
+    expect(gallery_images(page, "wall map").nth(5)).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_text(re.compile("difference × \\d+"))).to_be_visible()
     for who in ("teacher", "student"):
-        drawn(page, f"said {who}")
+        wait_for_chart(page, f"said {who}")
         assert chart(page, f"said {who}").locator(".js-plotly-plot").evaluate("plot => plot.data.length") == 2
     expect(page.get_by_text("Nearest real OOD")).to_be_in_viewport()
     assert selected_points(page, "map") == {f"2:{index}" for index in range(IMAGES)}, "the inspector took the lasso"
 
     page.wait_for_url(re.compile("picked=.*image=5|image=5.*picked="))
-    visitor = browser.new_context(viewport={"width": 1280, "height": 900})
-    visitor.set_default_timeout(1000 * PATIENCE)
-    other = visitor.new_page()
-    other.goto(page.url)
+    other = visitor(page.url)
     expect(other.get_by_text("Image 5", exact=True)).to_be_visible()
-    expect(wall(other, "wall map")).to_have_count(IMAGES)
-    drawn(other, "map")
-    other.wait_for_function(
-        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-        ".flatMap(t => t.selectedpoints ?? []).length === many",
-        arg=IMAGES,
-    )
-    visitor.close()
+    expect(gallery_images(other, "wall map")).to_have_count(IMAGES)
+    wait_for_chart(other, "map")
+    wait_for_selected_points(other, "map", IMAGES)
 
 
 def drag_right_of_the_line(page: Page) -> None:
@@ -108,11 +74,11 @@ def frame_right_of_the_line(page: Page) -> None:
 @pytest.mark.parametrize("select", [drag_right_of_the_line, frame_right_of_the_line])
 def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id: str, select):
     page.goto(f"{lab.url}/robustness?run={run_id}")
-    drawn(page, "scores")
+    wait_for_chart(page, "scores")
     select(page)
-    walled = wall(page, "wall selected")
+    walled = gallery_images(page, "wall selected")
     expect(walled.first).to_be_visible()
-    drawn(page, "scores")
+    wait_for_chart(page, "scores")
     count = walled.count()
     assert 0 < count < IMAGES
     strokes = (
@@ -123,17 +89,13 @@ def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id
     assert len(strokes) == count
 
     page.get_by_role("link", name="See them on the map").click()
-    drawn(page, "map")
-    expect(wall(page, "wall map")).to_have_count(count)
-    page.wait_for_function(
-        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-        ".flatMap(t => t.selectedpoints ?? []).length === many",
-        arg=count,
-    )
+    wait_for_chart(page, "map")
+    expect(gallery_images(page, "wall map")).to_have_count(count)
+    wait_for_selected_points(page, "map", count)
     assert selected_points(page, "map") == set(strokes)
 
     page.get_by_role("button", name="Clear", exact=True).click()
-    expect(wall(page, "wall map")).to_have_count(0)
+    expect(gallery_images(page, "wall map")).to_have_count(0)
     page.wait_for_function(
         "() => !document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
         ".some(trace => trace.selectedpoints?.length)"

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PATIENCE
-from tests.e2e.test_explore import IMAGES, chart, drawn, lasso_all, selected_points, wall
+from tests.support.browser import (
+    chart,
+    gallery_images,
+    lasso_all,
+    selected_points,
+    wait_for_chart,
+    wait_for_selected_points,
+)
+from tests.support.labs import TINY
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """`visitor(url)`: the page in a browser profile of its own."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(1000 * PATIENCE)
-
-    def visit(url: str) -> Page:
-        page = context.new_page()
-        page.goto(url)
-        return page
-
-    yield visit
-    context.close()
+IMAGES = TINY["snapshot_images"]
 
 
 def present(page: Page) -> str:
@@ -50,7 +43,7 @@ def stands_alone(page: Page) -> None:
 
 def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):
     page.goto(f"{lab.url}/robustness?run={run_id}")
-    drawn(page, "scores")
+    wait_for_chart(page, "scores")
     page.get_by_role("spinbutton").fill("6.5")
     page.get_by_role("spinbutton").press("Enter")
     expect(chart(page, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
@@ -66,17 +59,17 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
     page.mouse.down()
     page.mouse.move(area["x"] + area["width"] - 2, area["y"] + 0.8 * area["height"], steps=8)
     page.mouse.up()
-    expect(wall(page, "wall selected").first).to_be_visible()
+    expect(gallery_images(page, "wall selected").first).to_be_visible()
     page.wait_for_url(re.compile("picked="))
-    drawn(page, "scores")
-    many = wall(page, "wall selected").count()
+    wait_for_chart(page, "scores")
+    many = gallery_images(page, "wall selected").count()
     assert 0 < many < IMAGES
 
     other = visitor(present(page))
-    drawn(other, "scores")
+    wait_for_chart(other, "scores")
     stands_alone(other)
     expect(chart(other, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
-    expect(wall(other, "wall selected")).to_have_count(many)
+    expect(gallery_images(other, "wall selected")).to_have_count(many)
     expect(other.get_by_role("link", name="Use for the next run")).to_be_hidden()
     other.get_by_role("button", name="Show controls").click()
     expect(other.get_by_test_id("stSidebar")).to_be_visible()
@@ -88,24 +81,20 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
 
 def test_the_map_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):
     page.goto(f"{lab.url}/embedding?run={run_id}&epoch=1&threshold=9.5")
-    drawn(page, "map")
+    wait_for_chart(page, "map")
     for radio, says in (("Class", "colour=class"), ("Points", "ground=points")):
         page.get_by_role("radio", name=radio, exact=True).click()
         page.wait_for_url(re.compile(says))
-        drawn(page, "map")
+        wait_for_chart(page, "map")
     lasso_all(page)
-    expect(wall(page, "wall map")).to_have_count(IMAGES)
+    expect(gallery_images(page, "wall map")).to_have_count(IMAGES)
     page.wait_for_url(re.compile("picked="))
 
     other = visitor(present(page))
-    drawn(other, "map")
+    wait_for_chart(other, "map")
     stands_alone(other)
-    expect(wall(other, "wall map")).to_have_count(IMAGES)
-    other.wait_for_function(
-        "many => document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-        ".flatMap(t => t.selectedpoints ?? []).length === many",
-        arg=IMAGES,
-    )
+    expect(gallery_images(other, "wall map")).to_have_count(IMAGES)
+    wait_for_selected_points(other, "map", IMAGES)
     assert selected_points(other, "map") == {f"1:{index}" for index in range(IMAGES)}
     seen = "plot => plot.data.map(trace => [trace.name, trace.x.length])"
     there, here = (chart(one, "map").locator(".js-plotly-plot").evaluate(seen) for one in (other, page))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.e2e.conftest import settled
+from tests.support.browser import TIMEOUT_MS, chart, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 
@@ -19,16 +20,24 @@ def reruns(page: Page) -> list[bool]:
 
     A fragment's run that a newer one cuts short (FINISHED_EARLY_FOR_RERUN) is not counted: the newer one is.
     """
-    seen: list[bool] = []
+    ended_runs: list[bool] = []
 
     def hear(frame: bytes | str) -> None:
         message = ForwardMsg.FromString(frame) if isinstance(frame, bytes) else ForwardMsg()
         ended = message.script_finished if message.WhichOneof("type") == "script_finished" else None
         if ended in (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
-            seen.append(ended == ForwardMsg.FINISHED_SUCCESSFULLY)
+            ended_runs.append(ended == ForwardMsg.FINISHED_SUCCESSFULLY)
 
     page.on("websocket", lambda socket: socket.on("framereceived", hear))
-    return seen
+    return ended_runs
+
+
+def wait_for_rerun(page: Page, reruns: list[bool]) -> None:
+    """Wait until a run of the script has come to its end."""
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while not reruns:
+        assert time.monotonic() < deadline, "the script did not run"
+        page.wait_for_timeout(20)  # Playwright hears the server's messages only while it waits
 
 
 @pytest.fixture
@@ -36,13 +45,9 @@ def here(page: Page, lab, run_id: str, reruns: list[bool]) -> Page:
     page.goto(f"{lab.url}/robustness?run={run_id}")
     for name in ("scores", "sides"):
         chart(page, name).locator(".main-svg").first.wait_for()
-    settled(page)
+    wait_until_idle(page)
     reruns.clear()
     return page
-
-
-def chart(page: Page, name: str) -> Locator:
-    return page.locator(f'[data-chart="{name}"]')
 
 
 def bars(page: Page) -> dict[str, int]:
@@ -84,7 +89,7 @@ def test_dropping_the_line_updates_everything_in_one_fragment(here: Page, reruns
     assert fragile_count(here) == count  # nothing is asked of the server while the line is dragged
     here.mouse.up()
     expect(tile(here, "Fragile")).not_to_contain_text(f"{count} of 32")
-    settled(here)
+    wait_until_idle(here)
     now = fragile_count(here)
     here.wait_for_function(
         "count => document.querySelector('[data-chart=scores] .js-plotly-plot')._fullData.filter(t => t.type === 'bar' "
@@ -97,7 +102,7 @@ def test_dropping_the_line_updates_everything_in_one_fragment(here: Page, reruns
     expect(chart(here, "sides").locator(".legendtext").first).to_have_text(f"{now} fragile")
     dropped = float(line.get_attribute("aria-valuenow"))
     expect(here.get_by_role("spinbutton")).to_have_value(f"{dropped:.1f}")
-    assert reruns
+    wait_for_rerun(here, reruns)
     assert not any(reruns), "the whole page ran again"
 
 
@@ -105,8 +110,8 @@ def test_typing_the_line_moves_the_one_in_the_picture(here: Page, reruns: list[b
     here.get_by_role("spinbutton").fill("12.5")
     here.get_by_role("spinbutton").press("Enter")
     expect(chart(here, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "12.5")
-    settled(here)
-    assert reruns
+    wait_until_idle(here)
+    wait_for_rerun(here, reruns)
     assert not any(reruns), "the whole page ran again"
 
 

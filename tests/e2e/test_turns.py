@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from atesc_core.runs import RunStore
-from tests.e2e.conftest import settled
+from tests.support.browser import wait_until_idle
 from tests.support.labs import tiny_spec
 
 pytestmark = pytest.mark.e2e
@@ -47,7 +47,7 @@ def test_a_live_run_is_paused_gone_through_turn_by_turn_and_resumed(lab, page: P
     press(page, "Student's turn")
     expect(card(page)).to_contain_text("the student's turn 1 of 2")
     expect(card(page)).to_contain_text("Warm-up, epoch")
-    settled(page)
+    wait_until_idle(page)
     answers = card(page).locator(".atesc-answers tbody")
     marked = card(page).get_by_role("button", name="teacher:").nth(5)
     before = answers.inner_text()
@@ -55,13 +55,13 @@ def test_a_live_run_is_paused_gone_through_turn_by_turn_and_resumed(lab, page: P
     expect(page).to_have_url(re.compile("image=5"))
     expect(marked).to_have_attribute("aria-pressed", "true")
     expect(answers).not_to_have_text(before, use_inner_text=True)
-    settled(page)
+    wait_until_idle(page)
     place, numbers = re.search(r"epoch \d+ of 1000 · round \d+ of 4", card(page).inner_text())[0], told(page)
 
     page.reload()
     expect(card(page)).to_contain_text(f"{place} · the student's turn 1 of 2")
     expect(card(page)).to_contain_text("Agrees with what teaches")  # its last
-    settled(page)
+    wait_until_idle(page)
     assert told(page) == numbers, "the same turn, of the same image"
 
     press(page, "Slow motion")

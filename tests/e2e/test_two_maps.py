@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from tests.e2e.conftest import PATIENCE
-from tests.e2e.test_explore import IMAGES, chart, drawn, lasso_all, wall
-from tests.support.labs import CONTROL, tiny_spec
+from tests.support.browser import chart, gallery_images, lasso_all, wait_for_chart
+from tests.support.labs import CONTROL, TINY, tiny_spec
 from tests.support.reports import save_report
 
 pytestmark = pytest.mark.e2e
+IMAGES = TINY["snapshot_images"]
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,13 @@ def points_epoch(page: Page, name: str) -> set[str]:
 
 
 def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
-    page: Page, lab, run_id: str, control_id: str, browser: Browser
+    page: Page, lab, run_id: str, control_id: str, visitor: Callable[[str], Page]
 ):
     page.goto(f"{lab.url}/embedding?run={run_id}")
-    drawn(page, "map")
+    wait_for_chart(page, "map")
     expect(chart(page, "agreement")).to_have_count(0)
     lasso_all(page)
-    expect(wall(page, "wall map")).to_have_count(IMAGES)
+    expect(gallery_images(page, "wall map")).to_have_count(IMAGES)
     expect(page.get_by_text(f"{IMAGES} selected of {IMAGES} synthetic images of epoch 2")).to_be_visible()
     chart(page, "agreement").locator(".main-svg").first.wait_for()
     # at first only what this epoch's student says, then, from a process of its own, what the other one says
@@ -66,22 +67,19 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
     assert epochs_of_students(page) == [1, 2]
 
     page.get_by_text("Two maps", exact=True).click()
-    drawn(page, "map beside")
+    wait_for_chart(page, "map beside")
     page.wait_for_url(re.compile(f"beside={control_id}"))
-    drawn(page, "drift")
+    wait_for_chart(page, "drift")
     assert [points_epoch(page, name) for name in ("map", "map beside")] == [{"2"}, {"2"}]
     left, right = (chart(page, name).bounding_box() for name in ("map", "map beside"))
     assert left["width"] == pytest.approx(right["width"], abs=2)
     assert left["width"] > 350  # at 1280 px
-    expect(wall(page, "wall map")).to_have_count(IMAGES)  # the second map took nothing from the first
+    expect(gallery_images(page, "wall map")).to_have_count(IMAGES)  # the second map took nothing from the first
 
-    visitor = browser.new_context(viewport={"width": 1280, "height": 900})
-    visitor.set_default_timeout(1000 * PATIENCE)
-    other = visitor.new_page()
-    other.goto(page.url)
+    other = visitor(page.url)
     for name in ("map", "map beside", "drift", "agreement"):
-        drawn(other, name)
-    expect(wall(other, "wall map")).to_have_count(IMAGES)
+        wait_for_chart(other, name)
+    expect(gallery_images(other, "wall map")).to_have_count(IMAGES)
     assert epochs_of_students(other) == [1, 2]
 
     # one control scrubs both
@@ -93,4 +91,3 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
             arg=name,
         )
         assert points_epoch(other, name) == {"1"}
-    visitor.close()

@@ -151,7 +151,7 @@ def chart(
             "height": int(height or figure.layout.height or DEFAULT_HEIGHT),
             "select": select,
             "selected": None if selected is None else list(selected),
-            "heard": (_selection_state(key) or {}).get("at"),
+            "acknowledged_at": (_selection_state(key) or {}).get("at"),
             "thumbnails": _thumbnail_data(thumbnails),
             "threshold": _threshold_data(threshold),
             "revision": revision,

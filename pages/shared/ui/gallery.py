@@ -84,7 +84,7 @@ def clickable_gallery(
             "position": sheet.position(cell),
             "title": titles[cell],
             "role": roles[cell] if roles else None,
-            "word": captions[cell] if captions else None,
+            "caption": captions[cell] if captions else None,
         }
         for cell in range(sheet.count)
     ]

@@ -75,7 +75,7 @@ def test_moving_the_line_moves_everything(open_page, finished_run: DistillationR
     sides = {trace["meta"]["group"]: trace for trace in charts(app)["sides"]["data"]}
     assert sides["fragile"]["name"] == f"{fragile.sum()} fragile"
     nearest = values[fragile].max()
-    assert image_walls(app)["wall fragile"][0]["word"] == f"{nearest:.1f}"
+    assert image_walls(app)["wall fragile"][0]["caption"] == f"{nearest:.1f}"
 
 
 def test_a_group_may_be_empty(open_page, finished_run: DistillationRun, report: Report):

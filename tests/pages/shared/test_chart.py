@@ -57,7 +57,7 @@ def selecting():
 
 def test_the_browser_is_told_what_was_selected_elsewhere():
     app = AppTest.from_function(selecting)
-    assert (sent(app.run())["selected"], sent(app)["heard"]) == (None, None)
+    assert (sent(app.run())["selected"], sent(app)["acknowledged_at"]) == (None, None)
     app.query_params["elsewhere"] = "yes"
     assert sent(app.run())["selected"] == [4, 5]
 
