@@ -1,8 +1,8 @@
-// Where a replay is, and the handle to put it elsewhere. The clock runs on here between two of the server's
-// pictures; what the server sends never fights with a hand on the handle, and only a hand sends anything back.
+// The position of a replay, and the handle that moves it. Between two updates of the server the clock runs on here.
+// An update does not move a handle that is held, and only a drag reports a position to Python.
 
 const bars = new WeakMap();
-const ANSWER_MS = 2000; // how long what was dropped stands while the server has not answered
+const ANSWER_MS = 2000; // how long a dropped position stays while the server has not answered
 
 export default function mount(component) {
   const { parentElement } = component;
@@ -20,7 +20,7 @@ class SeekBar {
     this.root = document.createElement("div");
     this.root.className = "atesc-seek-bar";
     this.input = this.root.appendChild(document.createElement("input"));
-    this.word = this.root.appendChild(document.createElement("output"));
+    this.label = this.root.appendChild(document.createElement("output"));
     Object.assign(this.input, { type: "range", min: 0, step: 0.1 });
     this.input.setAttribute("aria-label", "Seconds of each run");
     this.input.addEventListener("input", () => this.drag());
@@ -35,7 +35,7 @@ class SeekBar {
     this.input.max = data.end;
     if (this.held || !answered) return;
     this.dropped = undefined;
-    this.from = { seconds: data.position, at: performance.now() };
+    this.start = { seconds: data.position, at: performance.now() };
     this.draw();
   }
 
@@ -43,25 +43,25 @@ class SeekBar {
     cancelAnimationFrame(this.frame);
     if (this.held || this.dropped) return;
     const { playing, speed, end } = this.data;
-    const played = playing ? ((performance.now() - this.from.at) / 1000) * speed : 0;
-    this.show(Math.min(this.from.seconds + played, end));
+    const played = playing ? ((performance.now() - this.start.at) / 1000) * speed : 0;
+    this.show(Math.min(this.start.seconds + played, end));
     if (playing) this.frame = requestAnimationFrame(() => this.draw());
   }
 
   show(seconds) {
     this.input.value = seconds;
-    this.write(seconds);
+    this.writeLabel(seconds);
   }
 
-  write(seconds) {
+  writeLabel(seconds) {
     const text = `${Math.floor(seconds + 1e-6)} s of ${Math.round(this.data.end)} s`;
-    if (this.word.textContent !== text) this.word.textContent = text;
+    if (this.label.textContent !== text) this.label.textContent = text;
     this.input.setAttribute("aria-valuetext", text);
   }
 
   drag() {
     this.held = true;
-    this.write(Number(this.input.value));
+    this.writeLabel(Number(this.input.value));
   }
 
   drop() {
