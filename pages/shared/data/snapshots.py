@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""Synthetic images of runs, each epoch read once for all visitors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from pages.shared.data.store import run_store
 
 
 def load_snapshot(run_id: str, epoch: int) -> Snapshot:
-    """The run's synthetic images at the end of an epoch, read once. Raises UnknownRun, StoreError."""
+    """The run's synthetic images at the end of an epoch.
+
+    Raises:
+        UnknownRun: there is no such run.
+        StoreError: the images of that epoch are missing or cannot be read.
+    """
     file = run_store().snapshot_file(run_id, epoch)
     written = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs anew
     return _snapshot(str(run_store().runs_dir), run_id, epoch, written)
@@ -17,5 +22,5 @@ def load_snapshot(run_id: str, epoch: int) -> Snapshot:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _snapshot(runs_dir: str, run_id: str, epoch: int, written: int) -> Snapshot:
-    """One for all visitors, and never written to: a copy of 20 000 images at every look took longer than the look."""
+    """Shared by all visitors, and so never changed: a copy of 20 000 images takes longer than drawing them."""
     return run_store().snapshot(run_id, epoch)

@@ -1,4 +1,6 @@
-"""Which run a page shows: the one in the URL (?run=ID), so that a reload or another browser sees the same."""
+"""Which run a page shows: the one in the link (?run=ID), so that a reload or another browser sees the same."""
+
+from __future__ import annotations
 
 import streamlit as st
 
@@ -8,92 +10,87 @@ from pages.shared.state import url
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
-PICKER = "run_picker"  # the widget; what it holds is always copied from the URL
-REMEMBERED = "run_shown"  # the run last looked at, for pages reached by the menu
+PICKER_KEY = "run_picker"  # of the select box; its value is always copied from the link
+LAST_RUN_KEY = "run_shown"  # of the run that was shown last, for pages that are reached by the menu
 
 
 def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = True) -> DistillationRun | None:
-    """A box to choose the page's run from; the run that the URL, or else this visit's last page, names.
+    """Draw a box to choose the page's run; the run of the link, or else the one that this visit showed last.
 
-    with_images: offer only runs that already keep synthetic images. required: where nothing is named, take the
-    newest run. None: there is no run to show, and unless that is what was asked for, the page now says why.
     Call it outside fragments: choosing another run reruns the page.
+
+    Args:
+        label: of the box.
+        with_images: offer only runs that have synthetic images.
+        required: take the newest run where neither the link nor this visit names one.
+
+    Returns:
+        None where there is no run to show. If one is required, the page then says what to do.
     """
     runs = run_store().distillations(include_forks=True)
     offered = {run.id: run for run in runs if (run.metrics or not with_images) and not run.fork}
-    run = _named(runs) or (next(iter(offered.values()), None) if required else None)
+    run = _named_run(runs) or (next(iter(offered.values()), None) if required else None)
     if run is not None:
         offered.setdefault(run.id, run)
         show_run(run.id)
     elif required and not offered:
-        _say_none(with_images and bool(runs))
+        _draw_no_runs(waiting_for_images=with_images and bool(runs))
         return None
     elif not offered:
         return None
-    st.session_state[PICKER] = run.id if run else None
+    st.session_state[PICKER_KEY] = run.id if run else None
     st.selectbox(
         label,
         list(offered),
-        key=PICKER,
+        key=PICKER_KEY,
         format_func=lambda run_id: run_name(offered[run_id]),
         index=None,
         placeholder="Open a run",
-        on_change=lambda: show_run(st.session_state[PICKER]),
+        on_change=lambda: show_run(st.session_state[PICKER_KEY]),
     )
     return run
 
 
 def show_run(run_id: str | None) -> None:
-    """Put a run, or none, into the URL and into this visit's memory."""
+    """Write a run, or none, into the link and into this visit's memory."""
     if st.query_params.get("run", run_id) != run_id:
         url.clear_run_parameters()
-    if run_id is None:
-        st.query_params.pop("run", None)
-    elif st.query_params.get("run") != run_id:
-        st.query_params["run"] = run_id
-    st.session_state[REMEMBERED] = run_id
+    url.set_parameter("run", run_id)
+    st.session_state[LAST_RUN_KEY] = run_id
 
 
-def _named(runs: list[DistillationRun]) -> DistillationRun | None:
-    """The run of the URL, or the one this visit last looked at."""
-    wanted = st.query_params.get("run")
-    known = {run.id: run for run in runs}
-    if wanted in {run.id for run in run_store().trainings()}:
+def _named_run(runs: list[DistillationRun]) -> DistillationRun | None:
+    """The run of the link, else the one that was shown last. Where the link names no such run, the page says so."""
+    named, known = st.query_params.get("run"), {run.id: run for run in runs}
+    if named is None:
+        return known.get(st.session_state.get(LAST_RUN_KEY, ""))
+    if named in known:
+        return known[named]
+    if named in {run.id for run in run_store().trainings()}:
         st.info("This run trains a teacher.", icon=":material/school:")
-        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": wanted})
-        show_run(None)
-        return None
-    if wanted is not None and wanted not in known and (why := run_store().unreadable().get(wanted)):
+        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": named})
+    elif reason := run_store().unreadable().get(named):
         elements.problem(
-            f"Run {wanted} was made by another version.",
-            f"This one does not know its settings: {why}",
+            f"Run {named} was made by another version.",
+            f"This one does not know its settings: {reason}",
             "It stays where it is; the version that made it can show it.",
         )
-        show_run(None)
-        return None
-    if wanted is not None and wanted not in known:
+    else:
         st.warning(
-            f"There is no run {wanted[:20]!r} here. It may have been deleted, or the link comes from another lab.",
+            f"There is no run {named[:20]!r} here. It may have been deleted, or the link comes from another lab.",
             icon=":material/link_off:",
         )
-        show_run(None)
-        return None
-    return known.get(wanted or st.session_state.get(REMEMBERED))
+    show_run(None)
+    return None
 
 
-def _say_none(waiting: bool) -> None:
-    """waiting: there are runs, but none has images yet."""
-    words = (
+def _draw_no_runs(waiting_for_images: bool) -> None:
+    """Draw what to do. waiting_for_images: there are runs, but none has images yet."""
+    title, next_step = (
         ("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
-        if waiting
+        if waiting_for_images
         else ("No runs yet", "Distil a student, or run the story, and come back here.")
     )
-    with elements.empty_state(*words), st.container(horizontal=True, horizontal_alignment="center"):
+    with elements.empty_state(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
         st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
         st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
-
-
-# ── a run in words ──────────────────────────────────────────────────────────────────────────────────
-
-
-# ── a run, live ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""The app's style sheet, and its light and dark colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pages.shared.ui.elements import Role
 
 
 def mode() -> Literal["light", "dark"]:
-    """What the visitor's browser shows now; figures take it as their `mode`."""
+    """The theme of the visitor's browser; figures take it as their ``mode``."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
@@ -30,17 +30,16 @@ def apply_style() -> None:
 
 @cache
 def _style_sheet() -> str:
-    """style.css with its colours and fonts inside: nothing to serve, and no other font flashes up first.
+    """style.css with its colours and fonts inside: nothing else is served, and no other font flashes up first.
 
-    Each colour holds both themes, so that a switch shows at once. Streamlit's client keeps a message this long,
-    and a rerun sends its name only.
+    Each colour holds both themes, so that a switch shows at once.
     """
     sheet = (ASSETS / "appearance" / "style.css").read_text()
     for font in (ASSETS / "fonts").glob("*.woff2"):
         data = base64.b64encode(font.read_bytes()).decode()
         sheet = sheet.replace(f'url("{font.name}")', f'url("data:font/woff2;base64,{data}")')
     light, dark = theme.style("light"), theme.style("dark")
-    pairs = {f"role-{role}": (own, dark.colours[role]) for role, own in light.colours.items()}
+    pairs = {f"role-{role}": (colour, dark.colours[role]) for role, colour in light.colours.items()}
     pairs |= {"atesc-ink": (light.ink, dark.ink), "atesc-surface": (light.surface, dark.surface)}
-    variables = "".join(f"--{name}:light-dark({own[0]},{own[1]});" for name, own in pairs.items())
+    variables = "".join(f"--{name}:light-dark({day},{night});" for name, (day, night) in pairs.items())
     return f":root{{{variables}}}{sheet}"

@@ -1,22 +1,20 @@
-"""TODO: what this module is."""
+"""Numbers as text."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from atesc_core.figures import theme
 
 
 def per_cent(value: float | None) -> str:
-    """0..100 with one decimal, without the sign: the unit goes where the tile or axis has it."""
+    """A percentage, 0..100, with one decimal and without its sign; ``–`` for None."""
     return "–" if value is None else f"{value:.1f}"
 
 
-count = theme.format_count  # as figures write it
+count = theme.format_count  # a number of things, as figures write it
 
 
 def duration(seconds: float | None) -> str:
-    """`45 s`, `1 min 40 s`, `2 h 05 min`; `–` when unknown."""
+    """``45 s``, ``1 min 40 s``, ``2 h 05 min``; ``–`` for None."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -26,11 +24,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def measured_on(what: str, images: int | None = None, epoch: int | None = None) -> str:
-    """What a number is of: `ID test · 1 000 images · epoch 6`."""
-    parts: Sequence[str] = [what]
+def measured_on(split: str, images: int | None = None, epoch: int | None = None) -> str:
+    """What a number was measured on: ``ID test · 1 000 images · epoch 6``."""
+    parts = [split]
     if images is not None:
-        parts = [*parts, f"{count(images)} images"]
+        parts.append(f"{count(images)} images")
     if epoch is not None:
-        parts = [*parts, f"epoch {epoch}"]
+        parts.append(f"epoch {epoch}")
     return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""Parts of a page that draw themselves again as long as what they show may change."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from pages.shared.data.store import run_store
 
 
 def is_live(run: Run) -> bool:
-    """Whether a page should go on looking: the run moves, or somebody may let it go on."""
+    """Whether a page polls the run: it moves, or somebody may let it go on."""
     return run.active or run.status == "paused"
 
 
 def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None:
-    """Call `show` now, and again every few seconds as long as things change, without touching the page around it.
+    """Call ``show`` now, and again every few seconds as long as things change, without touching the page around it.
 
-    show: draws, and returns whether what it drew may still change; when that is no longer what `changing` says,
-    the whole page runs once more, and looking begins or ends. It is a fragment: its widgets rerun only itself.
+    It is a fragment: its widgets rerun only itself.
+
+    Args:
+        show: draws, and returns whether what it drew may still change. When that differs from ``changing``, the whole
+            page runs once more, and polling begins or ends.
+        changing: whether to poll.
+        every_s: seconds between two calls.
     """
 
     @st.fragment(run_every=every_s if changing else None)
@@ -36,15 +41,14 @@ def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None
 
 @st.cache_resource(show_spinner=False)
 def _settle(page: str) -> None:
-    """Once a page's modules are loaded they stay: a collection that walks through them all took up to 0.3 s, in the
-    middle of a drag."""
+    """Take a page's loaded modules out of garbage collection: walking through them all took up to 0.3 s in a drag."""
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)
 
 
 def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
-    """`panel` of the run as it stands, again and again as long as it may change; a queued run gets its worker."""
+    """Draw ``panel`` of the run as it is now, again and again as long as it may change; a queued run gets a worker."""
 
     def show() -> bool:
         try:

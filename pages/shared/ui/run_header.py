@@ -13,7 +13,16 @@ from pages.shared.ui.run_labels import method_name
 
 
 def run_page_header(title: str, lead: str, *, with_images: bool = False) -> DistillationRun | None:
-    """The page's name, the run it shows and what that run is; None: there is none, and the page says what to do."""
+    """Draw the page's title, the choice of its run and that run's summary.
+
+    Args:
+        title: of the page.
+        lead: the sentence that says what the page is for.
+        with_images: offer only runs that have synthetic images.
+
+    Returns:
+        The chosen run; None where there is none, and the page then says what to do.
+    """
     if not any(run.metrics or not with_images for run in run_store().distillations()):
         elements.header(title, lead)
         return pick_run(with_images=with_images)
@@ -28,7 +37,7 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Dist
 
 
 def run_summary(run: DistillationRun) -> list[elements.Html | str]:
-    """Its teacher, its method and how it stands, for a line."""
+    """Its teacher, its method and its status, for ``elements.row``."""
     card = cards().get(run.spec.teacher)
     kind = [elements.teacher_chip(card.kind)] if card else []
     return [elements.bold(run.spec.teacher), *kind, method_name(run.spec), elements.status_chip(run.status)]

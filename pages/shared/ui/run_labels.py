@@ -1,9 +1,10 @@
-"""TODO: what this module is."""
+"""Names of runs, and links to the pages that show them."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
+from typing import Any
 
 from atesc_core.errors import UnknownRun
 from atesc_core.runs import DistillationRun, Run, TrainingRun
@@ -14,7 +15,7 @@ from pages.shared.data.store import run_store
 
 
 def method_name(spec: RunSpec | TeacherSpec) -> str:
-    """`DFQ + ATEsc`, `DFQ, plain`; of a teacher's training: `Training, tNTL`."""
+    """``DFQ + ATEsc`` or ``DFQ, plain``; for a teacher's training ``Training, tNTL``."""
     if isinstance(spec, TeacherSpec):
         return f"Training, {ABOUT_METHODS[spec.trained_by][0]}"
     synthesis = spec.synthesis.kind.upper()
@@ -22,8 +23,8 @@ def method_name(spec: RunSpec | TeacherSpec) -> str:
     return f"{synthesis}, {escape}" if spec.escape.kind == "none" else f"{synthesis} + {escape}"
 
 
-def run_link(run: Run) -> dict[str, object]:
-    """Where the run is shown, as ``st.page_link(**place(run))`` takes it: a try beside the run that it parted from."""
+def run_link(run: Run) -> dict[str, Any]:
+    """Arguments of ``st.page_link`` for the page that shows the run; a trial is shown with the run it branched off."""
     if isinstance(run, DistillationRun) and run.fork:
         with suppress(UnknownRun):  # deleted since
             run_store().get(run.fork.parent)
@@ -37,8 +38,10 @@ def run_page(run: Run) -> str:
 
 
 def run_name(run: Run) -> str:
-    """What tells a run from its neighbours, in one line that never changes: Streamlit knows an option by its words,
-    and takes one that reads otherwise than before for another choice of the user's."""
+    """The run's name in a list, which never changes.
+
+    Streamlit identifies an option by its label: one that changed would count as another choice of the user.
+    """
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
     is_fork = isinstance(run, DistillationRun) and run.fork
     what = f"{method_name(run.spec)}, {run.label}" if is_fork else method_name(run.spec)
@@ -46,7 +49,7 @@ def run_name(run: Run) -> str:
 
 
 def time_ago(at: float | None) -> str:
-    """`just now`, `12 min ago`, then the clock or the date. at: unix seconds."""
+    """``just now``, ``12 min ago``, then the clock or the date. ``at``: unix seconds."""
     if at is None:
         return "–"
     age = time.time() - at

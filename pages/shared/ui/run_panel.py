@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""Pieces of a page that show one run: its progress and buttons, its state, its accuracies, its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atesc_core import figures
 from atesc_core.figures import run_data
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import show_run
@@ -28,34 +28,35 @@ TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max
 
 
 def progress_text(run: Run) -> str:
-    """`epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left`, as far as it is known."""
+    """``epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left``, as far as it is known."""
     device = [run.device] if run.device else []
     return " · ".join([*queue_position(run), f"epoch {run.epoch}/{run.epochs}", *device, *speed_and_eta(run)])
 
 
 def queue_position(run: Run) -> list[str]:
+    """The run's place in the line of those that wait, as text; empty where it does not wait."""
     if run.queue_position is None:
         return []
     return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]
 
 
 def speed_and_eta(run: Run) -> list[str]:
-    """Images a second, and the time left, while it runs."""
-    words = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
-    return words if run.eta_s is None else [*words, f"{formats.duration(run.eta_s)} left"]
+    """Images per second and the time left, as texts; empty where they are not known."""
+    texts = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
+    return texts if run.eta_s is None else [*texts, f"{formats.duration(run.eta_s)} left"]
 
 
 def run_buttons(run: Run) -> None:
-    """Pause or resume, one step, stop: what makes sense of these now."""
-    store, rests = run_store(), run.status == "paused" or run.stepping
-    pausing = run.status == "running" and run.requested_state == "pause" and not rests
-    if run.status in ("queued", "running") and not (pausing or rests):
+    """Draw the buttons that make sense now: pause or resume, one step, stop."""
+    store, resting = run_store(), run.status == "paused" or run.stepping
+    pausing = run.status == "running" and run.requested_state == "pause" and not resting
+    if run.status in ("queued", "running") and not (pausing or resting):
         _button("Pause", "pause", store.pause, run)
-    if run.status in ("stopped", "interrupted", "failed") or rests or run.in_slow_motion:
+    if run.status in ("stopped", "interrupted", "failed") or resting or run.in_slow_motion:
         _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.in_slow_motion else None)
     if pausing:
         _button("Pausing", "pause", store.pause, run, disabled=True)
-    if run.status == "running" or rests:
+    if run.status == "running" or resting:
         _button("Step", "skip_next", store.step, run, help="One round, or the rest of one, then pause")
     if is_live(run):
         _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
@@ -64,23 +65,33 @@ def run_buttons(run: Run) -> None:
             "Again, changed",
             icon=":material/tune:",
             key=f"again {run.id}",
-            on_click=_again,
+            on_click=_open_form,
             args=(run,),
             help="Open the form with this run's settings",
         )
 
 
-def _button(words: str, icon: str, do: Callable[[str], None], run: Run, **more) -> None:
-    st.button(words, icon=f":material/{icon}:", key=f"{words} {run.id}", on_click=do, args=(run.id,), **more)
+def _button(
+    label: str, icon: str, action: Callable[[str], None], run: Run, *, disabled: bool = False, help: str | None = None
+) -> None:
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        key=f"{label} {run.id}",
+        on_click=action,
+        args=(run.id,),
+        disabled=disabled,
+        help=help,
+    )
 
 
-def _again(run: Run) -> None:
+def _open_form(run: Run) -> None:
     show_run(None)
     st.query_params["spec"] = run.spec.to_token()
 
 
 def status_notice(run: Run) -> None:
-    """Why a run stands still, what was kept of it, and what to do."""
+    """Draw why a run does not move, what was kept of it, and what to do; nothing while it moves or is done."""
     if run.metrics:
         kept = f"Kept: every epoch up to now{' and its synthetic images' if isinstance(run, DistillationRun) else ''}."
         again = "Resume goes on from the end of the last whole epoch."
@@ -103,27 +114,40 @@ def status_notice(run: Run) -> None:
 
 
 def log_name(run: Run) -> str:
+    """The path of the run's log, from the folder of all runs."""
     path = run_store().log_file(run.id)
     return str(path.relative_to(run_store().runs_dir))
 
 
 def metric_tile(run: DistillationRun, metric: str, epoch: int, plain: DistillationRun | None = None) -> elements.Html:
-    """An accuracy of an epoch, and by how much it differs from that of a plain run in the same epoch."""
-    side = "id" if metric == "iacc" else "ood"
+    """The tile of an accuracy.
+
+    Args:
+        run: the run.
+        metric: one that the run has.
+        epoch: of the accuracy.
+        plain: a run with which the accuracy is compared at the same epoch.
+    """
+    side = METRIC_ROLES[metric]
     card = cards().get(run.spec.teacher)
     change = ""
-    theirs = metrics_at_epoch(run_store().epochs(plain.id), epoch) if plain else None
-    ours = metrics_at_epoch(run_store().epochs(run.id), epoch)
-    if theirs is not None and metric in theirs:
-        change = f"{ours[metric] - theirs[metric]:+.1f} to plain".replace("-", "−")
-    of = formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch)
+    epochs = run_store().epochs(run.id)
+    value = float(epochs.loc[epochs["epoch"] == epoch, metric].iloc[0])
+    reference = metrics_at_epoch(run_store().epochs(plain.id), epoch) if plain else None
+    if reference is not None and metric in reference:
+        change = f"{value - reference[metric]:+.1f} to plain".replace("-", "−")
     return elements.tile(
-        METRIC_NAMES[metric], formats.per_cent(ours[metric]), "%", measured_on=of, change=change, role=side
+        METRIC_NAMES[metric],
+        formats.per_cent(value),
+        "%",
+        measured_on=formats.measured_on(f"{side.upper()} test", card.test_images[side] if card else None, epoch),
+        change=change,
+        role=side,
     )
 
 
 def metrics_at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
-    """The row of an epoch, or None."""
+    """The row of an epoch; None where it is missing."""
     rows = epochs[epochs["epoch"] == epoch]
     return None if rows.empty else rows.iloc[0]
 
@@ -143,7 +167,7 @@ EVENT_NAMES = {
 
 
 def timeline(run: Run) -> None:
-    """What happened to the run, a line each."""
+    """Draw what happened to the run, an event a line."""
     rows = []
     for event in run_store().history(run.id).itertuples():
         if event.kind == "threshold":
@@ -152,16 +176,16 @@ def timeline(run: Run) -> None:
         elif event.kind == "slow":
             what = f"slow motion, {event.value:g} s a turn"
         else:
-            more = event.text if event.kind in ("created", "started", "resumed") else ""
-            what = EVENT_NAMES[event.kind] + (f", {more}" if more else "")
-        at = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
+            details = event.text if event.kind in ("created", "started", "resumed") else ""
+            what = EVENT_NAMES[event.kind] + (f", {details}" if details else "")
+        position = f"epoch {event.epoch}, round {event.round}" if event.epoch else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event.time))
-        rows.append(f"<span>{clock}</span><span>{elements.as_html(what)}</span>{elements.muted(at)}")
+        rows.append(f"<span>{clock}</span><span>{elements.as_html(what)}</span>{elements.muted(position)}")
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
 
 
 def run_history(run: DistillationRun) -> None:
-    """The run's history, its settings, and the command that does the same."""
+    """Draw the run's history, its downloads, its settings, and the command that does the same."""
     timeline(run)
     if run.metrics and not is_live(run):
         with st.container(horizontal=True, gap="small"):
@@ -175,22 +199,22 @@ def run_history(run: DistillationRun) -> None:
 
 
 def _commands(run: DistillationRun) -> str:
-    """What makes the run; of a try, first the run that it parted from."""
-    whole, fork = run_command(run.spec), run.fork
+    """What makes the run; for a trial, first the run that it branched off."""
+    command, fork = run_command(run.spec), run.fork
     if not fork:
-        return whole
+        return command
     epochs = run.epochs - max(fork.epoch, run.spec.escape.warmup_epochs)
-    return f"{whole}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
+    return f"{command}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
 
 
 def download_student(run: DistillationRun) -> None:
-    """A button that gives the last student; read when it is pressed."""
-    if not (kept := run_store().student_files(run.id)):
+    """Draw a button that downloads the last student; its file is read when the button is pressed."""
+    if not (files := run_store().student_files(run.id)):
         return
-    epoch = max(kept)
+    epoch = max(files)
     st.download_button(
         "Download student",
-        lambda: _student(run, epoch),
+        lambda: _student_bytes(run, epoch),
         icon=":material/download:",
         file_name=f"{run.id}-epoch{epoch}.safetensors",
         mime="application/octet-stream",
@@ -203,13 +227,21 @@ def download_student(run: DistillationRun) -> None:
     )
 
 
-def _student(run: DistillationRun, epoch: int) -> bytes:
+def _student_bytes(run: DistillationRun, epoch: int) -> bytes:
+    # imports torch, for a second, which no page waits for
     from atesc_core.runs.students.files import student_bytes
 
     return student_bytes(run_store(), run.id, epoch)
 
 
 def curve(run: DistillationRun, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
+    """The run's accuracies by epoch, as a figure takes them.
+
+    Args:
+        run: the run.
+        ghost: drawn faintly, behind others.
+        changes: thresholds that were set while it ran, to be marked.
+    """
     return run_data.run_curve(run, run_store(), cards(), ghost, changes)
 
 
@@ -219,4 +251,5 @@ def plain_run(run: DistillationRun) -> DistillationRun | None:
 
 
 def comparable_runs(run: DistillationRun) -> list[DistillationRun]:
+    """Finished plain runs of the same pair and seed."""
     return run_data.comparable_runs(run, run_store(), cards())
