@@ -59,7 +59,7 @@ def measure(teacher: str) -> dict[str, Any]:
         for epoch in range(1, PLAIN_EPOCHS + 1):
             for round_ in range(1, plain.spec.rounds + 1):
                 one_round(plain, epoch, round_)
-        atesc.load_state(plain.state())
+        atesc.load_state_dict(plain.state_dict())
         atesc.threshold, calibrating = timed(atesc.calibrate)
         if synthesizer == "dfq":
             x = plain.synthesizer.sample(IMAGES).contiguous(memory_format=memory_format(plain.device))

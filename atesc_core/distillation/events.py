@@ -1,13 +1,14 @@
-"""TODO: what this module is."""
+"""Events of a distillation, beside those that it shares with a teacher's training (``training/events.py``)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from atesc_core.distillation.turns import Turn
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import TrainingEvent
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class SnapshotTaken:
 
 @dataclass(frozen=True)
 class ThresholdChanged:
-    """The split's threshold is another from this round on: by hand, or found by the automatic rule."""
+    """The split has another threshold from this round on."""
 
     epoch: int
     round: int
     threshold: float
-    by: str  # "hand" or "auto"
+    by: Literal["hand", "auto"]  # set by the user, or found by the spec's rule
 
 
-Event = StepDone | EpochDone | SnapshotTaken | ThresholdChanged | CheckpointReady | Turn
+Event = TrainingEvent | SnapshotTaken | ThresholdChanged | Turn

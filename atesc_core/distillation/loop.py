@@ -1,8 +1,7 @@
 """The paper's third idea, and the one loop that everything drives: synthesize, split, distil, forget.
 
-``distill`` is a generator of events. The worker, the command line, a notebook and a test all ask it for
-the next event; not asking is a pause. The student sees synthetic images only: ``evaluate`` is called
-with the student, never the other way round.
+``distill`` is a generator of events. The worker, the command line, a notebook and a test ask it for the next event;
+not asking is a pause. The student sees synthetic images only: ``evaluate`` measures it and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import Any
 
 import torch
 
-from atesc_core.distillation import trace as closely
 from atesc_core.distillation.events import Event, ThresholdChanged
 from atesc_core.distillation.state import Distillation
+from atesc_core.distillation.trace import trace_generator_turn, trace_student_turn
 from atesc_core.distillation.turns import Turn
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
@@ -25,11 +24,10 @@ from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 @dataclass
 class Controls:
-    """What may be changed while a run is going. ``threshold`` set by hand holds from the next round on; while
-    ``closely`` is set, each turn of generator and student is told of too."""
+    """What may be changed between two events of a run."""
 
-    threshold: float | None = None
-    closely: bool = False
+    threshold: float | None = None  # set by hand; in force from the next round on
+    trace: bool = False  # yield every turn of generator and student too
 
 
 def distill(
@@ -40,23 +38,31 @@ def distill(
     resume: dict[str, Any] | None = None,
     until: int | None = None,
 ) -> Iterator[Event]:
-    """Distil ``teacher`` into a student as ``spec`` says; yields events, an epoch at a time:
-    StepDone for every round, EpochDone, SnapshotTaken, CheckpointReady (ThresholdChanged where it happens, and turns
-    while ``controls.closely``).
+    """Distils ``teacher`` into a student as ``spec`` says, and yields events.
 
-    ``evaluate`` only measures; without it the same student comes out. ``resume`` is the state of a
-    CheckpointReady of the same spec. ``until``: the last epoch, where that is not the spec's; learning rates stay the
-    spec's own. Raises ValueError where the spec names an unknown part or device.
+    StepDone after every round; EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged where
+    it happens; turns while ``controls.trace``.
+
+    Args:
+        spec: the run.
+        teacher: the teacher that ``spec.teacher`` names.
+        evaluate: measures the student, in per cent; without it the same student comes out.
+        controls: may be changed while the run goes on.
+        resume: the state of a CheckpointReady of the same spec.
+        until: the last epoch, if not the spec's. The learning rates stay those of the whole run.
+
+    Raises:
+        ValueError: the spec names an unknown part, or a device that is not present.
     """
     controls = controls or Controls()
     run = Distillation(spec, teacher)
     if resume is not None:
-        run.load_state(resume)
+        run.load_state_dict(resume)
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):
-            # The automatic one first, even where a hand's replaces it at once: the same random numbers are used up.
-            if run.splitting(epoch) and run.threshold is None:
+            # The automatic one first, even where one set by hand replaces it: the same random numbers are drawn.
+            if run.splits_in(epoch) and run.threshold is None:
                 run.threshold = run.calibrate()
                 yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
             if controls.threshold is not None and controls.threshold != run.threshold:
@@ -64,46 +70,44 @@ def distill(
                 yield ThresholdChanged(epoch, round_, run.threshold, by="hand")
             yield from round_events(run, epoch, round_, controls)
         run.epoch = epoch
-        yield EpochDone(epoch, _images_seen(spec, epoch, spec.rounds), evaluate(run.student) if evaluate else {})
+        yield EpochDone(epoch, _images_learned(spec, epoch, spec.rounds), evaluate(run.student) if evaluate else {})
         yield run.snapshot()
-        yield CheckpointReady(epoch, run.state())
+        yield CheckpointReady(epoch, run.state_dict())
 
 
 def round_events(run: Distillation, epoch: int, round_: int, controls: Controls) -> Iterator[Turn | StepDone]:
-    """Generator steps, then student steps: StepDone, and before it while ``controls.closely`` each turn.
+    """One round: the generator's steps, then the student's. Yields StepDone, and before it while ``controls.trace``
+    each turn.
 
-    Values leave the device once a round, not once a step; where a turn is looked at, after that turn as well.
+    Values leave the device once a round, not once a step; while tracing, after each turn as well.
     """
-    for number, turn in enumerate(run.synthesizer.turns(run.student), 1):
-        generator_terms = turn.losses[-1]
-        if controls.closely:
-            yield closely.generator_turn(run, epoch, round_, number, turn)
+    generator_terms: dict[str, torch.Tensor] = {}
+    for number, update in enumerate(run.synthesizer.turns(run.student), 1):
+        generator_terms = update.losses[-1]
+        if controls.trace:
+            yield trace_generator_turn(run, epoch, round_, number, update)
     student_terms = []
     for number in range(1, run.spec.student_steps + 1):
-        lesson, lr = run.lesson(epoch), run.optimiser.param_groups[0]["lr"]
-        terms, before = run.learn(lesson)
+        batch, learning_rate = run.student_batch(epoch), run.learning_rate
+        terms, logits_before = run.learn(batch)
         student_terms.append(terms)
-        if controls.closely:
-            yield closely.student_turn(run, epoch, round_, number, lesson, terms, before, lr)
+        if controls.trace:
+            yield trace_student_turn(run, epoch, round_, number, batch, terms, logits_before, learning_rate)
     losses = {f"g/{name}": float(value) for name, value in generator_terms.items()}
     means = {name: float(torch.stack([terms[name] for terms in student_terms]).mean()) for name in student_terms[0]}
-    share = means.pop("fragile_share", None)
+    fragile_share = means.pop("fragile_share", None)
     losses |= {f"s/{name}": value for name, value in means.items()}
-    yield StepDone(
-        epoch,
-        round_,
-        _images_seen(run.spec, epoch, round_),
-        losses,
-        share,
-        run.threshold if run.splitting(epoch) else None,
-    )
+    threshold = run.threshold if run.splits_in(epoch) else None
+    yield StepDone(epoch, round_, _images_learned(run.spec, epoch, round_), losses, fragile_share, threshold)
 
 
 def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:
-    """A round that nobody looks at closely."""
-    [done] = round_events(run, epoch, round_, Controls())
-    return done
+    """One round without a trace."""
+    for event in round_events(run, epoch, round_, Controls()):
+        if isinstance(event, StepDone):
+            return event
+    raise AssertionError("a round ends with StepDone")
 
 
-def _images_seen(spec: RunSpec, epoch: int, round_: int) -> int:
+def _images_learned(spec: RunSpec, epoch: int, round_: int) -> int:
     return ((epoch - 1) * spec.rounds + round_) * spec.student_steps * spec.batch_size

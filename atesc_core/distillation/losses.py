@@ -1,7 +1,7 @@
-"""The paper's second idea: what the two groups of synthetic images teach. Pure functions of logits.
+"""The paper's second idea: the student learns from fragile images and forgets the teacher's answer to robust ones.
 
-Logits are (B, C); ``group`` is a (B,) bool mask of the images that count. A loss over an empty group
-is 0 with a zero gradient. KL is in nats.
+Pure functions of logits, (B, C). A mask is (B,) bool and says which images count; a loss over none is 0 with a zero
+gradient. KL is in nats.
 """
 
 from __future__ import annotations
@@ -11,28 +11,47 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from atesc_core.training.divergence import kl_divergence, masked_mean
+from atesc_core.distillation.batch import StudentBatch
+from atesc_core.specs.run import RunSpec
+from atesc_core.training.divergence import kl_divergence, masked_mean, total_loss
+
+
+def student_losses(batch: StudentBatch, student: Tensor, spec: RunSpec) -> dict[str, Tensor]:
+    """L = CKD + λ · forgetting, scalars: ``fragile``, ``robust`` while ATEsc forgets, and their sum ``total``.
+
+    Args:
+        batch: M images.
+        student: (M, C), the student's logits of them.
+        spec: gives temperature, λ, and the form of forgetting.
+    """
+    escape, count = spec.escape, batch.synthetic_count
+    terms = {"fragile": ckd(batch.target_logits, student[:count], ~batch.forget_mask[:count], spec.temperature)}
+    if batch.fragile_mask is not None and escape.kind == "atesc":
+        forgetting = FORGETTING[escape.forgetting](batch.teacher_logits, student, escape.clamp)
+        terms["robust"] = escape.weight * masked_mean(forgetting, batch.forget_mask)
+    return terms | {"total": total_loss(terms)}
 
 
 def ckd(teacher: Tensor, student: Tensor, fragile: Tensor, temperature: float = 1.0) -> Tensor:
-    """Calibrated distillation: mean KL(T ‖ S) over the fragile group [paper]."""
+    """Calibrated knowledge distillation: mean KL(T ‖ S) over the fragile images [paper]. A scalar."""
     return masked_mean(kl_divergence(teacher, student, temperature), fragile)
 
 
 def negative_kl(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """−min(KL(T ‖ S), clamp): away from the teacher, until ``clamp`` nats away [this lab: the bound]. (B,)"""
+    """−min(KL(T ‖ S), clamp) of each image, (B,): away from the teacher [paper], until ``clamp`` nats [this lab]."""
     return -kl_divergence(teacher, student).clamp(max=clamp)
 
 
 def uniform(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """KL(U ‖ S): towards knowing nothing [this lab]. (B,); ``teacher`` and ``clamp`` are not needed."""
+    """KL(U ‖ S) of each image, (B,): towards the uniform distribution [this lab]. Only ``student`` is used."""
     return -student.log_softmax(1).mean(1) - torch.log(torch.tensor(float(student.shape[1])))
 
 
 def negative_learning(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """−log(1 − S_y), y = arg max T: only the teacher's label is unlearned; 0 once it is gone [this lab]. (B,)
+    """−log(1 − S_y), y = arg max T, of each image, (B,): only the teacher's label is unlearned [this lab].
 
-    Written through the other classes' log-sum, which stays finite as S_y → 1.
+    0 once the label has no probability left. Written through the log-sum of the other classes, which stays finite as
+    S_y → 1. ``clamp`` is not used.
     """
     y = teacher.argmax(1, keepdim=True)
     others = student.scatter(1, y, float("-inf"))

@@ -1,218 +1,188 @@
-"""TODO: what this module is."""
+"""The state of one run, and the steps that change it: everything a checkpoint holds. ``loop.py`` says in which order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from atesc_core.device import autocast, memory_format, pick_device
-from atesc_core.distillation.additions.labels import overrepresented
-from atesc_core.distillation.additions.probes import Probes
-from atesc_core.distillation.additions.projection import KEPT, Untrapped
+from atesc_core.distillation.additions import Additions
+from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
-from atesc_core.distillation.losses import FORGETTING, ckd
+from atesc_core.distillation.losses import student_losses
 from atesc_core.models import build
 from atesc_core.robustness.detection import suggest
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
-from atesc_core.synthesis.base import without_gradient
 from atesc_core.teachers.zoo import Teacher
-from atesc_core.training.divergence import masked_mean
+from atesc_core.training.divergence import detached
 from atesc_core.training.evaluation import predict
 
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
 
 
-@dataclass(frozen=True)
-class StudentBatch:
-    """What a step of the student learns from: N synthetic images, and P noise probes behind them."""
-
-    x: Tensor  # (N + P, 3, H, W) in [0, 1]
-    teacher: Tensor  # (N + P, C) logits
-    taught: Tensor  # (N, C) logits that teach
-    trapped: Tensor  # (N + P,) bool: held back, and forgotten by ATEsc
-    fragile: Tensor | None = None  # (N + P,) bool; None while nothing is split
-
-    @property
-    def synthetic(self) -> int:
-        return len(self.taught)
-
-
 class Distillation:
-    """The state of one run: student, synthesizer, optimiser, randomness, threshold."""
+    """One run: teacher, student, synthesizer, optimiser, randomness, threshold, and how many epochs are done.
+
+    Raises:
+        ValueError: the spec names an unknown part, or a device that is not present.
+    """
 
     def __init__(self, spec: RunSpec, teacher: Teacher):
         self.spec = spec
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
-        self.watching = torch.Generator(self.device)  # for snapshots: looking at a run must not change it
-        self.teacher = teacher.model.to(self.device, memory_format=memory_format(self.device)).eval()
+        self.snapshot_random = torch.Generator(self.device)  # of its own: a snapshot must not change the run
+        self.teacher = teacher.model.to(self.device, memory_format=memory_format(self.device)).eval()  # type: ignore[call-overload]  # torch types no memory_format here
         self.teacher.requires_grad_(False)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
-        self.student.to(self.device, memory_format=memory_format(self.device))
-        self.untrapped = Untrapped(self.teacher)  # with escape.trap_projection, what teaches once the split begins
-        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.untrapped, teacher.card.image_side, self.random)
+        self.student.to(self.device, memory_format=memory_format(self.device))  # type: ignore[call-overload]  # as above
+        self.image_side = teacher.card.image_side
+        self.additions = Additions(spec, self.teacher, self.image_side, self.device)
+        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](
+            spec, self.teacher, self.image_side, self.random, self.additions.generator_teacher
+        )
         self.optimiser = torch.optim.SGD(
             self.student.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, spec.epochs * spec.rounds * spec.student_steps
         )
-        self.image_side = teacher.card.image_side
-        self.counts = torch.zeros(2, teacher.card.num_classes, device=self.device)  # labels: robust, fragile; decayed
         self.epoch = 0  # epochs done
         self.threshold: float | None = None if isinstance(spec.split.threshold, str) else spec.split.threshold
 
-    def splitting(self, epoch: int) -> bool:
+    @property
+    def learning_rate(self) -> float:
+        """Of the student's next step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def splits_in(self, epoch: int) -> bool:
+        """Whether images are split in this epoch: not by a plain run, and not while it warms up."""
         return self.spec.escape.splits and epoch > self.spec.escape.warmup_epochs
 
     def calibrate(self) -> float:
-        """The threshold that synthetic images' own scores suggest. No real data [this lab]."""
+        """The threshold that the spec's rule finds in the scores of synthetic images. No real data [this lab]."""
         if not self.synthesizer.has_images:
             self.synthesizer.train_round(self.student)
-        x, kept = self.synthesizer.draw(CALIBRATION_IMAGES, self.score)
-        return self.suggested(self.score(x) if kept is None else kept)
+        images, scores = self.synthesizer.draw(CALIBRATION_IMAGES, self.score)
+        return self.suggested_threshold(self.score(images) if scores is None else scores)
 
-    def suggested(self, scores: Tensor) -> float:
-        """By the spec's rule, which is a name as long as no threshold is in force."""
+    def suggested_threshold(self, scores: Tensor) -> float:
+        """By the spec's rule, of scores (N,). Only where ``spec.split.threshold`` names a rule."""
         split = self.spec.split
+        assert isinstance(split.threshold, str)
         return suggest(split.threshold, scores.cpu().numpy(), split.fragile_share)
 
-    def score(self, x: Tensor) -> Tensor:
-        """The robustness score of x, (B, 3, H, W) in [0, 1]: (B,)."""
-        return SCORES[self.spec.split.score](self.teacher, x, self.spec.split, self.random)
+    def score(self, images: Tensor) -> Tensor:
+        """The robustness score of images, (B, 3, H, W) in [0, 1]: (B,)."""
+        return SCORES[self.spec.split.score](self.teacher, images, self.spec.split, self.random)
 
-    def fragile(self, x: Tensor, t: Tensor, kept: Tensor | None) -> Tensor:
-        """(B,) bool, of x, (B, 3, H, W), and t, (B, C) the teacher's logits: by their scores where they are ``kept``.
-        An attack begins at t where x is in its graph."""
-        if kept is None:
-            logits = t if t.requires_grad else None
-            return fragile(self.teacher, x, t.argmax(1), self.spec.split, self.threshold, self.random, logits)
-        return split_by_score(kept, self.threshold)
+    def fragile_mask(self, images: Tensor, teacher_logits: Tensor, scores: Tensor | None) -> Tensor:
+        """Which images are fragile at the threshold, (B,) bool: by their ``scores``, or where None by an attack.
 
-    def trapped(self, is_fragile: Tensor, y: Tensor, teaching: int) -> Tensor:
-        """(B,) bool: the robust group, or with ``overrepresented_only`` its images whose label crowds it. y: (B,) the
-        teacher's labels. The first ``teaching`` images are synthetic, the others probes: fragile probes are not
-        counted, crowding is measured against what teaches."""
-        if not self.spec.escape.overrepresented_only:
-            return ~is_fragile
-        self.counts.mul_(KEPT)
-        self.counts[0].index_add_(0, y, (~is_fragile).float())
-        self.counts[1].index_add_(0, y[:teaching], is_fragile[:teaching].float())
-        return ~is_fragile & overrepresented(*self.counts)[y]
+        The attack starts from ``teacher_logits``, (B, C), when these carry a graph to ``images``.
+        """
+        assert self.threshold is not None
+        if scores is not None:
+            return split_by_score(scores, self.threshold)
+        return fragile(
+            self.teacher,
+            images,
+            teacher_logits.argmax(1),
+            self.spec.split,
+            self.threshold,
+            self.random,
+            teacher_logits if teacher_logits.requires_grad else None,
+        )
 
-    @cached_property
-    def probes(self) -> Probes:
-        return Probes(self.teacher, self.image_side, self.spec.split, self.spec.seed, self.device)
+    def student_batch(self, epoch: int) -> StudentBatch:
+        """Draws the next batch and asks the teacher; while splitting, robust images are to be forgotten."""
+        splits, count = self.splits_in(epoch), self.spec.batch_size
+        images, scores = self.synthesizer.draw(count, self.score if splits else None)
+        images = images.contiguous(memory_format=memory_format(self.device))
+        # The attack of min ε starts from this very pass; not on CUDA, where it has only bfloat16's precision.
+        needs_graph = splits and scores is None and self.spec.split.score == "min_eps" and not images.is_cuda
+        with torch.set_grad_enabled(needs_graph), autocast(self.device):
+            features = self.teacher.features(images.requires_grad_(needs_graph))
+            logits = self.teacher.head(features).float()
+        if not splits:
+            return StudentBatch(images, logits, logits, torch.zeros(count, dtype=torch.bool, device=self.device))
+        is_fragile = self.fragile_mask(images, logits, scores)
+        images, features, logits = images.detach(), features.detach(), logits.detach()
+        batch = StudentBatch(images, logits, logits, ~is_fragile, is_fragile)
+        assert self.threshold is not None
+        return self.additions.extend(batch, features, self.threshold, self.random)
 
-    def lesson(self, epoch: int) -> StudentBatch:
-        """The next batch, split while splitting, and what the teacher says of it."""
-        escape, n = self.spec.escape, self.spec.batch_size
-        splitting = self.splitting(epoch)
-        x, kept = self.synthesizer.draw(n, self.score if splitting else None)
-        x = x.contiguous(memory_format=memory_format(self.device))
-        # The attack of min ε goes on from this very pass; not on CUDA, where it has only bfloat16's precision.
-        joined = splitting and kept is None and self.spec.split.score == "min_eps" and not x.is_cuda
-        with torch.set_grad_enabled(joined), autocast(self.device):
-            features = self.teacher.features(x.requires_grad_(joined))
-            t = self.teacher.head(features).float()
-        if not splitting:
-            return StudentBatch(x, t, t, torch.zeros(n, dtype=torch.bool, device=self.device))
-        is_fragile = self.fragile(x, t, kept)
-        x, features, t = x.detach(), features.detach(), t.detach()
-        taught = t
-        if escape.probes:
-            probes = self.probes.draw(escape.probes, self.threshold, self.random)
-            x, features, is_fragile = map(torch.cat, zip((x, features, is_fragile), probes, strict=True))
-            with torch.no_grad(), autocast(self.device):
-                t = self.teacher.head(features).float()
-        y = t.argmax(1)
-        trapped = self.trapped(is_fragile, y, n)
-        if escape.trap_projection:
-            synthetic = torch.arange(len(x), device=self.device) < n
-            self.untrapped.observe(features, trapped, is_fragile & synthetic & ~overrepresented(*self.counts)[y])
-            with torch.no_grad(), autocast(self.device):
-                taught = self.untrapped.head(features[:n]).float()
-        return StudentBatch(x, t, taught, trapped, is_fragile)
+    def learn(self, batch: StudentBatch) -> tuple[dict[str, Tensor], Tensor]:
+        """One update of the student.
 
-    def losses(self, lesson: StudentBatch, s: Tensor) -> dict[str, Tensor]:
-        """What the student is asked to make small. s: (N + P, C), its logits of the lesson's images."""
-        spec, escape, n = self.spec, self.spec.escape, lesson.synthetic
-        terms = {"fragile": ckd(lesson.taught, s[:n], ~lesson.trapped[:n], spec.temperature)}
-        if lesson.fragile is not None and escape.kind == "atesc":
-            forgotten = FORGETTING[escape.forgetting](lesson.teacher, s, escape.clamp)
-            terms["robust"] = escape.weight * masked_mean(forgotten, lesson.trapped)
-        terms["total"] = sum(terms.values())
-        return terms
-
-    def learn(self, lesson: StudentBatch) -> tuple[dict[str, Tensor], Tensor]:
-        """One update of the student; returns detached loss terms, with ``fragile_share`` while splitting, and the
-        logits that they are of."""
+        Returns:
+            The loss terms, scalars without gradient, with ``fragile_share`` (0..1) of the synthetic images while
+            splitting; and the student's logits before the update, (M, C).
+        """
         self.student.train()
         with autocast(self.device):
-            s = self.student(lesson.x).float()
-        terms = self.losses(lesson, s)
+            logits = self.student(batch.images).float()
+        terms = student_losses(batch, logits, self.spec)
         self.optimiser.zero_grad(set_to_none=True)
-        terms["total"].backward()
+        terms["total"].backward()  # type: ignore[no-untyped-call]  # torch
         self.optimiser.step()
         self.schedule.step()
-        if lesson.fragile is not None:
-            terms["fragile_share"] = lesson.fragile[: lesson.synthetic].float().mean()
-        return without_gradient(terms), s.detach()
+        if batch.fragile_mask is not None:
+            terms["fragile_share"] = batch.fragile_mask[: batch.synthetic_count].float().mean()
+        return detached(terms), logits.detach()
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
-        """One update of the student on the next batch; returns as ``learn`` its loss terms."""
-        return self.learn(self.lesson(epoch))[0]
+        """One update of the student on the next batch; returns the loss terms as ``learn`` does."""
+        return self.learn(self.student_batch(epoch))[0]
 
     def snapshot(self) -> SnapshotTaken:
-        """Looks without touching: the run's own randomness and BatchNorm statistics stay as they were."""
-        self.watching.manual_seed(self.spec.seed)
-        kept = self.random.get_state()
-        x = self.synthesizer.sample(self.spec.snapshot_images)
-        self.random.set_state(kept)
-        x = (x * 255).round() / 255  # what is shown is what is scored
-        scores = all_scores(self.teacher, x, self.spec.split, self.watching)
+        """Synthetic images and everything shown of them. The run's randomness and statistics stay as they were."""
+        self.snapshot_random.manual_seed(self.spec.seed)
+        random_state = self.random.get_state()
+        images = self.synthesizer.sample(self.spec.snapshot_images)
+        self.random.set_state(random_state)
+        images = (images * 255).round() / 255  # what is shown is what is scored
+        scores = all_scores(self.teacher, images, self.spec.split, self.snapshot_random)
         threshold = self.threshold
         if threshold is None:
-            threshold = self.suggested(scores[self.spec.split.score])
+            threshold = self.suggested_threshold(scores[self.spec.split.score])
         with torch.no_grad():
-            features = torch.cat([self.teacher.features(part).float() for part in x.split(256)])
+            features = torch.cat([self.teacher.features(part).float() for part in images.split(256)])
         return SnapshotTaken(
             epoch=self.epoch,
-            images=(x * 255).round().to(torch.uint8).cpu(),
-            teacher_probs=predict(self.teacher, x).softmax(1).cpu(),
-            student_probs=predict(self.student, x).softmax(1).cpu(),
+            images=(images * 255).round().to(torch.uint8).cpu(),
+            teacher_probs=predict(self.teacher, images).softmax(1).cpu(),
+            student_probs=predict(self.student, images).softmax(1).cpu(),
             features=features.cpu(),
             scores={name: value.float().cpu() for name, value in scores.items()},
             fragile=split_by_score(scores[self.spec.split.score], threshold).cpu(),
             threshold=threshold,
         )
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run goes on from, but its spec and its teacher."""
         return {
             "epoch": self.epoch,
             "threshold": self.threshold,
-            "counts": self.counts,
             "random": self.random.get_state(),
             "student": self.student.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "synthesizer": self.synthesizer.state_dict(),
-            "untrapped": self.untrapped.state(),
+            "additions": self.additions.state_dict(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned, of a run with the same spec."""
         self.epoch, self.threshold = state["epoch"], state["threshold"]
-        self.counts = state["counts"].to(self.device)
         self.random.set_state(state["random"].cpu())
         self.student.load_state_dict(state["student"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.synthesizer.load_state_dict(state["synthesizer"])
-        self.untrapped.load_state(state["untrapped"])
+        self.additions.load_state_dict(state["additions"])

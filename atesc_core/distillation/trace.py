@@ -1,88 +1,117 @@
-"""A turn that was just taken, looked at: nothing is drawn, and nothing learned from looking."""
+"""Turns with the tensors behind them, computed after the fact: tracing draws no random numbers and changes no weight."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from atesc_core.device import autocast
-from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
+from atesc_core.distillation.batch import StudentBatch
+from atesc_core.distillation.losses import student_losses
+from atesc_core.distillation.turns import Array, GeneratorTurn, StudentTurn
 from atesc_core.models import untouched
-from atesc_core.synthesis.base import Learned
+from atesc_core.synthesis.base import GeneratorUpdate
 
 if TYPE_CHECKING:
-    from atesc_core.distillation.state import Distillation, StudentBatch
+    from atesc_core.distillation.state import Distillation
 
 
 @torch.no_grad()
-def generator_turn(run: Distillation, epoch: int, round_: int, number: int, turn: Learned) -> GeneratorTurn:
-    """The student is still in evaluation mode, as the synthesizer left it."""
-    before, after = turn.before.float(), turn.after().float()
+def trace_generator_turn(
+    run: Distillation, epoch: int, round_: int, number: int, update: GeneratorUpdate
+) -> GeneratorTurn:
+    """The turn that ``update`` describes. The student is still in evaluation mode, as the synthesizer left it."""
+    before, after = update.images_before.float(), update.images_after().float()
     with autocast(run.device):
-        said = [as_array(model(x).float()) for model in (run.untrapped, run.student) for x in (before, after)]
-    losses = {f"g/{name}": as_array(torch.stack([terms[name] for terms in turn.losses])) for name in turn.losses[-1]}
+        teacher_before, teacher_after, student_before, student_after = (
+            _array(model(images).float())
+            for model in (run.synthesizer.teacher, run.student)
+            for images in (before, after)
+        )
+    norm, count = gradient_norm(run.synthesizer.generator)
     return GeneratorTurn(
-        epoch,
-        round_,
-        number,
-        turn.of,
-        losses,
-        *gradient_size(run.synthesizer.generator),
-        as_pictures(before),
-        as_pictures(after),
-        *said,
-        noise=as_array(turn.noise),
-        labels=as_array(turn.labels),
+        epoch=epoch,
+        round=round_,
+        number=number,
+        turn_count=update.turn_count,
+        losses={
+            f"g/{name}": _array(torch.stack([terms[name] for terms in update.losses])) for name in update.losses[-1]
+        },
+        gradient_norm=norm,
+        weight_count=count,
+        images_before=_pixels(before),
+        images_after=_pixels(after),
+        teacher_logits_before=teacher_before,
+        teacher_logits_after=teacher_after,
+        student_logits_before=student_before,
+        student_logits_after=student_after,
+        noise=None if update.noise is None else _array(update.noise),
+        labels=None if update.labels is None else _array(update.labels),
     )
 
 
 @torch.no_grad()
-def student_turn(
+def trace_student_turn(
     run: Distillation,
     epoch: int,
     round_: int,
     number: int,
-    lesson: StudentBatch,
+    batch: StudentBatch,
     terms: dict[str, Tensor],
-    before: Tensor,
-    lr: float,
+    logits_before: Tensor,
+    learning_rate: float,
 ) -> StudentTurn:
-    """The student is still in training mode. terms, before: what ``Distillation.learn`` gave; lr: what it learned
-    with."""
+    """The student's step on ``batch``, which just was taken. The student is still in training mode.
+
+    Args:
+        run: the run after the step.
+        epoch: from 1.
+        round_: from 1.
+        number: of the step within the round, from 1.
+        batch: M images.
+        terms: the loss terms that ``Distillation.learn`` returned.
+        logits_before: (M, C), which it returned too.
+        learning_rate: of the step.
+    """
     with autocast(run.device):
-        after = untouched(run.student, lesson.x).float()
-    again = run.losses(lesson, after)
-    arrays = map(as_array, (lesson.teacher, lesson.taught, before, after, lesson.trapped, lesson.fragile))
+        logits_after = untouched(run.student, batch.images).float()
+    terms_after = student_losses(batch, logits_after, run.spec)
+    norm, count = gradient_norm(run.student)
     return StudentTurn(
-        epoch,
-        round_,
-        number,
-        run.spec.student_steps,
-        {f"s/{name}": float(terms[name]) for name in again},
-        {f"s/{name}": float(value) for name, value in again.items()},
-        *gradient_size(run.student),
-        lr,
-        lesson.synthetic,
-        as_pictures(lesson.x),
-        *arrays,
-        run.threshold if lesson.fragile is not None else None,
+        epoch=epoch,
+        round=round_,
+        number=number,
+        turn_count=run.spec.student_steps,
+        losses={f"s/{name}": float(terms[name]) for name in terms_after},
+        losses_after={f"s/{name}": float(value) for name, value in terms_after.items()},
+        gradient_norm=norm,
+        weight_count=count,
+        learning_rate=learning_rate,
+        synthetic_count=batch.synthetic_count,
+        images=_pixels(batch.images),
+        teacher_logits=_array(batch.teacher_logits),
+        target_logits=_array(batch.target_logits),
+        student_logits_before=_array(logits_before),
+        student_logits_after=_array(logits_after),
+        forget_mask=_array(batch.forget_mask),
+        fragile_mask=None if batch.fragile_mask is None else _array(batch.fragile_mask),
+        threshold=None if batch.fragile_mask is None else run.threshold,
     )
 
 
-def gradient_size(model: nn.Module) -> tuple[float, int]:
-    """L2 norm of the gradient that is with the model's weights, over all of them, and how many numbers that is."""
+def gradient_norm(model: nn.Module) -> tuple[float, int]:
+    """L2 norm over all gradients that the model's weights hold, and the number of these weights."""
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    norm = torch.stack([gradient.float().norm() for gradient in gradients]).norm()
-    return float(norm), sum(gradient.numel() for gradient in gradients)
+    norms = torch.stack([torch.linalg.vector_norm(gradient.float()) for gradient in gradients])
+    return float(torch.linalg.vector_norm(norms)), sum(gradient.numel() for gradient in gradients)
 
 
-def as_array(values: Tensor | None) -> np.ndarray | None:
-    return None if values is None else values.cpu().numpy()
+def _array(values: Tensor) -> Array:
+    return values.cpu().numpy()
 
 
-def as_pictures(x: Tensor) -> np.ndarray:
-    """x: (B, 3, H, W) in [0, 1] -> uint8."""
-    return as_array((x * 255).round().to(torch.uint8))
+def _pixels(images: Tensor) -> Array:
+    """images: (B, 3, H, W) in [0, 1] -> uint8."""
+    return _array((images * 255).round().to(torch.uint8))

@@ -1,98 +1,103 @@
-"""One turn of a run, looked at closely: the tensors behind it, and what they say. No torch: pages read them too."""
+"""One turn of the generator or of the student, with the tensors behind it. No torch: pages read turns too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Who = Literal["generator", "student"]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratorTurn:
-    """Some steps of the generator: of DFQ one, of CMI a call, of NAYER a loop. B images of its batch, C classes.
+    """One turn of the generator: a step of DFQ, a call of CMI, a loop of NAYER. B images of its batch, C classes.
 
-    Teacher and student are asked as the generator asks them: in evaluation mode; the teacher without its trap where
-    the run unlearns that (``escape.trap_projection``).
+    Logits are those that the generator is trained on, in evaluation mode: with ``escape.trap_projection`` the
+    teacher's are taken after the projection.
     """
 
     epoch: int  # from 1
     round: int  # from 1, within the epoch
-    number: int  # from 1, of the ``of`` turns of the generator in this round
-    of: int
-    losses: dict[str, np.ndarray]  # "g/bn" ...: (K,) each, of the turn's K steps, weighted as they add up
-    gradient: float  # L2 norm over all of the generator's weights, in the last step
-    weights: int  # so many numbers
-    before: np.ndarray  # (B, 3, H, W) uint8, that the first step was taken on
-    after: np.ndarray  # (B, 3, H, W) uint8: DFQ, of the same noise after it; CMI, NAYER, the best step's
-    teacher_before: np.ndarray  # (B, C) float32 each: logits
-    teacher_after: np.ndarray
-    student_before: np.ndarray
-    student_after: np.ndarray
-    noise: np.ndarray | None = None  # (B, L) float32, that the images were made from
-    labels: np.ndarray | None = None  # (B,) int64, that they were asked for
+    number: int  # from 1, within the round
+    turn_count: int  # turns of the generator in this round
+    losses: dict[str, Array]  # "g/bn" ...: (K,) each, weighted, of the turn's K steps
+    gradient_norm: float  # L2 norm over all weights of the generator, in the last step
+    weight_count: int  # of the generator
+    images_before: Array  # (B, 3, H, W) uint8, which the first step was taken on
+    images_after: Array  # (B, 3, H, W) uint8; DFQ: of the same noise after the step; CMI, NAYER: of the best step
+    teacher_logits_before: Array  # (B, C) float32
+    teacher_logits_after: Array  # (B, C) float32
+    student_logits_before: Array  # (B, C) float32
+    student_logits_after: Array  # (B, C) float32
+    noise: Array | None = None  # (B, L) float32, which the images were made from
+    labels: Array | None = None  # (B,) int64, which the images were made for
 
     who = "generator"
 
 
 @dataclass(frozen=True, eq=False)
 class StudentTurn:
-    """One step of the student. B images, the first ``synthetic`` of them synthetic, the others noise probes.
+    """One step of the student on M images: N synthetic ones, then noise probes.
 
-    The student is asked as it learns: in training mode, before and after the step on the same batch.
+    The student's logits are those of training mode, before and after the step, on the same batch.
     """
 
-    epoch: int
-    round: int
-    number: int  # from 1, of the round's ``of`` steps of the student
-    of: int
-    losses: dict[str, float]  # "s/fragile", "s/robust" while forgetting, "s/total": what the step was taken on
-    losses_after: dict[str, float]  # the same of the same batch, after it
-    gradient: float  # L2 norm over all of the student's weights
-    weights: int
-    lr: float
-    synthetic: int
-    images: np.ndarray  # (B, 3, H, W) uint8
-    teacher: np.ndarray  # (B, C) float32 each: logits
-    taught: np.ndarray  # (synthetic, C), what teaches: the teacher's, or those of the teacher without its trap
-    student_before: np.ndarray
-    student_after: np.ndarray
-    trapped: np.ndarray  # (B,) bool: held back from teaching, and forgotten by ATEsc
-    fragile: np.ndarray | None = None  # (B,) bool; None while nothing is split
-    threshold: float | None = None  # that splits them
+    epoch: int  # from 1
+    round: int  # from 1, within the epoch
+    number: int  # from 1, within the round
+    turn_count: int  # steps of the student in this round
+    losses: dict[str, float]  # "s/fragile", "s/robust" while forgetting, "s/total": what the step minimised
+    losses_after: dict[str, float]  # the same, of the same batch after the step
+    gradient_norm: float  # L2 norm over all weights of the student
+    weight_count: int  # of the student
+    learning_rate: float
+    synthetic_count: int  # N
+    images: Array  # (M, 3, H, W) uint8
+    teacher_logits: Array  # (M, C) float32
+    target_logits: Array  # (N, C) float32, which the student learns to give
+    student_logits_before: Array  # (M, C) float32
+    student_logits_after: Array  # (M, C) float32
+    forget_mask: Array  # (M,) bool: these images do not teach, and ATEsc forgets the teacher's answer to them
+    fragile_mask: Array | None = None  # (M,) bool; None while nothing is split
+    threshold: float | None = None  # of the split; None while nothing is split
 
     who = "student"
 
     @property
-    def teaching(self) -> np.ndarray:
-        """(synthetic,) bool."""
-        return ~self.trapped[: self.synthetic]
+    def teaching_mask(self) -> Array:
+        """Which synthetic images teach, (N,) bool."""
+        mask: Array = ~self.forget_mask[: self.synthetic_count]
+        return mask
 
 
 Turn = GeneratorTurn | StudentTurn
 
 
 def next_turn(last: Turn | None) -> Who:
-    """Whose turn comes after; a round begins with the generator's."""
+    """Which network's turn follows; a round begins with the generator's."""
     if last is None:
         return "generator"
-    whole = last.number == last.of
-    return ("student" if whole else "generator") if last.who == "generator" else ("generator" if whole else "student")
+    if last.number < last.turn_count:
+        return "generator" if isinstance(last, GeneratorTurn) else "student"
+    return "student" if isinstance(last, GeneratorTurn) else "generator"
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """(..., C), summing to 1."""
+def probabilities(logits: Array) -> Array:
+    """Softmax over the last axis. logits: (..., C)."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    shares: Array = powers / powers.sum(-1, keepdims=True)
+    return shares
 
 
-def sureness(logits: np.ndarray) -> float:
-    """Mean of the largest probability over images, in per cent. logits: (B, C)."""
+def mean_confidence(logits: Array) -> float:
+    """Mean over images of the largest probability, in per cent. logits: (B, C)."""
     return float(100 * probabilities(logits).max(-1).mean())
 
 
-def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Images that both give the same label, in per cent. Logits (B, C) each, B > 0."""
-    return float(100 * (ours.argmax(-1) == theirs.argmax(-1)).mean())
+def agreement(logits: Array, other_logits: Array) -> float:
+    """Share of images to which both give the same label, in per cent. Both (B, C), B > 0."""
+    return float(100 * (logits.argmax(-1) == other_logits.argmax(-1)).mean())

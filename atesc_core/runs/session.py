@@ -87,11 +87,11 @@ class Session:
             if self.again:
                 self.again.clear()
                 self.log.forget_thresholds(self.taken_for)
-        self.controls.closely = asked.turn_s is not None and isinstance(self.log.run, DistillationRun)
+        self.controls.trace = asked.turn_s is not None and isinstance(self.log.run, DistillationRun)
         self.note_speed(asked)
         told, self.told = self.told, self.told and done is None
         if asked.wanted == "pause" and asked.steps:  # single rounds or turns
-            stepped = done is not None and (told if self.controls.closely else done == "round")
+            stepped = done is not None and (told if self.controls.trace else done == "round")
             if stepped:
                 self.log.took_step()
             return stepped and asked.steps == 1
@@ -125,7 +125,7 @@ class Session:
             case GeneratorTurn():
                 return "turn"
             case StudentTurn():
-                return "turn" if event.number < event.of else None
+                return "turn" if event.number < event.turn_count else None
             case StepDone():
                 return "round" if event.round < self.log.run.rounds else None
             case CheckpointReady():

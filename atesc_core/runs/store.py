@@ -228,7 +228,7 @@ class RunStore:
         except FileNotFoundError:
             return None
         at, now = (turn.epoch, turn.round), (run.epoch, run.round)
-        ended = turn.who == "student" and turn.number == turn.of
+        ended = turn.who == "student" and turn.number == turn.turn_count
         return turn if at == now and ended or at > now else None
 
     def student_files(self, run_id: str) -> dict[int, Path]:

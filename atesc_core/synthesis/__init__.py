@@ -1,4 +1,4 @@
-"""Synthesizers: how images are made from a teacher alone. One file and one line here each."""
+"""Synthesizers make images from a teacher alone, without data. One file and one line in ``SYNTHESIZERS`` each."""
 
 from atesc_core.synthesis.base import Synthesizer, batchnorm_notice
 from atesc_core.synthesis.cmi import CMI

@@ -11,69 +11,103 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.models import ARCHITECTURES, Classifier
+from atesc_core.specs.run import RunSpec
+from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.training.divergence import kl_divergence
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What a turn of the generator did, kept without computing anything. B images, all without gradient."""
+class GeneratorUpdate:
+    """One turn of the generator: its losses, and images before and after it. B images, all without gradient."""
 
-    of: int  # turns in this round
-    losses: list[dict[str, Tensor]]  # of each of its steps: the terms, weighted, scalars
-    before: Tensor  # (B, 3, H, W) in [0, 1], that its first step was taken on
-    after: Callable[[], Tensor]  # (B, 3, H, W) in [0, 1], what its last step left: computed when it is asked for
-    noise: Tensor | None = None  # (B, L), that the images were made from
-    labels: Tensor | None = None  # (B,), that they were asked for
+    turn_count: int  # turns in this round
+    losses: list[dict[str, Tensor]]  # of each step of the turn: the weighted terms, scalars
+    images_before: Tensor  # (B, 3, H, W) in [0, 1], which the first step was taken on
+    images_after: Callable[[], Tensor]  # (B, 3, H, W) in [0, 1] after the last step; computed only when called
+    noise: Tensor | None = None  # (B, L), which the images were made from
+    labels: Tensor | None = None  # (B,) int64, which the images were made for
 
 
 class Synthesizer(ABC):
-    """Makes images from a frozen teacher. State lives here; randomness comes from the generator given."""
+    """Makes images from a frozen teacher, in the teacher's image size.
 
-    has_images = True  # before its first round
+    Args:
+        spec: the run; ``spec.synthesis`` holds the settings.
+        teacher: the teacher, frozen.
+        image_side: of the images, in pixels.
+        random: the source of all randomness; its device is where everything is computed.
+        generator_teacher: the model whose logits and BatchNorm inputs train the generator, (B, 3, H, W) in [0, 1] to
+            (B, C). The teacher itself unless another is given.
+    """
+
     generator: nn.Module
 
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        generator_teacher: nn.Module | None = None,
+    ):
+        self.spec, self.image_side, self.num_classes = spec, image_side, teacher.num_classes
+        self.random, self.device = random, random.device
+        self.teacher: nn.Module = teacher if generator_teacher is None else generator_teacher
+        self.vaccine = Vaccine(spec, teacher)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether images can be drawn; a pool is empty before the first round."""
+        return True
+
     @abstractmethod
-    def turns(self, student: Classifier) -> Iterator[Learned]:
-        """Learn for one round, a turn each time the next is asked for. The gradient of a turn's last step stays with
-        the generator's weights until then. To stop half-way spoils the synthesizer."""
+    def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
+        """Trains the generator for one round, one turn for each item that is asked for.
+
+        The gradient of a turn's last step stays in the generator's weights until the next item is asked for. Stopping
+        before the last item leaves the synthesizer in an undefined state.
+        """
 
     def train_round(self, student: Classifier) -> dict[str, Tensor]:
-        """Learn for one round; returns each loss term of its last step, weighted, as a detached scalar."""
+        """Trains for one round; returns each weighted loss term of the last step, a scalar without gradient."""
+        terms: dict[str, Tensor] = {}
         for turn in self.turns(student):
             terms = turn.losses[-1]
         return terms
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
-        """``count`` images for the student, (B, 3, H, W) in [0, 1], without gradient."""
+        """``count`` images for the student, (count, 3, H, W) in [0, 1], without gradient."""
 
     def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
-        """As ``sample``, and the images' scores, (B,), where a pool keeps them; None where it does not.
+        """Images as by ``sample``, and their scores, (count,), where a pool stores them (else None).
 
-        ``score`` maps images, (B, 3, H, W) in [0, 1], to (B,); a kept image is given to it once in its life.
+        ``score`` maps images, (B, 3, H, W) in [0, 1], to (B,). A pool calls it once for each of its images.
         """
         return self.sample(count), None
 
     @abstractmethod
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, for a checkpoint."""
 
     @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-def without_gradient(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in terms.items()}
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
 
 
 def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
-    """L_adv = −mean[KL(T ‖ S) · 1(arg max agree)], of logits (B, C): the student is asked what it only just knows,
-    and not what it has wrong anyway (CMI, NAYER)."""
+    """L_adv = −mean[KL(T ‖ S) · 1(arg max T = arg max S)], of logits (B, C): a scalar.
+
+    Seeks images near the student's border, not images that it gets wrong anyway (CMI, NAYER).
+    """
     return -(kl_divergence(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
 
 
 def batchnorm_notice(arch: str, kind: str) -> str | None:
-    """A sentence for the user where R_BN of the synthesizer ``kind`` has nothing to match in a teacher of ``arch``;
-    None where it has. Asked of the table of architectures: no teacher need be loaded for it."""
+    """A warning for the user that R_BN of the synthesizer ``kind`` has nothing to match in a teacher of ``arch``.
+
+    None where the architecture has BatchNorm. No teacher needs to be loaded.
+    """
     if ARCHITECTURES[arch].batch_norm:
         return None
     return (
@@ -82,8 +116,9 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
     )
 
 
-class Watched(ABC):
-    """Within ``with``, ``_measure(layer, inputs)`` is called for each of ``layers`` that a forward pass comes to."""
+class LayerInputs(ABC):
+    """Context manager: while it is open, ``_measure(layer, inputs)`` is called for each of ``layers`` in each forward
+    pass."""
 
     def __init__(self, layers: list[nn.Module]):
         self.layers = layers
@@ -97,24 +132,26 @@ class Watched(ABC):
             handle.remove()
 
     @abstractmethod
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None: ...
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None: ...
 
 
-class BatchNormMatch(Watched):
-    """R_BN = Σ over BatchNorm layers ‖σ²_run − σ²_batch‖₂ + ‖μ_run − μ_batch‖₂, on each layer's input.
+class BatchNormMatch(LayerInputs):
+    """R_BN = Σ over BatchNorm layers ‖σ²_run − σ²_batch‖₂ + ‖μ_run − μ_batch‖₂, of each layer's input.
 
     Within ``with BatchNormMatch(teacher) as match:`` a forward pass of the teacher fills ``match.loss()``.
-    The teacher's running statistics of an NTL teacher mix ID and OOD, so matching them is itself a
-    pull towards OOD.
+    The running statistics of an NTL teacher mix ID and OOD images, so that matching them pulls towards OOD.
     """
 
     def __init__(self, teacher: nn.Module):
         super().__init__([layer for layer in teacher.modules() if isinstance(layer, nn.BatchNorm2d)])
         self.terms: list[Tensor] = []
 
-    def _measure(self, layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, nn.BatchNorm2d)
+        assert layer.running_mean is not None and layer.running_var is not None
         variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
-        self.terms.append((layer.running_var - variance).norm() + (layer.running_mean - mean).norm())
+        distance = (layer.running_var - variance).norm() + (layer.running_mean - mean).norm()  # type: ignore[no-untyped-call]  # torch
+        self.terms.append(distance)
 
     def loss(self) -> Tensor:
         """The sum over layers; 0 for a teacher without BatchNorm."""

@@ -10,13 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
-from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.models import Classifier, Generator
-from atesc_core.specs.run import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, Learned, Watched, agreed_kl, without_gradient
-from atesc_core.synthesis.pool import Best, Pooled, Ring
-from atesc_core.synthesis.vaccine import Vaccine
+from atesc_core.specs.run import CMISpec, RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, LayerInputs, agreed_kl
+from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer, Ring
 from atesc_core.synthesis.views import shifted, zoomed
+from atesc_core.training.divergence import detached, total_loss
 
 
 def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Tensor:
@@ -30,7 +29,7 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
     return losses[:batch].mean() + (losses[batch:].mean() if len(losses) > batch else 0)
 
 
-class LayerMeans(Watched):
+class LayerMeans(LayerInputs):
     """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
     none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the teacher fills it anew."""
 
@@ -41,7 +40,7 @@ class LayerMeans(Watched):
         )
         self.means: list[Tensor] = []
 
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor]) -> None:
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.means.append(inputs[0].float().mean((2, 3)))
 
     def take(self) -> Tensor:
@@ -51,19 +50,26 @@ class LayerMeans(Watched):
         return taken
 
 
-class CMI(Pooled):
+class CMI(PooledSynthesizer):
     """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr, for a generator and z that start anew at each
     call. The head of L_cr, its optimiser and the feature bank live as long as the run."""
 
-    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
-        super().__init__(spec.synthesis.pool, random)
-        self.settings, self.batch_size, self.teacher = spec.synthesis, spec.batch_size, teacher
-        self.vaccine = Vaccine(spec, teacher.teacher)
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        generator_teacher: nn.Module | None = None,
+    ):
+        super().__init__(spec, teacher, image_side, random, generator_teacher)
+        assert isinstance(spec.synthesis, CMISpec)
+        self.settings, self.batch_size = spec.synthesis, spec.batch_size
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
         self.generator.to(self.device, memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
-        with torch.no_grad(), LayerMeans(teacher) as means:
-            teacher(torch.zeros(1, 3, image_side, image_side, device=self.device))
+        with torch.no_grad(), LayerMeans(self.teacher) as means:
+            self.teacher(torch.zeros(1, 3, image_side, image_side, device=self.device))
             length = means.take().shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
@@ -72,36 +78,36 @@ class CMI(Pooled):
             ).to(self.device)
         self.head_optimiser = torch.optim.Adam(self.head.parameters(), lr=self.settings.lr)
 
-    def turns(self, student: Classifier) -> Iterator[Learned]:
-        """A call is one turn; after it there are the images of its best step."""
+    def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
+        """A call is one turn. The images after it are those of the step with the lowest loss."""
         student.eval()
         restart(self.generator, self.random)
         z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
         drawn = z.clone()
         z.requires_grad_()
-        y = torch.randint(
-            self.teacher.teacher.num_classes, (self.batch_size,), generator=self.random, device=self.device
-        )
+        y = torch.randint(self.num_classes, (self.batch_size,), generator=self.random, device=self.device)
         learning = [*self.generator.parameters(), z]
         optimiser = torch.optim.Adam(learning, lr=self.settings.lr, betas=(0.5, 0.999))
-        best, first, losses = Best(), None, []
+        best, losses = BestBatch(), []
+        first: Tensor | None = None
         for _ in range(self.settings.steps):
             with autocast(self.device):
                 x = self.generator(z).float()
                 terms, features = self._losses(x, y, student)
             first = x.detach() if first is None else first
-            losses.append(without_gradient(terms))
-            total = sum(terms.values())
-            best.see(total, x, features)
+            losses.append(detached(terms))
+            total = total_loss(terms)
+            best.compare(total, x, features)
             optimiser.zero_grad(set_to_none=True)
             self.head_optimiser.zero_grad(set_to_none=True)
-            total.backward(inputs=[*learning, *self.head.parameters()])  # the student's would be thrown away
+            total.backward(inputs=[*learning, *self.head.parameters()])  # the student needs no gradient
             optimiser.step()
             self.head_optimiser.step()
         images, features = best.batch
         self.pool.add(images)
         self.bank.add(features)
-        yield Learned(1, losses, first, lambda: images, noise=drawn, labels=y)
+        assert first is not None
+        yield GeneratorUpdate(1, losses, first, lambda: images, noise=drawn, labels=y)
 
     def _losses(self, x: Tensor, y: Tensor, student: Classifier) -> tuple[dict[str, Tensor], Tensor]:
         """The weighted terms, and the features of both views, (B, 2 D)."""
@@ -125,7 +131,7 @@ class CMI(Pooled):
         both = features
         if len(self.bank):
             places = self.bank.draw(min(self.settings.negatives, len(self.bank)), self.random)
-            both = torch.cat([features, self.bank.rows[places]])
+            both = torch.cat([features, self.bank.filled_rows()[places]])
         local, whole = (F.normalize(self.head(part).float(), dim=1) for part in both.chunk(2, 1))
         return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
 

@@ -8,24 +8,29 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
-from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.models import Classifier, Generator, untouched
-from atesc_core.specs.run import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, Learned, Synthesizer, without_gradient
-from atesc_core.synthesis.vaccine import Vaccine
-from atesc_core.training.divergence import kl_divergence
+from atesc_core.specs.run import DFQSpec, RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, Synthesizer
+from atesc_core.training.divergence import detached, kl_divergence, total_loss
 
 
 class DFQ(Synthesizer):
     """L_G = bn·R_BN + onehot·CE(T, argmax T) − adversarial·KL(T‖S) + balance·Σ p̄ log p̄."""
 
-    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        generator_teacher: nn.Module | None = None,
+    ):
+        super().__init__(spec, teacher, image_side, random, generator_teacher)
+        assert isinstance(spec.synthesis, DFQSpec)
         self.settings, self.batch_size = spec.synthesis, spec.batch_size
-        self.teacher, self.random, self.device = teacher, random, random.device
-        self.vaccine = Vaccine(spec, teacher.teacher)
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
         self.generator.to(self.device, memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
@@ -33,8 +38,8 @@ class DFQ(Synthesizer):
     def _noise(self, count: int) -> Tensor:
         return torch.randn(count, self.settings.latent, generator=self.random, device=self.device)
 
-    def turns(self, student: Classifier) -> Iterator[Learned]:
-        """A turn is a step."""
+    def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
+        """Each step of the generator is a turn."""
         student.eval()
         for _ in range(self.settings.steps):
             z = self._noise(self.batch_size)
@@ -50,13 +55,14 @@ class DFQ(Synthesizer):
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
             } | self.vaccine.terms(x, t)
             self.optimiser.zero_grad(set_to_none=True)
-            sum(terms.values()).backward(inputs=list(self.generator.parameters()))  # the student's would be thrown away
+            total_loss(terms).backward(inputs=list(self.generator.parameters()))  # the student needs no gradient
             self.optimiser.step()
-            yield Learned(self.settings.steps, [without_gradient(terms)], x.detach(), partial(self._again, z), noise=z)
+            images_after = partial(self._images_of, z)
+            yield GeneratorUpdate(self.settings.steps, [detached(terms)], x.detach(), images_after, noise=z)
 
     @torch.no_grad()
-    def _again(self, z: Tensor) -> Tensor:
-        """Images of the same noise, of the generator as it is now."""
+    def _images_of(self, z: Tensor) -> Tensor:
+        """Images that the generator, as it is now, makes of this noise."""
         with autocast(self.device):
             return untouched(self.generator, z).float()
 

@@ -20,13 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
-from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.models import Classifier, Generator
-from atesc_core.specs.run import RunSpec
-from atesc_core.synthesis.base import BatchNormMatch, Learned, agreed_kl, without_gradient
-from atesc_core.synthesis.pool import Best, Pooled
-from atesc_core.synthesis.vaccine import Vaccine
+from atesc_core.specs.run import NAYERSpec, RunSpec
+from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, agreed_kl
+from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer
 from atesc_core.synthesis.views import shifted
+from atesc_core.training.divergence import detached, total_loss
 
 EMBEDDING = 512  # length of a CLIP text embedding, which the published code uses
 
@@ -75,46 +74,51 @@ class LabelGenerator(nn.Module):
         return self.body(noisy.flatten(0, 1)[: len(y)])
 
 
-class NAYER(Pooled):
+class NAYER(PooledSynthesizer):
     """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv. A loop draws new noisy layers, trains them with the generator
     and puts its best batch into the pool; no adversarial term while it warms up."""
 
-    def __init__(self, spec: RunSpec, teacher: Untrapped, image_side: int, random: torch.Generator):
-        super().__init__(spec.synthesis.pool, random)
-        self.spec, self.settings, self.teacher, self.image_side = spec, spec.synthesis, teacher, image_side
-        self.vaccine = Vaccine(spec, teacher.teacher)
-        self.rounds = 0  # done
+    generator: LabelGenerator
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        generator_teacher: nn.Module | None = None,
+    ):
+        super().__init__(spec, teacher, image_side, random, generator_teacher)
+        assert isinstance(spec.synthesis, NAYERSpec)
+        self.settings = spec.synthesis
+        self.rounds_done = 0
         self.generator = self._generator(spec.seed)
 
     def _generator(self, seed: int) -> LabelGenerator:
         generator = LabelGenerator(
-            self.teacher.teacher.num_classes,
-            self.spec.batch_size,
-            self.settings.noise,
-            self.image_side,
-            self.settings.width,
-            seed,
+            self.num_classes, self.spec.batch_size, self.settings.noise, self.image_side, self.settings.width, seed
         )
         return generator.to(self.device, memory_format=memory_format(self.device))
 
-    def turns(self, student: Classifier) -> Iterator[Learned]:
-        """A loop is a turn; after it there are the images of its best step."""
+    def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
+        """Each loop is a turn. The images after it are those of its step with the lowest loss."""
         student.eval()
         settings = self.settings
-        epoch, round_ = divmod(self.rounds, self.spec.rounds)
+        epoch, round_ = divmod(self.rounds_done, self.spec.rounds)
         if round_ == 0 and (epoch - settings.warmup_epochs) % settings.generator_life == 0:
             self.generator = self._generator(self.spec.seed + epoch)
         warming = epoch < settings.warmup_epochs
         loops = settings.warmup_loops if warming else settings.loops
         for _ in range(loops):
             yield self._loop(student, 0.0 if warming else settings.adversarial, loops)
-        self.rounds += 1
+        self.rounds_done += 1
 
-    def _loop(self, student: Classifier, adversarial: float, of: int) -> Learned:
+    def _loop(self, student: Classifier, adversarial: float, turn_count: int) -> GeneratorUpdate:
         self.generator.redraw(self.random)
         y = self.generator.labels(self.spec.batch_size, self.random)
         optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
-        best, first, losses = Best(), None, []
+        best, losses = BestBatch(), []
+        first: Tensor | None = None
         for _ in range(self.settings.steps):
             with autocast(self.device), BatchNormMatch(self.teacher) as match:
                 x = self.generator(y).float()
@@ -127,19 +131,20 @@ class NAYER(Pooled):
                 "adversarial": adversarial * known,
             } | self.vaccine.terms(view, t)
             first = x.detach() if first is None else first
-            losses.append(without_gradient(terms))
-            total = sum(terms.values())
-            best.see(total, x)
+            losses.append(detached(terms))
+            total = total_loss(terms)
+            best.compare(total, x)
             optimiser.zero_grad(set_to_none=True)
             total.backward(inputs=list(self.generator.parameters()))
             optimiser.step()
         self.pool.add(*best.batch)
-        return Learned(of, losses, first, lambda: best.batch[0], labels=y)
+        assert first is not None
+        return GeneratorUpdate(turn_count, losses, first, lambda: best.batch[0], labels=y)
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"rounds": self.rounds, "generator": self.generator.state_dict()}
+        return super().state_dict() | {"rounds": self.rounds_done, "generator": self.generator.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.rounds = state["rounds"]
+        self.rounds_done = state["rounds"]
         self.generator.load_state_dict(state["generator"])

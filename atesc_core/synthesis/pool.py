@@ -1,4 +1,4 @@
-"""What CMI and NAYER keep: rows of tensors on the run's own device, so many and no more.
+"""The bounded pool of images that CMI and NAYER draw from, on the run's own device.
 
 The published code writes its images as PNG files and builds a DataLoader at every call. Here they stay where they
 are made, 8 bits a channel as in a PNG, with the robustness score that each was given once. The student sees them as
@@ -11,15 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from atesc_core.models import Classifier
+from atesc_core.specs.run import CMISpec, NAYERSpec, RunSpec
 from atesc_core.synthesis.base import Synthesizer
 
 SCORED_AT_ONCE = 256  # images
 
 
 class Ring:
-    """Rows of one shape; once ``capacity`` are there, the newest take the places of the oldest."""
+    """A ring buffer of rows of one shape: beyond ``capacity``, the newest replace the oldest."""
 
     def __init__(self, capacity: int, device: torch.device):
         self.capacity, self.device = capacity, device
@@ -30,28 +32,38 @@ class Ring:
         return min(self.added, self.capacity)
 
     def add(self, rows: Tensor) -> None:
-        """rows: (B, ...). Of more than ``capacity`` the last ones are kept."""
+        """Adds rows, (B, ...); of more than ``capacity``, only the last ones."""
         if self.rows is None:
             self.rows = torch.empty(self.capacity, *rows.shape[1:], dtype=rows.dtype, device=self.device)
         self.added += len(rows)
         rows = rows[-self.capacity :]
-        self.rows[self.places(len(rows))] = rows.detach()
+        self.rows[self.newest(len(rows))] = rows.detach()
 
-    def places(self, newest: int) -> Tensor:
-        """Where the ``newest`` rows are, oldest of them first: (newest,) int64."""
-        return torch.arange(self.added - newest, self.added, device=self.device) % self.capacity
+    def filled_rows(self) -> Tensor:
+        """The rows, (capacity, ...); what ``draw`` and ``newest`` return are indices into it. Raises ValueError: empty."""
+        if self.rows is None:
+            raise ValueError("rows: the ring is empty; add rows first")
+        return self.rows
+
+    def newest(self, count: int) -> Tensor:
+        """Indices of the ``count`` newest rows, oldest of them first: (count,) int64."""
+        return torch.arange(self.added - count, self.added, device=self.device) % self.capacity
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
-        """Places of ``count`` rows, (count,) int64: no row twice before every row was drawn. Raises ValueError."""
+        """Indices of ``count`` random rows, (count,) int64: no row twice before every row was drawn once.
+
+        Raises:
+            ValueError: the ring is empty.
+        """
         if not len(self):
-            raise ValueError("draw: nothing is kept yet; add rows first")
+            raise ValueError("draw: the ring is empty; add rows first")
         passes = [
             torch.randperm(len(self), generator=random, device=self.device) for _ in range(-(-count // len(self)))
         ]
         return torch.cat(passes)[:count] if passes else torch.empty(0, dtype=torch.int64, device=self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of what is filled, so that a small ring makes a small checkpoint."""
+        """Copies of the filled rows only, so that a nearly empty ring makes a small checkpoint."""
         return {"added": self.added, "rows": None if self.rows is None else self.rows[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -62,24 +74,24 @@ class Ring:
 
 
 class ImagePool(Ring):
-    """Images for the student, (3, H, W) in [0, 1] in 256 levels, each scored at most once."""
+    """Images for the student in 256 levels, each scored at most once."""
 
     def __init__(self, capacity: int, device: torch.device):
         super().__init__(capacity, device)
         self.scores = torch.full((capacity,), torch.nan, device=device)
-        self.scored = 0  # of all images ever added, the first so many
+        self.scored = 0  # of all images ever added, the number that have a score
 
     def add(self, images: Tensor) -> None:
-        """images: (B, 3, H, W) in [0, 1]."""
+        """Adds images, (B, 3, H, W) in [0, 1]."""
         super().add((images * 255).round().to(torch.uint8))
 
-    def images(self, places: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1]."""
-        return self.rows[places].float() / 255
+    def images(self, indices: Tensor) -> Tensor:
+        """The images at these indices, (B,) int64: (B, 3, H, W) in [0, 1]."""
+        return self.filled_rows()[indices].float() / 255
 
     def score(self, score: Callable[[Tensor], Tensor]) -> None:
-        """Score what came since the last time; score: (B, 3, H, W) in [0, 1] -> (B,)."""
-        new = self.places(min(self.added - self.scored, len(self)))
+        """Scores the images that were added since the last call. ``score``: (B, 3, H, W) in [0, 1] -> (B,)."""
+        new = self.newest(min(self.added - self.scored, len(self)))
         for part in new.split(SCORED_AT_ONCE) if len(new) else ():
             self.scores[part] = score(self.images(part))
         self.scored = self.added
@@ -93,14 +105,15 @@ class ImagePool(Ring):
         self.scores[: len(self)] = state["scores"].to(self.device)
 
 
-class Best:
-    """The batch of the lowest loss so far. Compared on the device: no value leaves it."""
+class BestBatch:
+    """The batch with the lowest loss so far. Compared on the device: no value leaves it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.loss: Tensor | None = None
         self.batch: tuple[Tensor, ...] = ()
 
-    def see(self, loss: Tensor, *batch: Tensor) -> None:
+    def compare(self, loss: Tensor, *batch: Tensor) -> None:
+        """Stores the batch if its scalar ``loss`` is the lowest so far."""
         loss, batch = loss.detach(), tuple(part.detach() for part in batch)
         if self.loss is None:
             self.loss, self.batch = loss, batch
@@ -110,12 +123,20 @@ class Best:
         self.batch = tuple(torch.where(better, new, old) for new, old in zip(batch, self.batch, strict=True))
 
 
-class Pooled(Synthesizer):
-    """A synthesizer whose best batches join a pool; the student is taught from the pool, old images and new."""
+class PooledSynthesizer(Synthesizer):
+    """A synthesizer whose best batches join a pool, which the student's images are drawn from."""
 
-    def __init__(self, capacity: int, random: torch.Generator):
-        self.random, self.device = random, random.device
-        self.pool = ImagePool(capacity, self.device)
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        generator_teacher: nn.Module | None = None,
+    ):
+        super().__init__(spec, teacher, image_side, random, generator_teacher)
+        assert isinstance(spec.synthesis, CMISpec | NAYERSpec)
+        self.pool = ImagePool(spec.synthesis.pool, self.device)
 
     @property
     def has_images(self) -> bool:
@@ -124,8 +145,8 @@ class Pooled(Synthesizer):
     def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
         if score is not None:
             self.pool.score(score)
-        places = self.pool.draw(count, self.random)
-        return self.pool.images(places), None if score is None else self.pool.scores[places]
+        indices = self.pool.draw(count, self.random)
+        return self.pool.images(indices), None if score is None else self.pool.scores[indices]
 
     def sample(self, count: int) -> Tensor:
         return self.draw(count)[0]

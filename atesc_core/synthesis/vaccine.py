@@ -23,9 +23,9 @@ LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half o
 
 
 def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
-    """A copy whose last convolutions have their input channels in another order. ``random``: on the CPU.
+    """A copy of the teacher whose last convolutions have their input channels in random order. ``random``: on the CPU.
 
-    With all of its convolutions shuffled a small net would keep nothing at all. Share of test images on which three
+    Were all convolutions of a small net shuffled, no class would survive. Share of test images on which three
     copies label as the shipped backdoor teacher does, two of four convolutions: 11 % of ID, 98 % of OOD.
     """
     twin = copy.deepcopy(teacher).requires_grad_(False)
@@ -37,21 +37,29 @@ def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
 
 
 class Vaccine:
-    """A term of any synthesizer's loss, with ``escape.kind`` abd; else nothing. The copies follow from the seed: a
-    resumed run has the same, without keeping them. Published too, and left out as in the published runs by default:
-    drawing other copies where synthetic images show that these are no use."""
+    """An additional term of any synthesizer's loss when ``escape.kind`` is abd; no term otherwise.
+
+    The copies follow from the run's seed, so that a checkpoint need not hold them. Left out, as in the published
+    runs by default: drawing other copies when synthetic images show that these are of no use.
+    """
 
     def __init__(self, spec: RunSpec, teacher: Classifier):
         random = torch.Generator().manual_seed(spec.seed)
         self.weight = spec.escape.vaccine
         self.copies = [shuffled(teacher, random) for _ in range(COPIES)] if spec.escape.kind == "abd" else []
 
-    def terms(self, x: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """−weight · mean KL(T ‖ copies) / C over the images on which the copies' mean logits choose as the teacher
-        does. x: (B, 3, H, W) in [0, 1]; t: (B, C), the teacher's logits. The gradient goes through both."""
+    def terms(self, images: Tensor, teacher_logits: Tensor) -> dict[str, Tensor]:
+        """{"vaccine": −weight · mean KL(T ‖ copies) / C}, or {} without copies. The gradient goes through both arguments.
+
+        The mean is over the images to which the copies' mean logits give the teacher's label.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1].
+            teacher_logits: (B, C).
+        """
         if not self.copies:
             return {}
-        with autocast(x.device):
-            logits = torch.stack([twin(x).float() for twin in self.copies]).mean(0)
-        suspect = logits.argmax(1) == t.argmax(1)
-        return {"vaccine": -self.weight * masked_mean(kl_divergence(t, logits) / t.shape[1], suspect)}
+        with autocast(images.device):
+            logits = torch.stack([twin(images).float() for twin in self.copies]).mean(0)
+        suspect = logits.argmax(1) == teacher_logits.argmax(1)
+        return {"vaccine": -self.weight * masked_mean(kl_divergence(teacher_logits, logits) / logits.shape[1], suspect)}

@@ -1,4 +1,4 @@
-"""How CMI and NAYER show their images to the teacher: shifted, zoomed, mirrored, each image in its own way.
+"""Random views of images, as CMI and NAYER show them to the teacher: shifted, zoomed, mirrored, each on its own.
 
 Both are differentiable. x: (B, 3, H, H) in [0, 1]; so is what comes back. The published code uses kornia's
 RandomCrop (padding 4 at 32 px), RandomResizedCrop (25 to 100 % of the area) and RandomHorizontalFlip; here a zoomed
@@ -20,7 +20,7 @@ def shifted(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
     side = x.shape[-1]
     most = side // SHIFT
     pixels = torch.randint(-most, most + 1, (len(x), 2), generator=random, device=x.device)
-    return _seen(x, torch.ones(len(x), device=x.device), 2 * pixels / side, random, flip, outside="zeros")
+    return _square(x, torch.ones(len(x), device=x.device), 2 * pixels / side, random, flip, padding="zeros")
 
 
 def zoomed(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
@@ -28,10 +28,10 @@ def zoomed(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
     area = SMALLEST_AREA + (1 - SMALLEST_AREA) * torch.rand(len(x), generator=random, device=x.device)
     scale = area.sqrt()
     centre = (2 * torch.rand(len(x), 2, generator=random, device=x.device) - 1) * (1 - scale)[:, None]
-    return _seen(x, scale, centre, random, flip, outside="border")
+    return _square(x, scale, centre, random, flip, padding="border")
 
 
-def _seen(x: Tensor, scale: Tensor, centre: Tensor, random: torch.Generator, flip: bool, outside: str) -> Tensor:
+def _square(x: Tensor, scale: Tensor, centre: Tensor, random: torch.Generator, flip: bool, padding: str) -> Tensor:
     """The square of side ``scale`` (B,) around ``centre`` (B, 2); 1 is the whole side, centres are in [-1, 1]."""
     mirror = torch.ones_like(scale)
     if flip:
@@ -39,4 +39,4 @@ def _seen(x: Tensor, scale: Tensor, centre: Tensor, random: torch.Generator, fli
     affine = torch.zeros(len(x), 2, 3, device=x.device)
     affine[:, 0, 0], affine[:, 1, 1], affine[:, :, 2] = scale * mirror, scale, centre
     grid = F.affine_grid(affine, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode=outside, align_corners=False)
+    return F.grid_sample(x, grid, padding_mode=padding, align_corners=False)

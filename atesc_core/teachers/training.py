@@ -24,10 +24,9 @@ from atesc_core.teachers.ntl import ntl_loss
 from atesc_core.teachers.recipes import RECIPES, command, taken_names
 from atesc_core.teachers.zoo import measured_card, save_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, StepDone, TrainingEvent
 
 ROUNDS = TeacherSpec.rounds
-Event = StepDone | EpochDone | CheckpointReady
 Terms = dict[str, Tensor]  # the terms of a loss by name, and their "total"
 
 
@@ -174,7 +173,7 @@ def train_teacher(
     device: torch.device,
     evaluate: Callable[[Classifier], dict[str, float]] | None = None,
     resume: dict[str, Any] | None = None,
-) -> Generator[Event, None, Classifier]:
+) -> Generator[TrainingEvent, None, Classifier]:
     """Train a teacher; for each epoch yields ROUNDS StepDone, an EpochDone and a CheckpointReady.
 
     Args:
@@ -217,7 +216,7 @@ def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> 
     return StepDone(epoch, round_, images, losses, None, None)
 
 
-def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> Iterator[Event]:
+def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> Iterator[TrainingEvent]:
     """Train the shipped teacher ``name`` anew and write its weights and card into ``folder``.
 
     Yields the events of `train_teacher`.
@@ -233,7 +232,7 @@ def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> It
     return _train_and_save(RECIPES[name], name, f"python -m atesc_core teachers train {name}", device, folder)
 
 
-def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None = None) -> Iterator[Event]:
+def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None = None) -> Iterator[TrainingEvent]:
     """Train the teacher that ``spec`` describes and add it to those under ``runs_dir``.
 
     Yields the events of `train_teacher`. ``resume`` is the state of a CheckpointReady of the same spec.
@@ -253,7 +252,7 @@ def _train_and_save(
     device: torch.device,
     folder: Path,
     resume: dict[str, Any] | None = None,
-) -> Generator[Event, None, None]:
+) -> Generator[TrainingEvent, None, None]:
     data = load_pair(recipe.pair, recipe.image_side)
     model = yield from train_teacher(recipe, data, device, Evaluator(data, device), resume)
     card = measured_card(model, name, recipe.arch, recipe.kind, recipe.pair, recipe.image_side, recipe, made_by)

@@ -1,6 +1,8 @@
-"""TODO: what this module is."""
+"""KL divergence between two classifiers' answers, and means over a part of a batch."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +10,35 @@ from torch import Tensor
 
 
 def kl_divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(T ‖ S) of each image, (B,), times temperature² so that its gradient keeps its size (Hinton et al.)."""
+    """KL(T ‖ S) of each image in nats, times temperature² so that its gradient keeps its size (Hinton et al., 2015).
+
+    Args:
+        teacher: (B, C) logits.
+        student: (B, C) logits.
+        temperature: both are divided by it.
+
+    Returns:
+        (B,)
+    """
     log_t = (teacher / temperature).log_softmax(1)
     log_s = (student / temperature).log_softmax(1)
     return F.kl_div(log_s, log_t, log_target=True, reduction="none").sum(1) * temperature**2
 
 
-def masked_mean(values: Tensor, group: Tensor) -> Tensor:
-    """Mean of ``values`` (B,) where ``group`` (B,) is true; 0 where it is empty."""
-    return torch.where(group, values, 0.0).sum() / group.sum().clamp_min(1)
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``values`` (B,) where ``mask`` (B,) is true; 0, with a zero gradient, where it is true nowhere."""
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)
+
+
+def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of scalar loss terms, added in the order of the mapping: the same bits every time."""
+    first, *others = terms.values()
+    total = first
+    for term in others:
+        total = total + term
+    return total
+
+
+def detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The terms without their gradient."""
+    return {name: value.detach() for name, value in terms.items()}

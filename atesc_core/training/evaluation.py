@@ -1,4 +1,4 @@
-"""IAcc, OAcc, OLAcc, ASR: what real test data says of a classifier. The student never learns from any of it."""
+"""IAcc, OAcc, OLAcc and ASR of a classifier, measured on real test images. The student never learns from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atesc_core.domains.loading import PairData
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """Logits of all images in evaluation mode, (N, C) float32; the mode is put back afterwards."""
+    """Logits of all images, (N, C) float32, asked in evaluation mode; the model's mode is restored afterwards."""
     was_training = model.training
     model.eval()
     logits = torch.cat([model(part).float() for part in images.split(batch_size)])
@@ -21,17 +21,20 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
 
 
 def share(hits: Tensor) -> float:
-    """Per cent of true entries of a (N,) bool tensor."""
+    """Share of true entries of a (N,) bool tensor, in per cent."""
     return 100 * hits.sum().item() / hits.numel()
 
 
 def accuracy(predicted: Tensor, images: ImageSet) -> float:
-    """Per cent of images given their true label."""
+    """Share of images that are given their true label, in per cent. predicted: (N,) int64."""
     return share(predicted == images.labels)
 
 
 class Evaluator:
-    """Measures a classifier on the test sets of a pair: ``iacc``, and ``oacc``, ``olacc`` or ``asr``, in per cent."""
+    """Measures a classifier on the test sets of a pair.
+
+    Calling it returns ``iacc``, and ``oacc``, ``olacc`` or ``asr``, in per cent.
+    """
 
     def __init__(self, data: PairData, device: torch.device):
         self.pair, self.device = data.pair, device

@@ -155,7 +155,7 @@ def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it
             run.threshold = threshold
             run.student_step(epoch=2)
             x, scores = run.synthesizer.draw(24, run.score)
-            is_fragile = run.fragile(x, teacher.model(x), scores)
+            is_fragile = run.fragile_mask(x, teacher.model(x), scores)
             assert torch.equal(is_fragile, scores <= threshold)
         assert sum(attacked) == run.synthesizer.pool.added, round_
 

@@ -1,4 +1,4 @@
-"""A turn looked at closely holds the very tensors of the step, and looking leaves the run as it is."""
+"""A traced turn holds the very tensors of the step, and tracing leaves the run as it is."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atesc_core.distillation.additions import probes
 from atesc_core.distillation.loop import Controls, distill, round_events
 from atesc_core.distillation.losses import FORGETTING, ckd
 from atesc_core.distillation.state import Distillation
-from atesc_core.distillation.turns import agreement, next_turn, probabilities, sureness
+from atesc_core.distillation.turns import agreement, mean_confidence, next_turn, probabilities
 from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis.base import BatchNormMatch
 from atesc_core.training.divergence import kl_divergence, masked_mean
 from atesc_core.training.events import CheckpointReady, StepDone
 from tests.support.short_runs import short_run
 
-CLOSELY = Controls(closely=True)
+TRACE = Controls(trace=True)
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,15 @@ def same(a, b) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "escape"), [("dfq", "atesc"), ("cmi", "atesc"), ("nayer", "atesc"), ("dfq", "abd")])
-def test_a_run_watched_closely_is_the_same_to_the_last_bit(teacher, kind, escape):
+def test_a_traced_run_is_the_same_to_the_last_bit(teacher, kind, escape):
     spec = short_run(epochs=2, snapshot_images=8, **{"synthesis.kind": kind, "escape.kind": escape})
     unseen, watched, now_and_then = [], [], []
-    for states, controls in ((unseen, Controls()), (watched, CLOSELY), (now_and_then, Controls())):
+    for states, controls in ((unseen, Controls()), (watched, TRACE), (now_and_then, Controls())):
         for number, event in enumerate(distill(spec, teacher, controls=controls)):
             if isinstance(event, CheckpointReady):
                 states.append(copy.deepcopy(event.state))
             if states is now_and_then:
-                controls.closely = number % 3 == 0
+                controls.trace = number % 3 == 0
     assert len(unseen) == 2
     assert same(unseen, watched)
     assert same(unseen, now_and_then)
@@ -70,9 +70,9 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
     spec = short_run(
         epochs=1, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0}, **changes
     )
-    events = [e for e in distill(spec, teacher, controls=CLOSELY) if hasattr(e, "who") or isinstance(e, StepDone)]
+    events = [e for e in distill(spec, teacher, controls=TRACE) if hasattr(e, "who") or isinstance(e, StepDone)]
     *turns, done = events
-    assert [(turn.who, turn.number, turn.of) for turn in turns] == [
+    assert [(turn.who, turn.number, turn.turn_count) for turn in turns] == [
         *(("generator", number, of) for number in range(1, of + 1)),
         ("student", 1, 2),
         ("student", 2, 2),
@@ -87,19 +87,19 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
     for name in students[0].losses:
         assert np.mean([turn.losses[name] for turn in students]) == pytest.approx(done.losses[name], rel=1e-5)
     splits = spec.escape.splits
-    assert (students[0].fragile is not None) == (students[0].threshold is not None) == splits
+    assert (students[0].fragile_mask is not None) == (students[0].threshold is not None) == splits
     assert ("s/robust" in students[0].losses) == (escape == "atesc")
     if splits:
-        shares = [turn.fragile[: turn.synthetic].mean() for turn in students]
+        shares = [turn.fragile_mask[: turn.synthetic_count].mean() for turn in students]
         assert np.mean(shares) == pytest.approx(done.fragile_share)
-    assert students[0].synthetic == spec.batch_size
+    assert students[0].synthetic_count == spec.batch_size
     assert len(students[0].images) == spec.batch_size + (spec.escape.probes if splits else 0)
 
 
 def test_the_generators_turn_by_hand(teacher):
     run = Distillation(short_run(**{"synthesis.steps": 2}), teacher)
     generator, student = copy.deepcopy(run.synthesizer.generator), copy.deepcopy(run.student).eval()
-    turn = next(round_events(run, 1, 1, CLOSELY))
+    turn = next(round_events(run, 1, 1, TRACE))
     z, settings = torch.from_numpy(turn.noise), run.spec.synthesis
     with BatchNormMatch(run.teacher) as match:
         x = generator(z)
@@ -115,26 +115,26 @@ def test_the_generators_turn_by_hand(teacher):
         {name: value.item() for name, value in terms.items()}, rel=1e-5
     )
     gradient = torch.autograd.grad(sum(terms.values()), list(generator.parameters()))
-    assert turn.gradient == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
-    assert turn.weights == sum(weight.numel() for weight in generator.parameters())
-    np.testing.assert_array_equal(turn.before, (x * 255).round().byte().numpy())
-    np.testing.assert_allclose(turn.teacher_before, t.detach().numpy(), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(turn.student_before, s.detach().numpy(), rtol=1e-4, atol=1e-5)
+    assert turn.gradient_norm == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
+    assert turn.weight_count == sum(weight.numel() for weight in generator.parameters())
+    np.testing.assert_array_equal(turn.images_before, (x * 255).round().byte().numpy())
+    np.testing.assert_allclose(turn.teacher_logits_before, t.detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(turn.student_logits_before, s.detach().numpy(), rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         now = copy.deepcopy(run.synthesizer.generator)(z)
-    np.testing.assert_array_equal(turn.after, (now * 255).round().byte().numpy())
-    np.testing.assert_allclose(turn.teacher_after, run.teacher(now).detach().numpy(), rtol=1e-4, atol=1e-5)
-    assert (turn.before != turn.after).any()
+    np.testing.assert_array_equal(turn.images_after, (now * 255).round().byte().numpy())
+    np.testing.assert_allclose(turn.teacher_logits_after, run.teacher(now).detach().numpy(), rtol=1e-4, atol=1e-5)
+    assert (turn.images_before != turn.images_after).any()
 
 
 def test_a_calls_images_are_those_that_joined_the_pool(teacher):
     for kind in ("cmi", "nayer"):
         run = Distillation(short_run(**{"synthesis.kind": kind, "synthesis.steps": 4, "synthesis.pool": 1000}), teacher)
-        turn = next(round_events(run, 1, 1, CLOSELY))
-        np.testing.assert_array_equal(turn.after, run.synthesizer.pool.rows[:24].numpy())
+        turn = next(round_events(run, 1, 1, TRACE))
+        np.testing.assert_array_equal(turn.images_after, run.synthesizer.pool.filled_rows()[:24].numpy())
         assert turn.labels.shape == (24,)
         assert (turn.noise is None) == (kind == "nayer")
-        assert (turn.before != turn.after).any()
+        assert (turn.images_before != turn.images_after).any()
 
 
 @pytest.mark.parametrize("forgetting", FORGETTING)
@@ -151,10 +151,10 @@ def test_the_students_turn_by_hand(teacher, forgetting):
         },
     )
     run = Distillation(spec, teacher)
-    events = round_events(run, 2, 1, CLOSELY)
+    events = round_events(run, 2, 1, TRACE)
     while (turn := next(events)).who == "generator":
         student = copy.deepcopy(run.student)
-    x, trapped = torch.from_numpy(turn.images).float() / 255, torch.from_numpy(turn.trapped)
+    x, trapped = torch.from_numpy(turn.images).float() / 255, torch.from_numpy(turn.forget_mask)
     with torch.no_grad():
         t = run.teacher(x)
     s = student.train()(x)
@@ -165,38 +165,40 @@ def test_the_students_turn_by_hand(teacher, forgetting):
     terms["s/total"] = sum(terms.values())
     assert turn.losses == pytest.approx({name: value.item() for name, value in terms.items()}, rel=1e-5)
     gradient = torch.autograd.grad(terms["s/total"], list(student.parameters()))
-    assert turn.gradient == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
-    assert turn.lr == spec.lr, "that of the step, not of the next"
-    for ours, theirs in ((turn.teacher, t), (turn.taught, t), (turn.student_before, s)):
+    assert turn.gradient_norm == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
+    assert turn.learning_rate == spec.lr, "that of the step, not of the next"
+    for ours, theirs in ((turn.teacher_logits, t), (turn.target_logits, t), (turn.student_logits_before, s)):
         np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         after = copy.deepcopy(run.student).train()(x)
-    np.testing.assert_allclose(turn.student_after, after.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(turn.student_logits_after, after.numpy(), rtol=1e-4, atol=1e-5)
     assert turn.losses_after["s/fragile"] == pytest.approx(ckd(t, after, ~trapped, 4.0).item(), rel=1e-5)
-    assert next(events).lr < spec.lr
+    assert next(events).learning_rate < spec.lr
 
 
 def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):
     """With probes, crowding and the teacher without its trap: the quick preset's own ATEsc."""
     run = Distillation(short_run(batch_size=64), teacher)
-    turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, CLOSELY) if not isinstance(e, StepDone)]
+    turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, TRACE) if not isinstance(e, StepDone)]
     for turn in (turn for turn in turns if turn.who == "student"):
-        n, trapped = turn.synthetic, torch.from_numpy(turn.trapped)
-        assert not (turn.trapped & turn.fragile).any()
-        assert turn.teaching.sum() == n - turn.trapped[:n].sum()
-        s = torch.from_numpy(turn.student_before)
+        n, trapped = turn.synthetic_count, torch.from_numpy(turn.forget_mask)
+        assert not (turn.forget_mask & turn.fragile_mask).any()
+        assert turn.teaching_mask.sum() == n - turn.forget_mask[:n].sum()
+        s = torch.from_numpy(turn.student_logits_before)
         assert turn.losses["s/fragile"] == pytest.approx(
-            ckd(torch.from_numpy(turn.taught), s[:n], ~trapped[:n]).item(), rel=1e-5
+            ckd(torch.from_numpy(turn.target_logits), s[:n], ~trapped[:n]).item(), rel=1e-5
         )
-        forgotten = masked_mean(FORGETTING["negative_learning"](torch.from_numpy(turn.teacher), s, 10.0), trapped)
+        forgotten = masked_mean(
+            FORGETTING["negative_learning"](torch.from_numpy(turn.teacher_logits), s, 10.0), trapped
+        )
         assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
-    assert turn.trapped.any()
-    assert (turn.taught != turn.teacher[:n]).any(), "the teacher without its trap"
+    assert turn.forget_mask.any()
+    assert (turn.target_logits != turn.teacher_logits[:n]).any(), "the teacher without its trap"
 
 
 def test_what_logits_say():
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], np.float32))
     np.testing.assert_allclose(probabilities(logits), np.exp(logits), rtol=1e-6)
     np.testing.assert_allclose(probabilities(np.array([1000.0, 0.0])), [1, 0])
-    assert sureness(logits) == pytest.approx(60)
+    assert mean_confidence(logits) == pytest.approx(60)
     assert agreement(logits, logits[:, ::-1]) == 50

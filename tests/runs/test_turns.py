@@ -56,7 +56,7 @@ class Lab:
 
 
 def place(turn) -> tuple[str, int, int, int, int]:
-    return turn.who, turn.epoch, turn.round, turn.number, turn.of
+    return turn.who, turn.epoch, turn.round, turn.number, turn.turn_count
 
 
 def weights(store, run_id: str) -> dict[str, torch.Tensor]:

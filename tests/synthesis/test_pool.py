@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atesc_core.synthesis.pool import Best, ImagePool, Ring
+from atesc_core.synthesis.pool import BestBatch, ImagePool, Ring
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def test_it_holds_the_newest_and_no_more(capacity, batches):
         assert len(pool) == min(total, capacity)
         held = numbers(pool, torch.arange(len(pool)))
         assert sorted(held) == list(range(total - len(pool), total))
-        assert numbers(pool, pool.places(min(size, capacity))) == list(range(total - min(size, capacity), total))
+        assert numbers(pool, pool.newest(min(size, capacity))) == list(range(total - min(size, capacity), total))
 
 
 @given(st.integers(1, 9), st.integers(0, 30), st.integers(0, 99))
@@ -105,8 +105,8 @@ def test_an_empty_ring_has_a_state_too():
 
 
 def test_the_best_batch_is_that_of_the_lowest_loss():
-    best = Best()
+    best = BestBatch()
     for loss, value in ((3.0, 1.0), (1.0, 2.0), (float("nan"), 3.0), (2.0, 4.0)):
-        best.see(torch.tensor(loss), torch.full((2, 3), value), torch.full((5,), value))
+        best.compare(torch.tensor(loss), torch.full((2, 3), value), torch.full((5,), value))
     assert best.loss.item() == 1.0
     assert [part.unique().tolist() for part in best.batch] == [[2.0], [2.0]]

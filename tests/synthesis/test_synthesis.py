@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atesc_core.distillation.additions.projection import Untrapped
 from atesc_core.models import ARCHITECTURES, Classifier, build
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
@@ -27,7 +26,7 @@ TINY = {
 def made(kind: str, teacher: Classifier, seed: int = 0, **changes) -> Synthesizer:
     settings = {f"synthesis.{name}": value for name, value in TINY[kind].items()}
     spec = from_preset("full", "t", **({"synthesis.kind": kind, "batch_size": 16} | settings | changes))
-    return SYNTHESIZERS[kind](spec, Untrapped(teacher), 16, torch.Generator().manual_seed(seed))
+    return SYNTHESIZERS[kind](spec, teacher, 16, torch.Generator().manual_seed(seed))
 
 
 def frozen(model: Classifier) -> Classifier:
@@ -247,9 +246,7 @@ def test_the_adversarial_term_is_what_the_student_does_not_know():
     student.head.weight.data.zero_()
     student.head.bias.data = torch.tensor([0.0, 0.0, 0.0, 9.0])
     spec = RunSpec(teacher="t", batch_size=16)
-    synthesizer, twin = (
-        SYNTHESIZERS["dfq"](spec, Untrapped(teacher), 16, torch.Generator().manual_seed(0)) for _ in range(2)
-    )
+    synthesizer, twin = (SYNTHESIZERS["dfq"](spec, teacher, 16, torch.Generator().manual_seed(0)) for _ in range(2))
     with torch.no_grad():
         expected = -kl_divergence(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
     assert synthesizer.train_round(student)["adversarial"].item() == pytest.approx(expected, rel=1e-4)

@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""Over-represented labels: a sign of the label that a non-transferable teacher gives to OOD images [this lab]."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ OVERREPRESENTED_RATIO = 2.0
 
 
 def overrepresented(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:
-    """Labels whose share of the robust group is at least twice their share of the fragile group [this lab].
+    """Which labels make up at least twice as large a share of the robust group as of the fragile group [this lab].
 
-    An OOD trap has a label: the one that the teacher was trained to give to OOD images. Labels that are
-    as common among the fragile are only easy digits. Counts are (C,), none negative; returns (C,) bool.
+    An NTL teacher gives OOD images one label, and robustly. A label that is equally common in both groups belongs to
+    ID images that happen to be robust.
+
+    Args:
+        robust_counts: (C,) images of each label in the robust group, not negative.
+        fragile_counts: (C,) the same of the fragile group.
+
+    Returns:
+        (C,) bool.
     """
     robust_share = robust_counts / robust_counts.sum().clamp_min(1)
     fragile_share = fragile_counts / fragile_counts.sum().clamp_min(1)

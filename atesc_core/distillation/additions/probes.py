@@ -1,7 +1,7 @@
-"""Noise images: strange to any teacher, made from nothing [this lab].
+"""Noise images, which are far from any domain and need no data [this lab].
 
-A non-transferable teacher gives anything strange its OOD label, and gives it robustly; a plainly trained
-one scatters noise over its labels, and its answers are fragile. So probes need no real data to show a trap.
+A non-transferable teacher gives its OOD label to anything strange, and robustly. A plainly trained teacher scatters
+noise over its labels, and its answers are fragile. So robust probes show a trap.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from atesc_core.models import Classifier
 from atesc_core.robustness.split import fragile
 from atesc_core.specs.run import SplitSpec
 
-STORED = 1024
-COARSENESS = (1, 2, 3, 4, 6, 8, 16)  # side of the random grid that is scaled up to an image
+STORED = 1024  # probes of a run, which batches are drawn from
+GRID_SIDES = (1, 2, 3, 4, 6, 8, 16)  # of the random grids that are scaled up to images
 
 
 def noise_probes(count: int, image_side: int, random: torch.Generator) -> Tensor:
     """``count`` images of uniform noise, (count, 3, H, W) in [0, 1]: grey and coloured, flat to pixel-fine."""
-    kinds = [(side, channels) for side in COARSENESS for channels in (1, 3)]
+    kinds = [(side, channels) for side in GRID_SIDES for channels in (1, 3)]
     images = []
-    for at, (side, channels) in enumerate(kinds):
-        share = count * (at + 1) // len(kinds) - count * at // len(kinds)
+    for number, (side, channels) in enumerate(kinds):
+        share = count * (number + 1) // len(kinds) - count * number // len(kinds)
         grid = torch.rand(share, channels, side, side, generator=random, device=random.device)
         if share:
             scaled = F.interpolate(grid, size=(image_side, image_side), mode="bicubic", align_corners=False)
@@ -33,11 +33,14 @@ def noise_probes(count: int, image_side: int, random: torch.Generator) -> Tensor
 
 
 class Probes:
-    """Noise images of one seed, with what the teacher makes of them: each is looked at once, and attacked once a
-    threshold, however often it is drawn."""
+    """The noise images of one seed, with the teacher's features and the split of them.
+
+    The teacher sees each image once, and it is attacked once for each threshold, however often it is drawn.
+    """
 
     def __init__(self, teacher: Classifier, image_side: int, split: SplitSpec, seed: int, device: torch.device):
-        self.teacher, self.split, self.threshold = teacher, split, None
+        self.teacher, self.split = teacher, split
+        self.threshold: float | None = None  # that ``fragile`` is of
         self.seed, self.random = seed, torch.Generator(device)
         images = noise_probes(STORED, image_side, self.random.manual_seed(seed))
         self.images = images.contiguous(memory_format=memory_format(device))
@@ -45,12 +48,15 @@ class Probes:
             self.features = teacher.features(self.images)
             self.labels = teacher.head(self.features).argmax(1)
 
-    def draw(self, count: int, threshold: float, drawing: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """``count`` probes: images (count, 3, H, W) in [0, 1], the teacher's features (count, F), and which are
-        fragile, (count,) bool."""
+    def draw(self, count: int, threshold: float, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """``count`` random probes.
+
+        Returns:
+            Images (count, 3, H, W) in [0, 1]; the teacher's features (count, F); which are fragile, (count,) bool.
+        """
         if threshold != self.threshold:
-            random = self.random.manual_seed(self.seed)  # so that a resumed run splits them alike
-            self.fragile = fragile(self.teacher, self.images, self.labels, self.split, threshold, random)
+            attack_random = self.random.manual_seed(self.seed)  # so that a resumed run splits them alike
+            self.fragile = fragile(self.teacher, self.images, self.labels, self.split, threshold, attack_random)
             self.threshold = threshold
-        at = torch.randint(STORED, (count,), generator=drawing, device=drawing.device)
-        return self.images[at], self.features[at], self.fragile[at]
+        indices = torch.randint(STORED, (count,), generator=random, device=random.device)
+        return self.images[indices], self.features[indices], self.fragile[indices]

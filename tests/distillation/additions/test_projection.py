@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atesc_core.distillation.additions.projection import KEPT, Untrapped
+from atesc_core.distillation.additions.projection import DECAY, TrapProjection
 from atesc_core.models import Classifier
 
 TRAPPED = torch.tensor([[4.0, 0.0, 0.0], [6.0, 0.0, 0.0]])  # mean (5, 0, 0)
@@ -16,46 +16,46 @@ IS_TRAPPED = torch.tensor([True, True, False, False])
 
 
 @pytest.fixture
-def untrapped() -> Untrapped:
+def projection() -> TrapProjection:
     """A head that reads the three features as they are."""
     teacher = Classifier(nn.Flatten(), 3, 3, stages=(), mean=(0, 0, 0), std=(1, 1, 1)).requires_grad_(False)
     teacher.head.weight.copy_(torch.eye(3))
     teacher.head.bias.zero_()
-    return Untrapped(teacher)
+    return TrapProjection(teacher)
 
 
-def test_what_lies_towards_the_trap_is_taken_out_and_nothing_else(untrapped):
-    untrapped.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
+def test_what_lies_towards_the_trap_is_taken_out_and_nothing_else(projection):
+    projection.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
     there, back, aside = torch.tensor([[9.0, 7.0, 3.0], [-2.0, 7.0, 3.0], [1.0, 7.0, 3.0]])
-    answers = untrapped.head(torch.stack([there, back, aside]))
+    answers = projection.head(torch.stack([there, back, aside]))
     assert torch.allclose(answers, torch.stack([aside, back, aside]))
 
 
-def test_until_both_groups_were_seen_it_is_the_teacher(untrapped):
+def test_until_both_groups_were_seen_it_is_the_teacher(projection):
     x = torch.rand(5, 3, 1, 1, generator=torch.Generator().manual_seed(0))
     for trapped in (torch.zeros(4, dtype=torch.bool), torch.ones(4, dtype=torch.bool)):
-        assert torch.equal(untrapped(x), untrapped.teacher(x))
-        untrapped.observe(BOTH, trapped, torch.zeros_like(trapped))
-    assert torch.equal(untrapped(x), untrapped.teacher(x))
+        assert torch.equal(projection(x), projection.teacher(x))
+        projection.observe(BOTH, trapped, torch.zeros_like(trapped))
+    assert torch.equal(projection(x), projection.teacher(x))
 
 
-def test_the_means_are_running_ones(untrapped):
-    untrapped.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
-    untrapped.observe(2 * BOTH, IS_TRAPPED, ~IS_TRAPPED)
-    mean = untrapped.sums / untrapped.counts[:, None]
-    assert torch.allclose(mean[0], TRAPPED.mean(0) * (2 + KEPT) / (1 + KEPT))
+def test_the_means_are_running_ones(projection):
+    projection.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
+    projection.observe(2 * BOTH, IS_TRAPPED, ~IS_TRAPPED)
+    mean = projection.sums / projection.counts[:, None]
+    assert torch.allclose(mean[0], TRAPPED.mean(0) * (2 + DECAY) / (1 + DECAY))
 
 
-def test_an_image_can_learn_through_it(untrapped):
+def test_an_image_can_learn_through_it(projection):
     """The generator's gradient reaches it everywhere but along the trap's direction."""
-    untrapped.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
+    projection.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
     x = torch.tensor([9.0, 7.0, 3.0]).view(1, 3, 1, 1).requires_grad_()
-    untrapped(x).sum().backward()
+    projection(x).sum().backward()
     assert torch.allclose(x.grad.flatten(), torch.tensor([0.0, 1.0, 1.0]))
 
 
-def test_its_state_comes_back(untrapped):
-    untrapped.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
-    twin = Untrapped(untrapped.teacher)
-    twin.load_state(untrapped.state())
-    assert torch.equal(twin.head(BOTH), untrapped.head(BOTH))
+def test_its_state_comes_back(projection):
+    projection.observe(BOTH, IS_TRAPPED, ~IS_TRAPPED)
+    twin = TrapProjection(projection.teacher)
+    twin.load_running_sums(projection.running_sums())
+    assert torch.equal(twin.head(BOTH), projection.head(BOTH))

@@ -32,7 +32,7 @@ def _position(run: DistillationRun, turn: Turn | None) -> str:
     """Epoch, round and turn at which the run stands, in words."""
     if turn is None:
         return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
-    number = f" {turn.number} of {turn.of}" if turn.of > 1 else ""
+    number = f" {turn.number} of {turn.turn_count}" if turn.turn_count > 1 else ""
     pace = f" · one every {run.seconds_per_turn:g} s" if run.in_slow_motion else ""
     return (
         f"epoch {turn.epoch} of {run.epochs} · round {turn.round} of {run.rounds} · the {turn.who}'s turn{number}{pace}"

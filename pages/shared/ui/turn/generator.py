@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from atesc_core.distillation.turns import GeneratorTurn, agreement, sureness
+from atesc_core.distillation.turns import GeneratorTurn, agreement, mean_confidence
 from atesc_core.runs import DistillationRun
 from pages.shared.ui import elements, formats
 from pages.shared.ui.elements import Html
@@ -34,26 +34,28 @@ LATENT_NUMBERS = 6  # shown of the marked image's latent vector
 
 def show_generator_turn(run: DistillationRun, turn: GeneratorTurn) -> None:
     """Draw all of it."""
-    names, total = class_names(run, turn.teacher_before), len(turn.before)
+    names, total = class_names(run, turn.teacher_logits_before), len(turn.images_before)
     indices = np.arange(min(COLUMNS * ROWS, total))
     marked = marked_image(indices)
     left, middle, right = st.columns([5, 4.4, 5], gap="medium")
     with left:
         step = "step" if _steps(turn) == 1 else "first step"
         heading(1, f"Images from {_inputs(turn)}", f"{len(indices)} of {total}, before the {step}")
-        labels = turn.teacher_before.argmax(1)
-        image_wall(run, turn.before, indices, marked, [f"teacher: {names[label]}" for label in labels])
+        labels = turn.teacher_logits_before.argmax(1)
+        image_wall(run, turn.images_before, indices, marked, [f"teacher: {names[label]}" for label in labels])
         _input_values(turn, marked, names)
     with middle:
         heading(2, "What [[teacher T|teacher]] and [[student S|student]] answer", "the image marked")
-        answer_table(run, names, {"teacher": turn.teacher_before[marked], "student": turn.student_before[marked]})
+        answer_table(
+            run, names, {"teacher": turn.teacher_logits_before[marked], "student": turn.student_logits_before[marked]}
+        )
     with right:
         heading(3, "The generator's loss", "weight × value" + (", of the last step" if _steps(turn) > 1 else ""))
         _losses(run, turn)
         heading(
             4,
-            f"The [[gradient]] that reached the generator: {decimal(turn.gradient, 3)}",
-            f"L2 norm over {formats.count(turn.weights)} weights",
+            f"The [[gradient]] that reached the generator: {decimal(turn.gradient_norm, 3)}",
+            f"L2 norm over {formats.count(turn.weight_count)} weights",
         )
         elements.caption(
             f"Adam, learning rate {run.spec.synthesis.lr:g}, took the step"
@@ -109,16 +111,16 @@ def _first_and_last(values: np.ndarray, digits: int) -> tuple[str, ...]:
 
 def _changes(turn: GeneratorTurn, names: Sequence[str]) -> None:
     """Images before and after the step, and how much they changed."""
-    difference = np.abs(turn.after.astype(int) - turn.before)
+    difference = np.abs(turn.images_after.astype(int) - turn.images_before)
     scale = 255 / max(1, difference.max())
     source = "the same noise" if turn.labels is None else "the first step's batch, and the best one's"
     heading(5, "How the images changed", f"{source}; on average by {decimal(difference.mean(), 1)} of 255 levels")
     rows = {
-        "before": turn.before,
-        "after": turn.after,
+        "before": turn.images_before,
+        "after": turn.images_after,
         f"change × {scale:.0f}" if scale >= 1.5 else "change": difference * scale / 255,
     }
-    logits = {"before": turn.teacher_before, "after": turn.teacher_after}
+    logits = {"before": turn.teacher_logits_before, "after": turn.teacher_logits_after}
     for title, images in rows.items():
         title_column, wall = st.columns([1.3, 12], vertical_alignment="center")
         with title_column:
@@ -134,14 +136,14 @@ def _changes(turn: GeneratorTurn, names: Sequence[str]) -> None:
     elements.tiles(
         change_tile(
             "Teacher is sure",
-            sureness(turn.teacher_before),
-            sureness(turn.teacher_after),
-            f"mean largest probability · {len(turn.before)} images",
+            mean_confidence(turn.teacher_logits_before),
+            mean_confidence(turn.teacher_logits_after),
+            f"mean largest probability · {len(turn.images_before)} images",
         ),
         change_tile(
             "Student agrees",
-            agreement(turn.student_before, turn.teacher_before),
-            agreement(turn.student_after, turn.teacher_after),
-            f"with the teacher's label · {len(turn.before)} images",
+            agreement(turn.student_logits_before, turn.teacher_logits_before),
+            agreement(turn.student_logits_after, turn.teacher_logits_after),
+            f"with the teacher's label · {len(turn.images_before)} images",
         ),
     )

@@ -35,36 +35,41 @@ MAX_PROBES = 8  # shown
 
 def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
     """Draw all of it."""
-    names, probes = class_names(run, turn.teacher), len(turn.images) - turn.synthetic
-    synthetic = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic))
-    indices = np.concatenate([synthetic, turn.synthetic + np.arange(min(MAX_PROBES, probes))])
+    names, probes = class_names(run, turn.teacher_logits), len(turn.images) - turn.synthetic_count
+    synthetic = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic_count))
+    indices = np.concatenate([synthetic, turn.synthetic_count + np.arange(min(MAX_PROBES, probes))])
     marked = marked_image(indices)
     left, middle, right = st.columns([4, 6, 4.8], gap="medium")
     with left:
         heading(
             1,
-            f"The batch: {turn.synthetic} [[synthetic]] images" + (f" and {probes} [[noise probes]]" if probes else ""),
+            f"The batch: {turn.synthetic_count} [[synthetic]] images"
+            + (f" and {probes} [[noise probes]]" if probes else ""),
             f"{len(indices)} shown" + (", probes last" if probes else ""),
         )
         titles = [_title(run, turn, index, names) for index in range(len(turn.images))]
-        roles = None if turn.fragile is None else [_group(turn.fragile, index) for index in indices]
+        roles = None if turn.fragile_mask is None else [_group(turn.fragile_mask, index) for index in indices]
         image_wall(run, turn.images, indices, marked, titles, roles)
         _split(run, turn)
     with middle:
         heading(3, "What [[teacher T|teacher]] and [[student S|student]] answer", "the image marked")
-        answers = {"teacher": turn.teacher[marked]}
-        if marked < turn.synthetic and not np.array_equal(turn.taught, turn.teacher[: turn.synthetic]):
-            answers[PROJECTED] = turn.taught[marked]
-        answers |= {"student": turn.student_before[marked], "after": turn.student_after[marked]}
+        answers = {"teacher": turn.teacher_logits[marked]}
+        if marked < turn.synthetic_count and not np.array_equal(
+            turn.target_logits, turn.teacher_logits[: turn.synthetic_count]
+        ):
+            answers[PROJECTED] = turn.target_logits[marked]
+        answers |= {"student": turn.student_logits_before[marked], "after": turn.student_logits_after[marked]}
         answer_table(run, names, answers)
         elements.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
     with right:
         heading(4, "The student's loss", "before and after the step, on this batch")
         _losses(run, turn)
         heading(
-            5, f"The [[gradient]]: {decimal(turn.gradient, 3)}", f"L2 norm over {formats.count(turn.weights)} weights"
+            5,
+            f"The [[gradient]]: {decimal(turn.gradient_norm, 3)}",
+            f"L2 norm over {formats.count(turn.weight_count)} weights",
         )
-        paragraph(f"SGD with momentum 0.9, [[learning rate]] {turn.lr:.3g}, took the step.")
+        paragraph(f"SGD with momentum 0.9, [[learning rate]] {turn.learning_rate:.3g}, took the step.")
         elements.tiles(*_tiles(turn))
 
 
@@ -74,20 +79,20 @@ def _group(fragile: np.ndarray, index: int) -> elements.Role:
 
 def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[str]) -> str:
     """The tooltip of an image: both networks' labels, its group, and what it is used for."""
-    labels = f"teacher: {names[turn.teacher[index].argmax()]} · student: {names[turn.student_before[index].argmax()]}"
-    if turn.fragile is None:
+    labels = f"teacher: {names[turn.teacher_logits[index].argmax()]} · student: {names[turn.student_logits_before[index].argmax()]}"
+    if turn.fragile_mask is None:
         return labels
-    if turn.trapped[index]:
+    if turn.forget_mask[index]:
         use = "trapped, forgotten" if run.spec.escape.kind == "atesc" else "held back"
     else:
-        use = "teaches" if index < turn.synthetic else "a probe, which never teaches"
-    return f"{labels} · {_group(turn.fragile, index)}, {use}"
+        use = "teaches" if index < turn.synthetic_count else "a probe, which never teaches"
+    return f"{labels} · {_group(turn.fragile_mask, index)}, {use}"
 
 
 def _split(run: DistillationRun, turn: StudentTurn) -> None:
     """How the batch was split into fragile and robust, or why it was not."""
-    escape, split, n = run.spec.escape, run.spec.split, turn.synthetic
-    if turn.fragile is None:
+    escape, split, n = run.spec.escape, run.spec.split, turn.synthetic_count
+    if turn.fragile_mask is None:
         heading(2, "No attack", "")
         elements.caption(
             f"Warm-up, epoch {turn.epoch} of {escape.warmup_epochs}: nothing is split yet, every image teaches."
@@ -95,7 +100,7 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
             else "This run splits nothing: every image teaches."
         )
         return
-    fragile = turn.fragile[:n].sum()
+    fragile = turn.fragile_mask[:n].sum()
     threshold = f"{turn.threshold:.2f}{SCORE_UNITS[split.score]}"
     if split.score == "min_eps":
         heading(2, f"An attack within [[ε]] = {threshold} on the teacher", "")
@@ -107,17 +112,17 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
         elements.muted(f"of {n} synthetic images"),
     )
     limit = ", robust ones whose label is [[over-represented]] among them" if escape.overrepresented_only else ""
-    text = f"[[teaches|Teach]]: {turn.teaching.sum()} of {n}. [[trapped|Held back]]: {turn.trapped[:n].sum()}{limit}."
+    text = f"[[teaches|Teach]]: {turn.teaching_mask.sum()} of {n}. [[trapped|Held back]]: {turn.forget_mask[:n].sum()}{limit}."
     if probes := len(turn.images) - n:
-        robust, trapped = (~turn.fragile[n:]).sum(), turn.trapped[n:].sum()
+        robust, trapped = (~turn.fragile_mask[n:]).sum(), turn.forget_mask[n:].sum()
         text += f" Of {probes} probes {robust} are robust, {trapped} of these trapped."
     paragraph(text)
 
 
 def _losses(run: DistillationRun, turn: StudentTurn) -> None:
     escape = run.spec.escape
-    distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching.sum()} that teach"
-    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.trapped.sum()} trapped"
+    distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching_mask.sum()} that teach"
+    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.forget_mask.sum()} trapped"
     rows: list[tuple[str | Html, ...]] = []
     for name, value in turn.losses.items():
         title: str | Html
@@ -133,20 +138,20 @@ def _losses(run: DistillationRun, turn: StudentTurn) -> None:
 
 def _tiles(turn: StudentTurn) -> Iterable[Html]:
     """How the student's answers changed, on the images that teach and on those that are trapped."""
-    n, teaching, trapped = turn.synthetic, turn.teaching, turn.trapped
-    before, after = turn.student_before, turn.student_after
+    n, teaching, trapped = turn.synthetic_count, turn.teaching_mask, turn.forget_mask
+    before, after = turn.student_logits_before, turn.student_logits_after
     if teaching.any():
         yield change_tile(
             "Agrees with what teaches",
-            agreement(before[:n][teaching], turn.taught[teaching]),
-            agreement(after[:n][teaching], turn.taught[teaching]),
+            agreement(before[:n][teaching], turn.target_logits[teaching]),
+            agreement(after[:n][teaching], turn.target_logits[teaching]),
             f"{teaching.sum()} images",
         )
     if trapped.any():
         yield change_tile(
             "Gives T's label to the trapped",
-            agreement(before[trapped], turn.teacher[trapped]),
-            agreement(after[trapped], turn.teacher[trapped]),
+            agreement(before[trapped], turn.teacher_logits[trapped]),
+            agreement(after[trapped], turn.teacher_logits[trapped]),
             f"{trapped.sum()} images",
             role="robust",
         )
