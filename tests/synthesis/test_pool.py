@@ -52,7 +52,7 @@ def test_a_draw_takes_every_image_before_any_twice_and_is_the_seeds(held, count,
 
 
 def test_nothing_can_be_drawn_of_nothing():
-    with pytest.raises(ValueError, match="nothing is kept yet"):
+    with pytest.raises(ValueError, match="the ring is empty"):
         ImagePool(4, CPU).draw(1, torch.Generator())
 
 
