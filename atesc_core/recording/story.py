@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.specs.presets import from_preset
@@ -23,7 +23,7 @@ class StoryRole:
     """One of the three students."""
 
     title: str
-    kind: str  # NTL or SL, of its teacher
+    kind: Literal["NTL", "SL"]  # of its teacher
     escape: str
 
 

@@ -1,4 +1,6 @@
-"""What every page shows at its side: whose lab this is, what it runs on, and what it is busy with."""
+"""The sidebar of every page: the menu, the page's link, this machine and its queue."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -11,11 +13,12 @@ from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats, presentation
 from pages.shared.ui.run_labels import run_link
 
-SHOWN = 4  # runs; the rest is a number
-LATEST = 50  # runs among which one on the device is looked for
+MAX_ROWS = 4  # runs in the queue; of the rest, the number
+LATEST_RUNS = 50  # among which those on the device are looked for
 
 
 def sidebar(pages: Sequence[st.Page]) -> None:
+    """Draw it, with a menu of these pages."""
     st.logo(
         str(paths.ASSETS / "appearance" / f"wordmark-{appearance.mode()}.svg"),
         icon_image=str(paths.ASSETS / "appearance" / "mark.svg"),
@@ -26,22 +29,22 @@ def sidebar(pages: Sequence[st.Page]) -> None:
             for page in pages:
                 st.page_link(page, width="stretch")
         presentation.start_controls()
-        _now()
+        _machine_and_queue()
     presentation.stop_controls()
 
 
 @st.fragment(run_every=2)
-def _now() -> None:
-    """This machine and its queue; a fragment, so that it moves while the page beside it stays.
+def _machine_and_queue() -> None:
+    """This machine and its queue: a fragment, so that it is updated while the page beside it stays.
 
-    It is also the first to hear that the visitor changed the theme, in which figures and the logo are drawn.
+    It also reruns the page when the visitor has changed the theme, in which figures and the logo are drawn.
     """
     if st.session_state.setdefault("mode", appearance.mode()) != appearance.mode():
         st.session_state.mode = appearance.mode()
         st.rerun()
     device = machine()
     store = run_store()
-    on_device = [run for run in store.all_runs(LATEST, include_forks=True) if run.status in ("running", "paused")]
+    on_device = [run for run in store.all_runs(LATEST_RUNS, include_forks=True) if run.status in ("running", "paused")]
     runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
         elements.label("This machine")
@@ -50,21 +53,22 @@ def _now() -> None:
         elements.label("Queue")
         if not runs:
             elements.row(elements.muted("Empty"))
-        for run in runs[:SHOWN]:
-            _row(run)
-        if len(runs) > SHOWN:
-            elements.row(elements.muted(f"and {len(runs) - SHOWN} more"))
+        for run in runs[:MAX_ROWS]:
+            _queue_row(run)
+        if len(runs) > MAX_ROWS:
+            elements.row(elements.muted(f"and {len(runs) - MAX_ROWS} more"))
 
 
-def _row(run: Run) -> None:
+def _queue_row(run: Run) -> None:
     with st.container(gap="xxsmall"):
         st.page_link(label=run.label or run.teacher, **run_link(run))
-        elements.row(elements.status_chip(run.status), elements.muted(_where(run)))
+        elements.row(elements.status_chip(run.status), elements.muted(_position(run)))
         if run.status in ("running", "paused"):
             st.html(elements.progress_bar(run.progress))
 
 
-def _where(run: Run) -> str:
+def _position(run: Run) -> str:
+    """Its place in the queue; of a run on the device, how far it is and the time it still takes."""
     if run.queue_position is not None:
         return f"place {run.queue_position} in line"
     left = f" · {formats.duration(run.eta_s)} left" if run.eta_s is not None else ""

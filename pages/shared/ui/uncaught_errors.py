@@ -9,10 +9,10 @@ from pages.shared.ui import elements
 
 
 def handle_uncaught_errors() -> None:
-    """Show errors of this run of the page by `show_error`, those of its fragments too; Streamlit logs each of them.
+    """Show the errors of this run of the script by `show_error`, its fragments' too; Streamlit logs each of them.
 
-    Streamlit 1.67 offers such a handler to ``st.App`` only, and reads it from the context of the run. Where a fragment
-    runs again by itself, app.py does not run, and Streamlit shows an error in its own words.
+    Streamlit 1.67 offers such a handler to ``st.App`` only, and reads it from the context of the run. A fragment that
+    runs again by itself has a context of its own: `polling.poll` calls this too.
     """
     context = get_script_run_ctx()
     if context is not None:

@@ -22,7 +22,7 @@ def test_a_page_that_breaks_says_so_in_a_sentence(open_page, store, monkeypatch:
     assert [error.message for error in app.exception] == ["**broken** on purpose"]  # in the details
 
 
-def test_a_fragment_that_breaks_leaves_the_page_around_it(open_page, store, monkeypatch: pytest.MonkeyPatch):
+def test_a_fragment_that_breaks_says_so_where_it_stands(open_page, store, monkeypatch: pytest.MonkeyPatch):
     store.create(tiny_spec())
     monkeypatch.setattr(f"pages.start.latest_runs.{method_name.__name__}", broken)
     app = open_page("start")
