@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.figure_labs",
+    "tests.support.installed",
     "tests.support.labs",
     "tests.support.published_domains",
     "tests.support.recordings",

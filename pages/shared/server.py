@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
 from atesc_core.paths import APP
+from atesc_core.version import lab_version
 
 
 def serve(arguments: list[str]) -> None:
     """Serves the app until it is stopped; never returns.
 
-    arguments: Streamlit's own options, for instance ``["--server.port", "8600"]``. This is ``streamlit run app.py``
-    with one difference: Streamlit is told beforehand that ``pages/`` is not an app of its older kind. Otherwise the
-    first visitor of a fresh server who follows a link to a page is told that there is no such page (Streamlit 1.67).
+    This is ``streamlit run app.py`` with one difference: Streamlit is told beforehand that ``pages/`` is not an app of
+    its older kind. Otherwise the first visitor of a fresh server who follows a link to a page is told that there is no
+    such page (Streamlit 1.67).
+
+    Args:
+        arguments: options of this command, then Streamlit's own, for instance ``["--server.baseUrlPath", "lab"]``.
     """
+    options, streamlit_options = _parser().parse_known_args(arguments)
+    if options.runs_dir:
+        os.environ["ATESC_RUNS_DIR"] = options.runs_dir
+    for name in ("port", "address"):
+        if (value := getattr(options, name)) is not None:
+            streamlit_options.append(f"--server.{name}={value}")
+    if options.no_browser:
+        streamlit_options.append("--server.headless=true")
     PagesManager.uses_pages_directory = False
-    sys.argv = ["streamlit", "run", str(APP), *arguments]
+    sys.argv = ["streamlit", "run", str(APP), *streamlit_options]
     sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="atesc-lab",
+        description="Serves ATEsc Lab in your browser. Options of `streamlit run` are taken too.",
+    )
+    parser.add_argument("--port", type=int, help="port to listen on (8501)")
+    parser.add_argument("--address", help="address to listen on; 127.0.0.1 unless named: nobody else reaches the lab")
+    parser.add_argument("--runs-dir", help="folder of runs and teachers; also $ATESC_RUNS_DIR")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    parser.add_argument("--version", action="version", version=lab_version())
+    return parser
