@@ -38,8 +38,7 @@ def serve(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="atesc-lab",
-        description="Serves ATEsc Lab in your browser. Options of `streamlit run` are taken too.",
+        prog="atesc-lab", description="Serves ATEsc Lab in your browser. Options of `streamlit run` are taken too."
     )
     parser.add_argument("--port", type=int, help="port to listen on (8501)")
     parser.add_argument("--address", help="address to listen on; 127.0.0.1 unless named: nobody else reaches the lab")

@@ -42,8 +42,8 @@ STEPS = {
     2: Step(
         "Distilling without data",
         lambda story: (
-            "The [[generator G]] learns to make images that the [[teacher T]] is sure of; the [[student S]] learns what "
-            "the teacher says of them."
+            "The [[generator G]] learns to make images that the [[teacher T]] is sure of; the [[student S]] learns "
+            "what the teacher says of them."
         ),
         show_first_steps,
         "first",

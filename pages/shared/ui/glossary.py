@@ -43,12 +43,12 @@ TERMS = {
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
     "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
-    "over-represented": "A label at least twice as common among robust images as among fragile ones: the sign of an OOD "
-    "label. An addition of this lab.",
+    "over-represented": "A label at least twice as common among robust images as among fragile ones: the sign of an "
+    "OOD label. An addition of this lab.",
     "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
     "anything strange its OOD label. An addition of this lab.",
-    "trap projected out": "The direction from fragile to trapped images is projected out of T's features. An addition of "
-    "this lab.",
+    "trap projected out": "The direction from fragile to trapped images is projected out of T's features. An addition "
+    "of this lab.",
 }
 LOSSES = {  # a step's loss terms: name with its symbol, and how many decimals to show
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),

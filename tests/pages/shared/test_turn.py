@@ -96,37 +96,42 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     run_id = paused(store, working, spec)
     app = open_page("distill", run=run_id)
     assert not app.exception
-    made, words = store.last_turn(run_id), " ".join(page_text(app).split())
+    generator_turn, words = store.last_turn(run_id), " ".join(page_text(app).split())
     assert "epoch 1 of 2 · round 1 of 4 · the generator's turn" in words
-    assert f"that reached the generator : {decimal(made.gradient, 3)}" in words.replace("generator:", "generator :")
-    for name, values in made.losses.items():
+    assert f"that reached the generator : {decimal(generator_turn.gradient_norm, 3)}" in words.replace(
+        "generator:", "generator :"
+    )
+    for name, values in generator_turn.losses.items():
         assert LOSSES[name][0].split(",")[0] in words
         assert decimal(values[-1], LOSSES[name][1]) in words
-    assert f"Total {decimal(sum(made.losses.values())[0], 3)}" in words
+    assert f"Total {decimal(sum(generator_turn.losses.values())[0], 3)}" in words
     assert len(image_walls(app)[f"turn wall {run_id}"]) == 32
     if kind != "dfq":
         assert "step 1 step 3" in words
-        assert f"y = {made.labels[0]}" in words
+        assert f"y = {generator_turn.labels[0]}" in words
 
     press(app, store, run_id, "Student's turn")
     assert not app.exception
-    taught, words = store.last_turn(run_id), " ".join(page_text(app).split())
-    assert (taught.who, taught.number) == ("student", 1)
+    student_turn, words = store.last_turn(run_id), " ".join(page_text(app).split())
+    assert (student_turn.who, student_turn.number) == ("student", 1)
     assert "the student's turn 1 of 2" in words
-    assert f"gradient : {decimal(taught.gradient, 3)}" in words
-    for name in taught.losses:
-        assert f"{decimal(taught.losses[name], 3)} {decimal(taught.losses_after[name], 3)}" in words
-    assert f"mean over the {taught.teaching.sum()} that teach" in words
-    assert ("Forgetting" in words) == (escape == "atesc" and taught.fragile is not None)
+    assert f"gradient : {decimal(student_turn.gradient_norm, 3)}" in words
+    for name in student_turn.losses:
+        assert f"{decimal(student_turn.losses[name], 3)} {decimal(student_turn.losses_after[name], 3)}" in words
+    assert f"mean over the {student_turn.teaching_mask.sum()} that teach" in words
+    assert ("Forgetting" in words) == (escape == "atesc" and student_turn.fragile_mask is not None)
     assert ("KL at temperature 20" in words) == (spec.temperature == 20)
     roles = [cell["role"] for cell in image_walls(app)[f"turn wall {run_id}"]]
-    if taught.fragile is None:
+    if student_turn.fragile_mask is None:
         assert ("Warm-up, epoch 1 of 1" if spec.escape.splits else "This run splits nothing") in words
         assert set(roles) == {None}
     else:
-        n = taught.synthetic
-        assert f"fragile {taught.fragile[:n].sum()} robust {(~taught.fragile[:n]).sum()} of 32 synthetic" in words
-        assert roles[:32] == ["fragile" if each else "robust" for each in taught.fragile[:32]]
+        n = student_turn.synthetic_count
+        assert (
+            f"fragile {student_turn.fragile_mask[:n].sum()} robust {(~student_turn.fragile_mask[:n]).sum()} of 32 synthetic"
+            in words
+        )
+        assert roles[:32] == ["fragile" if each else "robust" for each in student_turn.fragile_mask[:32]]
         assert ("noise probes" in words) == bool(spec.escape.probes)
 
 

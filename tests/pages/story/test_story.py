@@ -81,8 +81,8 @@ def test_without_a_recording_the_page_says_what_makes_one(open_page, store, none
 def test_each_step_says_one_sentence_and_explains_its_terms(open_page, shipped, step):
     app = open_page("story", step=str(step))
     assert not app.exception
-    [told] = [element.proto.body for element in app.get("html") if "1.45rem" in element.proto.body]
-    assert told.count("data-help=") >= 2
+    [sentence] = [element.proto.body for element in app.get("html") if "1.45rem" in element.proto.body]
+    assert sentence.count("data-help=") >= 2
     assert STEPS[step].title in [option.content for option in app.get("button_group")[0].proto.options][step - 1]
 
 
@@ -97,8 +97,8 @@ def test_every_term_of_every_sentence_is_defined():
         recording = by_hand()
         run = recording.manifest.runs[0]
         run = run.model_copy(update={"teacher": run.teacher.model_copy(update={"setting": setting})})
-        for own in STEPS.values():
-            annotated(own.sentence(StoryContext(recording, {"plain": run}, None, False)))
+        for step in STEPS.values():
+            annotated(step.sentence(StoryContext(recording, {"plain": run}, None, False)))
     with pytest.raises(KeyError):
         annotated("[[nothing]]")
     assert annotated('<b> [[ID|"x"]]').startswith("&lt;b&gt; <span")
@@ -211,22 +211,22 @@ def test_a_link_into_the_middle_shows_the_middle(open_page, shipped):
 
 
 def test_at_the_end_play_begins_anew():
-    own = player.Player(end=10.0, start=10.0, speed=4)
-    assert not own.playing
-    own.play()
-    assert own.playing and own.start == 0.0
+    replay = player.Player(end=10.0, start=10.0, speed=4)
+    assert not replay.playing
+    replay.play()
+    assert replay.playing and replay.start == 0.0
 
 
 def test_a_seek_goes_on_playing_and_never_leaves_the_recording(now):
-    own = player.Player(end=10.0, start=0.0, speed=1)
-    own.play()
+    replay = player.Player(end=10.0, start=0.0, speed=1)
+    replay.play()
     now[0] += 2
-    own.seek(5.0)
-    assert own.playing and own.position == 5.0
+    replay.seek(5.0)
+    assert replay.playing and replay.position == 5.0
     now[0] += 2
-    assert own.position == 7.0
-    own.seek(99.0)
-    assert own.position == 10.0 and not own.playing
+    assert replay.position == 7.0
+    replay.seek(99.0)
+    assert replay.position == 10.0 and not replay.playing
 
 
 def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
@@ -291,15 +291,15 @@ def test_only_the_newest_files_are_kept(store, monkeypatch):
     for number in range(4):
         name = recordings.store_upload(bytes([number]))
         os.utime(recordings.upload_path(name), (number, number))
-    kept = sorted(file.read_bytes() for file in (store.runs_dir / "recordings").iterdir())
-    assert kept == [b"\x02", b"\x03"]
+    stored = sorted(file.read_bytes() for file in (store.runs_dir / "recordings").iterdir())
+    assert stored == [b"\x02", b"\x03"]
 
 
 # ── live ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def live_story_lab(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A copy of the lab with runs, which the app now shows, its scenes computed."""
     runs_dir = tmp_path / "lab"
     copy_lab(lab_with_runs.runs_dir, runs_dir)
@@ -309,15 +309,15 @@ def told_live(lab_with_runs: Lab, story_scenes: Recording, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_story_of_this_lab_is_told_without_a_recording(open_page, told_live, none_shipped, step):
+def test_a_story_of_this_lab_plays_without_a_recording(open_page, live_story_lab, none_shipped, step):
     app = open_page("story", story=STORY, step=str(step))
     assert not app.exception
     assert "Not in this recording" not in page_text(app)
     assert bool(charts(app)) == (step != 2)
 
 
-def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, none_shipped, monkeypatch):
-    scenes_file(told_live.runs_dir, told_live.plain).unlink()
+def test_its_scenes_are_made_in_a_process_of_their_own(open_page, live_story_lab, none_shipped, monkeypatch):
+    scenes_file(live_story_lab.runs_dir, live_story_lab.plain).unlink()
     asked = []
 
     job = HeldJob(share=0.3, message="The first steps of the distillation", eta_s=12.0)
@@ -327,10 +327,10 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, told_live, non
     assert not app.exception
     assert asked[0][1:] == (
         "atesc_core.recording.scenes",
-        told_live.plain,
+        live_story_lab.plain,
         "mnistm-badnet_sq-sl",
         "--runs-dir",
-        str(told_live.runs_dir),
+        str(live_story_lab.runs_dir),
     )
     button(app, "Stop").click().run()
     app.run()

@@ -79,7 +79,8 @@ def _group(fragile: np.ndarray, index: int) -> elements.Role:
 
 def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[str]) -> str:
     """The tooltip of an image: both networks' labels, its group, and what it is used for."""
-    labels = f"teacher: {names[turn.teacher_logits[index].argmax()]} · student: {names[turn.student_logits_before[index].argmax()]}"
+    teacher, student = turn.teacher_logits[index].argmax(), turn.student_logits_before[index].argmax()
+    labels = f"teacher: {names[teacher]} · student: {names[student]}"
     if turn.fragile_mask is None:
         return labels
     if turn.forget_mask[index]:
