@@ -69,7 +69,7 @@ def test_a_killed_worker_loses_nothing_and_its_run_resumes_to_the_same_result(st
     ensure_worker(store.runs_dir)
     finished(store, run_id)
     finished(store, whole)
-    for frame in ("epochs", "steps"):
+    for frame in ("epochs", "rounds"):
         resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (run_id, whole))
         pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
     for column in ("iacc", "oacc"):
@@ -113,7 +113,7 @@ def test_a_training_killed_and_resumed_makes_the_same_teacher_and_waits_in_the_s
     finished(store, whole)
     for run_id in (killed, student):
         assert store.get(run_id).status == "done", store.get(run_id).error
-    for frame in ("epochs", "steps"):
+    for frame in ("epochs", "rounds"):
         resumed, uninterrupted = (getattr(store, frame)(each).drop(columns="time") for each in (killed, whole))
         pd.testing.assert_frame_equal(resumed, uninterrupted, check_exact=True)
     for column in ("iacc", "oacc"):

@@ -72,7 +72,7 @@ def student(store: RunStore, run_id: str) -> dict[str, torch.Tensor]:
 
 def assert_same_numbers(store: RunStore, one: str, other: str, after: int) -> None:
     """Every epoch and round after ``after``, to the last bit."""
-    for frame in ("epochs", "steps"):
+    for frame in ("epochs", "rounds"):
         rows = [getattr(store, frame)(each).drop(columns="time") for each in (one, other)]
         rows = [each[each["epoch"] > after].dropna(axis=1, how="all").reset_index(drop=True) for each in rows]
         assert len(rows[0])
