@@ -21,7 +21,7 @@ from atesc_core.errors import StoreError
 from atesc_core.files import atomic_write
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
-from atesc_core.robustness.attack import strike
+from atesc_core.robustness.attack import pgd_early_exit
 from atesc_core.robustness.scores import predictions
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import load_student
@@ -84,7 +84,7 @@ def attacked(
     Returns (adversarial image, whether the teacher's label changed, probabilities of teacher and of student there).
     """
     x = x[None]
-    adversarial, flipped = strike(teacher, x, predictions(teacher, x), epsilon, steps)
+    adversarial, flipped = pgd_early_exit(teacher, x, predictions(teacher, x), epsilon, steps)
     said = [None if model is None else predict(model, adversarial).softmax(1)[0] for model in (teacher, student)]
     return adversarial[0], bool(flipped), *said
 

@@ -1,4 +1,4 @@
-"""How well a score tells ID from OOD, and thresholds that need no real data. Numbers only: no torch here."""
+"""How well a score detects OOD images, and thresholds found without real data. NumPy only, no torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Roc:
-    """A score as a detector of OOD images, at every threshold; robust (above it) means OOD. K points, from nothing
-    robust to everything."""
+    """The ROC curve of a score as a detector of OOD images: a score above the threshold, robust, means OOD.
+
+    K points, from no image robust to all.
+    """
 
     thresholds: NDArray[np.float64]  # (K,) falling; the last is −∞
     false_alarms: NDArray[np.float64]  # (K,) share of ID images that are robust, 0..1
@@ -20,13 +22,13 @@ class Roc:
 
     @property
     def auroc(self) -> float:
-        """Probability that an OOD image scores more robust than an ID image, 0..1; equal scores count as half."""
+        """Probability that an OOD image scores higher than an ID image, 0..1; equal scores count as half."""
         return float(np.trapezoid(self.recall, self.false_alarms))
 
 
 @dataclass(frozen=True)
 class Rates:
-    """The split at one threshold as a detector of OOD images; robust means OOD."""
+    """The split at one threshold as a detector of OOD images: robust means OOD."""
 
     robust: int  # images
     precision: float | None  # share of the robust that are OOD, 0..1; None where none is robust
@@ -35,7 +37,11 @@ class Rates:
 
 
 def roc(scores: ArrayLike, is_ood: ArrayLike) -> Roc:
-    """scores: (N,), ∞ counts as largest; is_ood: (N,) bool. Raises ValueError where either side is empty."""
+    """The ROC curve of scores, (N,), where ∞ counts as largest. is_ood: (N,) bool.
+
+    Raises:
+        ValueError: no ID or no OOD image.
+    """
     scores, is_ood = np.asarray(scores, float), np.asarray(is_ood, bool)
     if not is_ood.any() or is_ood.all():
         raise ValueError(f"roc: {(~is_ood).sum()} ID and {is_ood.sum()} OOD scores; expected at least one of each")
@@ -48,15 +54,16 @@ def roc(scores: ArrayLike, is_ood: ArrayLike) -> Roc:
 
 
 def auroc(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
-    """Probability that an OOD image scores more robust than an ID image, 0..1; ∞ counts as largest.
+    """Probability that an OOD image scores higher than an ID image, 0..1; ∞ counts as largest.
 
-    Raises ValueError where either side is empty.
+    Raises:
+        ValueError: either side is empty.
     """
     return roc(*labelled(id_scores, ood_scores)).auroc
 
 
 def labelled(id_scores: ArrayLike, ood_scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Both sides' scores as one, (N,), and which of them are OOD, (N,)."""
+    """All scores, (N,), ID first, and which of them are OOD, (N,) bool."""
     sides = [np.asarray(side, float) for side in (id_scores, ood_scores)]
     return np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
 
@@ -65,20 +72,20 @@ def rates(scores: ArrayLike, is_ood: ArrayLike, threshold: float) -> Rates:
     """Precision, recall and false alarms of "score > threshold means OOD". scores: (N,); is_ood: (N,) bool."""
     robust, is_ood = np.asarray(scores, float) > threshold, np.asarray(is_ood, bool)
 
-    def share(hits: np.ndarray) -> float | None:
+    def share(hits: NDArray[np.bool_]) -> float | None:
         return float(hits.mean()) if len(hits) else None
 
     return Rates(int(robust.sum()), share(is_ood[robust]), share(robust[is_ood]), share(robust[~is_ood]))
 
 
-def _finite(scores: np.ndarray) -> np.ndarray:
-    """Scores with ∞ put at the largest finite one (0 where none is), so that they can be binned and fitted."""
+def _finite(scores: ArrayLike) -> NDArray[np.float64]:
+    """Scores with ∞ replaced by the largest finite one (0 without any), so that they can be binned and fitted."""
     scores = np.asarray(scores, float)
     finite = scores[np.isfinite(scores)]
     return np.where(np.isfinite(scores), scores, finite.max(initial=0.0))
 
 
-def otsu(scores: np.ndarray) -> float:
+def otsu(scores: ArrayLike) -> float:
     """Otsu's threshold (1979): the cut that leaves the least variance inside the two groups."""
     ordered = np.sort(_finite(scores))
     n = len(ordered)
@@ -90,10 +97,10 @@ def otsu(scores: np.ndarray) -> float:
     return float((ordered[at] + ordered[at + 1]) / 2)
 
 
-def mixture(scores: np.ndarray) -> float:
-    """Where a two-component Gaussian mixture is undecided, between its means."""
+def mixture(scores: ArrayLike) -> float:
+    """The point between the means of a two-component Gaussian mixture where both components are equally likely."""
     values = _finite(scores)
-    from sklearn.mixture import GaussianMixture  # slow to import, and seldom asked for
+    from sklearn.mixture import GaussianMixture  # slow to import, and seldom needed
 
     fit = GaussianMixture(2, random_state=0, n_init=2).fit(values[:, None])
     low, high = np.sort(fit.means_[:, 0])
@@ -102,17 +109,22 @@ def mixture(scores: np.ndarray) -> float:
     return float(grid[int(np.abs(upper - 0.5).argmin())])
 
 
-def at_share(scores: np.ndarray, share: float = 0.5) -> float:
-    """A given share of the images is fragile; half of them unless another is named."""
+def at_share(scores: ArrayLike, share: float = 0.5) -> float:
+    """The threshold at which a given share of the images, 0..1, is fragile: half of them by default."""
     return float(np.quantile(_finite(scores), share))
 
 
 SUGGESTIONS: dict[str, Callable[..., float]] = {"otsu": otsu, "mixture": mixture, "share": at_share}
 
 
-def suggest(rule: str, scores: np.ndarray, share: float) -> float:
-    """The threshold that ``rule`` finds in synthetic images' scores, (N,): a name in SUGGESTIONS, or auto, which is
-    Otsu's. ``share``, 0..1, is for the rule of that name. No real data [this lab]."""
+def suggest(rule: str, scores: ArrayLike, share: float) -> float:
+    """The threshold that a rule finds in the scores of synthetic images. No real data [this lab].
+
+    Args:
+        rule: a name in SUGGESTIONS, or ``auto``, which is Otsu's.
+        scores: (N,).
+        share: of the images that are fragile, 0..1, for the rule ``share``.
+    """
     if rule == "share":
         return at_share(scores, share)
     return SUGGESTIONS["otsu" if rule == "auto" else rule](scores)

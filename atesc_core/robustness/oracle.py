@@ -1,6 +1,7 @@
-"""The oracle: ID or OOD, by a classifier that has seen both [this lab]. It bounds what a score could do, and judges what
-synthetic images are. It needs real data, so it is for display only: no run can be split by it, and it is not among
-the SCORES.
+"""The oracle: a classifier of ID against OOD that was trained on both [this lab].
+
+It bounds what a robustness score could reach, and shows what synthetic images are closer to. It needs real data, so it
+is for display only: no run can be split by it, and it is not among the SCORES.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Oracle:
 
     @classmethod
     def fit(cls, id_features: NDArray[np.float32], ood_features: NDArray[np.float32]) -> Oracle:
-        """From features of real training images, (N, F) and (M, F); both domains count alike."""
+        """Fits on features of real training images, (N, F) and (M, F); both domains have equal weight."""
         from sklearn.linear_model import LogisticRegression  # slow to import, and only a report is fitted
 
         features = np.concatenate([id_features, ood_features]).astype(float)
@@ -31,5 +32,5 @@ class Oracle:
         return cls(weight.astype(np.float32), float(fit.intercept_[0] - mean @ weight))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-odds of OOD, (N,), of features (N, F): above 0 it says OOD."""
+        """Log-odds of OOD of features (N, F), (N,): above 0 means OOD."""
         return (features @ self.weight + self.bias).astype(np.float32)

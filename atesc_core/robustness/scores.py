@@ -1,9 +1,9 @@
-"""Robustness scores: continuous, one value an image, larger = more robust.
+"""Robustness scores: one value for each image, larger = more robust.
 
-The paper's split asks only whether an attack flips the teacher (Hong et al., 2025); a score lets a
-threshold be moved [this lab]. Each is a function of (teacher, x, split, generator) returning (B,) float32.
+The paper's split asks only whether an attack changes the teacher's prediction (Hong et al., 2025). A continuous score
+lets the threshold be moved [this lab]. Each is a function of (teacher, x, split, generator) that returns (B,) float32.
 
-The last four attack nothing. They are comparators: what a split by something cheaper than an attack would do.
+The last four attack nothing. They are for comparison: a split by something cheaper than an attack.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Score = Callable[[Model, Tensor, SplitSpec, torch.Generator], Tensor]
 
 @torch.no_grad()
 def predictions(teacher: Model, x: Tensor) -> Tensor:
-    """arg max T(x): (B,) int64."""
+    """arg max T(x), (B,) int64."""
     return teacher(x).argmax(1)
 
 
@@ -51,8 +51,7 @@ def kl(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) 
 
 
 def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """Uniform in [0, 1), whatever the image: the threshold is the fragile share, so that any score can be compared
-    with chance at an equal rate."""
+    """Uniform in [0, 1), whatever the image: chance, to compare other scores with at an equal fragile share."""
     return torch.rand(len(x), generator=generator, device=x.device)
 
 
@@ -60,8 +59,8 @@ def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """Log-odds of the teacher's own label, log p / (1 − p) in nats: a margin that needs no attack.
 
-    Read as a robustness score, the surer the more robust [this lab]. Hendrycks & Gimpel (2017) read it the other way,
-    unsure = OOD; but an NTL teacher is surest of OOD images. AUROC as read here, shipped teachers, 500 + 500 test
+    As a robustness score: more confident = more robust [this lab]. Hendrycks & Gimpel (2017) use it the other way,
+    unsure = OOD; but an NTL teacher is most confident on OOD images. AUROC in this direction, shipped teachers, 500 + 500 test
     images: close-set 0.29, open-set 0.995, backdoor 0.92.
     """
     logits = teacher(x).float()
@@ -73,8 +72,8 @@ def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
 def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
 
-    As ``confidence``, read the larger the more robust [this lab; published: the smaller, the more OOD]. AUROC as read
-    here: close-set 0.56, open-set 0.997, backdoor 0.93.
+    As with ``confidence``, larger = more robust [this lab; published: smaller = more OOD]. AUROC in this direction:
+    close-set 0.56, open-set 0.997, backdoor 0.93.
     """
     return teacher(x).float().logsumexp(1)
 
@@ -84,9 +83,9 @@ def gmm(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator)
     """Probability, 0..1, of the high-loss component of a two-Gaussian mixture fitted to the batch's class-prior
     losses CE(T(x), argmax T(x)): what TA-DFKD selects by (Shin & Choi, AAAI 2024), clean = at most 0.5.
 
-    As published, sure images are the clean ones, which teach: the opposite of ``confidence`` above. Published:
-    batches of 32, and new images are drawn until a batch of clean ones is full; here it is the batch that is given
-    (the student's, 256 of a pool), and the clean part of it teaches.
+    As published, confident images are the clean ones, which teach: the opposite of ``confidence`` above. Published:
+    batches of 32, and images are drawn until a batch of clean ones is full; here it is the batch as given (the
+    student's, 256 of a pool), and its clean part teaches.
     """
     logits = teacher(x).float()
     return high_component(F.cross_entropy(logits, logits.argmax(1), reduction="none"))
@@ -96,8 +95,7 @@ EM_STEPS, EM_FLOOR = 10, 5e-4  # as published: iterations of the fit, and what i
 
 
 def high_component(values: Tensor) -> Tensor:
-    """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 for all of equal
-    values.
+    """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 where all are equal.
 
     EM on values scaled to [0, 1], as published; it starts from the two halves of that range [this lab: published,
     k-means], always takes all its steps, and stays on the device.
@@ -128,7 +126,7 @@ SCORES: dict[str, Score] = {
 def all_scores(
     teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator, batch_size: int = 256
 ) -> dict[str, Tensor]:
-    """Every score of every image, in batches: name -> (N,) on x's device."""
+    """Every score of every image, computed in batches: name -> (N,) on the device of x."""
     return {
         name: torch.cat([score(teacher, part, split, generator) for part in x.split(batch_size)])
         for name, score in SCORES.items()

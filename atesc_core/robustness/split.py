@@ -1,7 +1,7 @@
-"""The paper's first idea: an attack tells the two kinds of synthetic image apart.
+"""The paper's first idea: an adversarial attack separates synthetic images close to ID from those close to OOD.
 
-An image whose teacher prediction an adversarial perturbation changes is *fragile* (close to ID); one
-that keeps it is *robust* (close to OOD) [Hong et al., ICML 2025].
+An image is *fragile* (close to ID) when a small adversarial perturbation changes the teacher's prediction, and
+*robust* (close to OOD) when none does [Hong et al., ICML 2025].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atesc_core.specs.run import SplitSpec
 
 
 def split_by_score(scores: Tensor, threshold: float) -> Tensor:
-    """fragile = score ≤ threshold; robust = score above it. scores: (B,); returns (B,) bool, true = fragile."""
+    """Which images are fragile, (B,) bool: score ≤ threshold. Robust: score above it. scores: (B,)."""
     return scores <= threshold
 
 
@@ -28,10 +28,18 @@ def fragile(
     generator: torch.Generator,
     logits: Tensor | None = None,
 ) -> Tensor:
-    """Which images are fragile: x (B, 3, H, W) in [0, 1], y (B,) int64 the teacher's predictions -> (B,) bool.
+    """Which images are fragile at the threshold, (B,) bool.
 
-    For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know on which side of the
-    line a score lies. It begins at ``logits``, the teacher's of x, where x is in their graph.
+    For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know the side of the threshold.
+
+    Args:
+        teacher: asked for logits.
+        x: (B, 3, H, W) in [0, 1].
+        y: (B,) int64, the teacher's predictions.
+        split: score and attack.
+        threshold: in units of the score.
+        generator: of scores that need random numbers.
+        logits: (B, C), the teacher's of ``x``, carrying a graph to it; the attack starts from them.
     """
     if split.score == "min_eps":
         return flips(teacher, x, y, threshold, split.steps, logits)

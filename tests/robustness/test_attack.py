@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from atesc_core.distillation.additions.labels import overrepresented
-from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, strike
+from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, pgd_early_exit
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.specs.run import SplitSpec
@@ -101,9 +101,9 @@ def test_an_attack_goes_on_from_logits_that_are_there_and_asks_the_model_once_le
 
     logits = teacher(x.requires_grad_())
     y = logits.argmax(1)
-    joined, asked_then = strike(teacher, x, y, 4.0, 3, logits), asked[1:]
+    joined, asked_then = pgd_early_exit(teacher, x, y, 4.0, 3, logits), asked[1:]
     asked.clear()
-    alone = strike(teacher, x.detach(), y, 4.0, 3)
+    alone = pgd_early_exit(teacher, x.detach(), y, 4.0, 3)
     assert all(torch.equal(one, other) for one, other in zip(joined, alone, strict=True))
     assert not joined[0].requires_grad
     assert [len(x), *asked_then] == asked
