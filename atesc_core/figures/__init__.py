@@ -1,4 +1,4 @@
-"""Figures: one pure function each, data frames or arrays -> plotly Figure, in the house's visual language.
+"""Figures: one pure function each, from data frames or arrays to a plotly Figure in the style of theme.py.
 
 Each takes ``mode`` (light, dark or print); the first line of its docstring is the figure's title.
 """
@@ -39,8 +39,30 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
 
 
 def title(name: str) -> str:
-    """What the figure is called on a page and in a caption."""
+    """The title of a figure on a page and in a caption: the first line of its docstring."""
     return (FIGURES[name].__doc__ or name).splitlines()[0].rstrip(".")
 
 
-__all__ = ["FIGURES", "Curve", "Drift", "Images", "title", *FIGURES]
+__all__ = [
+    "FIGURES",
+    "Curve",
+    "Drift",
+    "Images",
+    "accuracy",
+    "border",
+    "class_sides",
+    "confusion",
+    "contact_sheet",
+    "drift",
+    "embedding",
+    "fragile_share",
+    "losses_generator",
+    "losses_student",
+    "losses_teacher",
+    "paired",
+    "per_class",
+    "robust_share",
+    "roc",
+    "scores",
+    "title",
+]

@@ -12,59 +12,71 @@ import plotly.graph_objects as go
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
+from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES
 
-LEGEND_ROW = 0.06  # of a column's width, for a curve's name: two fit above the plot as it is
-LABELLED_CURVES = 4  # with more, the last values no longer fit beside the lines
+LEGEND_ROW = 0.06  # of a column's width, for the name of each curve from the third on
+LABELLED_CURVES = 4  # of more, the last values do not fit beside the lines
 LABEL_GAP = {"light": 7.5, "dark": 7.5, "print": 12.0}  # per cent between two labels: a line of text
 
-CHANGE_MARK_TOP = {"light": 110, "dark": 110, "print": 116}  # how far a mark rises above 100 %, to bear its text
+CHANGE_MARK_TOP = {"light": 110, "dark": 110, "print": 116}  # per cent: above 100, with room for the text
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One run, or one setting over several seeds, to be drawn.
+    """One run, or runs with several seeds.
 
-    ``epochs``: columns ``epoch``, ``iacc`` and one of ``oacc``, ``olacc``, ``asr``, in per cent; with a
-    column ``seed`` of two or more seeds, the mean is drawn with a band of ± one standard deviation.
-    ``changes``: columns ``epoch`` (may be fractional) and ``threshold``, where it was set to that value.
-    ``teacher`` NTL is drawn full, SL thin with open dots, and so is what is ``thin``; a ``ghost`` is for comparison
-    and stays faint.
-    ``uid`` names the traces, so that a redraw moves them instead of making new ones; default: the label.
+    Attributes:
+        epochs: Columns ``epoch``, ``iacc`` and one of ``oacc``, ``olacc``, ``asr``, in per cent. With a column ``seed``
+            of two or more seeds, the mean is drawn with a band of ± one standard deviation.
+        label: Its name; escape and teacher unless given.
+        teacher: NTL is drawn full, SL thin with open dots.
+        escape: Gives the line its dash.
+        ghost: For comparison: drawn faint.
+        changes: Threshold changes: columns ``epoch`` (may be fractional) and ``threshold``.
+        curve_id: Identity of the traces from one redraw to the next; the label unless given.
+        thin: Drawn as an SL teacher's.
     """
 
     epochs: pd.DataFrame
     label: str = ""
     teacher: Literal["NTL", "SL"] = "NTL"
-    escape: Literal["none", "ckd", "atesc"] = "none"
+    escape: EscapeKind = "none"
     ghost: bool = False
     changes: pd.DataFrame | None = None
-    uid: str = ""
+    curve_id: str = ""
     thin: bool = False
 
     @property
     def name(self) -> str:
+        """The label, or escape and teacher."""
         return self.label or f"{ESCAPE_NAMES[self.escape]}, {self.teacher} teacher"
 
     @property
     def key(self) -> str:
-        return self.uid or self.name
+        """Identity of the traces from one redraw to the next."""
+        return self.curve_id or self.name
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that are there, IAcc first."""
+        """The metrics in ``epochs``, IAcc first."""
         return [metric for metric in METRIC_NAMES if metric in self.epochs]
 
     @property
     def seeds(self) -> int:
+        """Number of seeds."""
         return self.epochs["seed"].nunique() if "seed" in self.epochs else 1
 
 
 def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None = None) -> go.Figure:
     """Student accuracy by epoch.
 
-    IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc
-    solid. ``epochs``: how many the run will have, so that the axis stays still while the run grows.
+    IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid.
+
+    Args:
+        curves: One for each run.
+        mode: light, dark or print.
+        epochs: Where the axis ends: epochs that the run will have.
     """
     style = theme.style(mode)
     metrics = [metric for metric in METRIC_NAMES if any(metric in curve.metrics for curve in curves)]
@@ -97,7 +109,7 @@ def _named(style: Style, metrics: Sequence[str]) -> str:
 
 
 def mean_by_epoch(curve: Curve, metric: str) -> pd.DataFrame:
-    """Columns ``epoch``, ``mean``, ``sd`` (NaN for one seed) of a metric, over the curve's seeds, in per cent."""
+    """A metric over the curve's seeds: columns ``epoch``, ``mean``, ``sd`` (NaN for one seed), in per cent."""
     by_epoch = curve.epochs.dropna(subset=[metric]).groupby("epoch", as_index=False)[metric]
     return by_epoch.agg(["mean", "std"]).rename(columns={"std": "sd"})
 
@@ -157,11 +169,11 @@ def _draw(figure: go.Figure, style: Style, curve: Curve, alone: bool) -> None:
     if not alone:
         _legend_key(figure, style, curve, faint, curve.name + seeds)
     if curve.changes is not None and len(curve.changes):
-        _mark_changes(figure, style, curve)
+        _mark_changes(figure, style, curve.key, curve.changes)
 
 
 def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name: str) -> None:
-    """One neutral legend entry a run, since colour already says which metric a line is."""
+    """One grey legend entry a run, since colour already tells the metric."""
     figure.add_scatter(
         x=[None],
         y=[None],
@@ -184,32 +196,32 @@ def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name
     )
 
 
-def _mark_changes(figure: go.Figure, style: Style, curve: Curve) -> None:
-    at, to = curve.changes["epoch"].to_numpy(float), curve.changes["threshold"].to_numpy(float)
+def _mark_changes(figure: go.Figure, style: Style, key: str, changes: pd.DataFrame) -> None:
+    at, to = changes["epoch"].to_numpy(float), changes["threshold"].to_numpy(float)
     gap = np.full(len(at), np.nan)
-    said = [f"threshold {value:.3g}" for value in to]
-    written = len(at) <= 3
+    texts = [f"threshold {value:.3g}" for value in to]
+    show_texts = len(at) <= 3
     figure.add_scatter(
         x=np.column_stack([at, at, gap]).ravel(),
         y=np.tile([-2, CHANGE_MARK_TOP[style.mode], np.nan], len(at)),
-        uid=trace_id(curve.key, "threshold"),
+        uid=trace_id(key, "threshold"),
         name="threshold changed",
-        showlegend=not written,
-        legendgroup=f"{curve.key}/threshold",
+        showlegend=not show_texts,
+        legendgroup=f"{key}/threshold",
         mode="lines+text",
         connectgaps=False,
         line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"},
-        text=[part for words in said for part in ("", words if written else "", "")],
+        text=[part for text in texts for part in ("", text if show_texts else "", "")],
         textposition="bottom right",
         textfont={"color": style.muted},
-        hovertext=[part for words in said for part in (words, words, "")],
+        hovertext=[part for text in texts for part in (text, text, "")],
         hoverinfo="text",
         meta={"skip": True},
     )
 
 
 def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> None:
-    """Write the last value beside each line, moved apart where two would overlap."""
+    """Write the last value beside each line, apart where two would overlap."""
     shown = [curve for curve in curves if not curve.ghost and len(curve.epochs)]
     ends = [
         (curve.metrics.index(m), m, mean_by_epoch(curve, m).iloc[-1])
@@ -234,20 +246,22 @@ def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> Non
 
 
 def spread_labels(values: Sequence[float], gap: float, low: float = 0.0, high: float = 100.0) -> list[float]:
-    """Places in ``low``..``high`` in the order of ``values``, at least ``gap`` apart where that fits, close to them."""
+    """Positions of labels close to ``values``, in the same order, at least ``gap`` apart if ``low``..``high`` allows it.
+
+    The positions minus their minimal distances must not decrease; the nearest such sequence (least squares) comes from
+    pooling neighbours that are out of order (isotonic regression).
+    """
     if len(values) < 2:
         return list(values)
     gap = min(gap, (high - low) / (len(values) - 1))
     order = np.argsort(values, kind="stable")
     steps = gap * np.arange(len(values))
-    # Without their steps the places only have to be non-decreasing; the nearest such sequence comes from
-    # pooling neighbours that are out of order (isotonic regression).
     pools: list[list[float]] = []
     for value in np.asarray(values, float)[order] - steps:
         pools.append([value])
         while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
             pools[-2:] = [pools[-2] + pools[-1]]
     level = np.concatenate([np.full(len(pool), np.mean(pool)) for pool in pools])
-    places = np.empty(len(values))
-    places[order] = np.clip(level, low, high - steps[-1]) + steps
-    return places.tolist()
+    positions = np.empty(len(values))
+    positions[order] = np.clip(level, low, high - steps[-1]) + steps
+    return [float(position) for position in positions]

@@ -1,4 +1,4 @@
-"""How far a run's students go along with the teacher on some of its images, epoch by epoch."""
+"""Agreement of a run's students with the teacher on synthetic images, by epoch of the student."""
 
 from __future__ import annotations
 

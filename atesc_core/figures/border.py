@@ -1,4 +1,4 @@
-"""Where a teacher's prediction breaks between an ID and an OOD image."""
+"""A teacher's prediction on blends of an ID image and an OOD image."""
 
 from __future__ import annotations
 

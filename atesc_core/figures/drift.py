@@ -1,4 +1,4 @@
-"""The drift of synthetic images towards real OOD, epoch by epoch: what two feature spaces can be compared by."""
+"""The drift of synthetic images towards real OOD images by epoch, which can be compared between feature spaces."""
 
 from __future__ import annotations
 
@@ -16,34 +16,48 @@ from atesc_core.vocabulary import ESCAPE_NAMES
 
 @dataclass(frozen=True)
 class Drift:
-    """One run's line. ``epochs``: (E,); ``shares``: (E,) per cent of each epoch's synthetic images whose nearest real
-    images are nearer in OOD than in ID; ``real``: the same of real ID images, which tells how far the two domains are
-    apart in this space. ``uid`` names the traces from one redraw to the next."""
+    """The drift of one run.
+
+    Attributes:
+        epochs: (E,)
+        shares: (E,) per cent of each epoch's synthetic images whose nearest real images are OOD, not ID.
+        teacher: Kind of the run's teacher.
+        escape: The run's.
+        real: The same share of real ID images: how far the domains are apart in this feature space.
+        curve_id: Identity of the traces from one redraw to the next.
+    """
 
     epochs: Sequence[int]
     shares: Sequence[float]
     teacher: Literal["NTL", "SL"]
     escape: str = "none"
     real: float | None = None
-    uid: str = ""
+    curve_id: str = ""
 
     @property
     def name(self) -> str:
+        """Teacher and escape."""
         return f"{self.teacher} teacher, {ESCAPE_NAMES[self.escape]}"
 
     @property
     def key(self) -> str:
-        return self.uid or self.name
+        """Identity of the traces from one redraw to the next."""
+        return self.curve_id or self.name
 
 
 def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None) -> go.Figure:
     """Synthetic images nearer to OOD than to ID.
 
-    In the teacher's colour and the escape's dash; a second line that has both of the first is thin, with open dots.
-    ``epoch``: the one that is looked at, marked.
+    Lines have the colour of the teacher and the dash of the escape; of two that share both, the second is thin with
+    open dots.
+
+    Args:
+        lines: One for each run.
+        mode: light, dark or print.
+        epoch: An epoch to mark.
     """
     style = theme.style(mode)
-    # on paper its legend has a row a line
+    # In print the legend has a row for each line.
     figure = theme.new_figure(mode, "drift", "Epoch", "Nearer to OOD (%)", aspect=0.9)
     figure.layout.meta["y"] = "per cent of synthetic images"
     figure.update_yaxes(theme.per_cent_axis())
@@ -56,14 +70,14 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     )
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
-    seen: set[tuple[str, str]] = set()
-    levels: set[tuple[str, float]] = set()  # two runs of one teacher have one
+    drawn: set[tuple[str, str]] = set()
+    levels: set[tuple[str, float]] = set()  # two runs of one teacher share it
     for line in lines:
         if line.real is not None and (line.teacher, line.real) not in levels:
             levels.add((line.teacher, line.real))
-            _real(figure, style, line, [1 - 0.03 * last, last + 0.03 * last])
-        _draw(figure, style, line, thin=(line.teacher, line.escape) in seen)
-        seen.add((line.teacher, line.escape))
+            _draw_level(figure, style, line, line.real, [1 - 0.03 * last, last + 0.03 * last])
+        _draw(figure, style, line, thin=(line.teacher, line.escape) in drawn)
+        drawn.add((line.teacher, line.escape))
     ends = [line for line in lines if len(line.shares)]
     for line, place in zip(ends, spread_labels([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
         figure.add_annotation(
@@ -79,11 +93,11 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     return figure
 
 
-def _real(figure: go.Figure, style: Style, line: Drift, across: list[float]) -> None:
-    """A faint level: the real ID images."""
+def _draw_level(figure: go.Figure, style: Style, line: Drift, level: float, x_range: list[float]) -> None:
+    """Draw the share of real ID images as a faint level."""
     figure.add_scatter(
-        x=across,
-        y=[line.real, line.real],
+        x=x_range,
+        y=[level, level],
         name=f"real ID, {line.teacher} teacher",
         uid=trace_id("drift", line.key, "real"),
         legendrank=1001,

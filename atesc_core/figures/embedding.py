@@ -1,4 +1,4 @@
-"""The map of the teacher's feature space: real ID and OOD as quiet ground, synthetic images as dots."""
+"""The map of the teacher's feature space: real ID and OOD images as background, synthetic images as dots."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from atesc_core.figures.theme import CLASS_COLOURS, Mode, Style, format_number, 
 from atesc_core.vocabulary import SCORE_TITLES
 
 ColourBy = Literal["group", "score", "class", "domain"]
+Floats = NDArray[np.float64]
+Ranges = list[tuple[float, float]]  # of x and y: lowest and highest value
 GRID = 96  # cells a side of the density's grid
-LEVELS = {"start": 0.08, "end": 0.83, "size": 0.25}  # shares of the density's peak at which its shade deepens
+LEVELS = {"start": 0.08, "end": 0.83, "size": 0.25}  # contours, as shares of the density's peak
 
 
 def embedding(
@@ -34,44 +36,54 @@ def embedding(
 ) -> go.Figure:
     """Embedding.
 
-    ``reference``: columns ``x``, ``y``, ``domain`` (id or ood), and ``id`` (a point's name), ``class`` as available.
-    ``synthetic``: columns ``x``, ``y``, ``id``, and what ``colour`` needs: ``fragile`` (bool), ``score``, or ``class``
-    (the teacher's label, an index); ``to_id`` and ``to_ood`` (k-NN distances) are told on hover. A point's ``id``
-    is the first of its ``customdata``. ``ground``: draw ID and OOD as density, or as light points that can be
-    selected too. ``colour`` by domain leaves synthetic points grey. ``within``: ``x``, ``y`` of every epoch's points,
-    so that the axes stay still from one epoch to the next. Scatter in print, where gl would become pixels.
+    A point's ``id`` is the first of its ``customdata``. In print the points are Scatter, since Scattergl would become
+    pixels.
+
+    Args:
+        reference: Columns ``x``, ``y``, ``domain`` (id or ood), and ``id`` (a point's name), ``class`` as available.
+        synthetic: Columns ``x``, ``y``, ``id``, and what ``colour`` needs: ``fragile`` (bool), ``score``, or ``class``
+            (the teacher's label, an index). ``to_id`` and ``to_ood`` (k-NN distances) are shown on hover.
+        mode: light, dark or print.
+        colour: What colours synthetic images; ``domain`` leaves them grey.
+        method: Of the map.
+        ground: Draw ID and OOD as density, or as light points that can be selected.
+        score: Name of the score in ``synthetic``.
+        threshold: The middle of the score's colours; their median unless given.
+        class_names: The teacher's.
+        within: ``x``, ``y`` of the points of every epoch, so that the axes stay the same in all of them.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "embedding", f"{method} 1 (a.u.)", f"{method} 2 (a.u.)", aspect=0.85)
     figure.update_layout(dragmode=None, legend={"traceorder": "normal", "itemsizing": "constant"})
     if not len(reference):
         return theme.show_message(figure, "The map is empty: it needs features of real ID and OOD images")
-    span = _span(reference, synthetic if within is None else within)
+    ranges = _axis_ranges(reference, synthetic if within is None else within)
     for domain in ("id", "ood"):
         rows = reference[reference["domain"] == domain]
         if ground == "density":
-            _density(figure, style, domain, rows, span)
+            _density(figure, style, domain, rows, ranges)
         else:
             _dots(figure, style, rows, role=domain, name=f"{domain.upper()} test", size=0.6, opacity=0.35)
     if synthetic is not None and len(synthetic):
         _SYNTHETIC[colour](figure, style, synthetic, score, threshold, class_names)
     bare = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
-    figure.update_xaxes(**bare, range=span[0])
-    figure.update_yaxes(**bare, range=span[1], scaleanchor="x", scaleratio=1)
+    figure.update_xaxes(**bare, range=ranges[0])
+    figure.update_yaxes(**bare, range=ranges[1], scaleanchor="x", scaleratio=1)
     return figure
 
 
-def _span(*frames: pd.DataFrame | None) -> list[list[float]]:
-    """Ranges of both axes that hold every frame, with a margin."""
+def _axis_ranges(*frames: pd.DataFrame | None) -> Ranges:
+    """Ranges of both axes that hold the points of every frame, with a margin."""
     points = np.concatenate([frame[["x", "y"]].to_numpy(float) for frame in frames if frame is not None])
     low, high = points.min(0), points.max(0)
     margin = 0.06 * np.maximum(high - low, 1e-6)
-    return np.column_stack([low - margin, high + margin]).tolist()
+    ranges: Ranges = list(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
+    return ranges
 
 
-def density(x: NDArray, y: NDArray, span: list[list[float]]) -> tuple[NDArray, NDArray, NDArray]:
+def density(x: Floats, y: Floats, ranges: Ranges) -> tuple[Floats, Floats, Floats]:
     """Grid x (GRID,), grid y (GRID,), and a smoothed histogram of the points, (GRID, GRID) in 0..1."""
-    edges = [np.linspace(*ends, GRID + 1) for ends in span]
+    edges = [np.linspace(low, high, GRID + 1) for low, high in ranges]
     counts, _, _ = np.histogram2d(y, x, bins=edges[::-1])
     reach = np.arange(-9, 10)
     kernel = np.exp(-0.5 * (reach / 2.6) ** 2)
@@ -81,11 +93,11 @@ def density(x: NDArray, y: NDArray, span: list[list[float]]) -> tuple[NDArray, N
     return centres[0], centres[1], smooth / max(smooth.max(), 1e-12)
 
 
-def _density(figure: go.Figure, style: Style, domain: str, rows: pd.DataFrame, span: list[list[float]]) -> None:
-    """One see-through shade: plotly fills each level over the ones below, so that it deepens by itself."""
+def _density(figure: go.Figure, style: Style, domain: str, rows: pd.DataFrame, ranges: Ranges) -> None:
+    """Draw the density in one transparent shade, which is darker where plotly fills several levels over each other."""
     if not len(rows):
         return
-    x, y, z = density(rows["x"].to_numpy(float), rows["y"].to_numpy(float), span)
+    x, y, z = density(rows["x"].to_numpy(float), rows["y"].to_numpy(float), ranges)
     shade = theme.tint(style.colour(domain), 0.14)
     figure.add_contour(
         x=x,
@@ -132,19 +144,19 @@ def _dots(
 ) -> None:
     kind = go.Scatter if style.mode == "print" else go.Scattergl
     key = name.split()[-1] if role else name  # without the count, which changes from epoch to epoch
-    told = [column for column in ("id", "class", "fragile", "score", "to_id", "to_ood") if column in rows]
+    columns = [column for column in ("id", "class", "fragile", "score", "to_id", "to_ood") if column in rows]
     hover = "".join(
-        f"<br>{_HOVER_LABELS[column]}: %{{customdata[{place}]{_HOVER_FORMATS.get(column, '')}}}"
-        for place, column in enumerate(told)
+        f"<br>{_HOVER_LABELS[column]}: %{{customdata[{index}]{_HOVER_FORMATS.get(column, '')}}}"
+        for index, column in enumerate(columns)
         if column in _HOVER_LABELS
     )
-    data = rows[told].astype(object).to_numpy()
-    own = style.colour(role) if role else marker.get("color")
+    data = rows[columns].astype(object).to_numpy()
+    colour = style.colour(role) if role else marker.get("color")
     marker = {
         "size": size * style.dot_size,
-        "color": own,
+        "color": colour,
         "opacity": opacity,
-        "line": {"color": _outline(own, style), "width": 0.5 if size >= 1 else 0},
+        "line": {"color": _outline(colour, style), "width": 0.5 if size >= 1 else 0},
     } | marker
     figure.add_trace(
         kind(
@@ -158,15 +170,17 @@ def _dots(
             hovertemplate=f"<b>{name}</b>{hover}<extra></extra>",
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 0.15}},
-            meta={"series": name, "customdata": told},
+            meta={"series": name, "customdata": columns},
         )
     )
 
 
 def _outline(colour: object, style: Style) -> str:
-    """Of a dot: what parts it from others, or what it is seen by where its colour is too near the surface's."""
-    seen = theme.with_contrast(colour, style.surface, theme.SHAPE_CONTRAST) if isinstance(colour, str) else colour
-    return style.surface if seen is colour else seen
+    """Outline of a dot: the surface's colour, or a darker one where the dot's colour is too close to the surface's."""
+    if not isinstance(colour, str):
+        return style.surface
+    visible = theme.with_contrast(colour, style.surface, theme.SHAPE_CONTRAST)
+    return style.surface if visible == colour else visible
 
 
 _HOVER_LABELS = {"class": "teacher class", "score": "score", "to_id": "k-NN distance to ID", "to_ood": "to OOD"}
@@ -226,13 +240,13 @@ def _by_score(
     threshold: float | None,
     class_names: Sequence[str] | None,
 ) -> None:
-    """Fragile's colour below the threshold, robust's above, both stronger with distance from it; ∞ is strongest."""
-    given = points["score"].to_numpy(float)
-    finite = given[np.isfinite(given)]
+    """Colour of the fragile group below the threshold, of the robust one above, stronger with distance from it."""
+    scores = points["score"].to_numpy(float)
+    finite = scores[np.isfinite(scores)]
     middle = float(np.median(finite) if len(finite) else 0) if threshold is None else threshold
     low, high = min(finite.min(initial=middle), middle - 1e-9), max(finite.max(initial=middle), middle + 1e-9)
-    reach = np.where(given <= middle, middle - low, high - middle)
-    shade = np.clip((given - middle) / reach, -1, 1)
+    reach = np.where(scores <= middle, middle - low, high - middle)
+    shade = np.clip((scores - middle) / reach, -1, 1)
     pale = theme.mix(style.muted, style.surface, 0.3)
     _dots(
         figure,

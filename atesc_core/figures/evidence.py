@@ -1,4 +1,4 @@
-"""What each form comes to, over seeds: the figure of a study."""
+"""Accuracies of each form of distillation over seeds: the figure of a study."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, trace_id
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, SETTING_NAMES
 
-PLACES = {("iacc", "NTL"): -0.27, ("iacc", "SL"): -0.12, ("other", "NTL"): 0.12, ("other", "SL"): 0.27}
-GAP = 0.05  # between two panels, of the width
+OFFSETS = {("iacc", "NTL"): -0.27, ("iacc", "SL"): -0.12, ("other", "NTL"): 0.12, ("other", "SL"): 0.27}
+GAP = 0.05  # between two panels, of the figure's width
 
 
 def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
@@ -52,7 +52,7 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
             xanchor="left",
             yanchor="bottom",
         )
-        for (value, kind), place in PLACES.items():
+        for (value, kind), place in OFFSETS.items():
             own = done[(done["pair"] == pair) & (done["kind"] == kind)]
             metric = "iacc" if value == "iacc" else case.metric
             for trace in _traces(style, own, value, metric, forms, place, f"{pair}/{value}/{kind}"):
@@ -117,7 +117,7 @@ def _traces(
     return means, seeds
 
 
-def _marker(style: Style, role: str, kind: str) -> dict:
+def _marker(style: Style, role: str, kind: str) -> dict[str, object]:
     symbol = "circle" if kind == "NTL" else "circle-open"
     return {
         "size": style.dot_size * 1.3,

@@ -1,4 +1,4 @@
-"""The two groups of synthetic images: which classes they are, and what they look like."""
+"""The fragile and the robust group of synthetic images: their classes, and the images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,25 @@ def class_sides(
 ) -> go.Figure:
     """Teacher classes on each side of the threshold.
 
-    ``labels``: (N,) the teacher's label of each synthetic image; ``fragile``: (N,) bool. Each side's bars are
-    shares of that group and add up to 100 %, so a class that fills the robust group stands out.
+    The bars of each side are shares of that group and add up to 100 %, so a class that fills the robust group stands
+    out.
+
+    Args:
+        labels: (N,) the teacher's label of each synthetic image.
+        fragile: (N,) bool.
+        mode: light, dark or print.
+        class_names: The teacher's.
     """
     style = theme.style(mode)
     labels, fragile = np.asarray(labels, int), np.asarray(fragile, bool)
     figure = theme.new_figure(mode, "class_sides", "Share of the group (%)", "", aspect=0.8)
     figure.layout.meta["y"] = "teacher class"
     figure.update_layout(barmode="overlay", legend_traceorder="normal")
-    reach = {}
+    largest = {}
     for role, members, sign in (("fragile", labels[fragile], -1), ("robust", labels[~fragile], 1)):
-        found = np.bincount(members, minlength=len(class_names))
-        share = 100 * found / max(len(members), 1)
-        reach[role] = share.max(initial=0)
+        counts = np.bincount(members, minlength=len(class_names))
+        share = 100 * counts / max(len(members), 1)
+        largest[role] = share.max(initial=0)
         figure.add_bar(
             x=sign * share,
             y=list(map(str, class_names)),
@@ -40,22 +46,22 @@ def class_sides(
             width=0.72,
             uid=trace_id("class sides", role),
             name=f"{theme.format_count(len(members))} {role}",
-            marker=style.bar_marker(role, found),
+            marker=style.bar_marker(role, counts),
             text=[
                 f"{value:.4g}" if value == 100 else f"{value:.1f}" if count else ""
-                for value, count in zip(share, found, strict=True)
+                for value, count in zip(share, counts, strict=True)
             ],
             textposition="outside",
             constraintext="none",
             textfont={"color": style.muted},
             cliponaxis=False,
-            customdata=np.column_stack([share.round(2), found]),
+            customdata=np.column_stack([share.round(2), counts]),
             hovertemplate=f"<b>%{{customdata[0]:.1f}} %</b> of the {role} images are %{{y}}<br>"
             f"%{{customdata[1]}} of {theme.format_count(len(members))}<extra></extra>",
             meta={"group": role, "customdata": ["share of the group, per cent", "images"]},
         )
-    room = (0.16 if mode == "print" else 0.18) * max(sum(reach.values()), 20.0)  # for the numbers beside the bars
-    span = [-reach["fragile"] - room, reach["robust"] + room]
+    margin = (0.16 if mode == "print" else 0.18) * max(sum(largest.values()), 20.0)  # for the numbers beside the bars
+    span = [-largest["fragile"] - margin, largest["robust"] + margin]
     figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
     figure.update_yaxes(
         autorange="reversed", showgrid=False, type="category", dtick=1 if len(class_names) <= 30 else None
@@ -66,8 +72,8 @@ def class_sides(
     return figure if len(labels) else theme.show_message(figure, "No synthetic images yet")
 
 
-def _mirrored_ticks(left: float, right: float) -> dict[str, list]:
-    """Ticks on both sides of 0, of which the left ones read as positive too."""
+def _mirrored_ticks(left: float, right: float) -> dict[str, list[int] | list[str]]:
+    """Ticks on both sides of 0, all labelled with positive numbers."""
     step = next(size for size in (5, 10, 20, 25, 50) if (right - left) / size <= 8 or size == 50)
     ticks = [tick for tick in range(-100, 101, step) if left <= tick <= right]
     return {"tickvals": ticks, "ticktext": [str(abs(tick)) for tick in ticks]}
@@ -83,8 +89,12 @@ def contact_sheet(
 ) -> go.Figure:
     """Synthetic images by group.
 
-    ``images``: (N, 3, H, W) uint8, drawn in their order, ``columns`` a row; ``fragile``: (N,) bool, gives each its
-    frame's colour. ``count``: how many to draw at most.
+    Args:
+        images: (N, 3, H, W) uint8, drawn in their order.
+        mode: light, dark or print.
+        fragile: (N,) bool, gives each image its frame's colour; None draws no frames.
+        columns: Images in a row.
+        count: Images to draw, at most.
     """
     style = theme.style(mode)
     images = np.asarray(images)[:count]
@@ -98,13 +108,13 @@ def contact_sheet(
     figure.add_layout_image(
         source=_data_uri(sheet), x=0, y=1, xref="x", yref="y", sizex=1, sizey=1, sizing="stretch", layer="below"
     )
-    for role in () if frames is None else ("fragile", "robust"):
-        held = int((frames == (role == "fragile")).sum())
+    groups = {} if frames is None else {"fragile": frames, "robust": ~frames}
+    for role, members in groups.items():
         figure.add_scatter(
             x=[None],
             y=[None],
             mode="markers",
-            name=f"{theme.format_count(held)} {role}",
+            name=f"{theme.format_count(int(members.sum()))} {role}",
             uid=trace_id("sheet", role),
             meta={"skip": True},
             marker={
@@ -132,7 +142,7 @@ def mosaic(
 ) -> NDArray[np.uint8]:
     """Images (N, 3, H, W) side by side as (rows·cell, columns·cell, 4) RGBA, enlarged so that pixels stay square.
 
-    ``fragile``: (N,), gives each its group's frame.
+    ``fragile``: (N,) bool, gives each image the frame of its group.
     """
     zoom = max(1, math.ceil(64 / images.shape[-1]))
     big = images.repeat(zoom, axis=2).repeat(zoom, axis=3).transpose(0, 2, 3, 1)
@@ -140,11 +150,11 @@ def mosaic(
     cell = [side + 2 * (edge + gap) for side in big.shape[1:3]]
     rows = math.ceil(len(big) / columns)
     sheet = np.zeros((rows * cell[0], min(columns, len(big)) * cell[1], 4), np.uint8)
-    for place, picture in enumerate(big):
-        top, left = (place // columns) * cell[0] + gap, (place % columns) * cell[1] + gap
+    for index, picture in enumerate(big):
+        top, left = (index // columns) * cell[0] + gap, (index % columns) * cell[1] + gap
         high, wide = picture.shape[0] + 2 * edge, picture.shape[1] + 2 * edge
         if fragile is not None:
-            role = "fragile" if fragile[place] else "robust"
+            role = "fragile" if fragile[index] else "robust"
             sheet[top : top + high, left : left + wide] = [*bytes.fromhex(style.outline(role)[1:]), 255]
             sheet[top + 1 : top + high - 1, left + 1 : left + wide - 1] = [*bytes.fromhex(style.colour(role)[1:]), 255]
         inside = sheet[top + edge : top + high - edge, left + edge : left + wide - edge]

@@ -1,4 +1,4 @@
-"""What the generator and the student are being asked, round by round."""
+"""Losses of generator, student and teacher, and the share of fragile images, by round."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEACHER_TERMS: dict[str, str] = {
 
 
 def epoch_position(steps: pd.DataFrame) -> NDArray[np.float64]:
-    """Where each round lies in epochs: round 20 of 40 in epoch 3 is 2.5. Needs columns ``epoch`` and ``round``."""
+    """(N,) position of each round in epochs: round 20 of 40 in epoch 3 is 2.5. Needs columns ``epoch`` and ``round``."""
     rounds = max(int(steps["round"].max()), 1) if len(steps) else 1
     return (steps["epoch"] - 1 + steps["round"] / rounds).to_numpy(float)
 
@@ -64,7 +64,7 @@ def losses_teacher(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
 
 
 def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, epochs: int | None) -> go.Figure:
-    """A panel a term, column -> name, under one another over the same epochs."""
+    """Panels below each other over the same epochs, one for each term. ``terms``: column -> name."""
     style = theme.style(mode)
     figure = theme.new_figure(mode, key, "Epoch", "", aspect=0.85)
     figure.layout.meta["y"] = "weighted loss"
@@ -72,8 +72,8 @@ def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, ep
         return theme.show_message(figure, "The first losses come with the first round")
     at = epoch_position(steps)
     for row, (term, name) in enumerate(terms.items()):
-        there = steps[term].notna().to_numpy()
-        _panel(figure, style, row, len(terms), term, name, at[there], steps[term].to_numpy(float)[there])
+        logged = steps[term].notna().to_numpy()
+        _panel(figure, style, row, len(terms), term, name, at[logged], steps[term].to_numpy(float)[logged])
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     return figure
 
@@ -88,7 +88,7 @@ def _panel(
     at: NDArray[np.float64],
     values: NDArray[np.float64],
 ) -> None:
-    """One term: its name above, its line, its last value at the end."""
+    """Draw one term: its line, its name above on the left and its last value on the right."""
     suffix = "" if row == 0 else str(row + 1)
     pitch, gap = 1 / rows, (0.46 if style.mode == "print" else 0.34) / rows
     top = 1 - row * pitch

@@ -1,4 +1,4 @@
-"""What a classifier says of one image, before and after the attack."""
+"""Class probabilities of one image, before and after the attack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, trace_id
 
-MOST_CLASSES = 12  # of many, those that are given most, before or after
+MAX_CLASSES = 12  # those with the largest probability, before or after
 
 
 def probabilities(
@@ -25,21 +25,21 @@ def probabilities(
     style = theme.style(mode)
     before = np.asarray(before, float)
     parts = {"before": before} if after is None else {"before": before, "after": np.asarray(after, float)}
-    shown = np.sort(np.argsort(-np.max(list(parts.values()), axis=0), kind="stable")[:MOST_CLASSES])
+    shown = np.sort(np.argsort(-np.max(list(parts.values()), axis=0), kind="stable")[:MAX_CLASSES])
     figure = theme.new_figure(mode, "probabilities", "Probability (%)", "", aspect=0.9)
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05, legend_traceorder="normal")
     names = [str(class_names[label]) for label in shown]
     for name, values in parts.items():
-        of = "the image" if name == "before" else "attacked"
+        label = "the image" if name == "before" else "attacked"
         colour = style.colour(role) if name == "after" else theme.mix(style.colour(role), style.surface, 0.4)
         figure.add_bar(
             x=100 * values[shown],
             y=names,
             orientation="h",
             uid=trace_id("probabilities", name),
-            name=of,
+            name=label,
             marker={"color": colour, "line_width": 0},
-            hovertemplate=f"<b>%{{x:.1f}} %</b> %{{y}}, {of}<extra></extra>",
+            hovertemplate=f"<b>%{{x:.1f}} %</b> %{{y}}, {label}<extra></extra>",
             meta={"series": name},
         )
     figure.update_xaxes(range=[0, 102], tickvals=[0, 50, 100], showgrid=True)

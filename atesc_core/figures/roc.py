@@ -1,4 +1,4 @@
-"""A score as a detector of OOD images: the ROC curve, and where a threshold stands on it."""
+"""A score as a detector of OOD images: the ROC curve, and the threshold on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, format_number, trace_id
@@ -19,12 +19,11 @@ Images = Literal["real", "synthetic"]
 ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
 NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by the oracle"}
 
-
-CORNERS = 500  # of a curve that are drawn, at most: of 20 000 images it has far more than a screen has pixels
+MAX_POINTS = 500  # of a curve: 20 000 images would give more than a screen has pixels
 
 
 def roc(
-    judged: Mapping[Images, tuple[ArrayLike, ArrayLike]],
+    labelled: Mapping[Images, tuple[ArrayLike, ArrayLike]],
     threshold: float | None = None,
     mode: Mode = "light",
     *,
@@ -32,10 +31,14 @@ def roc(
 ) -> go.Figure:
     """Robust as a sign of OOD: ROC curve.
 
-    ``judged``: for ``real`` and ``synthetic`` images the scores, (N,), and which are OOD, (N,) bool: as they are
-    for real ones, as the oracle says for synthetic ones. ``threshold``: the split's, a dot on each curve.
-    ``suggestions``: name -> threshold, triangles on the curve of the real images. Images that are all of one side
-    have no curve.
+    Images that are all ID or all OOD have no curve.
+
+    Args:
+        labelled: For ``real`` and ``synthetic`` images the scores, (N,), and which are OOD, (N,) bool: true labels of
+            real images, the oracle's of synthetic ones.
+        threshold: The split's, a dot on each curve.
+        mode: light, dark or print.
+        suggestions: Rule -> threshold, triangles on the curve of the real images.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "roc", "ID images called robust (%)", "OOD images called robust (%)", aspect=0.95)
@@ -52,7 +55,8 @@ def roc(
         line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"},
     )
     drawn = 0
-    for images, (scores, is_ood) in judged.items():
+    for images, (image_scores, image_is_ood) in labelled.items():
+        scores, is_ood = np.asarray(image_scores, float), np.asarray(image_is_ood, bool)
         try:
             curve = roc_curve(scores, is_ood)
         except ValueError:  # all of one side
@@ -67,11 +71,11 @@ def roc(
 
 
 def _curve(figure: go.Figure, style: Style, images: Images, curve: Roc, count: int) -> None:
-    at = np.unique(np.linspace(0, len(curve.recall) - 1, CORNERS).round().astype(int))
+    indices = np.unique(np.linspace(0, len(curve.recall) - 1, MAX_POINTS).round().astype(int))
     figure.add_scatter(
-        x=100 * curve.false_alarms[at],
-        y=100 * curve.recall[at],
-        customdata=[format_number(value) for value in curve.thresholds[at]],
+        x=100 * curve.false_alarms[indices],
+        y=100 * curve.recall[indices],
+        customdata=[format_number(value) for value in curve.thresholds[indices]],
         uid=trace_id("roc", images),
         mode="lines",
         name=f"{NAMES[images]}, AUROC <b>{curve.auroc:.3f}</b>",
@@ -84,26 +88,34 @@ def _curve(figure: go.Figure, style: Style, images: Images, curve: Roc, count: i
 
 
 def _point(
-    figure: go.Figure, style: Style, images: Images, name: str, threshold: float, scores: ArrayLike, is_ood: ArrayLike
+    figure: go.Figure,
+    style: Style,
+    images: Images,
+    name: str,
+    threshold: float,
+    scores: NDArray[np.float64],
+    is_ood: NDArray[np.bool_],
 ) -> None:
-    found, own = rates(scores, is_ood, threshold), name == "threshold"
-    words = RULE_NAMES.get(name, name)
-    precision = "–" if found.precision is None else f"{100 * found.precision:.1f} %"
+    at, is_split = rates(scores, is_ood, threshold), name == "threshold"
+    if at.false_alarms is None or at.recall is None:  # all of one side, which has no curve either
+        return
+    label = RULE_NAMES.get(name, name)
+    precision = "–" if at.precision is None else f"{100 * at.precision:.1f} %"
     figure.add_scatter(
-        x=[100 * found.false_alarms],
-        y=[100 * found.recall],
+        x=[100 * at.false_alarms],
+        y=[100 * at.recall],
         uid=trace_id("roc", images, name),
         mode="markers",
-        name=words,
+        name=label,
         showlegend=False,
         cliponaxis=False,
         marker={
-            "size": (1.6 if own else 1.3) * style.dot_size,
-            "symbol": "circle" if own else "triangle-down",
-            "color": style.colour(ROLES[images]) if own else style.muted,
-            "line": {"color": style.surface, "width": style.thin_width if own else 0},
+            "size": (1.6 if is_split else 1.3) * style.dot_size,
+            "symbol": "circle" if is_split else "triangle-down",
+            "color": style.colour(ROLES[images]) if is_split else style.muted,
+            "line": {"color": style.surface, "width": style.thin_width if is_split else 0},
         },
-        hovertemplate=f"<b>{words} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
+        hovertemplate=f"<b>{label} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
         f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
         meta={"images": images, "group": name},
     )

@@ -40,7 +40,7 @@ def run_curve(
         run.spec.escape.kind,
         ghost,
         changes,
-        uid=run.id,
+        curve_id=run.id,
     )
 
 

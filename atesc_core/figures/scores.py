@@ -1,4 +1,4 @@
-"""The histogram of robustness scores, and the line that splits it."""
+"""The histogram of robustness scores and the threshold that splits it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from atesc_core.vocabulary import RULE_NAMES, SCORE_TITLES
 
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
-LABEL_ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of words above the bars
-THRESHOLD_KEY = ""  # the threshold's own name among those of the suggestions
-MIN_PLOT_WIDTH_PX = {
-    "light": 460,
-    "dark": 460,
-    "print": 250,
-}  # px that a plot is wide at least, to tell which words fit a row
+LABEL_ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of labels above the bars
+THRESHOLD_KEY = ""  # the threshold among the names of the suggestions
+MIN_PLOT_WIDTH_PX = {"light": 460, "dark": 460, "print": 250}  # which labels must fit
 
 
 def scores(
@@ -36,15 +32,21 @@ def scores(
     suggestions: Mapping[str, float] | None = None,
     max_epsilon: float = 32.0,
     edges: ArrayLike | None = None,
-    line: bool = True,
+    draw_threshold: bool = True,
 ) -> go.Figure:
     """Robustness scores.
 
-    ``values``: (N,) scores of synthetic images, stacked by group at ``threshold`` (fragile: at or below
-    it); grey where ``threshold`` is None. ``id_values``, ``ood_values``: scores of real test images, drawn
-    as outlines of the same area as the synthetic bars. ``suggestions``: name -> threshold, drawn as ticks.
-    Scores of ∞ stand in a bin of their own, "> max". ``edges``: the bins' edges, where they must be the same
-    in several figures. ``line=False`` leaves the threshold's line to a page that lays a draggable one over.
+    Args:
+        values: (N,) scores of synthetic images, stacked by group; a score of ∞ is in a bin of its own, "> max".
+        threshold: Images at or below it are fragile; None draws all in grey.
+        mode: light, dark or print.
+        score: Name of the score.
+        id_values: (M,) scores of real ID test images, drawn as an outline of the same area as the bars.
+        ood_values: The same of OOD test images.
+        suggestions: Rule -> suggested threshold, drawn as ticks.
+        max_epsilon: The largest ε of the attack, in 1/255.
+        edges: Edges of the bins, where several figures must share them.
+        draw_threshold: False on a page that draws a threshold to drag over the figure.
     """
     style = theme.style(mode)
     values = np.asarray(values, float)
@@ -64,25 +66,27 @@ def scores(
         _outline(figure, style, role, given, edges, len(values))
     infinite = f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(every)).any() else ""
     _axis(figure, edges, infinite)
-    words = _place_labels(figure, style, suggestions or {}, threshold, line)
+    placements = _place_labels(figure, style, suggestions or {}, threshold, draw_threshold)
     heights = [bin_counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
-    headroom = LABEL_ROW[mode] * (1 + max((word.row for word in words.values()), default=-1))
+    headroom = LABEL_ROW[mode] * (1 + max((placement.row for placement in placements.values()), default=-1))
     figure.update_yaxes(range=[0, max(np.max(heights), 1) / (0.98 - headroom)])
-    if threshold is not None and line:
-        _draw_threshold(figure, style, threshold, words[THRESHOLD_KEY])
+    if threshold is not None and draw_threshold:
+        _draw_threshold(figure, style, threshold, placements[THRESHOLD_KEY])
     if suggestions:
-        _draw_suggestions(figure, style, suggestions, words)
+        _draw_suggestions(figure, style, suggestions, placements)
     return figure if len(values) else theme.show_message(figure, "No synthetic images yet")
 
 
 def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float = 32.0) -> NDArray[np.float64]:
-    """Edges of the bins of finite scores. Those of min ε are whole steps, as far as the scores go, rounded up
-    generously so that one epoch's histogram is seldom drawn on another axis than the last one's."""
+    """Edges of the bins of the finite scores in all ``parts``.
+
+    Bins of min ε are whole steps up to the largest score, rounded up so that the axis seldom changes between epochs.
+    """
     finite = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
     if score == "min_eps":
         step = max_epsilon / MIN_EPS_BINS
         bins = MIN_EPS_STRETCH * int(np.clip(np.ceil(finite.max(initial=0) / step / MIN_EPS_STRETCH), 1, None))
-        return step * np.arange(min(bins, MIN_EPS_BINS) + 1)
+        return step * np.arange(min(bins, MIN_EPS_BINS) + 1, dtype=np.float64)
     if not len(finite):
         return np.linspace(0, 1, BINS + 1)
     low, high = np.percentile(finite, [1, 99])  # a few far ones would leave the rest in two bins
@@ -90,15 +94,15 @@ def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float =
 
 
 def bin_counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Images a bin, and last those with a score of ∞: (len(edges),)."""
+    """(len(edges),) number of images in each bin; the last is the bin of ∞."""
     return np.bincount(bin_index(values, edges), minlength=len(edges))
 
 
 def bin_index(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin of each score, (N,); that of ∞ is the last, len(edges) − 1.
+    """(N,) index of the bin of each score; a score of ∞ has the last, len(edges) − 1.
 
-    A bin takes its upper edge and not its lower one, as the split does: fragile is *at or below* the
-    threshold. Finite scores outside the edges are in the first or the last bin.
+    A bin includes its upper edge and not its lower one, as in the split: fragile is *at or below* the threshold.
+    Finite scores outside the edges are in the first or the last bin.
     """
     bins = len(edges) - 1
     finite = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, bins - 1)
@@ -106,7 +110,7 @@ def bin_index(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArra
 
 
 def bin_names(edges: NDArray[np.float64]) -> list[str]:
-    """What each of ``counts`` holds, in words."""
+    """The range of each bin of ``bin_counts`` as text."""
     inner = [
         f"{format_number(low)} to {format_number(high)}" for low, high in zip(edges[1:-2], edges[2:-1], strict=True)
     ]
@@ -114,9 +118,10 @@ def bin_names(edges: NDArray[np.float64]) -> list[str]:
 
 
 def _centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the bars stand: the middle of each bin, and for ∞ two bins past the last edge."""
+    """Centres of the bars: the middle of each bin, and for ∞ two bins past the last edge."""
     width = edges[1] - edges[0]
-    return np.append((edges[:-1] + edges[1:]) / 2, edges[-1] + 1.5 * width)
+    centres: NDArray[np.float64] = np.append((edges[:-1] + edges[1:]) / 2, edges[-1] + 1.5 * width)
+    return centres
 
 
 def _bars(
@@ -145,13 +150,14 @@ def _bars(
 
 def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], images: int) -> NDArray[np.float64]:
     """Counts scaled to the area of ``images`` images."""
-    return bin_counts(values, edges) * (images / max(len(values), 1))
+    height: NDArray[np.float64] = bin_counts(values, edges) * (images / max(len(values), 1))
+    return height
 
 
 def _outline(
     figure: go.Figure, style: Style, role: str, values: NDArray[np.float64], edges: NDArray[np.float64], images: int
 ) -> None:
-    """A staircase over the bins; the bin of ∞ is a separate step."""
+    """A step line over the bins; the bin of ∞ is a separate step."""
     height = _outline_height(values, edges, images)
     share, names = 100 * bin_counts(values, edges) / max(len(values), 1), bin_names(edges)
     width, bins = edges[1] - edges[0], len(edges) - 1
@@ -173,7 +179,7 @@ def _outline(
 
 
 def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
-    """``infinite``: what the bin of ∞ is called; empty where there is none."""
+    """``infinite``: label of the bin of ∞; empty if there is none."""
     width = edges[1] - edges[0]
     step = 2.0 ** np.ceil(np.log2((edges[-1] - edges[0]) / 9))
     last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
@@ -190,58 +196,65 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
 
 @dataclass(frozen=True)
 class LabelPlacement:
-    """Where a line's name stands: in which row from the top, and on which side of the line."""
+    """Where the label of a threshold is written: its row from the top, and its side of the line."""
 
     row: int
     side: Literal["left", "right"]
     span: tuple[float, float]
 
-    def meets(self, other: LabelPlacement) -> bool:
+    def overlaps(self, other: LabelPlacement) -> bool:
+        """Whether both labels would be written over each other."""
         return self.row == other.row and self.span[0] < other.span[1] and other.span[0] < self.span[1]
 
 
 def _place_labels(
-    figure: go.Figure, style: Style, suggestions: Mapping[str, float], threshold: float | None, line: bool = True
+    figure: go.Figure,
+    style: Style,
+    suggestions: Mapping[str, float],
+    threshold: float | None,
+    draw_threshold: bool = True,
 ) -> dict[str, LabelPlacement]:
-    """For each name the first place where it meets no other one and, if it can, crosses no threshold and no edge.
+    """For each label the first placement that overlaps no other one and, if possible, no edge and not the threshold.
 
-    A page that draws the threshold itself (``line`` is false) has the first row to itself.
+    If a page draws the threshold itself (``draw_threshold`` is false), the first row is left to it.
     """
     low, high = figure.layout.xaxis.range
     px = figure.layout.template.layout.font.size * (high - low) / MIN_PLOT_WIDTH_PX[style.mode]
-    lines = {} if threshold is None else {THRESHOLD_KEY: threshold}
-    lines |= dict(sorted(suggestions.items(), key=lambda item: item[1]))
-    words: dict[str, LabelPlacement] = {}
-    for name, at in lines.items():
-        wide = (0.6 * len(name if name != THRESHOLD_KEY else "threshold 12.3") + 1.5) * px
+    thresholds = {} if threshold is None else {THRESHOLD_KEY: threshold}
+    thresholds |= dict(sorted(suggestions.items(), key=lambda item: item[1]))
+    placed: dict[str, LabelPlacement] = {}
+    for name, at in thresholds.items():
+        width = (0.6 * len(name if name != THRESHOLD_KEY else "threshold 12.3") + 1.5) * px
         candidates = [
             LabelPlacement(row, *side)
-            for row in range(len(lines))
-            for side in (("right", (at, at + wide)), ("left", (at - wide, at)))
+            for row in range(len(thresholds))
+            for side in (("right", (at, at + width)), ("left", (at - width, at)))
         ]
-        free = [place for place in candidates if not any(place.meets(word) for word in words.values())]
+        free = [
+            placement for placement in candidates if not any(placement.overlaps(other) for other in placed.values())
+        ]
         best = [
-            place
-            for place in free
-            if low <= place.span[0]
-            and place.span[1] <= high
-            and (threshold is None or name == THRESHOLD_KEY or not place.span[0] < threshold < place.span[1])
+            placement
+            for placement in free
+            if low <= placement.span[0]
+            and placement.span[1] <= high
+            and (threshold is None or name == THRESHOLD_KEY or not placement.span[0] < threshold < placement.span[1])
         ]
-        words[name] = (best or free)[0]  # a row a name: one is always free
-        if name == THRESHOLD_KEY and not line:
-            words[name] = LabelPlacement(0, "right", (-np.inf, np.inf))
-    return words
+        placed[name] = (best or free)[0]  # a row a name: one is always free
+        if name == THRESHOLD_KEY and not draw_threshold:
+            placed[name] = LabelPlacement(0, "right", (-np.inf, np.inf))
+    return placed
 
 
 def _draw_suggestions(
-    figure: go.Figure, style: Style, suggestions: Mapping[str, float], words: Mapping[str, LabelPlacement]
+    figure: go.Figure, style: Style, suggestions: Mapping[str, float], placements: Mapping[str, LabelPlacement]
 ) -> None:
     """A named tick for each suggestion, above the bars."""
     figure.update_layout(
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True, "showgrid": False}
     )
     at = list(suggestions.values())
-    levels = [1 - LABEL_ROW[style.mode] * (words[name].row + 0.5) for name in suggestions]
+    levels = [1 - LABEL_ROW[style.mode] * (placements[name].row + 0.5) for name in suggestions]
     figure.add_scatter(
         x=at,
         y=levels,
@@ -252,7 +265,7 @@ def _draw_suggestions(
         mode="markers+text",
         text=[RULE_NAMES.get(name, name) for name in suggestions],
         textfont={"color": style.muted},
-        textposition=[f"middle {words[name].side}" for name in suggestions],
+        textposition=[f"middle {placements[name].side}" for name in suggestions],
         marker={"symbol": "triangle-down", "size": 1.3 * style.dot_size, "color": style.muted},
         hovertemplate="%{text} suggests %{x:.2f}<extra></extra>",
         meta={"group": "suggested threshold"},
@@ -270,7 +283,7 @@ def _draw_suggestions(
         )
 
 
-def _draw_threshold(figure: go.Figure, style: Style, threshold: float, word: LabelPlacement) -> None:
+def _draw_threshold(figure: go.Figure, style: Style, threshold: float, placement: LabelPlacement) -> None:
     figure.add_shape(
         name="threshold",
         type="line",
@@ -281,7 +294,7 @@ def _draw_threshold(figure: go.Figure, style: Style, threshold: float, word: Lab
         yref="paper",
         line={"color": style.ink, "width": style.line_width},
     )
-    right = word.side == "right"
+    right = placement.side == "right"
     figure.add_annotation(
         name="threshold",
         x=threshold,

@@ -1,4 +1,4 @@
-"""Single samples in a histogram of scores."""
+"""Selected samples in the histogram of scores."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from atesc_core.figures import theme
 from atesc_core.figures.scores import bin_index, bin_names
 from atesc_core.figures.theme import trace_id
 
-MARK_HEIGHT = 0.045  # where they stand above the axis, of its length
+MARK_HEIGHT = 0.045  # of the marks above the x axis, as a share of the y axis
 
 
 def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges: ArrayLike) -> go.Figure:
-    """Put a stroke for each selected sample under the bars of ``scores``, changing the figure given.
+    """Add a mark for each selected sample to a figure of ``scores``; the figure itself.
 
     ``values``: (N,) their scores; ``ids``: their names, the points' ``customdata``; ``edges``: of the bins. A score of
     ∞ stands in the bin of ∞, one beyond the edges at the nearer end.
     """
     values, edges = np.asarray(values, float), np.asarray(edges, float)
     style = theme.style(figure.layout.meta["mode"])
-    beyond = edges[-1] + 1.5 * (edges[1] - edges[0])
-    x = np.where(np.isposinf(values), beyond, np.clip(values, edges[0], edges[-1]))
+    infinity = edges[-1] + 1.5 * (edges[1] - edges[0])
+    x = np.where(np.isposinf(values), infinity, np.clip(values, edges[0], edges[-1]))
     figure.add_scatter(
         x=x,
         y=np.full(len(x), MARK_HEIGHT * figure.layout.yaxis.range[1]),
@@ -46,7 +46,7 @@ def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges
 
 
 def in_bins(values: ArrayLike, edges: ArrayLike, names: Sequence[str]) -> NDArray[np.int64]:
-    """Samples whose score is in the bins of these ``bin_names``, which are the bars' ``customdata``: ascending."""
+    """Ascending indices of the samples whose score is in one of the named bins (``bin_names``, the bars' customdata)."""
     edges = np.asarray(edges, float)
-    wanted = [place for place, name in enumerate(bin_names(edges)) if name in set(names)]
-    return np.flatnonzero(np.isin(bin_index(np.asarray(values, float), edges), wanted))
+    bins = [index for index, name in enumerate(bin_names(edges)) if name in set(names)]
+    return np.flatnonzero(np.isin(bin_index(np.asarray(values, float), edges), bins))

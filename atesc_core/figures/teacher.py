@@ -1,4 +1,4 @@
-"""What a teacher does with real images: robustness against ε, accuracy by class, confusion."""
+"""A teacher on real images: robustness against ε, accuracy by class, confusion."""
 
 from __future__ import annotations
 

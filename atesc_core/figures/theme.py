@@ -1,4 +1,4 @@
-"""One visual language for every figure: what a colour and a line style mean, on screen and in print.
+"""The style of every figure: the meaning of colours and line styles, on screen and in print.
 
 The hues are Okabe and Ito's colour-blind-safe palette and never change; the dark theme only lightens
 them. Sizes in print are points on paper: a figure is laid out at its printed width, 96 px to the inch.
@@ -273,7 +273,8 @@ def new_figure(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> g
 @cache
 def _checked_template(mode: Mode) -> dict[str, object]:
     """The template as plotly checked it, once: it takes 6 ms, and a move of the threshold redraws four figures."""
-    return template(mode).to_plotly_json()
+    checked: dict[str, object] = template(mode).to_plotly_json()
+    return checked
 
 
 def per_cent_axis(**changes: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Two runs that part at a checkpoint and differ in their threshold alone."""
+"""Two runs from one checkpoint that differ in the threshold alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
 from atesc_core.figures.theme import Mode
+from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import METRIC_BETTER
 
 
@@ -18,26 +19,33 @@ def paired(
     parted: int,
     mode: Mode = "light",
     epochs: int | None = None,
-    escape: str = "atesc",
+    escape: EscapeKind = "atesc",
 ) -> go.Figure:
     """Student accuracy with an old and a new threshold, by epoch.
 
-    ``past``, ``old``, ``new``: columns ``epoch`` and the metrics in per cent; the past is what both have in common,
-    faint, and each goes on from its last epoch. ``thresholds``: old, new. ``parted``: the epoch after which they are
-    split differently. ``epochs``: of the whole axis. IAcc is in the ID colour and OAcc, OLAcc, ASR in the OOD colour;
-    old is thin with open dots, new full.
+    IAcc is in the ID colour and OAcc, OLAcc, ASR in the OOD colour; old is thin with open dots, new full.
+
+    Args:
+        past: The epochs that both share, drawn faint: columns ``epoch`` and the metrics in per cent.
+        old: The epochs after it with the old threshold, in the same columns.
+        new: The epochs after it with the new threshold.
+        thresholds: Old, new.
+        parted: The last epoch that both share.
+        mode: light, dark or print.
+        epochs: Where the x axis ends.
+        escape: Of both.
     """
-    joint = past.tail(1) if len(past) else None
-    ways = [
-        rows if joint is None or not len(rows) else pd.concat([joint, rows], ignore_index=True) for rows in (old, new)
+    last_shared = past.tail(1)
+    branches = [
+        pd.concat([last_shared, rows], ignore_index=True) if len(past) and len(rows) else rows for rows in (old, new)
     ]
     change = pd.DataFrame({"epoch": [float(parted)], "threshold": [thresholds[1]]})
-    before = [Curve(past, "before they part", escape=escape, ghost=True, uid="past")] if len(past) else []
+    shared = [Curve(past, "before they part", escape=escape, ghost=True, curve_id="past")] if len(past) else []
     figure = accuracy(
         [
-            *before,
-            Curve(ways[0], f"old threshold {thresholds[0]:.3g}", escape=escape, thin=True, uid="old"),
-            Curve(ways[1], f"new threshold {thresholds[1]:.3g}", escape=escape, changes=change, uid="new"),
+            *shared,
+            Curve(branches[0], f"old threshold {thresholds[0]:.3g}", escape=escape, thin=True, curve_id="old"),
+            Curve(branches[1], f"new threshold {thresholds[1]:.3g}", escape=escape, changes=change, curve_id="new"),
         ],
         mode,
         epochs,
@@ -49,13 +57,13 @@ def paired(
 
 
 def signed_points(points: float) -> str:
-    """A difference in points, one decimal, with its sign: ``+1.2``, ``−0.4``, ``±0.0``."""
+    """A difference in percentage points, one decimal, with its sign: ``+1.2``, ``−0.4``, ``±0.0``."""
     rounded = round(points, 1)
     return "±0.0" if not rounded else f"{rounded:+.1f}".replace("-", "−")
 
 
 def verdict(metric: str, points: float) -> str:
-    """``better``, ``worse`` or ``the same``: a difference of a metric, as it is read to one decimal."""
+    """``better``, ``worse`` or ``the same``: what a difference of a metric means, rounded to one decimal."""
     rounded = round(points, 1)
     if not rounded:
         return "the same"

@@ -14,7 +14,6 @@ from atesc_core.specs.base import Spec
 from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import SETTING_METRIC, Metric, Setting
 
-VERSION = 1
 MAX_RUNS, MAX_SNAPSHOTS, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
 
 PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # nothing that reads as markup
@@ -33,7 +32,9 @@ class RecordedTeacher(Spec):
     kind: Literal["SL", "NTL"]
     pair: PlainText
     setting: Setting
-    target: int | None = Field(None, ge=0, description="The label that OOD images are given (open-set, backdoor)")
+    target: int | None = Field(
+        default=None, ge=0, description="The label that OOD images are given (open-set, backdoor)"
+    )
     image_side: int = Field(ge=8, le=256)
     class_names: tuple[PlainText, ...] = Field(min_length=2, max_length=10_000)
     test_images: dict[Literal["id", "ood"], int] = {}
@@ -99,7 +100,9 @@ class RecordedRun(Spec):
     @property
     def seconds(self) -> float:
         """How long the run took, without pauses."""
-        return max((row.seconds for row in (*self.epochs, *self.steps)), default=0.0)
+        return max(
+            (seconds for rows in (self.epochs, self.steps) for seconds in (row.seconds for row in rows)), default=0.0
+        )
 
     def epochs_until(self, seconds: float = float("inf")) -> pd.DataFrame:
         """Columns epoch, images and the metrics in per cent, of the epochs that had ended by ``seconds``."""
@@ -167,10 +170,10 @@ class Manifest(Spec):
     """The manifest. Arrays are named and shaped by `arrays`."""
 
     format: Literal["atesc-recording"] = "atesc-recording"
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     title: PlainText
     created: float = Field(ge=0, description="Unix seconds")
-    command: PlainText = Field("", description="The command that made it")
+    command: PlainText = Field(default="", description="The command that made it")
     runs: tuple[RecordedRun, ...] = Field(max_length=MAX_RUNS)
     border: Border | None = None
     first: FirstSteps | None = None

@@ -67,8 +67,7 @@ def record_border(
     images = torch.lerp(id_test.images[chosen][:, None], ood_test.images[nearest][:, None], shares.view(1, -1, 1, 1, 1))
     images = (images * 255).round() / 255  # the teachers get the very images that are shown
     probs = [
-        predict(teacher.model, images.flatten(0, 1)).softmax(1).unflatten(0, (len(chosen), blends))
-        for teacher in teachers
+        predict(teacher.model, images.flatten(0, 1)).softmax(1).reshape(len(chosen), blends, -1) for teacher in teachers
     ]
     pairs = [
         BorderPair(

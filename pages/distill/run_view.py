@@ -160,7 +160,7 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
     threshold, values = threshold_in_view(run, snapshot), snapshot.scores[split.score]
     low, high = (0.0, split.max_epsilon) if split.score == "min_eps" else (None, None)
     chart(
-        figures.scores(values, threshold, mode, score=split.score, max_epsilon=split.max_epsilon, line=False),
+        figures.scores(values, threshold, mode, score=split.score, max_epsilon=split.max_epsilon, draw_threshold=False),
         f"scores-{run.id}",
         height=360,
         threshold=ThresholdHandle(threshold, low, high, unit=SCORE_UNITS[split.score], scores=values),

@@ -200,7 +200,7 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         max_epsilon=run.spec.split.max_epsilon,
         suggestions=suggested(split),
         edges=edges,
-        line=False,
+        draw_threshold=False,
         **reference,
     )
     low, high, step = _range(split, edges)

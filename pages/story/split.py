@@ -59,7 +59,7 @@ def _first_split_snapshot(run: RecordedRun) -> RecordedSnapshot | None:
 def _threshold_chart(run: RecordedRun, epoch: int, min_eps: np.ndarray, edges: np.ndarray, threshold: float) -> None:
     """The histogram of min ε, with a handle that moves the threshold."""
     figure = figures.scores(
-        min_eps, threshold, appearance.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, line=False
+        min_eps, threshold, appearance.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, draw_threshold=False
     )
     chart(
         figure,

@@ -56,7 +56,7 @@ def _show_student(recording: Recording, run: RecordedRun, seconds: float, refere
 def _curve(run: RecordedRun, epochs: pd.DataFrame, ghost: bool = False) -> figures.Curve:
     kind = run.teacher.kind
     label = f"{ESCAPE_NAMES[run.spec.escape.kind]}, {kind} teacher"
-    return figures.Curve(epochs, label, kind, run.spec.escape.kind, ghost, uid=run.run)
+    return figures.Curve(epochs, label, kind, run.spec.escape.kind, ghost, curve_id=run.run)
 
 
 def _accuracy_tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:

@@ -124,7 +124,9 @@ def _numbers(run: TrainingRun) -> None:
 
 def _accuracy(run: TrainingRun) -> None:
     # a full line, which among students is ATEsc's: a teacher escapes nothing
-    curve = figures.Curve(run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", uid=run.id)
+    curve = figures.Curve(
+        run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", curve_id=run.id
+    )
     figure = figures.accuracy([curve], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False)
     chart(figure, f"accuracy-{run.id}", height=CHART_HEIGHT, label="Teacher accuracy by epoch")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from atesc_core.figures import theme
 from atesc_core.figures.drift import Drift, drift
 
-NTL = Drift([1, 2, 3], [50.0, 75.0, 90.0], "NTL", "atesc", 0.0, uid="a")
-SL = Drift([1, 2], [20.0, 12.5], "SL", "none", 48.0, uid="b")
+NTL = Drift([1, 2, 3], [50.0, 75.0, 90.0], "NTL", "atesc", 0.0, curve_id="a")
+SL = Drift([1, 2], [20.0, 12.5], "SL", "none", 48.0, curve_id="b")
 
 
 def test_a_line_a_run_in_its_teachers_colour_and_its_escapes_dash():
@@ -24,7 +24,7 @@ def test_real_images_are_a_level_behind():
 
 
 def test_runs_of_one_teacher_have_one_level():
-    again = Drift([1, 2], [10.0, 5.0], "NTL", "none", 0.0, uid="c")
+    again = Drift([1, 2], [10.0, 5.0], "NTL", "none", 0.0, curve_id="c")
     assert len([trace for trace in drift([NTL, SL, again]).data if trace.mode == "lines"]) == 2
 
 
@@ -36,7 +36,7 @@ def test_the_epoch_that_is_looked_at_is_marked():
 
 def test_two_lines_of_one_kind_can_be_told_apart():
     first, second = (
-        trace for trace in drift([NTL, Drift([1], [5.0], "NTL", "atesc", uid="c")]).data if "markers" in trace.mode
+        trace for trace in drift([NTL, Drift([1], [5.0], "NTL", "atesc", curve_id="c")]).data if "markers" in trace.mode
     )
     assert first.line.width > second.line.width
     assert first.marker.color != second.marker.color

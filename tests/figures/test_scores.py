@@ -86,7 +86,7 @@ def test_hovering_an_outline_tells_what_it_is_a_share_of():
 
 def test_the_threshold_is_the_first_shape_unless_the_page_draws_it():
     assert scores(SCORES, 4.0, suggestions={"otsu": 6.0}).layout.shapes[0].x0 == 4.0
-    assert not scores(SCORES, 4.0, line=False).layout.shapes
+    assert not scores(SCORES, 4.0, draw_threshold=False).layout.shapes
 
 
 def test_moving_the_threshold_keeps_traces_bins_and_axis():
@@ -114,7 +114,7 @@ def test_names_meet_no_other_name(at, threshold, mode):
 
 
 def test_a_page_that_draws_the_line_has_the_first_row_to_itself():
-    words = _place_labels(scores(SCORES, 4.0), theme.style("light"), {"otsu": 12.0}, 4.0, line=False)
+    words = _place_labels(scores(SCORES, 4.0), theme.style("light"), {"otsu": 12.0}, 4.0, draw_threshold=False)
     assert words["otsu"].row == 1
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atesc_core import figures
-from atesc_core.figures.probabilities import MOST_CLASSES, probabilities
+from atesc_core.figures.probabilities import MAX_CLASSES, probabilities
 from atesc_core.figures.scores import bin_counts, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 
@@ -61,5 +61,5 @@ def test_of_many_classes_those_that_matter_are_drawn():
     before, after = np.zeros(100), np.zeros(100)
     before[3], after[97] = 1, 1
     figure = probabilities(before, after, class_names=list(map(str, range(100))))
-    assert len(figure.data[0].y) == MOST_CLASSES
+    assert len(figure.data[0].y) == MAX_CLASSES
     assert {"3", "97"} <= set(figure.data[0].y)

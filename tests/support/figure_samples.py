@@ -14,7 +14,7 @@ PLAIN = pd.DataFrame(
 )
 ESCAPED = PLAIN.assign(iacc=[31.0, 57.0, 68.1], olacc=[97.0, 52.0, 14.3])
 CHANGES = pd.DataFrame({"epoch": [1.5], "threshold": [4.0]})
-CURVES = [Curve(PLAIN, "plain", uid="a"), Curve(ESCAPED, "ATEsc", escape="atesc", changes=CHANGES, uid="b")]
+CURVES = [Curve(PLAIN, "plain", curve_id="a"), Curve(ESCAPED, "ATEsc", escape="atesc", changes=CHANGES, curve_id="b")]
 
 STEPS = pd.DataFrame(
     {
@@ -81,8 +81,8 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "embedding": lambda mode: FIGURES["embedding"](REFERENCE, SYNTHETIC, mode),
     "drift": lambda mode: FIGURES["drift"](
         [
-            Drift([1, 2, 3], [50.0, 75.0, 90.0], "NTL", "atesc", 0.0, uid="a"),
-            Drift([1, 2], [20.0, 12.5], "SL", "none", 48.0, uid="b"),
+            Drift([1, 2, 3], [50.0, 75.0, 90.0], "NTL", "atesc", 0.0, curve_id="a"),
+            Drift([1, 2], [20.0, 12.5], "SL", "none", 48.0, curve_id="b"),
         ],
         mode,
         2,
