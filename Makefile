@@ -1,5 +1,6 @@
 # make app    makes the environment, then serves the app on this machine only
-# make test   makes what the tests need, a browser included, then runs the linters and every test
+# make test   makes what the tests need, a browser included, then runs the linters, the type checker and every test
+# make lock   writes the installed versions into constraints.txt
 #
 # Both start from nothing, and start at once when nothing they need has changed.
 
@@ -10,9 +11,10 @@ BIN := $(VENV)/bin
 PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=loadfile \
     --no-loadscope-reorder
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: app test browser clean
+.PHONY: app test lock browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/app.stamp
@@ -21,15 +23,16 @@ app: $(VENV)/app.stamp
 test: $(VENV)/test.stamp browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/oxlint --deny-warnings assets
+	$(BIN)/mypy
 	$(TESTS)
 
-$(VENV)/app.stamp: requirements.txt | $(BIN)/pip
+$(VENV)/app.stamp: requirements.txt constraints.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."
-	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/app.stamp tests/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	$(INSTALL) --requirement tests/requirements.txt
 	@touch $@
 
 # pip is the last thing that venv makes: without it an earlier attempt was cut short.
@@ -51,6 +54,11 @@ browser:
 	@for name in $(BROWSER_NAMES); do command -v $$name >/dev/null && exit 0; done; \
 	$(call apt_install,chromium fonts-liberation) || { \
 	    echo "The tests drive a browser and none was found. Install one: apt-get install chromium" >&2; exit 1; }
+
+# Writes down what is installed, after `make test` has passed with it.
+lock: $(VENV)/test.stamp
+	@{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
 
 clean:
 	rm -rf $(VENV)
