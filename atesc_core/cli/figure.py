@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from rich.table import Table
@@ -14,12 +15,19 @@ from atesc_core import errors
 from atesc_core.cli.common import AsJson, RunsDir, open_store, progress_bar, say, show
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from atesc_core.figures.export.files import Format
     from atesc_core.figures.export.recipe import Recipe
+    from atesc_core.figures.export.sheet import Sheet
+    from atesc_core.figures.sources import Sources
     from atesc_core.runs import RunStore
 
 PANELS = "panels"
 RECIPES = (".yaml", ".yml")
-FILES = (".pdf", ".svg", ".png", ".csv")
+FILES: dict[str, Format] = {".pdf": "pdf", ".svg": "svg", ".png": "png"}
+SUFFIXES = (*FILES, ".csv")
+Result = TypeVar("Result")
 
 
 def figure(
@@ -60,7 +68,7 @@ def figure(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Line between fragile and robust; the run's own, unless named.", show_default=False),
+        typer.Option(help="Threshold between fragile and robust; the run's own, unless named.", show_default=False),
     ] = None,
     real: Annotated[bool, typer.Option(help="scores: real test images too; the teacher is measured once.")] = False,
     against: Annotated[
@@ -81,15 +89,15 @@ def figure(
 ) -> None:
     """Write a figure of a run, as it will print, with its data and where it comes from."""
     if what == "list":
-        _list(as_json)
+        _list_figures(as_json)
         return
     if out is None:
         raise ValueError(
             "out: missing; expected --out "
-            + ("DIR" if what.endswith(RECIPES) else f"FILE, ending in {', '.join(FILES)}")
+            + ("DIR" if what.endswith(RECIPES) else f"FILE, ending in {', '.join(SUFFIXES)}")
         )
     if what.endswith(RECIPES):
-        _again(Path(what), out, open_store(runs_dir))
+        _write_recipe_files(Path(what), out, open_store(runs_dir))
         return
     panel = {
         "epoch": epoch,
@@ -102,17 +110,16 @@ def figure(
         "colour": colour,
         "ground": ground,
     }
-    paper = {"venue": venue, "columns": columns, "font": font, "font_pt": font_pt, "height_in": height_in, "dpi": dpi}
-    _one(
-        _panels(of or [], run, panel, label or [], across, paper)
+    layout = {"venue": venue, "columns": columns, "font": font, "font_pt": font_pt, "height_in": height_in, "dpi": dpi}
+    recipe = (
+        _panels_recipe(of or [], run, panel, label or [], across, layout)
         if what == PANELS
-        else _typed(what, run, panel, paper),
-        out,
-        runs_dir,
+        else _figure_recipe(what, run, panel, layout)
     )
+    _write_figure(recipe, out, runs_dir)
 
 
-def _list(as_json: bool) -> None:
+def _list_figures(as_json: bool) -> None:
     from atesc_core.figures import title
     from atesc_core.figures.export.recipe import PANEL_OPTIONS
 
@@ -129,21 +136,25 @@ def _list(as_json: bool) -> None:
     show(table)
 
 
-def _typed(name: str, run: str | None, panel: dict[str, Any], paper: dict[str, Any]) -> Recipe:
-    """Raises SpecError for the first field that is wrong, under the name it was typed by."""
+def _figure_recipe(name: str, run: str | None, panel: dict[str, Any], layout: dict[str, Any]) -> Recipe:
+    """The recipe of one figure. Raises SpecError, which names a wrong field as on the command line."""
     from atesc_core.figures.export.recipe import Panel, PrintLayout, Recipe
     from atesc_core.specs.base import parse
 
     if run is None:
         parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
         raise ValueError("run: missing; expected --run ID, as in `runs list`")
-    return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), paper=parse(PrintLayout, paper))
+    return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), layout=parse(PrintLayout, layout))
 
 
-def _panels(
-    of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int, paper: dict[str, Any]
+def _panels_recipe(
+    of: list[str], run: str | None, options: dict[str, Any], labels: list[str], across: int, layout: dict[str, Any]
 ) -> Recipe:
-    """Raises as ``_typed`` does. A panel is given the options that its figure takes; one that none takes, the first."""
+    """The recipe of several panels.
+
+    Each panel gets the options that its figure takes. An option that no figure takes goes to the first, whose
+    validation then names it. Raises as ``_figure_recipe`` does.
+    """
     from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
     from atesc_core.specs.base import parse
 
@@ -151,33 +162,34 @@ def _panels(
         raise ValueError("of: missing; expected --of NAME for each panel, e.g. --of accuracy --of scores")
     if len(labels) > len(of):
         raise ValueError(f"label: {len(labels)} for {len(of)} panels; expected one a panel at most")
-    wanted = [(name, own or run) for name, _, own in (word.partition("@") for word in of)]
-    taken = {option for name, _ in wanted for option in PANEL_OPTIONS.get(name, ())}
+    requests = [(name, run_id or run) for name, _, run_id in (text.partition("@") for text in of)]
+    used = {option for name, _ in requests for option in PANEL_OPTIONS.get(name, ())}
     panels = []
-    for at, (name, own) in enumerate(wanted):
-        if own is None:
+    for index, (name, run_id) in enumerate(requests):
+        if run_id is None:
             raise ValueError(f"run: missing for {name}; expected --run ID, or --of {name}@ID")
-        given = {
+        panel_options = {
             option: value
             for option, value in options.items()
-            if option in PANEL_OPTIONS.get(name, ()) or at == 0 and option not in taken
+            if option in PANEL_OPTIONS.get(name, ()) or index == 0 and option not in used
         }
-        panels.append(parse(Panel, {"figure": name, "run": own, "label": "".join(labels[at : at + 1])} | given))
-    return parse(Recipe, {"panels": tuple(panels), "across": across, "paper": parse(PrintLayout, paper)})
+        label = labels[index] if index < len(labels) else ""
+        panels.append(parse(Panel, {"figure": name, "run": run_id, "label": label} | panel_options))
+    return parse(Recipe, {"panels": tuple(panels), "across": across, "layout": parse(PrintLayout, layout)})
 
 
-def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
-    """One file, and beside it where it comes from."""
+def _write_figure(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
+    """Write one file, and its origin beside it."""
     from atesc_core.figures.export import files
     from atesc_core.figures.run_figures import draw_panels, draw_recipe, recipe_provenance, write_bytes
 
     kind = out.suffix.lower()
-    if kind not in FILES:
-        raise ValueError(f"out: {str(out)!r} ends in {out.suffix or 'nothing'}; expected {', '.join(FILES)}")
+    if kind not in SUFFIXES:
+        raise ValueError(f"out: {str(out)!r} ends in {out.suffix or 'nothing'}; expected {', '.join(SUFFIXES)}")
     if not out.parent.is_dir():
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
     store = open_store(runs_dir)
-    drawn = _measured(store, lambda sources: draw_panels(recipe, sources))
+    drawn = _with_sources(store, lambda sources: draw_panels(recipe, sources))
     facts = recipe_provenance(recipe, drawn, store) | {"figure_command": recipe.command(str(out))}
     csv = files.figure_csv(drawn).encode()
     if kind == ".csv":
@@ -185,16 +197,16 @@ def _one(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
     else:
         try:
             sheet = draw_recipe(recipe, drawn)
-            _notice(sheet)
-            write_bytes(out, files.sheet_file(sheet, kind[1:], facts, recipe.paper.dpi))
+            _warn_of_missing_characters(sheet)
+            write_bytes(out, files.sheet_file(sheet, FILES[kind], facts, recipe.layout.dpi))
         except (errors.BrowserMissing, errors.RenderError) as error:
-            _undrawn(error, write_bytes(out.with_suffix(".csv"), csv))
+            _exit_without_drawing(error, write_bytes(out.with_suffix(".csv"), csv))
     write_bytes(Path(f"{out}.yaml"), files.sidecar(facts).encode())
     print(out)
 
 
-def _again(file: Path, folder: Path, store: RunStore) -> None:
-    """All files of a recipe."""
+def _write_recipe_files(file: Path, folder: Path, store: RunStore) -> None:
+    """Write all files of a recipe."""
     from atesc_core.errors import SpecError
     from atesc_core.figures.export.recipe import Recipe
     from atesc_core.figures.run_figures import write_recipe
@@ -209,18 +221,18 @@ def _again(file: Path, folder: Path, store: RunStore) -> None:
         raise ValueError(f"out: {str(folder)!r} is a file; expected a folder for the recipe's files")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        for path in _measured(store, lambda sources: write_recipe(recipe, sources, folder)):
+        for path in _with_sources(store, lambda sources: write_recipe(recipe, sources, folder)):
             print(path)
     except (errors.BrowserMissing, errors.RenderError) as error:
-        _undrawn(error, folder / f"{recipe.stem}.csv")
+        _exit_without_drawing(error, folder / f"{recipe.stem}.csv")
 
 
-def _measured(store: RunStore, work: Any) -> Any:
-    """``work(sources)``, with a bar while a teacher is being measured for it."""
+def _with_sources(store: RunStore, work: Callable[[Sources], Result]) -> Result:
+    """``work(sources)``, with a progress bar while a teacher is measured."""
     from atesc_core.figures.sources import measuring_sources
 
     with progress_bar("{task.fields[note]}") as progress:
-        task: list[Any] = []
+        task: list[TaskID] = []
 
         def tell(share: float, what: str) -> None:
             if not task:
@@ -230,12 +242,12 @@ def _measured(store: RunStore, work: Any) -> Any:
         return work(measuring_sources(store, tell))
 
 
-def _notice(sheet: Any) -> None:
+def _warn_of_missing_characters(sheet: Sheet) -> None:
     if sheet.missing:
         say(f"note: font: the shipped {sheet.font} font lacks {sheet.missing!r}; these print in a font of this machine")
 
 
-def _undrawn(error: Exception, kept: Path) -> None:
-    """Not the fault of what was typed: exit status 1, and the data is there."""
-    say(f"error: {error} The data is in {kept}.")
+def _exit_without_drawing(error: Exception, data: Path) -> NoReturn:
+    """Exit with status 1: the arguments were right, and the data is written."""
+    say(f"error: {error} The data is in {data}.")
     raise typer.Exit(1)

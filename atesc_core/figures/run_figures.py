@@ -82,14 +82,14 @@ def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     ]
     sheet = draw_recipe(recipe, drawn)
     return written + [
-        write_bytes(folder / f"{recipe.stem}.{kind}", files.sheet_file(sheet, kind, facts, recipe.paper.dpi))
+        write_bytes(folder / f"{recipe.stem}.{kind}", files.sheet_file(sheet, kind, facts, recipe.layout.dpi))
         for kind in recipe.formats
     ]
 
 
 def draw_recipe(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> Sheet:
     """Lay out the figures of a recipe as they print. Set ``stop`` to stop. Raises as ``draw_sheet`` does."""
-    return draw_sheet(drawn, **recipe.paper.layout(), across=recipe.across, labels=recipe.labels, stop=stop)
+    return draw_sheet(drawn, **recipe.layout.sheet_options(), across=recipe.across, labels=recipe.labels, stop=stop)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

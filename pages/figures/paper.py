@@ -43,7 +43,7 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
         )
         return None
     sheet = job.result()
-    paper = recipe.paper
+    paper = recipe.layout
     st.html(_page(files.sheet_file(sheet, "svg"), recipe, _caption(recipe)))
     elements.caption(
         f"{paper.width_in:g} in wide at {venues.VENUES[paper.venue].name}. True size where an inch of the "
@@ -65,7 +65,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         for kind in files.FORMATS:
             _download(
                 kind.upper(),
-                _later(sheet, kind, facts, recipe.paper.dpi),
+                _later(sheet, kind, facts, recipe.layout.dpi),
                 f"{stem}.{kind}",
                 MIME[kind],
                 disabled=sheet is None,
@@ -90,7 +90,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
         _download(
             "All, zipped",
-            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.paper.dpi),
+            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.layout.dpi),
             f"{stem}.zip",
             "application/zip",
             disabled=sheet is None,
@@ -138,7 +138,7 @@ def _caption(recipe: Recipe) -> str:
 
 
 def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
-    wide, full = recipe.paper.width_in, recipe.paper.sheet_in
+    wide, full = recipe.layout.width_in, recipe.layout.text_width_in
     inches = "".join(f'<span style="left:{inch}in">{inch or "in"}</span>' for inch in range(int(full) + 1))
     source = base64.b64encode(svg).decode()
     beside = (

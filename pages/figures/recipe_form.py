@@ -1,10 +1,10 @@
-"""What is to be drawn, of which run, and how it is to be printed: the widgets that make a figure's recipe."""
+"""The widgets that make a figure's recipe: what is drawn of which run, and how it is printed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -24,10 +24,12 @@ from pages.shared.state import threshold, url
 from pages.shared.ui import run_labels
 from pages.shared.ui.run_panel import comparable_runs
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 FORM = url.Form("recipe", "figure form")
-PANELS = 4  # at most, side by side on a screen
-# True: under attack too
-MEASURED = {
+MAX_PANELS = 4  # side by side on a screen
+NEEDS_REPORT = {  # figures that need the teacher's report; True: on attacked images too
     "embedding": False,
     "drift": False,
     "robust_share": True,
@@ -38,13 +40,15 @@ MEASURED = {
 
 
 def recipe_form(run: DistillationRun) -> Recipe:
-    """The recipe that the widgets describe, of ``run`` unless a panel names another. It starts from a link's
-    (?recipe=...)."""
+    """Show the widgets, filled from the link (``?recipe=...``); the recipe that they describe.
+
+    Panels show ``run`` unless another is chosen.
+    """
     linked = FORM.read(Recipe, "Below is the run's accuracy.")
-    first = linked.panels[:PANELS] if linked else ()
+    first = linked.panels[:MAX_PANELS] if linked else ()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         count = st.segmented_control(
-            "Panels", range(1, PANELS + 1), default=len(first) or 1, required=True, key="panels"
+            "Panels", range(1, MAX_PANELS + 1), default=len(first) or 1, required=True, key="panels"
         )
         across = (
             1
@@ -57,26 +61,30 @@ def recipe_form(run: DistillationRun) -> Recipe:
                 key="across",
             )
         )
-        paper = _paper(linked.paper if linked else PrintLayout())
+        layout = _layout_controls(linked.layout if linked else PrintLayout())
     if count == 1:
         left, right = st.columns([1, 2.4], vertical_alignment="bottom", gap="medium")
-        recipe = Recipe(panels=(_panel("", run, left, right, *first[:1]),), paper=paper)
+        recipe = Recipe(panels=(_panel_controls("", run, left, right, *first[:1]),), layout=layout)
     else:
         panels = []
-        for at, column in enumerate(st.columns(count, gap="medium")):
+        for index, column in enumerate(st.columns(count, gap="medium")):
             with column, st.container(border=True):
-                panels.append(_panel(ascii_lowercase[at], run, st.container(), st.container(), *first[at : at + 1]))
-        recipe = Recipe(panels=tuple(panels), across=across, paper=paper)
+                panels.append(
+                    _panel_controls(
+                        ascii_lowercase[index], run, st.container(), st.container(), *first[index : index + 1]
+                    )
+                )
+        recipe = Recipe(panels=tuple(panels), across=across, layout=layout)
     FORM.write(recipe.to_token())
     return recipe
 
 
-def _paper(first: PrintLayout) -> PrintLayout:
-    """first: what the widgets hold at first."""
+def _layout_controls(initial: PrintLayout) -> PrintLayout:
+    """Widgets of the print layout. ``initial``: their first values."""
     venue = st.segmented_control(
         "Venue",
         list(venues.VENUES),
-        default=first.venue,
+        default=initial.venue,
         required=True,
         key="venue",
         format_func=lambda name: venues.VENUES[name].name,
@@ -87,7 +95,7 @@ def _paper(first: PrintLayout) -> PrintLayout:
         columns = st.segmented_control(
             "Columns",
             [1, 2],
-            default=first.columns,
+            default=initial.columns,
             required=True,
             key="columns",
             format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in",
@@ -96,136 +104,145 @@ def _paper(first: PrintLayout) -> PrintLayout:
         font = st.segmented_control(
             "Type",
             ["sans", "serif"],
-            default=first.font,
+            default=initial.font,
             required=True,
             key="font",
             help=("Arimo, as wide as Arial, or Tinos, as wide as Times. Both come with the lab and go into the file."),
             format_func=str.capitalize,
         )
-        font_pt = st.number_input("Size (pt)", 4.0, 24.0, first.font_pt, 0.5, format="%.1f", key="font size")
+        font_pt = st.number_input("Size (pt)", 4.0, 24.0, initial.font_pt, 0.5, format="%.1f", key="font size")
         height = st.number_input(
             "Height (in)",
             0.5,
             11.0,
-            first.height_in and max(first.height_in, 0.5),
+            initial.height_in and max(initial.height_in, 0.5),
             0.1,
             format="%.2f",
             key="height",
             placeholder="the figure's own",
         )
-        dpi = st.number_input("PNG, pixels to the inch", *files.DPI_RANGE, first.dpi, 50, key="dpi")
+        dpi = st.number_input("PNG, pixels to the inch", *files.DPI_RANGE, initial.dpi, 50, key="dpi")
     return PrintLayout(venue=venue, columns=columns, font=font, font_pt=font_pt, height_in=height, dpi=dpi)
 
 
-def _panel(letter: str, run: DistillationRun, top: Any, below: Any, first: Panel | None = None) -> Panel:
-    """``letter``: of a panel among several; empty where the figure is alone. ``first``: what the widgets hold at
-    first."""
-    words: dict[str, Any] = {}
-    with top:
-        usual = ascii_lowercase.find(letter) % len(PANEL_OPTIONS) if letter else 0
+def _panel_controls(
+    letter: str, run: DistillationRun, choice: DeltaGenerator, options: DeltaGenerator, initial: Panel | None = None
+) -> Panel:
+    """Widgets of one panel; the panel that they describe.
+
+    Args:
+        letter: Of a panel among several; empty for a single figure.
+        run: The run to show initial.
+        choice: Where figure and run are chosen.
+        options: Where the figure's options are shown.
+        initial: The first values of the widgets.
+    """
+    fields: dict[str, Any] = {}
+    with choice:
+        default_index = ascii_lowercase.find(letter) % len(PANEL_OPTIONS) if letter else 0
         name = st.selectbox(
             f"Figure ({letter})" if letter else "Figure",
             list(PANEL_OPTIONS),
             format_func=title,
-            index=list(PANEL_OPTIONS).index(first.figure) if first else usual,
+            index=list(PANEL_OPTIONS).index(initial.figure) if initial else default_index,
             key=f"figure {letter}".strip(),
             bind=None if letter else "query-params",
         )
         if letter:
             known = {other.id: other for other in run_store().distillations()}
-            wanted = first.run if first and first.run in known else run.id
-            of = st.selectbox(
+            selected = initial.run if initial and initial.run in known else run.id
+            run_id = st.selectbox(
                 f"Run ({letter})",
                 list(known),
-                list(known).index(wanted),
+                list(known).index(selected),
                 key=f"run {letter}",
-                format_func=lambda own: run_labels.run_name(known[own]),
+                format_func=lambda run_id: run_labels.run_name(known[run_id]),
             )
-            run = known[of]
-            words["label"] = st.text_input(
-                f"Beside the letter ({letter})", first.label if first else "", key=f"label {letter}", max_chars=80
+            run = known[run_id]
+            fields["label"] = st.text_input(
+                f"Beside the letter ({letter})", initial.label if initial else "", key=f"label {letter}", max_chars=80
             )
-    if first and (first.figure, first.run) != (name, run.id):
-        first = None  # its options are of another figure
-    with below, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    if initial and (initial.figure, initial.run) != (name, run.id):
+        initial = None  # its options are of another figure
+    with options, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for option in PANEL_OPTIONS[name]:
-            if option in ASK:
-                words |= ASK[option](run, f"figures {option} {letter} {run.id}", words, first)
-    return Panel(figure=name, run=run.id, **words)
+            if option in OPTION_WIDGETS:
+                fields |= OPTION_WIDGETS[option](run, f"figures {option} {letter} {run.id}", fields, initial)
+    return Panel(figure=name, run=run.id, **fields)
 
 
-# ── one widget an option: (run, its key, what was answered before, the link's panel) -> fields ──────────
+# ── one widget for each option: (run, key, fields chosen so far, the link's panel) -> fields ─────────────
 
 
-def _epoch(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _epoch(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     epochs = run_store().snapshot_epochs(run.id)
     if not epochs:
         return {}
-    at = first.epoch if first and first.epoch in epochs else epochs[-1]
-    return {"epoch": st.select_slider("Epoch", epochs, at, key=key) if len(epochs) > 1 else epochs[0]}
+    epoch = initial.epoch if initial and initial.epoch in epochs else epochs[-1]
+    return {"epoch": st.select_slider("Epoch", epochs, epoch, key=key) if len(epochs) > 1 else epochs[0]}
 
 
-def _score(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _score(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     epochs = run_store().snapshot_epochs(run.id)
     if not epochs:
         return {}
-    kept = available_scores(snapshots.load_snapshot(run.id, epochs[-1]), None)
-    wanted = first.score if first and first.score in kept else run.spec.split.score
+    scores = available_scores(snapshots.load_snapshot(run.id, epochs[-1]), None)
+    selected = initial.score if initial and initial.score in scores else run.spec.split.score
     return {
         "score": st.segmented_control(
-            "Score", kept, default=wanted, required=True, key=key, format_func=SCORE_NAMES.get
+            "Score", scores, default=selected, required=True, key=key, format_func=SCORE_NAMES.__getitem__
         )
     }
 
 
-def _threshold(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    """Where the user dragged the line on another page, unless something else is typed here."""
-    score = before.get("score", run.spec.split.score)
+def _threshold(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
+    """The threshold dragged on another page, unless another one is typed here."""
+    score = chosen.get("score", run.spec.split.score)
     unit = {"min_eps": "1/255"}.get(score, SCORE_UNITS[score].strip())
     label = f"Threshold ({unit})" if unit else "Threshold"
-    own = score == run.spec.split.score
-    moved = first.threshold if first else threshold.chosen_threshold(run, score)
+    is_run_score = score == run.spec.split.score
+    value = initial.threshold if initial else threshold.chosen_threshold(run, score)
     value = st.number_input(
         label,
-        value=moved,
+        value=value,
         format="%.3g",
         key=f"{key} {score}",
-        placeholder="the run's" if own else "Otsu's threshold",
+        placeholder="the run's" if is_run_score else "Otsu's threshold",
         width=150,
     )
     return {"threshold": value}
 
 
-def _real(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
-    known = _report(run.spec.teacher, run.spec.split, True) if run.spec.teacher in cards() else None
-    there = known is not None and known.attacked
+def _real(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
+    report = _report(run.spec.teacher, run.spec.split, True) if run.spec.teacher in cards() else None
+    attacked = report is not None and report.attacked
     return {
         "real": st.toggle(
             "Real test images",
-            first.real if first else there,
+            initial.real if initial else attacked,
             key=key,
             help=("Outlines of real ID and OOD test images; the teacher is measured for them once"),
         )
     }
 
 
-def _against(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _against(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     others = comparable_runs(run)
-    shown = others and st.toggle(
+    show = others and st.toggle(
         "With comparable runs",
-        first is None or bool(first.against),
+        initial is None or bool(initial.against),
         key=key,
         help=("Plain students of the same teacher, and of the SL teacher: same seed, same images an epoch"),
     )
-    return {"against": tuple(other.id for other in others)} if shown else {}
+    return {"against": tuple(other.id for other in others)} if show else {}
 
 
-def _domain(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _domain(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     return {
         "domain": st.segmented_control(
             "Domain",
             ["id", "ood"],
-            default=first.domain if first else "id",
+            default=initial.domain if initial else "id",
             required=True,
             key=key,
             format_func=str.upper,
@@ -233,7 +250,7 @@ def _domain(run: DistillationRun, key: str, before: dict[str, Any], first: Panel
     }
 
 
-def _method(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _method(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
     made = (
         report is not None
@@ -246,39 +263,39 @@ def _method(run: DistillationRun, key: str, before: dict[str, Any], first: Panel
             ["PCA", "UMAP"],
             required=True,
             key=key,
-            default=(first.method if first else "UMAP" if made else "PCA"),
+            default=(initial.method if initial else "UMAP" if made else "PCA"),
             help="UMAP once the page Embedding has made it",
         )
     }
 
 
-def _colour(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _colour(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     return {
         "colour": st.segmented_control(
             "Colour",
             ["group", "score", "class", "domain"],
             required=True,
             key=key,
-            default=first.colour if first else "group",
+            default=initial.colour if initial else "group",
             format_func=str.capitalize,
         )
     }
 
 
-def _ground(run: DistillationRun, key: str, before: dict[str, Any], first: Panel | None) -> dict[str, Any]:
+def _ground(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     return {
         "ground": st.segmented_control(
             "Real images",
             ["density", "points"],
             required=True,
             key=key,
-            default=first.ground if first else "density",
+            default=initial.ground if initial else "density",
             format_func=str.capitalize,
         )
     }
 
 
-ASK: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel | None], dict[str, Any]]] = {
+OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel | None], dict[str, Any]]] = {
     "epoch": _epoch,
     "score": _score,
     "threshold": _threshold,
@@ -295,7 +312,7 @@ ASK: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel | None], di
 
 
 def sources() -> Sources:
-    """As far as it is known: a page waits for nothing."""
+    """Sources that give what is measured already: a page waits for nothing."""
     return Sources(run_store(), cards, _report)
 
 
@@ -304,20 +321,20 @@ def _report(teacher: str, split: Any, attacked: bool) -> Any:
 
 
 def measure_what_is_missing(recipe: Recipe) -> None:
-    """See to it that the first teacher that a panel needs measured is being measured; the others follow."""
+    """Start to measure the first teacher whose report a panel lacks; the others follow in later reruns."""
     for panel, run_id in _runs(recipe):
         run = run_store().get_distillation(run_id)
-        if not (panel.real or panel.figure in MEASURED) or run.spec.teacher not in cards():
+        if not (panel.real or panel.figure in NEEDS_REPORT) or run.spec.teacher not in cards():
             continue
         report = teacher_report(run.spec.teacher, run.spec.split)
-        attacked = panel.real or MEASURED[panel.figure]
+        attacked = panel.real or NEEDS_REPORT[panel.figure]
         if report is None or attacked and not report.attacked:
             measuring(run.spec.teacher, run.spec.split, report)
             return
 
 
 def _runs(recipe: Recipe) -> Iterator[tuple[Panel, str]]:
-    """Each run that a panel draws, its id."""
+    """Pairs of a panel and the id of a run that it draws."""
     for panel in recipe.panels:
         for run_id in (panel.run, *panel.against):
             yield panel, run_id

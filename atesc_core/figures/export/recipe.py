@@ -1,4 +1,4 @@
-"""A figure, described: what is drawn of which run, and how it is printed. It round-trips to YAML."""
+"""The description of a figure: what is drawn of which run, and how it is printed. It round-trips to YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atesc_core.figures.export.venues import VENUES
 from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import LAB
 
-# The figures of a run, and what each leaves open: names of Panel's fields.
+# The figures of a run, and the fields of Panel that each takes.
 PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "accuracy": ("against",),
     "losses_generator": (),
@@ -46,7 +46,7 @@ class Panel(Spec):
     )
     threshold: float | None = setting(
         None,
-        "Line between fragile and robust; unless named the one in force at the end "
+        "Threshold between fragile and robust; unless named the one in force at the end "
         "of that epoch, and for a score that is not the run's Otsu's threshold",
         "lab",
     )
@@ -59,19 +59,19 @@ class Panel(Spec):
 
     @field_validator("figure")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _known_figure(cls, name: str) -> str:
         if name not in PANEL_OPTIONS:
             raise PydanticCustomError("figure", "expected one of {names}", {"names": ", ".join(PANEL_OPTIONS)})
         return name
 
     @field_validator("epoch", "score", "threshold", "real", "against", "domain", "method", "colour", "ground")
     @classmethod
-    def _taken(cls, value: Any, info: ValidationInfo) -> Any:
+    def _taken_by_figure(cls, value: Any, info: ValidationInfo) -> Any:
         figure = info.data.get("figure")
         if (
             figure in PANEL_OPTIONS
             and info.field_name not in PANEL_OPTIONS[figure]
-            and value != cls.model_fields[info.field_name].default
+            and value != cls.model_fields[str(info.field_name)].default
         ):
             raise PydanticCustomError(
                 "option",
@@ -82,7 +82,7 @@ class Panel(Spec):
 
 
 class PrintLayout(Spec):
-    """How it is printed."""
+    """How a figure is printed."""
 
     venue: Literal["icml", "neurips", "cvpr", "ieee"] = setting("icml", "Whose columns it must fit", "lab")
     columns: Literal[1, 2] = setting(1, "As wide as one column, or as the page", "lab")
@@ -95,44 +95,46 @@ class PrintLayout(Spec):
 
     @property
     def width_in(self) -> float:
+        """The width of the figure."""
         return VENUES[self.venue].width(self.columns)
 
     @property
-    def sheet_in(self) -> float:
-        """The width of the venue's text."""
+    def text_width_in(self) -> float:
+        """The width of the venue's text across the page."""
         return VENUES[self.venue].two
 
-    def layout(self) -> dict[str, Any]:
-        """As the export takes it, but for the pixels."""
+    def sheet_options(self) -> dict[str, Any]:
+        """The arguments of ``draw_sheet``: all fields but the resolution."""
         return self.model_dump(exclude={"dpi"})
 
 
 class Recipe(Spec):
-    """A figure that can be made again: its panels and its paper."""
+    """A figure that can be made again: its panels and its print layout."""
 
     panels: tuple[Panel, ...] = Field(min_length=1, max_length=12, description="One, or several with a letter each")
     across: int = setting(2, "Panels in a row", "lab", ge=1, le=6)
-    paper: PrintLayout = PrintLayout()
+    layout: PrintLayout = PrintLayout()
     formats: tuple[Format, ...] = setting(FORMATS, "Files to write, beside data (CSV) and origin (YAML)", "lab")
 
     @property
     def stem(self) -> str:
-        """What its files are called: ``accuracy-abcd2345``."""
+        """The name of its files without suffix: ``accuracy-abcd2345``."""
         names = dict.fromkeys(panel.figure for panel in self.panels)
         runs = dict.fromkeys(panel.run for panel in self.panels)
         return file_stem("-".join([*names, *runs]))[:120]
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The texts beside the panels' letters."""
         return tuple(panel.label for panel in self.panels)
 
     def to_yaml(self) -> str:
-        """Only what differs from the defaults."""
+        """YAML of the fields that differ from their defaults."""
         return yaml.safe_dump(self.sparse(), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
-        """Raises SpecError where the text is no recipe."""
+        """Read a recipe. Raises SpecError where the text is none."""
         try:
             values = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -141,40 +143,40 @@ class Recipe(Spec):
 
     @property
     def needs_file(self) -> bool:
-        """Whether no command says it all: two panels take one option at two values."""
+        """Whether options cannot express it: two panels have different values of one option."""
         return any(len(values) > 1 for values in self._options().values())
 
     def command(self, out: str | None = None) -> str:
-        """What to type to get it: by options where they can say it, else from the recipe's file."""
+        """The command that makes it: by options if they can express it, else from the recipe's file."""
         if self.needs_file:
             return shlex.join([*LAB, "figure", f"{self.stem}.recipe.yaml", "--out", out or "."])
         first = self.panels[0]
-        words = [*LAB, "figure", first.figure if len(self.panels) == 1 else "panels", "--run", first.run]
+        arguments = [*LAB, "figure", first.figure if len(self.panels) == 1 else "panels", "--run", first.run]
         if len(self.panels) > 1:
             for panel in self.panels:
-                words += ["--of", panel.figure + f"@{panel.run}" * (panel.run != first.run)]
+                arguments += ["--of", panel.figure + f"@{panel.run}" * (panel.run != first.run)]
             for label in self.labels if any(self.labels) else ():
-                words += ["--label", label]
-            words += _option_words("across", self.across)
-        usual = Panel.model_fields
-        options = {name: value for name, [value] in self._options().items() if value != usual[name].default}
-        options |= {"venue": self.paper.venue, "columns": self.paper.columns}
-        options |= self.paper.model_dump(exclude_defaults=True)
+                arguments += ["--label", label]
+            arguments += _option_arguments("across", self.across)
+        fields = Panel.model_fields
+        options = {name: value for name, [value] in self._options().items() if value != fields[name].default}
+        options |= {"venue": self.layout.venue, "columns": self.layout.columns}
+        options |= self.layout.model_dump(exclude_defaults=True)
         for name, value in options.items():
-            words += _option_words(name, value)
-        return shlex.join([*words, "--out", out or f"{self.stem}.pdf"])
+            arguments += _option_arguments(name, value)
+        return shlex.join([*arguments, "--out", out or f"{self.stem}.pdf"])
 
     def _options(self) -> dict[str, list[Any]]:
-        """Option -> the values, each once, that panels have whose figures take it."""
-        found: dict[str, list[Any]] = {}
+        """Option -> its different values in the panels whose figures take it."""
+        values: dict[str, list[Any]] = {}
         for panel in self.panels:
             for name in PANEL_OPTIONS[panel.figure]:
-                if (value := getattr(panel, name)) not in found.setdefault(name, []):
-                    found[name].append(value)
-        return found
+                if (value := getattr(panel, name)) not in values.setdefault(name, []):
+                    values[name].append(value)
+        return values
 
 
-def _option_words(name: str, value: Any) -> list[str]:
+def _option_arguments(name: str, value: Any) -> list[str]:
     dashed = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{dashed}"]

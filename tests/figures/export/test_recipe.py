@@ -27,7 +27,7 @@ TWO = Recipe(
         Panel(figure="embedding", run="abcdefgh", colour="class", method="PCA"),
     ),
     across=1,
-    paper=PrintLayout(venue="ieee", columns=2, font="serif", dpi=600),
+    layout=PrintLayout(venue="ieee", columns=2, font="serif", dpi=600),
     formats=("pdf",),
 )
 
@@ -71,7 +71,7 @@ def test_a_recipe_round_trips_and_says_only_what_is_not_usual():
         ("panels: [{figure: embedding, run: abcdefgh, method: TSNE}]", r"panels\.0\.method: 'TSNE': .*'PCA' or 'UMAP'"),
         ("panels: []", "panels: .*at least 1"),
         ("panels: [{figure: accuracy}]", r"panels\.0\.run: .*required"),
-        ("paper: {dpi: 9000}\npanels: [{figure: accuracy, run: abcdefgh}]", r"paper\.dpi: 9000: .*1200"),
+        ("layout: {dpi: 9000}\npanels: [{figure: accuracy, run: abcdefgh}]", r"layout\.dpi: 9000: .*1200"),
         ("panels: [{figure: accuracy, run: abcdefgh}]\nmood: good", "mood: 'good'"),
         ("panels: [", "recipe: not YAML"),
         ("just words", "Recipe: 'just words'"),
@@ -92,11 +92,11 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
         Recipe(panels=(Panel(figure="accuracy", run="abcdefgh", against=("bcdefghj", "cdefghjk")),)),
         Recipe(
             panels=(Panel(figure="scores", run="abcdefgh", epoch=2, score="kl", threshold=-0.1234567891, real=True),),
-            paper=PrintLayout(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450),
+            layout=PrintLayout(venue="neurips", font="serif", font_pt=9, height_in=2.5, dpi=450),
         ),
         Recipe(
             panels=(Panel(figure="embedding", run="abcdefgh", method="UMAP", colour="score", ground="points"),),
-            paper=PrintLayout(venue="cvpr", columns=2),
+            layout=PrintLayout(venue="cvpr", columns=2),
         ),
         Recipe(
             panels=(
@@ -105,7 +105,7 @@ def test_a_name_from_a_recipe_never_becomes_a_path():
                 Panel(figure="accuracy", run="abcdefgh"),
             ),
             across=3,
-            paper=PrintLayout(venue="ieee", columns=2),
+            layout=PrintLayout(venue="ieee", columns=2),
         ),
     ],
 )

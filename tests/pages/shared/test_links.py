@@ -181,7 +181,7 @@ def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_figures(open_page, again, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, no_browser):
     recipe = Recipe(
         across=1,
-        paper=PrintLayout(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
+        layout=PrintLayout(venue="ieee", columns=2, font="serif", font_pt=9.5, height_in=4.0, dpi=600),
         panels=(
             Panel(figure="scores", run=finished_run.id, epoch=1, score="kl", threshold=0.5, label="KL"),
             Panel(figure="accuracy", run=lab_with_runs.plain),
@@ -192,7 +192,7 @@ def test_figures(open_page, again, finished_run: DistillationRun, lab_with_runs:
     again("figures", app)
     app.text_input(key="label b").set_value("plain").run()
     told = Recipe.from_token(app.query_params["recipe"])
-    assert told.paper == recipe.paper and told.across == 1
+    assert told.layout == recipe.layout and told.across == 1
     assert [(panel.figure, panel.run, panel.label) for panel in told.panels] == [
         ("scores", finished_run.id, "KL"),
         ("accuracy", lab_with_runs.plain, "plain"),
