@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from atesc_core import teachers
 from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, percents, progress_bar, show
 from atesc_core.cli.runs import run_to_its_end
+from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import ABOUT_PRESETS
 
 if TYPE_CHECKING:
@@ -41,9 +43,7 @@ Normalisation = Annotated[
 @commands.command("list")
 def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
     """List the teachers, with their accuracies."""
-    from atesc_core.teachers import cards as teacher_cards
-
-    cards = teacher_cards.list_teachers(folder(runs_dir))
+    cards = teachers.list_teachers(folder(runs_dir))
     if as_json:
         print(json.dumps([card.model_dump(mode="json") for card in cards]))
         return
@@ -147,18 +147,21 @@ def _train_shipped(name: str, device: str) -> None:
 def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisation = None) -> None:
     """Say whether a file can be a teacher, and what it does not say itself. Nothing in it is executed."""
     from atesc_core.models import ARCHITECTURES
-    from atesc_core.teachers.formats import check_file, recognise
+    from atesc_core.teachers.staging import StagedTeacher
 
-    name = arch or recognise(file).arch
-    model = check_file(file, name, normalisation=normalisation)
-    found = recognise(file)
+    staged = StagedTeacher(file)
+    model = staged.read(arch, normalisation)
+    found = staged.recognised
+    if found is None:
+        raise TeacherError(f"{file.name}: not recognised")
+    name = arch or found.arch
     parameters = sum(values.numel() for values in model.parameters())
     print(f"{file.name}: {name}, {model.num_classes} classes, {parameters:,} parameters")
     print(f"recognised: {found.arch}, by the names of {found.source}")
     names = ", ".join(found.class_names) if found.class_names else "not in the file; the pair's, unless you name them"
     print(f"class names: {names}")
     mean, std = (" ".join(f"{value:g}" for value in part.flatten().tolist()) for part in (model.mean, model.std))
-    print(f"normalisation: mean {mean}, std {std} ({_whence(found, normalisation)})")
+    print(f"normalisation: mean {mean}, std {std} ({_normalisation_origin(found, normalisation)})")
     print(f"architecture: {ARCHITECTURES[name].description}")
 
 
@@ -190,30 +193,17 @@ def add_teacher(
     runs_dir: RunsDir = None,
 ) -> None:
     """Check a file, measure it on its pair and add it to your teachers."""
-    from atesc_core.models import ARCHITECTURES
-    from atesc_core.teachers import formats, zoo
+    from atesc_core.teachers.staging import StagedTeacher, require_new_name
 
-    if arch is None:
-        found = formats.recognise(file)
-        arch, image_side = found.arch, image_side or found.image_side
-    if image_side is None and arch in ARCHITECTURES:
-        image_side = ARCHITECTURES[arch].image_side
-    card = zoo.add_teacher(
-        file,
-        name,
-        arch,
-        kind,
-        pair,
-        image_side,
-        folder(runs_dir),
-        normalisation,
-        tuple(word.strip() for word in classes.split(",")) if classes else None,
-    )
+    require_new_name(name, folder(runs_dir))
+    class_names = tuple(word.strip() for word in classes.split(",")) if classes else None
+    checked = StagedTeacher(file).check(kind, pair, arch, image_side, normalisation, class_names)
+    card = checked.add(name, folder(runs_dir))
     print(f"{card.name}: {card.arch}, {card.image_side} px, {percents(card.metrics)}")
 
 
-def _whence(found: Recognised, typed: str | None) -> str:
-    """Where a checked file's normalisation comes from."""
+def _normalisation_origin(found: Recognised, named: str | None) -> str:
+    """Where a checked file's normalisation comes from; ``named``: what --normalisation says."""
     if found.says_normalisation:
         return "of the file"
-    return "as typed" if typed else f"not in the file; {found.normalisation}, unless --normalisation says other"
+    return "as typed" if named else f"not in the file; {found.normalisation}, unless --normalisation says other"

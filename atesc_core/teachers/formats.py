@@ -22,44 +22,46 @@ from torch import Tensor
 
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
-from atesc_core.teachers.files import Listing, list_file, read_tensors, shown
+from atesc_core.teachers.files import Listing, list_file, printable, read_tensors
 from atesc_core.teachers.normalisation import read_normalisation
 
-STATED = {"mean", "std"}  # this lab's files say their normalisation; published ones do not
+NORMALISATION_KEYS = {"mean", "std"}  # in this lab's files; published ones do not say their normalisation
 
 
 @dataclass(frozen=True)
 class Format:
-    """Names of one repository. ``marker`` and the head's weight tell it from the others."""
+    """The names that a repository gives to the tensors of one family of architectures."""
 
     source: str
-    marker: str
+    marker: str  # a key that, with the head's weight, tells this format from the others
     head: str
-    renamed: tuple[tuple[str, str], ...] = ()  # (their part of a name, ours)
+    renamed: tuple[tuple[str, str], ...] = ()  # (their part of a name, this lab's)
 
-    def ours(self, key: str) -> str:
-        if self.source == OURS:
+    def to_lab(self, key: str) -> str:
+        """This lab's name for the tensor that the repository calls ``key``."""
+        if self.source == LAB:
             return key
         if key.startswith(f"{self.head}."):
             return "head" + key.removeprefix(self.head)
-        for theirs, ours in self.renamed:
-            key = key.replace(theirs, ours)
+        for theirs, labs in self.renamed:
+            key = key.replace(theirs, labs)
         return f"backbone.{key}"
 
-    def theirs(self, key: str) -> str:
-        if self.source == OURS or key in STATED:
+    def from_lab(self, key: str) -> str:
+        """The repository's name for the tensor that this lab calls ``key``."""
+        if self.source == LAB or key in NORMALISATION_KEYS:
             return key
         if key.startswith("head."):
             return self.head + key.removeprefix("head")
         key = key.removeprefix("backbone.")
-        for theirs, ours in self.renamed:
-            key = key.replace(ours, theirs)
+        for theirs, labs in self.renamed:
+            key = key.replace(labs, theirs)
         return key
 
 
-OURS, CMI, NTL = "this lab", "CMI and NAYER", "NTLBench and TransNTL"
+LAB, CMI, NTL = "this lab", "CMI and NAYER", "NTLBench and TransNTL"
 FORMATS = (
-    Format(OURS, "head.weight", "head"),
+    Format(LAB, "head.weight", "head"),
     Format(CMI, "layer1.0.conv1.weight", "linear"),
     Format(CMI, "block1.layer.0.conv1.weight", "fc"),
     Format(CMI, "block0.0.weight", "classifier"),
@@ -74,7 +76,7 @@ class Recognised:
     """What a file is, as far as it says so itself."""
 
     arch: str
-    source: str
+    source: str  # the repository whose names it uses
     num_classes: int
     says_normalisation: bool
     normalisation: str  # what to take where the file says none: a name of NORMALISATIONS
@@ -82,17 +84,17 @@ class Recognised:
     image_side: int | None = None
 
 
-def recognise(path: Path) -> Recognised:
-    """The architecture whose tensors the file holds, to be confirmed by the user; no weight is read.
+def recognise(listing: Listing) -> Recognised:
+    """The architecture whose tensors a file holds, for the user to confirm.
 
-    Raises TeacherError where the file cannot be read, or fits no architecture: the nearest is named.
+    Raises:
+        TeacherError: the file fits no architecture; the message names the nearest.
     """
-    listing = list_file(Path(path))
     layout = _layout(listing, "a listed architecture")
     problems = {arch: _difference(layout, arch) for arch in ARCHITECTURES}
     fits = [arch for arch, problem in problems.items() if problem is None]
     if not fits:
-        nearest = min(ARCHITECTURES, key=lambda arch: _distance(layout, arch))
+        nearest = min(ARCHITECTURES, key=lambda arch: _differing_tensors(layout, arch))
         raise TeacherError(
             f"{listing.name}: its tensors are those of no listed architecture; the nearest: {problems[nearest]}"
         )
@@ -100,33 +102,45 @@ def recognise(path: Path) -> Recognised:
         fits[0],
         layout.format.source,
         layout.num_classes,
-        layout.shapes.keys() >= STATED,
-        _usual(layout.format.source, layout.num_classes),
+        layout.shapes.keys() >= NORMALISATION_KEYS,
+        _usual_normalisation(layout.format.source, layout.num_classes),
         listing.class_names,
         listing.image_side,
     )
 
 
-def check_file(path: Path, arch: str, num_classes: int | None = None, normalisation: str | None = None) -> Classifier:
-    """The file's weights in a classifier of ``arch``, frozen and in evaluation mode; nothing in it is executed.
+def read_classifier(
+    path: Path,
+    arch: str,
+    num_classes: int | None = None,
+    normalisation: str | None = None,
+    listing: Listing | None = None,
+) -> Classifier:
+    """A file's weights in a classifier, frozen and in evaluation mode. Nothing in the file is executed.
 
-    ``num_classes`` None reads it off the file's head. ``normalisation`` (a name, or six numbers) is for a file
-    that does not say its own; None takes what is usual where the file comes from (`Recognised.normalisation`).
-    Raises TeacherError: unreadable, empty, oversize, truncated or wrongly named file, pickled code, unlisted
-    architecture, missing, unlisted or mis-shaped tensors, weights that are not finite numbers.
+    Args:
+        path: Of the file.
+        arch: Name of the architecture.
+        num_classes: That the file must have; None takes the file's.
+        normalisation: For a file that does not say its own: a name, or six numbers, see `read_normalisation`. None
+            takes what is usual where the file comes from.
+        listing: What `list_file` gave for this file, so that it is not listed again.
+
+    Raises:
+        TeacherError: unreadable, empty, oversize, truncated or wrongly named file; pickled code; unlisted
+            architecture; missing, unlisted or mis-shaped tensors; weights that are not finite numbers.
     """
     if arch not in ARCHITECTURES:
         raise TeacherError(f"arch: {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
-    path = Path(path)
-    layout = _layout(list_file(path), arch)
+    layout = _layout(listing or list_file(path), arch)
     if num_classes not in (None, layout.num_classes):
-        raise TeacherError(f"{path.name}: {layout.num_classes} classes; expected {num_classes}")
+        raise TeacherError(f"{layout.name}: {layout.num_classes} classes; expected {num_classes}")
     if problem := _difference(layout, arch):
-        raise TeacherError(f"{path.name}: {problem}")
-    mean_std = _normalisation(layout, path.name, normalisation)
+        raise TeacherError(f"{layout.name}: {problem}")
+    mean_std = _normalisation(layout, normalisation)
     weights = {
-        layout.ours[key]: value.float() if value.is_floating_point() else value
-        for key, value in read_tensors(path).items()
+        layout.lab_keys[key]: value.float() if value.is_floating_point() else value
+        for key, value in read_tensors(path, layout.name).items()
     }
     _check_values(layout, weights)
     model = build(arch, layout.num_classes)
@@ -140,17 +154,18 @@ class _Layout:
 
     name: str
     format: Format
-    ours: dict[str, str]  # the file's key -> ours
-    shapes: dict[str, tuple[int, ...]]  # by our key
-    floating: dict[str, bool]  # by our key
+    lab_keys: dict[str, str]  # the file's key -> this lab's
+    shapes: dict[str, tuple[int, ...]]  # by this lab's key
+    floating: dict[str, bool]  # by this lab's key
     prefix: str  # of every key in the file
     num_classes: int
 
-    def theirs(self, key: str) -> str:
-        return self.prefix + self.format.theirs(key)
+    def file_key(self, lab_key: str) -> str:
+        return self.prefix + self.format.from_lab(lab_key)
 
 
 def _layout(listing: Listing, expected: str) -> _Layout:
+    """The listing in this lab's names; ``expected`` is for the message where its keys are in no known format."""
     keys = listing.shapes.keys()
     prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
     bare = {key: key.removeprefix(prefix) for key in keys}
@@ -159,70 +174,71 @@ def _layout(listing: Listing, expected: str) -> _Layout:
             break
     else:
         raise TeacherError(
-            f"{listing.name}: found {_some(keys) or 'no tensors'}; expected the keys of {expected}, "
+            f"{listing.name}: found {_first_three(keys) or 'no tensors'}; expected the keys of {expected}, "
             "as this lab saves them ('head.weight') or as CMI, NAYER, NTLBench or TransNTL publish them"
         )
-    ours = {key: form.ours(name) for key, name in bare.items()}
-    if twice := [key for key, name in ours.items() if list(ours.values()).count(name) > 1]:
-        raise TeacherError(f"{listing.name}: {_some(twice)} are the same tensor twice; expected one of them")
-    shapes = {ours[key]: shape for key, shape in listing.shapes.items()}
+    lab_keys = {key: form.to_lab(name) for key, name in bare.items()}
+    if twice := [key for key, name in lab_keys.items() if list(lab_keys.values()).count(name) > 1]:
+        raise TeacherError(f"{listing.name}: {_first_three(twice)} are the same tensor twice; expected one of them")
+    shapes = {lab_keys[key]: shape for key, shape in listing.shapes.items()}
     head = shapes["head.weight"]
     if len(head) != 2 or head[0] not in CLASSES:
         raise TeacherError(
             f"{listing.name}: {prefix}{form.head}.weight has shape {head}; expected {CLASSES[0]} to "
             f"{CLASSES[-1]} classes × features"
         )
-    return _Layout(
-        listing.name, form, ours, shapes, {ours[key]: value for key, value in listing.floating.items()}, prefix, head[0]
-    )
+    floating = {lab_keys[key]: value for key, value in listing.floating.items()}
+    return _Layout(listing.name, form, lab_keys, shapes, floating, prefix, head[0])
 
 
 @cache
-def _expected(arch: str, num_classes: int) -> dict[str, Tensor]:
-    """Names and shapes of an architecture; nothing is allocated."""
+def _empty_state(arch: str, num_classes: int) -> dict[str, Tensor]:
+    """Names and shapes of an architecture's tensors; nothing is allocated."""
     with torch.device("meta"):
         return ARCHITECTURES[arch](num_classes).state_dict()
 
 
 def _missing(layout: _Layout, arch: str) -> set[str]:
     """A file need not say its normalisation, nor how many batches BatchNorm saw: evaluation does not use it."""
-    missing = _expected(arch, layout.num_classes).keys() - layout.shapes.keys()
+    missing = _empty_state(arch, layout.num_classes).keys() - layout.shapes.keys()
     missing = {key for key in missing if not key.endswith("num_batches_tracked")}
-    return missing - STATED if missing >= STATED else missing
+    return missing - NORMALISATION_KEYS if missing >= NORMALISATION_KEYS else missing
 
 
 def _difference(layout: _Layout, arch: str) -> str | None:
     """What keeps the file from being ``arch``, in the file's own names; None where it fits."""
-    expected = _expected(arch, layout.num_classes)
+    expected = _empty_state(arch, layout.num_classes)
     if missing := _missing(layout, arch):
-        return f"not {arch}: missing {_some(map(layout.theirs, missing))}"
-    if unlisted := [key for key, ours in layout.ours.items() if ours not in expected]:
-        return f"not {arch}: unexpected {_some(unlisted)}"
-    for theirs, key in layout.ours.items():
+        return f"not {arch}: missing {_first_three(map(layout.file_key, missing))}"
+    if unlisted := [key for key, lab_key in layout.lab_keys.items() if lab_key not in expected]:
+        return f"not {arch}: unexpected {_first_three(unlisted)}"
+    for file_key, key in layout.lab_keys.items():
         if layout.shapes[key] != tuple(expected[key].shape):
-            return f"{theirs} has shape {layout.shapes[key]}; {arch} expects {tuple(expected[key].shape)}"
+            return f"{file_key} has shape {layout.shapes[key]}; {arch} expects {tuple(expected[key].shape)}"
         if layout.floating[key] != expected[key].is_floating_point():
-            return f"{theirs} holds the wrong kind of numbers; {arch} expects {expected[key].dtype}"
+            return f"{file_key} holds the wrong kind of numbers; {arch} expects {expected[key].dtype}"
     return None
 
 
-def _distance(layout: _Layout, arch: str) -> int:
-    """How many tensors differ."""
-    expected = {key: tuple(value.shape) for key, value in _expected(arch, layout.num_classes).items()}
+def _differing_tensors(layout: _Layout, arch: str) -> int:
+    """How many tensors differ, by name or shape."""
+    expected = {key: tuple(value.shape) for key, value in _empty_state(arch, layout.num_classes).items()}
     return len(expected.items() ^ layout.shapes.items())
 
 
-def _normalisation(layout: _Layout, name: str, text: str | None) -> dict[str, Tensor]:
+def _normalisation(layout: _Layout, text: str | None) -> dict[str, Tensor]:
     """``mean`` and ``std`` for a file that has none; empty for one that has."""
-    if layout.shapes.keys() >= STATED:
+    if layout.shapes.keys() >= NORMALISATION_KEYS:
         if text is not None:
-            raise TeacherError(f"{name}: the file says its own normalisation; expected none beside it, found {text!r}")
+            raise TeacherError(
+                f"{layout.name}: the file says its own normalisation; expected none beside it, found {text!r}"
+            )
         return {}
-    values = read_normalisation(text or _usual(layout.format.source, layout.num_classes))
+    values = read_normalisation(text or _usual_normalisation(layout.format.source, layout.num_classes))
     return {key: torch.tensor(value).view(1, 3, 1, 1) for key, value in zip(("mean", "std"), values, strict=True)}
 
 
-def _usual(source: str, num_classes: int) -> str:
+def _usual_normalisation(source: str, num_classes: int) -> str:
     """The normalisation of that repository's main data sets."""
     if source == NTL:
         return "imagenet"
@@ -233,15 +249,15 @@ def _usual(source: str, num_classes: int) -> str:
 
 def _check_values(layout: _Layout, weights: dict[str, Tensor]) -> None:
     for key, tensor in weights.items():
-        where = f"{layout.name}: {layout.theirs(key)}"
+        where = f"{layout.name}: {layout.file_key(key)}"
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise TeacherError(f"{where} holds NaN or infinite values; expected finite weights")
         if key.endswith("running_var") and (tensor < 0).any() or key == "std" and (tensor <= 0).any():
             raise TeacherError(f"{where} holds {tensor.min():g}; expected positive numbers")
 
 
-def _some(keys: Iterable[str]) -> str:
-    """The first three of ``keys``."""
+def _first_three(keys: Iterable[str]) -> str:
+    """The first three of ``keys``, and how many more there are."""
     order = sorted(keys)
     more = f" and {len(order) - 3} more" if len(order) > 3 else ""
-    return ", ".join(map(shown, order[:3])) + more
+    return ", ".join(map(printable, order[:3])) + more

@@ -8,13 +8,12 @@ from typing import Literal
 
 from safetensors.torch import save_file
 
-from atesc_core.domains import find_pair
 from atesc_core.domains.loading import load_pair
-from atesc_core.errors import DomainError, TeacherError
+from atesc_core.errors import TeacherError
 from atesc_core.models import Classifier
-from atesc_core.specs.teacher import NAME, TeacherRecipe
-from atesc_core.teachers.cards import TeacherCard, card_file, list_teachers, read_card, weights_file
-from atesc_core.teachers.formats import check_file, recognise
+from atesc_core.specs.teacher import TeacherRecipe
+from atesc_core.teachers.cards import TeacherCard, card_file, read_card, weights_file
+from atesc_core.teachers.formats import read_classifier
 from atesc_core.training.evaluation import Evaluator
 
 
@@ -33,7 +32,7 @@ def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
         TeacherError: there is no such teacher, or its weights do not fit its card.
     """
     card = read_card(card_file(name, runs_dir))
-    return Teacher(card, check_file(weights_file(name, runs_dir), card.arch, card.num_classes))
+    return Teacher(card, read_classifier(weights_file(name, runs_dir), card.arch, card.num_classes))
 
 
 def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
@@ -44,37 +43,6 @@ def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
     Path(f"{weights}.part").replace(weights)
     Path(f"{text}.part").write_text(card.model_dump_json(indent=1) + "\n")
     Path(f"{text}.part").replace(text)
-
-
-def add_teacher(
-    path: Path,
-    name: str,
-    arch: str,
-    kind: Literal["SL", "NTL"],
-    pair: str,
-    image_side: int,
-    runs_dir: Path,
-    normalisation: str | None = None,
-    class_names: tuple[str, ...] | None = None,
-) -> TeacherCard:
-    """Check a user's file, measure it on its pair, and keep it under ``runs_dir``. Raises TeacherError.
-
-    ``normalisation`` and ``class_names`` are what the file does not say itself: see `check_file`; None takes the
-    file's class names, or the pair's.
-    """
-    if not NAME.fullmatch(name):
-        raise TeacherError(f"name: {name!r}: expected lower-case letters, digits, '-' and '_', at most 64")
-    if name in {card.name for card in list_teachers(runs_dir)}:
-        raise TeacherError(f"name: {name!r} is taken; expected a new name")
-    try:
-        find_pair(pair)
-    except DomainError as error:
-        raise TeacherError(str(error)) from None
-    model = check_file(path, arch, normalisation=normalisation)
-    class_names = class_names or recognise(path).class_names
-    card = measured_card(model, name, arch, kind, pair, image_side, class_names=class_names)
-    save_teacher(model, card, Path(runs_dir) / "teachers")
-    return card
 
 
 def measured_card(
@@ -88,9 +56,13 @@ def measured_card(
     command: str = "",
     class_names: tuple[str, ...] | None = None,
 ) -> TeacherCard:
-    """The card of ``model``, its accuracies measured now; ``class_names`` None takes the pair's.
+    """The card of ``model``, its accuracies measured now on the test images of ``pair``.
 
-    Raises TeacherError where the number of classes does not match.
+    ``class_names`` None or () takes those of the pair's ID domain; the other arguments are the card's.
+
+    Raises:
+        TeacherError: the number of classes or of class names does not match, or a name is empty or too long.
+        DomainError: the pair cannot be loaded.
     """
     data = load_pair(pair, image_side)
     if model.num_classes != len(data.id.classes):

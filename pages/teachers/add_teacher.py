@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from atesc_core import errors
+from atesc_core.errors import DomainError, TeacherError
 from atesc_core.runs import default_runs_dir
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.normalisation import NORMALISATIONS
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.teachers import architecture, architectures, forget_cards
 from pages.shared.ui import elements, formats
 from pages.shared.ui.pair_picker import pick_pair, unavailable_pairs
 
 if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.formats import Recognised
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-KINDS = ("safetensors", "pt", "pth")
+    from atesc_core.teachers.formats import Recognised
+    from atesc_core.teachers.staging import CheckedTeacher, StagedTeacher
+
 BY_HAND = "by hand"
-CHECKED = "checked teacher"  # what was asked of which file, and what the check found
+STAGED = "staged teacher"  # in the session state: (id of the uploaded file, its StagedTeacher)
+CHECKED = "checked teacher"  # in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the user says of a file; the fields are the arguments of `StagedTeacher.check`."""
+
+    kind: Literal["SL", "NTL"]
+    pair: str
+    arch: str
+    image_side: int
+    normalisation: str | None
+    class_names: tuple[str, ...]
 
 
 def add_teacher() -> None:
+    """The uploader, the questions on the uploaded file, and the buttons that check and add it."""
     with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
         uploaded = st.file_uploader(
             "Weights",
-            type=list(KINDS),
+            type=["safetensors", "pt", "pth"],
             key="weights",
             help=(
                 "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
@@ -39,29 +53,77 @@ def add_teacher() -> None:
             ),
         )
         if uploaded is None:
+            _forget_upload()
             elements.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
             return
-        asked = _questions(uploaded)
-        found = st.session_state.get(CHECKED)
-        done = found is not None and found[0] == (uploaded.file_id, asked)
+        try:
+            staged = _staged(uploaded)
+        except TeacherError as error:
+            _refuse(error)
+            return
+        name, answers = _questions(staged)
+        checked = _checked(uploaded, answers)
         with st.container(horizontal=True, gap="small"):
-            check = st.button("Check", icon=":material/fact_check:", type="secondary" if done else "primary")
-            add = st.button("Add", icon=":material/add:", type="primary" if done else "secondary", disabled=not done)
-        if check:
-            _check(uploaded, asked)
-        elif add:
-            _add(uploaded, asked)
-        elif done:
-            _found(found[1])
+            check = st.button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
+            add = st.button(
+                "Add", icon=":material/add:", type="primary" if checked else "secondary", disabled=not checked
+            )
+        try:
+            if check:
+                with st.spinner("Reading the file and measuring it on its pair …", show_time=True):
+                    st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
+                st.rerun()
+            if add and checked:
+                card = checked.add(name, default_runs_dir())
+                _forget_upload()
+                forget_cards()
+                st.query_params["teacher"] = card.name
+                st.rerun()
+        except (TeacherError, DomainError) as error:
+            if check:
+                st.session_state.pop(CHECKED, None)
+            _refuse(error)
+            return
+        if checked:
+            _measured(checked.card)
 
 
-def _questions(uploaded: Any) -> dict[str, Any]:
-    """What the file does not say itself, with what could be recognised as the first answer."""
-    known = architectures()
-    found, problem = _recognised(uploaded)
-    top = st.columns(3)
-    name = top[0].text_input("Name", _slug(uploaded.name), max_chars=64, help="Lower-case letters, digits, - and _")
-    chosen = top[1].selectbox(
+def _staged(uploaded: UploadedFile) -> StagedTeacher:
+    """The uploaded file on disk and listed, once an upload."""
+    file_id, staged = st.session_state.get(STAGED, (None, None))
+    if file_id != uploaded.file_id:
+        from atesc_core.teachers.staging import stage_upload  # PyTorch, not before there is a file
+
+        staged = stage_upload(uploaded.name, uploaded.getbuffer())
+        st.session_state[STAGED] = (uploaded.file_id, staged)
+    return staged
+
+
+def _checked(uploaded: UploadedFile, answers: Answers) -> CheckedTeacher | None:
+    """What Check found, as long as neither the file nor the answers have changed."""
+    file_id, checked_answers, checked = st.session_state.get(CHECKED, (None, None, None))
+    return checked if (file_id, checked_answers) == (uploaded.file_id, answers) else None
+
+
+def _refuse(error: ValueError) -> None:
+    elements.problem(
+        "This file cannot be a teacher.", f"{error}.", "Nothing was kept. Change what is asked, or the file."
+    )
+
+
+def _forget_upload() -> None:
+    st.session_state.pop(STAGED, None)
+    st.session_state.pop(CHECKED, None)
+
+
+def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
+    """The teacher's name, and what the file does not say itself, with what was recognised as the first answer."""
+    known, found = architectures(), staged.recognised
+    first_row, second_row = st.columns(3), st.columns(3)
+    name = first_row[0].text_input(
+        "Name", _suggested_name(staged.filename), max_chars=64, help="Lower-case letters, digits, - and _"
+    )
+    arch = first_row[1].selectbox(
         "Architecture",
         known,
         index=known.index(found.arch) if found else 0,
@@ -71,16 +133,15 @@ def _questions(uploaded: Any) -> dict[str, Any]:
             else "None of these fits the file; Check says why."
         ),
     )
-    kind = top[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
-    middle = st.columns(3)
-    pair = pick_pair(middle[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
-    said = found.image_side if found and found.image_side in range(8, 257) else None
-    side = middle[1].number_input(
-        "Image side (px)", 8, 256, said or architecture(chosen).image_side, 4, key=f"image side of {chosen} {said}"
+    kind = first_row[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
+    pair = pick_pair(second_row[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
+    side = found.image_side if found and found.image_side in range(8, 257) else None
+    image_side = second_row[1].number_input(
+        "Image side (px)", 8, 256, side or architecture(arch).image_side, 4, key=f"image side of {arch} {side}"
     )
-    with middle[2]:
+    with second_row[2]:
         normalisation = _normalisation(found) if found and not found.says_normalisation else None
-    classes = st.text_input(
+    class_names = st.text_input(
         "Class names",
         ", ".join(found.class_names or ()) if found else "",
         placeholder="the pair's own",
@@ -90,26 +151,14 @@ def _questions(uploaded: Any) -> dict[str, Any]:
     )
     unavailable_pairs()
     if found:
-        elements.caption(
-            f"Recognised: {found.arch}, by the names of {found.source}. {architecture(chosen).description}"
-        )
+        elements.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(arch).description}")
     else:
-        elements.caption(f"Not recognised. {problem}.")
-    return {
-        "name": name,
-        "arch": chosen,
-        "kind": kind,
-        "pair": pair,
-        "image_side": int(side),
-        "normalisation": normalisation,
-        "class_names": _split(classes),
-    }
+        elements.caption(f"Not recognised. {staged.problem}.")
+    return name, Answers(kind, pair, arch, int(image_side), normalisation, _split(class_names))
 
 
 def _normalisation(found: Recognised) -> str:
-    """Asked where the file does not say: a name, or six numbers."""
-    from atesc_core.teachers.normalisation import NORMALISATIONS
-
+    """For a file that does not say it: a name, or six numbers."""
     chosen = st.selectbox(
         "Normalisation",
         [*NORMALISATIONS, BY_HAND],
@@ -125,30 +174,12 @@ def _normalisation(found: Recognised) -> str:
     return st.text_input("Mean, then standard deviation of R, G, B", "0.5, 0.5, 0.5, 0.5, 0.5, 0.5")
 
 
-def _split(names: str) -> tuple[str, ...] | None:
-    return tuple(name.strip() for name in names.split(",")) if names.strip() else None
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
 
 
-def _check(uploaded: Any, asked: dict[str, Any]) -> None:
-    """Read the file and measure it on its pair; keep what was found, so that it may be added."""
-    from atesc_core.errors import TeacherError
-    from atesc_core.teachers.formats import check_file
-    from atesc_core.teachers.zoo import measured_card
-
-    with _on_disk(uploaded) as path, st.spinner("Reading the file and measuring it on its pair …", show_time=True):
-        try:
-            rest = asked | {"name": "checked"}
-            model = check_file(path, asked["arch"], normalisation=rest.pop("normalisation"))
-            card = measured_card(model, **rest)
-        except (TeacherError, ValueError) as error:
-            st.session_state.pop(CHECKED, None)
-            _refuse(error, path, uploaded)
-            return
-    st.session_state[CHECKED] = ((uploaded.file_id, asked), card)
-    st.rerun()
-
-
-def _found(card: TeacherCard) -> None:
+def _measured(card: TeacherCard) -> None:
+    """What the check found."""
     metric = next(name for name in card.metrics if name != "iacc")
     elements.row(
         elements.chip("fits", "SL"),
@@ -160,7 +191,8 @@ def _found(card: TeacherCard) -> None:
         ),
         elements.swatch(
             "ood",
-            f"{METRIC_NAMES[metric]} {formats.per_cent(card.metrics[metric])} % of {formats.count(card.test_images['ood'])}",
+            f"{METRIC_NAMES[metric]} {formats.per_cent(card.metrics[metric])} % "
+            f"of {formats.count(card.test_images['ood'])}",
         ),
         elements.muted("test images"),
     )
@@ -170,54 +202,6 @@ def _found(card: TeacherCard) -> None:
         )
 
 
-def _add(uploaded: Any, asked: dict[str, Any]) -> None:
-
-    from atesc_core.teachers import zoo
-
-    with _on_disk(uploaded) as path, st.spinner("Adding …"):
-        try:
-            card = zoo.add_teacher(path, **asked, runs_dir=default_runs_dir())
-        except (errors.TeacherError, ValueError) as error:
-            _refuse(error, path, uploaded)
-            return
-    forget_cards()
-    st.session_state.pop(CHECKED, None)
-    st.query_params["teacher"] = card.name
-    st.rerun()
-
-
-def _refuse(error: ValueError, path: Path, uploaded: Any) -> None:
-    words = str(error).replace(path.name, uploaded.name)
-    elements.problem(
-        "This file cannot be a teacher.", f"{words}.", "Nothing was kept. Change what is asked, or the file."
-    )
-
-
-def _recognised(uploaded: Any) -> tuple[Recognised | None, str]:
-    """What the file's tensors are, or why they are nothing that is known."""
-    key = f"recognised {uploaded.file_id}"
-    if key not in st.session_state:
-        from atesc_core.errors import TeacherError
-        from atesc_core.teachers.formats import recognise
-
-        with _on_disk(uploaded) as path:
-            try:
-                st.session_state[key] = recognise(path), ""
-            except TeacherError as error:
-                st.session_state[key] = None, str(error).replace(path.name, uploaded.name)
-    return st.session_state[key]
-
-
-@contextmanager
-def _on_disk(uploaded: Any) -> Iterator[Path]:
-    """The upload as a file for a moment, under a name of ours: a name from a user never becomes a path."""
-    kind = uploaded.name.rpartition(".")[2].lower()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload.{kind if kind in KINDS else KINDS[0]}"
-        path.write_bytes(uploaded.getbuffer())
-        yield path
-
-
-def _slug(name: str) -> str:
-    """A name that a teacher may have, from a file's."""
-    return re.sub(r"[^a-z0-9_-]+", "-", name.rpartition(".")[0].lower()).strip("-_")[:64] or "my-teacher"
+def _suggested_name(filename: str) -> str:
+    """A name that a teacher may have, made of the file's."""
+    return re.sub(r"[^a-z0-9_-]+", "-", filename.rpartition(".")[0].lower()).strip("-_")[:64] or "my-teacher"

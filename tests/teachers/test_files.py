@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from atesc_core.errors import TeacherError
 from atesc_core.models import build
 from atesc_core.teachers import files, list_teachers
-from atesc_core.teachers.formats import check_file
-from atesc_core.teachers.zoo import add_teacher, load_teacher
+from atesc_core.teachers.formats import read_classifier
+from atesc_core.teachers.staging import StagedTeacher
+from atesc_core.teachers.zoo import load_teacher
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_a_good_file_loads_as_it_was(tmp_path, good, suffix, wrapped):
         save_file(good, path)
     else:
         torch.save({"state_dict": good} if wrapped else good, path)
-    model = check_file(path, "small")
+    model = read_classifier(path, "small")
     assert not model.training
     assert all(torch.equal(value, good[key]) for key, value in model.state_dict().items())
     assert not any(p.requires_grad for p in model.parameters())
@@ -53,7 +54,7 @@ def test_a_pickle_bomb_does_not_go_off(tmp_path, good, raw):
     else:
         torch.save(payload, path)
     with pytest.raises(TeacherError, match=r"bomb\.pt: not a plain PyTorch state dict"):
-        check_file(path, "small")
+        read_classifier(path, "small")
     assert not target.exists()
 
 
@@ -86,23 +87,23 @@ def test_wrong_tensors_are_named(tmp_path, good, how, says):
     path = tmp_path / "t.safetensors"
     save_file(edited(good, how), path)
     with pytest.raises(TeacherError, match=says):
-        check_file(path, "small")
+        read_classifier(path, "small")
 
 
 def test_a_wrong_architecture_is_named(tmp_path, good):
     path = tmp_path / "t.safetensors"
     save_file(good, path)
     with pytest.raises(TeacherError, match="not resnet18"):
-        check_file(path, "resnet18")
+        read_classifier(path, "resnet18")
     with pytest.raises(TeacherError, match="'alexnet' is not known"):
-        check_file(path, "alexnet")
+        read_classifier(path, "alexnet")
 
 
 @pytest.mark.parametrize("name", ["empty.pt", "empty.safetensors"])
 def test_an_empty_file(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(TeacherError, match="is empty"):
-        check_file(tmp_path / name, "small")
+        read_classifier(tmp_path / name, "small")
 
 
 @pytest.mark.parametrize("name", ["cut.pt", "cut.safetensors"])
@@ -111,19 +112,19 @@ def test_a_truncated_file(tmp_path, good, name):
     torch.save(good, path) if name.endswith("pt") else save_file(good, path)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(TeacherError, match="not a"):
-        check_file(path, "small")
+        read_classifier(path, "small")
 
 
 def test_a_misnamed_an_absent_and_an_oversize_file(tmp_path, good, monkeypatch):
     with pytest.raises(TeacherError, match="no such file"):
-        check_file(tmp_path / "none.pt", "small")
+        read_classifier(tmp_path / "none.pt", "small")
     (tmp_path / "t.exe").write_bytes(b"MZ")
     with pytest.raises(TeacherError, match="ending in"):
-        check_file(tmp_path / "t.exe", "small")
+        read_classifier(tmp_path / "t.exe", "small")
     torch.save(good, tmp_path / "t.pt")
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 1000)
     with pytest.raises(TeacherError, match="expected at most"):
-        check_file(tmp_path / "t.pt", "small")
+        read_classifier(tmp_path / "t.pt", "small")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_renamed_file_says_what_it_really_is(tmp_path, good, true, false):
     save_file(good, path) if true == ".safetensors" else torch.save(good, path)
     kind = "safetensors" if true == ".safetensors" else "PyTorch"
     with pytest.raises(TeacherError, match=f"named {false}, but its content is {kind}; expected the name to end in"):
-        check_file(path.rename(tmp_path / f"t{false}"), "small")
+        read_classifier(path.rename(tmp_path / f"t{false}"), "small")
 
 
 def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path, good, monkeypatch):
@@ -145,15 +146,15 @@ def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path, good, monkeyp
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 1_000_000)
     assert path.stat().st_size < 10_000
     with pytest.raises(TeacherError, match=r"bomb\.pt: 2 MB when unpacked; expected at most 1 MB"):
-        check_file(path, "small")
+        read_classifier(path, "small")
 
 
 def test_shapes_are_checked_before_any_weight_is_read(tmp_path, good, monkeypatch):
     good["backbone.0.weight"] = torch.zeros(32, 3, 5, 5)
     torch.save(good, tmp_path / "t.pt")
-    monkeypatch.setattr("atesc_core.teachers.formats.read_tensors", lambda path: pytest.fail("weights were read"))
+    monkeypatch.setattr("atesc_core.teachers.formats.read_tensors", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(TeacherError, match="has shape"):
-        check_file(tmp_path / "t.pt", "small")
+        read_classifier(tmp_path / "t.pt", "small")
 
 
 @pytest.mark.parametrize(
@@ -163,30 +164,35 @@ def test_shapes_are_checked_before_any_weight_is_read(tmp_path, good, monkeypatc
 def test_noise_is_refused(tmp_path, content, suffix):
     (tmp_path / f"t{suffix}").write_bytes(content)
     with pytest.raises(TeacherError, match=rf"t\{suffix}: (not a|named|the file is empty)"):
-        check_file(tmp_path / f"t{suffix}", "small")
+        read_classifier(tmp_path / f"t{suffix}", "small")
 
 
 def test_a_tensor_list_is_not_a_state_dict(tmp_path):
     torch.save([torch.zeros(1)], tmp_path / "t.pt")
     with pytest.raises(TeacherError, match="dict of names to tensors"):
-        check_file(tmp_path / "t.pt", "small")
+        read_classifier(tmp_path / "t.pt", "small")
+
+
+def add(name, tmp_path):
+    checked = StagedTeacher(tmp_path / "mine.safetensors").check("NTL", "mnistm-fashion", "small", 16)
+    return checked.add(name, tmp_path / "runs")
 
 
 def test_an_added_teacher_is_measured_listed_and_loaded(tmp_path, good):
     save_file(good, tmp_path / "mine.safetensors")
-    card = add_teacher(tmp_path / "mine.safetensors", "mine", "small", "NTL", "mnistm-fashion", 16, tmp_path / "runs")
+    card = add("mine", tmp_path)
     assert set(card.metrics) == {"iacc", "olacc"}
     assert card in list_teachers(tmp_path / "runs")
     assert card not in list_teachers()
     assert load_teacher("mine", tmp_path / "runs").card == card
     with pytest.raises(TeacherError, match="is taken"):
-        add_teacher(tmp_path / "mine.safetensors", "mine", "small", "NTL", "mnistm-fashion", 16, tmp_path / "runs")
+        add("mine", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "A B", "x" * 65, "con\x00"])
 def test_names_never_become_paths(tmp_path, good, name):
     save_file(good, tmp_path / "mine.safetensors")
     with pytest.raises(TeacherError):
-        add_teacher(tmp_path / "mine.safetensors", name, "small", "NTL", "mnistm-fashion", 16, tmp_path / "runs")
+        add(name, tmp_path)
     with pytest.raises(TeacherError):
         load_teacher(name, tmp_path / "runs")

@@ -8,9 +8,10 @@ from safetensors.torch import save_file
 
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, build
-from atesc_core.teachers.formats import check_file, recognise
+from atesc_core.teachers.files import list_file
+from atesc_core.teachers.formats import read_classifier, recognise
 from atesc_core.teachers.normalisation import NORMALISATIONS, read_normalisation
-from atesc_core.teachers.zoo import add_teacher
+from atesc_core.teachers.staging import StagedTeacher
 from tests.support.published_weights import PUBLISHED, cmi_vgg, ntl_vgg13, resnet34, wrn
 
 CLASSES = 4
@@ -22,9 +23,9 @@ def test_a_published_checkpoint_is_recognised_and_computes_what_it_did(tmp_path,
     state = make(CLASSES)
     path = tmp_path / "published.pth"
     torch.save(state, path)
-    found = recognise(path)
+    found = recognise(list_file(path))
     assert (found.arch, found.num_classes, found.says_normalisation) == (arch, CLASSES, False)
-    model = check_file(path, arch, normalisation="cifar10")
+    model = read_classifier(path, arch, normalisation="cifar10")
     x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in NORMALISATIONS["cifar10"])
     with torch.no_grad():
@@ -38,7 +39,7 @@ def test_a_published_checkpoint_is_recognised_and_computes_what_it_did(tmp_path,
 def test_this_labs_own_files_are_recognised(tmp_path, arch):
     path = tmp_path / "own.safetensors"
     save_file(build(arch, CLASSES).state_dict(), path)
-    found = recognise(path)
+    found = recognise(list_file(path))
     assert (found.arch, found.num_classes, found.source, found.says_normalisation) == (arch, CLASSES, "this lab", True)
 
 
@@ -66,8 +67,8 @@ def test_the_training_checkpoint_of_cmi_loads(tmp_path, published):
         },
         path,
     )
-    assert recognise(path).arch == "wrn_16_2"
-    assert torch.equal(check_file(path, "wrn_16_2").head.weight, published["fc.weight"])
+    assert recognise(list_file(path)).arch == "wrn_16_2"
+    assert torch.equal(read_classifier(path, "wrn_16_2").head.weight, published["fc.weight"])
 
 
 @pytest.mark.parametrize("change", ["legacy file", "half precision", "no batch counts", "safetensors", "upper-case"])
@@ -81,7 +82,7 @@ def test_other_ways_of_saving_the_same_weights(tmp_path, published, change):
         save_file(published, path)
     else:
         torch.save(published, path, _use_new_zipfile_serialization=change != "legacy file")
-    model = check_file(path, recognise(path).arch)
+    model = read_classifier(path, recognise(list_file(path)).arch)
     assert torch.equal(model.head.weight, published["fc.weight"].float())
     assert model.head.weight.dtype is torch.float32
 
@@ -98,9 +99,9 @@ def test_other_ways_of_saving_the_same_weights(tmp_path, published, change):
 def test_the_normalisation_that_is_usual_there_is_offered_and_taken(tmp_path, classes, make, usual):
     path = tmp_path / "t.pth"
     torch.save(make(classes), path)
-    found = recognise(path)
+    found = recognise(list_file(path))
     assert found.normalisation == usual
-    model = check_file(path, found.arch)
+    model = read_classifier(path, found.arch)
     assert (tuple(model.mean.flatten().tolist()), tuple(model.std.flatten().tolist())) == tuple(
         pytest.approx(values) for values in NORMALISATIONS[usual]
     )
@@ -109,7 +110,7 @@ def test_the_normalisation_that_is_usual_there_is_offered_and_taken(tmp_path, cl
 def test_a_normalisation_by_hand(tmp_path, published):
     assert read_normalisation("0.1, 0.2, 0.3, 1, 2, 3") == ((0.1, 0.2, 0.3), (1, 2, 3))
     torch.save(published, tmp_path / "t.pth")
-    model = check_file(tmp_path / "t.pth", "wrn_16_2", normalisation="0.1,0.2,0.3,1,2,3")
+    model = read_classifier(tmp_path / "t.pth", "wrn_16_2", normalisation="0.1,0.2,0.3,1,2,3")
     assert model.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert model.std.flatten().tolist() == [1, 2, 3]
 
@@ -123,7 +124,7 @@ def test_a_wrong_normalisation_is_named(text):
 def test_a_file_that_says_its_normalisation_is_not_overruled(tmp_path):
     save_file(build("small", 4).state_dict(), tmp_path / "t.safetensors")
     with pytest.raises(TeacherError, match="says its own normalisation"):
-        check_file(tmp_path / "t.safetensors", "small", normalisation="cifar10")
+        read_classifier(tmp_path / "t.safetensors", "small", normalisation="cifar10")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, c
     state = {key: value for key, value in (make(CLASSES) | change).items() if value is not None}
     torch.save(state, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match=says):
-        recognise(tmp_path / "t.pth")
+        recognise(list_file(tmp_path / "t.pth"))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_the_nearest_architecture_and_the_difference_are_named(tmp_path, make, c
 def test_hostile_values_in_a_published_checkpoint(tmp_path, published, key, value, says):
     torch.save({"state_dict": published | {key: value}}, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match=says):
-        check_file(tmp_path / "t.pth", "wrn_16_2")
+        read_classifier(tmp_path / "t.pth", "wrn_16_2")
 
 
 def test_one_tensor_under_two_names_is_refused(tmp_path):
@@ -184,19 +185,19 @@ def test_one_tensor_under_two_names_is_refused(tmp_path):
     state["layer2.0.shortcut.0.weight"] = state["layer2.0.downsample.0.weight"]
     torch.save(state, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match="same tensor twice"):
-        recognise(tmp_path / "t.pth")
+        recognise(list_file(tmp_path / "t.pth"))
 
 
 def test_a_file_without_a_head_says_what_was_found(tmp_path):
     torch.save({"encoder.weight": torch.zeros(2, 2)}, tmp_path / "t.pth")
     with pytest.raises(TeacherError, match=r"found encoder\.weight; expected the keys of a listed architecture"):
-        recognise(tmp_path / "t.pth")
+        recognise(list_file(tmp_path / "t.pth"))
 
 
 def test_a_name_out_of_a_file_is_no_markup_and_no_flood(tmp_path):
     torch.save({"![x](http://x)\n" + "a" * 5000: torch.zeros(1)}, tmp_path / "t.pth")
     with pytest.raises(TeacherError) as error:
-        recognise(tmp_path / "t.pth")
+        recognise(list_file(tmp_path / "t.pth"))
     assert "found ??x??http???x??aaa" in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -206,11 +207,11 @@ def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
     spoken = [f"digit {at}" for at in range(10)]
     torch.save({"state_dict": state, "class_names": spoken}, tmp_path / "says.pt")
     torch.save(state, tmp_path / "silent.pt")
-    assert recognise(tmp_path / "says.pt").class_names == tuple(spoken)
+    assert recognise(list_file(tmp_path / "says.pt")).class_names == tuple(spoken)
 
     def names(file: str, name: str, typed: tuple[str, ...] | None = None):
-        card = add_teacher(tmp_path / file, name, "small", "SL", "mnistm-mnist", 16, tmp_path, class_names=typed)
-        return card.class_names
+        checked = StagedTeacher(tmp_path / file).check("SL", "mnistm-mnist", "small", 16, class_names=typed)
+        return checked.add(name, tmp_path).class_names
 
     assert names("says.pt", "a") == tuple(spoken)
     assert names("silent.pt", "b") == tuple("0123456789")
@@ -233,5 +234,5 @@ def test_class_names_come_from_the_user_the_file_or_the_pair(tmp_path):
 def test_a_safetensors_header_may_say_classes_and_image_side(tmp_path, said, names, side):
     path = tmp_path / "own.safetensors"
     save_file(build("small", CLASSES).state_dict(), path, said)
-    found = recognise(path)
+    found = recognise(list_file(path))
     assert (found.arch, found.class_names, found.image_side) == ("small", names, side)

@@ -19,7 +19,7 @@ from atesc_core.models import Classifier
 from atesc_core.runs.run import DistillationRun
 from atesc_core.runs.store import RunStore
 from atesc_core.teachers.cards import find_card
-from atesc_core.teachers.formats import check_file
+from atesc_core.teachers.formats import read_classifier
 
 MAX_BYTES = 256 * 1024**2  # all students of a run [this lab]: 800 of the small net, two of ResNet-34
 
@@ -79,7 +79,7 @@ def load_student(store: RunStore, run_id: str, epoch: int) -> Classifier:
         UnknownRun: there is no such run.
         StoreError: that epoch's student is not kept; the message says which are.
     """
-    return check_file(_kept_file(store, run_id, epoch), store.get_distillation(run_id).spec.student)
+    return read_classifier(_kept_file(store, run_id, epoch), store.get_distillation(run_id).spec.student)
 
 
 def student_bytes(store: RunStore, run_id: str, epoch: int) -> bytes:

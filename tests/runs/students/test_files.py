@@ -12,8 +12,10 @@ from atesc_core.distillation.loop import distill
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import epochs_to_keep, load_student, save_student, student_bytes
+from atesc_core.teachers.files import list_file
 from atesc_core.teachers.formats import recognise
-from atesc_core.teachers.zoo import add_teacher, load_teacher
+from atesc_core.teachers.staging import StagedTeacher
+from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
 from atesc_core.training.events import CheckpointReady
 from tests.support.copies import copy_lab
@@ -94,10 +96,10 @@ def test_a_student_can_be_a_teacher(own_run, tmp_path):
     store, run_id = own_run
     path = tmp_path / "student.safetensors"
     path.write_bytes(student_bytes(store, run_id, 2))
-    found, card = recognise(path), load_teacher(store.get(run_id).spec.teacher).card
+    found, card = recognise(list_file(path)), load_teacher(store.get(run_id).spec.teacher).card
     assert (found.arch, found.num_classes, found.says_normalisation) == ("small", 10, True)
     assert (found.class_names, found.image_side) == (card.class_names, card.image_side)
-    added = add_teacher(path, "a-student", found.arch, "NTL", card.pair, found.image_side, store.runs_dir)
+    added = StagedTeacher(path).check("NTL", card.pair).add("a-student", store.runs_dir)
     assert added.metrics == pytest.approx(store.get(run_id).metrics, abs=0.006)  # as the run measured it
 
 
