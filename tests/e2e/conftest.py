@@ -63,16 +63,26 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab of 1280 x 900 in a fresh profile; the test fails where the page wrote an error into the console."""
+@pytest.fixture(scope="module")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile for a module: its tests load Streamlit's and Plotly's scripts once."""
     context = _new_context(browser)
-    tab = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(profile: BrowserContext) -> Iterator[Page]:
+    """A tab of 1280 x 900 with nothing stored; the test fails where the page wrote an error into the console."""
+    tab = profile.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("console", lambda message: _record_error(message, errors))
     yield tab
-    context.close()
+    if tab.url.startswith("http"):
+        tab.evaluate("localStorage.clear()")
+    tab.close()
+    profile.clear_cookies()
     assert not errors, errors
 
 
