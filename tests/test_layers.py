@@ -31,7 +31,10 @@ def test_pages_import_no_torch_and_no_sql():
 
 
 def test_describing_a_run_needs_no_torch():
-    light = "atesc_core.specs.run, atesc_core.runs, atesc_core.runs.students, atesc_core.domains"
+    light = (
+        "atesc_core.specs.run, atesc_core.runs, atesc_core.runs.students, atesc_core.domains, "
+        "atesc_core.teachers, atesc_core.teachers.recipes, atesc_core.teachers.report"
+    )
     code = f"import sys, {light}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,11 @@ from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_data import reference_points
 from atesc_core.runs import DistillationRun
 from atesc_core.runs.students import cached_features
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.ui.progress import ensure_result
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
 
 Method = Literal["PCA", "UMAP"]
 Who = Literal["teacher", "student"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,12 +13,10 @@ from atesc_core import figures
 from atesc_core.figures.run_data import available_scores, labelled_scores
 from atesc_core.robustness.detection import Rates, labelled, rates, roc
 from atesc_core.runs import Snapshot
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
-
-if TYPE_CHECKING:
-    from atesc_core.teachers.report import Report
 
 
 def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[str, float], real: Report) -> None:

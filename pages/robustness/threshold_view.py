@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +17,8 @@ from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
 from atesc_core.robustness.detection import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, Snapshot
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import RULE_NAMES, SCORE_NAMES, SCORE_UNITS
 from pages.robustness import trial_view
 from pages.robustness.detection_view import detection_view, real_tiles
@@ -32,10 +34,6 @@ from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import apply_controls
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
 
 EQUAL_RATE = "same share"  # the suggestion at which two scores are compared
 GROUP_IMAGES = 32  # images of each group, nearest the threshold first

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from atesc_core.errors import TeacherError
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
@@ -13,28 +14,28 @@ from pages.teachers.training import training
 
 try:
     known = cards()
-except ValueError as error:  # a TeacherError, whose module needs PyTorch
+except TeacherError as error:
     elements.header("Teachers")
     elements.problem("A teacher's card cannot be read.", f"{error}.", "Repair or delete that file, then reload.")
     st.stop()
 
-wanted, run_id = st.query_params.get("teacher"), st.query_params.get("run")
-under_way = {run.id: run for run in run_store().trainings()}
-if run_id in under_way or wanted in known:
+linked, run_id = st.query_params.get("teacher"), st.query_params.get("run")
+in_training = {run.id: run for run in run_store().trainings()}
+if run_id in in_training or linked in known:
     FORM.reset()
-if run_id in under_way:
-    training(under_way[run_id])
-elif wanted in known:
-    opened(known[wanted], known)
+if run_id in in_training:
+    training(in_training[run_id])
+elif linked in known:
+    opened(known[linked], known)
 else:
     elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
-    if wanted is not None:
-        st.warning(f"There is no teacher {wanted[:60]!r} here.", icon=":material/link_off:")
+    if linked is not None:
+        st.warning(f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
     if run_id is not None:
         st.warning(f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
-    if under_way:
+    if in_training:
         with elements.card("Trained here", "the latest"):
-            poll(trainings, any(map(is_live, list(under_way.values())[:SHOWN])), every_s=2)
+            poll(trainings, any(map(is_live, list(in_training.values())[:SHOWN])), every_s=2)
     with elements.hidden_when_presenting("more teachers"):
         add_teacher()
         train_teacher()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images
 from pages.shared.data.reports import measuring, teacher_report
@@ -18,10 +19,6 @@ from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
 
 SPLIT = SplitSpec()  # how the opened teacher's images are attacked: as a run does by default
 SAMPLES = 16  # images of each domain, opened

@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 
 from atesc_core.domains import PAIRS, find_pair
-from atesc_core.errors import DomainError
+from atesc_core.errors import DomainError, SpecError
 from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
+from atesc_core.teachers.recipes import command, from_preset, taken_names
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.cost import active_run_count
 from pages.shared.data.device import machine
@@ -80,7 +81,7 @@ def _form() -> bool:
     with left:
         try:
             base, origin = _basics(linked)
-        except DomainError as error:
+        except (DomainError, SpecError) as error:
             _refuse(error)
             return machine() is None
         changes = _settings(base, origin)
@@ -92,8 +93,6 @@ def _form() -> bool:
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
     """Name, pair, method and preset: the spec to start from, and a name for it. Raises ValueError where the pair is
     none."""
-    from atesc_core.teachers.recipes import from_preset
-
     left, right = st.columns(2)
     pairs = [*([linked.pair] if linked and linked.pair not in PAIRS else []), *PAIRS]
     pair = left.selectbox(
@@ -181,8 +180,6 @@ def _free_name(wanted: str) -> str:
 
 
 def _taken() -> set[str]:
-    from atesc_core.teachers.recipes import taken_names
-
     return taken_names(default_runs_dir()) | run_store().teachers_in_training()
 
 
@@ -191,8 +188,7 @@ def _taken() -> set[str]:
 
 def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
     """What the training will do here, its command, and the button."""
-    from atesc_core.teachers.recipes import command
-    from atesc_core.teachers.training import check_spec
+    from atesc_core.teachers.training import check_spec  # PyTorch, where the form is open
 
     try:
         spec = base.replaced(changes)

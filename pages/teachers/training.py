@@ -8,6 +8,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.runs import TrainingRun
+from atesc_core.teachers.recipes import command
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards, forget_cards
@@ -133,8 +134,6 @@ def _accuracy(run: TrainingRun) -> None:
 
 
 def _happened(run: TrainingRun) -> None:
-    from atesc_core.teachers.recipes import command
-
     run_panel.timeline(run)
     with elements.hidden_when_presenting("settings"):
         with st.expander("Settings", icon=":material/tune:"):

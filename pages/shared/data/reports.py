@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from atesc_core import jobs, paths
+from atesc_core.errors import TeacherError
 from atesc_core.runs import default_runs_dir
 from atesc_core.specs.run import SplitSpec
+from atesc_core.teachers.report import Report, report_file
 from pages.shared.data.teachers import cards
 from pages.shared.ui.progress import watch_job
-
-if TYPE_CHECKING:
-    from atesc_core.teachers.report import Report
 
 MODULE = "atesc_core.teachers.measurement"
 
@@ -55,8 +53,6 @@ def _start(key: str, name: str, split: SplitSpec) -> jobs.Job:
 def report_path(name: str, split: SplitSpec) -> Path:
     """Where the report lies or will lie: the same for splits that attack alike. Raises TeacherError."""
     if name not in cards():
-        from atesc_core.errors import TeacherError
-
         raise TeacherError(f"teacher: {name!r} is not known")
     runs_dir = default_runs_dir()
     places = [runs_dir / "teachers" / f"{name}.json", _shipped() / f"{name}.json"]
@@ -70,14 +66,10 @@ def _shipped() -> Path:
 
 @st.cache_data(max_entries=64, show_spinner="Reading the teacher …")
 def _named(runs_dir: str, name: str, split: str, written: int) -> Path:
-    from atesc_core.teachers.report import report_file
-
     return report_file(Path(runs_dir), name, SplitSpec.model_validate_json(split))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load(path: str, written: int) -> Report:
     """One for all visitors, and never written to."""
-    from atesc_core.teachers.report import Report
-
     return Report.load(Path(path))

@@ -1,4 +1,4 @@
-"""The cards of all teachers, by name."""
+"""The cards of all teachers, by name, and the architectures that a teacher or a student can have."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core.runs import default_runs_dir
+from atesc_core.teachers import TeacherCard, list_teachers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from atesc_core.models import Architecture
-    from atesc_core.teachers import TeacherCard
 
 
 def cards() -> dict[str, TeacherCard]:
-    """The shipped teachers, then the user's own. Raises TeacherError where a card cannot be read.
+    """The shipped teachers, then the user's own, by name; at most ten seconds old.
 
-    Read anew every few seconds; `forget_cards` after adding one.
+    Raises:
+        TeacherError: a card cannot be read.
     """
-    return _cards(str(default_runs_dir()))
+    return _cards(default_runs_dir())
 
 
 def forget_cards() -> None:
+    """Make `cards` read anew, after a teacher was added."""
     _cards.clear()
 
 
@@ -31,25 +35,17 @@ def architectures() -> list[str]:
 
 
 def architecture(name: str) -> Architecture:
-    """What it is, in words, and what it was made for."""
+    """What the architecture ``name`` is, in words, and what it was made for."""
     return _architectures()[name]
 
 
+@st.cache_data(ttl=10, max_entries=8, show_spinner="Reading the teachers …")
+def _cards(runs_dir: Path) -> dict[str, TeacherCard]:
+    return {card.name: card for card in list_teachers(runs_dir)}
+
+
+@st.cache_resource(show_spinner="Reading the architectures …")
 def _architectures() -> dict[str, Architecture]:
-    _teachers()
-    from atesc_core.models import ARCHITECTURES
+    from atesc_core.models import ARCHITECTURES  # PyTorch: two seconds, once
 
     return ARCHITECTURES
-
-
-@st.cache_data(ttl=10, max_entries=8, show_spinner=False)
-def _cards(runs_dir: str) -> dict[str, TeacherCard]:
-    return {card.name: card for card in _teachers().list_teachers(runs_dir)}
-
-
-@st.cache_resource(show_spinner="Reading the teachers …")
-def _teachers():
-    """The core's teachers, which need PyTorch: two seconds, once, and only when a page needs a card."""
-    from atesc_core import teachers
-
-    return teachers

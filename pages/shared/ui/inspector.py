@@ -16,6 +16,8 @@ from atesc_core.embedding import nearest
 from atesc_core.errors import StoreError
 from atesc_core.figures.probabilities import probabilities
 from atesc_core.runs import DistillationRun, Snapshot
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
@@ -26,8 +28,6 @@ from pages.shared.ui.progress import ensure_result
 
 if TYPE_CHECKING:
     from atesc_core.inspection import Inspection
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
 
 MODULE = "atesc_core.inspection"
 NEIGHBOURS = 6  # of each domain
