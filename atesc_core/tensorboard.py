@@ -1,5 +1,8 @@
-"""A run as TensorBoard shows it. The event files are written by tensorboardX, which needs no TensorBoard; torch's own
-writer needs it, with a web server and gRPC, to be installed."""
+"""Export of a run for TensorBoard.
+
+The event files are written by tensorboardX, which does not need TensorBoard; torch's writer does, with a web server and
+gRPC.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,25 @@ from atesc_core.specs.command import run_command
 from atesc_core.vocabulary import METRIC_NAMES
 
 GROUPS = {"g": "generator_loss", "s": "student_loss"}
-SUFFIX = ".atesc-lab"  # of our event files, which a new export replaces
-PICTURES = 64  # synthetic images an epoch
+SUFFIX = ".atesc-lab"  # of the event files, which a new export replaces
+MAX_IMAGES = 64  # synthetic images of an epoch
 
 
 def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
-    """Write the run's accuracies, losses, split, synthetic images and settings into ``folder``/ID; that folder.
+    """Write a run's accuracies, losses, split, synthetic images and settings as TensorBoard events.
 
-    Steps are rounds from the run's start; wall times are when it happened. Exporting again replaces what was
-    exported. Raises UnknownRun.
+    Steps are rounds since the run started; wall times are those of the run. Another export replaces the first.
+
+    Args:
+        store: The store that has the run.
+        run_id: The run's id.
+        folder: Where the run's folder is made.
+
+    Returns:
+        The folder ``folder``/ID.
+
+    Raises:
+        UnknownRun: The store has no such run.
     """
     from tensorboardX import SummaryWriter
 
@@ -32,29 +45,30 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
     for old in target.glob(f"events.out.tfevents.*{SUFFIX}"):
         old.unlink()
     with SummaryWriter(str(target), filename_suffix=SUFFIX) as writer:
-        began = run.started or run.created
-        writer.add_text("settings", f"```\n{run.spec.to_yaml()}```", 0, walltime=began)
-        writer.add_text("command", f"    {run_command(run.spec)}", 0, walltime=began)
-        ends = store.epochs(run.id)
+        started = run.started or run.created
+        writer.add_text("settings", f"```\n{run.spec.to_yaml()}```", 0, walltime=started)
+        writer.add_text("command", f"    {run_command(run.spec)}", 0, walltime=started)
+        epochs = store.epochs(run.id)
         _scalars(
             writer,
-            ends,
-            ends["epoch"] * run.rounds if len(ends) else [],
-            {name: f"accuracy/{METRIC_NAMES[name]}" for name in ends if name in METRIC_NAMES},
+            epochs,
+            epochs["epoch"] * run.rounds if len(epochs) else [],
+            {metric: f"accuracy/{name}" for metric, name in METRIC_NAMES.items() if metric in epochs},
         )
         steps = store.rounds(run.id)
-        tags = {name: f"{GROUPS[name[0]]}/{name[2:]}" for name in steps if name[:2] in ("g/", "s/")}
+        losses = [str(name) for name in steps if str(name).startswith(("g/", "s/"))]
+        tags = {name: f"{GROUPS[name[0]]}/{name[2:]}" for name in losses}
         _scalars(
             writer,
             steps,
             (steps["epoch"] - 1) * run.rounds + steps["round"] if len(steps) else [],
             tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"},
         )
-        times = dict(zip(ends["epoch"], ends["time"], strict=True)) if len(ends) else {}
+        times = dict(zip(epochs["epoch"], epochs["time"], strict=True)) if len(epochs) else {}
         for epoch in store.snapshot_epochs(run.id):
             writer.add_images(
                 "synthetic_images",
-                store.snapshot(run.id, epoch).images[:PICTURES].astype(np.uint8),
+                store.snapshot(run.id, epoch).images[:MAX_IMAGES].astype(np.uint8),
                 epoch * run.rounds,
                 walltime=times.get(epoch, time.time()),
             )
@@ -62,8 +76,8 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
 
 
 def _scalars(writer: Any, frame: pd.DataFrame, steps: Any, tags: dict[str, str]) -> None:
-    """What is missing (a loss in an epoch that has none) is left out."""
+    """Write columns of a frame as scalars, without missing values. ``tags``: column -> tag."""
     for name, tag in tags.items():
         for step, at, value in zip(steps, frame["time"], frame[name], strict=True) if len(frame) else ():
-            if value == value:
+            if not np.isnan(value):
                 writer.add_scalar(tag, float(value), int(step), walltime=at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,7 @@ def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -
 
 
 def _summary(run: RecordedRun) -> str:
-    last = percents(run.epochs[-1].metrics) if run.epochs else "no epoch"
+    last = percents({str(name): value for name, value in run.epochs[-1].metrics.items()}) if run.epochs else "no epoch"
     return f"{run.run}  {run.label}  {run.spec.teacher}  {len(run.epochs)} epochs  {last}"
 
 
@@ -105,7 +106,7 @@ def _write_recording(
     say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {recording.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
 
 
-def _scenes(store: RunStore, runs: list[DistillationRun], kinds: dict[str, str]) -> Recording | None:
+def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, str]) -> Recording | None:
     """The scenes of the story of these runs; None unless they are its three students."""
     from atesc_core.recording.story import STORY_ROLES, story_role
 

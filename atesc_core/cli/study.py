@@ -43,17 +43,19 @@ def study(
     """Run what the evidence still lacks, then write results.md. What is in the rows is not run again."""
     from atesc_core.study import ROWS, SEEDS, STUDIES, group_by_student, write_page
 
-    asked = {name: seeds or SEEDS[name]}
+    seed_counts: dict[str, int] = {name: seeds or SEEDS[name]}
     share, rows = _slice(part), rows or ROWS
     try:
         if not table:
-            _run(
-                group_by_student(_possible(STUDIES[name](asked[name]), folder(runs_dir)), folder(runs_dir))[share],
+            _run_missing(
+                group_by_student(_runnable(STUDIES[name](seed_counts[name]), folder(runs_dir)), folder(runs_dir))[
+                    share
+                ],
                 rows,
                 folder(runs_dir),
             )
     finally:
-        print(write_page(rows, asked))
+        print(write_page(rows, seed_counts))
 
 
 def _slice(part: str) -> slice:
@@ -63,8 +65,8 @@ def _slice(part: str) -> slice:
     return slice(int(first) - 1, None, int(parts))
 
 
-def _possible(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
-    """The cells whose data and teacher are here; what the others lack is said, and how to get it."""
+def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
+    """The runs whose data and teacher are on this machine. Prints the commands that get what the others lack."""
     from atesc_core.study import missing_data
 
     lacking = missing_data(cells, runs_dir)
@@ -76,7 +78,7 @@ def _possible(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
     return [cell for cell in cells if cell.spec.teacher not in lacking]
 
 
-def _run(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
+def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
     import torch
 
     from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
@@ -85,7 +87,7 @@ def _run(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
         for number, cells in enumerate(runs):
-            done = read_rows(rows)  # anew: other processes add to it
+            done = read_rows(rows)  # again, since other processes add to it
             left = [run for run in runs[number:] if any(outcome_key(cell.spec) not in done for cell in run)]
             progress.update(task, completed=len(runs) - len(left))
             lacking = [cell for cell in cells if outcome_key(cell.spec) not in done]
@@ -105,9 +107,10 @@ def _run(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
 def _tell(
     progress: Progress, task: TaskID, cell: PlannedRun, finished: int, times: list[float | None], epoch: int
 ) -> None:
-    """``times``: seconds expected of this run and of those after it."""
+    """Show progress. ``times``: expected seconds of this run and those after it."""
     share = epoch / cell.spec.epochs
-    eta = "" if None in times else f"  {_duration(sum(times) - share * times[0])} left"
+    known = [seconds for seconds in times if seconds is not None]
+    eta = f"  {_duration(sum(known) - share * known[0])} left" if len(known) == len(times) else ""
     progress.update(
         task,
         description=f"run {finished + 1} of {progress.tasks[task].total}",

@@ -16,6 +16,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.accuracy import spread_labels
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
+from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 Band = Literal["sd", "range"]
@@ -52,7 +53,7 @@ class SpecCurve:
     points: dict[str, pd.DataFrame]
     seeds: int = 1
     teacher: Literal["NTL", "SL"] = "NTL"
-    escape: Literal["none", "ckd", "atesc"] = "none"
+    escape: EscapeKind = "none"
     unsmoothed: dict[str, pd.DataFrame] | None = None
 
     @property

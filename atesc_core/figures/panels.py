@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
     from atesc_core.teachers.report import Report
 
+Positions = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]  # of (ID, OOD), synthetic
+
 
 @dataclass(frozen=True)
 class PanelData:
@@ -146,12 +148,15 @@ def _by_step(figure: Callable[..., go.Figure]) -> Callable[[PanelData], go.Figur
 
 
 def _scores(data: PanelData) -> go.Figure:
-    values, real = data.values, {}
-    if data.panel.real:
-        report = data.report(attacked=True)
-        real = {"id_values": report.id.scores(data.score), "ood_values": report.ood.scores(data.score)}
+    report = data.report(attacked=True) if data.panel.real else None
     return figures.scores(
-        values, data.threshold, "print", score=data.score, max_epsilon=data.run.spec.split.max_epsilon, **real
+        data.values,
+        data.threshold,
+        "print",
+        score=data.score,
+        id_values=report.id.scores(data.score) if report else None,
+        ood_values=report.ood.scores(data.score) if report else None,
+        max_epsilon=data.run.spec.split.max_epsilon,
     )
 
 
@@ -224,7 +229,7 @@ def _drift_line(data: PanelData) -> Drift:
     return Drift(epochs, shares, data.required_card().kind, data.run.spec.escape.kind, real, data.run.id)
 
 
-def _pca_positions(data: PanelData, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _pca_positions(data: PanelData, report: Report) -> Positions:
     """Positions of real ID and OOD images, and of the synthetic images, (N, 2) each."""
     from atesc_core.embedding import PCAMap
 
@@ -234,7 +239,7 @@ def _pca_positions(data: PanelData, report: Report) -> tuple[tuple[np.ndarray, n
     )
 
 
-def _umap_positions(data: PanelData, report: Report) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+def _umap_positions(data: PanelData, report: Report) -> Positions:
     """As ``_pca_positions``. Raises FigureNotReady where the map is not made and the sources do not wait for it."""
     from atesc_core.embedding import ReferenceMap
 

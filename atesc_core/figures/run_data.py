@@ -157,7 +157,11 @@ def oracle_scores(oracle: Oracle, snapshot: Snapshot) -> np.ndarray:
 
 def image_scores(snapshot: Snapshot, score: str, real: Report | None) -> np.ndarray:
     """(N,) scores of the synthetic images. The oracle's need the report ``real``."""
-    return oracle_scores(real.oracle, snapshot) if score == "oracle" else snapshot.scores[score]
+    if score != "oracle":
+        return snapshot.scores[score]
+    if real is None or real.oracle is None:
+        raise ValueError("score: 'oracle' needs the teacher's report on attacked images")
+    return oracle_scores(real.oracle, snapshot)
 
 
 def available_scores(snapshot: Snapshot, real: Report | None) -> list[str]:
@@ -173,5 +177,5 @@ def labelled_scores(
 
     return {
         "real": labelled(real.id.scores(score), real.ood.scores(score)),
-        "synthetic": (image_scores(snapshot, score, real), oracle_scores(real.oracle, snapshot) > 0),
+        "synthetic": (image_scores(snapshot, score, real), image_scores(snapshot, "oracle", real) > 0),
     }

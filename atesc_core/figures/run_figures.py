@@ -39,7 +39,7 @@ def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStor
     """Where the figures come from: the facts on the first panel's run, those on other runs in ``other_runs``."""
     runs = [store.get_distillation(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
     first, *others = [_run_facts(run, store) for run in runs]
-    more = {"other_runs": others} if others else {}
+    more: dict[str, Any] = {"other_runs": others} if others else {}
     return files.provenance(
         drawn,
         **first,

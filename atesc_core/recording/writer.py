@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,12 @@ from atesc_core.recording.manifest import (
     Recording,
 )
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
+from atesc_core.vocabulary import Metric
 
 if TYPE_CHECKING:
     from atesc_core.teachers import TeacherCard
 
+METRICS: tuple[Metric, ...] = get_args(Metric)
 MAX_IMAGES_PER_EPOCH = 96  # an epoch: with three runs of eight epochs at 16 px about 2 MB
 MAX_SNAPSHOTS = 24  # epochs of a run whose images are kept, evenly thinned
 MAX_STEPS = 600  # rounds of a run, evenly thinned
@@ -181,7 +183,7 @@ def _end_time(epochs: pd.DataFrame, epoch: int) -> float:
 
 def _recorded_epochs(epochs: pd.DataFrame, clock: RunClock) -> Iterator[RecordedEpoch]:
     for row in epochs.to_dict("records"):
-        metrics = {name: value for name, value in row.items() if name not in ("epoch", "images", "time")}
+        metrics = {name: float(row[name]) for name in METRICS if name in row}
         yield RecordedEpoch(
             epoch=row["epoch"],
             seconds=clock(row["time"]),
@@ -200,7 +202,7 @@ def _recorded_steps(steps: pd.DataFrame, clock: RunClock) -> Iterator[RecordedSt
             images=row["images"],
             threshold=_rounded(row["threshold"]),
             fragile_share=_rounded(row["fragile_share"]),
-            losses={name: _rounded(value) for name, value in row.items() if name[:2] in ("g/", "s/")},
+            losses={str(name): _rounded(value) for name, value in row.items() if str(name).startswith(("g/", "s/"))},
         )
 
 

@@ -1,21 +1,18 @@
-"""Which runs a study asks for, in the order in which they are done: any prefix makes a useful table."""
+"""The runs of each study, in the order in which they are done: any first part of them makes a useful table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 
-EVIDENCE_FORMS = {
-    "plain": "none",
-    "CKD": "ckd",
-    "ATEsc": "atesc",
-}  # of the evidence: escape.kind, all else as the preset has it
+EVIDENCE_FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # escape.kind; all else as in the preset
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
-TEACHER_KINDS = ("NTL", "SL")  # of teachers: the trap first, then the control
+TEACHER_KINDS = ("NTL", "SL")  # the trap first, then the control
 OFFLINE_PAIRS = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
 PAPER_PAIRS = (
     "svhn-mnistm",
@@ -28,9 +25,9 @@ PAPER_PAIRS = (
     "cifar10-sig",
 )
 
-# Which part of the escape does it, and does the KD batch matter: DFQ, NTL teachers.
+# Study of the escape: which part of it helps, and does the KD batch size matter? DFQ, NTL teachers.
 BATCH_SIZES = (96, 144)
-ESCAPE_FORMS = {
+ESCAPE_FORMS: dict[str, dict[str, Any]] = {
     "plain": {"escape.kind": "none"},
     "ATEsc": {"escape.kind": "atesc"},
     "ATEsc, paper's form": {
@@ -51,18 +48,18 @@ class PlannedRun:
     """One run of a study."""
 
     pair: str
-    kind: str  # of its teacher: NTL or SL
+    kind: str  # NTL or SL, of its teacher
     form: str
     spec: RunSpec
 
 
 def offline(seeds: int) -> list[PlannedRun]:
-    """{SL, NTL} × three settings × three synthesizers × {plain, CKD, ATEsc}, ``quick``, seed by seed."""
+    """{SL, NTL} × three settings × three synthesizers × {plain, CKD, ATEsc}, preset ``quick``, seed by seed."""
     return _evidence("quick", OFFLINE_PAIRS, "", seeds, "cpu")
 
 
 def paper(seeds: int) -> list[PlannedRun]:
-    """The same on the paper's pairs at 32 × 32 pixels, ``full``, on what the machine has."""
+    """The same on the paper's pairs at 32 × 32 pixels, preset ``full``, on the machine's device."""
     return _evidence("full", PAPER_PAIRS, "-32", seeds, "auto")
 
 
@@ -90,7 +87,7 @@ def _evidence(preset: str, pairs: tuple[str, ...], suffix: str, seeds: int, devi
 
 def escape(seeds: int) -> list[PlannedRun]:
     """Forms of the escape and two batch sizes, the main forms first."""
-    forms = [(form, BATCH_SIZES) for form in MAIN_ESCAPE_FORMS]
+    forms: list[tuple[str, tuple[int, ...]]] = [(form, BATCH_SIZES) for form in MAIN_ESCAPE_FORMS]
     forms += [(form, BATCH_SIZES[:1]) for form in ESCAPE_FORMS if form not in MAIN_ESCAPE_FORMS]
     return [
         PlannedRun(
@@ -107,38 +104,45 @@ def escape(seeds: int) -> list[PlannedRun]:
 
 
 STUDIES: dict[str, Callable[[int], list[PlannedRun]]] = {"offline": offline, "escape": escape, "paper": paper}
-SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # unless another number is asked for
+SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # the default numbers
 
 
-def group_by_student(cells: list[PlannedRun], runs_dir: Path | None = None) -> list[list[PlannedRun]]:
-    """The cells that one run answers, together: teachers of the same weights (the SL control of pairs with one ID
-    domain) make the same student, which is then measured on each one's pair."""
+def group_by_student(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -> list[list[PlannedRun]]:
+    """Planned runs that have one student, together.
+
+    Teachers with the same weights (the SL control of pairs with one ID domain) make the same student, which is then
+    measured on each pair.
+    """
     from atesc_core.teachers import fingerprint
 
-    known = {name: fingerprint(name, runs_dir) for name in {cell.spec.teacher for cell in cells}}
-    together: dict[RunSpec, list[PlannedRun]] = {}
-    for cell in cells:
-        together.setdefault(cell.spec.model_copy(update={"teacher": known[cell.spec.teacher]}), []).append(cell)
-    return list(together.values())
+    fingerprints = {name: fingerprint(name, runs_dir) for name in {planned.spec.teacher for planned in planned_runs}}
+    groups: dict[RunSpec, list[PlannedRun]] = {}
+    for planned in planned_runs:
+        groups.setdefault(planned.spec.model_copy(update={"teacher": fingerprints[planned.spec.teacher]}), []).append(
+            planned
+        )
+    return list(groups.values())
 
 
-def missing_data(cells: list[PlannedRun], runs_dir: Path | None = None) -> dict[str, list[str]]:
-    """What this machine lacks for the cells: teacher -> commands that get it, data first; teachers that lack
-    nothing are left out."""
+def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -> dict[str, list[str]]:
+    """What this machine lacks for the planned runs: teacher -> commands that get its data and itself.
+
+    Teachers that lack nothing are left out.
+    """
     from atesc_core.domains import DOMAINS, find_pair
     from atesc_core.teachers import list_teachers
 
-    there = {card.name for card in list_teachers(runs_dir)}
-    lacking = {}
-    for teacher, name in {cell.spec.teacher: cell.pair for cell in cells}.items():
+    present = {card.name for card in list_teachers(runs_dir)}
+    missing = {}
+    for teacher, name in {planned.spec.teacher: planned.pair for planned in planned_runs}.items():
         pair = find_pair(name)
         commands = [
             f"python -m atesc_core domains get {domain}"
             for domain in dict.fromkeys((pair.id, pair.ood))
             if DOMAINS[domain].status == "downloadable"
         ]
-        if teacher not in there:
+        if teacher not in present:
             commands.append(f"python -m atesc_core teachers train {teacher}")
         if commands:
-            lacking[teacher] = commands
-    return lacking
+            missing[teacher] = commands
+    return missing

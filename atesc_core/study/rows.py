@@ -1,4 +1,4 @@
-"""The rows: every finished run of a study with its whole spec, one JSON object a line, shared by all studies."""
+"""The rows: every finished run of all studies with its whole spec, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -21,47 +21,56 @@ if TYPE_CHECKING:
 
 DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
-FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # these do not change what a run comes to
+FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # on a run's outcome
 
 
 def outcome_key(spec: RunSpec) -> Hashable:
-    """What decides a run's outcome: a plain run has no use for the split's and the escape's settings."""
-    plain = ("split", "escape") if spec.escape.kind == "none" else ()
-    return spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *plain)))
+    """The fields that decide a run's outcome; a plain run uses no settings of the split and the escape."""
+    unused = ("split", "escape") if spec.escape.kind == "none" else ()
+    return spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *unused)))
 
 
 def read_rows(file: Path) -> dict[Hashable, dict[str, Any]]:
-    """The rows of a file by the key of their spec; of equal ones the first. No file: no rows.
+    """The rows of a file by the ``outcome_key`` of their spec, the first of equal ones. No file: no rows.
 
-    A setting that is younger than a row has its default there, which is what was before it. A row with a setting
-    that is no more is left where it is, and found by nobody. Raises ValueError where a line is no row.
+    A row whose spec is not valid any more is skipped.
+
+    Raises:
+        ValueError: A line is not a row.
     """
-    found: dict[Hashable, dict[str, Any]] = {}
+    rows: dict[Hashable, dict[str, Any]] = {}
     for number, line in enumerate(file.read_text().splitlines() if file.exists() else (), 1):
         try:
             row = json.loads(line)
-            found.setdefault(outcome_key(parse(RunSpec, row["spec"])), row)
+            rows.setdefault(outcome_key(parse(RunSpec, row["spec"])), row)
         except SpecError:
             continue
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{file}, line {number}: {line[:60]!r}: expected a run as a JSON object ({error})"
             ) from None
-    return found
+    return rows
 
 
 def append_row(row: dict[str, Any], file: Path) -> None:
-    """Add a row; any number of processes may."""
-    with FileLock(f"{file}.lock"), file.open("a") as rows:
-        rows.write(json.dumps(row) + "\n")
+    """Add a row to the file; several processes may do so at once."""
+    with FileLock(f"{file}.lock"), file.open("a") as out:
+        out.write(json.dumps(row) + "\n")
 
 
 def run_and_measure(
     specs: Sequence[RunSpec], runs_dir: Path | None = None, on_epoch: Callable[[int], None] = lambda epoch: None
 ) -> list[dict[str, Any]]:
-    """One run to its last epoch, as a row for each spec: they are alike but for the teacher's name, as in
-    ``plan.runs``, and the student is measured on each teacher's pair. ``on_epoch`` is told each epoch's number when
-    it is done."""
+    """Distil one student to the last epoch and measure it on the pair of each spec's teacher.
+
+    Args:
+        specs: Alike but for the teacher's name, as ``plan.group_by_student`` groups them.
+        runs_dir: Where teachers of this machine are.
+        on_epoch: Called with the number of each epoch when it is done.
+
+    Returns:
+        A row for each spec.
+    """
     import torch
 
     from atesc_core.device import describe, pick_device
@@ -74,8 +83,9 @@ def run_and_measure(
 
     device = pick_device(specs[0].device)
     teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]
-    evaluators = [Evaluator(load_pair(each.card.pair, each.card.image_side), device) for each in teachers]
-    began, threshold, curves = time.monotonic(), None, [[] for _ in specs]
+    evaluators = [Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device) for teacher in teachers]
+    started, threshold = time.monotonic(), None
+    curves: list[list[dict[str, float]]] = [[] for _ in specs]
 
     def evaluate(student: Classifier) -> dict[str, float]:
         for curve, evaluator in zip(curves, evaluators, strict=True):
@@ -87,7 +97,7 @@ def run_and_measure(
             threshold = event.threshold
         elif isinstance(event, EpochDone):
             on_epoch(event.epoch)
-    seconds = round(time.monotonic() - began, 1)
+    seconds = round(time.monotonic() - started, 1)
     return [
         {
             "spec": spec.model_dump(mode="json"),
@@ -105,11 +115,11 @@ def run_and_measure(
 
 
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:
-    """What runs like this one took, or else any of its preset; None where none is known."""
-    of_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
+    """Mean seconds of runs with the same synthesizer and escape, or else of the preset; None without any."""
+    same_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
     alike = [
         row
-        for row in of_preset
+        for row in same_preset
         if row["spec"]["synthesis"]["kind"] == spec.synthesis.kind and row["spec"]["escape"]["kind"] == spec.escape.kind
     ]
-    return mean(row["seconds"] for row in alike or of_preset) if of_preset else None
+    return mean(row["seconds"] for row in alike or same_preset) if same_preset else None

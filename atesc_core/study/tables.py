@@ -1,4 +1,4 @@
-"""Tables made from the rows alone. A cell that was not run says so, and is never filled."""
+"""Tables of studies, made from the rows alone. A run that was not done is shown as such, never filled in."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ CASE_COLUMNS = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the 
 
 
 def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
-    """A line for every cell of a study, in its order; NaN in what a run would have said where it was not run.
+    """One line for each planned run, in the study's order.
 
-    Columns: synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
-    cent; id_images and ood_images, which these are over; seconds, device, torch.
+    Returns:
+        Columns synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
+        cent; id_images and ood_images (their numbers of images); seconds, device, torch. NaN if it was not run.
     """
     from atesc_core.domains import find_pair
     from atesc_core.study.rows import outcome_key
@@ -62,9 +63,9 @@ def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """``results`` over seeds, a line for each form of a case, in the study's order.
+    """``results`` over seeds, one line for each form of a case, in the study's order.
 
-    Columns: those of CASE, form, planned and n (seeds), id_images, ood_images, seconds (mean of a run), and for
+    Columns: CASE_COLUMNS, form, planned and n (seeds), id_images, ood_images, seconds (mean of a run), and for
     value in (iacc, other): ``{value}_mean``, ``{value}_sd``, and against plain on the same seeds ``{value}_pairs``,
     ``{value}_difference``, ``{value}_p``.
     """
@@ -73,70 +74,75 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         done = runs.dropna(subset="iacc").set_index("seed")
         plain = done[done.form == "plain"]
         for form in dict.fromkeys(runs.form):
-            own = done[done.form == form]
+            of_form = done[done.form == form]
             line = dict(zip(CASE_COLUMNS, case, strict=True)) | {
                 "form": form,
                 "planned": int((runs.form == form).sum()),
-                "n": len(own),
-                **own[["id_images", "ood_images", "seconds"]].mean(),
+                "n": len(of_form),
+                **of_form[["id_images", "ood_images", "seconds"]].mean(),
             }
             for value in ("iacc", "other"):
-                line |= {f"{value}_mean": own[value].mean(), f"{value}_sd": own[value].std()}
+                line |= {f"{value}_mean": of_form[value].mean(), f"{value}_sd": of_form[value].std()}
                 if form != "plain":
-                    pairs, difference, p = paired_t_test(own[value], plain[value])
+                    pairs, difference, p = paired_t_test(of_form[value], plain[value])
                     line |= {f"{value}_pairs": pairs, f"{value}_difference": difference, f"{value}_p": p}
             lines.append(line)
     return pd.DataFrame(lines)
 
 
 def paired_t_test(values: pd.Series, plain: pd.Series) -> tuple[int, float, float]:
-    """(n, mean difference, p) on the seeds that both have: the two-sided paired t-test.
+    """Two-sided paired t-test on the seeds that both have.
 
-    Both are indexed by seed. p is NaN with fewer than three pairs, and where all differences are the same.
+    Args:
+        values: Indexed by seed.
+        plain: The same of the plain form.
+
+    Returns:
+        n, mean difference, p. p is NaN for fewer than three pairs, and if all differences are equal.
     """
     from scipy.stats import ttest_1samp
 
     differences = (values - plain).dropna()
     n = len(differences)
     testable = n >= MIN_SEEDS_FOR_TEST and np.ptp(differences) > 1e-9
-    return n, differences.mean(), float(ttest_1samp(differences, 0).pvalue) if testable else np.nan
+    return n, float(differences.mean()), float(ttest_1samp(differences, 0).pvalue) if testable else np.nan
 
 
 # ── Markdown ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def mean_sd_text(mean: float, sd: float) -> str:
-    """``63.2 ± 13.1``; without ± for one seed."""
+    """``63.2 ± 13.1``; ``63.2`` for one seed."""
     return f"{mean:.1f}" + ("" if pd.isna(sd) else f" ± {sd:.1f}")
 
 
 def difference_text(pairs: float, difference: float, p: float) -> str:
-    """``+5.8 (p = 0.31, n = 3)``: the difference from plain, and how sure it is."""
+    """``+5.8 (p = 0.31, n = 3)``: the difference from plain with its p; empty for plain itself."""
     if pd.isna(pairs):
         return ""
     if pairs == 0:
         return "plain not run"
-    words = "no test" if pd.isna(p) else "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    return f"{difference:+.1f} ({words}, n = {pairs:.0f})".replace("-", "−")
+    test = "no test" if pd.isna(p) else "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"{difference:+.1f} ({test}, n = {pairs:.0f})".replace("-", "−")
 
 
 def evidence_tables(frame: pd.DataFrame) -> str:
-    """A table for each synthesizer."""
+    """A Markdown table for each synthesizer."""
     done = frame.iacc.notna()
     parts = [f"{done.sum()} of {len(frame)} runs are done."]
     for synthesizer, runs in frame.groupby("synthesizer", sort=False):
         count = int(runs.iacc.notna().sum())
-        parts.append(f"### {SYNTHESIZER_NAMES[synthesizer]}: {count} of {len(runs)} runs")
+        parts.append(f"### {SYNTHESIZER_NAMES[str(synthesizer)]}: {count} of {len(runs)} runs")
         parts.append(evidence_table(summary(runs)) if count else f"{NOT_RUN.capitalize()}.")
     return "\n\n".join(parts)
 
 
 def evidence_table(lines: pd.DataFrame) -> str:
-    """Of ``summary``; cases whose forms were all not run take one line."""
-    words = summary_table(lines).drop(columns="synthesizer")
+    """``summary`` as a Markdown table; a case of which no form was run takes one line."""
+    texts = summary_table(lines).drop(columns="synthesizer")
     case = ["setting", "pair", "teacher"]
-    table = [f"| {' | '.join(words)} |", "|---" * len(words.columns) + "|"]
-    for _, forms in words.groupby(case, sort=False):
+    table = [f"| {' | '.join(map(str, texts.columns))} |", "|---" * len(texts.columns) + "|"]
+    for _, forms in texts.groupby(case, sort=False):
         if (forms["IAcc ↑"] == NOT_RUN).all():
             forms = forms.head(1).assign(form=", ".join(forms.form))
         table += [f"| {' | '.join(line)} |" for line in forms.itertuples(index=False)]
@@ -144,11 +150,11 @@ def evidence_table(lines: pd.DataFrame) -> str:
 
 
 def summary_table(lines: pd.DataFrame) -> pd.DataFrame:
-    """``summary`` as it is shown, all text."""
-    return pd.DataFrame([_in_words(line) for _, line in lines.iterrows()])
+    """``summary`` as texts, with the heads of a table."""
+    return pd.DataFrame([_summary_texts(line) for _, line in lines.iterrows()])
 
 
-def _in_words(line: pd.Series) -> dict[str, str]:
+def _summary_texts(line: pd.Series) -> dict[str, str]:
     ran = line.n > 0
     return {
         "synthesizer": SYNTHESIZER_NAMES[line.synthesizer],
@@ -158,22 +164,22 @@ def _in_words(line: pd.Series) -> dict[str, str]:
         "form": line.form,
         "seeds": f"{line.n} of {line.planned}",
         "IAcc ↑": mean_sd_text(line.iacc_mean, line.iacc_sd) if ran else NOT_RUN,
-        "IAcc against plain": _against(line, "iacc") if ran else "",
+        "IAcc against plain": _difference_from_plain(line, "iacc") if ran else "",
         "OOD metric": _METRIC_HEADS[line.metric],
         "its value": mean_sd_text(line.other_mean, line.other_sd) if ran else NOT_RUN,
-        "its value against plain": _against(line, "other") if ran else "",
+        "its value against plain": _difference_from_plain(line, "other") if ran else "",
         "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
         "a run takes": f"{line.seconds:.0f} s" if ran else "",
     }
 
 
-def _against(line: pd.Series, value: str) -> str:
+def _difference_from_plain(line: pd.Series, value: str) -> str:
     names = [f"{value}_{name}" for name in ("pairs", "difference", "p")]
     return difference_text(*(line.get(name, np.nan) for name in names))
 
 
 def escape_table(frame: pd.DataFrame) -> str:
-    """Plain and ATEsc by seed, at each batch size."""
+    """Plain and ATEsc by seed, at each batch size, as a Markdown table."""
     table = [
         "| setting | KD batch | seeds | IAcc ↑ plain | IAcc ↑ ATEsc | OOD metric | plain | ATEsc "
         "| by seed, plain → ATEsc: IAcc; OOD metric |",
@@ -190,18 +196,21 @@ def escape_table(frame: pd.DataFrame) -> str:
             for _, row in both.iterrows()
         ]
         table.append(
-            f"| {SETTING_NAMES[setting]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
-            f"| {cells['iacc', 'ATEsc']} | {_METRIC_HEADS[metric]} | {cells['other', 'plain']} "
+            f"| {SETTING_NAMES[str(setting)]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
+            f"| {cells['iacc', 'ATEsc']} | {_METRIC_HEADS[str(metric)]} | {cells['other', 'plain']} "
             f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |"
         )
     return "\n".join(table)
 
 
 def forms_table(frame: pd.DataFrame) -> str:
-    """Each form of the escape, at the first batch size."""
+    """Each form of the escape, at the first batch size, as a Markdown table."""
     frame = frame[frame.batch == plan.BATCH_SIZES[0]]
     pairs = frame.drop_duplicates("pair")
-    heads = [f"{SETTING_NAMES[pair.setting]}: IAcc ↑, {_METRIC_HEADS[pair.metric]}" for pair in pairs.itertuples()]
+    heads = [
+        f"{SETTING_NAMES[setting]}: IAcc ↑, {_METRIC_HEADS[metric]}"
+        for setting, metric in zip(pairs["setting"], pairs["metric"], strict=True)
+    ]
     table = [f"| form | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for form in ESCAPE_FORMS:
         groups = [frame[(frame.form == form) & (frame.pair == pair)].dropna(subset="iacc") for pair in pairs.pair]

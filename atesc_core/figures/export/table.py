@@ -1,4 +1,4 @@
-"""Tables to take home: a data frame as LaTeX (booktabs) or CSV, and how a mean over seeds is written."""
+"""Tables as files: a data frame as LaTeX (booktabs) or CSV; a mean over seeds as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-# What LaTeX reads as a command, and the signs of ours that its text fonts lack.
+# Characters that LaTeX reads as commands, and signs that its text fonts lack.
 LATEX_SIGNS: dict[str, str] = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -50,19 +50,27 @@ MISSING = "–"
 
 
 def plus_minus(mean: float, sd: float | None = None, digits: int = 1) -> str:
-    """``68.1 ± 1.3``; ``68.1`` without an sd, as of one seed; ``–`` where nothing was measured."""
-    if mean is None or math.isnan(mean):
+    """``68.1 ± 1.3``; ``68.1`` without an sd, as for one seed; ``–`` where the mean is missing."""
+    if math.isnan(mean):
         return MISSING
-    written = f"{mean:.{digits}f}".replace("-", "−")
-    return written if sd is None or math.isnan(sd) else f"{written} ± {sd:.{digits}f}"
+    text = f"{mean:.{digits}f}".replace("-", "−")
+    return text if sd is None or math.isnan(sd) else f"{text} ± {sd:.{digits}f}"
 
 
 def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: str = "", digits: int = 1) -> str:
-    """The rows as a booktabs table: a ``tabular``, inside a ``table`` with a caption where one is given.
+    """The rows as a booktabs table: a ``tabular``, inside a ``table`` if a caption is given.
 
-    rows: a column of the table each, named as it is to be headed. Text is escaped; floats are written with
-    ``digits`` decimals, missing values as a dash; columns of numbers (``68.1 ± 1.3`` too) stand to the right.
-    comment: LaTeX comment lines above, e.g. which runs these are. Raises ValueError for a frame without columns.
+    Text is escaped, missing values become a dash, and columns of numbers (``68.1 ± 1.3`` too) are aligned to the right.
+
+    Args:
+        rows: One column for each of the table's, named as its head.
+        caption: The table's.
+        label: For references to the table.
+        comment: LaTeX comments above the table, e.g. the runs behind it.
+        digits: Decimals of floats.
+
+    Raises:
+        ValueError: The frame has no column.
     """
     if not len(rows.columns):
         raise ValueError(f"rows: {rows.shape[0]} rows without a column; expected at least one column")
@@ -78,8 +86,15 @@ def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: st
         r"\end{tabular}",
     ]
     if caption:
-        named = [rf"\label{{{_label_text(label)}}}"] if label else []
-        body = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(caption)}}}", *named, *body, r"\end{table}"]
+        label_line = [rf"\label{{{_label_text(label)}}}"] if label else []
+        body = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape_latex(caption)}}}",
+            *label_line,
+            *body,
+            r"\end{table}",
+        ]
     comments = [f"% {line}" for line in (comment.splitlines() + [r"\usepackage{booktabs}"])]
     return "\n".join([*comments, *body]) + "\n"
 
@@ -90,7 +105,7 @@ def csv(rows: pd.DataFrame) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Text escaped for LaTeX."""
     return _SIGN.sub(lambda sign: LATEX_SIGNS[sign.group()], text)
 
 
@@ -109,5 +124,5 @@ def _alignment(column: tuple[str, ...]) -> str:
 
 
 def _label_text(label: str) -> str:
-    """A label's letters: LaTeX takes no command inside."""
+    """A label reduced to letters that LaTeX allows in it."""
     return re.sub(r"[^A-Za-z0-9:.-]+", "-", label)
