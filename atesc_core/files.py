@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the name ``path`` when complete; ``path`` is untouched where the body raises.
+    """A file to write that gets the name ``path`` when it is complete; ``path`` is untouched where the body raises.
 
-    One writer a path at a time (a run has one worker).
+    Only one writer per path at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
@@ -29,7 +29,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """``path`` becomes another name of the file ``source``; where the disk has no hard links, a copy of it.
+    """Make ``path`` a hard link to ``source``, or a copy of it where the disk has no hard links.
 
     Safe for files that are only ever replaced, never written into. Raises FileNotFoundError.
     """
@@ -45,4 +45,4 @@ def link_or_copy(source: Path, path: Path) -> None:
             shutil.copyfile(source, temporary)
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)  # it stays where both were one file already
+        temporary.unlink(missing_ok=True)  # still there where both were the same file already

@@ -105,8 +105,8 @@ def make_run(runs_dir: Path, images: int) -> str:
     random, store = np.random.default_rng(0), RunStore(runs_dir)
     run_id = store.create(RunSpec(teacher=TEACHER, device="cpu", epochs=1))
     log = RunLog(store, store.get(run_id))
-    log.epoch(1, images, {"iacc": 70.0, "asr": 20.0})
-    log.snapshot(
+    log.write_epoch(1, images, {"iacc": 70.0, "asr": 20.0})
+    log.write_snapshot(
         Snapshot(
             epoch=1,
             images=random.integers(0, 256, (images, 3, SIDE, SIDE), np.uint8),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from atesc_core.specs.teacher import TeacherSpec
     from atesc_core.teachers.zoo import Teacher
 
-LOOK_S = 0.2  # how often a followed run is looked at
+POLL_S = 0.2  # between two reads of a followed run
 STOP_S = 30.0  # how long Ctrl-C waits for the worker to finish its round
 
 commands = typer.Typer(no_args_is_help=True, help="The runs so far.")
@@ -221,7 +221,7 @@ def follow(store: RunStore, run: AnyRun) -> AnyRun:
             if run.status not in ("queued", "running", "paused"):
                 return run
             ensure_worker(store.runs_dir)
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
 def stop(store: RunStore, run: AnyRun) -> AnyRun:
@@ -230,13 +230,14 @@ def stop(store: RunStore, run: AnyRun) -> AnyRun:
     store.stop(run.id)
     end = time.monotonic() + STOP_S
     while (run := store.refresh(run)).active and time.monotonic() < end:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     return run
 
 
 def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
     """The last epoch's metrics on stdout; exit status 1 where the run did not come to its end."""
-    last = {} if epochs.empty else epochs.iloc[-1].drop(["images", "time"]).to_dict()
+    last = {} if epochs.empty else {str(name): value for name, value in epochs.iloc[-1].items()}
+    last = {name: value for name, value in last.items() if name not in ("images", "time")}
     if as_json and last:
         print(json.dumps({"run_id": run.id, **last, "epoch": int(last["epoch"])}))
     elif last:

@@ -1,4 +1,4 @@
-"""How a run is queued, run in a process of its own, watched and steered. Imports no torch; worker.py does."""
+"""Runs: queued, run in a process of their own, watched and controlled. Imports no torch; worker.py does."""
 
 from atesc_core.errors import RunBusy, StoreError, UnknownRun
 from atesc_core.runs.launcher import ensure_worker

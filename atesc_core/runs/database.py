@@ -32,7 +32,7 @@ CREATE TABLE runs (
     rounds INTEGER NOT NULL,
     status TEXT NOT NULL DEFAULT 'queued',
     created REAL NOT NULL,                -- unix seconds, as all times here
-    queued REAL NOT NULL,                 -- orders the line
+    queued REAL NOT NULL,                 -- orders the queue
     started REAL,
     finished REAL,
     requested_state TEXT NOT NULL DEFAULT 'run',  -- run, pause or stop: what the user asks of the worker
@@ -127,9 +127,11 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows that a SELECT statement gives."""
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 

@@ -1,4 +1,4 @@
-"""Seeing to it that queued runs have a worker.
+"""Starts workers, so that every queued run has one.
 
 A worker is a process of its own, in its own session: it outlives reruns, closed tabs, the app and
 the shell that started it.
@@ -21,12 +21,12 @@ from atesc_core.paths import IMPORT_ROOT
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.store import RunStore, note
 
-START_S = 120.0  # a worker that has not reported by then is given up; importing torch takes a few seconds
+START_S = 120.0  # a worker that has not reported by then has failed; importing torch takes a few seconds
 # OpenMP threads that wait should soon give up their core: a browser and the app want it too. Measured on two cores
 # beside one busy process: a round of the quick preset in 0.7 s instead of 1.8; on idle ones 0.28 s instead of 0.26.
 SHORT_SPIN = {"GOMP_SPINCOUNT": "2000"}
 RETRY_S = 5.0  # between two starts for the same device
-ATTEMPTS = 3  # starts that fail in a row before the waiting runs are told
+ATTEMPTS = 3  # starts that fail in a row before the waiting runs fail
 LOG_BYTES = 1_000_000
 _started: list[subprocess.Popen[bytes]] = []  # to be reaped when they end
 
@@ -49,7 +49,7 @@ def ensure_worker(runs_dir: Path | str) -> None:
 
 
 def log_file(runs_dir: Path) -> Path:
-    """What workers print; here is why one could not start."""
+    """What workers print, such as why one could not start."""
     return runs_dir / "worker.log"
 
 

@@ -1,9 +1,9 @@
-"""Who may use a device: one operating-system file lock a device, all of them taken behind one gate.
+"""Who may use a device: one operating-system file lock per device, all of them taken behind one gate.
 
 The operating system frees a lock when its process dies, however it dies, so a device lock that
-nobody holds means that no worker runs there. Looking at a lock means taking it for a moment; the
-gate keeps a look from being mistaken for a worker, and it closes the gap between a worker that
-finds the queue empty and somebody who queues a run just then.
+nobody holds means that no worker runs there. Testing a lock means taking it for a moment; the
+gate keeps a test from being mistaken for a worker, and it closes the gap between a worker that
+finds the queue empty and a run that is queued just then.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KIND = re.compile(r"[a-z0-9_-]{1,20}")
 
 
 def gate(runs_dir: Path) -> FileLock:
-    """A context manager; hold it for milliseconds only. Raises filelock.Timeout after 30 s."""
+    """The lock around all others; hold it for milliseconds only. Raises filelock.Timeout after 30 s."""
     return FileLock(runs_dir / "gate.lock", timeout=30, poll_interval=0.005)
 
 

@@ -1,4 +1,4 @@
-"""What a worker writes of a run while it drives it."""
+"""What a worker writes about a run while it drives it, and reads of what the user asks for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from atesc_core.distillation.turns import Turn
 from atesc_core.files import link_or_copy
 from atesc_core.runs.database import Database
-from atesc_core.runs.run import DistillationRun, Run
+from atesc_core.runs.run import DistillationRun, RequestedState, Run, Status
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.store import RunStore, note
 from atesc_core.runs.traces import save_turn
@@ -22,21 +23,21 @@ WINDOW_S = 15.0  # images/s and the time left are over this much of the recent p
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What the user asks of a running run."""
 
-    wanted: str  # run, pause or stop
-    steps: int  # single rounds, or turns, still to be done while wanted is pause
-    turn_s: float | None  # seconds a turn in slow motion; 0: turn by turn; None: whole rounds
+    state: RequestedState
+    steps_left: int  # single rounds, or turns, still to be done while the state is pause
+    seconds_per_turn: float | None  # in slow motion; 0: turn by turn; None: whole rounds
     threshold: float | None  # a new one, not yet in force
 
 
 class RunLog:
-    """One run's writer: a worker has it to itself."""
+    """The writer of one run; only its worker has one."""
 
     def __init__(self, store: RunStore, run: Run):
         self.store, self.run = store, run
-        self.pace = Pace(run)
+        self.speed = Speed(run)
 
     @property
     def database(self) -> Database:
@@ -47,10 +48,11 @@ class RunLog:
         return self.store.checkpoint_file(self.run.id)
 
     def rewind(self, epoch: int) -> list[tuple[int, int, float]]:
-        """Take the run back to the end of ``epoch``, where its checkpoint is.
+        """Take the run back to the end of ``epoch``, where its checkpoint is; the rounds after it are logged anew.
 
-        The rounds after it will be logged anew. Returns the thresholds that were set by hand after it, as
-        (epoch, round, threshold), so that they can be set again at the same place.
+        Returns:
+            The thresholds that were set by hand after it, as (epoch, round, threshold), to be set again in the same
+            rounds.
         """
         self.store.trace_file(self.run.id).unlink(missing_ok=True)
         after = (self.run.id, epoch)
@@ -73,15 +75,15 @@ class RunLog:
             ).fetchall()
         return [tuple(row) for row in rows]
 
-    def forget_thresholds(self, next_round: tuple[int, int]) -> None:
-        """Drop thresholds set by hand in an earlier pass from this (epoch, round) on: the user goes another way."""
+    def delete_thresholds(self, next_round: tuple[int, int]) -> None:
+        """Delete the thresholds of an earlier pass from this (epoch, round) on, because the user has set another."""
         with self.database.write() as connection:
             connection.execute(
                 "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND (epoch, round) >= (?, ?)",
                 (self.run.id, *next_round),
             )
 
-    def step(
+    def write_round(
         self,
         epoch: int,
         round: int,
@@ -90,8 +92,8 @@ class RunLog:
         fragile_share: float | None,
         threshold: float | None,
     ) -> None:
-        """Log a round at once: a commit took 0.04 ms where it was measured, far less than any round."""
-        self.pace.step(epoch, round, images)
+        """Commit a round at once: a commit took 0.04 ms where it was measured, far less than any round."""
+        self.speed.add(epoch, round, images)
         with self.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -99,20 +101,24 @@ class RunLog:
             )
             connection.execute(
                 "UPDATE runs SET epoch = ?, round = ?, images = ?, images_per_s = ?, eta_s = ? WHERE id = ?",
-                (epoch, round, images, self.pace.images_per_s, self.pace.eta_s, self.run.id),
+                (epoch, round, images, self.speed.images_per_s, self.speed.eta_s, self.run.id),
             )
 
-    def epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
+    def write_epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
+        """Commit an epoch's metrics, in per cent."""
         with self.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
                 (self.run.id, epoch, time.time(), images, json.dumps(metrics)),
             )
 
-    def keep_point(self, epoch: int) -> None:
-        """The checkpoint of this epoch's end is one that other runs can part from: that where the split begins, and
-        until the run is over its newest. Links: only the first takes room, as much as one checkpoint (measured at
-        16 px: 2 MB with DFQ, whose state is networks; with a pool up to 5 MB quick, 90 MB full)."""
+    def keep_fork_point(self, epoch: int) -> None:
+        """Keep the checkpoint of this epoch's end for other runs to branch off.
+
+        Kept are that where the split begins and, until the run is over, the newest one. They are links: only the first
+        takes room, as much as one checkpoint (measured at 16 px: 2 MB with DFQ, whose state is networks; with a pool
+        up to 5 MB quick, 90 MB full).
+        """
         run = self.run
         if not isinstance(run, DistillationRun) or not run.spec.escape.splits or run.fork:
             return
@@ -123,13 +129,15 @@ class RunLog:
             if other not in (begins, epoch):
                 self.store.fork_point_file(run.id, other).unlink(missing_ok=True)
 
-    def snapshot(self, snapshot: Snapshot) -> None:
+    def write_snapshot(self, snapshot: Snapshot) -> None:
+        """Write an epoch's synthetic images."""
         snapshot.save(self.store.snapshot_file(self.run.id, snapshot.epoch))
 
-    def turn(self, turn: Turn) -> None:
+    def write_turn(self, turn: Turn) -> None:
+        """Write a traced turn in place of the last one."""
         save_turn(turn, self.store.trace_file(self.run.id))
 
-    def threshold(self, epoch: int, round: int, value: float, by: str) -> None:
+    def write_threshold(self, epoch: int, round: int, value: float, by: str) -> None:
         """A threshold in force from this round on; one that is set again after a resume is noted once."""
         row = (self.run.id, epoch, round, value, by)
         with self.database.write() as connection:
@@ -143,50 +151,59 @@ class RunLog:
                 (*row, time.time()),
             )
 
-    def asked(self) -> Asked:
+    def read_request(self) -> Request:
+        """What the user asks for now."""
         row = self.database.read(
             "SELECT requested_state, steps_left, seconds_per_turn, pending_threshold FROM runs WHERE id = ?",
             self.run.id,
         )[0]
-        return Asked(*row)
+        return Request(*row)
 
-    def took_threshold(self, value: float) -> None:
-        """The wish is in the run's hands; a newer one stays."""
+    def threshold_applied(self, value: float) -> None:
+        """The pending threshold is in a logged round; one that was set since stays pending."""
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE runs SET pending_threshold = NULL WHERE id = ? AND pending_threshold = ?", (self.run.id, value)
             )
 
-    def took_step(self) -> None:
+    def count_step(self) -> None:
+        """One of the single rounds or turns that were asked for is done."""
         with self.database.write() as connection:
             connection.execute("UPDATE runs SET steps_left = max(0, steps_left - 1) WHERE id = ?", (self.run.id,))
 
     def note(self, kind: str, value: float | None = None, text: str | None = None) -> None:
+        """A row of the run's history; see ``RunStore.history``."""
         with self.database.write() as connection:
             note(connection, self.run.id, kind, value, text)
 
-    def begun(self, epoch: int) -> None:
-        """The run begins, or goes on from the end of ``epoch``."""
-        before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
-        if before:
+    def note_start(self, epoch: int) -> None:
+        """Write into the history that the run begins, or goes on from the end of ``epoch``."""
+        started_before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
+        if started_before:
             self.note("resumed", text=f"from the end of epoch {epoch}" if epoch else "from the beginning")
         else:
             self.note("started", text=f"lab {lab_version()}")
 
-    def state(self, status: str) -> None:
-        """The run is done, or interrupted."""
+    def end(self, status: Literal["done", "interrupted"]) -> None:
+        """The run is done or interrupted."""
         self._end(status, time.time() if status == "done" else None)
 
-    def hold(self, stepping: bool) -> str:
-        """The user wants the run to stand still; its new status: paused or stopped, queued where they changed
-        their mind meanwhile. ``stepping``: it was let go for single rounds or turns only."""
+    def halt(self, stepping: bool) -> Status:
+        """The run stands still, as the user wants.
+
+        Args:
+            stepping: it went on for single rounds or turns only.
+
+        Returns:
+            Its new status: paused or stopped; queued where the user changed their mind meanwhile.
+        """
         with self.database.write() as connection:
-            asked = self.asked()
-            if asked.wanted == "stop":
+            request = self.read_request()
+            if request.state == "stop":
                 self._end("stopped", time.time())
                 return "stopped"
-            status = "queued" if asked.wanted == "run" or asked.steps else "paused"
-            kind = "paused" if not stepping else "step" if asked.turn_s is None else "turn"
+            status: Status = "queued" if request.state == "run" or request.steps_left else "paused"
+            kind = "paused" if not stepping else "step" if request.seconds_per_turn is None else "turn"
             if kind == "turn":  # one note for all of a round
                 connection.execute(
                     "DELETE FROM history WHERE number = (SELECT max(number) FROM history WHERE run = ?1) AND "
@@ -197,8 +214,8 @@ class RunLog:
             connection.execute("UPDATE runs SET queued = ? WHERE id = ?", (time.time(), self.run.id))
         return status
 
-    def failed(self, error: Exception) -> None:
-        """The run ends with ``error``: its message for the user, all its lines in the run's own log."""
+    def fail(self, error: Exception) -> None:
+        """End the run with ``error``: its message for the user, its traceback in the run's log file."""
         message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         path = self.store.log_file(self.run.id)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,13 +225,13 @@ class RunLog:
 
     def _end(
         self,
-        status: str,
+        status: Status,
         finished: float | None,
         kind: str | None = None,
         text: str | None = None,
         error: str | None = None,
     ) -> None:
-        self.pace.rest()
+        self.speed.rest()
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE runs SET status = ?, error = ?, finished = ?, images_per_s = NULL, eta_s = NULL WHERE id = ?",
@@ -223,8 +240,8 @@ class RunLog:
             note(connection, self.run.id, kind or status, text=text)
 
 
-class Pace:
-    """How fast a run goes, over the recent past, pauses left out."""
+class Speed:
+    """How fast a run goes, over the last seconds, pauses left out."""
 
     def __init__(self, run: Run):
         self.run = run
@@ -234,7 +251,8 @@ class Pace:
         """The run stands still from here."""
         self._marks.clear()
 
-    def step(self, epoch: int, round: int, images: int) -> None:
+    def add(self, epoch: int, round: int, images: int) -> None:
+        """A round is done."""
         now = time.monotonic()
         self._marks.append((now, (epoch - 1) * self.run.rounds + round, images))
         while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_S:

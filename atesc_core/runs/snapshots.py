@@ -1,18 +1,19 @@
-"""The synthetic images kept at the end of an epoch, as a file."""
+"""Synthetic images at the end of an epoch, as a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from atesc_core.files import atomic_write
 
 
-@dataclass(frozen=True, eq=False)  # equal if the same: what is found out about one is kept by it
+@dataclass(frozen=True, eq=False)  # compared by identity, so that caches can be keyed by a snapshot
 class Snapshot:
-    """N synthetic images at the end of an epoch, with everything that is shown of them."""
+    """N synthetic images at the end of an epoch, with everything that is shown about them."""
 
     epoch: int
     images: np.ndarray  # (N, 3, H, W) uint8
@@ -24,15 +25,17 @@ class Snapshot:
     threshold: float
 
     def save(self, path: Path) -> None:
-        arrays = {
+        """Write all fields as arrays, each score as ``score_<name>``."""
+        arrays: dict[str, Any] = {
             name: getattr(self, name) for name in ("images", "teacher_probs", "student_probs", "features", "fragile")
         }
-        scores = {f"score_{name}": values for name, values in self.scores.items()}
+        arrays |= {f"score_{name}": values for name, values in self.scores.items()}
         with atomic_write(path) as file:
-            np.savez(file, epoch=self.epoch, threshold=self.threshold, **arrays, **scores)
+            np.savez(file, epoch=self.epoch, threshold=self.threshold, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Snapshot:
+        """The snapshot in a file that ``save`` wrote. Raises FileNotFoundError."""
         with np.load(path, allow_pickle=False) as arrays:
             values = dict(arrays)
         scores = {name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")}

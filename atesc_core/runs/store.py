@@ -1,16 +1,19 @@
-"""Runs on disk: what anyone may ask of them, and what anyone may ask for.
+"""Runs on disk: read them, and request changes to them (pause, stop, threshold).
 
-The store holds wishes (run, pause, stop, a threshold) and results; the worker (worker.py) reads the
-one and writes the other. Nothing here imports torch, so that pages stay light.
+The store holds requests (run, pause, stop, a threshold) and results; the worker (worker.py) reads the former and writes
+the latter. Nothing here imports torch, so that pages stay light.
 
-    runs_dir/runs.sqlite                    runs, metrics, controls, history
-    runs_dir/runs/<id>/spec.yaml            what was run
-    runs_dir/runs/<id>/snapshots/*.npz      synthetic images, an epoch a file
-    runs_dir/runs/<id>/students/*.safetensors   the student at an epoch's end (student.py: which ones)
-    runs_dir/runs/<id>/checkpoint.pt        the last epoch's end, to resume from
-    runs_dir/runs/<id>/turn.npz             the last turn that was looked at closely
-    runs_dir/runs/<id>/points/*.pt          of a run that splits: epochs' ends for other runs to part from
-    runs_dir/runs/<id>/log.txt              what went wrong, in full
+    runs_dir/runs.sqlite                        runs, rounds, epochs, requests, history (database.py)
+    runs_dir/runs/<id>/spec.yaml                what was run
+    runs_dir/runs/<id>/snapshots/*.npz          synthetic images, one file per epoch (snapshots.py)
+    runs_dir/runs/<id>/students/*.safetensors   students at the end of epochs (students/files.py: which ones)
+    runs_dir/runs/<id>/checkpoint.pt            the end of the last whole epoch, to resume from
+    runs_dir/runs/<id>/trace.npz                the last traced turn (traces.py)
+    runs_dir/runs/<id>/fork_points/*.pt         of a run that splits: ends of epochs for other runs to branch off
+    runs_dir/runs/<id>/log.txt                  what went wrong, in full
+    runs_dir/cache/students/*.npy               what students give for images (students/outputs.py)
+    runs_dir/worker.log                         what workers print (launcher.py)
+    runs_dir/*.lock                             who uses a device (locks.py)
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missin
 
 def default_runs_dir() -> Path:
     """``$ATESC_RUNS_DIR``, or the user's data folder."""
-    named = os.environ.get("ATESC_RUNS_DIR")
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("atesc-lab"))
+    configured = os.environ.get("ATESC_RUNS_DIR")
+    return Path(configured).expanduser() if configured else Path(platformdirs.user_data_dir("atesc-lab"))
 
 
 class RunStore:
@@ -73,7 +76,7 @@ class RunStore:
         """Close the database; the object is of no use afterwards."""
         self.database.close()
 
-    # what there is
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, run_id: str) -> Run:
         """The run of this id.
@@ -132,35 +135,37 @@ class RunStore:
         return [run for run in runs if isinstance(run, DistillationRun)]
 
     def unreadable(self) -> dict[str, str]:
-        """Runs that no list shows, newest first: id -> what of their settings this version does not know."""
-        why = {}
+        """Runs that no list shows, newest first: id -> which of their settings this version does not know."""
+        reasons = {}
         for row in self.database.read("SELECT id, task, spec FROM runs ORDER BY created DESC, rowid DESC"):
             try:
                 _spec(row)
             except SpecError as error:
-                why[row["id"]] = str(error)
-        return why
+                reasons[row["id"]] = str(error)
+        return reasons
 
     def queue(self) -> list[Run]:
         """Runs that wait for a device, next first."""
         return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._queue_positions())
 
     def teachers_in_training(self) -> set[str]:
-        """Names of the teachers that are not yet, and will be unless their run ends badly."""
+        """Names of teachers that will exist unless the run that trains them ends badly."""
         rows = self._rows("WHERE task = 'training' AND status IN ('queued', 'running', 'paused')")
         return {run.teacher for run in _readable(rows, {})}
 
     def epochs(self, run_id: str) -> pd.DataFrame:
-        """A row an epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
+        """One row per epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
         rows = self.database.read(
             "SELECT epoch, images, time, metrics FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id)
         )
         return _frame(rows, ["epoch", "images", "time"], "metrics")
 
     def rounds(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
-        """A row a round: epoch, round, images, time, threshold, fragile_share, and the losses g/..., s/... or t/...
+        """One row per round: epoch, round, images, time, threshold, fragile_share, and the losses g/..., s/..., t/...
 
-        ``at_most`` thins a long run evenly to about that many rows, for charts.
+        Args:
+            run_id: the run.
+            at_most: thin a long run evenly to about so many rows, for charts.
         """
         every = 1
         if at_most:
@@ -175,7 +180,7 @@ class RunStore:
         return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
 
     def threshold(self, run_id: str) -> float | None:
-        """In force in the last round that split; None before the first."""
+        """The threshold in force in the last round that split; None before the first."""
         rows = self.database.read(
             "SELECT threshold FROM rounds WHERE run = ? AND threshold IS NOT NULL "
             "ORDER BY epoch DESC, round DESC LIMIT 1",
@@ -184,7 +189,7 @@ class RunStore:
         return rows[0]["threshold"] if rows else None
 
     def history(self, run_id: str) -> pd.DataFrame:
-        """What happened to the run, oldest first: time, kind, epoch, round, value, text (empty where none).
+        """What happened to the run, oldest first: time, kind, epoch, round, value, text (may be empty).
 
         Kinds: created, started (text: by which code), paused, resumed, step (one round by itself), turn (turn by
         turn), slow (motion; value: seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted,
@@ -200,8 +205,10 @@ class RunStore:
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
     def revisions(self) -> dict[str, tuple[float | None, int]]:
-        """A mark for each run, another one as soon as an epoch or an event of it is logged: so that a page which
-        looks at many of them again and again need only read those that went on."""
+        """For each run a value that changes as soon as an epoch or an event of it is logged.
+
+        A page that polls many runs need only read those whose value has changed.
+        """
         rows = self.database.read(
             "SELECT run, max(number) AS event, (SELECT max(time) FROM epochs WHERE run = "
             "history.run) AS epoch FROM history GROUP BY run"
@@ -213,15 +220,17 @@ class RunStore:
         return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))
 
     def snapshot(self, run_id: str, epoch: int) -> Snapshot:
-        """Raises StoreError where the epoch has none."""
+        """The synthetic images at the end of an epoch. Raises StoreError where it has none."""
         try:
             return Snapshot.load(self.snapshot_file(run_id, epoch))
         except FileNotFoundError:
-            there = ", ".join(map(str, self.snapshot_epochs(run_id))) or "none"
-            raise StoreError(f"epoch: {epoch!r} of run {run_id} has no synthetic images; there are: {there}") from None
+            available = ", ".join(map(str, self.snapshot_epochs(run_id))) or "none"
+            raise StoreError(
+                f"epoch: {epoch!r} of run {run_id} has no synthetic images; there are: {available}"
+            ) from None
 
     def last_turn(self, run_id: str) -> Turn | None:
-        """The last turn that was looked at closely, while the run has not gone on past it."""
+        """The last traced turn; None once the run has gone on past it."""
         run = self.get(run_id)
         try:
             turn = load_turn(self.trace_file(run_id))
@@ -235,10 +244,10 @@ class RunStore:
         """Epoch -> the file of the student as it was at its end, in order."""
         return {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
 
-    # what can be asked for
+    # ── requests ────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
-        """Queue a run; its id. Somebody must then see to a worker: ``ensure_worker``."""
+        """Queue a run and return its id. Call ``ensure_worker`` afterwards."""
         run_id = self._new_folder(spec)
         with self.database.write() as connection:
             _insert(connection, run_id, spec, group, label)
@@ -246,19 +255,23 @@ class RunStore:
         return run_id
 
     def fork(self, fork: Fork, until: int, group: str | None = None, label: str | None = None) -> str:
-        """Queue a run that parts from ``fork.parent`` and is done after epoch ``until``; its id.
+        """Queue a run that branches off ``fork.parent``, ends after epoch ``until``, and return its id.
 
-        It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint. Raises UnknownRun;
-        StoreError where the parent keeps no checkpoint of that epoch; ValueError for another number that cannot be.
+        It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint.
+
+        Raises:
+            UnknownRun: there is no parent.
+            StoreError: the parent keeps no checkpoint of that epoch.
+            ValueError: the parent has no threshold, or a number is out of range.
         """
         if not math.isfinite(fork.threshold):
             raise ValueError(f"threshold: {fork.threshold!r} is not a finite number")
         parent = self.get(fork.parent)
         if not isinstance(parent, DistillationRun) or not parent.spec.escape.splits:
             raise ValueError(f"run: {parent.id} splits nothing; expected one whose escape has a threshold")
-        begins = max(fork.epoch, parent.spec.escape.warmup_epochs)
-        if not begins < until <= parent.spec.epochs:
-            raise ValueError(f"until: {until!r}: expected an epoch after {begins}, at most {parent.spec.epochs}")
+        unsplit = max(fork.epoch, parent.spec.escape.warmup_epochs)  # epochs before the new threshold
+        if not unsplit < until <= parent.spec.epochs:
+            raise ValueError(f"until: {until!r}: expected an epoch after {unsplit}, at most {parent.spec.epochs}")
         run_id = self._new_folder(parent.spec)
         if fork.epoch:
             try:
@@ -266,7 +279,7 @@ class RunStore:
             except FileNotFoundError:
                 shutil.rmtree(self.folder(run_id), ignore_errors=True)
                 raise StoreError(
-                    f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to part from; there "
+                    f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to branch off; there "
                     f"are: {', '.join(map(str, [0, *self.fork_points(parent.id)]))}"
                 ) from None
         with self.database.write() as connection:
@@ -280,16 +293,18 @@ class RunStore:
                 round=parent.rounds if fork.epoch else 0,
             )
             note(connection, run_id, "created", text=f"from epoch {fork.epoch} of run {parent.id}")
-            connection.execute(  # what a worker finds there of an earlier pass, it does again
+            connection.execute(  # a worker sets the thresholds again that it finds in the history
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
                 "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)",
-                (run_id, begins + 1, fork.threshold, time.time()),
+                (run_id, unsplit + 1, fork.threshold, time.time()),
             )
         return run_id
 
     def pause(self, run_id: str) -> None:
-        """Hold the run after its round, or its turn in slow motion; the device goes to the next in line. Nothing to a
-        finished run."""
+        """Pause the run after its round, or after its turn in slow motion; the device goes to the next in the queue.
+
+        Does nothing to a finished run.
+        """
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
@@ -299,23 +314,25 @@ class RunStore:
                 note(connection, run_id, "paused")
 
     def resume(self, run_id: str) -> None:
-        """Go on: a paused run from where it is, an interrupted, stopped or failed one from its last checkpoint.
+        """Continue a paused run from where it is, an interrupted, stopped or failed one from its last checkpoint.
 
-        It joins the end of the line. Nothing to a run that is done.
+        It joins the end of the queue. Does nothing to a run that is done.
         """
         self._go_on(run_id, "run")
 
     def step(self, run_id: str) -> None:
-        """One round (with the epoch's end, if it is the last of one), or what is left of one, then pause."""
+        """Do one round (with the epoch's end, if it is its last), or what is left of one, then pause."""
         self._go_on(run_id, "pause", steps=1)
 
     def take_turn(self, run_id: str) -> None:
-        """One turn of the generator, or one of the student, looked at closely; then pause."""
+        """Do and trace one turn of the generator or of the student, then pause."""
         self._go_on(run_id, "pause", steps=1, seconds_per_turn=0.0)
 
     def slow_motion(self, run_id: str, seconds_per_turn: float) -> None:
-        """Go on as by ``resume``, a turn every ``seconds_per_turn`` seconds, each looked at closely. Raises ValueError where
-        that is not above 0."""
+        """Continue as ``resume`` does, with one traced turn every ``seconds_per_turn`` seconds.
+
+        Raises ValueError where that is not above 0.
+        """
         if not 0 < seconds_per_turn < math.inf:
             raise ValueError(f"seconds_per_turn: {seconds_per_turn!r}: expected seconds a turn, above 0")
         with self.database.write() as connection:
@@ -325,7 +342,7 @@ class RunStore:
         self._go_on(run_id, "run", seconds_per_turn=float(seconds_per_turn))
 
     def stop(self, run_id: str) -> None:
-        """End the run after its round. ``resume`` takes it up again from its last checkpoint."""
+        """End the run after its round. ``resume`` continues it from its last checkpoint."""
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
@@ -335,7 +352,7 @@ class RunStore:
                 note(connection, run_id, "stopped")
 
     def set_threshold(self, run_id: str, value: float) -> None:
-        """Use another threshold from the next round on. Raises ValueError where it is not a finite number."""
+        """Use another threshold from the next round on; pending until then. Raises ValueError where it is not finite."""
         if not math.isfinite(value):
             raise ValueError(f"threshold: {value!r} is not a finite number")
         with self.database.write() as connection:
@@ -353,38 +370,44 @@ class RunStore:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
         shutil.rmtree(folder, ignore_errors=True)
 
-    # where its files are
+    # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
     def folder(self, run_id: str) -> Path:
         """The run's own folder, whether or not it exists. Raises UnknownRun for what cannot be an id."""
         return self.runs_dir / "runs" / _checked(run_id)
 
     def snapshot_file(self, run_id: str, epoch: int) -> Path:
+        """Where the epoch's synthetic images are, or would be."""
         return self.folder(run_id) / "snapshots" / f"{int(epoch):05d}.npz"
 
     def student_file(self, run_id: str, epoch: int) -> Path:
+        """Where the student of the epoch's end is, or would be."""
         return self.folder(run_id) / "students" / f"{int(epoch):05d}.safetensors"
 
     def fork_points(self, run_id: str) -> list[int]:
-        """Epochs after whose end another run can part from this one, in order; any can from its start."""
+        """Epochs after whose end another run can branch off this one, in order; any can from its start."""
         return sorted(int(path.stem) for path in self.folder(run_id).glob("fork_points/[0-9]*.pt"))
 
     def fork_point_file(self, run_id: str, epoch: int) -> Path:
+        """Where the checkpoint is for other runs to branch off after the epoch's end."""
         return self.folder(run_id) / "fork_points" / f"{int(epoch):05d}.pt"
 
     def checkpoint_file(self, run_id: str) -> Path:
+        """Where the run is resumed from."""
         return self.folder(run_id) / "checkpoint.pt"
 
     def trace_file(self, run_id: str) -> Path:
+        """Where the last traced turn is."""
         return self.folder(run_id) / "trace.npz"
 
     def log_file(self, run_id: str) -> Path:
+        """Where the tracebacks of a failed run are."""
         return self.folder(run_id) / "log.txt"
 
-    # within
+    # ── internals ───────────────────────────────────────────────────────────────────────────────────
 
     def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
-        """Of a run to be, its spec inside; the run's id."""
+        """Make the folder of a new run, with its spec inside, and return the run's id."""
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with atomic_write(self.folder(run_id) / "spec.yaml") as file:
             file.write(spec.to_yaml().encode())
@@ -401,11 +424,11 @@ class RunStore:
         return _readable(rows, self._queue_positions())
 
     def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
-        last = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
-        return self.database.read(f"SELECT *, {last} AS metrics FROM runs {where}", *values)
+        last_metrics = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
+        return self.database.read(f"SELECT *, {last_metrics} AS metrics FROM runs {where}", *values)
 
     def _queue_positions(self) -> dict[str, int]:
-        """Place in its device's line, from 1, of each queued run."""
+        """Position in its device's queue, from 1, of each queued run."""
         rows = self.database.read(
             "SELECT id, requested_device FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
         )
@@ -418,12 +441,12 @@ class RunStore:
             if rows
             else {}
         )
-        lines: dict[str, int] = {}
-        places = {}
+        lengths: dict[str, int] = {}
+        positions = {}
         for row in rows:
-            line = kinds.get(row["requested_device"], row["requested_device"])
-            places[row["id"]] = lines[line] = lines.get(line, 0) + 1
-        return places
+            kind = kinds.get(row["requested_device"], row["requested_device"])
+            positions[row["id"]] = lengths[kind] = lengths.get(kind, 0) + 1
+        return positions
 
     def _go_on(
         self, run_id: str, requested_state: RequestedState, steps: int = 0, seconds_per_turn: float | None = None
@@ -454,7 +477,7 @@ class RunStore:
                 )
 
     def _settle(self) -> None:
-        """Mark as interrupted what is on a device whose worker is gone."""
+        """Mark runs as interrupted that are on a device whose worker is gone."""
         on_device = (
             "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"
         )
@@ -469,7 +492,7 @@ class RunStore:
 
 
 def interrupt(connection: sqlite3.Connection, kind: str) -> None:
-    """Mark the runs of a device whose worker is gone."""
+    """Mark the runs of a device as interrupted, because its worker is gone."""
     for row in connection.execute(
         "SELECT id FROM runs WHERE status IN ('running', 'paused') AND device_kind = ?", (kind,)
     ).fetchall():
@@ -480,7 +503,7 @@ def interrupt(connection: sqlite3.Connection, kind: str) -> None:
 def note(
     connection: sqlite3.Connection, run_id: str, kind: str, value: float | None = None, text: str | None = None
 ) -> None:
-    """A row of the run's history, at the last logged round."""
+    """Add a row to the run's history, at the last logged round."""
     connection.execute(
         "INSERT INTO history (run, time, kind, epoch, round, value, text) "
         "SELECT id, ?, ?, epoch, round, ?, ? FROM runs WHERE id = ?",
@@ -491,7 +514,7 @@ def note(
 def _insert(
     connection: sqlite3.Connection, run_id: str, spec: RunSpec | TeacherSpec, group: str | None, label: str | None
 ) -> None:
-    """A queued run."""
+    """Add a queued run."""
     now = time.time()
     connection.execute(
         "INSERT INTO runs (id, label, run_group, task, spec, requested_device, epochs, rounds, created, queued) "
@@ -551,7 +574,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
 
 
 def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[Run]:
-    """Runs whose spec this version understands; one that it does not must not hide the others: ``unreadable``."""
+    """Runs whose spec this version knows; one that it does not know must not hide the others (``unreadable``)."""
     runs = []
     for row in rows:
         with suppress(SpecError):
@@ -560,7 +583,7 @@ def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[
 
 
 def _frame(rows: list[sqlite3.Row], columns: list[str], packed: str | None = None) -> pd.DataFrame:
-    """A data frame of ``columns``, and one column for each key of the JSON objects in ``packed``."""
+    """A data frame of ``columns``, and a column for each key of the JSON objects in the column ``packed``."""
     frame = pd.DataFrame([tuple(row[name] for name in columns) for row in rows], columns=columns)
     frame = frame.astype(dict.fromkeys(NULLABLE.intersection(columns), float))
     if not packed or not rows:

@@ -1,4 +1,4 @@
-"""The last turn that was looked at closely, as a file."""
+"""The last traced turn of a run, as a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TURNS: dict[str, type[Turn]] = {turn.who: turn for turn in (GeneratorTurn, Stude
 
 
 def save_turn(turn: Turn, path: Path) -> None:
-    """Its fields as arrays; one that is a dict as ``field/key``, one that is None not at all."""
+    """Write the turn's fields as arrays: a dict as ``field/key``, None not at all."""
     arrays: dict[str, Any] = {"who": turn.who}
     for field in fields(turn):
         value = getattr(turn, field.name)
@@ -28,7 +28,7 @@ def save_turn(turn: Turn, path: Path) -> None:
 
 
 def load_turn(path: Path) -> Turn:
-    """Raises FileNotFoundError."""
+    """The turn in a file that ``save_turn`` wrote. Raises FileNotFoundError."""
     values: dict[str, Any] = {}
     with np.load(path, allow_pickle=False) as arrays:
         for name, array in arrays.items():

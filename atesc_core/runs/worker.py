@@ -1,9 +1,9 @@
 """The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-It holds the device's lock, takes runs in line until there are none, and exits. A run is a generator
-of events, the loop's or a teacher's training's: each is written down, and between rounds (or turns,
-where these are looked at closely) the worker reads what the user asks. To pause is not to ask for the
-next event; the generator stays as it is while the device goes to the next run in line.
+It holds the device's lock, takes runs from the queue until there are none, and exits. A run is a generator of events,
+those of the distillation loop or of a teacher's training: each is written down, and between rounds (or turns, where
+these are traced) the worker reads what the user asks for. To pause is not to ask for the next event: the generator
+stays as it is while the device goes to the next run in the queue.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import DistillationRun, Run, TrainingRun
-from atesc_core.runs.session import IDLE_S, Events, Session
+from atesc_core.runs.session import Events, Session
 from atesc_core.runs.store import RunStore, interrupt
+from atesc_core.runs.turn_control import POLL_S
 from atesc_core.teachers.training import train_own
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
@@ -51,86 +52,87 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
 
 
 class Worker:
-    """Takes runs in line for one device; call ``drain`` while holding ``lock``."""
+    """Runs what is queued for one device; call ``drain`` while holding ``lock``."""
 
     def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
         self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
         self.summary = describe(device).summary
-        self.serves = meaning(device)
-        self.held: dict[str, Session] = {}  # paused runs
-        self.spoilt = False
+        self.serves = device_names(device)
+        self.paused: dict[str, Session] = {}  # by run id
+        self.device_failed = False
 
     def drain(self) -> None:
-        """Until there is nothing to run, no paused run is left, or the process is asked to leave."""
-        while not (self.leaving.is_set() or self.spoilt):
-            run = self.take()
+        """Run until the queue is empty and no paused run is left, or the process is asked to leave."""
+        while not (self.leaving.is_set() or self.device_failed):
+            run = self.take_next()
             if run is not None:
                 self.drive(run)
-            elif self.keep_held():
-                time.sleep(IDLE_S)
+            elif self.drop_ended():
+                time.sleep(POLL_S)
             else:
                 with gate(self.store.runs_dir):  # whoever queues a run now finds the device free
-                    if not self.waiting():
+                    if self.next_queued() is None:
                         self.lock.release()
                         return
 
-    def waiting(self) -> list[str]:
+    def next_queued(self) -> str | None:
+        """The id of the run that is next in the queue for this device."""
         rows = self.store.database.read(
             "SELECT id FROM runs WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
             "ORDER BY queued, rowid LIMIT 1",
             json.dumps(self.serves),
         )
-        return [row["id"] for row in rows]
+        return rows[0]["id"] if rows else None
 
-    def take(self) -> Run | None:
-        """The next run in line, now marked as running here."""
+    def take_next(self) -> Run | None:
+        """The next run of the queue, now marked as running here; None where the queue is empty."""
         with self.store.database.write() as connection:
-            ids = self.waiting()
-            if not ids:
+            run_id = self.next_queued()
+            if run_id is None:
                 return None
             connection.execute(
                 "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
                 "device_kind = ?, device = ? WHERE id = ?",
-                (time.time(), self.device.type, self.summary, ids[0]),
+                (time.time(), self.device.type, self.summary, run_id),
             )
         try:
-            return self.store.get(ids[0])
-        except StoreError as error:  # queued by another version: it must not stop the line
+            return self.store.get(run_id)
+        except StoreError as error:  # queued by another version: it must not block the queue
             with self.store.database.write() as connection:
-                fail(connection, ids[0], str(error))
-            return self.take()
+                fail(connection, run_id, str(error))
+            return self.take_next()
 
-    def keep_held(self) -> bool:
-        """Forget paused runs that were stopped or deleted; whether any is left."""
+    def drop_ended(self) -> bool:
+        """Drop the sessions of paused runs that were stopped or deleted; whether any is left."""
         rows = self.store.database.read("SELECT id FROM runs WHERE status IN ('paused', 'queued')")
-        there = {row["id"] for row in rows}
-        self.held = {run_id: session for run_id, session in self.held.items() if run_id in there}
-        return bool(self.held)
+        alive = {row["id"] for row in rows}
+        self.paused = {run_id: session for run_id, session in self.paused.items() if run_id in alive}
+        return bool(self.paused)
 
     def drive(self, run: Run) -> None:
-        """One run, until it is over or held."""
-        session = self.held.pop(run.id, None)
+        """Run one run until it is over or halted."""
+        session = self.paused.pop(run.id, None)
         log = session.log if session else RunLog(self.store, run)
         stepping = run.requested_state == "pause"
         try:
             if session is None:
                 session = Session.open(log, self.events)
-                log.begun(session.next_round[0] - 1)
+                log.note_start(session.next_round[0] - 1)
             elif not stepping:
                 log.note("resumed")
             outcome = session.go_on(self.leaving.is_set)
         except Exception as error:  # whatever goes wrong in a run ends that run, not the queue
-            log.failed(error)
-            self.spoilt = self.device.type == "cuda"  # an error on the device may outlast the run that caused it
+            log.fail(error)
+            self.device_failed = self.device.type == "cuda"  # an error on the device may outlast the run that caused it
             return
-        if outcome != "held":
-            log.state(outcome)
-        elif log.hold(stepping) != "stopped":
-            self.held[run.id] = session
+        if outcome != "halted":
+            log.end(outcome)
+        elif log.halt(stepping) != "stopped":
+            self.paused[run.id] = session
 
 
-def meaning(device: torch.device) -> list[str]:
-    """The values of ``spec.device`` that come to this device here."""
+def device_names(device: torch.device) -> list[str]:
+    """The values of ``spec.device`` that mean this device on this machine."""
     names = []
     for name in EVERY_DEVICE:
         with contextlib.suppress(ValueError):
@@ -139,15 +141,15 @@ def meaning(device: torch.device) -> list[str]:
     return names
 
 
-def claim(store: RunStore, requested: str, device: torch.device) -> FileLock | None:
-    """The device's lock, or None where another worker has it: that one looks at the line again before it goes."""
+def claim_device(store: RunStore, requested: str, device: torch.device) -> FileLock | None:
+    """The device's lock; None where another worker has it, which reads the queue again before it exits."""
     with gate(store.runs_dir):
         lock = take_device(store.runs_dir, device.type)
         with store.database.write() as connection:
             connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
             if lock is not None:
                 connection.execute(
-                    "INSERT OR REPLACE INTO workers VALUES (?, ?)", (device.type, json.dumps(meaning(device)))
+                    "INSERT OR REPLACE INTO workers VALUES (?, ?)", (device.type, json.dumps(device_names(device)))
                 )
                 interrupt(connection, device.type)
         return lock
@@ -168,7 +170,7 @@ def work(
             connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
             fail_queued(connection, requested, str(error))
         return
-    lock = claim(store, requested, device)
+    lock = claim_device(store, requested, device)
     if lock is None:
         return
     worker = Worker(store, device, lock, events, leaving or threading.Event())
@@ -176,7 +178,7 @@ def work(
         worker.drain()
     finally:
         lock.release()
-    if worker.spoilt:
+    if worker.device_failed:
         ensure_worker(store.runs_dir)
 
 

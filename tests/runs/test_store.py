@@ -242,9 +242,9 @@ def test_rounds_and_epochs_are_frames(store, spec):
     assert list(store.rounds(run_id).columns) == ["epoch", "round", "images", "time", "threshold", "fragile_share"]
     log = RunLog(store, store.get(run_id))
     for number in range(1, 4):
-        log.step(1, number, 32 * number, {"g/bn": 0.1 * number}, None, None)
-    log.step(2, 1, 128, {"g/bn": 0.5, "s/robust": float("nan")}, 0.25, 4.0)
-    log.epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0})
+        log.write_round(1, number, 32 * number, {"g/bn": 0.1 * number}, None, None)
+    log.write_round(2, 1, 128, {"g/bn": 0.5, "s/robust": float("nan")}, 0.25, 4.0)
+    log.write_epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0})
     steps, epochs = store.rounds(run_id), store.epochs(run_id)
     assert list(steps["g/bn"]) == [0.1, 0.2, 0.1 * 3, 0.5]
     assert list(steps["fragile_share"].dropna()) == [0.25]
@@ -256,8 +256,8 @@ def test_rounds_and_epochs_are_frames(store, spec):
 def test_a_round_logged_again_takes_the_place_of_the_first(store, spec):
     log = RunLog(store, store.get(store.create(spec)))
     for value in (1.0, 2.0):
-        log.step(1, 1, 32, {"g/bn": value}, None, None)
-        log.epoch(1, 32, {"iacc": value})
+        log.write_round(1, 1, 32, {"g/bn": value}, None, None)
+        log.write_epoch(1, 32, {"iacc": value})
     assert list(store.rounds(log.run.id)["g/bn"]) == [2.0]
     assert list(store.epochs(log.run.id)["iacc"]) == [2.0]
 

@@ -104,8 +104,8 @@ def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
     for epoch, there in enumerate(kept, 1):
         with atomic_write(log.checkpoint_file) as file:
             file.write(f"epoch {epoch}".encode())
-        log.keep_point(epoch)
-        log.keep_point(epoch)  # of a run that is resumed just there
+        log.keep_fork_point(epoch)
+        log.keep_fork_point(epoch)  # of a run that is resumed just there
         assert store.fork_points(log.run.id) == there
         assert [store.fork_point_file(log.run.id, at).read_text() for at in there] == [f"epoch {at}" for at in there]
     names = {path.name for path in log.checkpoint_file.parent.rglob("*") if path.is_file()}
@@ -234,7 +234,7 @@ def test_a_deleted_parent_takes_nothing_from_its_forks(store, parent):
 
 def test_a_checkpoint_that_is_gone_is_named_before_anything_is_queued(store, parent):
     store.fork_point_file(parent, 2).unlink()
-    with pytest.raises(StoreError, match=f"epoch: 2 of run {parent} has no checkpoint to part from; there are: 0"):
+    with pytest.raises(StoreError, match=f"epoch: 2 of run {parent} has no checkpoint to branch off; there are: 0"):
         store.fork(Fork(parent, 2, 9.5), until=3)
     assert store.distillations(include_forks=True) == store.distillations()
     assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [parent]
@@ -339,7 +339,7 @@ def test_a_checkpoint_that_goes_while_the_arms_are_queued_leaves_none_of_them_in
             fork(self, wanted, *more) if wanted.old is None else fork(self, replace(wanted, epoch=1), *more)
         ),
     )
-    with pytest.raises(StoreError, match="no checkpoint to part from"):
+    with pytest.raises(StoreError, match="no checkpoint to branch off"):
         trials.start(store, parent, 9.5)
     assert store.queue() == []
 

@@ -166,13 +166,13 @@ def test_a_turn_asked_for_in_the_middle_of_a_round_is_the_next_rounds(lab, store
     gave nothing."""
     run_id = store.create(spec)
     session = Session.open(RunLog(store, store.get(run_id)), unmeasured)
-    session.look()
+    session.obey_requests()
     session.write(next(session.events))  # the round, not looked at
     store.pause(run_id)
     store.take_turn(run_id)
-    assert not session.look("round")
+    assert not session.obey_requests("round")
     session.write(next(session.events))
-    assert session.look("turn")
+    assert session.obey_requests("turn")
     assert place(store.last_turn(run_id)) == ("generator", 1, 2, 1, 1)
     assert store.get(run_id).steps_left == 0
 
@@ -195,7 +195,7 @@ def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, s
     store.set_threshold(run_id, 2.5)
     lab.turn(run_id)
     assert lab.turn(run_id) == ("student", 1, 1, 2, 2)
-    wish = RunLog(store, store.get(run_id)).asked
+    wish = RunLog(store, store.get(run_id)).read_request
     assert (store.get(run_id).round, wish().threshold) == (1, 2.5)
     for _ in range(3):
         lab.turn(run_id)
@@ -282,10 +282,10 @@ def test_a_turn_comes_back_as_it_was(store, spec, tmp_path):
         load_turn(tmp_path / "turn.npz")
 
 
-@pytest.mark.parametrize("turn_s", [0.0, -1.0, float("inf"), float("nan")])
-def test_seconds_a_turn_are_above_nothing(store, spec, turn_s):
-    with pytest.raises(ValueError, match="turn_s: .*: expected seconds a turn, above 0"):
-        store.slow_motion(store.create(spec), turn_s)
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
+def test_seconds_a_turn_are_above_nothing(store, spec, seconds):
+    with pytest.raises(ValueError, match="seconds_per_turn: .*: expected seconds a turn, above 0"):
+        store.slow_motion(store.create(spec), seconds)
 
 
 def test_turns_of_what_is_no_run_are_refused(store, spec):

@@ -323,7 +323,7 @@ def test_what_is_asked_while_the_worker_comes_to_rest_is_not_lost(store, spec, w
         connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run_id,))
     store.pause(run_id)  # the worker sees this ...
     getattr(store, wish)(run_id)  # ... and before it stands still
-    assert RunLog(store, store.get(run_id)).hold(stepping=False) == status
+    assert RunLog(store, store.get(run_id)).halt(stepping=False) == status
     assert store.get(run_id).status == status
 
 

@@ -80,8 +80,8 @@ def logged_run(
     log = RunLog(store, store.get(run_id))
     for epoch, (iacc, ood) in enumerate(points, 1):
         for of_round in (1, 2):
-            log.step(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
-        log.epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
+            log.write_round(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
+        log.write_epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))
     return run_id

@@ -83,8 +83,8 @@ def test_why_a_run_cannot_be_tried_is_said(open_page, lab: Lab):
 def test_a_run_that_warms_up_has_no_threshold_yet(open_page, lab: Lab):
     run = lab.store.create(tiny_spec().replaced({"epochs": 4, "escape.warmup_epochs": 2}))
     log = RunLog(lab.store, lab.store.get(run))
-    log.epoch(1, 256, {"iacc": 50.0, "asr": 90.0})
-    log.snapshot(lab.store.snapshot(lab.atesc, 1))
+    log.write_epoch(1, 256, {"iacc": 50.0, "asr": 90.0})
+    log.write_snapshot(lab.store.snapshot(lab.atesc, 1))
     app = open_page("robustness", run=run)
     threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (False, "The split begins after epoch 2: until then there is no threshold to compare with")

@@ -1,0 +1,83 @@
+"""Watching a run turn by turn: single rounds and turns, slow motion, and which event ends a round or a turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from atesc_core.distillation.events import Event
+from atesc_core.distillation.loop import Controls
+from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
+from atesc_core.runs.log import Request, RunLog
+from atesc_core.runs.run import DistillationRun
+from atesc_core.training.events import CheckpointReady, StepDone
+
+POLL_S = 0.05  # between two looks at the requests while nothing is computed
+Boundary = Literal["round", "turn"]
+
+
+@dataclass
+class TurnControl:
+    """Decides, between the events of a run, whether it goes on, and traces its turns while somebody watches them."""
+
+    log: RunLog
+    controls: Controls
+    mid_round: bool = False  # between two turns of a round
+    _turn_written: bool = False  # since the last request: a round begun before anybody watched has no turns
+    _seconds_per_turn: float | None = None  # while in slow motion; see Request
+
+    def follow(self, event: Event) -> Boundary | None:
+        """What this event ends, where the run can stand still after it.
+
+        It cannot between an epoch's last round and its checkpoint, nor between a round's last turn and its event.
+        """
+        match event:
+            case GeneratorTurn():
+                self.mid_round = self._turn_written = True
+                return "turn"
+            case StudentTurn():
+                self.mid_round = self._turn_written = True
+                return "turn" if event.number < event.turn_count else None
+            case StepDone():
+                self.mid_round = False
+                return "round" if event.round < self.log.run.rounds else None
+            case CheckpointReady():
+                return "round"
+        return None
+
+    def obey(self, request: Request, ended: Boundary | None) -> bool:
+        """Trace turns or not, count single steps; true where the run is to stand still.
+
+        Args:
+            request: what the user asks for.
+            ended: what has ended since the last request.
+        """
+        self.controls.trace = request.seconds_per_turn is not None and isinstance(self.log.run, DistillationRun)
+        self._note_speed(request)
+        turn_written, self._turn_written = self._turn_written, self._turn_written and ended is None
+        if request.state == "pause" and request.steps_left:
+            stepped = ended is not None and (turn_written if self.controls.trace else ended == "round")
+            if stepped:
+                self.log.count_step()
+            return stepped and request.steps_left == 1
+        return request.state != "run"
+
+    def wait_for_next_turn(self, leaving: Callable[[], bool], obey_requests: Callable[[], bool]) -> bool:
+        """In slow motion, wait until the next turn is due; true where the run is meanwhile asked to stand still."""
+        began = time.monotonic()
+        while self._seconds_per_turn and time.monotonic() < began + self._seconds_per_turn and not leaving():
+            time.sleep(POLL_S)
+            if obey_requests():
+                return True
+        return False
+
+    def _note_speed(self, request: Request) -> None:
+        """Write into the history that slow motion begins, changes its pace, or ends while the run goes on."""
+        seconds = request.seconds_per_turn if request.state == "run" else None
+        if seconds and seconds != self._seconds_per_turn:
+            self.log.note("slow", seconds)
+        elif request.state == "run" and self._seconds_per_turn and not seconds:
+            self.log.note("resumed")
+        self._seconds_per_turn = seconds
