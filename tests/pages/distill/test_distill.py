@@ -18,6 +18,7 @@ from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
 from atesc_core.teachers import list_teachers
 from pages.distill import new_run_form
 from pages.shared.data import cost
+from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
 from tests.support.labs import CONTROL, TEACHER, tiny_spec
@@ -52,7 +53,7 @@ def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, stor
     for path in paths:
         sentence, source = describe_field(path, kind)
         assert field(app, path).help == sentence
-        assert f"[{source}]" in field(app, path).label
+        assert elements.source_badge(source) in field(app, path).label
 
 
 def test_what_was_set_is_what_starts(open_page, store):
