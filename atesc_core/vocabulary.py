@@ -72,6 +72,6 @@ METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
     "asr": "of triggered images sent to the target class",
 }
 
-METRIC_ROLES: dict[str, str] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
+METRIC_ROLES: dict[str, Literal["id", "ood"]] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
 
 METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}

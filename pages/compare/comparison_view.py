@@ -204,7 +204,7 @@ def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
 
 def _available_quantities(kind: str, values: Sequence[pd.DataFrame]) -> list[str]:
     """The metrics or losses that any of the runs has, in their usual order."""
-    usual = {"accuracy": METRIC_NAMES, "student": STUDENT_TERMS, "generator": GENERATOR_TERMS}[kind]
+    usual = {"accuracy": list(METRIC_NAMES), "student": list(STUDENT_TERMS), "generator": list(GENERATOR_TERMS)}[kind]
     return [name for name in usual if any(name in frame and frame[name].notna().any() for frame in values)]
 
 
@@ -259,7 +259,9 @@ def _results(run_ids: Sequence[str]) -> bool:
     exact.insert(0, "sign", letters(len(exact)))
     shown = _results_table(exact)
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
-    elements.table(shown, [name for name in shown if "(%)" in name or name in ("Seeds", "Epoch")], roles)
+    elements.table(
+        shown, [name for name in map(str, shown.columns) if "(%)" in name or name in ("Seeds", "Epoch")], roles
+    )
     tex = table.latex(
         shown.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
     )

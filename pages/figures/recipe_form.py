@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from atesc_core.embedding import ReferenceMap
 from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
+from atesc_core.figures.export.venues import FontName
 from atesc_core.figures.run_data import available_scores
 from atesc_core.figures.sources import Sources
 from atesc_core.runs import DistillationRun
@@ -90,20 +91,22 @@ def _layout_controls(initial: PrintLayout) -> PrintLayout:
         format_func=lambda name: venues.VENUES[name].name,
     )
     one, two = venues.VENUES[venue].one, venues.VENUES[venue].two
-    columns = 1
+    columns: Literal[1, 2] = 1
+    column_counts: tuple[Literal[1, 2], ...] = (1, 2)
     if one != two:
         columns = st.segmented_control(
             "Columns",
-            [1, 2],
+            column_counts,
             default=initial.columns,
             required=True,
             key="columns",
             format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in",
         )
+    fonts: tuple[FontName, ...] = ("sans", "serif")
     with st.popover("Type", icon=":material/format_size:"):
         font = st.segmented_control(
             "Type",
-            ["sans", "serif"],
+            fonts,
             default=initial.font,
             required=True,
             key="font",

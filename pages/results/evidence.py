@@ -1,4 +1,4 @@
-"""The evidence table and its figure, read from the studies' rows."""
+"""The evidence: its figure and its table, from the studies' rows."""
 
 from __future__ import annotations
 
@@ -21,34 +21,36 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What the visitor wants to see; ``setting`` and ``kind`` may be ``all``."""
+class Choice:
+    """The shown part of a study; ``setting`` and ``kind`` may be ``all``."""
 
     study: str
     synthesizer: str
     setting: str
     kind: str
 
-    def of(self, runs: pd.DataFrame) -> pd.DataFrame:
-        wanted = {"synthesizer": self.synthesizer, "setting": self.setting, "kind": self.kind}
-        for column, value in wanted.items():
+    def select(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """The runs of this part."""
+        values = {"synthesizer": self.synthesizer, "setting": self.setting, "kind": self.kind}
+        for column, value in values.items():
             if value != ALL:
                 runs = runs[runs[column] == value]
         return runs
 
 
-def done() -> int:
-    """How many runs the rows hold."""
+def run_count() -> int:
+    """Number of finished runs."""
     return _read(*_file())[0]
 
 
-def studies() -> list[str]:
-    """The studies that have a run."""
+def available_studies() -> list[str]:
+    """The studies with a finished run; the offline one if there is none."""
     runs = _read(*_file())[1]
     return [name for name in STUDIES if runs[name]["iacc"].notna().any()] or ["offline"]
 
 
-def choices(studies: list[str]) -> Chosen:
+def choose(studies: list[str]) -> Choice:
+    """Show the controls; what they choose."""
     study = studies[0]
     if len(studies) > 1:
         study = st.segmented_control(
@@ -65,7 +67,7 @@ def choices(studies: list[str]) -> Chosen:
         list(SYNTHESIZER_NAMES),
         default="dfq",
         required=True,
-        format_func=SYNTHESIZER_NAMES.get,
+        format_func=SYNTHESIZER_NAMES.__getitem__,
         key="synthesizer",
         bind="query-params",
     )
@@ -81,34 +83,36 @@ def choices(studies: list[str]) -> Chosen:
     kind = st.segmented_control(
         "Teacher", [ALL, *KINDS], default=ALL, required=True, key="teacher", bind="query-params"
     )
-    return Chosen(study, synthesizer, setting, kind)
+    return Choice(study, synthesizer, setting, kind)
 
 
-def evidence_view(chosen: Chosen) -> None:
-    """The figure and the table of what was chosen."""
+def evidence_view(choice: Choice) -> None:
+    """Show the figure and the table."""
     from atesc_core.study import summary, summary_table
 
     _, frames, made = _read(*_file())
-    runs = chosen.of(frames[chosen.study])
+    runs = choice.select(frames[choice.study])
     finished = int(runs["iacc"].notna().sum())
     note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
-    with elements.card(SYNTHESIZER_NAMES[chosen.synthesizer], note):
+    with elements.card(SYNTHESIZER_NAMES[choice.synthesizer], note):
         if finished:
             chart(
                 evidence(runs, appearance.mode()),
                 key="evidence",
-                revision=str(chosen),
+                revision=str(choice),
                 height=380,
-                label=f"IAcc and the OOD metric by form, {SYNTHESIZER_NAMES[chosen.synthesizer]}",
+                label=f"IAcc and the OOD metric by form, {SYNTHESIZER_NAMES[choice.synthesizer]}",
             )
         else:
-            elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {chosen.study}")
-    words = summary_table(summary(runs)).drop(columns="synthesizer")
+            elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {choice.study}")
+    texts = summary_table(summary(runs)).drop(columns="synthesizer")
     st.dataframe(
-        words[[*words.columns.drop("pair"), "pair"]],
+        texts[[*texts.columns.drop("pair"), "pair"]],
         hide_index=True,
         height="content",
-        column_config={name: st.column_config.TextColumn(width=170) for name in words if "against" in name},
+        column_config={
+            name: st.column_config.TextColumn(width=170) for name in map(str, texts.columns) if "against" in name
+        },
     )
     elements.caption(
         "Against plain: mean difference on the same seeds, with the p of a two-sided paired t-test over n "
@@ -119,7 +123,7 @@ def evidence_view(chosen: Chosen) -> None:
 
 
 def _file() -> tuple[str, int]:
-    """The rows' file, and when it was written."""
+    """The file of the rows, and when it was written."""
     from atesc_core.study import rows
 
     return str(rows.ROWS), rows.ROWS.stat().st_mtime_ns if rows.ROWS.exists() else 0
@@ -127,7 +131,7 @@ def _file() -> tuple[str, int]:
 
 @st.cache_data(max_entries=2, show_spinner="Reading the rows …")
 def _read(file: str, written: int) -> tuple[int, dict[str, pd.DataFrame], str]:
-    """How many runs there are, the runs of each study (NaN where not run), and what they were made on."""
+    """Number of finished runs, ``results`` of each study, and the sentence on devices and versions."""
     from pathlib import Path
 
     from atesc_core.study import plan, provenance_sentence, read_rows, results

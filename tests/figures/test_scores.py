@@ -110,7 +110,7 @@ def test_names_meet_no_other_name(at, threshold, mode):
     figure = scores(SCORES, threshold, mode, suggestions={f"rule {n}": x for n, x in enumerate(at)})
     rules = {f"rule {n}": x for n, x in enumerate(at)}
     words = list(_place_labels(figure, theme.style(mode), rules, threshold).values())
-    assert not any(one.meets(other) for place, one in enumerate(words) for other in words[:place])
+    assert not any(one.overlaps(other) for place, one in enumerate(words) for other in words[:place])
 
 
 def test_a_page_that_draws_the_line_has_the_first_row_to_itself():

@@ -20,6 +20,7 @@ import yaml
 
 from atesc_core.figures.export import browser, fonts
 from atesc_core.figures.export.sheet import Sheet, draw_sheet, figure_names
+from atesc_core.figures.export.venues import VenueName
 from atesc_core.version import lab_version
 
 Format = Literal["pdf", "svg", "png"]
@@ -32,7 +33,7 @@ DPI_RANGE = (36, 1200)  # of a PNG
 def render_file(
     figures: go.Figure | Sequence[go.Figure],
     kind: Format,
-    venue: str = "icml",
+    venue: VenueName = "icml",
     columns: int = 1,
     *,
     dpi: int = 300,

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from atesc_core.errors import SpecError
 from atesc_core.figures import theme
 from atesc_core.figures.export.files import DPI_RANGE, FORMATS, Format, file_stem
-from atesc_core.figures.export.venues import VENUES
+from atesc_core.figures.export.venues import VENUES, FontName, VenueName
 from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import LAB
 
@@ -84,9 +84,9 @@ class Panel(Spec):
 class PrintLayout(Spec):
     """How a figure is printed."""
 
-    venue: Literal["icml", "neurips", "cvpr", "ieee"] = setting("icml", "Whose columns it must fit", "lab")
+    venue: VenueName = setting("icml", "Whose columns it must fit", "lab")
     columns: Literal[1, 2] = setting(1, "As wide as one column, or as the page", "lab")
-    font: Literal["sans", "serif"] = setting("sans", "Arimo, as wide as Arial, or Tinos, as wide as Times", "lab")
+    font: FontName = setting("sans", "Arimo, as wide as Arial, or Tinos, as wide as Times", "lab")
     font_pt: float = setting(theme.PRINT_FONT_PT, "Size of all text in points on paper", "lab", ge=4, le=24)
     height_in: float | None = setting(
         None, "Height in inches; the figure's own proportions, unless named", "lab", gt=0, le=11

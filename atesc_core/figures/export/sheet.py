@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 from atesc_core.figures import theme
 from atesc_core.figures.export import browser, fonts
 from atesc_core.figures.export.points import merge_points
-from atesc_core.figures.export.venues import VENUES, for_print
+from atesc_core.figures.export.venues import VENUES, FontName, VenueName, for_print
 
 PANEL_GAP_IN = 0.12  # between two panels
 MIN_PANEL_IN = 0.4  # [this lab] a panel's height
@@ -59,12 +59,12 @@ class Sheet:
 
 def draw_sheet(
     figures: go.Figure | Sequence[go.Figure],
-    venue: str = "icml",
+    venue: VenueName = "icml",
     columns: int = 1,
     *,
     height_in: float | None = None,
     font_pt: float = theme.PRINT_FONT_PT,
-    font: str = "sans",
+    font: FontName = "sans",
     across: int = 2,
     labels: Sequence[str] = (),
     stop: threading.Event | None = None,

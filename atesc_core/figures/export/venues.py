@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Literal
 
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
+
+VenueName = Literal["icml", "neurips", "cvpr", "ieee"]
+FontName = Literal["sans", "serif"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Venue:
         return self.one if columns == 1 else self.two
 
 
-VENUES: dict[str, Venue] = {
+VENUES: dict[VenueName, Venue] = {
     "icml": Venue("ICML", 3.25, 6.75),  # two columns of 3.25 in, 0.25 in apart
     "neurips": Venue("NeurIPS", 5.5, 5.5),  # one text column only
     "cvpr": Venue("CVPR", 3.25, 6.875),  # two columns of 3 1/4 in, 5/16 in apart
@@ -35,12 +39,12 @@ VENUES: dict[str, Venue] = {
 
 def for_print(
     figure: go.Figure,
-    venue: str = "icml",
+    venue: VenueName = "icml",
     columns: int = 1,
     *,
     height_in: float | None = None,
     font_pt: float = theme.PRINT_FONT_PT,
-    font: str = "sans",
+    font: FontName = "sans",
     width_in: float | None = None,
 ) -> go.Figure:
     """A copy of the figure at the venue's width, 96 px to the inch.
