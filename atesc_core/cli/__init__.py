@@ -1,4 +1,4 @@
-"""The lab's jobs without a browser: ``python -m atesc_core --help``.
+"""The lab without a browser: ``python -m atesc_core --help``.
 
 Commands are thin: they read what was typed, call the core and print. What is heavy (torch, pandas) is
 imported where it is needed, so that help comes at once.
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, trials
-from atesc_core.cli.common import say
+from atesc_core.cli.common import print_message
 from atesc_core.version import lab_version
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -23,8 +23,8 @@ for group in (teachers, domains, runs, recording):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(lab_version())
         raise typer.Exit()
 
@@ -34,7 +34,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_tell_version, is_eager=True, help=("The release and the commit, then exit.")
+            "--version", callback=_print_version, is_eager=True, help=("The release and the commit, then exit.")
         ),
     ] = False,
 ) -> None:
@@ -42,7 +42,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what is wrong with what was typed becomes one line and exit status 2."""
+    """Run the command line; an error in what was typed becomes one line and exit status 2."""
     try:
         app()
     except Exception as error:
@@ -50,5 +50,5 @@ def main() -> None:
 
         if not isinstance(error, (ValueError, StoreError)):
             raise
-        say(f"error: {error}")
+        print_message(f"error: {error}")
         sys.exit(2)

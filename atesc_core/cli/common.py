@@ -1,9 +1,9 @@
-"""What the commands share: options, what was typed, printing."""
+"""What the commands share: options, settings typed as KEY=VALUE, printing."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,7 +35,7 @@ Settings = Annotated[
 
 
 def typed_settings(typed: list[str] | None) -> dict[str, Any]:
-    """``key=value`` words as dotted fields; values are YAML scalars. Raises SpecError."""
+    """KEY=VALUE arguments as dotted fields with their values, which are YAML scalars. Raises SpecError."""
     changes = {}
     for word in typed or []:
         key, equals, text = word.partition("=")
@@ -52,34 +52,37 @@ def typed_settings(typed: list[str] | None) -> dict[str, Any]:
 
 
 def all_settings(options: dict[str, Any], typed: list[str] | None) -> dict[str, Any]:
-    """The options that have a value, by the field that each sets; what was typed with ``--set`` goes before them."""
+    """The options that have a value, by the field that each sets; settings typed with ``--set`` override them."""
     return {name: value for name, value in options.items() if value is not None} | typed_settings(typed)
 
 
 def folder(runs_dir: Path | None) -> Path:
+    """The folder of the runs; the app's, unless one is given."""
     from atesc_core.runs import default_runs_dir
 
     return runs_dir if runs_dir is not None else default_runs_dir()
 
 
 def open_store(runs_dir: Path | None) -> RunStore:
+    """The store in that folder. Raises StoreError."""
     from atesc_core.runs import RunStore
 
     return RunStore(folder(runs_dir))
 
 
-def say(text: str) -> None:
-    """To a person, on stderr; stdout is for results."""
+def print_message(text: str) -> None:
+    """Print a message for a person on stderr; stdout is for results."""
     print(text, file=sys.stderr)
 
 
-def show(table: Table) -> None:
-    """As wide as the terminal; as wide as it needs in a pipe."""
+def print_table(table: Table) -> None:
+    """Print a table, as wide as the terminal, or in a pipe as wide as it needs."""
     width = None if sys.stdout.isatty() else 200
     Console(width=width).print(table)
 
 
 def as_table(frame: pd.DataFrame) -> Table:
+    """A data frame as a table; floats with one decimal, missing values empty."""
     table = Table(*frame.columns)
     for row in frame.itertuples(index=False):
         table.add_row(
@@ -91,12 +94,14 @@ def as_table(frame: pd.DataFrame) -> Table:
     return table
 
 
-def percents(metrics: dict[str, float]) -> str:
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """Metrics in one line, such as ``IAcc 71.3  OAcc 10.0``; other keys are left out."""
     return "  ".join(f"{METRIC_NAMES[name]} {value:.1f}" for name, value in metrics.items() if name in METRIC_NAMES)
 
 
 @contextmanager
 def progress_bar(note: str) -> Iterator[Progress]:
+    """A progress bar on stderr; ``note``: a rich template for the text behind it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(note))
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield progress

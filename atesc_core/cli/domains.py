@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from atesc_core.cli.common import AsJson, say, show
+from atesc_core.cli.common import AsJson, print_message, print_table
 from atesc_core.domains import DOMAINS, data_dir, fetch_domain
 
 commands = typer.Typer(no_args_is_help=True, help="The domains: where images come from.")
@@ -44,8 +44,10 @@ def list_domains(as_json: AsJson = False) -> None:
             source.status,
             f"{source.megabytes:,} MB" if source.needs else "",
         )
-    show(table)
-    say(f"Downloads are kept in {data_dir()}. Your own images are a domain too: folder:/path, one sub-folder a class.")
+    print_table(table)
+    print_message(
+        f"Downloads are kept in {data_dir()}. Your own images are a domain too: folder:/path, one sub-folder a class."
+    )
 
 
 @commands.command("get")
@@ -59,4 +61,4 @@ def get_domain(name: Annotated[str, typer.Argument(help="A domain's name, as in 
                 tasks[part.file] = progress.add_task(part.file)
             progress.update(tasks[part.file], completed=part.bytes, total=part.total)
     where = f"in {data_dir()}" if DOMAINS[name].needs else "needs no download"
-    say(f"{name}: {where}")
+    print_message(f"{name}: {where}")

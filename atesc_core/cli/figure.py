@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from atesc_core import errors
-from atesc_core.cli.common import AsJson, RunsDir, open_store, progress_bar, say, show
+from atesc_core.cli.common import AsJson, RunsDir, open_store, print_message, print_table, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -133,7 +133,7 @@ def _list_figures(as_json: bool) -> None:
     table = Table("figure", "shows", "options")
     for name, options in PANEL_OPTIONS.items():
         table.add_row(name, title(name), "  ".join(f"--{option}" for option in options))
-    show(table)
+    print_table(table)
 
 
 def _figure_recipe(name: str, run: str | None, panel: dict[str, Any], layout: dict[str, Any]) -> Recipe:
@@ -244,10 +244,12 @@ def _with_sources(store: RunStore, work: Callable[[Sources], Result]) -> Result:
 
 def _warn_of_missing_characters(sheet: Sheet) -> None:
     if sheet.missing:
-        say(f"note: font: the shipped {sheet.font} font lacks {sheet.missing!r}; these print in a font of this machine")
+        print_message(
+            f"note: font: the shipped {sheet.font} font lacks {sheet.missing!r}; these print in a font of this machine"
+        )
 
 
 def _exit_without_drawing(error: Exception, data: Path) -> NoReturn:
     """Exit with status 1: the arguments were right, and the data is written."""
-    say(f"error: {error} The data is in {data}.")
+    print_message(f"error: {error} The data is in {data}.")
     raise typer.Exit(1)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atesc_core.cli.common import RunsDir, Settings, folder, open_store, percents, progress_bar, say, typed_settings
+from atesc_core.cli.common import (
+    RunsDir,
+    Settings,
+    folder,
+    metrics_text,
+    open_store,
+    print_message,
+    progress_bar,
+    typed_settings,
+)
 
 if TYPE_CHECKING:
     from atesc_core.recording import RecordedRun, Recording
@@ -83,7 +92,9 @@ def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -
 
 
 def _summary(run: RecordedRun) -> str:
-    last = percents({str(name): value for name, value in run.epochs[-1].metrics.items()}) if run.epochs else "no epoch"
+    last = (
+        metrics_text({str(name): value for name, value in run.epochs[-1].metrics.items()}) if run.epochs else "no epoch"
+    )
     return f"{run.run}  {run.label}  {run.spec.teacher}  {len(run.epochs)} epochs  {last}"
 
 
@@ -103,7 +114,9 @@ def _write_recording(
     kinds = {name: card.kind for name, card in cards.items()}
     recording = record(store, [run.id for run in runs], cards, title, command, _scenes(store, runs, kinds), images)
     save(recording, out)
-    say(f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {recording.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB")
+    print_message(
+        f"{out}: {len(runs)} run{'s' * (len(runs) > 1)}, {recording.seconds:.0f} s, {out.stat().st_size / 1e6:.2f} MB"
+    )
 
 
 def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, str]) -> Recording | None:

@@ -18,11 +18,11 @@ from atesc_core.cli.common import (
     all_settings,
     as_table,
     folder,
+    metrics_text,
     open_store,
-    percents,
+    print_message,
+    print_table,
     progress_bar,
-    say,
-    show,
 )
 from atesc_core.errors import SpecError
 from atesc_core.specs.presets import PRESETS, from_preset
@@ -70,7 +70,7 @@ def distill(
     spec = from_preset(preset, teacher, **all_settings(options, settings))
     store = RunStore(folder(runs_dir))
     if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
-        say(f"note: {notice}")
+        print_message(f"note: {notice}")
     run_to_its_end(store, spec, as_json)
 
 
@@ -104,12 +104,12 @@ def list_runs(
             str(run.spec.seed),
             run.status,
             f"{run.epoch}/{run.epochs}",
-            percents(run.metrics),
+            metrics_text(run.metrics),
             when,
         )
-    show(table)
+    print_table(table)
     for run_id, why in store.unreadable().items():
-        say(f"note: run {run_id} is not listed, this version does not know its settings: {why}")
+        print_message(f"note: run {run_id} is not listed, this version does not know its settings: {why}")
 
 
 @commands.command("show")
@@ -122,10 +122,10 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
         print(f"error: {run.error}")
     print("\n" + run.spec.to_yaml())
     epochs = store.epochs(run_id).drop(columns="time")
-    show(as_table(epochs.rename(columns=METRIC_NAMES)))
+    print_table(as_table(epochs.rename(columns=METRIC_NAMES)))
     history = store.history(run_id)
     history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) for at in history["time"]]
-    show(as_table(history))
+    print_table(as_table(history))
 
 
 @commands.command("export")
@@ -195,12 +195,11 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
     return teacher
 
 
-# a run, followed
-
-
 def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) -> None:
-    """Queue it, show its progress, print its last accuracies. Ctrl-C stops it; exit status 1 where it did not end
-    well."""
+    """Queue a run, show its progress, print its last accuracies.
+
+    Ctrl-C stops it. Exit status 1 where it did not come to its end.
+    """
     run = store.get(store.create(spec))
     try:
         run = follow(store, run)
@@ -225,8 +224,8 @@ def follow(store: RunStore, run: AnyRun) -> AnyRun:
 
 
 def stop(store: RunStore, run: AnyRun) -> AnyRun:
-    """After Ctrl-C: the run is stopped, what it logged is kept."""
-    say("stopping after this round ...")
+    """Stop the run after Ctrl-C, and wait until its worker has finished the round; what it logged is kept."""
+    print_message("stopping after this round ...")
     store.stop(run.id)
     end = time.monotonic() + STOP_S
     while (run := store.refresh(run)).active and time.monotonic() < end:
@@ -241,14 +240,14 @@ def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
     if as_json and last:
         print(json.dumps({"run_id": run.id, **last, "epoch": int(last["epoch"])}))
     elif last:
-        print(f"run {run.id}, epoch {int(last['epoch'])} of {run.epochs}: {percents(last)}")
+        print(f"run {run.id}, epoch {int(last['epoch'])} of {run.epochs}: {metrics_text(last)}")
     expect_done(run)
 
 
 def expect_done(run: Run) -> None:
     """Exit status 1 where the run did not come to its end."""
     if run.status != "done":
-        say(
+        print_message(
             f"error: run {run.id} {run.status}"
             + (f": {run.error}" if run.error else "; what it logged is kept, and the app can resume it")
         )
@@ -258,12 +257,12 @@ def expect_done(run: Run) -> None:
 def _note(run: Run) -> str:
     if run.status == "queued":
         return "starting" if run.queue_position == 1 else f"in line, place {run.queue_position}"
-    words = [run.status, f"epoch {run.epoch}/{run.epochs}", percents(run.metrics)]
+    parts = [run.status, f"epoch {run.epoch}/{run.epochs}", metrics_text(run.metrics)]
     if run.images_per_s:
-        words.append(f"{run.images_per_s:,.0f} img/s")
+        parts.append(f"{run.images_per_s:,.0f} img/s")
     if run.eta_s is not None:
-        words.append(f"{run.eta_s:.0f} s left")
-    return "  ".join(word for word in words if word)
+        parts.append(f"{run.eta_s:.0f} s left")
+    return "  ".join(part for part in parts if part)
 
 
 def _as_json(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atesc_core.cli.common import Device, RunsDir, folder, open_store, say, typed_settings
+from atesc_core.cli.common import Device, RunsDir, folder, open_store, print_message, typed_settings
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import SplitSpec
 
@@ -64,7 +64,7 @@ def score(
         frames.append(_scored(loaded, name, images, labels, split, seed, pick_device(device)))
     frame = pd.concat(frames)
     frame.to_csv(out, index=False)
-    say(f"{out}: {len(frame):,} images")
+    print_message(f"{out}: {len(frame):,} images")
 
 
 def _real(teacher: Teacher, domain: Images):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atesc_core.cli.common import RunsDir, folder, percents, progress_bar, say
+from atesc_core.cli.common import RunsDir, folder, metrics_text, print_message, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -72,9 +72,9 @@ def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
     lacking = missing_data(cells, runs_dir)
     if lacking:
         left_out = sum(cell.spec.teacher in lacking for cell in cells)
-        say(f"{left_out} of {len(cells)} runs are left out. What they lack comes with:")
+        print_message(f"{left_out} of {len(cells)} runs are left out. What they lack comes with:")
         for command in dict.fromkeys(command for commands in lacking.values() for command in commands):
-            say(f"    {command}")
+            print_message(f"    {command}")
     return [cell for cell in cells if cell.spec.teacher not in lacking]
 
 
@@ -100,7 +100,7 @@ def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> No
                 lacking, run_and_measure([cell.spec for cell in lacking], runs_dir, tell), strict=True
             ):
                 append_row(row, rows)
-                progress.console.print(f"{_name(cell)}  {percents(row['metrics'])}  {row['seconds']:.0f} s")
+                progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
             progress.update(task, completed=len(runs) - len(left) + 1)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from atesc_core import teachers
-from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, percents, progress_bar, show
+from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, metrics_text, print_table, progress_bar
 from atesc_core.cli.runs import run_to_its_end
 from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import ABOUT_PRESETS
@@ -57,9 +57,9 @@ def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
             card.arch,
             f"{card.image_side} px",
             f"{card.parameters:,}",
-            percents(card.metrics),
+            metrics_text(card.metrics),
         )
-    show(table)
+    print_table(table)
 
 
 @commands.command("train")
@@ -139,7 +139,7 @@ def _train_shipped(name: str, device: str) -> None:
         task = progress.add_task(name, total=RECIPES[name].epochs, note="")
         for event in events:
             if isinstance(event, EpochDone):
-                progress.update(task, completed=event.epoch, note=f"epoch {event.epoch}  {percents(event.metrics)}")
+                progress.update(task, completed=event.epoch, note=f"epoch {event.epoch}  {metrics_text(event.metrics)}")
     print(SHIPPED / f"{name}.safetensors")
 
 
@@ -199,7 +199,7 @@ def add_teacher(
     class_names = tuple(word.strip() for word in classes.split(",")) if classes else None
     checked = StagedTeacher(file).check(kind, pair, arch, image_side, normalisation, class_names)
     card = checked.add(name, folder(runs_dir))
-    print(f"{card.name}: {card.arch}, {card.image_side} px, {percents(card.metrics)}")
+    print(f"{card.name}: {card.arch}, {card.image_side} px, {metrics_text(card.metrics)}")
 
 
 def _normalisation_origin(found: Recognised, named: str | None) -> str:

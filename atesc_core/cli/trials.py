@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from atesc_core.cli.common import RunsDir, open_store, say, show
+from atesc_core.cli.common import RunsDir, open_store, print_message, print_table
 from atesc_core.cli.runs import expect_done, follow, stop
 from atesc_core.vocabulary import METRIC_NAMES
 
@@ -46,12 +46,12 @@ def try_threshold(
     load_teacher(run.spec.teacher, store.runs_dir)
     here = describe(pick_device(run.spec.device)).summary
     pair = trials.start(store, run_id, threshold, epochs, after, here)
-    say(
+    print_message(
         f"{pair.new.group}; both go on from the end of epoch {pair.fork.epoch}, split differently from epoch "
         f"{pair.first_epoch} to {pair.last_epoch}"
     )
     if pair.old_is_parent:
-        say(f"old: run {run_id}'s own epochs, the same numbers; only the new threshold is computed")
+        print_message(f"old: run {run_id}'s own epochs, the same numbers; only the new threshold is computed")
     _to_the_end(store, pair)
     _report(store, trials.find(store, pair.new.id), as_json)
 
@@ -99,6 +99,6 @@ def _report(store: RunStore, pair: Trial, as_json: bool) -> None:
                     for words in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed_points(row[name]))
                 ),
             )
-        show(table)
+        print_table(table)
     for arm in pair.arms:
         expect_done(arm)

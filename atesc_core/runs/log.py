@@ -36,15 +36,18 @@ class RunLog:
     """The writer of one run; only its worker has one."""
 
     def __init__(self, store: RunStore, run: Run):
+        """For the run as it stands in the store."""
         self.store, self.run = store, run
         self.speed = Speed(run)
 
     @property
     def database(self) -> Database:
+        """The store's database."""
         return self.store.database
 
     @property
     def checkpoint_file(self) -> Path:
+        """Where the run is resumed from."""
         return self.store.checkpoint_file(self.run.id)
 
     def rewind(self, epoch: int) -> list[tuple[int, int, float]]:
@@ -244,31 +247,34 @@ class Speed:
     """How fast a run goes, over the last seconds, pauses left out."""
 
     def __init__(self, run: Run):
+        """For the run's numbers of rounds and epochs."""
         self.run = run
-        self._marks: collections.deque[tuple[float, int, int]] = collections.deque()  # seconds, round, images
+        self._done: collections.deque[tuple[float, int, int]] = collections.deque()  # seconds, round, images
 
     def rest(self) -> None:
         """The run stands still from here."""
-        self._marks.clear()
+        self._done.clear()
 
     def add(self, epoch: int, round: int, images: int) -> None:
         """A round is done."""
         now = time.monotonic()
-        self._marks.append((now, (epoch - 1) * self.run.rounds + round, images))
-        while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_S:
-            self._marks.popleft()
+        self._done.append((now, (epoch - 1) * self.run.rounds + round, images))
+        while len(self._done) > 2 and now - self._done[0][0] > WINDOW_S:
+            self._done.popleft()
 
     @property
     def images_per_s(self) -> float | None:
+        """Images per second; None before two rounds are done."""
         return self._per_second(2)
 
     @property
     def eta_s(self) -> float | None:
+        """Seconds to the run's end; None before two rounds are done."""
         rate = self._per_second(1)
-        return (self.run.epochs * self.run.rounds - self._marks[-1][1]) / rate if rate else None
+        return (self.run.epochs * self.run.rounds - self._done[-1][1]) / rate if rate else None
 
     def _per_second(self, which: int) -> float | None:
-        if len(self._marks) < 2:
+        if len(self._done) < 2:
             return None
-        first, last = self._marks[0], self._marks[-1]
+        first, last = self._done[0], self._done[-1]
         return (last[which] - first[which]) / max(last[0] - first[0], 1e-9)

@@ -15,8 +15,10 @@ RequestedState = Literal["run", "pause", "stop"]
 
 @dataclass(frozen=True)
 class Fork:
-    """Where a run branched off another one of the same spec: it continues from that run's checkpoint with another
-    threshold."""
+    """Where a run branched off another one of the same spec.
+
+    It continues from that run's checkpoint with another threshold.
+    """
 
     parent: str  # id of the other run, which may have been deleted since
     epoch: int  # the checkpoint is of this epoch's end; 0: from the start
@@ -94,10 +96,12 @@ class DistillationRun(Run):
 
     @property
     def teacher(self) -> str:
+        """Name of the teacher that the student learns from."""
         return self.spec.teacher
 
     @property
     def first_epoch(self) -> int:
+        """The first epoch that the run computes itself, from 1; after the fork, where it branched off another run."""
         return self.fork.epoch + 1 if self.fork else 1
 
 
@@ -109,6 +113,7 @@ class TrainingRun(Run):
 
     @property
     def teacher(self) -> str:
+        """Name of the teacher that the training makes."""
         return self.spec.name
 
 

@@ -41,8 +41,10 @@ EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 
 
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
-    """The run's events: the distillation loop's, with its student measured on its teacher's pair, or those of a
-    teacher's training, which has no threshold and at whose end the teacher joins those under ``runs_dir``."""
+    """The events of the distillation loop, or of a teacher's training.
+
+    A student is measured on its teacher's pair. A trained teacher joins those under ``runs_dir`` at the end.
+    """
     if isinstance(run, TrainingRun):
         return train_own(run.spec, runs_dir, resume)
     assert isinstance(run, DistillationRun)
@@ -55,6 +57,7 @@ class Worker:
     """Runs what is queued for one device; call ``drain`` while holding ``lock``."""
 
     def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
+        """``leaving``, once set, ends the work after the round."""
         self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
         self.summary = describe(device).summary
         self.serves = device_names(device)
@@ -191,7 +194,8 @@ def serve(runs_dir: Path, requested: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Serve the device that the command line names."""
+    parser = argparse.ArgumentParser(description="Run what is queued for one device.")
     parser.add_argument("--runs-dir", type=Path, required=True)
     parser.add_argument("--device", choices=EVERY_DEVICE, default="auto")
     arguments = parser.parse_args()
