@@ -135,7 +135,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
 )
 def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
     """The worker works in this process: a process each would take most of the time to start."""
-    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run: work(runs_dir, "cpu") or store.refresh(run))
     run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
     [kept] = RunStore(runs_dir).distillations()
     assert (kept.status, kept.spec.split.score) == ("done", score)
@@ -147,7 +147,7 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
 
 
 def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
-    follow = lambda store, run_id: work(runs_dir, "cpu") or store.get(run_id)  # noqa: E731
+    follow = lambda store, run: work(runs_dir, "cpu") or store.refresh(run)  # noqa: E731
     for module in (cli.runs, cli.trials):
         monkeypatch.setattr(module, "follow", follow)
     at = ("--runs-dir", runs_dir)
@@ -180,7 +180,7 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     ],
 )
 def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
-    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.refresh(run))
     monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -190,7 +190,7 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 
 
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
-    monkeypatch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+    monkeypatch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.refresh(run))
     monkeypatch.setitem(ARCHITECTURES, "small", dataclasses.replace(ARCHITECTURES["small"], batch_norm=False))
     monkeypatch.setattr(
         sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir", str(runs_dir)]
