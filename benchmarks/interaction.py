@@ -123,12 +123,12 @@ def make_run(runs_dir: Path, images: int) -> str:
     sides = [
         DomainReport(
             labels=random.integers(0, CLASSES, REAL),
-            given=random.integers(0, CLASSES, REAL),
+            predicted=random.integers(0, CLASSES, REAL),
             confidence=random.random(REAL, np.float32),
             features=random.normal(size=(REAL, FEATURES)),
             images=random.integers(0, 256, (REAL, 3, SIDE, SIDE), np.uint8),
             robust_share=np.linspace(100, 0, len(EPSILONS)),
-            scored=scores(random, REAL) | {"oracle": random.normal(size=REAL).astype(np.float32)},
+            scores=scores(random, REAL) | {"oracle": random.normal(size=REAL).astype(np.float32)},
         )
         for _ in range(2)
     ]

@@ -154,8 +154,8 @@ def _scores(data: PanelData) -> go.Figure:
         data.threshold,
         "print",
         score=data.score,
-        id_values=report.id.scores(data.score) if report else None,
-        ood_values=report.ood.scores(data.score) if report else None,
+        id_values=report.id.score(data.score) if report else None,
+        ood_values=report.ood.score(data.score) if report else None,
         max_epsilon=data.run.spec.split.max_epsilon,
     )
 

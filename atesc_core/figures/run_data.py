@@ -176,6 +176,6 @@ def labelled_scores(
     from atesc_core.robustness.detection import labelled
 
     return {
-        "real": labelled(real.id.scores(score), real.ood.scores(score)),
+        "real": labelled(real.id.score(score), real.ood.score(score)),
         "synthetic": (image_scores(snapshot, score, real), image_scores(snapshot, "oracle", real) > 0),
     }

@@ -48,6 +48,6 @@ def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lamb
     def report(teacher: str, split: SplitSpec, attacked: bool) -> Report:
         from atesc_core.teachers.measurement import measured_report
 
-        return measured_report(teacher, store.runs_dir, split, attacked=attacked, tell=tell)
+        return measured_report(teacher, store.runs_dir, split, attacked=attacked, on_progress=tell)
 
     return Sources(store, cards, report, wait_for_umap=True)

@@ -10,62 +10,71 @@ import json
 import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atesc_core.domains import find_pair
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.cards import card_file, read_card, weights_file
+from atesc_core.vocabulary import Metric
 
 ATTACKED_IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
-FORMAT = 3  # of the cached file
+FORMAT = 4  # of the file; the names of the arrays in it are part of it
+SCORE = "_score_"  # in the file, between a domain and a score's name
 
 
 @dataclass(frozen=True)
 class DomainReport:
-    """A teacher on one domain's test set of M images, of which the first N are attacked (then empty no more)."""
+    """A teacher on the M test images of one domain, of which the first N are attacked (N = 0: none so far)."""
 
-    labels: np.ndarray  # (M,) int64, the true classes
-    given: np.ndarray  # (M,) int64, the teacher's label
-    confidence: np.ndarray  # (M,) float32, the probability of that label
-    images: np.ndarray  # (N, 3, H, W) uint8
-    features: np.ndarray  # (N, F) float32, the penultimate layer
-    robust_share: np.ndarray  # (E,) per cent of the N that are robust at each ε
-    scored: dict[str, np.ndarray] = field(default_factory=dict)  # (N,) float32 each, by name in SCORES, and "oracle"
+    labels: NDArray[np.int64]  # (M,) the true classes
+    predicted: NDArray[np.int64]  # (M,) the teacher's labels
+    confidence: NDArray[np.float32]  # (M,) the probability of that label
+    images: NDArray[np.uint8]  # (N, 3, H, W)
+    features: NDArray[np.float32]  # (N, F), the penultimate layer
+    robust_share: NDArray[np.floating[Any]]  # (E,) per cent of the N that are robust at each ε
+    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each, of SCORES, and "oracle"
 
-    def scores(self, name: str) -> np.ndarray:
-        """(N,) of a name in SCORES or of the oracle; empty as long as it is not measured."""
-        return self.scored.get(name, np.empty(0, np.float32))
+    def score(self, name: str) -> NDArray[np.float32]:
+        """(N,) values of a score in SCORES or of the oracle; empty as long as it is not measured."""
+        return self.scores.get(name, np.empty(0, np.float32))
 
     @property
-    def min_eps(self) -> np.ndarray:
-        """(N,) in 1/255."""
-        return self.scores("min_eps")
+    def min_eps(self) -> NDArray[np.float32]:
+        """(N,) in 1/255; empty as long as it is not measured."""
+        return self.score("min_eps")
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
+    """A teacher on the test images of both domains of its pair."""
+
     id: DomainReport
     ood: DomainReport
-    epsilons: np.ndarray  # (E,) in 1/255
+    epsilons: NDArray[np.float64]  # (E,) in 1/255
     id_classes: tuple[str, ...]  # names of the ID domain's classes, which are the teacher's labels
     ood_classes: tuple[str, ...]
     target: int | None  # the label that an NTL teacher of this pair gives to OOD images; None in close-set
-    metric: str  # what the OOD side is measured by: oacc, olacc or asr
+    metric: Metric  # what is measured on OOD images
     oracle: Oracle | None = None  # fitted on training images; None as long as nothing is attacked
 
-    def hits(self, domain: str) -> np.ndarray:
-        """(M,) bool: given the true class or, on OOD with a target, the target. Their mean is the metric."""
+    def hits(self, domain: str) -> NDArray[np.bool_]:
+        """(M,) whether an image got its true class or, on OOD with a target, the target. Their mean is the metric."""
         side = getattr(self, domain)
-        return side.given == (side.labels if domain == "id" or self.target is None else self.target)
+        hits: NDArray[np.bool_] = side.predicted == (
+            side.labels if domain == "id" or self.target is None else self.target
+        )
+        return hits
 
-    def confusion(self, domain: str) -> np.ndarray:
-        """(R, C) test images of true class r given label c."""
+    def confusion(self, domain: str) -> NDArray[np.int64]:
+        """(R, C) how many test images of true class r got label c."""
         side, rows = getattr(self, domain), len(getattr(self, f"{domain}_classes"))
-        flat = side.labels * len(self.id_classes) + side.given
+        flat = side.labels * len(self.id_classes) + side.predicted
         return np.bincount(flat, minlength=rows * len(self.id_classes)).reshape(rows, -1)
 
     @property
@@ -74,20 +83,20 @@ class Report:
         return len(self.id.min_eps) > 0 and len(self.ood.min_eps) > 0
 
     def auroc(self, score: str) -> float:
-        """Of the score as a detector of OOD images, 0..1."""
-        return auroc(self.id.scores(score), self.ood.scores(score))
+        """Area under the ROC curve of the score as a detector of OOD images, 0..1."""
+        return auroc(self.id.score(score), self.ood.score(score))
 
     def widest_gap(self) -> tuple[float, float]:
-        """ε (1/255) at which most more of OOD than of ID is robust, and that difference in points."""
+        """The ε (1/255) at which the robust shares of OOD and ID differ most, and OOD − ID there, in points."""
         gaps = self.ood.robust_share - self.id.robust_share
         return float(self.epsilons[gaps.argmax()]), float(gaps.max())
 
     def save(self, path: Path) -> None:
-        """Written under another name and renamed: the file is there whole or not at all."""
-        sides = {"id": self.id, "ood": self.ood}
-        arrays = {f"{domain}_{name}": getattr(side, name) for domain, side in sides.items() for name in _arrays()}
+        """Write the report under another name and rename it: the file is whole, or not there."""
+        domains = {"id": self.id, "ood": self.ood}
+        arrays = {f"{domain}_{name}": getattr(part, name) for domain, part in domains.items() for name in _arrays()}
         arrays |= {
-            f"{domain}{SCORE}{name}": values for domain, side in sides.items() for name, values in side.scored.items()
+            f"{domain}{SCORE}{name}": values for domain, part in domains.items() for name, values in part.scores.items()
         }
         if self.oracle is not None:
             arrays |= {"oracle_weight": self.oracle.weight, "oracle_bias": self.oracle.bias}
@@ -103,24 +112,18 @@ class Report:
 
     @classmethod
     def load(cls, path: Path) -> Report:
-        """Raises FileNotFoundError."""
+        """The report that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        sides = [
-            DomainReport(
-                **{name: arrays[f"{domain}_{name}"] for name in _arrays()},
-                scored={
-                    name.removeprefix(domain + SCORE): values
-                    for name, values in arrays.items()
-                    if name.startswith(domain + SCORE)
-                },
-            )
-            for domain in ("id", "ood")
-        ]
         facts = json.loads(str(arrays["facts"]))
         oracle = Oracle(arrays["oracle_weight"], float(arrays["oracle_bias"])) if "oracle_weight" in arrays else None
         return cls(
-            *sides,
+            _domain_report(arrays, "id"),
+            _domain_report(arrays, "ood"),
             arrays["epsilons"],
             tuple(facts["id_classes"]),
             tuple(facts["ood_classes"]),
@@ -130,12 +133,15 @@ class Report:
         )
 
 
-SCORE = "_score_"  # in the file, between a domain and a score's name
+def _domain_report(arrays: dict[str, Any], domain: str) -> DomainReport:
+    prefix = domain + SCORE
+    scores = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+    return DomainReport(**{name: arrays[f"{domain}_{name}"] for name in _arrays()}, scores=scores)
 
 
 def _arrays() -> list[str]:
-    """Names of the fields of a Side that are one array each."""
-    return [own.name for own in fields(DomainReport) if own.name != "scored"]
+    """Names of the fields of a DomainReport that are one array each."""
+    return [each.name for each in fields(DomainReport) if each.name != "scores"]
 
 
 def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = ATTACKED_IMAGES) -> Path:

@@ -406,7 +406,7 @@ def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[st
         images.append(side.images)
         captions += [
             f"{domain.upper()} test image\n{true[label]}, teacher: {names[given]}"
-            for label, given in zip(side.labels[: len(side.images)], side.given, strict=False)
+            for label, given in zip(side.labels[: len(side.images)], side.predicted, strict=False)
         ]
     return ids, np.concatenate(images), captions
 

@@ -81,8 +81,8 @@ def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: floa
 
 def real_tiles(score: str, line: float, real: Report) -> list[elements.Html]:
     """The same on real test images."""
-    found: Rates = rates(*labelled(real.id.scores(score), real.ood.scores(score)), line)
-    images = len(real.id.scores(score)), len(real.ood.scores(score))
+    found: Rates = rates(*labelled(real.id.score(score), real.ood.score(score)), line)
+    images = len(real.id.score(score)), len(real.ood.score(score))
     return [
         elements.tile(
             "AUROC",

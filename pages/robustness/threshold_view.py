@@ -187,7 +187,7 @@ def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
 def _histogram(split: ImageSplit, real: Report | None) -> None:
     """The scores, with the threshold as a line, a slider and a number."""
     run, score = split.run, split.score
-    reference = {"id_values": real.id.scores(score), "ood_values": real.ood.scores(score)} if real else {}
+    reference = {"id_values": real.id.score(score), "ood_values": real.ood.score(score)} if real else {}
     newest = load_snapshot(run.id, run_store().snapshot_epochs(run.id)[-1])  # the same axis at every epoch
     edges = bin_edges(score, [image_scores(newest, score, real), *reference.values()], run.spec.split.max_epsilon)
     figure = figures.scores(

@@ -193,7 +193,7 @@ def _pictures(report: Report) -> None:
         {"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2), strict=True
     ):
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
-        given = [report.id_classes[label] for label in side.given[:SAMPLES]]
+        given = [report.id_classes[label] for label in side.predicted[:SAMPLES]]
         true = [names[label] for label in side.labels[:SAMPLES]]
         sure = side.confidence[:SAMPLES]
         titles = [f"is {t}, given {g}, {100 * p:.1f} % sure" for t, g, p in zip(true, given, sure, strict=True)]

@@ -64,15 +64,15 @@ def test_attacked_images_come_with_features_and_scores(whole: Report, teacher: T
     np.testing.assert_array_equal(whole.ood.images, (x * 255).round().byte().numpy())
     np.testing.assert_allclose(whole.ood.features, teacher.model.features(x).numpy(), atol=1e-5)
     for name in (*SCORES, "oracle"):
-        assert whole.ood.scores(name).shape == (60,)
+        assert whole.ood.score(name).shape == (60,)
     assert 0.5 < whole.auroc("min_eps") <= 1
 
 
 def test_scores_are_those_of_their_own_image(whole: Report, teacher: Teacher, data: PairData):
     for side, images in ((whole.id, data.id.test.images), (whole.ood, data.ood.test.images)):
         expected = SCORES["confidence"](teacher.model, images[:60], SPLIT, torch.Generator())
-        np.testing.assert_allclose(side.scores("confidence"), expected.numpy(), atol=1e-4)
-        labels = side.given[:60]
+        np.testing.assert_allclose(side.score("confidence"), expected.numpy(), atol=1e-4)
+        labels = side.predicted[:60]
         np.testing.assert_array_equal(
             side.min_eps > EPSILONS[0],
             ~flips(teacher.model, images[:60], torch.tensor(labels), EPSILONS[0], SPLIT.steps).numpy(),
@@ -116,7 +116,7 @@ def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Progr
     assert (shares[0], shares[-1]) == (0, 1)
     early = next(step.report for step in steps if step.report is not None)
     assert not early.attacked
-    assert len(early.id.given) == 1000
+    assert len(early.id.predicted) == 1000
     assert steps[-1].report.attacked
 
 
@@ -126,12 +126,12 @@ def test_a_saved_report_is_the_same_report(whole: Report, tmp_path: Path):
     loaded = Report.load(path)
     for domain in ("id", "ood"):
         here, there = getattr(whole, domain), getattr(loaded, domain)
-        assert there.scored.keys() == here.scored.keys()
-        for name in ("labels", "given", "confidence", "images", "features", "robust_share"):
+        assert there.scores.keys() == here.scores.keys()
+        for name in ("labels", "predicted", "confidence", "images", "features", "robust_share"):
             np.testing.assert_array_equal(getattr(there, name), getattr(here, name), strict=True)
-        for name, values in here.scored.items():
-            np.testing.assert_array_equal(there.scores(name), values, strict=True)
-    np.testing.assert_array_equal(loaded.oracle(whole.id.features), whole.id.scores("oracle"))
+        for name, values in here.scores.items():
+            np.testing.assert_array_equal(there.score(name), values, strict=True)
+    np.testing.assert_array_equal(loaded.oracle(whole.id.features), whole.id.score("oracle"))
     assert loaded.id_classes == whole.id_classes
     assert [p.name for p in path.parent.iterdir()] == ["report.npz"]  # nothing half-written is left
 

@@ -268,7 +268,7 @@ def _ranks(sample: Sample) -> pd.DataFrame:
 def _neighbours(sample: Sample, report: Report, domain: str) -> None:
     side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
     places, distances = nearest(sample.shown.features[sample.index], side.features, NEIGHBOURS)
-    titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.given[at]]}" for at in places]
+    titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.predicted[at]]}" for at in places]
     gallery(
         side.images[places],
         columns=NEIGHBOURS,

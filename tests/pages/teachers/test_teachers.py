@@ -77,7 +77,7 @@ def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, repo
 
 def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: Report, monkeypatch):
     none = np.empty(0, np.float32)
-    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scored={}) for name in ("id", "ood")}
+    sides = {name: dataclasses.replace(getattr(report, name), robust_share=none, scores={}) for name in ("id", "ood")}
     monkeypatch.setattr(
         "pages.teachers.teacher_view.teacher_report", lambda name, split: dataclasses.replace(report, **sides)
     )
