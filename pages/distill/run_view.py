@@ -132,7 +132,7 @@ def student_losses(run: DistillationRun, steps: pd.DataFrame) -> None:
     chart(figures.fragile_share(steps, appearance.mode(), run.epochs), f"share-{run.id}", height=190)
 
 
-# ── images and the threshold between the groups ──────────────────────────────────────────────────────────
+# ── images and the threshold between the groups ─────────────────────────────────────────────────────
 
 
 def epoch_images(run: DistillationRun) -> Snapshot | None:

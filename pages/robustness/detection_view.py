@@ -1,4 +1,4 @@
-"""How well a score finds OOD: on real test images, and on synthetic ones by the oracle's verdict. For display only."""
+"""How well a score detects OOD images: real test images, and synthetic ones by the oracle. For display only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 from atesc_core import figures
 from atesc_core.figures.run_data import available_scores, labelled_scores
-from atesc_core.robustness.detection import Rates, labelled, rates, roc
+from atesc_core.robustness.detection import labelled, rates, roc
 from atesc_core.runs import Snapshot
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
@@ -19,22 +19,32 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 
 
-def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[str, float], real: Report) -> None:
-    """The score's ROC curves, its rates at the line on synthetic images, and every score's AUROC."""
-    both = labelled_scores(shown, score, real)
+def detection_view(
+    snapshot: Snapshot, score: str, threshold: float, suggested: Mapping[str, float], real: Report
+) -> None:
+    """Draw the score's ROC curves, its rates on synthetic images, and every score's AUROC.
+
+    Args:
+        snapshot: the synthetic images.
+        score: that splits them.
+        threshold: at which the rates are taken.
+        suggested: rule -> threshold, marked on the curves.
+        real: report on the teacher, measured under attack.
+    """
+    both = labelled_scores(snapshot, score, real)
     note = (
         f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
-        f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {shown.epoch}"
+        f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {snapshot.epoch}"
     )
     with elements.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            chart(figures.roc(both, line, appearance.mode(), suggestions=suggested), "roc", height=400)
-            elements.tiles(*_tiles(shown, both["synthetic"], line))
+            chart(figures.roc(both, threshold, appearance.mode(), suggestions=suggested), "roc", height=400)
+            elements.tiles(*_tiles(snapshot, both["synthetic"], threshold))
         with right:
             elements.label("AUROC of every score")
             st.dataframe(
-                _aurocs(shown, real),
+                _aurocs(snapshot, real),
                 hide_index=True,
                 width="stretch",
                 column_config={
@@ -49,39 +59,39 @@ def detection_view(shown: Snapshot, score: str, line: float, suggested: Mapping[
             )
 
 
-def _sides(is_ood: np.ndarray, what: str) -> str:
-    return f"{formats.count(int((~is_ood).sum()))} ID and {formats.count(int(is_ood.sum()))} OOD {what}"
+def _sides(is_ood: np.ndarray, images: str) -> str:
+    return f"{formats.count(int((~is_ood).sum()))} ID and {formats.count(int(is_ood.sum()))} OOD {images}"
 
 
-def _tiles(shown: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], line: float) -> list[elements.Html]:
-    found, is_ood = rates(*synthetic, line), synthetic[1]
-    area = _auroc(synthetic)
+def _tiles(snapshot: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], threshold: float) -> list[elements.Html]:
+    at_threshold, is_ood = rates(*synthetic, threshold), synthetic[1]
+    auroc = _auroc(synthetic)
     return [
         elements.tile(
             "AUROC, synthetic",
-            "–" if area is None else f"{area:.3f}",
+            "–" if auroc is None else f"{auroc:.3f}",
             measured_on=(
-                f"{len(is_ood)} images, epoch {shown.epoch}, by the oracle"
-                if area is not None
-                else f"the oracle puts all {len(is_ood)} images of epoch {shown.epoch} on one side"
+                f"{len(is_ood)} images, epoch {snapshot.epoch}, by the oracle"
+                if auroc is not None
+                else f"the oracle puts all {len(is_ood)} images of epoch {snapshot.epoch} on one side"
             ),
         ),
         elements.tile(
             "Precision, synthetic",
-            *_share(found.precision),
-            measured_on=(f"OOD by the oracle, of {found.robust} robust synthetic images"),
+            *_share(at_threshold.precision),
+            measured_on=(f"OOD by the oracle, of {at_threshold.robust} robust synthetic images"),
         ),
         elements.tile(
             "Recall, synthetic",
-            *_share(found.recall),
+            *_share(at_threshold.recall),
             measured_on=(f"robust, of {int(is_ood.sum())} synthetic images that are OOD by the oracle"),
         ),
     ]
 
 
-def real_tiles(score: str, line: float, real: Report) -> list[elements.Html]:
-    """The same on real test images."""
-    found: Rates = rates(*labelled(real.id.score(score), real.ood.score(score)), line)
+def real_tiles(score: str, threshold: float, real: Report) -> list[elements.Html]:
+    """AUROC, precision and recall on real test images, as tiles."""
+    at_threshold = rates(*labelled(real.id.score(score), real.ood.score(score)), threshold)
     images = len(real.id.score(score)), len(real.ood.score(score))
     return [
         elements.tile(
@@ -92,13 +102,13 @@ def real_tiles(score: str, line: float, real: Report) -> list[elements.Html]:
         ),
         elements.tile(
             "Precision",
-            *_share(found.precision),
-            measured_on=f"of {found.robust} robust real test images are OOD",
+            *_share(at_threshold.precision),
+            measured_on=f"of {at_threshold.robust} robust real test images are OOD",
             help="Of “robust means OOD”, at this threshold",
         ),
         elements.tile(
             "Recall",
-            *_share(found.recall),
+            *_share(at_threshold.recall),
             measured_on=f"of {images[1]} OOD test images are robust",
             help="Of “robust means OOD”, at this threshold",
         ),
@@ -109,16 +119,16 @@ def _share(value: float | None) -> tuple[str, str]:
     return formats.per_cent(None if value is None else 100 * value), "%"
 
 
-def _auroc(part: tuple[np.ndarray, np.ndarray]) -> float | None:
-    """None where all images are on one side."""
-    return None if part[1].all() or not part[1].any() else roc(*part).auroc
+def _auroc(scores: tuple[np.ndarray, np.ndarray]) -> float | None:
+    """Of scores (N,) and which of the images are OOD (N,); None where all images are on one side."""
+    return None if scores[1].all() or not scores[1].any() else roc(*scores).auroc
 
 
-@lru_cache(maxsize=8)  # the line has no part in it
-def _aurocs(shown: Snapshot, real: Report) -> pd.DataFrame:
-    """A row a score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
+@lru_cache(maxsize=8)  # the threshold does not change it
+def _aurocs(snapshot: Snapshot, real: Report) -> pd.DataFrame:
+    """A row for each score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
     rows = [
-        (SCORE_NAMES[name], *(_auroc(part) for part in labelled_scores(shown, name, real).values()))
-        for name in available_scores(shown, real)
+        (SCORE_NAMES[name], *(_auroc(part) for part in labelled_scores(snapshot, name, real).values()))
+        for name in available_scores(snapshot, real)
     ]
     return pd.DataFrame(rows, columns=["score", "real", "synthetic"])

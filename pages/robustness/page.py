@@ -1,4 +1,4 @@
-"""Robustness: where the line between fragile and robust lies, and what lies on either side of it."""
+"""Robustness: the threshold between fragile and robust images, and the images on either side of it."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""The lab's runs, one store for all visitors."""
+"""The store of the lab's runs, one for all visitors."""
 
 import streamlit as st
 
@@ -6,6 +6,7 @@ from atesc_core.runs import RunStore, default_runs_dir
 
 
 def run_store() -> RunStore:
+    """The store of the runs folder that is set now."""
     return _store(str(default_runs_dir()))
 
 

@@ -1,4 +1,4 @@
-"""Robustness: everything on the page follows the line."""
+"""Robustness: everything on the page follows the threshold."""
 
 from __future__ import annotations
 
