@@ -1,11 +1,11 @@
-"""How long the server takes to update every chart of the page Robustness after the threshold was moved.
+"""Time that the server takes to update every chart of the page Robustness after the threshold was moved.
 
     python -m benchmarks.interaction [--images 20000] [--moves 100] [--json]
 
-A real server shows a run with so many synthetic images; a client speaks to it as the browser does: it moves the
-threshold's slider and waits until everything that changed on the page has arrived. So the time holds all that the
-page's fragment does, the figures as they are sent, and their way to the client. Last line: p50, p95, the slowest,
-and the server's CPU time a move, which unlike the clock is the same beside other work.
+A real server shows a run with that many synthetic images. A client speaks to it as the browser does: it moves the
+threshold's slider and waits until every change of the page has arrived. The time includes the work of the page's
+fragment, the figures and their transfer. Last line: p50, p95, the slowest, and the server's CPU time for each move,
+which does not depend on other work on the machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[1]
 TEACHER, SIDE, CLASSES, FEATURES = "mnistm-badnet_sq-ntl", 16, 10, 64
 REAL = 250  # real test images of each domain, as the app measures
 WARM_UP = 5
-PATIENCE_S = 180
+TIMEOUT_S = 180
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)  # not: cut short
 
 app = typer.Typer(add_completion=False)
@@ -67,41 +67,42 @@ def main(
             ) as socket,
         ):
             visitor = Visitor(socket, run_id)
-            lines = np.random.default_rng(1).uniform(0.5, 16, WARM_UP + moves).round(1)
-            for line in lines[:WARM_UP]:
-                visitor.move(line)
+            thresholds = np.random.default_rng(1).uniform(0.5, 16, WARM_UP + moves).round(1)
+            for threshold in thresholds[:WARM_UP]:
+                visitor.move(threshold)
             visitor.bytes, before = 0, cpu_ms(server)
-            times = np.array([visitor.move(line) for line in lines[WARM_UP:]])
-            sent, worked = visitor.bytes / moves, (cpu_ms(server) - before) / moves
+            times = np.array([visitor.move(threshold) for threshold in thresholds[WARM_UP:]])
+            sent, cpu = visitor.bytes / moves, (cpu_ms(server) - before) / moves
     p50, p95 = np.percentile(times, [50, 95])
-    found = {
+    result = {
         "p95_ms": round(p95, 1),
         "p50_ms": round(p50, 1),
         "slowest_ms": round(times.max(), 1),
-        "cpu_ms": round(worked, 1),
+        "cpu_ms": round(cpu, 1),
         "moves": moves,
         "images": images,
         "kilobytes_a_move": round(sent / 1000),
     }
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(result))
     else:
         print(
-            f"{images:,} synthetic images, {moves} moves, {found['kilobytes_a_move']} kB each: p50 {p50:.0f} ms, "
-            f"p95 {p95:.0f} ms, slowest {times.max():.0f} ms; the server's CPU {worked:.0f} ms each"
+            f"{images:,} synthetic images, {moves} moves, {result['kilobytes_a_move']} kB each: p50 {p50:.0f} ms, "
+            f"p95 {p95:.0f} ms, slowest {times.max():.0f} ms; the server's CPU {cpu:.0f} ms each"
         )
 
 
 def cpu_ms(server: psutil.Process) -> float:
-    spent = server.cpu_times()
-    return 1000 * (spent.user + spent.system)
+    """CPU time of the process so far."""
+    times = server.cpu_times()
+    return 1000 * (times.user + times.system)
 
 
 # ── what is shown ───────────────────────────────────────────────────────────────────────────────────
 
 
 def make_run(runs_dir: Path, images: int) -> str:
-    """A finished run of one epoch, and its teacher's report: drawn at random, of the size of real ones."""
+    """Write a finished run of one epoch and its teacher's report, random but of real size; the run's id."""
     random, store = np.random.default_rng(0), RunStore(runs_dir)
     run_id = store.create(RunSpec(teacher=TEACHER, device="cpu", epochs=1))
     log = RunLog(store, store.get(run_id))
@@ -161,7 +162,7 @@ def scores(random: np.random.Generator, images: int) -> dict[str, np.ndarray]:
 
 @contextmanager
 def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
-    """(port, process) of a server of the app."""
+    """Start a server of the app: its port and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -180,7 +181,7 @@ def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not answers(port):
             if server.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the server did not start")
@@ -231,7 +232,7 @@ class Visitor:
 
     def _heard(self) -> bool:
         """Whether the next message is the last of the answer."""
-        frame = self.socket.recv(PATIENCE_S)
+        frame = self.socket.recv(TIMEOUT_S)
         self.bytes += len(frame)
         message = ForwardMsg.FromString(frame)
         match message.WhichOneof("type"):

@@ -1,24 +1,28 @@
-"""A recording's file: a zip archive of one JSON manifest and raw arrays. It is data, and never code.
+"""The file of a recording: a zip archive of one JSON manifest and raw arrays. It is data, never code.
 
-Nothing is unpacked to disk, and no array says what it is: the manifest, validated first, promises every
-array's name, type and shape, and the archive must hold just those, each of just that size.
+Nothing is unpacked to disk. The manifest is validated first; the name, type and shape of every array follow from it,
+and the archive must hold exactly these, each of exactly that size.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atesc_core.errors import RecordingError, SpecError
 from atesc_core.files import atomic_write
 from atesc_core.recording.manifest import Manifest, Recording, expected_arrays
 from atesc_core.specs.base import parse
+
+Array = NDArray[np.generic]
 
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_UNPACKED_BYTES = 128 * 1024**2
@@ -29,14 +33,14 @@ READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Ru
 
 
 def save(recording: Recording, path: Path) -> None:
-    """Write the file, whole or not at all. The same recording gives the same bytes. Raises RecordingError: too big."""
+    """Write the file atomically. The same recording gives the same bytes. Raises RecordingError if it is too big."""
     packed = to_bytes(recording)
     with atomic_write(Path(path)) as file:
         file.write(packed)
 
 
 def to_bytes(recording: Recording) -> bytes:
-    """The file's content. Raises RecordingError where no lab would take it."""
+    """The content of the file. Raises RecordingError if it is too big to be loaded again."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         _add(archive, MANIFEST, recording.manifest.model_dump_json(exclude_none=True).encode())
@@ -48,13 +52,13 @@ def to_bytes(recording: Recording) -> bytes:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name)  # dated 1980: no clock in the file but the manifest's
+    info = zipfile.ZipInfo(name)  # dated 1980, so that the same recording gives the same bytes
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, content)
 
 
 def load(source: Path | BinaryIO) -> Recording:
-    """Read and check a whole recording. Raises RecordingError."""
+    """Read and check a whole recording. Raises RecordingError for a file that is missing, damaged or none."""
     if isinstance(source, Path):
         if not source.is_file():
             raise RecordingError(f"{source.name}: no such file")
@@ -76,20 +80,20 @@ def load(source: Path | BinaryIO) -> Recording:
 def _read(archive: zipfile.ZipFile) -> Recording:
     members = archive.infolist()
     _check_unpacked(members)
-    there = {info.filename: info for info in members}
-    if len(there) < len(members):
+    by_name = {info.filename: info for info in members}
+    if len(by_name) < len(members):
         raise RecordingError("file: holds one name twice; expected each once")
-    if MANIFEST not in there:
+    if MANIFEST not in by_name:
         raise RecordingError(f"file: a zip archive without {MANIFEST}; expected a recording")
-    _check_size(MANIFEST, there[MANIFEST].file_size, MAX_MANIFEST_BYTES)
-    manifest = _parsed_manifest(_content(archive, there[MANIFEST]))
-    promised = expected_arrays(manifest)
-    for name in there:
-        if name not in promised and name != MANIFEST:
+    _check_size(MANIFEST, by_name[MANIFEST].file_size, MAX_MANIFEST_BYTES)
+    manifest = _parsed_manifest(_content(archive, by_name[MANIFEST]))
+    expected = expected_arrays(manifest)
+    for name in by_name:
+        if name not in expected and name != MANIFEST:
             raise RecordingError(f"{name[:80]!r}: no part of this recording")
-    read = {name: _array(archive, there, name, *what) for name, what in promised.items()}
-    _check_values(manifest, read)
-    return Recording(manifest, read)
+    arrays = {name: _array(archive, by_name, name, kind, shape) for name, (kind, shape) in expected.items()}
+    _check_values(manifest, arrays)
+    return Recording(manifest, arrays)
 
 
 def _parsed_manifest(text: bytes) -> Manifest:
@@ -113,45 +117,45 @@ def _check_version(values: Any) -> None:
 
 
 def _array(
-    archive: zipfile.ZipFile, there: dict[str, zipfile.ZipInfo], name: str, kind: str, shape: tuple[int, ...]
-) -> np.ndarray:
-    if name not in there:
+    archive: zipfile.ZipFile, by_name: dict[str, zipfile.ZipInfo], name: str, kind: str, shape: tuple[int, ...]
+) -> Array:
+    if name not in by_name:
         raise RecordingError(f"{name}: missing; the manifest promises it")
-    expected = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
-    if there[name].file_size != expected:
-        raise RecordingError(f"{name}: {there[name].file_size} bytes; expected {expected} for {shape}")
-    array = np.frombuffer(_content(archive, there[name]), kind).reshape(shape)
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    if by_name[name].file_size != size:
+        raise RecordingError(f"{name}: {by_name[name].file_size} bytes; expected {size} for {shape}")
+    array = np.frombuffer(_content(archive, by_name[name]), kind).reshape(shape)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """No more than it says it holds is ever unpacked: ``archive.read`` would unpack all and cut afterwards."""
+    """Unpack a member, no further than its declared size; ``archive.read`` would unpack all and cut afterwards."""
     with archive.open(info) as file:
         return file.read(info.file_size)
 
 
 def _check_unpacked(members: list[zipfile.ZipInfo]) -> None:
-    """By what the archive says; a member that says less than it holds is cut off there, and fails its checksum."""
+    """Check declared sizes. A member larger than declared is cut off there when read, and fails its checksum."""
     _check_size("file when unpacked", sum(info.file_size for info in members), MAX_UNPACKED_BYTES)
     for info in members:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise RecordingError(f"{info.filename[:80]!r}: packed in another way than stored or deflated")
 
 
-def _check_size(what: str, size: int, most: int) -> None:
-    if size > most:
-        raise RecordingError(f"{what}: {size / 1e6:,.1f} MB; expected at most {most / 1e6:,.1f} MB")
+def _check_size(name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise RecordingError(f"{name}: {size / 1e6:,.1f} MB; expected at most {limit / 1e6:,.1f} MB")
 
 
-def _check_values(manifest: Manifest, read: dict[str, np.ndarray]) -> None:
-    """Classes that exist, probabilities, and scores that are numbers; only min ε may be ∞."""
+def _check_values(manifest: Manifest, arrays: dict[str, Array]) -> None:
+    """Check that classes exist, probabilities are in range and scores are finite; only min ε may be ∞."""
     classes = {f"runs/{number}": len(run.teacher.class_names) for number, run in enumerate(manifest.runs)}
     classes |= {name: len(part.class_names) for name in ("border", "first") if (part := getattr(manifest, name))}
-    for name, values in read.items():
+    for name, values in arrays.items():
         field = name.rpartition("/")[2]
         if field.endswith("_class"):
-            known = classes["/".join(name.split("/")[:2])] if name.startswith("runs/") else classes["first"]
-            _check(values < known, name, f"a class below {known}")
+            count = classes["/".join(name.split("/")[:2])] if name.startswith("runs/") else classes["first"]
+            _check(values < count, name, f"a class below {count}")
         elif field in ("teacher_confidence", "probs"):
             _check((values >= 0) & (values <= 1.001), name, "probabilities, 0 to 1")
         elif field == "min_eps":
@@ -165,6 +169,6 @@ def _check_values(manifest: Manifest, read: dict[str, np.ndarray]) -> None:
             raise RecordingError(f"target: {run.teacher.target}: expected a class below {len(run.teacher.class_names)}")
 
 
-def _check(good: np.ndarray, name: str, expected: str) -> None:
+def _check(good: NDArray[np.bool_], name: str, expected: str) -> None:
     if not good.all():
         raise RecordingError(f"{name}: {int((~good).sum())} values are wrong; expected {expected}")
