@@ -84,12 +84,12 @@ def list_runs(
     from atesc_core.runs import DistillationRun, TrainingRun
 
     store = open_store(runs_dir)
-    found = store.all_runs(limit, include_forks=True)
+    runs = store.all_runs(limit, include_forks=True)
     if as_json:
-        print(json.dumps([_as_json(run) for run in found]))
+        print(json.dumps([_as_json(run) for run in runs]))
         return
     table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "accuracy, %", "started")
-    for run in found:
+    for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
         if isinstance(run, TrainingRun):
             method, escape = f"training, {run.spec.trained_by}", ""

@@ -44,42 +44,42 @@ def try_threshold(
     store = open_store(runs_dir)
     run = trials.options(store, store.get(run_id)).run
     load_teacher(run.spec.teacher, store.runs_dir)
-    here = describe(pick_device(run.spec.device)).summary
-    pair = trials.start(store, run_id, threshold, epochs, after, here)
+    device = describe(pick_device(run.spec.device)).summary
+    trial = trials.start(store, run_id, threshold, epochs, after, device)
     print_message(
-        f"{pair.new.group}; both go on from the end of epoch {pair.fork.epoch}, split differently from epoch "
-        f"{pair.first_epoch} to {pair.last_epoch}"
+        f"{trial.new.group}; both go on from the end of epoch {trial.fork.epoch}, split differently from epoch "
+        f"{trial.first_epoch} to {trial.last_epoch}"
     )
-    if pair.old_is_parent:
+    if trial.old_is_parent:
         print_message(f"old: run {run_id}'s own epochs, the same numbers; only the new threshold is computed")
-    _to_the_end(store, pair)
-    _report(store, trials.find(store, pair.new.id), as_json)
+    _follow_arms(store, trial)
+    _report(store, trials.find(store, trial.new.id), as_json)
 
 
-def _to_the_end(store: RunStore, pair: Trial) -> None:
-    """Both arms, one after the other. Ctrl-C stops them."""
+def _follow_arms(store: RunStore, trial: Trial) -> None:
+    """Follow both arms, one after the other. Ctrl-C stops them."""
     try:
-        for arm in pair.arms:
+        for arm in trial.arms:
             follow(store, arm)
     except KeyboardInterrupt:
-        for arm in reversed(pair.arms):
+        for arm in reversed(trial.arms):
             stop(store, arm)
 
 
-def _report(store: RunStore, pair: Trial, as_json: bool) -> None:
+def _report(store: RunStore, trial: Trial, as_json: bool) -> None:
     """The difference by epoch on stdout; exit status 1 where an arm did not come to its end."""
     from atesc_core.figures.trial import signed_points
 
-    rows = pair.difference(store)
+    rows = trial.difference(store)
     metrics = [name for name in METRIC_NAMES if name in rows]
     if as_json:
         print(
             json.dumps(
                 {
-                    "new": pair.new.id,
-                    "old": pair.fork.old,
-                    "after": pair.fork.epoch,
-                    "thresholds": {"old": pair.fork.old_threshold, "new": pair.fork.threshold},
+                    "new": trial.new.id,
+                    "old": trial.fork.old,
+                    "after": trial.fork.epoch,
+                    "thresholds": {"old": trial.fork.old_threshold, "new": trial.fork.threshold},
                     "epochs": rows.to_dict("records"),
                 }
             )
@@ -88,17 +88,17 @@ def _report(store: RunStore, pair: Trial, as_json: bool) -> None:
         table = Table(
             "epoch",
             *(f"{METRIC_NAMES[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
-            title=f"{pair.new.group}, per cent of test images, one seed ({pair.new.spec.seed})",
+            title=f"{trial.new.group}, per cent of test images, one seed ({trial.new.spec.seed})",
         )
         for row in rows.to_dict("records"):
             table.add_row(
                 str(int(row["epoch"])),
                 *(
-                    words
+                    text
                     for name in metrics
-                    for words in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed_points(row[name]))
+                    for text in (f"{row[f'{name}_old']:.1f}", f"{row[f'{name}_new']:.1f}", signed_points(row[name]))
                 ),
             )
         print_table(table)
-    for arm in pair.arms:
+    for arm in trial.arms:
         expect_done(arm)

@@ -14,7 +14,7 @@ from atesc_core.runs.log import Request, RunLog
 from atesc_core.runs.run import DistillationRun
 from atesc_core.training.events import CheckpointReady, StepDone
 
-POLL_S = 0.05  # between two looks at the requests while nothing is computed
+POLL_S = 0.05  # between two reads of the requests while nothing is computed
 Boundary = Literal["round", "turn"]
 
 
