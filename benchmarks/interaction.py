@@ -193,6 +193,7 @@ def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
 
 
 def answers(port: int) -> bool:
+    """Whether the server is up."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
             return True
@@ -201,37 +202,37 @@ def answers(port: int) -> bool:
 
 
 class Visitor:
-    """A browser's side of the conversation, without the browser."""
+    """A client that speaks to the server as a browser does."""
 
     def __init__(self, socket: ClientConnection, run_id: str):
         self.socket, self.query = socket, f"run={run_id}"
         self.slider = self.fragment = self.page = ""
         self.bytes = 0
-        self._ask(page_name="robustness")
+        self._rerun(page_name="robustness")
         if not self.slider:
             raise RuntimeError("the page Robustness shows no threshold")
         self.bytes = 0
 
-    def move(self, line: float) -> float:
-        """Put the threshold there; ms until all that follows from it is here."""
-        began = time.perf_counter()
-        self._ask(line, page_script_hash=self.page, fragment_id=self.fragment)
-        return 1000 * (time.perf_counter() - began)
+    def move(self, threshold: float) -> float:
+        """Move the threshold; milliseconds until every change of the page has arrived."""
+        started = time.perf_counter()
+        self._rerun(threshold, page_script_hash=self.page, fragment_id=self.fragment)
+        return 1000 * (time.perf_counter() - started)
 
-    def _ask(self, line: float | None = None, **state: str) -> None:
+    def _rerun(self, threshold: float | None = None, **state: str) -> None:
         message = BackMsg()
         message.rerun_script.query_string = self.query
         for name, value in state.items():
             setattr(message.rerun_script, name, value)
-        if line is not None:
+        if threshold is not None:
             widget = message.rerun_script.widget_states.widgets.add(id=self.slider)
-            widget.double_array_value.data.append(line)
+            widget.double_array_value.data.append(threshold)
         self.socket.send(message.SerializeToString())
-        while not self._heard():
+        while not self._receive():
             pass
 
-    def _heard(self) -> bool:
-        """Whether the next message is the last of the answer."""
+    def _receive(self) -> bool:
+        """Receive one message; whether it is the last of the answer."""
         frame = self.socket.recv(TIMEOUT_S)
         self.bytes += len(frame)
         message = ForwardMsg.FromString(frame)

@@ -53,9 +53,9 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
             yanchor="bottom",
         )
         for (value, kind), place in OFFSETS.items():
-            own = done[(done["pair"] == pair) & (done["kind"] == kind)]
+            runs_of_kind = done[(done["pair"] == pair) & (done["kind"] == kind)]
             metric = "iacc" if value == "iacc" else case.metric
-            for trace in _traces(style, own, value, metric, forms, place, f"{pair}/{value}/{kind}"):
+            for trace in _traces(style, runs_of_kind, value, metric, forms, place, f"{pair}/{value}/{kind}"):
                 figure.add_trace(trace.update(xaxis=f"x{axis}", yaxis=f"y{axis}"))
     for role, name in (("id", "IAcc"), ("ood", "on OOD images")):
         for kind in dict.fromkeys(done["kind"]):

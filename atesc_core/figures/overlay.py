@@ -21,7 +21,7 @@ from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 Band = Literal["sd", "range"]
 BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
-# Colour says which quantity, the dash which escape: specs that share both are told apart by their points.
+# The colour tells the quantity, the dash the escape; specs that share both differ in their markers.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
 MAX_MARKERS = 12  # on a line: more would hide its dash
 PANELS_PER_ROW = 3
@@ -164,7 +164,7 @@ def _axes(
     (left, right), height = place
     suffix, metric = _suffix(panel), quantity in METRIC_NAMES
     ticks = {"dtick": 1} if last <= 14 * (right - left) else {"nticks": 4 + round(6 * (right - left))}
-    own = (
+    axis = (
         theme.per_cent_axis()
         if metric
         else {"type": "log" if log else "linear", "tickformat": "~g", **({"dtick": "D2"} if log else {})}
@@ -181,7 +181,7 @@ def _axes(
                 **({"matches": "x"} if panel else {}),
                 **ticks,
             },
-            f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **own},
+            f"yaxis{suffix}": {"anchor": f"x{suffix}", "domain": height, "title": {"text": ""}, **axis},
         }
     )
     figure.add_annotation(
@@ -343,7 +343,7 @@ def _letters(
     if not means:
         return
     low, high = (0.0, 100.0) if quantity in METRIC_NAMES else (min(map(np.min, means)), max(map(np.max, means)))
-    at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([own[-1] for own in means])
+    at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([values[-1] for values in means])
     for epoch in np.unique(at):
         ends[at == epoch] = spread_labels(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
     for (curve, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):

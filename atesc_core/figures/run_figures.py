@@ -96,12 +96,3 @@ def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file; its path."""
     path.write_bytes(content)
     return path
-
-
-# ── runs beside runs ───────────────────────────────────────────────────────────────────────────────────
-
-
-# ── real images beside synthetic ones ──────────────────────────────────────────────────────────────────
-
-
-# ── the figures ────────────────────────────────────────────────────────────────────────────────────────

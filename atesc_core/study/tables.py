@@ -242,7 +242,7 @@ def provenance_sentence(rows: list[dict[str, Any]]) -> str:
 
 
 def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
-    """results.md beside the rows file, from the rows, what benchmarks wrote beside it, and docs/results.head.md.
+    """Write results.md next to the rows file, from the rows, split_cost.md next to it and docs/results.head.md.
 
     ``seeds``: how many each study asks for, where that is not the usual number.
     """

@@ -72,12 +72,12 @@ def for_print(
         raise ValueError(f"figure: made for {meta.get('mode')!r}; expected one made with mode='print'")
     width = width_in or VENUES[venue].width(columns)
     printed = go.Figure(copy.deepcopy(figure))
-    grown = theme.pt_to_px(font_pt) / theme.pt_to_px(theme.PRINT_FONT_PT)
-    own = printed.layout.margin.to_plotly_json()
+    scale = theme.pt_to_px(font_pt) / theme.pt_to_px(theme.PRINT_FONT_PT)
+    margin = printed.layout.margin.to_plotly_json()
     printed.update_layout(
         template=theme.template("print", theme.pt_to_px(font_pt), theme.PRINT_FONTS[font]),
         width=width * theme.PX_PER_INCH,
         height=(height_in or width * meta["aspect"]) * theme.PX_PER_INCH,
-        margin={side: size * grown for side, size in own.items() if side in "lrtb"},
+        margin={side: size * scale for side, size in margin.items() if side in "lrtb"},
     )
     return printed
