@@ -85,7 +85,7 @@ class RunStore:
             UnknownRun: there is none.
             StoreError: its settings are those of another version.
         """
-        self._settle()
+        self._mark_interrupted()
         rows = self._rows("WHERE id = ?", _checked(run_id))
         if not rows:
             raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
@@ -196,7 +196,7 @@ class RunStore:
         failed, done. ``epoch`` and ``round`` are those of the last round before it, but for a threshold those of the
         first round that used it, so that the run can be replayed.
         """
-        self._settle()
+        self._mark_interrupted()
         rows = self.database.read(
             "SELECT time, kind, epoch, round, value, COALESCE(text, '') AS text FROM history WHERE run = ? "
             "ORDER BY number",
@@ -318,15 +318,15 @@ class RunStore:
 
         It joins the end of the queue. Does nothing to a run that is done.
         """
-        self._go_on(run_id, "run")
+        self._continue(run_id, "run")
 
     def step(self, run_id: str) -> None:
         """Do one round (with the epoch's end, if it is its last), or what is left of one, then pause."""
-        self._go_on(run_id, "pause", steps=1)
+        self._continue(run_id, "pause", steps=1)
 
     def take_turn(self, run_id: str) -> None:
         """Do and trace one turn of the generator or of the student, then pause."""
-        self._go_on(run_id, "pause", steps=1, seconds_per_turn=0.0)
+        self._continue(run_id, "pause", steps=1, seconds_per_turn=0.0)
 
     def slow_motion(self, run_id: str, seconds_per_turn: float) -> None:
         """Continue as ``resume`` does, with one traced turn every ``seconds_per_turn`` seconds.
@@ -339,7 +339,7 @@ class RunStore:
             if _row(connection, run_id)["status"] == "running":
                 _set(connection, run_id, requested_state="run", steps_left=0, seconds_per_turn=float(seconds_per_turn))
                 return
-        self._go_on(run_id, "run", seconds_per_turn=float(seconds_per_turn))
+        self._continue(run_id, "run", seconds_per_turn=float(seconds_per_turn))
 
     def stop(self, run_id: str) -> None:
         """End the run after its round. ``resume`` continues it from its last checkpoint."""
@@ -361,7 +361,7 @@ class RunStore:
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files. Raises RunBusy while it is running or paused."""
-        self._settle()
+        self._mark_interrupted()
         folder = self.folder(run_id)
         with self.database.write() as connection:
             row = _row(connection, run_id)
@@ -417,7 +417,7 @@ class RunStore:
         self, condition: str, limit: int | None = None, include_forks: bool = False, *values: object
     ) -> list[Run]:
         """Newest first; ``values`` are the condition's ?1, ?2 ..."""
-        self._settle()
+        self._mark_interrupted()
         forks = "" if include_forks else " AND fork IS NULL"
         at_most = "" if limit is None else f" LIMIT {int(limit)}"
         rows = self._rows(f"WHERE {condition}{forks} ORDER BY created DESC, rowid DESC{at_most}", *values)
@@ -448,20 +448,21 @@ class RunStore:
             positions[row["id"]] = lengths[kind] = lengths.get(kind, 0) + 1
         return positions
 
-    def _go_on(
+    def _continue(
         self, run_id: str, requested_state: RequestedState, steps: int = 0, seconds_per_turn: float | None = None
     ) -> None:
-        self._settle()
+        """Let the run go on as far as ``requested_state`` and ``steps`` say; from the queue, unless it is running."""
+        self._mark_interrupted()
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "done":
                 return
-            more = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
+            before = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
             _set(
                 connection,
                 run_id,
                 requested_state=requested_state,
-                steps_left=more + steps,
+                steps_left=before + steps,
                 seconds_per_turn=seconds_per_turn,
             )
             if row["status"] not in ("queued", "running"):
@@ -476,7 +477,7 @@ class RunStore:
                     device_kind=device_kind,
                 )
 
-    def _settle(self) -> None:
+    def _mark_interrupted(self) -> None:
         """Mark runs as interrupted that are on a device whose worker is gone."""
         on_device = (
             "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"

@@ -195,12 +195,12 @@ def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, s
     store.set_threshold(run_id, 2.5)
     lab.turn(run_id)
     assert lab.turn(run_id) == ("student", 1, 1, 2, 2)
-    wish = RunLog(store, store.get(run_id)).read_request
-    assert (store.get(run_id).round, wish().threshold) == (1, 2.5)
+    run = store.get(run_id)
+    assert (run.round, run.pending_threshold) == (1, 2.5)
     for _ in range(3):
         lab.turn(run_id)
     assert list(store.rounds(run_id)["threshold"]) == [4.0, 2.5]
-    assert wish().threshold is None
+    assert store.get(run_id).pending_threshold is None
     assert store.last_turn(run_id).threshold == 2.5
 
 

@@ -249,7 +249,7 @@ def test_a_finished_run_cannot_be_changed(open_page, finished_run: DistillationR
 def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report, tmp_path: Path, monkeypatch):
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
-    monkeypatch.setattr(RunStore, "_settle", lambda self: None)
+    monkeypatch.setattr(RunStore, "_mark_interrupted", lambda self: None)
     store = RunStore(tmp_path / "lab")
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (lab_with_runs.atesc,))
