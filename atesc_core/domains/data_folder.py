@@ -1,4 +1,4 @@
-"""The folder of downloaded domains, and of arrays that are slow to make."""
+"""The folder of downloaded domains, and a cache there of arrays that are slow to make."""
 
 from __future__ import annotations
 
@@ -18,24 +18,30 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 def data_dir() -> Path:
-    """``$ATESC_DATA_DIR``, or the user's data folder. Laid out as torchvision does: its own root will do."""
-    named = os.environ.get("ATESC_DATA_DIR")
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("atesc-lab")) / "domains"
+    """``$ATESC_DATA_DIR``, or the user's data folder. The layout is torchvision's, so that its root can be used."""
+    folder = os.environ.get("ATESC_DATA_DIR")
+    return Path(folder).expanduser() if folder else Path(platformdirs.user_data_dir("atesc-lab")) / "domains"
 
 
 def digest(*parts: object) -> str:
+    """A hash of the parts, 24 hexadecimal digits."""
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def file_stamps(files: list[Path]) -> list[tuple[str, int, int]]:
-    """What tells that a file has changed: path, size, time of change."""
+    """Path, size and time of change of each file: together they tell whether a file has changed."""
     return [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
 
 def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArraySplit:
-    """What ``make()`` gives, kept on disk until ``key`` changes. ``name`` and ``key`` are ours, never a user's words.
+    """The arrays that ``make()`` gives, from the disk as long as ``key`` stays the same.
 
-    Only a cache: where it cannot be read or written, the arrays are made anew.
+    It is only a cache: where it cannot be read or written, the arrays are made anew.
+
+    Args:
+        name: Of the arrays; becomes part of a file name, so it is never a user's text.
+        key: A `digest` of all that the arrays depend on.
+        make: Makes the arrays.
     """
     folder = data_dir() / "made"
     path = folder / f"{name}-{key}.npz"
@@ -43,7 +49,8 @@ def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArrayS
         contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
         np.load(path, allow_pickle=False) as arrays,
     ):
-        return tuple(arrays[part] for part in PARTS)
+        train_images, train_labels, test_images, test_labels = (arrays[part] for part in PARTS)
+        return train_images, train_labels, test_images, test_labels
     split = make()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Domains that are downloaded once, from where torchvision has them and read by its readers.
+"""Domains that are downloaded once, from torchvision's addresses, and read by its readers.
 
-Addresses, checksums and file layouts are torchvision's own, asked for when needed: it takes seconds to import.
+Addresses, checksums and file layouts are torchvision's own; it is imported when needed, which takes seconds.
 A file is taken in only if its checksum is right; CIFAR-10 is pickled, and is checked again before every unpickling.
 """
 
@@ -35,38 +35,38 @@ CIFAR_LABEL_OF_STL = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])
 
 @dataclass(frozen=True)
 class Remote:
-    """One file to fetch: its addresses, tried in turn, and what it becomes, as paths in the data folder."""
+    """One file to download."""
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...]  # tried in turn
     md5: str
-    becomes: tuple[str, ...]
+    unpacked: tuple[str, ...]  # the files that it becomes, as paths in the data folder
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A published data set. ``read``: its official parts, from the data folder."""
+    """A published data set."""
 
     files: tuple[str, ...]
     megabytes: int
     remotes: Callable[[], list[Remote]]
-    read: Callable[[Path], ArraySplit]
+    read: Callable[[Path], ArraySplit]  # its official parts, from the data folder
     pooled: bool = False  # train and test images are drawn from both official parts together (NTLBench, STL-10)
 
 
 @dataclass(frozen=True)
 class Fetching:
-    """``total`` is None where the server does not say."""
+    """The progress of a download."""
 
     file: str
     bytes: int
-    total: int | None
+    total: int | None  # bytes; None where the server does not say
 
 
-# where it is, and how it is read
+# ── where each archive is, and how it is read ───────────────────────────────────────────────────────
 
 
 def _idx(kind: str, megabytes: int) -> Archive:
-    """MNIST and its likes: gzipped IDX files."""
+    """MNIST and data sets in its format: gzipped IDX files. ``kind`` is torchvision's class."""
 
     def remotes() -> list[Remote]:
         from torchvision import datasets
@@ -176,7 +176,11 @@ def present(name: str) -> bool:
 
 
 def version(name: str) -> str:
-    """Changes when a file of the archive does. Raises DomainError where the archive is not in the data folder."""
+    """A text that changes when a file of the archive changes.
+
+    Raises:
+        DomainError: the archive is not in the data folder.
+    """
     archive, folder = ARCHIVES[name], data_dir()
     if not present(name):
         raise DomainError(
@@ -188,7 +192,8 @@ def version(name: str) -> str:
 def read(name: str) -> ArraySplit:
     """Up to 8 000 training and 1 000 test images, drawn by a fixed seed from the official parts.
 
-    Raises DomainError where the archive is not there, or damaged.
+    Raises:
+        DomainError: the archive is not there, or is damaged.
     """
     key = digest(Path(__file__).read_bytes(), version(name))
     return cached_arrays(name, key, lambda: _drawn(name, ARCHIVES[name]))
@@ -221,26 +226,29 @@ def _check(*split: np.ndarray) -> None:
             raise ValueError("labels: expected 0 to 9")
 
 
-# download
+# ── download ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def fetch(name: str) -> Iterator[Fetching]:
-    """Download what is missing of an archive: its progress, a few times a second. Raises DomainError.
+    """Download the missing files of an archive; yields the progress a few times a second.
 
-    Files are renamed into place once their checksum is right; what was cut short leaves nothing behind.
+    A file is renamed into place once its checksum is right; a download that is cut short leaves nothing behind.
+
+    Raises:
+        DomainError: no network, a wrong checksum, or no space on the disk.
     """
     folder = data_dir()
     with _explained(name, str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
         for remote in ARCHIVES[name].remotes():
-            if all((folder / file).is_file() for file in remote.becomes):
+            if all((folder / file).is_file() for file in remote.unpacked):
                 continue
             arriving = folder / f".{name}.arriving"
             try:
                 yield from _download(name, remote, arriving)
                 with _explained(name, f"{_file(remote.urls[0])} in {folder}"):
-                    _unpack(arriving, _file(remote.urls[0]), folder, remote.becomes)
+                    _unpack(arriving, _file(remote.urls[0]), folder, remote.unpacked)
             finally:
                 arriving.unlink(missing_ok=True)
 
@@ -285,27 +293,27 @@ def _from(url: str, md5: str, to: Path) -> Iterator[Fetching]:
         raise ValueError(f"md5 {found.hexdigest()} of {done:,} bytes; expected {md5}")
 
 
-def _unpack(arrived: Path, file: str, folder: Path, becomes: tuple[str, ...]) -> None:
-    """Only what is expected comes out, under names of ours."""
-    for path in becomes:
+def _unpack(arrived: Path, file: str, folder: Path, unpacked: tuple[str, ...]) -> None:
+    """Only the expected files come out, under names of this lab."""
+    for path in unpacked:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
     if file.endswith(".tar.gz"):
-        missing = set(becomes)
+        missing = set(unpacked)
         with tarfile.open(arrived, "r:gz") as archive:
             for member in archive:  # once through: going back would unpack 2.6 GB again
                 if member.isfile() and member.name in missing:
-                    _place(archive.extractfile(member), folder / member.name)
+                    _write_whole(archive.extractfile(member), folder / member.name)
                     missing.remove(member.name)
         if missing:
             raise KeyError(", ".join(sorted(missing)))
     elif file.endswith(".gz"):
         with gzip.open(arrived) as unpacked:
-            _place(unpacked, folder / becomes[0])
+            _write_whole(unpacked, folder / unpacked[0])
     else:
-        arrived.replace(folder / becomes[0])
+        arrived.replace(folder / unpacked[0])
 
 
-def _place(source: IO[bytes], path: Path) -> None:
+def _write_whole(source: IO[bytes], path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with source, unfinished.open("wb") as file:

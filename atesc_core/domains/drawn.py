@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit
 from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
-from atesc_core.domains.offline import shipped_with
+from atesc_core.domains.offline import package_folder
 
 FONTS = (
     "DejaVuSans",
@@ -28,13 +28,13 @@ FONTS = (
 )
 SIDE = 32
 CONTRAST = 90  # least difference of brightness between digit and ground, of 255
-TURN = 25  # degrees either way
+MAX_TURN = 25  # degrees either way
 NEIGHBOUR_SHARE = 0.5  # images with a cut-off digit at one side, as on a street number
 
 
 def syn() -> ArraySplit:
-    """8 000 + 1 000 images, (N, 32, 32, 3): font, size, turn, place, colours and blur by a fixed seed."""
-    fonts = [shipped_with("matplotlib") / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf" for name in FONTS]
+    """8 000 + 1 000 images, (N, 32, 32, 3): font, size, rotation, position, colours and blur by a fixed seed."""
+    fonts = [package_folder("matplotlib") / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf" for name in FONTS]
     key = digest(Path(__file__).read_bytes(), file_stamps(fonts))
     return cached_arrays(
         "syn", key, lambda: (*draw(fonts, TRAIN_IMAGES, SPLIT_SEED), *draw(fonts, TEST_IMAGES, SPLIT_SEED + 1))
@@ -42,7 +42,7 @@ def syn() -> ArraySplit:
 
 
 def draw(fonts: list[Path], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """``count`` digits: images (count, 32, 32, 3) uint8, and labels, every class as often as any other."""
+    """``count`` images of digits, (count, 32, 32, 3), and their labels, (count,), each class equally often."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 10)
     return np.stack([_image(fonts, label, rng) for label in labels]), labels.astype(np.int64)
@@ -56,9 +56,9 @@ def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> np.ndarra
     pen = ImageDraw.Draw(mask)
     pen.text(tuple(centre), str(label), 255, font, anchor="mm")
     if rng.random() < NEIGHBOUR_SHARE:
-        beside = centre + (rng.choice((-1, 1)) * rng.integers(17, 21), 0)
-        pen.text(tuple(beside), str(rng.integers(10)), 255, font, anchor="mm")
-    mask = mask.rotate(rng.uniform(-TURN, TURN), Image.Resampling.BILINEAR)
+        neighbour = centre + (rng.choice((-1, 1)) * rng.integers(17, 21), 0)
+        pen.text(tuple(neighbour), str(rng.integers(10)), 255, font, anchor="mm")
+    mask = mask.rotate(rng.uniform(-MAX_TURN, MAX_TURN), Image.Resampling.BILINEAR)
     mask = mask.crop((SIDE // 2, SIDE // 2, SIDE // 2 + SIDE, SIDE // 2 + SIDE))
     mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9)))
     share = np.asarray(mask, np.float32)[..., None] / 255

@@ -33,15 +33,19 @@ NAMED = 5  # bad files named in an error
 
 @dataclass(frozen=True)
 class Folder:
-    """Class names in alphabetical order, whatever their case, and the image files of each, by name."""
+    """A folder of images that was listed."""
 
     path: Path
-    classes: tuple[str, ...]
-    files: tuple[tuple[Path, ...], ...]
+    classes: tuple[str, ...]  # in alphabetical order, whatever their case
+    files: tuple[tuple[Path, ...], ...]  # of each class, by name
 
 
-def folder_name(path: Path) -> str:
-    """The domain's name, wherever it is later asked for. Raises DomainError where ``path`` is none."""
+def folder_name(path: Path | str) -> str:
+    """The name of the domain in the folder ``path``: the same wherever it is used from.
+
+    Raises:
+        DomainError: ``path`` cannot be a path.
+    """
     try:
         return PREFIX + str(Path(path).expanduser().resolve())
     except (OSError, RuntimeError, ValueError) as error:  # e.g. ~nobody, a NUL
@@ -49,8 +53,12 @@ def folder_name(path: Path) -> str:
 
 
 def open_folder(name: str) -> Folder:
-    """List ``folder:/path``; no image is read yet. Raises DomainError: not absolute, no such folder, no classes,
-    one class, too many classes or images, too few images in a class, names that cannot be shown."""
+    """List the classes and image files of ``folder:/path``; no image is read.
+
+    Raises:
+        DomainError: the path is not absolute or not a folder; fewer than two classes; too many classes or images; too
+            few images in a class; class names that cannot be shown.
+    """
     path = Path(name.removeprefix(PREFIX))
     if path.parts[:1] == ("~",):
         path = path.expanduser()
@@ -98,35 +106,44 @@ def _images(folder: Path) -> tuple[Path, ...]:
 
 
 def version(folder: Folder) -> str:
-    """Changes when a file of the folder does."""
+    """A text that changes when a file of the folder changes."""
     return digest(folder.classes, *(file_stamps(files) for files in folder.files))
 
 
 def read_folder(
-    folder: Folder, image_side: int, seen: Callable[[int, int], None] = lambda read, of: None
+    folder: Folder, image_side: int, on_image: Callable[[int, int], None] = lambda read, total: None
 ) -> ArraySplit:
-    """Up to 8 000 + 1 000 images, the same number of each class where there are enough, by a fixed seed;
-    the middle square of each, scaled to ``image_side`` pixels. Raises DomainError naming the images that are bad.
+    """Up to 8 000 + 1 000 images of the folder, by a fixed seed; of each the middle square, scaled.
 
-    ``seen`` is told how many images are read, of how many, after each; not at all where they are kept from before.
+    Each class has the same number of images where there are enough.
+
+    Args:
+        folder: As `open_folder` listed it.
+        image_side: In pixels.
+        on_image: Is called after each image with how many are read, and of how many; not where they are cached.
+
+    Raises:
+        DomainError: images cannot be used; the message names some of them.
     """
     key = digest(Path(__file__).read_bytes(), version(folder))
-    # The user's words go through the digest: they never become a path of ours.
-    return cached_arrays(f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, seen))
+    # The user's path goes through the digest: it never becomes part of a path of this lab.
+    return cached_arrays(
+        f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, on_image)
+    )
 
 
-def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> ArraySplit:
-    train, test = _chosen(folder)
+def _read(folder: Folder, image_side: int, on_image: Callable[[int, int], None]) -> ArraySplit:
+    train, test = _draw(folder)
     read = []
     with (
         ThreadPoolExecutor() as pool,
-        closing(  # told to stop, it reads no further
+        closing(  # when stopped, it reads no further
             pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test))
         ) as images,
     ):
         for image in images:
             read.append(image)
-            seen(len(read), len(train) + len(test))
+            on_image(len(read), len(train) + len(test))
     bad = [str(image) for image in read if isinstance(image, str)]
     if bad:
         more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
@@ -138,7 +155,7 @@ def _read(folder: Folder, image_side: int, seen: Callable[[int, int], None]) -> 
     return images[: len(train)], labels[: len(train)], images[len(train) :], labels[len(train) :]
 
 
-def _chosen(folder: Folder) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+def _draw(folder: Folder) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
     """(file, label) of the training and of the test images, each in random order."""
     rng = np.random.default_rng(SPLIT_SEED)
     classes = len(folder.classes)

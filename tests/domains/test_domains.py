@@ -15,7 +15,7 @@ from atesc_core.domains.domain import image_set
 from atesc_core.domains.drawn import draw
 from atesc_core.domains.fashion_subset import read_idx
 from atesc_core.domains.loading import load_domain
-from atesc_core.domains.offline import shipped_with
+from atesc_core.domains.offline import package_folder
 from atesc_core.errors import DomainError
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_mnistm_is_the_absolute_difference_of_digit_and_photograph():
 
 
 def test_syn_digits_are_drawn_by_their_seed_alone():
-    fonts = [shipped_with("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"]
+    fonts = [package_folder("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"]
     images, labels = draw(fonts, 40, seed=1)
     again, other = draw(fonts, 40, seed=1), draw(fonts, 40, seed=2)
     assert np.array_equal(images, again[0])
