@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
-
-if TYPE_CHECKING:
-    from atesc_core.runs import DistillationRun
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 MAX_FIELDS_IN_LABEL = 3  # of further ones only the number is given

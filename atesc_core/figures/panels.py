@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from atesc_core import figures
+from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.errors import FigureNotReady
 from atesc_core.figures.drift import Drift
 from atesc_core.figures.export.recipe import Panel
@@ -26,11 +26,10 @@ from atesc_core.figures.run_data import (
     threshold_changes,
 )
 from atesc_core.figures.sources import Sources
+from atesc_core.robustness.detection import SUGGESTIONS
 from atesc_core.runs import DistillationRun, Snapshot
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 
 Positions = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]  # of (ID, OOD), synthetic
 
@@ -78,8 +77,6 @@ class PanelData:
     @cached_property
     def suggested_thresholds(self) -> dict[str, float]:
         """Rule -> threshold, from the synthetic images alone."""
-        from atesc_core.robustness.detection import SUGGESTIONS
-
         return {name: rule(self.values) for name, rule in SUGGESTIONS.items()} if np.isfinite(self.values).any() else {}
 
     @property
@@ -210,8 +207,6 @@ def _drift(data: PanelData) -> go.Figure:
 
 
 def _drift_line(data: PanelData) -> Drift:
-    from atesc_core.embedding import distance_to_others, knn_distance, nearer_to_ood
-
     report, epochs = data.report(attacked=False), evenly_thinned(data.sources.store.snapshot_epochs(data.run.id))
     if not epochs:
         _ = data.snapshot  # raises FigureNotReady
@@ -231,8 +226,6 @@ def _drift_line(data: PanelData) -> Drift:
 
 def _pca_positions(data: PanelData, report: Report) -> Positions:
     """Positions of real ID and OOD images, and of the synthetic images, (N, 2) each."""
-    from atesc_core.embedding import PCAMap
-
     pca = PCAMap.fit(report.id.features, report.ood.features)
     return (pca.transform(report.id.features), pca.transform(report.ood.features)), pca.transform(
         data.snapshot.features
@@ -241,8 +234,6 @@ def _pca_positions(data: PanelData, report: Report) -> Positions:
 
 def _umap_positions(data: PanelData, report: Report) -> Positions:
     """As ``_pca_positions``. Raises FigureNotReady where the map is not made and the sources do not wait for it."""
-    from atesc_core.embedding import ReferenceMap
-
     umap = ReferenceMap(report.id.features, report.ood.features, data.sources.store.runs_dir / "cache")
     if data.sources.wait_for_umap:
         umap.start()

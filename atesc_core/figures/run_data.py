@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from atesc_core import figures
 from atesc_core.figures.accuracy import Curve
+from atesc_core.robustness.detection import labelled
+from atesc_core.robustness.oracle import Oracle
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.specs.run import RunSpec
+from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
-
-if TYPE_CHECKING:
-    from atesc_core.robustness.oracle import Oracle
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
 
 MAX_EPOCHS = 24  # whose features are measured for a curve
 
@@ -173,8 +172,6 @@ def labelled_scores(
     snapshot: Snapshot, score: str, real: Report
 ) -> dict[figures.Images, tuple[np.ndarray, np.ndarray]]:
     """For real and synthetic images the scores (N,), and which are OOD (N,) bool; by the oracle for synthetic ones."""
-    from atesc_core.robustness.detection import labelled
-
     return {
         "real": labelled(real.id.score(score), real.ood.score(score)),
         "synthetic": (image_scores(snapshot, score, real), image_scores(snapshot, "oracle", real) > 0),

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import SplitSpec
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
-    from atesc_core.teachers.report import Report
+from atesc_core.teachers import TeacherCard, list_teachers
+from atesc_core.teachers.report import Report
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,6 @@ def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lamb
     """
 
     def cards() -> dict[str, TeacherCard]:
-        from atesc_core.teachers import list_teachers
-
         return {card.name: card for card in list_teachers(store.runs_dir)}
 
     def report(teacher: str, split: SplitSpec, attacked: bool) -> Report:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
+from atesc_core.teachers import TeacherCard
 
 GROUP_PREFIX = "story-"
 SETTING_ORDER = ("backdoor", "open", "close")

@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
+from atesc_core.domains import find_pair
 from atesc_core.errors import NotRecordable
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.manifest import (
@@ -24,11 +25,10 @@ from atesc_core.recording.manifest import (
     RecordedTeacher,
     Recording,
 )
+from atesc_core.robustness.detection import SUGGESTIONS
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
+from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import Metric
-
-if TYPE_CHECKING:
-    from atesc_core.teachers import TeacherCard
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 MAX_IMAGES_PER_EPOCH = 96  # an epoch: with three runs of eight epochs at 16 px about 2 MB
@@ -95,9 +95,7 @@ def plain_text(text: str) -> str:
 
 
 def recorded_teacher(card: TeacherCard) -> RecordedTeacher:
-    """The teacher's part of a manifest. Imports torch."""
-    from atesc_core.domains import find_pair
-
+    """The teacher's part of a manifest."""
     return RecordedTeacher(
         name=card.name,
         kind=card.kind,
@@ -169,8 +167,6 @@ def snapshot_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
 
 def _suggested_thresholds(values: np.ndarray) -> dict[str, float]:
     """Thresholds from the synthetic images' scores alone."""
-    from atesc_core.robustness.detection import SUGGESTIONS
-
     if np.isfinite(values).sum() < 2:
         return {}
     return {name: rule(values) for name, rule in SUGGESTIONS.items()}

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atesc_core.domains import DOMAINS, find_pair
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
+from atesc_core.teachers import fingerprint, list_teachers
 
 EVIDENCE_FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # escape.kind; all else as in the preset
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
@@ -113,8 +115,6 @@ def group_by_student(planned_runs: list[PlannedRun], runs_dir: Path | None = Non
     Teachers with the same weights (the SL control of pairs with one ID domain) make the same student, which is then
     measured on each pair.
     """
-    from atesc_core.teachers import fingerprint
-
     fingerprints = {name: fingerprint(name, runs_dir) for name in {planned.spec.teacher for planned in planned_runs}}
     groups: dict[RunSpec, list[PlannedRun]] = {}
     for planned in planned_runs:
@@ -129,9 +129,6 @@ def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -
 
     Teachers that lack nothing are left out.
     """
-    from atesc_core.domains import DOMAINS, find_pair
-    from atesc_core.teachers import list_teachers
-
     present = {card.name for card in list_teachers(runs_dir)}
     missing = {}
     for teacher, name in {planned.spec.teacher: planned.pair for planned in planned_runs}.items():

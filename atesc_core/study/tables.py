@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atesc_core.domains import find_pair
 from atesc_core.study import plan
 from atesc_core.study.plan import ESCAPE_FORMS, MAIN_ESCAPE_FORMS, SEEDS, STUDIES, PlannedRun
-from atesc_core.study.rows import DOCS, read_rows
+from atesc_core.study.rows import DOCS, outcome_key, read_rows
+from atesc_core.teachers import list_teachers
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SYNTHESIZER_NAMES
 
 MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences says next to nothing
@@ -30,10 +32,6 @@ def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd
         Columns synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
         cent; id_images and ood_images (their numbers of images); seconds, device, torch. NaN if it was not run.
     """
-    from atesc_core.domains import find_pair
-    from atesc_core.study.rows import outcome_key
-    from atesc_core.teachers import list_teachers
-
     shipped = {card.name: card.test_images for card in list_teachers()}
     lines = []
     for cell in cells:
