@@ -1,4 +1,4 @@
-"""The map of a feature space: real images as ground, an epoch's synthetic images on it; of one run, or of two."""
+"""The map of a feature space, of one run or of two: an epoch's synthetic images among real ones."""
 
 from __future__ import annotations
 
@@ -30,113 +30,127 @@ from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery, gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
-from pages.shared.ui.run_labels import method_name as method
+from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.student_curve import student_curve
+from pages.shared.ui.threshold_controls import pending_notice
 
-GALLERY = 60  # images of a selection
+GALLERY_IMAGES = 60  # of a selection
 MAPS = ("PCA", "UMAP")
 GROUNDS = ("density", "points")
 COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
 SPACES = {"teacher": of_teacher, "student": of_student}
-HEIGHT, HEIGHT_OF_TWO = 560, 430  # px of a map
-TWO_SPACES = (
+HEIGHT, HEIGHT_OF_TWO_MAPS = 560, 430  # px of a map
+NOTE_ON_TWO_MAPS = (
     "Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
-    "ID and OOD ones, not one map's places with the other's."
+    "ID and OOD ones, not positions on one map with those on the other."
 )
-STUDENTS = (
+NOTE_ON_STUDENTS = (
     "Real images and those of every epoch go through one student, the last that is kept, so that the map stays "
-    "still while the epochs pass. This is our choice."
+    "still while the epochs pass. This is a choice of this lab."
 )
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """How maps are drawn: what the controls say."""
+class MapOptions:
+    """How the maps are drawn, as the page's controls say."""
 
     who: Who
     method: Method
     colour: str
-    ground: str
+    real_images: str  # density or points
 
 
 @dataclass(frozen=True)
-class Scene:
+class EpochMap:
+    """A run's synthetic images of one epoch, on a map of one feature space."""
+
     subject: Subject
     space: Space
-    shown: Snapshot
-    picked: selection.Selection | None = None  # of this epoch's images
-    key: str = "map"  # its chart
+    snapshot: Snapshot
+    selected: selection.Selection | None = None  # of this epoch's images
+    key: str = "map"  # of its chart
 
     @property
     def run(self) -> DistillationRun:
         return self.subject.run
 
     @property
-    def line(self) -> float:
-        return threshold_in_view(self.run, self.shown)
+    def threshold(self) -> float:
+        return threshold_in_view(self.run, self.snapshot)
 
     @property
-    def score(self) -> np.ndarray:
-        return self.shown.scores[self.run.spec.split.score]
+    def scores(self) -> np.ndarray:
+        """(N,) by the run's own score."""
+        return self.snapshot.scores[self.run.spec.split.score]
 
     @property
     def fragile(self) -> np.ndarray:
-        return self.score <= self.line
+        """(N,) bool."""
+        return self.scores <= self.threshold
 
     @property
     def distances(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.space.distances(self.shown.epoch)
+        """(N,) each: mean distance to the nearest real ID images, and to the nearest OOD ones."""
+        return self.space.distances(self.snapshot.epoch)
 
 
 def map_view(first: Subject, second: Subject | None = None, two: bool = False) -> bool:
-    """The whole page below its header; whether it will be another a second later. Call it in a fragment.
+    """Draw the whole page below its header, in a fragment.
 
-    two: whether there are to be two maps; without a ``second`` the page then says how to come by it.
+    Args:
+        first: the page's run.
+        second: the run of the second map.
+        two: whether there are two maps; without ``second`` the page then says what to start.
+
+    Returns:
+        Whether the page may change by itself.
     """
     run, epochs = first.run, run_store().snapshot_epochs(first.run.id)
     if not epochs:
         elements.empty_state("No synthetic images yet", "The run keeps its first ones at the end of epoch 1.")
         return is_live(run)
-    how = _controls()
-    subjects = [one for one in (first, second) if one]
-    if how.who == "student" and not all(map(_student_there, subjects)):
+    options = _controls()
+    subjects = [subject for subject in (first, second) if subject]
+    if options.who == "student" and not all(map(_student_there, subjects)):
         return is_live(run)
     left, right = (st.container(), None) if two else st.columns([3, 1])
     with left, elements.card():
         epoch, playing = _transport(run, epochs)
-        if how.who == "student":
-            elements.caption(STUDENTS)
+        if options.who == "student":
+            elements.caption(NOTE_ON_STUDENTS)
         if two:
-            elements.caption(TWO_SPACES.format(who=how.who))
-        spaces = [SPACES[how.who](one) for one in subjects]
-        if None in spaces:
-            coming = [student_coming(one) for one, space in zip(subjects, spaces, strict=True) if space is None]
+            elements.caption(NOTE_ON_TWO_MAPS.format(who=options.who))
+        found = [SPACES[options.who](subject) for subject in subjects]
+        spaces = [space for space in found if space is not None]
+        if len(spaces) < len(subjects):
+            coming = [student_coming(subject) for subject, space in zip(subjects, found, strict=True) if space is None]
             return any(coming) or is_live(run)
-        shown = load_snapshot(run.id, epoch)
-        scene = Scene(first, spaces[0], shown, selection.selected(run, epoch, len(shown.images)))
+        snapshot = load_snapshot(run.id, epoch)
+        epoch_map = EpochMap(first, spaces[0], snapshot, selection.selected(run, epoch, len(snapshot.images)))
         if not two:
-            real, computing = _map(scene, how, epochs)
+            real, computing = _draw_map(epoch_map, options, epochs)
         selection.other_epoch_notice(run, epoch, _slider_key(run))
+        pending_notice(run)
     if two:
-        real, computing = _side_by_side(scene, second, spaces[-1], how, epochs)
-        _selection(scene, real, columns=20)
+        real, computing = _side_by_side(epoch_map, second, spaces[-1], options, epochs)
+        _selection(epoch_map, real, columns=20)
     else:
         with right:
-            elements.tiles(*_distances(scene))
-            _selection(scene, real)
-    waiting = student_curve(run, shown, scene.picked.indices if scene.picked else ())
-    if scene.picked and scene.picked.image is not None:
-        sample = Sample(run, shown, scene.picked.image, scene.line, first.card)
+            elements.tiles(*_distances(epoch_map))
+            _selection(epoch_map, real)
+    waiting = student_curve(run, snapshot, epoch_map.selected.indices if epoch_map.selected else ())
+    if epoch_map.selected and epoch_map.selected.image is not None:
+        sample = Sample(run, snapshot, epoch_map.selected.image, epoch_map.threshold, first.card)
         waiting = inspector(sample, first.report) or waiting
     if not two:
-        _by_epoch(scene, epochs)
+        _by_epoch(epoch_map, epochs)
     live = is_live(run) or second is not None and is_live(second.run)
     return playing or waiting or live or computing
 
 
-def _controls() -> Drawing:
+def _controls() -> MapOptions:
     with st.container(horizontal=True, gap="medium"):
-        return Drawing(
+        return MapOptions(
             st.segmented_control(
                 "Features of",
                 list(SPACES),
@@ -162,77 +176,80 @@ def _controls() -> Drawing:
 
 
 def _student_there(subject: Subject) -> bool:
-    """Whether a student is kept of the run; where none is, the page now says so."""
-    there = bool(run_store().student_files(subject.run.id))
-    if not there:
+    """Whether the run has a student's file; the page says so where it has none."""
+    available = bool(run_store().student_files(subject.run.id))
+    if not available:
         elements.empty_state(
             "No student is kept of this run",
             "It keeps its first one at the end of epoch 1."
             if is_live(subject.run)
             else "Its files are gone. Look at the teacher's features, or do the run again.",
         )
-    return there
+    return available
 
 
 # ── two maps ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _side_by_side(
-    scene: Scene, second: Subject | None, space: Space, how: Drawing, epochs: list[int]
+    epoch_map: EpochMap, second: Subject | None, space: Space, options: MapOptions, epochs: list[int]
 ) -> tuple[list[str], bool]:
-    """Both maps, and the curve that compares them: as ``_map`` of the first. space: the second's."""
-    scenes, theirs = {scene: epochs}, run_store().snapshot_epochs(second.run.id) if second else []
-    if theirs:
+    """Draw both maps and the curve that compares them; returns what ``_draw_map`` of the first one does.
+
+    space: of the second run.
+    """
+    maps = {epoch_map: epochs}
+    if second and (second_epochs := run_store().snapshot_epochs(second.run.id)):
         # the same epoch, or the last one before it where this run has no such epoch
-        at = max((epoch for epoch in theirs if epoch <= scene.shown.epoch), default=theirs[0])
-        scenes[Scene(second, space, load_snapshot(second.run.id, at), key="map beside")] = theirs
-    known = {_method(how.method, one)[0] for one in scenes}
-    drawn: Method = "UMAP" if known == {"UMAP"} else "PCA"  # both alike
-    found = []
+        at = max((epoch for epoch in second_epochs if epoch <= epoch_map.snapshot.epoch), default=second_epochs[0])
+        maps[EpochMap(second, space, load_snapshot(second.run.id, at), key="second map")] = second_epochs
+    available = {_method(options.method, each)[0] for each in maps}
+    method: Method = "UMAP" if available == {"UMAP"} else "PCA"  # the same for both
+    drawn = []
     columns = st.columns(2)
-    for (one, own), column in zip(scenes.items(), columns, strict=False):
+    for (each, epochs_of_run), column in zip(maps.items(), columns, strict=False):
         with column, elements.card():
-            _titled(one, scene.shown.epoch)
-            found.append(_map(one, how, own, drawn))
-            elements.tiles(*_distances(one))
-    if theirs:
-        _drift(scenes)
+            _title(each, epoch_map.snapshot.epoch)
+            drawn.append(_draw_map(each, options, epochs_of_run, method))
+            elements.tiles(*_distances(each))
+    if len(maps) > 1:
+        _drift(maps)
     else:
         with columns[1]:
-            second_run.missing(scene.run)
-    return found[0][0], any(computing for _, computing in found)
+            second_run.no_second_run(epoch_map.run)
+    return drawn[0][0], any(computing for _, computing in drawn)
 
 
-def _titled(scene: Scene, wanted: int) -> None:
-    """Whose map it is. wanted: the epoch that is looked at."""
-    card, run, epoch = scene.subject.card, scene.run, scene.shown.epoch
-    words = f"epoch {epoch}" + (f": this run has no epoch {wanted}" if wanted != epoch else "")
-    elements.row(elements.teacher_chip(card.kind), method(run.spec), f"seed {run.spec.seed}", elements.muted(words))
+def _title(epoch_map: EpochMap, requested: int) -> None:
+    """Draw whose map it is. requested: the epoch in view."""
+    card, run, epoch = epoch_map.subject.card, epoch_map.run, epoch_map.snapshot.epoch
+    note = f"epoch {epoch}" + (f": this run has no epoch {requested}" if requested != epoch else "")
+    elements.row(elements.teacher_chip(card.kind), method_name(run.spec), f"seed {run.spec.seed}", elements.muted(note))
 
 
-def _drift(scenes: dict[Scene, list[int]]) -> None:
-    """Scene -> its run's epochs: what of the two maps can be compared."""
-    lines = []
-    for scene, epochs in scenes.items():
-        own = evenly_thinned(epochs)
-        lines.append(
+def _drift(maps: dict[EpochMap, list[int]]) -> None:
+    """Draw what can be compared between the maps, each with its run's epochs."""
+    curves = []
+    for epoch_map, epochs in maps.items():
+        some_epochs = evenly_thinned(epochs)
+        curves.append(
             figures.Drift(
-                own,
-                [scene.space.nearer_to_ood(epoch) for epoch in own],
-                scene.subject.card.kind,
-                scene.run.spec.escape.kind,
-                scene.space.real_nearer_to_ood,
-                scene.run.id,
+                some_epochs,
+                [epoch_map.space.nearer_to_ood(epoch) for epoch in some_epochs],
+                epoch_map.subject.card.kind,
+                epoch_map.run.spec.escape.kind,
+                epoch_map.space.real_nearer_to_ood,
+                epoch_map.run.id,
             )
         )
-    sizes = " and ".join(dict.fromkeys(formats.count(len(scene.score)) for scene in scenes))
+    sizes = " and ".join(dict.fromkeys(formats.count(len(epoch_map.scores)) for epoch_map in maps))
     with elements.card(
         "Drift towards OOD",
         f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
         "images of each domain, each in the feature space of its own "
-        f"{next(iter(scenes)).space.whose.partition(' ')[0]}",
+        f"{next(iter(maps)).space.whose.partition(' ')[0]}",
     ):
-        chart(figures.drift(lines, appearance.mode(), next(iter(scenes)).shown.epoch), "drift", height=290)
+        chart(figures.drift(curves, appearance.mode(), next(iter(maps)).snapshot.epoch), "drift", height=290)
         elements.caption(
             "Faint: the real ID test images themselves, each among all others. The higher that level, the "
             "less these features tell the domains apart, and the less it says that an image is nearer to OOD."
@@ -276,11 +293,11 @@ def _transport(run: DistillationRun, epochs: list[int]) -> tuple[int, bool]:
 # ── PCA at once, UMAP when it has come ──────────────────────────────────────────────────────────────
 
 
-def _method(wanted: Method, scene: Scene) -> tuple[Method, Status | None]:
-    """What can be drawn now, and how far UMAP is where it was asked for."""
-    if wanted == "PCA":
+def _method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Status | None]:
+    """The method that can be drawn now, and how far UMAP is where it was chosen."""
+    if chosen == "PCA":
         return "PCA", None
-    umap, features = scene.space.umap, scene.space.of(scene.shown.epoch)
+    umap, features = epoch_map.space.umap, epoch_map.space.of(epoch_map.snapshot.epoch)
     umap.start()
     if umap.coordinates() is None:
         return "PCA", umap.status()
@@ -288,45 +305,57 @@ def _method(wanted: Method, scene: Scene) -> tuple[Method, Status | None]:
     return "UMAP", umap.status(features)
 
 
-def _synthetic(scene: Scene, method: Method) -> pd.DataFrame | None:
-    """A row a synthetic image: x, y, id, fragile, score, class, to_id, to_ood."""
-    xy = scene.space.places(method, scene.space.of(scene.shown.epoch))
+def _synthetic(epoch_map: EpochMap, method: Method) -> pd.DataFrame | None:
+    """A row for each synthetic image: x, y, id, fragile, score, class, to_id, to_ood; None until it is on the map."""
+    xy = epoch_map.space.places(method, epoch_map.space.of(epoch_map.snapshot.epoch))
     if xy is None:
         return None
-    to_id, to_ood = scene.distances
+    to_id, to_ood = epoch_map.distances
     return pd.DataFrame(
         {
             "x": xy[:, 0],
             "y": xy[:, 1],
-            "id": _ids(scene),
-            "fragile": scene.fragile,
-            "score": scene.score,
-            "class": scene.shown.teacher_probs.argmax(1),
+            "id": _ids(epoch_map),
+            "fragile": epoch_map.fragile,
+            "score": epoch_map.scores,
+            "class": epoch_map.snapshot.teacher_probs.argmax(1),
             "to_id": to_id,
             "to_ood": to_ood,
         }
     )
 
 
-def _ids(scene: Scene) -> list[str]:
-    """Names of the points; the epoch is in them, so that a selection is over when the epoch changes."""
-    return [_name(scene, index) for index in range(len(scene.score))]
+def _ids(epoch_map: EpochMap) -> list[str]:
+    """Ids of the points; they hold the epoch, so that a selection ends when the epoch changes."""
+    return [_name(epoch_map, index) for index in range(len(epoch_map.scores))]
 
 
-def _name(scene: Scene, index: int) -> str:
-    return f"{scene.shown.epoch}:{index}"
+def _name(epoch_map: EpochMap, index: int) -> str:
+    return f"{epoch_map.snapshot.epoch}:{index}"
 
 
 # ── what is drawn ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None = None) -> tuple[list[str], bool]:
-    """The map: ids of the real images under the lasso (the synthetic ones are the selection), and whether UMAP is still
-    to come. epochs: those of its run. together: how it is drawn, where it is one of two."""
-    method, status = _method(how.method, scene)
-    method = together or method
-    reference, synthetic = scene.space.ground(method, scene.subject.report), _synthetic(scene, method)
-    others = [scene.space.places(method, scene.space.of(epoch)) for epoch in evenly_thinned(epochs)]
+def _draw_map(
+    epoch_map: EpochMap, options: MapOptions, epochs: list[int], shared_method: Method | None = None
+) -> tuple[list[str], bool]:
+    """Draw one map.
+
+    Args:
+        epoch_map: what is drawn.
+        options: how.
+        epochs: of its run.
+        shared_method: by which both are drawn, where it is one of two.
+
+    Returns:
+        Ids of the real images under the lasso (the synthetic ones are the selection), and whether UMAP is being
+        computed.
+    """
+    method, status = _method(options.method, epoch_map)
+    method = shared_method or method
+    reference, synthetic = epoch_map.space.ground(method, epoch_map.subject.report), _synthetic(epoch_map, method)
+    others = [epoch_map.space.places(method, epoch_map.space.of(epoch)) for epoch in evenly_thinned(epochs)]
     within = pd.DataFrame(
         np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]), columns=["x", "y"]
     )
@@ -334,73 +363,73 @@ def _map(scene: Scene, how: Drawing, epochs: list[int], together: Method | None 
         reference,
         synthetic,
         appearance.mode(),
-        colour=how.colour,
+        colour=options.colour,
         method=method,
-        ground=how.ground,
-        score=scene.run.spec.split.score,
-        threshold=scene.line,
-        class_names=scene.subject.card.class_names,
+        ground=options.real_images,
+        score=epoch_map.run.spec.split.score,
+        threshold=epoch_map.threshold,
+        class_names=epoch_map.subject.card.class_names,
         within=within,
     )
-    figure.update_layout(selectionrevision=str(scene.shown.epoch))
+    figure.update_layout(selectionrevision=str(epoch_map.snapshot.epoch))
     if method == "PCA":  # its first direction is far longer than its second: fill the card with both
         figure.update_yaxes(scaleanchor=None)
-    ids, images, captions = _pictures(scene, how.ground)
-    revision = f"{scene.run.id} {how.who} {method} {how.ground}"
-    drawn = partial(
+    ids, images, captions = _pictures(epoch_map, options.real_images)
+    revision = f"{epoch_map.run.id} {options.who} {method} {options.real_images}"
+    draw = partial(
         chart,
         figure,
-        scene.key,
-        height=HEIGHT_OF_TWO if together else HEIGHT,
+        epoch_map.key,
+        height=HEIGHT_OF_TWO_MAPS if shared_method else HEIGHT,
         scroll_zoom=True,
         revision=revision,
         thumbnails=thumbnails(images, ids, captions),
-        label=f"Map of {scene.subject.card.name}",
+        label=f"Map of {epoch_map.subject.card.name}",
     )
     real: list[str] = []
-    if scene.key == "map":
-        real = _selectable(scene, drawn, revision, ids)
+    if epoch_map.key == "map":
+        real = _selectable(epoch_map, draw, revision, ids)
     else:
-        drawn()
-    _about(scene, method, status)
+        draw()
+    _about(epoch_map, method, status)
     return real, status is not None and status.state in ("queued", "running")
 
 
-def _selectable(scene: Scene, drawn: Callable[..., ChartResult], revision: str, ids: list[str]) -> list[str]:
-    """Draw the map so that its points can be selected; ids of the real images that are."""
-    indices, known = scene.picked.indices if scene.picked else (), set(ids)
-    own = [name for name in last_selected(scene.key, revision) if name in known]
-    here = _indices(scene, own) == list(indices)  # else the selection was made elsewhere since
-    drawn(
+def _selectable(epoch_map: EpochMap, draw: Callable[..., ChartResult], revision: str, ids: list[str]) -> list[str]:
+    """Draw the map so that its points can be selected; ids of the real images that are selected."""
+    indices, known = epoch_map.selected.indices if epoch_map.selected else (), set(ids)
+    here = [name for name in last_selected(epoch_map.key, revision) if name in known]
+    current = _indices(epoch_map, here) == list(indices)  # else the selection was changed on another chart since
+    draw(
         select="lasso",
-        on_select=partial(_take, scene),
-        selected=own if here else [_name(scene, index) for index in indices],
+        on_select=partial(_select, epoch_map),
+        selected=here if current else [_name(epoch_map, index) for index in indices],
     )
-    return [name for name in own if here and name.startswith(("id:", "ood:"))]
+    return [name for name in here if current and name.startswith(("id:", "ood:"))]
 
 
-def _take(scene: Scene, ids: tuple[str, ...]) -> None:
-    selection.select(scene.run, scene.shown.epoch, _indices(scene, ids))
+def _select(epoch_map: EpochMap, ids: tuple[str, ...]) -> None:
+    selection.select(epoch_map.run, epoch_map.snapshot.epoch, _indices(epoch_map, ids))
 
 
-def _indices(scene: Scene, ids: Sequence[str]) -> list[int]:
-    """Those of the ids that are synthetic images of this epoch, ascending."""
-    own = f"{scene.shown.epoch}:"
-    return sorted(int(name.removeprefix(own)) for name in ids if name.startswith(own))
+def _indices(epoch_map: EpochMap, ids: Sequence[str]) -> list[int]:
+    """Indices of this epoch's synthetic images among the ids, ascending."""
+    prefix = f"{epoch_map.snapshot.epoch}:"
+    return sorted(int(name.removeprefix(prefix)) for name in ids if name.startswith(prefix))
 
 
-def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[str]]:
-    """Ids, images and captions of all points that can be pointed at."""
-    to_id, to_ood = scene.distances
-    names, fragile = scene.subject.card.class_names, scene.fragile
-    ids, images = _ids(scene), [scene.shown.images]
+def _pictures(epoch_map: EpochMap, real_images: str) -> tuple[list[str], np.ndarray, list[str]]:
+    """Ids, images and captions of all points that show a picture on hover."""
+    to_id, to_ood = epoch_map.distances
+    names, fragile = epoch_map.subject.card.class_names, epoch_map.fragile
+    ids, images = _ids(epoch_map), [epoch_map.snapshot.images]
     captions = [
         f"synthetic, {'fragile' if fragile[index] else 'robust'}\nteacher: {names[row.argmax()]}, "
         f"{100 * row.max():.1f} % sure\nk-NN distance {to_id[index]:.1f} to ID, {to_ood[index]:.1f} to OOD"
-        for index, row in enumerate(scene.shown.teacher_probs)
+        for index, row in enumerate(epoch_map.snapshot.teacher_probs)
     ]
-    for domain in ("id", "ood") if ground == "points" else ():
-        report = scene.subject.report
+    for domain in ("id", "ood") if real_images == "points" else ():
+        report = epoch_map.subject.report
         side, true = getattr(report, domain), getattr(report, f"{domain}_classes")
         ids += [f"{domain}:{index}" for index in range(len(side.images))]
         images.append(side.images)
@@ -411,12 +440,15 @@ def _pictures(scene: Scene, ground: str) -> tuple[list[str], np.ndarray, list[st
     return ids, np.concatenate(images), captions
 
 
-def _about(scene: Scene, method: Method, status: Status | None) -> None:
-    """What the map is of, and how far the other one is."""
+def _about(epoch_map: EpochMap, method: Method, status: Status | None) -> None:
+    """Draw what the map shows, and how far UMAP is."""
     if status is not None and status.state == "failed":
         elements.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
         st.button(
-            "Try again", icon=":material/refresh:", key=f"umap again {scene.key}", on_click=scene.space.umap.retry
+            "Try again",
+            icon=":material/refresh:",
+            key=f"umap again {epoch_map.key}",
+            on_click=epoch_map.space.umap.retry,
         )
     elif status is not None and status.state != "done":
         eta = f" · {formats.duration(status.eta_s)} left" if status.eta_s else ""
@@ -426,29 +458,29 @@ def _about(scene: Scene, method: Method, status: Status | None) -> None:
         right.button(
             "Stop",
             icon=":material/stop:",
-            key=f"stop umap {scene.key}",
+            key=f"stop umap {epoch_map.key}",
             width="stretch",
-            on_click=_give_up,
-            args=(scene.space,),
+            on_click=_stop_umap,
+            args=(epoch_map.space,),
         )
-    real = f"{len(scene.space.id)} ID and {len(scene.space.ood)} OOD test images"
-    share = f" · PCA, {100 * sum(scene.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
-    hint = "lasso or click to see images" if scene.key == "map" else "point at a dot to see its image"
+    real = f"{len(epoch_map.space.id)} ID and {len(epoch_map.space.ood)} OOD test images"
+    share = f" · PCA, {100 * sum(epoch_map.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
+    hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"
     elements.caption(
-        f"{formats.measured_on('synthetic', len(scene.score), scene.shown.epoch)} · real: {real} · features of the "
-        f"{scene.space.whose}{share} · {hint}"
+        f"{formats.measured_on('synthetic', len(epoch_map.scores), epoch_map.snapshot.epoch)} · real: {real} · features of the "
+        f"{epoch_map.space.whose}{share} · {hint}"
     )
 
 
-def _give_up(space: Space) -> None:
+def _stop_umap(space: Space) -> None:
     space.umap.stop()
     url.set_parameter("method", None)
 
 
-def _distances(scene: Scene) -> list[elements.Html]:
-    """Which real images the epoch's are nearer to, as tiles."""
-    nearer = scene.space.nearer_to_ood(scene.shown.epoch)
-    of = formats.measured_on("synthetic", len(scene.score), scene.shown.epoch)
+def _distances(epoch_map: EpochMap) -> list[elements.Html]:
+    """The shares of the epoch's images that are nearer to real ID or OOD images, as tiles."""
+    nearer = epoch_map.space.nearer_to_ood(epoch_map.snapshot.epoch)
+    of = formats.measured_on("synthetic", len(epoch_map.scores), epoch_map.snapshot.epoch)
     return [
         elements.tile(
             "Nearer to ID",
@@ -462,10 +494,15 @@ def _distances(scene: Scene) -> list[elements.Html]:
     ]
 
 
-def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
-    """The selected images, and where they lie among all scores. real: ids of real images under the lasso; columns:
-    images in a row."""
-    indices = np.array(scene.picked.indices if scene.picked else (), int)
+def _selection(epoch_map: EpochMap, real: list[str], columns: int = 6) -> None:
+    """Draw the selected images, and their scores among all.
+
+    Args:
+        epoch_map: whose selection it is.
+        real: ids of real images under the lasso.
+        columns: images in a row.
+    """
+    indices = np.array(epoch_map.selected.indices if epoch_map.selected else (), int)
     count = len(indices) + len(real)
     with elements.card("Selected", f"{formats.count(count)} images" if count else ""):
         if not count:
@@ -475,18 +512,18 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
             )
             return
         if len(indices):
-            to_id, to_ood = scene.distances
+            to_id, to_ood = epoch_map.distances
             elements.row(
                 elements.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
                 elements.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
                 elements.muted(f"median k-NN distance of {formats.count(len(indices))} synthetic"),
             )
-            _wall(scene, indices[:GALLERY], columns)
-            if len(indices) > GALLERY:
-                elements.caption(f"and {formats.count(len(indices) - GALLERY)} more")
-            _histogram(scene, indices)
+            _wall(epoch_map, indices[:GALLERY_IMAGES], columns)
+            if len(indices) > GALLERY_IMAGES:
+                elements.caption(f"and {formats.count(len(indices) - GALLERY_IMAGES)} more")
+            _histogram(epoch_map, indices)
         if real:
-            _real(scene, real[:GALLERY], columns)
+            _real(epoch_map, real[:GALLERY_IMAGES], columns)
         if len(indices):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.page_link(
@@ -496,61 +533,71 @@ def _selection(scene: Scene, real: list[str], columns: int = 6) -> None:
                     query_params=url.run_parameters(),
                 )
                 st.button(
-                    "Clear", icon=":material/close:", key="clear selection", on_click=selection.clear, args=(scene.run,)
+                    "Clear",
+                    icon=":material/close:",
+                    key="clear selection",
+                    on_click=selection.clear,
+                    args=(epoch_map.run,),
                 )
 
 
-def _wall(scene: Scene, indices: np.ndarray, columns: int) -> None:
-    _, _, captions = _pictures(scene, "density")
+def _wall(epoch_map: EpochMap, indices: np.ndarray, columns: int) -> None:
+    _, _, captions = _pictures(epoch_map, "density")
     clickable_gallery(
-        scene.shown.images[indices],
+        epoch_map.snapshot.images[indices],
         indices,
         "wall map",
-        partial(selection.inspect, scene.run, scene.shown.epoch),
+        partial(selection.inspect, epoch_map.run, epoch_map.snapshot.epoch),
         columns=columns,
-        chosen=scene.picked.image,
-        roles=["fragile" if scene.fragile[index] else "robust" for index in indices],
+        chosen=epoch_map.selected.image,
+        roles=["fragile" if epoch_map.fragile[index] else "robust" for index in indices],
         titles=[captions[index].replace("\n", " · ") for index in indices],
     )
 
 
-def _real(scene: Scene, names: list[str], columns: int) -> None:
-    ids, pictures, captions = _pictures(scene, "points")
-    places = [ids.index(name) for name in names]
+def _real(epoch_map: EpochMap, names: list[str], columns: int) -> None:
+    ids, pictures, captions = _pictures(epoch_map, "points")
+    positions = [ids.index(name) for name in names]
     gallery(
-        pictures[places],
+        pictures[positions],
         columns=columns,
         roles=[name.partition(":")[0] for name in names],
-        titles=[captions[at].replace("\n", " · ") for at in places],
+        titles=[captions[at].replace("\n", " · ") for at in positions],
     )
 
 
-def _histogram(scene: Scene, indices: np.ndarray) -> None:
-    """The epoch's scores, and those of the selection among them."""
-    split = scene.run.spec.split
-    edges = bin_edges(split.score, [scene.score], split.max_epsilon)
+def _histogram(epoch_map: EpochMap, indices: np.ndarray) -> None:
+    """Draw the epoch's scores, with those of the selection marked."""
+    split = epoch_map.run.spec.split
+    edges = bin_edges(split.score, [epoch_map.scores], split.max_epsilon)
     figure = figures.scores(
-        scene.score, scene.line, appearance.mode(), score=split.score, max_epsilon=split.max_epsilon, edges=edges
+        epoch_map.scores,
+        epoch_map.threshold,
+        appearance.mode(),
+        score=split.score,
+        max_epsilon=split.max_epsilon,
+        edges=edges,
     )
     figure.update_layout(showlegend=False)
     figure.update_yaxes(title_text="")
-    mark_samples(figure, scene.score[indices], [_name(scene, index) for index in indices], edges)
+    mark_samples(figure, epoch_map.scores[indices], [_name(epoch_map, index) for index in indices], edges)
     chart(figure, "selected scores", height=190, label="Robustness scores of the selected images")
 
 
-def _by_epoch(scene: Scene, epochs: list[int]) -> None:
-    """Median k-NN distance to ID and to OOD, epoch by epoch."""
+def _by_epoch(epoch_map: EpochMap, epochs: list[int]) -> None:
+    """Draw the median k-NN distance to ID and to OOD, epoch by epoch."""
     if len(epochs) < 2:
         return
-    own = evenly_thinned(epochs)
-    medians = np.array([[np.median(part) for part in scene.space.distances(epoch)] for epoch in own])
+    drawn_epochs = evenly_thinned(epochs)
+    medians = np.array([[np.median(part) for part in epoch_map.space.distances(epoch)] for epoch in drawn_epochs])
+    roles: dict[elements.Role, str] = {"id": "to real ID", "ood": "to real OOD"}
     style = theme.style(appearance.mode())
     figure = theme.new_figure(appearance.mode(), "distances", "Epoch", "Median k-NN distance (a.u.)")
-    for place, (role, name) in enumerate({"id": "to real ID", "ood": "to real OOD"}.items()):
+    for column, (role, name) in enumerate(roles.items()):
         figure.add_trace(
             go.Scatter(
-                x=own,
-                y=medians[:, place],
+                x=drawn_epochs,
+                y=medians[:, column],
                 name=name,
                 mode="lines+markers",
                 uid=theme.trace_id("distance", role),
@@ -559,11 +606,11 @@ def _by_epoch(scene: Scene, epochs: list[int]) -> None:
                 hovertemplate=f"<b>%{{y:.2f}}</b> {name}, epoch %{{x}}<extra></extra>",
             )
         )
-    figure.update_xaxes(tickformat="d", nticks=min(len(own), 12))
+    figure.update_xaxes(tickformat="d", nticks=min(len(drawn_epochs), 12))
     figure.update_yaxes(rangemode="tozero")
     with elements.card(
         "How far synthetic images are from real ones",
-        f"{len(scene.score)} synthetic images an epoch; "
-        f"the 10 nearest real images of each domain, among features of the {scene.space.whose}",
+        f"{len(epoch_map.scores)} synthetic images an epoch; "
+        f"the 10 nearest real images of each domain, among features of the {epoch_map.space.whose}",
     ):
         chart(figure, "distances", height=260)

@@ -34,7 +34,7 @@ run = run_page_header(
 if run and run.spec.teacher not in cards():
     elements.empty_state("This run's teacher is gone", "The map needs it to place real images. Choose another run.")
 elif run:
-    two, second = second_run.pick(run)
+    two, second = second_run.pick_second_run(run)
     if second and second.spec.teacher not in cards():
         st.warning("The second run's teacher is gone, and its map needs it. Choose another.", icon=":material/help:")
         second = None

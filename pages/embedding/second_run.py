@@ -1,11 +1,12 @@
-"""The run whose map stands beside that of the page's run: ?beside=ID, so that a link shows the same two.
+"""The run of the second map: ?second=ID, so that a link shows the same two.
 
-?beside=other asks for the other kind of teacher: an SL control beside an NTL run, an NTL run beside an SL one.
+?second=other stands for a run of the other kind of teacher: an SL control for an NTL run, an NTL run for an SL one.
 """
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from atesc_core.figures.run_data import counterpart
 from atesc_core.runs import DistillationRun
@@ -18,39 +19,39 @@ from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
 OTHER = "other"
-SWITCH, PICKER = "two maps", "beside picker"  # widgets; what they hold is always copied from the URL
+SWITCH_KEY, PICKER_KEY = "two maps", "second run picker"  # of widgets; their values are always copied from the link
 
 
-def pick(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
-    """Whether two maps are wanted, and the second's run: None where there is no such run yet.
+def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
+    """Draw the controls: whether there are two maps, and the second one's run (None where there is no such run yet).
 
     Call it outside fragments: another second run reruns the page.
     """
     offered = {other.id: other for other in run_store().distillations() if other.metrics and other.id != run.id}
-    wanted = _wanted(run, offered)
-    switch, picker, turn = st.columns([2, 6, 1.3], vertical_alignment="center")
-    st.session_state[SWITCH] = wanted is not None
+    chosen = _chosen(run, offered)
+    switch, picker, swap = st.columns([2, 6, 1.3], vertical_alignment="center")
+    st.session_state[SWITCH_KEY] = chosen is not None
     switch.toggle(
         "Two maps",
-        key=SWITCH,
+        key=SWITCH_KEY,
         on_change=_switch,
-        help=("A second run's map beside this one's, at the same epoch: an NTL teacher against an SL one"),
+        help=("A second run's map next to this one's, at the same epoch: an NTL teacher against an SL one"),
     )
-    if wanted is None:
+    if chosen is None:
         return False, None
-    st.session_state[PICKER] = wanted if wanted in offered else None
+    st.session_state[PICKER_KEY] = chosen if chosen in offered else None
     picker.selectbox(
         "Second run",
         list(offered),
-        key=PICKER,
+        key=PICKER_KEY,
         format_func=lambda run_id: run_name(offered[run_id]),
         index=None,
         placeholder="Choose the second run",
         label_visibility="collapsed",
-        on_change=lambda: url.set_parameter("beside", st.session_state[PICKER]),
+        on_change=lambda: url.set_parameter("second", st.session_state[PICKER_KEY]),
     )
-    second = offered.get(wanted)
-    turn.button(
+    second = offered.get(chosen)
+    swap.button(
         "Swap",
         icon=":material/swap_horiz:",
         width="stretch",
@@ -62,8 +63,8 @@ def pick(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
     return True, second
 
 
-def missing(run: DistillationRun) -> None:
-    """There is no run to stand beside this one: what to start."""
+def no_second_run(run: DistillationRun) -> None:
+    """Draw that there is no run to compare with this one, and what to start."""
     card = cards()[run.spec.teacher]
     kind = "SL" if card.kind == "NTL" else "NTL"
     teachers = [
@@ -71,7 +72,7 @@ def missing(run: DistillationRun) -> None:
         for other in cards().values()
         if other.kind == kind and (other.pair, other.image_side) == (card.pair, card.image_side)
     ]
-    title = f"No run of an {kind} teacher to set beside this one"
+    title = f"No run of an {kind} teacher to compare with this one"
     if teachers:
         spec = run.spec.replaced({"teacher": teachers[0].name, "escape.kind": "none"})
         with (
@@ -110,33 +111,33 @@ def missing(run: DistillationRun) -> None:
         )
 
 
-def _wanted(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | None:
-    """An offered run's id; ``OTHER`` where the other kind is wanted and there is none; None: one map."""
-    wanted = st.query_params.get("beside")
-    if wanted is None or wanted in offered:
-        return wanted
-    if wanted == run.id:  # the page's run is now the one that was beside it
-        url.set_parameter("beside", None)
+def _chosen(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | None:
+    """The id of an offered run; ``OTHER`` where there is no run of the other kind; None: one map."""
+    named = st.query_params.get("second")
+    if named is None or named in offered:
+        return named
+    if named == run.id:  # the page now shows the run that was the second one
+        url.set_parameter("second", None)
         return None
-    if wanted != OTHER:
+    if named != OTHER:
         st.warning(
-            f"There is no run {wanted[:20]!r} to set beside this one. It may have been deleted, or the link "
+            f"There is no run {named[:20]!r} to compare with this one. It may have been deleted, or the link "
             "comes from another lab.",
             icon=":material/link_off:",
         )
-    found = counterpart(run, run_store(), cards())
-    url.set_parameter("beside", found.id if found else OTHER)
-    return found.id if found else OTHER
+    other = counterpart(run, run_store(), cards())
+    url.set_parameter("second", other.id if other else OTHER)
+    return other.id if other else OTHER
 
 
 def _switch() -> None:
-    url.set_parameter("beside", OTHER if st.session_state[SWITCH] else None)
+    url.set_parameter("second", OTHER if st.session_state[SWITCH_KEY] else None)
 
 
 def _swap(run: DistillationRun, second: DistillationRun) -> None:
     show_run(second.id)
-    url.set_parameter("beside", run.id)
+    url.set_parameter("second", run.id)
 
 
-def _centred():
+def _centred() -> DeltaGenerator:
     return st.container(horizontal=True, horizontal_alignment="center")

@@ -67,24 +67,24 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
     assert epochs_of_students(page) == [1, 2]
 
     page.get_by_text("Two maps", exact=True).click()
-    wait_for_chart(page, "map beside")
-    page.wait_for_url(re.compile(f"beside={control_id}"))
+    wait_for_chart(page, "second map")
+    page.wait_for_url(re.compile(f"second={control_id}"))
     wait_for_chart(page, "drift")
-    assert [points_epoch(page, name) for name in ("map", "map beside")] == [{"2"}, {"2"}]
-    left, right = (chart(page, name).bounding_box() for name in ("map", "map beside"))
+    assert [points_epoch(page, name) for name in ("map", "second map")] == [{"2"}, {"2"}]
+    left, right = (chart(page, name).bounding_box() for name in ("map", "second map"))
     assert left["width"] == pytest.approx(right["width"], abs=2)
     assert left["width"] > 350  # at 1280 px
     expect(gallery_images(page, "wall map")).to_have_count(IMAGES)  # the second map took nothing from the first
 
     other = visitor(page.url)
-    for name in ("map", "map beside", "drift", "agreement"):
+    for name in ("map", "second map", "drift", "agreement"):
         wait_for_chart(other, name)
     expect(gallery_images(other, "wall map")).to_have_count(IMAGES)
     assert epochs_of_students(other) == [1, 2]
 
     # one control scrubs both
     other.get_by_role("slider", name="Epoch").press("ArrowLeft")
-    for name in ("map", "map beside"):
+    for name in ("map", "second map"):
         other.wait_for_function(
             "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`)._fullData"
             ".some(t => [t.customdata?.[0]].flat()[0]?.startsWith('1:'))",

@@ -153,12 +153,12 @@ def test_the_control_stands_beside_an_ntl_run(
     open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
 ):
     app = open_page("embedding", run=finished_run.id)
-    assert "map beside" not in charts(app)
+    assert "second map" not in charts(app)
     switch(app).set_value(True).run()
     assert not app.exception
-    assert app.query_params["beside"] == lab_with_runs.control  # in the link: another browser shows the same two
+    assert app.query_params["second"] == lab_with_runs.control  # in the link: another browser shows the same two
     shown = charts(app)
-    first, second = shown["map"], shown["map beside"]
+    first, second = shown["map"], shown["second map"]
     assert [axis["layout"]["xaxis"]["title"]["text"] for axis in (first, second)] == ["PCA 1 (a.u.)"] * 2
     assert "the feature space of its own teacher" in page_text(app)
     lines = {trace["name"]: trace for trace in shown["drift"]["data"] if "markers" in trace["mode"]}
@@ -169,14 +169,14 @@ def test_the_control_stands_beside_an_ntl_run(
         np.testing.assert_allclose(numbers(lines[name]["y"]), expected)
         assert f"{expected[1]:.1f}" in page_text(app)  # its tile, at the epoch that is shown
     switch(app).set_value(False).run()
-    assert "beside" not in app.query_params
-    assert "map beside" not in charts(app)
+    assert "second" not in app.query_params
+    assert "second map" not in charts(app)
 
 
 def epochs_of(app) -> list[str]:
     """The epochs that the two maps' points are of."""
     found = []
-    for name in ("map", "map beside"):
+    for name in ("map", "second map"):
         points = [
             point
             for trace in charts(app)[name]["data"]
@@ -188,36 +188,36 @@ def epochs_of(app) -> list[str]:
 
 
 def test_one_control_scrubs_both(open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports):
-    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app = open_page("embedding", run=finished_run.id, second=lab_with_runs.control)
     assert epochs_of(app) == [{"2"}, {"2"}]
-    axes = [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")]
+    axes = [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "second map")]
     [slider] = app.select_slider
     slider.set_value(1).run()
     assert epochs_of(app) == [{"1"}, {"1"}]
-    assert [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "map beside")] == axes
+    assert [charts(app)[name]["layout"]["yaxis"]["range"] for name in ("map", "second map")] == axes
     assert charts(app)["drift"]["layout"]["shapes"][0]["x0"] == 1
 
 
 def test_any_run_can_stand_beside_and_the_two_can_be_swapped(
     open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
 ):
-    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
-    app.selectbox(key="beside picker").set_value(lab_with_runs.plain).run()
-    assert app.query_params["beside"] == lab_with_runs.plain
+    app = open_page("embedding", run=finished_run.id, second=lab_with_runs.control)
+    app.selectbox(key="second run picker").set_value(lab_with_runs.plain).run()
+    assert app.query_params["second"] == lab_with_runs.plain
     assert "NTL teacher, plain" in [trace["name"] for trace in charts(app)["drift"]["data"]]
     button(app, "Swap").click().run()
     assert not app.exception
-    assert (app.query_params["run"], app.query_params["beside"]) == (lab_with_runs.plain, finished_run.id)
+    assert (app.query_params["run"], app.query_params["second"]) == (lab_with_runs.plain, finished_run.id)
 
 
 def test_without_a_control_the_page_says_what_to_start(
     open_page, finished_run: DistillationRun, both_reports, monkeypatch
 ):
     monkeypatch.setattr("pages.embedding.second_run.counterpart", lambda *arguments: None)
-    app = open_page("embedding", run=finished_run.id, beside="other")
+    app = open_page("embedding", run=finished_run.id, second="other")
     assert not app.exception
     assert "No run of an SL teacher" in page_text(app)
-    assert "map" in charts(app) and "map beside" not in charts(app)
+    assert "map" in charts(app) and "second map" not in charts(app)
     link = page_link(app, f"Distil {CONTROL}")
     spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
     assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})
@@ -228,10 +228,10 @@ def test_without_a_control_the_page_says_what_to_start(
 def test_a_link_to_a_run_that_is_gone_says_so(
     open_page, finished_run: DistillationRun, lab_with_runs: Lab, both_reports
 ):
-    app = open_page("embedding", run=finished_run.id, beside="zzzzzzzz")
+    app = open_page("embedding", run=finished_run.id, second="zzzzzzzz")
     assert not app.exception
-    assert "There is no run 'zzzzzzzz' to set beside this one" in page_text(app)
-    assert app.query_params["beside"] == lab_with_runs.control
+    assert "There is no run 'zzzzzzzz' to compare with this one" in page_text(app)
+    assert app.query_params["second"] == lab_with_runs.control
 
 
 def test_two_runs_of_one_teacher_wait_for_one_measurement(
@@ -240,7 +240,7 @@ def test_two_runs_of_one_teacher_wait_for_one_measurement(
     """Two bars for one measurement were two widgets of one key, which Streamlit refuses."""
     copy_lab(lab_with_runs.runs_dir, tmp_path / "lab", "cache")
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
-    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.plain)
+    app = open_page("embedding", run=finished_run.id, second=lab_with_runs.plain)
     assert not app.exception
     [bar] = app.get("progress")
     assert "Measuring mnistm-badnet_sq-ntl on real test images" in bar.proto.text
@@ -266,14 +266,14 @@ def test_both_maps_are_of_one_method(
             return Placed.status(self) if self.own == made[0] else Coming.status(self)
 
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", First)
-    app = open_page("embedding", run=finished_run.id, beside=lab_with_runs.control)
+    app = open_page("embedding", run=finished_run.id, second=lab_with_runs.control)
     app.segmented_control(key="method").set_value("UMAP").run()
     assert not app.exception
-    for name in ("map", "map beside"):
+    for name in ("map", "second map"):
         assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("PCA")
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", Placed)
     app.run()
-    for name in ("map", "map beside"):
+    for name in ("map", "second map"):
         assert charts(app)[name]["layout"]["xaxis"]["title"]["text"].startswith("UMAP")
 
 
@@ -317,9 +317,9 @@ def test_the_students_map_is_of_its_last_student(
 
 
 def test_two_students_side_by_side(open_page, finished_run: DistillationRun, seen_by_students: Lab):
-    app = open_page("embedding", run=finished_run.id, beside=seen_by_students.control, features="student")
+    app = open_page("embedding", run=finished_run.id, second=seen_by_students.control, features="student")
     assert not app.exception
-    assert {"map", "map beside", "drift"} <= charts(app).keys()
+    assert {"map", "second map", "drift"} <= charts(app).keys()
     assert "the feature space of its own student" in page_text(app)
 
 
