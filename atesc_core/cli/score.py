@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atesc_core.cli.common import Device, RunsDir, folder, open_store, print_message, typed_settings
+from atesc_core.errors import StoreError
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import SplitSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
+    from torch import Tensor
 
     from atesc_core.teachers.zoo import Teacher
 
 
 class Images(StrEnum):
+    """Which images are scored."""
+
     id = "id"
     ood = "ood"
     synthetic = "synthetic"
@@ -60,14 +65,16 @@ def score(
     split = parse(SplitSpec, SplitSpec().model_dump() | typed_settings(settings))
     frames = []
     for name in dict.fromkeys(domain):
-        images, labels = _synthetic(runs_dir, run, epoch) if name is Images.synthetic else _real(loaded, name)
-        frames.append(_scored(loaded, name, images, labels, split, seed, pick_device(device)))
+        images, labels = (
+            _synthetic_images(runs_dir, run, epoch) if name is Images.synthetic else _test_images(loaded, name)
+        )
+        frames.append(_score_table(loaded, name, images, labels, split, seed, pick_device(device)))
     frame = pd.concat(frames)
     frame.to_csv(out, index=False)
     print_message(f"{out}: {len(frame):,} images")
 
 
-def _real(teacher: Teacher, domain: Images):
+def _test_images(teacher: Teacher, domain: Images) -> tuple[Tensor, list[int | None]]:
     """Test images of the teacher's own pair, (N, 3, s, s) in [0, 1], and their true labels."""
     from atesc_core.domains.loading import load_pair
 
@@ -76,25 +83,29 @@ def _real(teacher: Teacher, domain: Images):
     return test.images, test.labels.tolist()
 
 
-def _synthetic(runs_dir: Path | None, run_id: str, epoch: int | None):
+def _synthetic_images(runs_dir: Path | None, run_id: str, epoch: int | None) -> tuple[Tensor, list[int | None]]:
     """A run's images at the end of an epoch, (N, 3, s, s) in [0, 1]; they have no labels."""
     import torch
 
-    from atesc_core.errors import StoreError
-
     store = open_store(runs_dir)
     store.get_distillation(run_id)
-    kept = store.snapshot_epochs(run_id)
-    if epoch is None and not kept:
+    epochs = store.snapshot_epochs(run_id)
+    if epoch is None and not epochs:
         raise StoreError(f"run: {run_id} has no synthetic images yet; they are kept after each epoch")
-    snapshot = store.snapshot(run_id, kept[-1] if epoch is None else epoch)
+    snapshot = store.snapshot(run_id, epochs[-1] if epoch is None else epoch)
     return torch.from_numpy(snapshot.images).float() / 255, [None] * len(snapshot.images)
 
 
-def _scored(
-    teacher: Teacher, domain: Images, images, labels: list[int | None], split: SplitSpec, seed: int, device
+def _score_table(
+    teacher: Teacher,
+    domain: Images,
+    images: Tensor,
+    labels: list[int | None],
+    split: SplitSpec,
+    seed: int,
+    device: torch.device,
 ) -> pd.DataFrame:
-    """A row an image."""
+    """One row per image: index, domain, label, teacher_class, probability and each score."""
     import pandas as pd
     import torch
 

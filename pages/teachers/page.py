@@ -7,10 +7,10 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
 from pages.shared.ui.polling import is_live, poll
-from pages.teachers.add_teacher import add_teacher
-from pages.teachers.teacher_view import opened, shelf
-from pages.teachers.train_teacher import FORM, SHOWN, train_teacher, trainings
-from pages.teachers.training import training
+from pages.teachers.teacher_view import teacher_shelf, teacher_view
+from pages.teachers.training_form import FORM, LATEST_TRAININGS, latest_trainings, training_form
+from pages.teachers.training_view import training_view
+from pages.teachers.upload_form import upload_form
 
 try:
     known = cards()
@@ -20,26 +20,26 @@ except TeacherError as error:
     st.stop()
 
 linked, run_id = st.query_params.get("teacher"), st.query_params.get("run")
-in_training = {run.id: run for run in run_store().trainings()}
-if run_id in in_training or linked in known:
+trainings = {run.id: run for run in run_store().trainings()}
+if run_id in trainings or linked in known:
     FORM.reset()
-if run_id in in_training:
-    training(in_training[run_id])
+if run_id in trainings:
+    training_view(trainings[run_id])
 elif linked in known:
-    opened(known[linked], known)
+    teacher_view(known[linked], known)
 else:
     elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
     if linked is not None:
         st.warning(f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
     if run_id is not None:
         st.warning(f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
-    if in_training:
+    if trainings:
         with elements.card("Trained here", "the latest"):
-            poll(trainings, any(map(is_live, list(in_training.values())[:SHOWN])), every_s=2)
+            poll(latest_trainings, any(map(is_live, list(trainings.values())[:LATEST_TRAININGS])), every_s=2)
     with elements.hidden_when_presenting("more teachers"):
-        add_teacher()
-        train_teacher()
+        upload_form()
+        training_form()
     if known:
-        shelf(known)
+        teacher_shelf(known)
     else:
         elements.empty_state("No teachers yet", "Load a file of your own, or train one, above.")

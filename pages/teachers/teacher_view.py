@@ -21,20 +21,20 @@ from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
 SPLIT = SplitSpec()  # how the opened teacher's images are attacked: as a run does by default
-SAMPLES = 16  # images of each domain, opened
-STRIP = 6  # images of each domain, on the shelf
+IMAGES = 16  # images of each domain, opened
+SHELF_IMAGES = 6  # images of each domain, on the shelf
 
 
 # ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def shelf(known: dict[str, TeacherCard]) -> None:
+def teacher_shelf(known: dict[str, TeacherCard]) -> None:
     """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
     columns = {
-        setting: theirs
+        setting: cards_of_setting
         for setting in reversed(SETTING_NAMES)
-        if (theirs := [card for card in ordered if card.setting == setting])
+        if (cards_of_setting := [card for card in ordered if card.setting == setting])
     }
     # Two tiles side by side fit a card of a third of the page.
     st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
@@ -43,9 +43,9 @@ def shelf(known: dict[str, TeacherCard]) -> None:
             with place:
                 st.subheader(SETTING_NAMES[setting].capitalize(), anchor=False)
                 elements.caption(SETTING_DESCRIPTIONS[setting])
-        for theirs, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
+        for cards_of_setting, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
             with place:
-                _strips(theirs[0].pair, theirs[0].image_side)
+                _shelf_images(cards_of_setting[0].pair, cards_of_setting[0].image_side)
         for row in zip_longest(*columns.values()):
             for card, place in zip(row, st.columns(len(columns), gap="medium"), strict=True):
                 if card:
@@ -59,7 +59,9 @@ def _card(card: TeacherCard) -> None:
         elements.tiles(*_accuracies(card))
         elements.caption(f"{card.arch} · {formats.count(card.parameters)} parameters · {card.image_side} px")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button("Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open, args=(card.name,))
+            st.button(
+                "Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open_teacher, args=(card.name,)
+            )
             st.page_link(
                 "pages/distill/page.py",
                 label="Distil",
@@ -85,13 +87,13 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
     return tiles
 
 
-def _strips(pair: str, side: int) -> None:
+def _shelf_images(pair: str, side: int) -> None:
     """A row of each domain's test images."""
-    for role, images in zip(("id", "ood"), first_test_images(pair, side, STRIP), strict=True):
-        gallery(images, columns=STRIP, roles=[role] * len(images))
+    for role, images in zip(("id", "ood"), first_test_images(pair, side, SHELF_IMAGES), strict=True):
+        gallery(images, columns=SHELF_IMAGES, roles=[role] * len(images))
 
 
-def _open(name: str | None) -> None:
+def _open_teacher(name: str | None) -> None:
     url.set_parameter("teacher", name)
     url.set_parameter("spec", None)  # of the form beside the shelf
 
@@ -99,21 +101,21 @@ def _open(name: str | None) -> None:
 # ── opened ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
+def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     """Everything there is to see of one teacher."""
     title, back, other, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         elements.header(card.name)
-    back.button("All teachers", icon=":material/arrow_back:", on_click=_open, args=(None,), width="stretch")
-    twin = _twin(card, known)
-    if twin:
+    back.button("All teachers", icon=":material/arrow_back:", on_click=_open_teacher, args=(None,), width="stretch")
+    counterpart = _counterpart(card, known)
+    if counterpart:
         other.button(
-            f"Its {twin.kind} twin",
+            f"Its {counterpart.kind} twin",
             icon=":material/compare_arrows:",
-            on_click=_open,
-            args=(twin.name,),
+            on_click=_open_teacher,
+            args=(counterpart.name,),
             width="stretch",
-            help=f"{twin.name}: same pair, same images, trained the other way",
+            help=f"{counterpart.name}: same pair, same images, trained the other way",
         )
     with distil:
         elements.page_button(
@@ -130,10 +132,10 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     )
 
     report = teacher_report(card.name, SPLIT)
-    _numbers(card, report)
+    _number_tiles(card, report)
     measuring(card.name, SPLIT, report)
     if report is not None:
-        _pictures(report)
+        _image_cards(report)
         left, right = st.columns(2)
         with left:
             _working_range(report)
@@ -142,10 +144,10 @@ def opened(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
             figure = figures.per_class(class_accuracies(report), appearance.mode(), report.metric)
             chart(figure, f"class {card.name}", height=380)
         _confusions(card, report)
-    _made(card)
+    _provenance(card)
 
 
-def _twin(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | None:
+def _counterpart(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | None:
     """The teacher of the other kind with the same pair and image side."""
     return next(
         (
@@ -157,7 +159,7 @@ def _twin(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | Non
     )
 
 
-def _numbers(card: TeacherCard, report: Report | None) -> None:
+def _number_tiles(card: TeacherCard, report: Report | None) -> None:
     tiles = _accuracies(card)
     if report is not None and report.attacked:
         epsilon, gap = report.widest_gap()
@@ -187,18 +189,26 @@ def _numbers(card: TeacherCard, report: Report | None) -> None:
         elements.caption(architecture(card.arch).description)
 
 
-def _pictures(report: Report) -> None:
+def _image_cards(report: Report) -> None:
     """Test images of both domains, what the teacher says under each."""
     for (domain, title), column in zip(
         {"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2), strict=True
     ):
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
-        given = [report.id_classes[label] for label in side.predicted[:SAMPLES]]
-        true = [names[label] for label in side.labels[:SAMPLES]]
-        sure = side.confidence[:SAMPLES]
-        titles = [f"is {t}, given {g}, {100 * p:.1f} % sure" for t, g, p in zip(true, given, sure, strict=True)]
-        with column, elements.card(title, f"the teacher's label below · the first {len(true)} of {len(side.labels)}"):
-            gallery(side.images[:SAMPLES], columns=8, roles=[domain] * len(true), captions=given, titles=titles)
+        predicted = [report.id_classes[label] for label in side.predicted[:IMAGES]]
+        true_classes = [names[label] for label in side.labels[:IMAGES]]
+        confidence = side.confidence[:IMAGES]
+        titles = [
+            f"is {t}, given {g}, {100 * p:.1f} % sure"
+            for t, g, p in zip(true_classes, predicted, confidence, strict=True)
+        ]
+        with (
+            column,
+            elements.card(title, f"the teacher's label below · the first {len(true_classes)} of {len(side.labels)}"),
+        ):
+            gallery(
+                side.images[:IMAGES], columns=8, roles=[domain] * len(true_classes), captions=predicted, titles=titles
+            )
 
 
 def _working_range(report: Report) -> None:
@@ -232,7 +242,7 @@ def _confusions(card: TeacherCard, report: Report) -> None:
             chart(figure, f"confusion {domain} {card.name}", height=400)
 
 
-def _made(card: TeacherCard) -> None:
+def _provenance(card: TeacherCard) -> None:
     with elements.hidden_when_presenting("made"), st.expander("How it was made", icon=":material/construction:"):
         if card.recipe is None:
             elements.caption("A file of your own: it did not say how it was trained.")

@@ -15,8 +15,8 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
-from pages.teachers import train_teacher
-from pages.teachers.train_teacher import FIELDS, estimate
+from pages.teachers import training_form
+from pages.teachers.training_form import FIELD_LABELS, estimate
 from tests.support.labs import tiny_spec
 from tests.support.pages import charts, page_link, page_text
 
@@ -64,7 +64,7 @@ def trained(trained_lab: Trained, monkeypatch) -> Trained:
 def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store):
     app = open_page("teachers")
     assert not app.exception
-    for name in FIELDS:
+    for name in FIELD_LABELS:
         sentence, source = describe_field(name, model=TeacherSpec)
         assert field(app, name).help == sentence
         assert f"[{source}]" in field(app, name).label
@@ -163,7 +163,7 @@ def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
 
 def test_the_cost_is_measured_on_earlier_trainings(trained, monkeypatch):
     monkeypatch.setattr(
-        train_teacher, "machine", lambda: type("Here", (), {"kind": "cpu", "summary": trained.run.device})
+        training_form, "machine", lambda: type("Here", (), {"kind": "cpu", "summary": trained.run.device})
     )
     assert 0 < estimate(SPEC, 1000) < estimate(SPEC, 2000)
     assert estimate(SPEC.replaced({"seed": 5, "epochs": 9}), 1000) == estimate(SPEC, 1000)

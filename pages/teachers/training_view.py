@@ -1,4 +1,4 @@
-"""A teacher's training as it stands: accuracy on both domains by epoch, losses, what can be asked of it."""
+"""The live view of one training: accuracies by epoch, losses, what happened, and the buttons of the run."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 CHART_HEIGHT = 400
 
 
-def training(run: TrainingRun) -> None:
-    """The page of one training, live. Where its teacher is done, it can be opened and distilled."""
-    title, back, opened, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
+def training_view(run: TrainingRun) -> None:
+    """The page of one training, live. A teacher that is done can be opened and distilled."""
+    title, back, open_button, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         elements.header(run.teacher)
-    back.button("All teachers", icon=":material/arrow_back:", on_click=_leave, width="stretch")
+    back.button("All teachers", icon=":material/arrow_back:", on_click=_show_all_teachers, width="stretch")
     if run.status == "done":
         if run.teacher not in cards():
             forget_cards()
         if run.teacher in cards():
-            _done(run, opened, distil)
+            _teacher_buttons(run, open_button, distil)
     watch_run(run, _panel)
 
 
-def _leave() -> None:
+def _show_all_teachers() -> None:
     st.query_params.clear()
 
 
-def _done(run: TrainingRun, opened: DeltaGenerator, distil: DeltaGenerator) -> None:
-    opened.button(
+def _teacher_buttons(run: TrainingRun, open_button: DeltaGenerator, distil: DeltaGenerator) -> None:
+    open_button.button(
         "Open",
         icon=":material/visibility:",
         width="stretch",
@@ -62,20 +62,20 @@ def _done(run: TrainingRun, opened: DeltaGenerator, distil: DeltaGenerator) -> N
 
 def _panel(run: TrainingRun) -> None:
     """The whole run."""
-    _head(run)
+    _header(run)
     run_panel.status_notice(run)
-    _numbers(run)
+    _accuracy_tiles(run)
     left, right = st.columns(2)
     with left, elements.card("Teacher accuracy by epoch", "real test images", height="stretch"):
-        _accuracy(run)
+        _accuracy_chart(run)
     with right, elements.card("Loss by term", "each round, as it adds up", height="stretch"):
         steps = run_store().rounds(run.id, at_most=run_panel.ROUNDS_DRAWN)
         chart(figures.losses_teacher(steps, appearance.mode(), run.epochs), f"losses-{run.id}", height=CHART_HEIGHT)
     with elements.card("What happened"):
-        _happened(run)
+        _history(run)
 
 
-def _head(run: TrainingRun) -> None:
+def _header(run: TrainingRun) -> None:
     left, right = st.columns([3, 2])
     with left:
         elements.row(
@@ -92,7 +92,7 @@ def _head(run: TrainingRun) -> None:
         run_panel.run_buttons(run)
 
 
-def _numbers(run: TrainingRun) -> None:
+def _accuracy_tiles(run: TrainingRun) -> None:
     """The last epoch's accuracies."""
     if not run.metrics:
         return
@@ -123,7 +123,7 @@ def _numbers(run: TrainingRun) -> None:
     )
 
 
-def _accuracy(run: TrainingRun) -> None:
+def _accuracy_chart(run: TrainingRun) -> None:
     # a full line, which among students is ATEsc's: a teacher escapes nothing
     curve = figures.Curve(
         run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", curve_id=run.id
@@ -133,7 +133,7 @@ def _accuracy(run: TrainingRun) -> None:
     chart(figure, f"accuracy-{run.id}", height=CHART_HEIGHT, label="Teacher accuracy by epoch")
 
 
-def _happened(run: TrainingRun) -> None:
+def _history(run: TrainingRun) -> None:
     run_panel.timeline(run)
     with elements.hidden_when_presenting("settings"):
         with st.expander("Settings", icon=":material/tune:"):

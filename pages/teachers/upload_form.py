@@ -40,7 +40,7 @@ class Answers:
     class_names: tuple[str, ...]
 
 
-def add_teacher() -> None:
+def upload_form() -> None:
     """The uploader, the questions on the uploaded file, and the buttons that check and add it."""
     with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
         uploaded = st.file_uploader(

@@ -23,7 +23,7 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_labels import method_name, time_ago
 
-FIELDS = {  # in the form's order; name, pair, method and preset stand above
+FIELD_LABELS = {  # in the form's order; name, pair, method and preset stand above
     "arch": "Architecture",
     "image_side": "Image side (px)",
     "epochs": "Epochs",
@@ -35,23 +35,23 @@ FIELDS = {  # in the form's order; name, pair, method and preset stand above
     "device": "Device",
 }
 COLUMNS = 3
-SHOWN = 4  # trainings, the newest
+LATEST_TRAININGS = 4  # in the list
 FORM = url.Form("spec", "new training")
-LATEST = 12  # trainings of the same kind that are asked how fast they went
+TIMED_TRAININGS = 12  # of the same kind, whose speed the estimate is from
 PAIR_HELP = (
     "ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], e.g. open mnistm folder:/my/images 0"
 )
 
 
-def train_teacher() -> None:
+def training_form() -> None:
     """The form, folded away until it is asked for, by hand or by a link (?spec=...)."""
     with st.expander("Train a teacher", expanded="spec" in st.query_params, icon=":material/model_training:"):
         poll(_form, machine() is None, every_s=2)
 
 
-def trainings() -> bool:
+def latest_trainings() -> bool:
     """The latest trainings, a line each; whether any of them may still change."""
-    runs = run_store().trainings(SHOWN)
+    runs = run_store().trainings(LATEST_TRAININGS)
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
@@ -146,7 +146,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
 def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
     """A widget for every setting that this training reads; what the user set to something else."""
     setting = find_pair(base.pair).setting
-    names = [name for name in FIELDS if uses(name, base.trained_by, setting)]
+    names = [name for name in FIELD_LABELS if uses(name, base.trained_by, setting)]
     changes = {}
     for at in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[at : at + COLUMNS], strict=False):
@@ -160,13 +160,13 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
 def _field(name: str, default: Any, key: str) -> Any:
     """The widget of one setting. Bounds are the spec's to check, in its own words."""
     sentence, source = describe_field(name, model=TeacherSpec)
-    words = {"label": f"{FIELDS[name]} {elements.source_badge(source)}", "help": sentence, "key": key}
+    common = {"label": f"{FIELD_LABELS[name]} {elements.source_badge(source)}", "help": sentence, "key": key}
     kind = TeacherSpec.model_fields[name].annotation
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))
-        return st.selectbox(**words, options=options, index=options.index(default))
+        return st.selectbox(**common, options=options, index=options.index(default))
     return st.number_input(
-        **words, value=default, step=1 if kind is int else None, format="%d" if kind is int else "%g"
+        **common, value=default, step=1 if kind is int else None, format="%d" if kind is int else "%g"
     )
 
 
@@ -176,10 +176,10 @@ def _free_name(wanted: str) -> str:
         letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in wanted.lower()
     ).strip("-_")[:58]
     names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
-    return next((name for name in names if name not in _taken()), stem)
+    return next((name for name in names if name not in _taken_names()), stem)
 
 
-def _taken() -> set[str]:
+def _taken_names() -> set[str]:
     return taken_names(default_runs_dir()) | run_store().teachers_in_training()
 
 
@@ -193,7 +193,7 @@ def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
     try:
         spec = base.replaced(changes)
         with st.spinner("Reading the images …"):
-            images = spec.epochs * check_spec(spec, _taken())
+            images = spec.epochs * check_spec(spec, _taken_names())
     except ValueError as error:
         _refuse(error)
         return
@@ -230,17 +230,21 @@ def _refuse(error: ValueError) -> None:
 
 def estimate(spec: TeacherSpec, images: int) -> float | None:
     """Seconds, at the speed of earlier trainings of the same kind on this machine's device."""
-    here = machine()
-    if here is None or spec.device not in ("auto", here.kind):
+    device = machine()
+    if device is None or spec.device not in ("auto", device.kind):
         return None
-    alike = [run for run in run_store().trainings() if run.device == here.summary and _work(run.spec) == _work(spec)]
+    same_kind = [
+        run
+        for run in run_store().trainings()
+        if run.device == device.summary and _cost_factors(run.spec) == _cost_factors(spec)
+    ]
     timed = []
-    for run in alike[:LATEST]:
+    for run in same_kind[:TIMED_TRAININGS]:
         epochs = run_store().epochs(run.id)
         timed += (epochs["time"].diff() / epochs["images"].diff()).dropna().tolist()
     return images * median(timed) if timed else None
 
 
-def _work(spec: TeacherSpec) -> tuple:
+def _cost_factors(spec: TeacherSpec) -> tuple[str, int, int, str]:
     """What decides how long an image takes."""
     return spec.arch, spec.image_side, spec.batch_size, spec.trained_by
