@@ -1,4 +1,4 @@
-"""The form of a new run: every setting of RunSpec with its sentence and its source, and what it will cost."""
+"""The form of a new run: every field of RunSpec with its description and source, and how long the run takes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from atesc_core.runs import ensure_worker
 from atesc_core.specs.command import run_command
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import BROUGHT, SYNTHESES, RunSpec
+from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.data import cost
 from pages.shared.data.cost import active_run_count, estimated_seconds
@@ -22,8 +23,8 @@ from pages.shared.state import url
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 
-LINKS = {"spec", "teacher"}  # what a link to the form may bring: all settings, or the teacher
-IN_SIGHT = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # asked for above the advanced settings
+FORM_PARAMETERS = {"spec", "teacher"}  # of a link to the form: all settings, or the teacher
+BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # above the advanced settings
 LABELS = {
     "lr": "Learning rate",
     "synthesis.lr": "Learning rate",
@@ -62,8 +63,8 @@ COLUMNS = 4
 FORM = url.Form("spec", "new run")
 
 
-def new_run() -> None:
-    """The form. It starts from a link's spec (?spec=...), a link's teacher (?teacher=...), or the first preset."""
+def new_run_form() -> None:
+    """Draw the form. It starts from a link's spec (?spec=...), a link's teacher (?teacher=...), or the first preset."""
     known = cards()
     if not known:
         elements.empty_state("No teachers yet", "Add one on the page Teachers, then come back.")
@@ -73,20 +74,20 @@ def new_run() -> None:
     with left, elements.card(height="stretch"):
         base, origin = _basics(known, linked)
     with right, elements.card(height="stretch"):
-        place = st.container()
+        summary = st.container()
     with st.expander("Advanced settings", icon=":material/tune:"):
         changes = _advanced(base, origin)
-    with place:
-        _offer(base, changes)
+    with summary:
+        _summary(base, changes)
 
 
 def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
-    """Teacher, method, escape and preset: the spec to start from, and a name for it."""
-    wanted = linked.teacher if linked else st.query_params.get("teacher")
+    """Draw teacher, method, escape and preset; the spec to start from, and its origin, for the keys of widgets."""
+    named = linked.teacher if linked else st.query_params.get("teacher")
     names = list(known)
     first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
-    teacher = st.selectbox("Teacher", names, index=names.index(wanted if wanted in known else first))
-    elements.row(*teacher_words(known[teacher]))
+    teacher = st.selectbox("Teacher", names, index=names.index(named if named in known else first))
+    elements.row(*teacher_summary(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)
     preset = right.segmented_control(
@@ -120,8 +121,8 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
-    brings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
-    return base.replaced({"escape.kind": kind}), f"{preset} {method} {brings} {FORM.initial_token() or ''}"
+    own_settings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {own_settings} {FORM.initial_token() or ''}"
 
 
 def _batchnorm_notice(arch: str, method: str) -> str | None:
@@ -130,8 +131,8 @@ def _batchnorm_notice(arch: str, method: str) -> str | None:
     return batchnorm_notice(arch, method)
 
 
-def teacher_words(card) -> list:
-    """The card in a line: side, setting, how right it is on ID and what it does on OOD."""
+def teacher_summary(card: TeacherCard) -> list[elements.Html]:
+    """A teacher's kind, pair, image side, and accuracies on ID and OOD, for ``elements.row``."""
     metric = next(name for name in card.metrics if name != "iacc")
     return [
         elements.teacher_chip(card.kind),
@@ -145,17 +146,17 @@ def teacher_words(card) -> list:
     ]
 
 
-# ── advanced: a widget for every field there is ─────────────────────────────────────────────────────
+# ── advanced: a widget for every other field ─────────────────────────────────────────────────────
 
 
 def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
-    """Dotted fields that the user set to something else than the preset has."""
+    """Draw the advanced settings; dotted field -> value, where it differs from the preset's."""
     groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split), "Escape": type(base.escape)}
     prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
     changes = {}
     for tab, (title, model) in zip(st.tabs(list(groups)), groups.items(), strict=True):
         paths = [prefixes[title] + name for name in model.model_fields]
-        paths = [path for path in paths if path not in IN_SIGHT and not isinstance(_value(base, path), BaseModel)]
+        paths = [path for path in paths if path not in BASIC_FIELDS and not isinstance(_value(base, path), BaseModel)]
         with tab:
             for at in range(0, len(paths), COLUMNS):
                 for column, path in zip(st.columns(COLUMNS), paths[at : at + COLUMNS], strict=False):
@@ -174,27 +175,27 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
 
 
 def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
-    """The widget of one field. Bounds are the spec's to check, in its own words."""
-    words = elements.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
+    """Draw the widget of one field. The spec checks bounds, and says what is wrong."""
+    texts = elements.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
     if path == "student":
-        return st.selectbox(**words, options=architectures(), index=architectures().index(default), key=key)
+        return st.selectbox(**texts, options=architectures(), index=architectures().index(default), key=key)
     if get_origin(kind) is Literal:
-        return st.selectbox(**words, options=get_args(kind), index=get_args(kind).index(default), key=key)
+        return st.selectbox(**texts, options=get_args(kind), index=get_args(kind).index(default), key=key)
     if get_origin(kind) in (Union, UnionType):
-        return _word_or_number(words, kind, default, key)
+        return _choice_or_number(texts, kind, default, key)
     if kind is bool:
-        return st.toggle(**words, value=default, key=key)
+        return st.toggle(**texts, value=default, key=key)
     if kind is str:
-        return st.text_input(**words, value=default, key=key)
-    return _number(words, kind, default, key)
+        return st.text_input(**texts, value=default, key=key)
+    return _number(texts, kind, default, key)
 
 
-def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) -> Any:
-    """A field that is a number or one of a few words, e.g. the threshold: a number or auto."""
-    options = [word for part in get_args(kind) if get_origin(part) is Literal for word in get_args(part)]
+def _choice_or_number(texts: dict[str, str], kind: Any, default: Any, key: str) -> Any:
+    """Draw a field that is a number or one of a few options, e.g. the threshold: a number or auto."""
+    options = [option for part in get_args(kind) if get_origin(part) is Literal for option in get_args(part)]
     by_hand = "by hand"
     chosen = st.selectbox(
-        **words,
+        **texts,
         options=[*options, by_hand],
         key=key,
         index=options.index(default) if default in options else len(options),
@@ -202,12 +203,12 @@ def _word_or_number(words: dict[str, str], kind: Any, default: Any, key: str) ->
     if chosen != by_hand:
         return chosen
     number = default if isinstance(default, float) else None
-    return _number({"label": "Its value", "help": words["help"]}, float, number, f"{key}, by hand")
+    return _number({"label": "Its value", "help": texts["help"]}, float, number, f"{key}, by hand")
 
 
-def _number(words: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
+def _number(texts: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
     return st.number_input(
-        **words, value=default, step=1 if kind is int else None, key=key, format="%d" if kind is int else "%g"
+        **texts, value=default, step=1 if kind is int else None, key=key, format="%d" if kind is int else "%g"
     )
 
 
@@ -218,11 +219,11 @@ def _value(spec: RunSpec, path: str) -> Any:
     return value
 
 
-# ── what it will cost, and the button ───────────────────────────────────────────────────────────────
+# ── how long it takes, and the button ───────────────────────────────────────────────────────────────
 
 
-def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
-    """What the run will do here, its command, and the page's one button."""
+def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
+    """Draw how much the run will do here and how long it takes, its command, and the button that starts it."""
     try:
         spec = base.replaced(changes)
     except SpecError as error:
@@ -236,7 +237,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
         elements.muted(f"that the student learns from, in {spec.epochs} epochs"),
     )
     elements.row(
-        elements.bold(time_words(spec)),
+        elements.bold(time_text(spec)),
         elements.muted("" if active_run_count() == 0 else f"after {active_run_count()} in line"),
     )
     if changes:
@@ -251,7 +252,7 @@ def _offer(base: RunSpec, changes: dict[str, Any]) -> None:
     st.code(run_command(spec), language="bash", wrap_lines=True)
 
 
-def time_words(spec: RunSpec) -> str:
-    """How long the run will take here, in words that stand alone."""
+def time_text(spec: RunSpec) -> str:
+    """How long the run takes here, as a sentence of its own."""
     needed = estimated_seconds(spec)
     return "Time: not known before a first run here" if needed is None else f"About {formats.duration(needed)} here"

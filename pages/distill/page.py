@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages.distill.new_run_form import FORM, LINKS, new_run
+from pages.distill.new_run_form import FORM, FORM_PARAMETERS, new_run_form
 from pages.distill.run_view import run_view
 from pages.shared.state.run_choice import pick_run, show_run
 from pages.shared.ui import elements
 from pages.shared.ui.polling import watch_run
 
 title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
-if "run" not in st.query_params and LINKS & set(st.query_params):
+if "run" not in st.query_params and FORM_PARAMETERS & set(st.query_params):
     show_run(None)  # the link asks for the form
 with picker:
     run = pick_run("Run", required=False)
@@ -18,10 +18,10 @@ with title:
 
 if run:
     FORM.reset()
-    for name in LINKS:
+    for name in FORM_PARAMETERS:
         st.query_params.pop(name, None)
     with button, elements.hidden_when_presenting("new run"):
         st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
     watch_run(run, run_view)
 else:
-    st.fragment(new_run)()
+    st.fragment(new_run_form)()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from atesc_core.runs import DistillationRun
 from pages.robustness.threshold_view import threshold_view
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
@@ -9,19 +10,26 @@ from pages.shared.data.teachers import cards
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_header import run_page_header
 
-run = run_page_header(
-    "Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.", with_images=True
-)
-if run:
+
+def watch_threshold(run: DistillationRun) -> None:
+    """Draw the run's split, again and again as long as it may change."""
     card, report = cards().get(run.spec.teacher), None
     if card:
         report = teacher_report(card.name, run.spec.split)
         measuring(card.name, run.spec.split, report)
-    moving = f"split moves {run.id}"
+    changing_key = f"split moves {run.id}"
 
     def show() -> bool:
         now = run_store().refresh(run)
-        st.session_state[moving] = threshold_view(now, card, report) or is_live(now)
-        return st.session_state[moving]
+        changing = threshold_view(now, card, report) or is_live(now)
+        st.session_state[changing_key] = changing
+        return changing
 
-    poll(show, st.session_state.get(moving, is_live(run)), every_s=2.0)
+    poll(show, st.session_state.get(changing_key, is_live(run)), every_s=2.0)
+
+
+chosen = run_page_header(
+    "Robustness", "An attack changes the teacher's mind on a fragile image, and not on a robust one.", with_images=True
+)
+if chosen:
+    watch_threshold(chosen)

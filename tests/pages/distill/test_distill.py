@@ -48,7 +48,7 @@ def test_an_empty_lab_shows_the_form(open_page, store):
 def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store, kind):
     spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind})
     app = open_page("distill", spec=spec.to_token())
-    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.IN_SIGHT]
+    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.BASIC_FIELDS]
     assert len(paths) > 15
     for path in paths:
         sentence, source = describe_field(path, kind)
