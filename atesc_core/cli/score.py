@@ -65,9 +65,10 @@ def score(
     split = parse(SplitSpec, SplitSpec().model_dump() | typed_settings(settings))
     frames = []
     for name in dict.fromkeys(domain):
-        images, labels = (
-            _synthetic_images(runs_dir, run, epoch) if name is Images.synthetic else _test_images(loaded, name)
-        )
+        if name is Images.synthetic and run is not None:
+            images, labels = _synthetic_images(runs_dir, run, epoch)
+        else:
+            images, labels = _test_images(loaded, name)
         frames.append(_score_table(loaded, name, images, labels, split, seed, pick_device(device)))
     frame = pd.concat(frames)
     frame.to_csv(out, index=False)

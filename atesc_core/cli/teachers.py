@@ -160,7 +160,9 @@ def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisa
     print(f"recognised: {found.arch}, by the names of {found.source}")
     names = ", ".join(found.class_names) if found.class_names else "not in the file; the pair's, unless you name them"
     print(f"class names: {names}")
-    mean, std = (" ".join(f"{value:g}" for value in part.flatten().tolist()) for part in (model.mean, model.std))
+    mean, std = (
+        " ".join(f"{value:g}" for value in model.get_buffer(part).flatten().tolist()) for part in ("mean", "std")
+    )
     print(f"normalisation: mean {mean}, std {std} ({_normalisation_origin(found, normalisation)})")
     print(f"architecture: {ARCHITECTURES[name].description}")
 

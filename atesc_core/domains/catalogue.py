@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -128,7 +128,7 @@ def domain_version(name: str) -> str:
         return " ".join(map(downloads.version, archives))
 
 
-def fetch_domain(name: str) -> Iterator[Fetching]:
+def fetch_domain(name: str) -> Generator[Fetching, None, None]:
     """Download what the domain ``name`` still needs; yields the progress.
 
     Raises:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:24]
 
 
-def file_stamps(files: list[Path]) -> list[tuple[str, int, int]]:
+def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
     """Path, size and time of change of each file: together they tell whether a file has changed."""
     return [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
@@ -56,7 +56,7 @@ def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArrayS
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{path.name}.{os.getpid()}.npz"
         try:
-            np.savez(unfinished, **dict(zip(PARTS, split, strict=True)))
+            np.savez(unfinished, allow_pickle=False, **dict(zip(PARTS, split, strict=True)))
             for older in folder.glob(f"{name}-*.npz"):
                 older.unlink(missing_ok=True)
             unfinished.replace(path)

@@ -13,7 +13,7 @@ import http.client
 import shutil
 import tarfile
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -144,7 +144,7 @@ def _stl10_remotes() -> list[Remote]:
 def _read_stl10(folder: Path) -> ArraySplit:
     from torchvision.datasets import STL10
 
-    class Labelled(STL10):
+    class Labelled(STL10):  # type: ignore[misc]  # torchvision has no types
         train_list = STL10.train_list[:2]  # the 2.7 GB of unlabelled images are not kept
 
     train, test = (Labelled(folder, part) for part in ("train", "test"))
@@ -229,7 +229,7 @@ def _check(*split: np.ndarray) -> None:
 # ── download ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fetch(name: str) -> Iterator[Fetching]:
+def fetch(name: str) -> Generator[Fetching, None, None]:
     """Download the missing files of an archive; yields the progress a few times a second.
 
     A file is renamed into place once its checksum is right; a download that is cut short leaves nothing behind.
@@ -293,27 +293,28 @@ def _from(url: str, md5: str, to: Path) -> Iterator[Fetching]:
         raise ValueError(f"md5 {found.hexdigest()} of {done:,} bytes; expected {md5}")
 
 
-def _unpack(arrived: Path, file: str, folder: Path, unpacked: tuple[str, ...]) -> None:
+def _unpack(arrived: Path, file: str, folder: Path, paths: tuple[str, ...]) -> None:
     """Only the expected files come out, under names of this lab."""
-    for path in unpacked:
+    for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
     if file.endswith(".tar.gz"):
-        missing = set(unpacked)
+        missing = set(paths)
         with tarfile.open(arrived, "r:gz") as archive:
             for member in archive:  # once through: going back would unpack 2.6 GB again
-                if member.isfile() and member.name in missing:
-                    _write_whole(archive.extractfile(member), folder / member.name)
+                content = archive.extractfile(member) if member.isfile() and member.name in missing else None
+                if content is not None:
+                    _write_whole(content, folder / member.name)
                     missing.remove(member.name)
         if missing:
             raise KeyError(", ".join(sorted(missing)))
     elif file.endswith(".gz"):
-        with gzip.open(arrived) as unpacked:
-            _write_whole(unpacked, folder / unpacked[0])
+        with gzip.open(arrived) as content:
+            _write_whole(content, folder / paths[0])
     else:
-        arrived.replace(folder / unpacked[0])
+        arrived.replace(folder / paths[0])
 
 
-def _write_whole(source: IO[bytes], path: Path) -> None:
+def _write_whole(source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with source, unfinished.open("wb") as file:

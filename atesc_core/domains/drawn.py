@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images
 from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.domains.offline import package_folder
 
@@ -48,7 +48,7 @@ def draw(fonts: list[Path], count: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return np.stack([_image(fonts, label, rng) for label in labels]), labels.astype(np.int64)
 
 
-def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> np.ndarray:
+def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> Images:
     ground, ink = _colours(rng)
     font = _font(fonts[rng.integers(len(fonts))], int(rng.integers(20, 30)))
     centre = SIDE + rng.integers(-3, 4, 2)
@@ -62,7 +62,8 @@ def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> np.ndarra
     mask = mask.crop((SIDE // 2, SIDE // 2, SIDE // 2 + SIDE, SIDE // 2 + SIDE))
     mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9)))
     share = np.asarray(mask, np.float32)[..., None] / 255
-    return (ground + share * (ink - ground)).round().astype(np.uint8)
+    image: Images = (ground + share * (ink - ground)).round().astype(np.uint8)
+    return image
 
 
 def _colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

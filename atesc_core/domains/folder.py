@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images
 from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.errors import DomainError
 
@@ -134,24 +133,26 @@ def read_folder(
 
 def _read(folder: Folder, image_side: int, on_image: Callable[[int, int], None]) -> ArraySplit:
     train, test = _draw(folder)
-    read = []
-    with (
-        ThreadPoolExecutor() as pool,
-        closing(  # when stopped, it reads no further
-            pool.map(lambda file: _image(file, image_side), (file for file, _ in train + test))
-        ) as images,
-    ):
-        for image in images:
-            read.append(image)
-            on_image(len(read), len(train) + len(test))
-    bad = [str(image) for image in read if isinstance(image, str)]
+    files = [file for file, _ in train + test]
+    results: list[Images | str] = []
+    with ThreadPoolExecutor() as pool:
+        pending = [pool.submit(_image, file, image_side) for file in files]
+        try:
+            for future in pending:
+                results.append(future.result())
+                on_image(len(results), len(files))
+        finally:  # when stopped, it reads no further
+            for future in pending:
+                future.cancel()
+    bad = [result for result in results if isinstance(result, str)]
     if bad:
         more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
         raise DomainError(
-            f"{PREFIX}{folder.path}: {len(bad):,} of {len(read):,} images cannot be used: "
+            f"{PREFIX}{folder.path}: {len(bad):,} of {len(results):,} images cannot be used: "
             f"{'; '.join(bad[:NAMED])}{more}"
         )
-    images, labels = np.stack(read), np.array([label for _, label in train + test], np.int64)
+    images = np.stack([result for result in results if not isinstance(result, str)])
+    labels = np.array([label for _, label in train + test], np.int64)
     return images[: len(train)], labels[: len(train)], images[len(train) :], labels[len(train) :]
 
 
@@ -172,7 +173,7 @@ def _in_random_order(images: list[tuple[Path, int]], rng: np.random.Generator) -
     return [images[at] for at in rng.permutation(len(images))]
 
 
-def _image(file: Path, side: int) -> np.ndarray | str:
+def _image(file: Path, side: int) -> Images | str:
     """(side, side, 3) uint8, or what is wrong with the file."""
     where = f"{file.parent.name}/{file.name}"
     try:

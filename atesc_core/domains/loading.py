@@ -90,7 +90,7 @@ def _read_pair(pair: Pair, image_side: int, *versions: str) -> PairData:
 
 
 def _triggered(domain: Domain, trigger: str, target: int | None) -> Domain:
-    test = domain.test.where(domain.test.labels != target)
+    test = domain.test.where(domain.test.labels.ne(-1 if target is None else target))
     return Domain(
         f"{domain.name}+{trigger}",
         domain.classes,

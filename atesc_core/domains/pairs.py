@@ -143,7 +143,7 @@ def find_pair(name: str) -> Pair:
     except ValueError:
         words = []
     if len(words) == 3 and words[0] in SETTINGS:
-        return make_pair(*words)
+        return make_pair(words[0], words[1], words[2])
     if len(words) == 4 and words[0] in SETTINGS and words[3].isdecimal():
         setting, id_name, ood, target = words
         return make_pair(setting, id_name, ood, int(target))

@@ -119,7 +119,9 @@ def measure(
 @torch.no_grad()
 def _features(model: Classifier, x: torch.Tensor) -> NDArray[np.float32]:
     """(N, F), the penultimate layer of images (N, 3, H, W)."""
-    features: NDArray[np.float32] = torch.cat([model.features(part).float() for part in x.split(500)]).cpu().numpy()
+    features: NDArray[np.float32] = (
+        torch.cat([model.features(part).float() for part in torch.split(x, 500)]).cpu().numpy()
+    )
     return features
 
 

@@ -53,11 +53,14 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
         SpecError: a setting is wrong.
         DomainError: the pair is not known.
     """
-    for field, value, known in (("preset", preset, PRESETS), ("method", method, METHODS)):
-        if value not in known:
-            raise SpecError(f"{field}: {value!r} is not known; expected one of {', '.join(known)}")
+    if preset not in PRESETS:
+        raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
+    by_method: dict[str, Any] | None = dict(METHODS).get(method)
+    if by_method is None:
+        raise SpecError(f"method: {method!r} is not known; expected one of {', '.join(METHODS)}")
     beta = {"beta": BETA[find_pair(pair).setting]} if preset == "quick" else {}
-    spec = TeacherSpec(name="t", pair=pair, **METHODS[method], **PRESETS[preset], **beta)
+    fields: dict[str, Any] = by_method | PRESETS[preset] | beta
+    spec = TeacherSpec(name="t", pair=pair, **fields)
     return spec.replaced({"name": name, **changes})
 
 

@@ -143,7 +143,7 @@ class Training:
             batch = Batch(number, id_images, self.ood.where(drawn), self.target, self.random)
             terms = LOSSES[self.recipe.method](self.model, self.recipe, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        terms["total"].backward()
+        terms["total"].backward()  # type: ignore[no-untyped-call]  # PyTorch has no type for it
         self.optimiser.step()
         self.schedule.step()
         return {name: value.detach() for name, value in terms.items()}

@@ -18,6 +18,7 @@ from pages.shared.ui import elements
 from pages.shared.ui.gallery import gallery
 from pages.shared.ui.pair_picker import missing_downloads
 
+ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
 OWN = "own"  # the choice of a pair that has no name yet
 
 
@@ -107,15 +108,16 @@ def _described(setting: str) -> str:
 def _choose_target(id_name: str) -> int:
     """The label that OOD images are to get."""
     classes = domain_classes(id_name)
-    return st.selectbox(
+    target: int = st.selectbox(
         "OOD goes to class",
         range(len(classes)),
         format_func=classes.__getitem__,
         **_linked("target", range(len(classes)), 0, f"target in {id_name}"),
     )
+    return target
 
 
-def _linked(name: str, options: Sequence, usual: Any, key: str = "") -> dict[str, Any]:
+def _linked(name: str, options: Sequence[Any], usual: Any, key: str = "") -> dict[str, Any]:
     """Of the widget that asks for a part of the pair: it holds what the link says."""
     key = key or f"{name} of a pair"
     own = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
@@ -130,7 +132,7 @@ def _pair_card(pair: Pair) -> None:
         elements.problem("This pair cannot be shown.", f"{error}.", "Choose another.")
         return
     ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
-    for role, domain, images in zip(("id", "ood"), (pair.id, ood), samples, strict=True):
+    for role, domain, images in zip(ROLES, (pair.id, ood), samples, strict=True):
         elements.row(elements.swatch(role), elements.muted(f"{domain}, a test image a class"))
         gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
     elements.label("Its name, for the page Teachers and for --pair")

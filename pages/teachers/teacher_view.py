@@ -11,7 +11,7 @@ from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
-from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.teachers import architecture
@@ -22,6 +22,7 @@ from pages.shared.ui.gallery import gallery
 
 SPLIT = SplitSpec()  # how the opened teacher's images are attacked: as a run does by default
 IMAGES = 16  # images of each domain, opened
+ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
 SHELF_IMAGES = 6  # images of each domain, on the shelf
 
 
@@ -73,7 +74,7 @@ def _card(card: TeacherCard) -> None:
 def _accuracies(card: TeacherCard) -> list[elements.Html]:
     tiles = []
     for metric, value in card.metrics.items():
-        side = "id" if metric == "iacc" else "ood"
+        side = METRIC_ROLES[metric]
         tiles.append(
             elements.tile(
                 "ID" if metric == "iacc" else METRIC_NAMES[metric],
@@ -89,7 +90,7 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
 
 def _shelf_images(pair: str, side: int) -> None:
     """A row of each domain's test images."""
-    for role, images in zip(("id", "ood"), first_test_images(pair, side, SHELF_IMAGES), strict=True):
+    for role, images in zip(ROLES, first_test_images(pair, side, SHELF_IMAGES), strict=True):
         gallery(images, columns=SHELF_IMAGES, roles=[role] * len(images))
 
 
@@ -191,9 +192,8 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
 
 def _image_cards(report: Report) -> None:
     """Test images of both domains, what the teacher says under each."""
-    for (domain, title), column in zip(
-        {"id": "ID test images", "ood": "OOD test images"}.items(), st.columns(2), strict=True
-    ):
+    for domain, column in zip(ROLES, st.columns(2), strict=True):
+        title = f"{domain.upper()} test images"
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
         predicted = [report.id_classes[label] for label in side.predicted[:IMAGES]]
         true_classes = [names[label] for label in side.labels[:IMAGES]]

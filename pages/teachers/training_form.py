@@ -136,7 +136,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
     )
     start = (
         linked.replaced({"pair": pair, **METHODS[trained_by]})
-        if preset == "link"
+        if linked and preset == "link"
         else from_preset(preset, "t", pair, trained_by)
     )
     origin = f"{preset} {trained_by} {setting} {FORM.initial_token() or ''}"
@@ -160,7 +160,11 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
 def _field(name: str, default: Any, key: str) -> Any:
     """The widget of one setting. Bounds are the spec's to check, in its own words."""
     sentence, source = describe_field(name, model=TeacherSpec)
-    common = {"label": f"{FIELD_LABELS[name]} {elements.source_badge(source)}", "help": sentence, "key": key}
+    common: dict[str, Any] = {
+        "label": f"{FIELD_LABELS[name]} {elements.source_badge(source)}",
+        "help": sentence,
+        "key": key,
+    }
     kind = TeacherSpec.model_fields[name].annotation
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))

@@ -9,7 +9,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.runs import TrainingRun
 from atesc_core.teachers.recipes import command
-from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
+from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards, forget_cards
 from pages.shared.ui import appearance, elements, formats, run_panel
@@ -100,7 +100,7 @@ def _accuracy_tiles(run: TrainingRun) -> None:
     card = cards().get(run.teacher)
     tiles = []
     for metric, value in run.metrics.items():
-        side = "id" if metric == "iacc" else "ood"
+        side = METRIC_ROLES[metric]
         tiles.append(
             elements.tile(
                 METRIC_NAMES[metric],

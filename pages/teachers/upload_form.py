@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from atesc_core.teachers.formats import Recognised
     from atesc_core.teachers.staging import CheckedTeacher, StagedTeacher
 
+KINDS: tuple[Literal["NTL", "SL"], ...] = ("NTL", "SL")
 BY_HAND = "by hand"
 STAGED = "staged teacher"  # in the session state: (id of the uploaded file, its StagedTeacher)
 CHECKED = "checked teacher"  # in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
@@ -90,12 +91,13 @@ def upload_form() -> None:
 
 def _staged(uploaded: UploadedFile) -> StagedTeacher:
     """The uploaded file on disk and listed, once an upload."""
-    file_id, staged = st.session_state.get(STAGED, (None, None))
-    if file_id != uploaded.file_id:
-        from atesc_core.teachers.staging import stage_upload  # PyTorch, not before there is a file
+    saved: tuple[str, StagedTeacher] | None = st.session_state.get(STAGED)
+    if saved is not None and saved[0] == uploaded.file_id:
+        return saved[1]
+    from atesc_core.teachers.staging import stage_upload  # PyTorch, not before there is a file
 
-        staged = stage_upload(uploaded.name, uploaded.getbuffer())
-        st.session_state[STAGED] = (uploaded.file_id, staged)
+    staged = stage_upload(uploaded.name, uploaded.getbuffer())
+    st.session_state[STAGED] = (uploaded.file_id, staged)
     return staged
 
 
@@ -133,7 +135,7 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
             else "None of these fits the file; Check says why."
         ),
     )
-    kind = first_row[2].segmented_control("Kind", ["NTL", "SL"], default="NTL", required=True)
+    kind = first_row[2].segmented_control("Kind", KINDS, default="NTL", required=True)
     pair = pick_pair(second_row[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
     side = found.image_side if found and found.image_side in range(8, 257) else None
     image_side = second_row[1].number_input(

@@ -22,7 +22,8 @@ CHECKED_FOLDERS = "own folders"  # in the session state: names of the folders th
 def usable_domains() -> list[str]:
     """Names of the domains that a pair can be made of now, the visitor's checked folders last."""
     present = [name for name, source in DOMAINS.items() if source.status != "downloadable"]
-    return present + st.session_state.get(CHECKED_FOLDERS, [])
+    checked: list[str] = st.session_state.get(CHECKED_FOLDERS, [])
+    return present + checked
 
 
 def download_size(name: str) -> str:
