@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,7 +77,9 @@ def scores(
     return figure if len(values) else theme.show_message(figure, "No synthetic images yet")
 
 
-def bin_edges(score: str, parts: list[NDArray[np.float64]], max_epsilon: float = 32.0) -> NDArray[np.float64]:
+def bin_edges(
+    score: str, parts: Sequence[NDArray[np.float32] | NDArray[np.float64]], max_epsilon: float = 32.0
+) -> NDArray[np.float64]:
     """Edges of the bins of the finite scores in all ``parts``.
 
     Bins of min ε are whole steps up to the largest score, rounded up so that the axis seldom changes between epochs.

@@ -81,7 +81,7 @@ def new_run_form() -> None:
         _summary(base, changes)
 
 
-def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
+def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunSpec, str]:
     """Draw teacher, method, escape and preset; the spec to start from, and its origin, for the keys of widgets."""
     named = linked.teacher if linked else st.query_params.get("teacher")
     names = list(known)
@@ -109,7 +109,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
     )
     base = (
         linked.replaced({"teacher": teacher, "synthesis.kind": method})
-        if preset == "link"
+        if linked and preset == "link"
         else from_preset(preset, teacher, **{"synthesis.kind": method})
     )
     kind = st.segmented_control(
@@ -117,7 +117,7 @@ def _basics(known: dict, linked: RunSpec | None) -> tuple[RunSpec, str]:
         options=list(ESCAPE_NAMES),
         required=True,
         default=base.escape.kind,
-        format_func=ESCAPE_NAMES.get,
+        format_func=ESCAPE_NAMES.__getitem__,
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
@@ -190,7 +190,7 @@ def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
     return _number(texts, kind, default, key)
 
 
-def _choice_or_number(texts: dict[str, str], kind: Any, default: Any, key: str) -> Any:
+def _choice_or_number(texts: dict[str, Any], kind: Any, default: Any, key: str) -> Any:
     """Draw a field that is a number or one of a few options, e.g. the threshold: a number or auto."""
     options = [option for part in get_args(kind) if get_origin(part) is Literal for option in get_args(part)]
     by_hand = "by hand"
@@ -206,10 +206,11 @@ def _choice_or_number(texts: dict[str, str], kind: Any, default: Any, key: str) 
     return _number({"label": "Its value", "help": texts["help"]}, float, number, f"{key}, by hand")
 
 
-def _number(texts: dict[str, str], kind: type, default: float | None, key: str) -> float | None:
-    return st.number_input(
-        **texts, value=default, step=1 if kind is int else None, key=key, format="%d" if kind is int else "%g"
-    )
+def _number(texts: dict[str, Any], kind: type, default: float | None, key: str) -> float | None:
+    """Draw a field that is a number; None while its box is empty."""
+    layout: dict[str, Any] = {"step": 1, "format": "%d"} if kind is int else {"step": None, "format": "%g"}
+    number: float | None = st.number_input(**texts, **layout, value=default, key=key)
+    return number
 
 
 def _value(spec: RunSpec, path: str) -> Any:

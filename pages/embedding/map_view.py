@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.embedding import Status
 from atesc_core.figures import theme
+from atesc_core.figures.embedding import ColourBy
 from atesc_core.figures.run_data import evenly_thinned
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
@@ -34,11 +36,12 @@ from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import pending_notice
 
+Ground = Literal["density", "points"]  # how real images are drawn
 GALLERY_IMAGES = 60  # of a selection
-MAPS = ("PCA", "UMAP")
-GROUNDS = ("density", "points")
-COLOURS = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
-SPACES = {"teacher": of_teacher, "student": of_student}
+MAPS: tuple[Method, ...] = ("PCA", "UMAP")
+GROUNDS: tuple[Ground, ...] = ("density", "points")
+COLOURS: dict[ColourBy, str] = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
+SPACES: dict[Who, Callable[[Subject], Space | None]] = {"teacher": of_teacher, "student": of_student}
 HEIGHT, HEIGHT_OF_TWO_MAPS = 560, 430  # px of a map
 NOTE_ON_TWO_MAPS = (
     "Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
@@ -56,8 +59,8 @@ class MapOptions:
 
     who: Who
     method: Method
-    colour: str
-    real_images: str  # density or points
+    colour: ColourBy
+    real_images: Ground
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     subjects = [subject for subject in (first, second) if subject]
     if options.who == "student" and not all(map(_student_there, subjects)):
         return is_live(run)
-    left, right = (st.container(), None) if two else st.columns([3, 1])
+    left, right = [st.container()] * 2 if two else st.columns([3, 1])
     with left, elements.card():
         epoch, playing = _transport(run, epochs)
         if options.who == "student":
@@ -158,20 +161,28 @@ def _controls() -> MapOptions:
                 format_func=str.capitalize,
                 help=("Whose last layer the map is of"),
                 **url.bind_choice("features", SPACES, key="link features"),
-            ),
+            )
+            or "teacher",
             st.segmented_control(
                 "Map",
                 MAPS,
                 required=True,
                 **url.bind_choice("method", MAPS),
-                help=("PCA is there at once. UMAP takes a while, once per teacher or student."),
-            ),
+                help="PCA is there at once. UMAP takes a while, once per teacher or student.",
+            )
+            or "PCA",
             st.segmented_control(
-                "Colour", list(COLOURS), required=True, **url.bind_choice("colour", COLOURS), format_func=COLOURS.get
-            ),
+                "Colour",
+                list(COLOURS),
+                required=True,
+                format_func=COLOURS.__getitem__,
+                **url.bind_choice("colour", COLOURS),
+            )
+            or "group",
             st.segmented_control(
-                "Real images", GROUNDS, required=True, **url.bind_choice("ground", GROUNDS), format_func=str.capitalize
-            ),
+                "Real images", GROUNDS, required=True, format_func=str.capitalize, **url.bind_choice("ground", GROUNDS)
+            )
+            or "density",
         )
 
 
@@ -549,7 +560,7 @@ def _wall(epoch_map: EpochMap, indices: np.ndarray, columns: int) -> None:
         "wall map",
         partial(selection.inspect, epoch_map.run, epoch_map.snapshot.epoch),
         columns=columns,
-        chosen=epoch_map.selected.image,
+        chosen=epoch_map.selected.image if epoch_map.selected else None,
         roles=["fragile" if epoch_map.fragile[index] else "robust" for index in indices],
         titles=[captions[index].replace("\n", " · ") for index in indices],
     )
@@ -561,7 +572,7 @@ def _real(epoch_map: EpochMap, names: list[str], columns: int) -> None:
     gallery(
         pictures[positions],
         columns=columns,
-        roles=[name.partition(":")[0] for name in names],
+        roles=["id" if name.startswith("id:") else "ood" for name in names],
         titles=[captions[at].replace("\n", " · ") for at in positions],
     )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -66,7 +68,7 @@ def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]
 def no_second_run(run: DistillationRun) -> None:
     """Draw that there is no run to compare with this one, and what to start."""
     card = cards()[run.spec.teacher]
-    kind = "SL" if card.kind == "NTL" else "NTL"
+    kind: Literal["SL", "NTL"] = "SL" if card.kind == "NTL" else "NTL"
     teachers = [
         other
         for other in cards().values()
@@ -96,7 +98,7 @@ def no_second_run(run: DistillationRun) -> None:
         ),
         _centred(),
     ):
-        spec = TeacherSpec(
+        training = TeacherSpec(
             name=f"{card.name[:60]}-{kind.lower()}",
             pair=card.pair,
             kind=kind,
@@ -107,7 +109,7 @@ def no_second_run(run: DistillationRun) -> None:
             "pages/teachers/page.py",
             label=f"Train an {kind} teacher",
             icon=":material/model_training:",
-            query_params={"spec": spec.to_token()},
+            query_params={"spec": training.to_token()},
         )
 
 

@@ -133,12 +133,13 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
 
 
 def _score_choice(run: DistillationRun, scores: list[str]) -> str:
+    """Draw the choice of the score that splits the images."""
     usual = run.spec.split.score
-    return st.segmented_control(
+    score = st.segmented_control(
         "Score",
         scores,
         required=True,
-        format_func=SCORE_NAMES.get,
+        format_func=SCORE_NAMES.__getitem__,
         help=(
             "min ε: the smallest attack that changes the teacher's label. Margin and KL: at ε = "
             f"{run.spec.split.epsilon:g}/255, how near the label came to changing, and how far the output moved. "
@@ -148,6 +149,7 @@ def _score_choice(run: DistillationRun, scores: list[str]) -> str:
         ),
         **url.bind_widget("score", url.read_choice("score", scores, usual), key=f"score {run.id}", usual=usual),
     )
+    return score or usual
 
 
 def slider_key(run: DistillationRun) -> str:
@@ -181,7 +183,7 @@ def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
     return math.floor(low / step) * step, math.ceil(high / step) * step, step
 
 
-# ── its pieces ──────────────────────────────────────────────────────────────────────────────────────
+# ── the page's parts ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _histogram(split: ImageSplit, real: Report | None) -> None:
@@ -295,7 +297,8 @@ def _rule(split: ImageSplit, name: str) -> str:
 def _numbers(split: ImageSplit, real: Report | None) -> None:
     images = len(split.values)
     tiles = []
-    for role, members in (("fragile", split.fragile), ("robust", ~split.fragile)):
+    groups: dict[elements.Role, np.ndarray] = {"fragile": split.fragile, "robust": ~split.fragile}
+    for role, members in groups.items():
         count = int(members.sum())
         tiles.append(
             elements.tile(

@@ -218,7 +218,12 @@ def _running(trial: Trial) -> bool:
 
 
 def _thresholds(trial: Trial) -> str:
-    return f"{threshold_text(trial.fork.old_threshold)} → {threshold_text(trial.fork.threshold)}"
+    return f"{threshold_text(_old_threshold(trial))} → {threshold_text(trial.fork.threshold)}"
+
+
+def _old_threshold(trial: Trial) -> float:
+    assert trial.fork.old_threshold is not None  # a trial's fork has one
+    return trial.fork.old_threshold
 
 
 def _span(trial: Trial) -> str:
@@ -254,7 +259,7 @@ def _panel(trial: Trial) -> None:
             trial.shared_epochs(store),
             old,
             new,
-            (trial.fork.old_threshold, trial.fork.threshold),
+            (_old_threshold(trial), trial.fork.threshold),
             trial.first_epoch - 1,
             appearance.mode(),
             trial.last_epoch,
@@ -279,7 +284,7 @@ def _panel(trial: Trial) -> None:
 
 def _arms(trial: Trial, old: pd.DataFrame, new: pd.DataFrame) -> None:
     """What each arm is, and how far it has come."""
-    threshold = threshold_text(trial.fork.old_threshold)
+    threshold = threshold_text(_old_threshold(trial))
     if trial.old is None:
         elements.row(elements.bold(f"Old {threshold}"), elements.muted("deleted since"))
     elif trial.old_is_parent:
@@ -340,7 +345,8 @@ def _by_epoch(rows: pd.DataFrame) -> None:
     """A table of both arms and their difference, an epoch a row."""
     if rows.empty:
         return
-    columns, roles = {"Epoch": rows["epoch"].astype(int)}, {}
+    columns: dict[str, pd.Series] = {"Epoch": rows["epoch"].astype(int)}
+    roles: dict[str, elements.Role] = {}
     for metric in (name for name in METRIC_NAMES if name in rows):
         name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
         of_metric = {

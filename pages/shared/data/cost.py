@@ -77,12 +77,12 @@ def _per_image(runs: list[DistillationRun], split: bool, like: RunSpec) -> float
     return median(timed) if timed else None
 
 
-def _step(spec: RunSpec) -> tuple:
+def _step(spec: RunSpec) -> tuple[object, ...]:
     """What decides how long an image takes, except the attack."""
     return (spec.student, spec.batch_size, spec.student_steps, spec.synthesis, spec.escape.kind == "abd")
 
 
-def _attack(spec: RunSpec) -> tuple:
+def _attack(spec: RunSpec) -> tuple[object, ...]:
     return (spec.split.score, spec.split.steps, spec.escape.kind)
 
 

@@ -101,7 +101,8 @@ class Form:
         token, memory = st.query_params.get(self.name), st.session_state.get(self.key)
         if memory is None or token not in memory["known"]:
             st.session_state[self.key] = memory = {"base": token, "known": {token}}
-        return memory["base"]
+        base: str | None = memory["base"]
+        return base
 
     def reset(self) -> None:
         """Forget what was written: the page shows no form now, and whatever token comes next fills it in."""

@@ -166,9 +166,10 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
         )
         return f"<{tag}{align}{line}>{escape(str(value))}</{tag}>"
 
-    head = "".join(cell("th", name, name) for name in frame)
+    columns = [str(name) for name in frame]
+    head = "".join(cell("th", name, name) for name in columns)
     body = "".join(
-        "<tr>" + "".join(cell("td", name, value) for name, value in zip(frame, row, strict=True)) + "</tr>"
+        "<tr>" + "".join(cell("td", name, value) for name, value in zip(columns, row, strict=True)) + "</tr>"
         for row in frame.itertuples(index=False, name=None)
     )
     st.html(f'<div class="atesc atesc-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
@@ -234,8 +235,13 @@ def source_badge(source: str | None) -> str:
     return {"paper": ":gray-badge[paper]", "lab": ":primary-badge[this lab]", None: ""}[source]
 
 
-def setting(path: str, label: str, kind: str = "dfq") -> dict[str, str]:
-    """label and help of the widget for a RunSpec field: `st.slider(**setting("split.steps", "PGD steps"))`.
-    ``kind`` is the synthesis.kind, for fields of the synthesis."""
+def setting(path: str, label: str, kind: str = "dfq") -> dict[str, Any]:
+    """``label`` and ``help`` of the widget of a RunSpec field: ``st.slider(**setting("split.steps", "PGD steps"))``.
+
+    Args:
+        path: the dotted field.
+        label: its name on the page.
+        kind: ``synthesis.kind``, on which the synthesis' fields depend.
+    """
     sentence, source = describe_field(path, kind)
     return {"label": f"{label} {source_badge(source)}".strip(), "help": sentence}
