@@ -14,7 +14,7 @@ from atesc_core.version import lab_version
 
 
 def serve(arguments: list[str]) -> None:
-    """Serves the app until it is stopped; never returns.
+    """Serve the app until it is stopped; never returns.
 
     This is ``streamlit run app.py`` with one difference: Streamlit is told beforehand that ``pages/`` is not an app of
     its older kind. Otherwise the first visitor of a fresh server who follows a link to a page is told that there is no

@@ -113,7 +113,8 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
         elements.muted(f"of {n} synthetic images"),
     )
     limit = ", robust ones whose label is [[over-represented]] among them" if escape.overrepresented_only else ""
-    text = f"[[teaches|Teach]]: {turn.teaching_mask.sum()} of {n}. [[trapped|Held back]]: {turn.forget_mask[:n].sum()}{limit}."
+    teaching, held_back = turn.teaching_mask.sum(), turn.forget_mask[:n].sum()
+    text = f"[[teaches|Teach]]: {teaching} of {n}. [[trapped|Held back]]: {held_back}{limit}."
     if probes := len(turn.images) - n:
         robust, trapped = (~turn.fragile_mask[n:]).sum(), turn.forget_mask[n:].sum()
         text += f" Of {probes} probes {robust} are robust, {trapped} of these trapped."
