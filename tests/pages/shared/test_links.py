@@ -174,7 +174,6 @@ def test_embedding(open_page, again, finished_run: DistillationRun, report: Repo
 
 @pytest.fixture
 def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    paper._drawing.clear()
     monkeypatch.setattr(paper, "draw_recipe", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
 
 
