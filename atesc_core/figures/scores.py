@@ -152,8 +152,7 @@ def _bars(
 
 def _outline_height(values: NDArray[np.float64], edges: NDArray[np.float64], images: int) -> NDArray[np.float64]:
     """Counts scaled to the area of ``images`` images."""
-    height: NDArray[np.float64] = bin_counts(values, edges) * (images / max(len(values), 1))
-    return height
+    return bin_counts(values, edges).astype(np.float64) * (images / max(len(values), 1))
 
 
 def _outline(

@@ -22,7 +22,7 @@ from atesc_core.files import atomic_write
 from atesc_core.recording.manifest import Manifest, Recording, expected_arrays
 from atesc_core.specs.base import parse
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]  # of the type that the manifest gives
 
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_UNPACKED_BYTES = 128 * 1024**2

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import Metric
 
+DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
 METRICS: tuple[Metric, ...] = get_args(Metric)
 MAX_IMAGES_PER_EPOCH = 96  # an epoch: with three runs of eight epochs at 16 px about 2 MB
 MAX_SNAPSHOTS = 24  # epochs of a run whose images are kept, evenly thinned
@@ -104,7 +105,7 @@ def recorded_teacher(card: TeacherCard) -> RecordedTeacher:
         target=find_pair(card.pair).target,
         image_side=card.image_side,
         class_names=tuple(map(plain_text, card.class_names)),
-        test_images=card.test_images,
+        test_images={domain: card.test_images[domain] for domain in DOMAINS if domain in card.test_images},
     )
 
 

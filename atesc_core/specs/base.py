@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from contextlib import suppress
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from atesc_core.errors import SpecError
 
 Source = Literal["paper", "lab"]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
@@ -69,7 +70,7 @@ class JobSpec(Spec):
         return parse(type(self), values)
 
 
-def parse(model: type[BaseModel], values: Any) -> Any:
+def parse(model: type[Model], values: Any) -> Model:
     """Validate ``values`` as ``model``, with one readable line a wrong field. Raises SpecError."""
     try:
         return model.model_validate(values)

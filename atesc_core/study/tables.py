@@ -187,7 +187,9 @@ def escape_table(frame: pd.DataFrame) -> str:
     for (batch, setting, pair, metric), runs in frame.groupby(["batch", "setting", "pair", "metric"], sort=False):
         both = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
         cells = {
-            name: mean_sd_text(both[name].mean(), both[name].std()) if len(both) else NOT_RUN for name in both.columns
+            (value, form): mean_sd_text(both[value, form].mean(), both[value, form].std()) if len(both) else NOT_RUN
+            for value in ("iacc", "other")
+            for form in MAIN_ESCAPE_FORMS
         }
         seeds = [
             "; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))

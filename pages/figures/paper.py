@@ -90,7 +90,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
         _download(
             "All, zipped",
-            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.layout.dpi),
+            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.layout.dpi) if sheet else b"",
             f"{stem}.zip",
             "application/zip",
             disabled=sheet is None,
@@ -112,8 +112,8 @@ def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> 
     )
 
 
-def _later(sheet: Sheet | None, kind: str, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
-    return lambda: files.sheet_file(sheet, kind, facts, dpi)
+def _later(sheet: Sheet | None, kind: files.Format, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
+    return lambda: files.sheet_file(sheet, kind, facts, dpi) if sheet else b""
 
 
 def _drawing(recipe: Recipe, drawn: Sequence[go.Figure]) -> ThreadJob[Sheet]:

@@ -135,7 +135,7 @@ def _panel_controls(
 
     Args:
         letter: Of a panel among several; empty for a single figure.
-        run: The run to show initial.
+        run: The run to show first.
         choice: Where figure and run are chosen.
         options: Where the figure's options are shown.
         initial: The first values of the widgets.
