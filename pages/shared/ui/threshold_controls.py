@@ -26,7 +26,7 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
             key=f"apply {run.id}",
             disabled=bool(refusal),
             help=refusal or "The student is split at this threshold from the next round on",
-            on_click=_apply,
+            on_click=run_store().set_threshold,
             args=(run.id, threshold),
         )
         pending_notice(run)
@@ -35,13 +35,5 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
 def pending_notice(run: DistillationRun) -> None:
     """Draw that a threshold is applied from the next round, as long as the run has not taken it."""
     if is_live(run) and run.pending_threshold is not None:
-        st.caption(_pending_text(run.pending_threshold), width="content")
-
-
-def _apply(run_id: str, threshold: float) -> None:
-    run_store().set_threshold(run_id, threshold)
-    st.toast(_pending_text(threshold), icon=":material/check:")
-
-
-def _pending_text(threshold: float) -> str:
-    return f"Threshold {threshold_text(threshold)} is applied from the next round"
+        text = threshold_text(run.pending_threshold)
+        st.caption(f"Threshold {text} is applied from the next round", width="content")

@@ -259,5 +259,6 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
     assert not app.exception
     rows = store.database.read("SELECT pending_threshold FROM runs WHERE id = ?", lab_with_runs.atesc)
     assert rows[0]["pending_threshold"] == 2.5
+    assert "Threshold 2.50 is applied from the next round" in text(app)
     app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
     assert button(app, "Apply to this run").disabled  # it is not this run's score
