@@ -115,7 +115,7 @@ def test_the_command_that_is_shown_asks_for_this_very_figure(recipe, monkeypatch
     from atesc_core import cli
 
     asked = []
-    monkeypatch.setattr(command, "_one", lambda recipe, out, runs_dir: asked.append(recipe))
+    monkeypatch.setattr(command, "_write_figure", lambda recipe, out, runs_dir: asked.append(recipe))
     words = shlex.split(recipe.command())
     assert words[:3] == ["python", "-m", "atesc_core"]
     CliRunner().invoke(cli.app, words[3:], catch_exceptions=False)
