@@ -43,8 +43,8 @@ class Format:
             return key
         if key.startswith(f"{self.head}."):
             return "head" + key.removeprefix(self.head)
-        for theirs, labs in self.renamed:
-            key = key.replace(theirs, labs)
+        for published, lab in self.renamed:
+            key = key.replace(published, lab)
         return f"backbone.{key}"
 
     def from_lab(self, key: str) -> str:
@@ -54,8 +54,8 @@ class Format:
         if key.startswith("head."):
             return self.head + key.removeprefix("head")
         key = key.removeprefix("backbone.")
-        for theirs, labs in self.renamed:
-            key = key.replace(labs, theirs)
+        for published, lab in self.renamed:
+            key = key.replace(lab, published)
         return key
 
 

@@ -84,13 +84,15 @@ def _choose_pair() -> Pair | None:
     )
     elements.caption(_described(setting))
     names = usable_domains()
-    id_name = st.selectbox("ID domain", names, **_linked("id", names, "mnistm"))
+    id_name = st.selectbox("ID domain", names, **_bind_to_link("id", names, "mnistm"))
     if setting == "backdoor":
         triggers = list(TRIGGER_NAMES)
-        ood = st.selectbox("Trigger", triggers, **_linked("trigger", triggers, triggers[0]))
+        ood = st.selectbox("Trigger", triggers, **_bind_to_link("trigger", triggers, triggers[0]))
     else:
         others = [name for name in names if name != id_name]
-        ood = st.selectbox("OOD domain", others, **_linked("ood", others, "mnist" if "mnist" in others else others[0]))
+        ood = st.selectbox(
+            "OOD domain", others, **_bind_to_link("ood", others, "mnist" if "mnist" in others else others[0])
+        )
     try:
         target = [] if setting == "close" else [_choose_target(id_name)]
         return make_pair(setting, id_name, ood, *target)
@@ -112,16 +114,16 @@ def _choose_target(id_name: str) -> int:
         "OOD goes to class",
         range(len(classes)),
         format_func=classes.__getitem__,
-        **_linked("target", range(len(classes)), 0, f"target in {id_name}"),
+        **_bind_to_link("target", range(len(classes)), 0, f"target in {id_name}"),
     )
     return target
 
 
-def _linked(name: str, options: Sequence[Any], usual: Any, key: str = "") -> dict[str, Any]:
-    """Of the widget that asks for a part of the pair: it holds what the link says."""
+def _bind_to_link(name: str, options: Sequence[Any], usual: Any, key: str = "") -> dict[str, Any]:
+    """Arguments of a widget for a part of the pair, which starts with what the link says and keeps the link right."""
     key = key or f"{name} of a pair"
-    own = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
-    return own | {"index": options.index(own["index"])}
+    binding = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
+    return binding | {"index": options.index(binding["index"])}
 
 
 def _pair_card(pair: Pair) -> None:

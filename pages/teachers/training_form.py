@@ -75,7 +75,7 @@ def latest_trainings() -> bool:
 
 
 def _form() -> bool:
-    """Whether it cannot yet say how long the training will take: PyTorch has still to name the device."""
+    """The form; returns whether its estimate still waits for PyTorch to name the device."""
     linked = FORM.read(TeacherSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -144,7 +144,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
 
 
 def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
-    """A widget for every setting that this training reads; what the user set to something else."""
+    """A widget for every setting that this training reads; returns those that the user changed."""
     setting = find_pair(base.pair).setting
     names = [name for name in FIELD_LABELS if uses(name, base.trained_by, setting)]
     changes = {}
@@ -174,10 +174,10 @@ def _field(name: str, default: Any, key: str) -> Any:
     )
 
 
-def _free_name(wanted: str) -> str:
-    """``wanted`` as a teacher may be called, with a number behind it where that name is taken."""
+def _free_name(suggestion: str) -> str:
+    """``suggestion`` in the letters of a teacher's name, with a number behind it where that name is taken."""
     stem = "".join(
-        letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in wanted.lower()
+        letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in suggestion.lower()
     ).strip("-_")[:58]
     names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
     return next((name for name in names if name not in _taken_names()), stem)
