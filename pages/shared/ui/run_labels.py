@@ -44,8 +44,8 @@ def run_name(run: Run) -> str:
     """
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
     is_fork = isinstance(run, DistillationRun) and run.fork
-    what = f"{method_name(run.spec)}, {run.label}" if is_fork else method_name(run.spec)
-    return f"{run.teacher} · {what} · seed {run.spec.seed} · {created} · {run.id}"
+    description = f"{method_name(run.spec)}, {run.label}" if is_fork else method_name(run.spec)
+    return f"{run.teacher} · {description} · seed {run.spec.seed} · {created} · {run.id}"
 
 
 def time_ago(at: float | None) -> str:

@@ -172,15 +172,15 @@ def timeline(run: Run) -> None:
     for event in run_store().history(run.id).to_dict("records"):
         if event["kind"] == "threshold":
             by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event["text"]]
-            what = f"threshold {event['value']:.2f}, {by}"
+            text = f"threshold {event['value']:.2f}, {by}"
         elif event["kind"] == "slow":
-            what = f"slow motion, {event['value']:g} s a turn"
+            text = f"slow motion, {event['value']:g} s a turn"
         else:
             details = event["text"] if event["kind"] in ("created", "started", "resumed") else ""
-            what = EVENT_NAMES[event["kind"]] + (f", {details}" if details else "")
+            text = EVENT_NAMES[event["kind"]] + (f", {details}" if details else "")
         position = f"epoch {event['epoch']}, round {event['round']}" if event["epoch"] else ""
         clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
-        rows.append(f"<span>{clock}</span><span>{elements.as_html(what)}</span>{elements.muted(position)}")
+        rows.append(f"<span>{clock}</span><span>{elements.as_html(text)}</span>{elements.muted(position)}")
     st.html(f'<div class="atesc" style="{TIMELINE}">{"".join(rows)}</div>')
 
 
