@@ -41,3 +41,55 @@ def test_describing_a_run_needs_no_torch():
 
 def test_app_routes_only():
     assert len((ROOT / "app.py").read_text().splitlines()) < 60
+
+
+# Packages and modules of the core, lowest first: each imports only from lines above its own.
+LAYERS = (
+    {"errors", "vocabulary", "paths", "files"},
+    {"version", "jobs"},
+    {"device", "specs"},
+    {"domains", "models"},
+    {"training", "robustness"},
+    {"teachers", "synthesis"},
+    {"distillation", "embedding"},
+    {"runs"},
+    {"figures", "inspection", "recording", "study", "tensorboard"},
+    {"cli"},
+    {"__main__"},
+)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Dotted names of the modules of this repository that a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith(("atesc_core.", "pages."))}
+
+
+def test_every_package_of_the_core_imports_only_from_lower_layers():
+    layer = {name: number for number, names in enumerate(LAYERS) for name in names}
+    offenders = []
+    for path in sorted((ROOT / "atesc_core").rglob("*.py")):
+        importer = path.relative_to(ROOT / "atesc_core").with_suffix("").parts[0]
+        if importer == "__init__":
+            continue
+        for name in sorted(imported_modules(path)):
+            imported_package = name.split(".")[1]
+            if imported_package != importer and layer[imported_package] >= layer[importer]:
+                offenders.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not offenders
+
+
+def test_a_page_imports_from_shared_and_its_own_folder_only():
+    offenders = []
+    for path in sorted((ROOT / "pages").rglob("*.py")):
+        folder = path.relative_to(ROOT / "pages").parts[0]
+        for name in sorted(imported_modules(path)):
+            package, part = name.split(".")[:2]
+            if package == "pages" and part not in ("shared", folder):
+                offenders.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not offenders
