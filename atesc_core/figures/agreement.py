@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, trace_id
 
-SERIES = {"same": "given the teacher's label", "sure": "mean probability of that label"}
+SERIES = {"agreement": "given the teacher's label", "confidence": "mean probability of that label"}
 
 
 def agreement(
@@ -22,8 +22,8 @@ def agreement(
 ) -> go.Figure:
     """Agreement of the students with the teacher.
 
-    ``chosen``, ``every``: columns ``epoch`` (of the student), ``same`` and ``sure`` (per cent), over the chosen images
-    and over all; ``images``: how many these are. ``epoch``: in which the images were made, marked; ``epochs``: of the
+    ``chosen``, ``every``: columns ``epoch`` (of the student), ``agreement`` and ``confidence`` (per cent), over the
+    chosen images and over all; ``images``: how many these are. ``epoch``: in which the images were made, marked; ``epochs``: of the
     run, so that the axis stays still.
     """
     style = theme.style(mode)
@@ -54,7 +54,7 @@ def agreement(
         )
     for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
         for series, words in SERIES.items():
-            thin, faint = series == "sure", who == "all"
+            thin, faint = series == "confidence", who == "all"
             name = f"{theme.format_count(count)} {'in all' if faint else 'selected'}: {words}"
             figure.add_scatter(
                 x=points["epoch"],

@@ -34,7 +34,9 @@ def epochs_of_students(page: Page) -> list[int]:
     return (
         chart(page, "agreement")
         .locator(".js-plotly-plot")
-        .evaluate("plot => [...plot._fullData.find(t => t.meta.images === 'chosen' && t.meta.series === 'same').x]")
+        .evaluate(
+            "plot => [...plot._fullData.find(t => t.meta.images === 'chosen' && t.meta.series === 'agreement').x]"
+        )
     )
 
 

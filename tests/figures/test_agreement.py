@@ -7,8 +7,8 @@ import pandas as pd
 from atesc_core.figures import theme
 from atesc_core.figures.agreement import agreement
 
-CHOSEN = pd.DataFrame({"epoch": [1, 3], "same": [25.0, 75.0], "sure": [20.0, 60.0]})
-EVERY = pd.DataFrame({"epoch": [1, 3], "same": [50.0, 55.0], "sure": [40.0, 45.0]})
+CHOSEN = pd.DataFrame({"epoch": [1, 3], "agreement": [25.0, 75.0], "confidence": [20.0, 60.0]})
+EVERY = pd.DataFrame({"epoch": [1, 3], "agreement": [50.0, 55.0], "confidence": [40.0, 45.0]})
 
 
 def drawn(**changes):
@@ -17,7 +17,12 @@ def drawn(**changes):
 
 def test_the_selection_stands_before_all_images():
     lines = {(line.meta["images"], line.meta["series"]): line for line in drawn().data}
-    assert list(lines) == [("all", "same"), ("all", "sure"), ("chosen", "same"), ("chosen", "sure")]
+    assert list(lines) == [
+        ("all", "agreement"),
+        ("all", "confidence"),
+        ("chosen", "agreement"),
+        ("chosen", "confidence"),
+    ]
     for (who, series), line in lines.items():
         points = CHOSEN if who == "chosen" else EVERY
         assert (list(line.x), list(line.y)) == ([1, 3], list(points[series]))

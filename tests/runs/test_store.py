@@ -87,8 +87,8 @@ def test_a_mark_changes_with_every_epoch_and_event_of_its_run_alone(store, spec)
     run_id, other = store.create(spec), store.create(spec)
     seen = [store.revisions()]
     for log in (
-        lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 50.0}),
-        lambda: RunLog(store, store.get(run_id)).epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
+        lambda: RunLog(store, store.get(run_id)).write_epoch(1, 100, {"iacc": 50.0}),
+        lambda: RunLog(store, store.get(run_id)).write_epoch(1, 100, {"iacc": 60.0}),  # anew, after a resumption
         lambda: store.pause(run_id),
     ):
         log()
@@ -205,7 +205,7 @@ def a_snapshot(epoch: int) -> Snapshot:
 def test_a_snapshot_comes_back_as_it_was(store, spec):
     run_id = store.create(spec)
     for epoch in (10, 2):
-        RunLog(store, store.get(run_id)).snapshot(a_snapshot(epoch))
+        RunLog(store, store.get(run_id)).write_snapshot(a_snapshot(epoch))
     assert store.snapshot_epochs(run_id) == [2, 10]
     saved, loaded = a_snapshot(10), store.snapshot(run_id, 10)
     assert (loaded.epoch, loaded.threshold, set(loaded.scores)) == (10, 3.7, {"min_eps", "kl"})
@@ -218,7 +218,7 @@ def test_a_snapshot_comes_back_as_it_was(store, spec):
 
 def test_half_a_file_leaves_the_whole_one(store, spec):
     run_id = store.create(spec)
-    RunLog(store, store.get(run_id)).snapshot(a_snapshot(1))
+    RunLog(store, store.get(run_id)).write_snapshot(a_snapshot(1))
     path = store.snapshot_file(run_id, 1)
     with pytest.raises(OSError, match="disk full"), atomic_write(path) as file:
         file.write(b"half of")

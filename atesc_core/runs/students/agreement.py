@@ -20,7 +20,7 @@ def agreement(
         chosen: indices of the images to count; all of them unless given.
 
     Returns:
-        One row per student: ``epoch``; ``same``, per cent of the images that it gives the teacher's label; ``sure``,
+        One row per student: ``epoch``; ``agreement``, per cent of the images that it gives the teacher's label; ``confidence``,
         its mean probability of that label, in per cent.
     """
     indices = np.arange(len(labels)) if chosen is None else np.asarray(list(chosen), int)
@@ -33,4 +33,4 @@ def agreement(
         )
         for epoch, student in sorted(probabilities.items())
     ]
-    return pd.DataFrame(rows, columns=["epoch", "same", "sure"])
+    return pd.DataFrame(rows, columns=["epoch", "agreement", "confidence"])

@@ -89,7 +89,7 @@ def test_the_curve_is_of_exactly_these_images(open_page, own_lab, finished_run: 
     assert not app.exception
     for images, chosen in (("chosen", [3, 7, 11]), ("all", None)):
         expected = agreement(said_by, labels, chosen)
-        for series in ("same", "sure"):
+        for series in ("agreement", "confidence"):
             epochs, values = curve(app, images, series)
             assert epochs == [1, 2]
             np.testing.assert_allclose(values, expected[series], atol=1e-3)
@@ -107,7 +107,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(
     assert not app.exception
     shown = own_lab.snapshot(finished_run.id, 1)
     labels = shown.teacher_probs[[3, 7]].argmax(1)
-    assert curve(app, "chosen", "same") == (
+    assert curve(app, "chosen", "agreement") == (
         [1],
         pytest.approx(100 * np.mean(shown.student_probs[[3, 7]].argmax(1) == labels)),
     )
@@ -120,7 +120,7 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(
     assert len(jobs.asked) == 2
     ask(own_lab, finished_run, 1)
     app.run()
-    assert curve(app, "chosen", "same")[0] == [1, 2]
+    assert curve(app, "chosen", "agreement")[0] == [1, 2]
     assert not app.get("progress")
 
 
@@ -139,5 +139,5 @@ def test_a_run_says_which_students_it_has(open_page, own_lab, finished_run: Dist
     ask(own_lab, finished_run, 1)
     app = open_page("robustness", **selection_link(finished_run, 3, 7, epoch=1))
     assert not app.exception
-    assert curve(app, "chosen", "same")[0] == [1, 2]  # the epoch's own, in its snapshot, and the last one's
+    assert curve(app, "chosen", "agreement")[0] == [1, 2]  # the epoch's own, in its snapshot, and the last one's
     assert "The students of 1 of 2 epochs are kept" in page_text(app)

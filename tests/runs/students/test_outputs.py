@@ -24,7 +24,7 @@ LABELS = np.array([0, 1, 1, 0])  # the teacher's
 
 
 @pytest.mark.parametrize(
-    ("chosen", "same", "sure"),
+    ("chosen", "same_label", "confidence"),
     [
         # student of epoch 2 says 1, 0, 0, 0 (a tie is the first class); that of epoch 4 says 0, 0, 1, 1
         (None, [25.0, 50.0], [100 * (0.25 + 0 + 0.25 + 0.5) / 4, 100 * (0.75 + 0.5 + 0.875 + 0) / 4]),
@@ -32,11 +32,11 @@ LABELS = np.array([0, 1, 1, 0])  # the teacher's
         ([3], [100.0, 0.0], [50.0, 0.0]),
     ],
 )
-def test_agreement_as_computed_by_hand(chosen, same, sure):
+def test_agreement_as_computed_by_hand(chosen, same_label, confidence):
     found = agreement(ANSWERS, LABELS, chosen)
     assert found["epoch"].tolist() == [2, 4]
-    assert found["same"].tolist() == same
-    assert found["sure"].tolist() == sure
+    assert found["agreement"].tolist() == same_label
+    assert found["confidence"].tolist() == confidence
 
 
 def test_every_kept_student_is_asked_once(lab_with_runs, capsys):
