@@ -86,7 +86,7 @@ def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
         log.write_epoch(2 + update, 10, {"iacc": 45 + update, "asr": 60 - update})
         page.wait_for_function(f"epochs => ({SEEN})().epochs === epochs", arg=2 + update)
         assert page.evaluate(SEEN)["range"] == zoomed, f"update {update}"
-    RunLog(store, store.get(waiting)).epoch(1, 10, {"iacc": 30, "asr": 20})  # a third line: the whole page runs
+    RunLog(store, store.get(waiting)).write_epoch(1, 10, {"iacc": 30, "asr": 20})  # a third line: the whole page runs
     page.wait_for_function(f"() => ({SEEN})().lines === 3")
     assert page.evaluate(SEEN)["range"] == zoomed
     assert page.evaluate("window.node === document.querySelector('[data-chart=compare] .main-svg')")

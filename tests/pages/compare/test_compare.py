@@ -154,7 +154,7 @@ def test_a_run_that_waits_is_counted_and_holds_nothing(open_page, store, two_see
 
 def test_a_threshold_moved_by_hand_is_another_line(open_page, store, two_seeds):
     steered = logged_run(store, (1, 1), (2, 2), seed=2)
-    RunLog(store, store.get(steered)).threshold(2, 1, 4.0, "hand")
+    RunLog(store, store.get(steered)).write_threshold(2, 1, 4.0, "hand")
     app = open_page("compare")
     assert [row[1:3] for row in table_of(app)[1:]] == [["ATEsc", "2"], ["threshold moved by hand", "1"]]
 
