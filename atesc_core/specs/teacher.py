@@ -1,6 +1,6 @@
 """A teacher's training, described: what its card keeps of it, and what a run of it needs besides.
 
-Needs no torch, like spec.py: pages and commands read it before anything heavy is imported.
+Needs no torch, like run.py: pages and commands read it before anything heavy is imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The visual language of SCREENS.md: fixed hues, lines for escapes, one look per mode."""
+"""The visual language of all figures: fixed hues, lines for escapes, one look per mode."""
 
 import colorsys
 from typing import get_args

@@ -1,0 +1,54 @@
+"""What the documents and docstrings say exists, exists; and the README's Python runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+
+import pytest
+
+from atesc_core.paths import IMPORT_ROOT
+
+TRACKED = subprocess.run(["git", "ls-files"], cwd=IMPORT_ROOT, capture_output=True, text=True, check=True).stdout.split()
+DOCUMENTS = [name for name in TRACKED if name.endswith(".md") and not name.startswith("docs/results")]
+SOURCES = [name for name in TRACKED if name.endswith(".py")]
+FILE = re.compile(r"(?<![\w/.-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|js|css|jsonl))\b")
+# Files of other projects, which the sentence around them names, and a program's name.
+ELSEWHERE = {
+    "zskt/main.py",
+    "registry.py",
+    "train_scratch.py",
+    "train_ts_digit.py",
+    *(f"datafree/models/classifiers/{name}.py" for name in ("resnet", "vgg", "wresnet")),
+    "Plotly.js",
+}
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    [code] = re.findall(r"```python\n(.*?)```", (IMPORT_ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "plotly" in (tmp_path / "scores.html").read_text()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_documents_links_lead_somewhere(name):
+    path = IMPORT_ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        assert "://" in target or (path.parent / target).exists(), target
+
+
+def documented(name: str) -> str:
+    """All docstrings of a module, and its comments."""
+    source = (IMPORT_ROOT / name).read_text()
+    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    texts = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(source)) if isinstance(node, holders)]
+    return "\n".join(texts + re.findall(r"(?:^|\s)#(.*)", source))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_docstring_points_to_files_that_are_there(name):
+    known = [f"/{tracked}" for tracked in TRACKED]
+    for file in FILE.findall(documented(name)):
+        assert file in ELSEWHERE or any(path.endswith(f"/{file}") for path in known), file
