@@ -1,4 +1,4 @@
-"""``python -m atesc_core``."""
+"""``atesc``."""
 
 from atesc_core.cli import main
 

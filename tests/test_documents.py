@@ -10,7 +10,9 @@ import pytest
 
 from atesc_core.paths import IMPORT_ROOT
 
-TRACKED = subprocess.run(["git", "ls-files"], cwd=IMPORT_ROOT, capture_output=True, text=True, check=True).stdout.split()
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=IMPORT_ROOT, capture_output=True, text=True, check=True
+).stdout.split()
 DOCUMENTS = [name for name in TRACKED if name.endswith(".md") and not name.startswith("docs/results")]
 SOURCES = [name for name in TRACKED if name.endswith(".py")]
 FILE = re.compile(r"(?<![\w/.-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|js|css|jsonl))\b")

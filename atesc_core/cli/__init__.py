@@ -1,4 +1,4 @@
-"""The lab without a browser: ``python -m atesc_core --help``.
+"""The lab without a browser: ``atesc --help``.
 
 Commands are thin: they read what was typed, call the core and print. What is heavy (torch, pandas) is
 imported where it is needed, so that help comes at once.

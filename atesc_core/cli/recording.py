@@ -47,7 +47,7 @@ def make_recording(
         out,
         title,
         images,
-        " ".join(["python -m atesc_core recording make", *(f"--run {run_id}" for run_id in run)]),
+        " ".join(["atesc recording make", *(f"--run {run_id}" for run_id in run)]),
     )
 
 
@@ -73,7 +73,7 @@ def make_story(
     specs = story_specs(teachers[setting], **typed_settings(settings))
     store = open_store(runs_dir)
     runs = _run_all(store, list(queue_story(store, specs).values()))
-    _write_recording(store, runs, out, "The story", images, f"python -m atesc_core recording story --setting {setting}")
+    _write_recording(store, runs, out, "The story", images, f"atesc recording story --setting {setting}")
 
 
 @commands.command("show")

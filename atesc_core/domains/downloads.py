@@ -183,9 +183,7 @@ def version(name: str) -> str:
     """
     archive, folder = ARCHIVES[name], data_dir()
     if not present(name):
-        raise DomainError(
-            f"{name}: not in {folder}; get it with `python -m atesc_core domains get {name}` ({archive.megabytes:,} MB)"
-        )
+        raise DomainError(f"{name}: not in {folder}; get it with `atesc domains get {name}` ({archive.megabytes:,} MB)")
     return digest(file_stamps([folder / file for file in archive.files]))
 
 

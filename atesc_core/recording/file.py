@@ -73,7 +73,7 @@ def load(source: Path | BinaryIO) -> Recording:
         raise
     except READ_ERRORS as error:
         raise RecordingError(
-            f"file: damaged or not a recording ({error}); expected a file of `python -m atesc_core recording make`"
+            f"file: damaged or not a recording ({error}); expected a file of `atesc recording make`"
         ) from None
 
 

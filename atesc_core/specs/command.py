@@ -10,7 +10,7 @@ from atesc_core.specs.base import field_paths
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import RunSpec
 
-LAB = ("python", "-m", "atesc_core")
+PROGRAM = "atesc"
 
 
 def run_command(spec: RunSpec) -> str:
@@ -20,7 +20,7 @@ def run_command(spec: RunSpec) -> str:
         preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
     )
     words = [
-        *LAB,
+        PROGRAM,
         "distill",
         "--teacher",
         spec.teacher,
@@ -41,7 +41,7 @@ def run_command(spec: RunSpec) -> str:
 def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
     """The command that tries a threshold on a run of this lab."""
     return shlex.join(
-        [*LAB, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after", str(after)]
+        [PROGRAM, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after", str(after)]
     )
 
 

@@ -134,12 +134,12 @@ def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -
     for teacher, name in {planned.spec.teacher: planned.pair for planned in planned_runs}.items():
         pair = find_pair(name)
         commands = [
-            f"python -m atesc_core domains get {domain}"
+            f"atesc domains get {domain}"
             for domain in dict.fromkeys((pair.id, pair.ood))
             if DOMAINS[domain].status == "downloadable"
         ]
         if teacher not in present:
-            commands.append(f"python -m atesc_core teachers train {teacher}")
+            commands.append(f"atesc teachers train {teacher}")
         if commands:
             missing[teacher] = commands
     return missing

@@ -8,6 +8,7 @@ from typing import Any
 
 from atesc_core.domains import PAIRS, find_pair
 from atesc_core.errors import SpecError
+from atesc_core.specs.command import PROGRAM
 from atesc_core.specs.teacher import BETA, METHODS, PRESETS, TeacherRecipe, TeacherSpec
 from atesc_core.teachers.cards import list_teachers
 
@@ -69,7 +70,7 @@ def command(spec: TeacherSpec) -> str:
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
     fields = spec.model_dump(exclude={"preset"})
     defaults = from_preset(preset, spec.name, spec.pair, spec.trained_by).model_dump()
-    words = ["python", "-m", "atesc_core", "teachers", "train", spec.name]
+    words = [PROGRAM, "teachers", "train", spec.name]
     words += ["--pair", spec.pair, "--method", spec.trained_by, "--preset", preset]
     for name, value in fields.items():
         words += ["--set", f"{name}={value}"] if value != defaults[name] else []

@@ -229,7 +229,7 @@ def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> It
             f"teacher: {name!r} has no recipe; expected one of {', '.join(RECIPES)}, "
             "or --pair for a teacher of your own"
         )
-    return _train_and_save(RECIPES[name], name, f"python -m atesc_core teachers train {name}", device, folder)
+    return _train_and_save(RECIPES[name], name, f"atesc teachers train {name}", device, folder)
 
 
 def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None = None) -> Iterator[TrainingEvent]:

@@ -140,9 +140,7 @@ def _pair_card(pair: Pair) -> None:
     elements.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(
-        f"python -m atesc_core teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}",
-        language="bash",
-        wrap_lines=True,
+        f"atesc teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}", language="bash", wrap_lines=True
     )
     elements.page_button(
         "pages/teachers/page.py",

@@ -104,7 +104,7 @@ def evidence_view(choice: Choice) -> None:
                 label=f"IAcc and the OOD metric by form, {SYNTHESIZER_NAMES[choice.synthesizer]}",
             )
         else:
-            elements.caption(f"Not run yet. In a terminal: python -m atesc_core study {choice.study}")
+            elements.caption(f"Not run yet. In a terminal: atesc study {choice.study}")
     texts = summary_table(summary(runs)).drop(columns="synthesizer")
     st.dataframe(
         texts[[*texts.columns.drop("pair"), "pair"]],

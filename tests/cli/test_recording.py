@@ -34,7 +34,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     assert recording.manifest.border is None
     shown = run_in_process("recording", "show", out)
     assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
-    assert recording.manifest.command == f"python -m atesc_core recording make --run {lab_with_runs.atesc}"
+    assert recording.manifest.command == f"atesc recording make --run {lab_with_runs.atesc}"
 
 
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):

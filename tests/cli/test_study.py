@@ -1,4 +1,4 @@
-"""``python -m atesc_core study``: resumable, in parts, and plain about what it cannot run."""
+"""``atesc study``: resumable, in parts, and plain about what it cannot run."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_paper_says_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch):
     result = command("paper", "--rows", tmp_path / "rows.jsonl", "--runs-dir", tmp_path, "--seeds", 1)
     assert "144 of 144 runs are left out." in result.stderr
     for line in ("domains get svhn", "domains get stl10", "teachers train cifar10-badnet_sq-ntl-32"):
-        assert result.stderr.count(f"    python -m atesc_core {line}\n") == 1
+        assert result.stderr.count(f"    atesc {line}\n") == 1
     assert not (tmp_path / "rows.jsonl").exists()
     assert "0 of 144 runs are done." in (tmp_path / "results.md").read_text()
 

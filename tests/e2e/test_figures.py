@@ -82,4 +82,4 @@ def test_each_file_is_what_it_says(here: Page, run_id: str, tmp_path: Path):
 
     origin = yaml.safe_load(taken(here, "Sidecar", tmp_path).read_text())
     assert RunSpec.model_validate(origin["spec"]) == tiny_spec()
-    assert origin["command"].startswith("python -m atesc_core distill")
+    assert origin["command"].startswith("atesc distill")

@@ -65,10 +65,7 @@ def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
     cells = [cell for cell in STUDIES["paper"](1) if cell.pair == "svhn-mnistm"]
     assert DOMAINS["svhn"].status == "downloadable"
     assert missing_data(cells) == {
-        f"svhn-mnistm-{kind}-32": [
-            "python -m atesc_core domains get svhn",
-            f"python -m atesc_core teachers train svhn-mnistm-{kind}-32",
-        ]
+        f"svhn-mnistm-{kind}-32": ["atesc domains get svhn", f"atesc teachers train svhn-mnistm-{kind}-32"]
         for kind in ("ntl", "sl")
     }
 

@@ -57,7 +57,7 @@ def test_the_papers_preset_is_paper_scale():
         ({"name": "svhn-mnistm-ntl"}, TeacherError, "is taken"),  # a recipe's, trained or not
         ({"arch": "huge"}, TeacherError, "arch: 'huge' is not known; expected one of small"),
         ({"pair": "nowhere"}, DomainError, "pair: 'nowhere' is not known"),
-        ({"pair": "svhn-mnistm"}, DomainError, "svhn: not in .*get it with `python -m atesc_core domains get svhn`"),
+        ({"pair": "svhn-mnistm"}, DomainError, "svhn: not in .*get it with `atesc domains get svhn`"),
         ({"pair": "cifar10-digits5"}, DomainError, "cifar10: not in .*domains get cifar10"),
         (
             {"pair": "mnistm-fashion", "method": "cuti"},
@@ -121,6 +121,6 @@ def test_a_shipped_teacher_goes_the_same_way_but_into_the_assets(tmp_path, tiny_
     list(training.train_shipped("mnistm-mnist-ntl", torch.device("cpu"), tmp_path))
     list(train_own(TeacherSpec(name="mine", **tiny_recipe.model_dump(), device="cpu"), tmp_path))
     card = json.loads((tmp_path / "mnistm-mnist-ntl.json").read_text())
-    assert card["command"] == "python -m atesc_core teachers train mnistm-mnist-ntl"
+    assert card["command"] == "atesc teachers train mnistm-mnist-ntl"
     shipped, own = (tmp_path / place for place in ("mnistm-mnist-ntl.safetensors", "teachers/mine.safetensors"))
     assert shipped.read_bytes() == own.read_bytes()

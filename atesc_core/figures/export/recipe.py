@@ -14,7 +14,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.export.files import DPI_RANGE, FORMATS, Format, file_stem
 from atesc_core.figures.export.venues import VENUES, FontName, VenueName
 from atesc_core.specs.base import Spec, parse, setting
-from atesc_core.specs.command import LAB
+from atesc_core.specs.command import PROGRAM
 
 # The figures of a run, and the fields of Panel that each takes.
 PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -149,9 +149,9 @@ class Recipe(Spec):
     def command(self, out: str | None = None) -> str:
         """The command that makes it: by options if they can express it, else from the recipe's file."""
         if self.needs_file:
-            return shlex.join([*LAB, "figure", f"{self.stem}.recipe.yaml", "--out", out or "."])
+            return shlex.join([PROGRAM, "figure", f"{self.stem}.recipe.yaml", "--out", out or "."])
         first = self.panels[0]
-        arguments = [*LAB, "figure", first.figure if len(self.panels) == 1 else "panels", "--run", first.run]
+        arguments = [PROGRAM, "figure", first.figure if len(self.panels) == 1 else "panels", "--run", first.run]
         if len(self.panels) > 1:
             for panel in self.panels:
                 arguments += ["--of", panel.figure + f"@{panel.run}" * (panel.run != first.run)]

@@ -20,7 +20,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 
 SHIPPED = paths.ASSETS / "recordings" / f"story{SUFFIX}"
-MAKE_COMMAND = "python -m atesc_core recording story"  # makes the shipped recording
+MAKE_COMMAND = "atesc recording story"  # makes the shipped recording
 UPLOAD_NAME = re.compile(r"[0-9a-f]{16}")  # the beginning of the file's SHA-256: never a name given by a visitor
 MAX_UPLOADS = 20  # files; then the oldest is deleted
 

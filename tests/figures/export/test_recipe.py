@@ -117,13 +117,13 @@ def test_the_command_that_is_shown_asks_for_this_very_figure(recipe, monkeypatch
     asked = []
     monkeypatch.setattr(command, "_write_figure", lambda recipe, out, runs_dir: asked.append(recipe))
     words = shlex.split(recipe.command())
-    assert words[:3] == ["python", "-m", "atesc_core"]
-    CliRunner().invoke(cli.app, words[3:], catch_exceptions=False)
+    assert words[0] == "atesc"
+    CliRunner().invoke(cli.app, words[1:], catch_exceptions=False)
     assert asked == [recipe]
 
 
 def test_panels_are_made_again_from_the_recipes_file():
-    assert TWO.command() == "python -m atesc_core figure scores-embedding-abcdefgh.recipe.yaml --out ."
+    assert TWO.command() == "atesc figure scores-embedding-abcdefgh.recipe.yaml --out ."
 
 
 # ── what is drawn ─────────────────────────────────────────────────────────────
@@ -221,7 +221,7 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sourc
     told = yaml.safe_load(written[".yaml"].read_text())
     run = figures_lab.store.get(figures_lab.atesc)
     assert RunSpec.model_validate(told["spec"]) == run.spec and told["device"] == run.device
-    assert told["command"].startswith("python -m atesc_core distill --teacher tiny ")
+    assert told["command"].startswith("atesc distill --teacher tiny ")
     assert told["made_by"] == f"lab {lab_version()}"
     assert told["figure_command"] == recipe.command()
     assert Recipe.model_validate(told["recipe"]) == recipe

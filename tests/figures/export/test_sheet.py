@@ -313,7 +313,7 @@ def test_without_a_browser_it_says_what_to_install_and_the_data_still_exports(pr
 
 @pytest.fixture(scope="module")
 def facts(printed):
-    return files.provenance(printed, spec={"teacher": "é <b>"}, command="python -m atesc_core distill", device="CPU")
+    return files.provenance(printed, spec={"teacher": "é <b>"}, command="atesc distill", device="CPU")
 
 
 def test_the_origin_names_spec_command_device_and_versions(facts):

@@ -25,7 +25,7 @@ def some(file):
 def test_without_rows_the_page_says_what_to_do(open_page, store, file):
     app = open_page("results")
     assert not app.exception
-    assert "python -m atesc_core study offline --seeds 5" in page_text(app)
+    assert "atesc study offline --seeds 5" in page_text(app)
     assert not app.dataframe and not charts(app)
 
 

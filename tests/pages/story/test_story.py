@@ -73,7 +73,7 @@ def test_without_a_recording_the_page_says_what_makes_one(open_page, store, none
     app = open_page("story")
     assert not app.exception
     assert "No recorded story" in page_text(app)
-    assert [code.value for code in app.code] == ["python -m atesc_core recording story"]
+    assert [code.value for code in app.code] == ["atesc recording story"]
     assert not charts(app)
 
 

@@ -115,7 +115,7 @@ def test_a_pair_that_is_not_downloaded_names_its_domain_and_what_to_do(open_page
     app.selectbox(key="pair to train on").set_value("svhn-mnistm").run()
     assert not app.exception
     assert "svhn: not in" in app.error[0].value
-    assert "python -m atesc_core domains get svhn" in app.error[0].value
+    assert "atesc domains get svhn" in app.error[0].value
     assert button(app, "Train").disabled
 
 
@@ -193,7 +193,7 @@ def test_a_finished_training_shows_its_curves_and_offers_its_teacher(open_page, 
     words = page_text(app)
     assert f"{epochs['iacc'].iloc[-1]:.1f} %" in " ".join(words.split())
     assert "epoch 2/2" in words
-    assert "python -m atesc_core teachers train mine" in app.code[-1].value
+    assert "atesc teachers train mine" in app.code[-1].value
     assert page_link(app, "Distil this teacher").query_string == "teacher=mine"
 
 
