@@ -234,12 +234,12 @@ def _with_sources(store: RunStore, work: Callable[[Sources], Result]) -> Result:
     with progress_bar("{task.fields[note]}") as progress:
         task: list[TaskID] = []
 
-        def tell(share: float, what: str) -> None:
+        def show_progress(share: float, stage: str) -> None:
             if not task:
                 task.append(progress.add_task("Measuring the teacher", total=1, note=""))
-            progress.update(task[0], completed=share, note=what)
+            progress.update(task[0], completed=share, note=stage)
 
-        return work(measuring_sources(store, tell))
+        return work(measuring_sources(store, show_progress))
 
 
 def _warn_of_missing_characters(sheet: Sheet) -> None:

@@ -134,7 +134,7 @@ def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, st
             by_role["plain"].spec,
             by_role["control"].spec.teacher,
             store.runs_dir,
-            lambda share, what: progress.update(task, completed=share, description=what),
+            lambda share, stage: progress.update(task, completed=share, description=stage),
         )
 
 

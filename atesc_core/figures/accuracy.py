@@ -231,11 +231,11 @@ def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> Non
     ]
     if not ends or len(shown) > LABELLED_CURVES:
         return
-    places = spread_labels([end["mean"] for _, _, end in ends], LABEL_GAP[style.mode])
-    for (_, metric, end), place in zip(ends, places, strict=True):
+    heights = spread_labels([end["mean"] for _, _, end in ends], LABEL_GAP[style.mode])
+    for (_, metric, end), height in zip(ends, heights, strict=True):
         figure.add_annotation(
             x=end["epoch"],
-            y=place,
+            y=height,
             text=f"{METRIC_NAMES[metric]} <b>{end['mean']:.1f}</b>",
             xanchor="left",
             xshift=0.7 * style.dot_size + 2,

@@ -9,11 +9,11 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, trace_id
 
 
-def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = None) -> go.Figure:
+def border(curves: pd.DataFrame, mode: Mode = "light", marked_share: float | None = None) -> go.Figure:
     """Trust in the ID label from ID to OOD.
 
     ``curves``: columns ``share``, per cent of the OOD image in the blend, and ``NTL`` and ``SL`` as far as known:
-    the probability that this teacher gives to the ID image's true class, in per cent. ``place``: a share to mark.
+    the probability that this teacher gives to the ID image's true class, in per cent. ``marked_share``: a share to mark.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "border", "Share of the OOD image (%)", "Probability of the ID image's class (%)")
@@ -34,12 +34,12 @@ def border(curves: pd.DataFrame, mode: Mode = "light", place: float | None = Non
                 "%{x:.0f} % of the OOD image<extra></extra>",
             )
     figure.update_xaxes(range=[-2, 102], tickvals=[0, 20, 40, 60, 80, 100], minallowed=-2, maxallowed=102)
-    if place is not None:
+    if marked_share is not None:
         figure.add_shape(
             name="place",
             type="line",
-            x0=place,
-            x1=place,
+            x0=marked_share,
+            x1=marked_share,
             y0=0,
             y1=1,
             yref="paper",

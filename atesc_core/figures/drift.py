@@ -79,10 +79,10 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
         _draw(figure, style, line, thin=(line.teacher, line.escape) in drawn)
         drawn.add((line.teacher, line.escape))
     ends = [line for line in lines if len(line.shares)]
-    for line, place in zip(ends, spread_labels([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
+    for line, height in zip(ends, spread_labels([line.shares[-1] for line in ends], 2 * LABEL_GAP[mode]), strict=True):
         figure.add_annotation(
             x=line.epochs[-1],
-            y=place,
+            y=height,
             text=f"<b>{line.shares[-1]:.1f}</b>",
             xanchor="left",
             xshift=0.7 * style.dot_size + 2,

@@ -52,10 +52,10 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
             xanchor="left",
             yanchor="bottom",
         )
-        for (value, kind), place in OFFSETS.items():
+        for (value, kind), offset in OFFSETS.items():
             runs_of_kind = done[(done["pair"] == pair) & (done["kind"] == kind)]
             metric = "iacc" if value == "iacc" else case.metric
-            for trace in _traces(style, runs_of_kind, value, metric, forms, place, f"{pair}/{value}/{kind}"):
+            for trace in _traces(style, runs_of_kind, value, metric, forms, offset, f"{pair}/{value}/{kind}"):
                 figure.add_trace(trace.update(xaxis=f"x{axis}", yaxis=f"y{axis}"))
     for role, name in (("id", "IAcc"), ("ood", "on OOD images")):
         for kind in dict.fromkeys(done["kind"]):
@@ -74,13 +74,13 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
 
 
 def _traces(
-    style: Style, runs: pd.DataFrame, value: str, metric: str, forms: list[str], place: float, name: str
+    style: Style, runs: pd.DataFrame, value: str, metric: str, forms: list[str], offset: float, name: str
 ) -> tuple[go.Scatter, go.Scatter]:
     """Means with their deviations, and seeds, of one metric of one kind of teacher."""
     role, kind = METRIC_ROLES[metric], name.rpartition("/")[2]
     by_form = runs.groupby("form", sort=False)[value].agg(["mean", "std", "count"]).reindex(forms).dropna(subset="mean")
     means = go.Scatter(
-        x=[forms.index(form) + place for form in by_form.index],
+        x=[forms.index(form) + offset for form in by_form.index],
         y=by_form["mean"],
         mode="markers",
         cliponaxis=False,
@@ -103,7 +103,7 @@ def _traces(
         meta={"metric": metric, "teacher": kind, "customdata": ["form", "sd", "seeds"]},
     )
     seeds = go.Scatter(
-        x=[forms.index(form) + place + 0.06 for form in runs["form"]],
+        x=[forms.index(form) + offset + 0.06 for form in runs["form"]],
         y=runs[value],
         mode="markers",
         uid=trace_id("evidence seeds", name),

@@ -116,9 +116,9 @@ def _panel(
         hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
         meta={"term": term},
     )
-    place = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
-    figure.add_annotation(text=name, x=0, xanchor="left", font={"color": style.muted}, **place)
-    figure.add_annotation(text=f"<b>{theme.format_number(values[-1])}</b>", x=1, xanchor="right", **place)
+    above = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
+    figure.add_annotation(text=name, x=0, xanchor="left", font={"color": style.muted}, **above)
+    figure.add_annotation(text=f"<b>{theme.format_number(values[-1])}</b>", x=1, xanchor="right", **above)
 
 
 def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:

@@ -90,7 +90,7 @@ def overlay(
     if not quantities:
         raise ValueError("quantities: none; expected at least one metric or loss")
     style = theme.style(mode)
-    places = panel_spans(len(quantities), PANEL_GAP[mode])
+    spans = panel_spans(len(quantities), PANEL_GAP[mode])
     aspect = 0.42 * panel_rows(len(quantities)) if len(quantities) > 1 else 0.64
     figure = theme.new_figure(mode, "compare", "Epoch", "", aspect)
     figure.layout.meta["y"] = "value"
@@ -100,7 +100,7 @@ def overlay(
     )
     for panel, quantity in enumerate(quantities):
         on_log = log and quantity not in METRIC_NAMES
-        _axes(figure, style, panel, places[panel], quantity, last, on_log)
+        _axes(figure, style, panel, spans[panel], quantity, last, on_log)
         drawn = [
             (curve, symbol, points)
             for curve, symbol in zip(curves, cycle(SYMBOLS), strict=False)
@@ -156,12 +156,12 @@ def _axes(
     figure: go.Figure,
     style: Style,
     panel: int,
-    place: tuple[tuple[float, float], tuple[float, float]],
+    span: tuple[tuple[float, float], tuple[float, float]],
     quantity: str,
     last: int,
     log: bool,
 ) -> None:
-    (left, right), height = place
+    (left, right), height = span
     suffix, metric = _suffix(panel), quantity in METRIC_NAMES
     ticks = {"dtick": 1} if last <= 14 * (right - left) else {"nticks": 4 + round(6 * (right - left))}
     axis = (
@@ -346,10 +346,10 @@ def _letters(
     at, ends = np.array([points["epoch"].iloc[-1] for _, points in drawn]), np.array([values[-1] for values in means])
     for epoch in np.unique(at):
         ends[at == epoch] = spread_labels(ends[at == epoch], LETTER_GAP[style.mode] * (high - low), low, high)
-    for (curve, _), epoch, place in zip(drawn, at.tolist(), ends.tolist(), strict=True):
+    for (curve, _), epoch, height in zip(drawn, at.tolist(), ends.tolist(), strict=True):
         figure.add_annotation(
             x=epoch,
-            y=place,
+            y=height,
             xref=f"x{_suffix(panel)}",
             yref=f"y{_suffix(panel)}",
             text=f"<b>{curve.letter}</b>",

@@ -29,12 +29,14 @@ class Sources:
     wait_for_umap: bool = False
 
 
-def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lambda share, what: None) -> Sources:
+def measuring_sources(
+    store: RunStore, on_progress: Callable[[float, str], None] = lambda share, stage: None
+) -> Sources:
     """Sources that measure what is missing, in this process.
 
     Args:
         store: The runs.
-        tell: Called with the share done of a measurement, 0..1, and what is being measured.
+        on_progress: Called with the share done of a measurement, 0..1, and what is being measured.
     """
 
     def cards() -> dict[str, TeacherCard]:
@@ -43,6 +45,6 @@ def measuring_sources(store: RunStore, tell: Callable[[float, str], None] = lamb
     def report(teacher: str, split: SplitSpec, attacked: bool) -> Report:
         from atesc_core.teachers.measurement import measured_report
 
-        return measured_report(teacher, store.runs_dir, split, attacked=attacked, on_progress=tell)
+        return measured_report(teacher, store.runs_dir, split, attacked=attacked, on_progress=on_progress)
 
     return Sources(store, cards, report, wait_for_umap=True)

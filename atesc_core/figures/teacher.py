@@ -90,8 +90,8 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     same = list(sides["id"]["class"]) == list(sides["ood"]["class"])
     gap = 0.05 if same else 0.06 + _label_share(style, sides["ood"]["class"].astype(str))
     spans = {"id": [0, (1 - gap) / 2], "ood": [(1 + gap) / 2, 1]}
-    for place, (domain, title) in enumerate(DOMAINS.items()):
-        rows, axis = sides[domain], "" if place == 0 else "2"
+    for index, (domain, title) in enumerate(DOMAINS.items()):
+        rows, axis = sides[domain], "" if index == 0 else "2"
         figure.add_bar(
             x=rows["accuracy"],
             y=rows["class"].astype(str),
@@ -129,7 +129,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
                     "showgrid": False,
                     "type": "category",
                     "dtick": 1 if len(rows) <= 30 else None,
-                    "showticklabels": place == 0 or not same,
+                    "showticklabels": index == 0 or not same,
                     "title": {"text": ""},
                 },
             }

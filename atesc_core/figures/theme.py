@@ -282,9 +282,9 @@ def per_cent_axis(**changes: object) -> dict[str, object]:
     return {"range": [-2, 102], "tickvals": [0, 20, 40, 60, 80, 100], **changes}
 
 
-def muted_note(style: Style, text: str, **place: object) -> dict[str, object]:
+def muted_note(style: Style, text: str, **position: object) -> dict[str, object]:
     """An annotation in the muted colour."""
-    return {"text": text, "showarrow": False, "font": {"color": style.muted}, **place}
+    return {"text": text, "showarrow": False, "font": {"color": style.muted}, **position}
 
 
 def show_message(figure: go.Figure, text: str) -> go.Figure:

@@ -232,9 +232,9 @@ def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
                 for name, kind in SNAPSHOT_ARRAYS.items()
             }
     if border := manifest.border:
-        pairs, places, side = len(border.pairs), len(border.shares), border.image_side
-        expected["border/images"] = (BORDER_ARRAYS["images"], (pairs, places, 3, side, side))
-        expected["border/probs"] = (BORDER_ARRAYS["probs"], (len(border.kinds), pairs, places, len(border.class_names)))
+        pairs, blends, side = len(border.pairs), len(border.shares), border.image_side
+        expected["border/images"] = (BORDER_ARRAYS["images"], (pairs, blends, 3, side, side))
+        expected["border/probs"] = (BORDER_ARRAYS["probs"], (len(border.kinds), pairs, blends, len(border.class_names)))
     if first := manifest.first:
         drawn, images, side = first.generator_steps + 1, first.images, first.image_side
         expected["first/images"] = (FIRST_STEP_ARRAYS["images"], (drawn, images, 3, side, side))

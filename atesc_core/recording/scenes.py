@@ -115,7 +115,7 @@ def record_first_steps(
     teacher: Teacher,
     rounds: int = FIRST_ROUNDS,
     images: int = FIRST_STEP_IMAGES,
-    tell: OnProgress = lambda share, what: None,
+    on_progress: OnProgress = lambda share, stage: None,
 ) -> tuple[FirstSteps, Arrays]:
     """Repeat the first rounds of a run, a generator's and a student's turn at a time.
 
@@ -126,7 +126,7 @@ def record_first_steps(
         teacher: The run's.
         rounds: How many, at most those of the first epoch.
         images: Images observed before and after each turn.
-        tell: Called with the share done, 0..1, and what is being made.
+        on_progress: Called with the share done, 0..1, and what is being made.
 
     Returns:
         The manifest of the scene, and its arrays.
@@ -147,7 +147,7 @@ def record_first_steps(
         terms = {f"s/{name}": float(torch.stack([step[name] for step in losses]).mean()) for name in losses[0]}
         observed.append(_observe(run, images))
         steps.append(_step("student", round_, terms, observed[-1]))
-        tell(round_ / rounds, "The first steps of the distillation")
+        on_progress(round_ / rounds, "The first steps of the distillation")
     manifest = FirstSteps(
         class_names=tuple(map(plain_text, teacher.card.class_names)),
         image_side=teacher.card.image_side,
@@ -187,7 +187,7 @@ def _step(turn: Turn, round_: int, terms: dict[str, float], observed: Arrays) ->
 
 
 def record_scenes(
-    spec: RunSpec, sl_teacher: str, runs_dir: Path, tell: OnProgress = lambda share, what: None
+    spec: RunSpec, sl_teacher: str, runs_dir: Path, on_progress: OnProgress = lambda share, stage: None
 ) -> Recording:
     """Both scenes of a story, as a recording without runs.
 
@@ -195,7 +195,7 @@ def record_scenes(
         spec: The spec of the story's plain run.
         sl_teacher: Name of the SL teacher of the same pair.
         runs_dir: The store's folder.
-        tell: Called with the share done, 0..1, and what is being made.
+        on_progress: Called with the share done, 0..1, and what is being made.
 
     Raises:
         TeacherError: A teacher cannot be loaded.
@@ -203,9 +203,9 @@ def record_scenes(
         ValueError: The synthesizer has no images before its first round.
     """
     teacher, control = load_teacher(spec.teacher, runs_dir), load_teacher(sl_teacher, runs_dir)
-    tell(0.0, "Where the teacher's border is")
+    on_progress(0.0, "Where the teacher's border is")
     at_border, border_arrays = record_border((teacher, control), load_pair(teacher.card.pair, teacher.card.image_side))
-    first, first_arrays = record_first_steps(spec, teacher, tell=tell)
+    first, first_arrays = record_first_steps(spec, teacher, on_progress=on_progress)
     arrays = {f"border/{name}": values for name, values in border_arrays.items()}
     arrays |= {f"first/{name}": values for name, values in first_arrays.items()}
     return Recording(Manifest(title="Scenes", created=time.time(), runs=(), border=at_border, first=first), arrays)
