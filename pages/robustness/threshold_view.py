@@ -98,15 +98,11 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
     with right:
         epoch = epoch_slider(run, epochs, slider_key(run), selected=selection.selected(run))
     snapshot = load_snapshot(run.id, epoch)
-    split = ImageSplit(
-        run,
-        snapshot,
-        score,
-        values := image_scores(snapshot, score, real),
-        threshold_in_view(run, snapshot, score, values),
-        card.class_names if card else tuple(map(str, range(snapshot.teacher_probs.shape[1]))),
-        selected := selection.selected(run, epoch, len(snapshot.images)),
-    )
+    values = image_scores(snapshot, score, real)
+    threshold = threshold_in_view(run, snapshot, score, values)
+    class_names = card.class_names if card else tuple(map(str, range(snapshot.teacher_probs.shape[1])))
+    selected = selection.selected(run, epoch, len(snapshot.images))
+    split = ImageSplit(run, snapshot, score, values, threshold, class_names, selected)
     selection.other_epoch_notice(run, epoch, slider_key(run))
     left, right = st.columns([3, 1])
     with left, elements.card():
@@ -123,9 +119,8 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
     _selected(split)
     waiting = student_curve(run, snapshot, selected.indices if selected else ())
     if selected and selected.image is not None:
-        waiting = (
-            inspector(Sample(run, snapshot, selected.image, threshold_in_view(run, snapshot), card), report) or waiting
-        )
+        sample = Sample(run, snapshot, selected.image, threshold_in_view(run, snapshot), card)
+        waiting = inspector(sample, report) or waiting
     if real is not None:
         detection_view(snapshot, score, split.threshold, suggested(split), real)
     _groups(split)
