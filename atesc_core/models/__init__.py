@@ -1,4 +1,4 @@
-"""Classifiers and generators, one table of names."""
+"""Classifiers, by name in ``ARCHITECTURES``, and the image generator."""
 
 from atesc_core.models.architectures import ARCHITECTURES, CLASSES, build
 from atesc_core.models.base import Architecture, Classifier, untouched

@@ -15,7 +15,16 @@ CLASSES = range(2, 10_001)
 
 
 def build(arch: str, num_classes: int, seed: int = 0) -> Classifier:
-    """A freshly initialised classifier; the global random state is left as it was. Raises ValueError."""
+    """A classifier with new random weights. The global random state is left as it was.
+
+    Args:
+        arch: a name in ARCHITECTURES.
+        num_classes: one of CLASSES.
+        seed: of the weights.
+
+    Raises:
+        ValueError: the architecture or the number of classes is not possible.
+    """
     if arch not in ARCHITECTURES:
         raise ValueError(f"arch: {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
     if num_classes not in CLASSES:

@@ -1,4 +1,4 @@
-"""What every classifier is: images in [0, 1] to logits, with features on the way and normalisation inside."""
+"""The classifier that all architectures build: images in [0, 1] to features to logits, with normalisation inside."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ NO_BATCH_NORM = (
 
 
 class Classifier(nn.Module):
-    """``backbone`` maps (B, 3, H, W) to (B, F); ``head`` maps features to logits.
+    """Images (B, 3, H, W) in [0, 1] to logits (B, C).
 
-    ``mean`` and ``std`` are the normalisation of the three channels and travel with the weights. ``stages``
-    names the modules of the backbone whose output ends a stage of it: where CUTI-domain re-styles.
+    Args:
+        backbone: maps normalised images to features, (B, F).
+        num_features: F.
+        num_classes: C; a linear ``head`` maps features to logits.
+        stages: names of the backbone's modules whose output ends a stage; CUTI-domain changes the style there.
+        mean: of the three channels; stored with the weights.
+        std: of the three channels; stored with the weights.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -40,22 +48,25 @@ class Classifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """x: (B, 3, H, W) in [0, 1]; returns the penultimate layer, (B, F)."""
-        return self.backbone((x - self.mean) / self.std)
+        features: Tensor = self.backbone((x - self.mean) / self.std)
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, 3, H, W) in [0, 1]; returns logits, (B, C)."""
-        return self.head(self.features(x))
+        logits: Tensor = self.head(self.features(x))
+        return logits
 
 
 def untouched(model: nn.Module, x: Tensor) -> Tensor:
-    """``model(x)`` in the mode that the model is in, its BatchNorm statistics left as they are."""
+    """``model(x)`` in the model's current mode, without a change to its BatchNorm statistics."""
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return torch.func.functional_call(model, copies, (x,))
+    output: Tensor = torch.func.functional_call(model, copies, (x,))
+    return output
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A line of the table of architectures: how to make one, and what a user is told of it."""
+    """An entry of ARCHITECTURES: calling it with a number of classes builds the classifier."""
 
     make: Callable[[int], Classifier]
     about: str
@@ -67,11 +78,15 @@ class Architecture:
 
     @property
     def description(self) -> str:
+        """For the user: what it is, and a warning where it has no BatchNorm."""
         return self.about + ("." if self.batch_norm else f". {NO_BATCH_NORM}.")
 
 
 def he_init(model: nn.Module) -> nn.Module:
-    """Convolutions ~ N(0, 2 / fan out), biases 0 (He et al., 2015): without BatchNorm a deep net needs it to train."""
+    """The model, its convolutions drawn from N(0, 2 / fan out), their biases 0 (He et al., 2015).
+
+    Deep nets without BatchNorm do not train otherwise.
+    """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

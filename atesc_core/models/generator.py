@@ -35,4 +35,6 @@ class Generator(nn.Module):
             )
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.body(self.dense(z).view(len(z), self.width, self.start, self.start))
+        """z: (B, latent); returns images, (B, 3, H, W) in [0, 1]."""
+        images: Tensor = self.body(self.dense(z).view(len(z), self.width, self.start, self.start))
+        return images

@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""What all specifications share: validation in readable sentences, YAML, links, and changes by dotted name."""
 
 from __future__ import annotations
 
@@ -18,25 +18,31 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
-    """A field whose description and source the app can show; ``bounds`` are pydantic's (ge, gt, le ...)."""
+    """A field with a description and the source of its default; ``bounds`` are pydantic's (ge, gt, le, lt ...)."""
     return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
 
 
 class Spec(BaseModel):
+    """A frozen, validated group of settings; unknown fields, NaN and ∞ are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def sparse(self) -> dict[str, Any]:
-        """Only what differs from the defaults."""
+        """The fields that differ from their defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def to_token(self) -> str:
-        """The spec as a short URL-safe string: only what differs from the defaults, compressed."""
+        """The spec as a short string for a URL: the fields that differ from their defaults, compressed."""
         text = json.dumps(self.sparse(), separators=(",", ":"))
         return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
 
     @classmethod
     def from_token(cls, token: str) -> Self:
-        """Raises SpecError where the token is damaged or its fields are not this spec's."""
+        """The spec of a token that ``to_token`` made.
+
+        Raises:
+            SpecError: the token is damaged, or its fields are not those of this spec.
+        """
         try:
             packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             text = zlib.decompressobj().decompress(packed, 64 * 1024)
@@ -47,31 +53,45 @@ class Spec(BaseModel):
 
 
 class JobSpec(Spec):
-    """All of a run: what is written beside it, and typed as a command."""
+    """Everything that defines one run, as YAML beside the run and as a command."""
 
     def to_yaml(self) -> str:
+        """All fields as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
+        """The spec of a YAML text; what it leaves out has its default.
+
+        Raises:
+            SpecError: a field is unknown or its value is not allowed.
+        """
         return parse(cls, yaml.safe_load(text))
 
     def replaced(self, changes: dict[str, Any]) -> Self:
-        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew."""
+        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew.
+
+        Raises:
+            SpecError: a field is unknown or its value is not allowed.
+        """
         values = self.model_dump()
         for path, value in changes.items():
             *groups, name = path.split(".")
-            place = values
+            group_values: Any = values
             for group in groups:
-                place = place.get(group) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or name not in place:
+                group_values = group_values.get(group) if isinstance(group_values, dict) else None
+            if not isinstance(group_values, dict) or name not in group_values:
                 raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
-            place[name] = value
+            group_values[name] = value
         return parse(type(self), values)
 
 
 def parse(model: type[Model], values: Any) -> Model:
-    """Validate ``values`` as ``model``, with one readable line a wrong field. Raises SpecError."""
+    """``values`` validated as ``model``.
+
+    Raises:
+        SpecError: with one readable line for each wrong field.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -83,18 +103,18 @@ def parse(model: type[Model], values: Any) -> Model:
         raise SpecError("\n".join(lines)) from None
 
 
-def _path(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
-    """Dotted; pydantic names the kind of synthesis, and each type that a value may be of, as if they were fields."""
-    kept = []
-    for part in place:
+def _path(location: tuple[str | int, ...], values: Any, missing: bool) -> str:
+    """The dotted name of a field, without the names of union members, which pydantic lists like fields."""
+    parts = []
+    for part in location:
         with suppress(LookupError, TypeError):
             values = values[part]
-            kept.append(part)
-    return ".".join(map(str, [*kept, place[-1]] if missing else kept))
+            parts.append(part)
+    return ".".join(map(str, [*parts, location[-1]] if missing else parts))
 
 
 def _either(messages: list[str]) -> str:
-    """One sentence of what a value of several types might have been."""
+    """One sentence from the messages about a value that may be of several types."""
     return ", or ".join([messages[0], *(each.removeprefix("Input should be ") for each in messages[1:])])
 
 

@@ -1,8 +1,9 @@
-"""What to type to get the same without the browser."""
+"""Commands that do the same as the app."""
 
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import yaml
 
@@ -14,7 +15,7 @@ PROGRAM = "atesc"
 
 
 def run_command(spec: RunSpec) -> str:
-    """The command that makes this very run."""
+    """The command that starts a run with this spec."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
     started_from = from_preset(
         preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
@@ -39,13 +40,13 @@ def run_command(spec: RunSpec) -> str:
 
 
 def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
-    """The command that tries a threshold on a run of this lab."""
+    """The command that tries a threshold on the run ``run_id``, for ``epochs`` epochs after epoch ``after``."""
     return shlex.join(
         [PROGRAM, "try", run_id, "--threshold", f"{threshold:g}", "--epochs", str(epochs), "--after", str(after)]
     )
 
 
-def _at(values: dict, path: str) -> object:
+def _at(values: dict[str, Any], path: str) -> object:
     for name in path.split("."):
         values = values[name]
     return values

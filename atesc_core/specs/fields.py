@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""The description and the source of a setting, for help texts and tooltips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from atesc_core.specs.run import SYNTHESES, RunSpec
 
 
 def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpec) -> tuple[str, Source | None]:
-    """The sentence and the source of a dotted field, for help texts and tooltips; ``kind`` is the synthesis.kind."""
+    """The description of a dotted field and the source of its default (None where a field has no default).
+
+    Args:
+        path: of the field, e.g. ``escape.weight``.
+        kind: the ``synthesis.kind`` whose settings ``synthesis.*`` means.
+        model: the spec.
+    """
     *groups, name = path.split(".")
     for group in groups:
         model = SYNTHESES[kind] if group == "synthesis" else type(model.model_fields[group].default)

@@ -1,4 +1,4 @@
-"""TODO: what this module is."""
+"""Presets: named sets of settings for a kind of synthesizer, and a run's specification that starts from one."""
 
 from __future__ import annotations
 
@@ -74,8 +74,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
-    """The run that ``preset`` describes for ``teacher`` and the synthesis.kind in ``changes`` (dfq, unless named);
-    ``changes`` are dotted fields. Raises SpecError."""
+    """The run that starts from a preset.
+
+    Args:
+        preset: a name in PRESETS.
+        teacher: name of the teacher.
+        changes: dotted fields; ``synthesis.kind`` (dfq by default) also chooses the preset's values.
+
+    Raises:
+        SpecError: the preset or a field is unknown, or a value is not allowed.
+    """
     if preset not in PRESETS:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
     kind = changes.get("synthesis.kind", "dfq")

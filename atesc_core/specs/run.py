@@ -1,8 +1,8 @@
-"""A run, described: one frozen, validated object that round-trips to YAML, JSON and a URL.
+"""The specification of one distillation run: a frozen, validated object that round-trips to YAML, JSON and a URL.
 
-Every field says what it is, its unit, and where its default comes from: ``paper`` (Hong et al.,
-ICML 2025, and the published synthesizers it builds on) or ``ours`` (with the reason, or the
-measurement in docs/results.md). The app and ``--help`` show these very sentences.
+Every field has a description with its unit, and the source of its default: ``paper`` (Hong et al., ICML 2025, and the
+published synthesizers it builds on) or ``lab`` (this lab; reason or measurement in docs/results.md). The app and
+``--help`` show these sentences.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ SYNTHESES: dict[str, type[Spec]] = {"dfq": DFQSpec, "cmi": CMISpec, "nayer": NAY
 
 
 def _synthesis_kind(values: Any) -> Any:
-    """A synthesis without a kind is DFQ's: links from the time when there was no other."""
+    """The kind of a synthesis, given as values or as a spec; DFQ, the default, where ``sparse`` left it out."""
     return values.get("kind", "dfq") if isinstance(values, dict) else getattr(values, "kind", None)
 
 
@@ -208,9 +208,9 @@ class EscapeSpec(Spec):
         return self.kind in SPLITTING
 
 
-# What a kind of escape brings with it. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD by another score, from the
-# first epoch on; nothing of ours is added to it.
-BROUGHT: dict[str, dict[str, Any]] = {
+# Settings that a kind of escape needs. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD by another score, from the
+# first epoch on, without the additions of this lab.
+ESCAPE_REQUIREMENTS: dict[str, dict[str, Any]] = {
     "tadfkd": {
         "split.score": "gmm",
         "split.threshold": 0.5,
@@ -245,14 +245,20 @@ class RunSpec(JobSpec):
     preset: str = setting("custom", "The preset these settings started from", "lab", max_length=40)
 
     def sparse(self) -> dict[str, Any]:
+        """The fields that differ from their defaults."""
         values = super().sparse()
-        if self.synthesis.kind != "dfq":  # a default of its own class: what is left out here would be read as dfq
+        if (
+            self.synthesis.kind != "dfq"
+        ):  # the default of its own class, so it was left out; without it the values read as DFQ's
             values["synthesis"]["kind"] = self.synthesis.kind
         return values
 
     def replaced(self, changes: dict[str, Any]) -> Self:
-        """Another ``synthesis.kind`` brings its own defaults: no setting of the former kind stays. Another
-        ``escape.kind`` brings what ``BROUGHT`` has for it."""
+        """A copy with dotted fields set, validated anew; see ``JobSpec.replaced``.
+
+        Another ``synthesis.kind`` starts from its own defaults: no setting of the former kind stays. Another
+        ``escape.kind`` also sets what ``ESCAPE_REQUIREMENTS`` has for it.
+        """
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):
             raise SpecError(f"synthesis.kind: {_shown(kind)}: expected one of {', '.join(SYNTHESES)}")
@@ -260,5 +266,5 @@ class RunSpec(JobSpec):
             changes = {"synthesis": SYNTHESES[kind]().model_dump()} | changes
         escape = changes.get("escape.kind", self.escape.kind)
         if escape != self.escape.kind:
-            changes = BROUGHT.get(escape, {}) | changes
+            changes = ESCAPE_REQUIREMENTS.get(escape, {}) | changes
         return super().replaced(changes)

@@ -12,7 +12,7 @@ from atesc_core.errors import SpecError
 from atesc_core.runs import ensure_worker
 from atesc_core.specs.command import run_command
 from atesc_core.specs.presets import PRESETS, from_preset
-from atesc_core.specs.run import BROUGHT, SYNTHESES, RunSpec
+from atesc_core.specs.run import ESCAPE_REQUIREMENTS, SYNTHESES, RunSpec
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
 from pages.shared.data import cost
@@ -121,7 +121,7 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
-    own_settings = kind if kind in BROUGHT else ""  # then the advanced settings start from other values
+    own_settings = kind if kind in ESCAPE_REQUIREMENTS else ""  # then the advanced settings start from other values
     return base.replaced({"escape.kind": kind}), f"{preset} {method} {own_settings} {FORM.initial_token() or ''}"
 
 
