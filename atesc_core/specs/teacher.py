@@ -1,6 +1,6 @@
-"""A teacher's training, described: what its card keeps of it, and what a run of it needs besides.
+"""The specification of a teacher's training: the recipe that its card stores, and a training run.
 
-Needs no torch, like run.py: pages and commands read it before anything heavy is imported.
+Needs no torch: pages and commands read it before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Method = Literal["sl", "tntl", "cuti"]
 
 
 class TeacherRecipe(Spec):
-    """How a teacher is trained."""
+    """How a teacher is trained; stored on its card."""
 
     pair: str = Field(min_length=1, max_length=1000, description="ID and OOD domain, and what it must do on the latter")
     kind: Literal["SL", "NTL"] = Field(description="SL: learns the ID domain only. NTL: also learns to fail on OOD")
@@ -48,7 +48,7 @@ class TeacherRecipe(Spec):
 
 
 class TeacherSpec(JobSpec, TeacherRecipe):
-    """One training run, whose teacher joins the user's own. Same spec, same kind of device: same teacher."""
+    """One training run; its teacher is added to the user's own. Same spec, same kind of device: same teacher."""
 
     rounds: ClassVar[int] = 20  # an epoch's steps come in so many parts: logged, and between them it can be paused
 
@@ -100,6 +100,6 @@ ABOUT_PRESETS = {
 
 
 def uses(field: str, method: Method, setting: str) -> bool:
-    """Whether a training by ``method``, on a pair of this setting, reads ``field``."""
+    """Whether training by ``method`` on a pair of this ``setting`` (close, open or backdoor) reads ``field``."""
     methods, settings = ONLY_FOR.get(field, (tuple(METHODS), tuple(BETA)))
     return method in methods and setting in settings
