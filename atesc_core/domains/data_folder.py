@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from atesc_core.domains.arrays import ArraySplit
+from atesc_core.domains.arrays import ArraySplit, Images, Labels
 
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -52,11 +52,12 @@ def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArrayS
         train_images, train_labels, test_images, test_labels = (arrays[part] for part in PARTS)
         return train_images, train_labels, test_images, test_labels
     split = make()
+    named: dict[str, Images | Labels] = dict(zip(PARTS, split, strict=True))
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{path.name}.{os.getpid()}.npz"
         try:
-            np.savez(unfinished, allow_pickle=False, **dict(zip(PARTS, split, strict=True)))
+            np.savez(unfinished, allow_pickle=False, **named)
             for older in folder.glob(f"{name}-*.npz"):
                 older.unlink(missing_ok=True)
             unfinished.replace(path)

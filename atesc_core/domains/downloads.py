@@ -306,8 +306,8 @@ def _unpack(arrived: Path, file: str, folder: Path, paths: tuple[str, ...]) -> N
         if missing:
             raise KeyError(", ".join(sorted(missing)))
     elif file.endswith(".gz"):
-        with gzip.open(arrived) as content:
-            _write_whole(content, folder / paths[0])
+        with gzip.open(arrived) as unzipped:
+            _write_whole(unzipped, folder / paths[0])
     else:
         arrived.replace(folder / paths[0])
 

@@ -56,11 +56,11 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
     """
     if preset not in PRESETS:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    by_method: dict[str, Any] | None = dict(METHODS).get(method)
-    if by_method is None:
+    by_method: dict[str, dict[str, Any]] = {**METHODS}
+    if method not in by_method:
         raise SpecError(f"method: {method!r} is not known; expected one of {', '.join(METHODS)}")
     beta = {"beta": BETA[find_pair(pair).setting]} if preset == "quick" else {}
-    fields: dict[str, Any] = by_method | PRESETS[preset] | beta
+    fields: dict[str, Any] = by_method[method] | PRESETS[preset] | beta
     spec = TeacherSpec(name="t", pair=pair, **fields)
     return spec.replaced({"name": name, **changes})
 
