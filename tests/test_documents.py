@@ -18,6 +18,11 @@ SOURCES = [name for name in TRACKED if name.endswith(".py")]
 FILE = re.compile(r"(?<![\w/.-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|js|css|jsonl))\b")
 # Files of other projects, which the sentence around them names, and a program's name.
 ELSEWHERE = {
+    "data_split.py",
+    "models/cmi_models/classifiers/resnet_in.py",
+    "models/ntl_vggnet.py",
+    "pretrain/trainer_CUTI.py",
+    "utils/load_utils.py",
     "zskt/main.py",
     "registry.py",
     "train_scratch.py",

@@ -33,9 +33,9 @@ def test_a_preset_is_a_spec_that_its_command_makes_again(preset, method):
     changes = {"epochs": 7, "lr": 1e-5, "alpha": 0.25, "seed": 3, "device": "cpu"}
     spec = from_preset(preset, "mine", "mnistm-mnist", method, **changes)
     assert (spec.preset, spec.trained_by, spec.epochs, spec.lr) == (preset, method, 7, 1e-5)
-    *_, name, _, pair, _, typed_method, _, typed_preset = (words := shlex.split(command(spec)))[:12]
-    settings = dict(word.split("=") for word in words[13::2])
-    assert set(words[12::2]) == {"--set"}
+    *_, name, _, pair, _, typed_method, _, typed_preset = (words := shlex.split(command(spec)))[:10]
+    settings = dict(word.split("=") for word in words[11::2])
+    assert set(words[10::2]) == {"--set"}
     assert from_preset(typed_preset, name, pair, typed_method).replaced(settings) == spec
 
 
