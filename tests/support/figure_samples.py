@@ -93,5 +93,5 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),
     "confusion": lambda mode: FIGURES["confusion"](CONFUSION, mode, rows=["0", "1"]),
-    "border": lambda mode: FIGURES["border"](BORDER, mode, place=45.0),
+    "border": lambda mode: FIGURES["border"](BORDER, mode, marked_share=45.0),
 }
