@@ -37,10 +37,10 @@ class Distillation:
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
         self.snapshot_random = torch.Generator(self.device)  # of its own: a snapshot must not change the run
-        self.teacher = teacher.model.to(self.device, memory_format=memory_format(self.device)).eval()  # type: ignore[call-overload]  # torch types no memory_format here
+        self.teacher = teacher.model.to(self.device).to(memory_format=memory_format(self.device)).eval()
         self.teacher.requires_grad_(False)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
-        self.student.to(self.device, memory_format=memory_format(self.device))  # type: ignore[call-overload]  # as above
+        self.student.to(self.device).to(memory_format=memory_format(self.device))
         self.image_side = teacher.card.image_side
         self.additions = Additions(spec, self.teacher, self.image_side, self.device)
         self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](
@@ -129,7 +129,7 @@ class Distillation:
             logits = self.student(batch.images).float()
         terms = student_losses(batch, logits, self.spec)
         self.optimiser.zero_grad(set_to_none=True)
-        terms["total"].backward()  # type: ignore[no-untyped-call]  # torch
+        torch.autograd.backward(terms["total"])
         self.optimiser.step()
         self.schedule.step()
         if batch.fragile_mask is not None:
@@ -152,7 +152,7 @@ class Distillation:
         if threshold is None:
             threshold = self.suggested_threshold(scores[self.spec.split.score])
         with torch.no_grad():
-            features = torch.cat([self.teacher.features(part).float() for part in images.split(256)])
+            features = torch.cat([self.teacher.features(part).float() for part in torch.split(images, 256)])
         return SnapshotTaken(
             epoch=self.epoch,
             images=(images * 255).round().to(torch.uint8).cpu(),

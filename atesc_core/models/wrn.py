@@ -29,7 +29,8 @@ class _PreActivated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         active = torch.relu(self.bn1(x))
         body = self.conv2(torch.relu(self.bn2(self.conv1(active))))
-        return body + (x if self.convShortcut is None else self.convShortcut(active))
+        output: Tensor = body + (x if self.convShortcut is None else self.convShortcut(active))
+        return output
 
 
 def wrn(num_classes: int, depth: int, widen: int) -> Classifier:

@@ -128,7 +128,7 @@ def all_scores(
 ) -> dict[str, Tensor]:
     """Every score of every image, computed in batches: name -> (N,) on the device of x."""
     return {
-        name: torch.cat([score(teacher, part, split, generator) for part in x.split(batch_size)])
+        name: torch.cat([score(teacher, part, split, generator) for part in torch.split(x, batch_size)])
         for name, score in SCORES.items()
     }
 

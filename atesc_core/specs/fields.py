@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from atesc_core.specs.base import Source
@@ -20,5 +22,6 @@ def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpe
     for group in groups:
         model = SYNTHESES[kind] if group == "synthesis" else type(model.model_fields[group].default)
     field = model.model_fields[name]
-    extra = field.json_schema_extra or {}
-    return field.description or "", extra.get("source")
+    extra = field.json_schema_extra
+    source: Any = extra.get("source") if isinstance(extra, dict) else None
+    return field.description or "", source

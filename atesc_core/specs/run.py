@@ -180,7 +180,7 @@ class EscapeSpec(Spec):
     warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "lab", ge=0, le=1000)
     overrepresented_only: bool = setting(
         False,
-        "Only robust images whose label crowds the robust group (twice its share of the fragile group) are "
+        "Only robust images with an over-represented label (twice its share of the fragile group) are "
         "held back and forgotten; other robust images go on teaching",
         "lab",
     )
@@ -194,8 +194,8 @@ class EscapeSpec(Spec):
     )
     trap_projection: bool = setting(
         False,
-        "While splitting, what teaches is the teacher without its trap: the direction from fragile to trapped "
-        "images is taken out of its features, for the student's lessons and for the generator",
+        "While splitting, the direction of the trap, from fragile to trapped images, is taken out of the teacher's "
+        "features, for the student and for the generator",
         "lab",
     )
     vaccine: float = setting(

@@ -150,7 +150,7 @@ class BatchNormMatch(LayerInputs):
         assert isinstance(layer, nn.BatchNorm2d)
         assert layer.running_mean is not None and layer.running_var is not None
         variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
-        distance = (layer.running_var - variance).norm() + (layer.running_mean - mean).norm()  # type: ignore[no-untyped-call]  # torch
+        distance = (layer.running_var - variance).norm() + (layer.running_mean - mean).norm()
         self.terms.append(distance)
 
     def loss(self) -> Tensor:

@@ -66,7 +66,7 @@ class CMI(PooledSynthesizer):
         assert isinstance(spec.synthesis, CMISpec)
         self.settings, self.batch_size = spec.synthesis, spec.batch_size
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
-        self.generator.to(self.device, memory_format=memory_format(self.device))
+        self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
         with torch.no_grad(), LayerMeans(self.teacher) as means:
             self.teacher(torch.zeros(1, 3, image_side, image_side, device=self.device))
@@ -100,7 +100,7 @@ class CMI(PooledSynthesizer):
             best.compare(total, x, features)
             optimiser.zero_grad(set_to_none=True)
             self.head_optimiser.zero_grad(set_to_none=True)
-            total.backward(inputs=[*learning, *self.head.parameters()])  # the student needs no gradient
+            torch.autograd.backward(total, inputs=[*learning, *self.head.parameters()])  # the student needs no gradient
             optimiser.step()
             self.head_optimiser.step()
         images, features = best.batch

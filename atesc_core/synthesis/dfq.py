@@ -32,7 +32,7 @@ class DFQ(Synthesizer):
         assert isinstance(spec.synthesis, DFQSpec)
         self.settings, self.batch_size = spec.synthesis, spec.batch_size
         self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
-        self.generator.to(self.device, memory_format=memory_format(self.device))
+        self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
 
     def _noise(self, count: int) -> Tensor:
@@ -55,7 +55,9 @@ class DFQ(Synthesizer):
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
             } | self.vaccine.terms(x, t)
             self.optimiser.zero_grad(set_to_none=True)
-            total_loss(terms).backward(inputs=list(self.generator.parameters()))  # the student needs no gradient
+            torch.autograd.backward(
+                total_loss(terms), inputs=list(self.generator.parameters())
+            )  # the student needs no gradient
             self.optimiser.step()
             images_after = partial(self._images_of, z)
             yield GeneratorUpdate(self.settings.steps, [detached(terms)], x.detach(), images_after, noise=z)
@@ -69,7 +71,8 @@ class DFQ(Synthesizer):
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         with autocast(self.device):
-            return self.generator(self._noise(count)).float()
+            images: Tensor = self.generator(self._noise(count)).float()
+        return images
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}

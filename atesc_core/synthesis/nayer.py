@@ -71,7 +71,8 @@ class LabelGenerator(nn.Module):
         missing = len(self.weight) * self.num_classes - len(y)
         by_layer = F.pad(known, (0, 0, 0, missing)).view(len(self.weight), self.num_classes, -1)
         noisy = torch.baddbmm(self.bias, by_layer, self.weight)
-        return self.body(noisy.flatten(0, 1)[: len(y)])
+        images: Tensor = self.body(noisy.flatten(0, 1)[: len(y)])
+        return images
 
 
 class NAYER(PooledSynthesizer):
@@ -98,7 +99,7 @@ class NAYER(PooledSynthesizer):
         generator = LabelGenerator(
             self.num_classes, self.spec.batch_size, self.settings.noise, self.image_side, self.settings.width, seed
         )
-        return generator.to(self.device, memory_format=memory_format(self.device))
+        return generator.to(self.device).to(memory_format=memory_format(self.device))
 
     def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
         """Each loop is a turn. The images after it are those of its step with the lowest loss."""
@@ -135,7 +136,7 @@ class NAYER(PooledSynthesizer):
             total = total_loss(terms)
             best.compare(total, x)
             optimiser.zero_grad(set_to_none=True)
-            total.backward(inputs=list(self.generator.parameters()))
+            torch.autograd.backward(total, inputs=list(self.generator.parameters()))
             optimiser.step()
         self.pool.add(*best.batch)
         assert first is not None

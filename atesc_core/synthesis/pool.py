@@ -92,7 +92,7 @@ class ImagePool(Ring):
     def score(self, score: Callable[[Tensor], Tensor]) -> None:
         """Scores the images that were added since the last call. ``score``: (B, 3, H, W) in [0, 1] -> (B,)."""
         new = self.newest(min(self.added - self.scored, len(self)))
-        for part in new.split(SCORED_AT_ONCE) if len(new) else ():
+        for part in torch.split(new, SCORED_AT_ONCE) if len(new) else ():
             self.scores[part] = score(self.images(part))
         self.scored = self.added
 

@@ -15,7 +15,7 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
     """Logits of all images, (N, C) float32, asked in evaluation mode; the model's mode is restored afterwards."""
     was_training = model.training
     model.eval()
-    logits = torch.cat([model(part).float() for part in images.split(batch_size)])
+    logits = torch.cat([model(part).float() for part in torch.split(images, batch_size)])
     model.train(was_training)
     return logits
 

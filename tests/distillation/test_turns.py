@@ -177,7 +177,7 @@ def test_the_students_turn_by_hand(teacher, forgetting):
 
 
 def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):
-    """With probes, crowding and the teacher without its trap: the quick preset's own ATEsc."""
+    """With all three additions of this lab: the quick preset's own ATEsc."""
     run = Distillation(short_run(batch_size=64), teacher)
     turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, TRACE) if not isinstance(e, StepDone)]
     for turn in (turn for turn in turns if turn.who == "student"):

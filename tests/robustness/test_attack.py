@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.distillation.additions.labels import overrepresented
 from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, pgd_early_exit
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
@@ -135,13 +134,3 @@ def test_all_scores_are_larger_for_the_more_robust():
 
 def test_split_puts_the_threshold_itself_with_the_fragile():
     assert split_by_score(torch.tensor([1.0, 2.0, 3.0, torch.inf]), 2.0).tolist() == [True, True, False, False]
-
-
-def test_crowded_labels_by_hand():
-    # Label 0 is 60 % of the robust and 20 % of the fragile; label 1 is 40 % and 40 %; label 2 never robust.
-    assert overrepresented(torch.tensor([6.0, 4.0, 0.0]), torch.tensor([2.0, 4.0, 4.0])).tolist() == [
-        True,
-        False,
-        False,
-    ]
-    assert not overrepresented(torch.zeros(3), torch.tensor([2.0, 4.0, 4.0])).any()
