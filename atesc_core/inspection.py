@@ -1,4 +1,4 @@
-"""One synthetic image, looked at closely: what the attack makes of it, and what teacher and student then say.
+"""One synthetic image under the attack: the adversarial image, and the teacher's and student's probabilities for it.
 
     python -m atesc_core.inspection RUN EPOCH INDEX EPSILON --runs-dir DIR --out FILE
 
@@ -45,6 +45,7 @@ class Inspection:
     students: tuple[int, ...]  # epochs whose student is kept
 
     def save(self, path: Path) -> None:
+        """Write it, all or nothing."""
         student = np.empty(0, np.float32) if self.student is None else self.student
         facts = json.dumps([self.epsilon, self.flipped, self.students])
         with atomic_write(path) as file:
@@ -52,68 +53,91 @@ class Inspection:
 
     @classmethod
     def load(cls, path: Path) -> Inspection:
-        """Raises FileNotFoundError."""
+        """Read what ``save`` wrote. Raises FileNotFoundError."""
         with np.load(path, allow_pickle=False) as arrays:
             student = arrays["student"]
-            epsilon, flipped, kept = json.loads(str(arrays["facts"]))
+            epsilon, flipped, students = json.loads(str(arrays["facts"]))
             return cls(
                 epsilon,
                 flipped,
                 arrays["adversarial"],
                 arrays["teacher"],
                 student if len(student) else None,
-                tuple(kept),
+                tuple(students),
             )
 
 
-def smallest(min_eps: float, split: SplitSpec) -> float:
-    """The budget that just changes the teacher's mind by its score, or the largest that was tried; in 1/255."""
+def smallest_budget(min_eps: float, split: SplitSpec) -> float:
+    """The budget, in 1/255, that just changes the teacher's label by the score ``min_eps``, or the largest one tried."""
     return split.max_epsilon if math.isinf(min_eps) else float(min_eps)
 
 
 def takes_long(image_side: int, steps: int) -> bool:
-    """Whether to look at an image of so many pixels a side may take over a second on a laptop."""
+    """Whether to inspect an image of so many pixels a side may take over a second on a laptop."""
     return steps * image_side**2 > STEP_PIXELS_A_SECOND
 
 
-def attacked(
+def attack_image(
     teacher: Classifier, student: Classifier | None, x: Tensor, epsilon: float, steps: int
 ) -> tuple[Tensor, bool, Tensor, Tensor | None]:
-    """The attack that the split and ``min_eps`` are measured by, on one image: x (3, H, W) in [0, 1], epsilon in 1/255.
+    """Attack one image as the split and ``min_eps`` do.
 
-    Returns (adversarial image, whether the teacher's label changed, probabilities of teacher and of student there).
+    Args:
+        teacher: The attacked model.
+        student: Asked about the adversarial image too, where there is one.
+        x: The image, (3, H, W) in [0, 1].
+        epsilon: The attack's budget, in 1/255.
+        steps: Of the attack.
+
+    Returns:
+        The adversarial image, whether the teacher's label changed, and the probabilities, (C,), of teacher and of
+        student for the adversarial image.
     """
     x = x[None]
     adversarial, flipped = pgd_early_exit(teacher, x, predictions(teacher, x), epsilon, steps)
-    said = [None if model is None else predict(model, adversarial).softmax(1)[0] for model in (teacher, student)]
-    return adversarial[0], bool(flipped), *said
+    by_teacher = predict(teacher, adversarial).softmax(1)[0]
+    by_student = None if student is None else predict(student, adversarial).softmax(1)[0]
+    return adversarial[0], bool(flipped), by_teacher, by_student
 
 
 def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float) -> Inspection:
     """Attack an image of a run's snapshot. On the CPU, so that a run on a GPU is left alone.
 
-    Raises UnknownRun, StoreError, TeacherError; ValueError where the snapshot has no such image.
+    Args:
+        store: The runs.
+        run_id: Of the run.
+        epoch: Of the snapshot.
+        index: Of the image in the snapshot.
+        epsilon: The attack's budget, in 1/255.
+
+    Raises:
+        UnknownRun: There is no such run.
+        StoreError: There is no such snapshot.
+        TeacherError: The run's teacher cannot be read.
+        ValueError: The snapshot has no such image.
     """
-    run, shown = store.get_distillation(run_id), store.snapshot(run_id, epoch)
-    if not 0 <= index < len(shown.images):
-        raise ValueError(f"index: {index} of epoch {epoch}; expected 0 to {len(shown.images) - 1}")
+    run, snapshot = store.get_distillation(run_id), store.snapshot(run_id, epoch)
+    if not 0 <= index < len(snapshot.images):
+        raise ValueError(f"index: {index} of epoch {epoch}; expected 0 to {len(snapshot.images) - 1}")
     teacher = load_teacher(run.spec.teacher, store.runs_dir).model
     try:
         student = load_student(store, run_id, epoch)
     except StoreError:  # it is not kept, and no other belongs here
         student = None
-    x = torch.from_numpy(shown.images[index]).float() / 255
-    adversarial, flipped, *said = attacked(teacher, student, x, epsilon, run.spec.split.steps)
+    x = torch.from_numpy(snapshot.images[index]).float() / 255
+    adversarial, flipped, by_teacher, by_student = attack_image(teacher, student, x, epsilon, run.spec.split.steps)
     return Inspection(
-        float(epsilon),
-        flipped,
-        adversarial.numpy(),
-        *(None if part is None else part.numpy() for part in said),
-        tuple(store.student_files(run_id)),
+        epsilon=float(epsilon),
+        flipped=flipped,
+        adversarial=adversarial.numpy(),
+        teacher=by_teacher.numpy(),
+        student=None if by_student is None else by_student.numpy(),
+        students=tuple(store.student_files(run_id)),
     )
 
 
 def main() -> None:
+    """The command line above."""
     parser = argparse.ArgumentParser(prog="python -m atesc_core.inspection", description=__doc__)
     parser.add_argument("run")
     parser.add_argument("epoch", type=int)
@@ -121,9 +145,10 @@ def main() -> None:
     parser.add_argument("epsilon", type=float, help="the attack's budget, 1/255")
     parser.add_argument("--runs-dir", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     report_progress(0.5, "reading the models")
-    inspect(RunStore(asked.runs_dir), asked.run, asked.epoch, asked.index, asked.epsilon).save(asked.out)
+    found = inspect(RunStore(arguments.runs_dir), arguments.run, arguments.epoch, arguments.index, arguments.epsilon)
+    found.save(arguments.out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from atesc_core.errors import StoreError
-from atesc_core.inspection import Inspection, attacked, inspect, smallest, takes_long
+from atesc_core.inspection import Inspection, attack_image, inspect, smallest_budget, takes_long
 from atesc_core.models import build
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import load_student
@@ -40,7 +40,7 @@ def test_a_linear_teacher_is_attacked_as_it_says_on_paper():
     step = (teacher.weight[1 - y] - teacher.weight[y]).sign().view(3, 4, 4)
     distance = float(logits[y] - logits[1 - y]) / float((teacher.weight[0] - teacher.weight[1]).norm(p=1)) * 255
     for epsilon, flips in ((1.01 * distance, True), (0.4 * distance, False)):
-        adversarial, flipped, by_teacher, by_student = attacked(teacher, student, x, epsilon, 4)
+        adversarial, flipped, by_teacher, by_student = attack_image(teacher, student, x, epsilon, 4)
         expected = x + epsilon / 255 * step
         assert flipped is flips
         torch.testing.assert_close(adversarial, expected)
@@ -49,7 +49,7 @@ def test_a_linear_teacher_is_attacked_as_it_says_on_paper():
 
 
 def test_without_a_student_nothing_is_said_for_it():
-    assert attacked(Linear(0), None, torch.full((3, 4, 4), 0.6), 1.0, 4)[3] is None
+    assert attack_image(Linear(0), None, torch.full((3, 4, 4), 0.6), 1.0, 4)[3] is None
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_image_flips_at_the_budget_that_its_score_names(run):
     store, run_id = run
     shown, split = store.snapshot(run_id, 2), store.get(run_id).spec.split
     scores = shown.scores["min_eps"]
-    found = [inspect(store, run_id, 2, index, smallest(score, split)) for index, score in enumerate(scores)]
+    found = [inspect(store, run_id, 2, index, smallest_budget(score, split)) for index, score in enumerate(scores)]
     assert [inspection.flipped for inspection in found] == np.isfinite(scores).tolist()
     for image, inspection in zip(shown.images, found, strict=True):
         assert np.abs(inspection.adversarial - image / 255).max() <= inspection.epsilon / 255 + 1e-6
@@ -149,4 +149,4 @@ def test_small_ones_are_quick():
 
 def test_beyond_the_largest_budget_the_largest_is_shown():
     split = SplitSpec(max_epsilon=16.0)
-    assert (smallest(3.25, split), smallest(np.inf, split)) == (3.25, 16.0)
+    assert (smallest_budget(3.25, split), smallest_budget(np.inf, split)) == (3.25, 16.0)

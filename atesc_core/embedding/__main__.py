@@ -1,18 +1,21 @@
-"""``python -m atesc_core.embedding --job DIR``: make the map that DIR asks for. The app starts this itself."""
+"""``python -m atesc_core.embedding``: complete the map in each folder that comes as a line on stdin.
 
-import argparse
+``map_process`` starts this. It reports its progress as a job does, and a result after each map.
+"""
+
+import sys
 from pathlib import Path
 
-from atesc_core.embedding.reference import LINGER_S
-from atesc_core.embedding.worker import Worker
+from atesc_core.embedding.worker import MapWorker
+from atesc_core.jobs import report_result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m atesc_core.embedding", description=__doc__)
-    parser.add_argument("--job", type=Path, required=True, help="folder of the map, made by ReferenceMap")
-    parser.add_argument("--linger", type=float, default=LINGER_S, help="seconds to wait for more")
-    arguments = parser.parse_args()
-    Worker(arguments.job, arguments.linger).run()
+    """Until stdin is closed; an error ends the process."""
+    worker = MapWorker()
+    for line in sys.stdin:
+        worker.complete(Path(line.rstrip("\n")))
+        report_result("complete")
 
 
 if __name__ == "__main__":

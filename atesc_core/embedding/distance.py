@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atesc_core.embedding.features import checked
+from atesc_core.embedding.features import check_features
 
 
 def knn_distance(features: ArrayLike, reference: ArrayLike, neighbours: int = 10) -> NDArray[np.float64]:
@@ -15,20 +15,22 @@ def knn_distance(features: ArrayLike, reference: ArrayLike, neighbours: int = 10
     """
     from sklearn.neighbors import NearestNeighbors
 
-    known = checked(reference, "reference")
-    asked = checked(features, "features", known.shape[1])
+    known = check_features(reference, "reference")
+    queries = check_features(features, "features", known.shape[1])
     if not len(known) or neighbours < 1:
         raise ValueError(f"reference: {len(known)} images, neighbours: {neighbours}; expected at least one of each")
-    if not len(asked):
+    if not len(queries):
         return np.empty(0)
     # In double precision: the fast way to distances, by squares, loses small ones in single.
     search = NearestNeighbors(n_neighbors=min(neighbours, len(known))).fit(known.astype(float))
-    return search.kneighbors(asked.astype(float))[0].mean(1)
+    distances: NDArray[np.float64] = search.kneighbors(queries.astype(float))[0]
+    means: NDArray[np.float64] = distances.mean(1)
+    return means
 
 
 def distance_to_others(features: ArrayLike, neighbours: int = 10) -> NDArray[np.float64]:
     """``knn_distance`` of each to all the others: (N, F) -> (N,). Raises ValueError where there are no others."""
-    known = checked(features, "features")
+    known = check_features(features, "features")
     if len(known) < 2:
         raise ValueError(f"features: {len(known)} images; expected at least 2")
     neighbours = min(neighbours, len(known) - 1)
@@ -44,8 +46,8 @@ def nearer_to_ood(to_id: ArrayLike, to_ood: ArrayLike) -> float:
 def nearest(feature: ArrayLike, reference: ArrayLike, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The images of ``reference``, (M, F), nearest to one of features (F,): (their indices, their Euclidean distances),
     nearest first, at most ``count``."""
-    known = checked(reference, "reference")
-    asked = checked(np.asarray(feature)[None], "feature", known.shape[1])
-    distances = np.linalg.norm(known.astype(float) - asked, axis=1)
+    known = check_features(reference, "reference")
+    query = check_features(np.asarray(feature)[None], "feature", known.shape[1])
+    distances = np.linalg.norm(known.astype(float) - query, axis=1)
     order = np.argsort(distances, kind="stable")[:count]
     return order, distances[order]

@@ -1,4 +1,4 @@
-"""What counts as features, and their name by content."""
+"""Features of images: checks, and a name by content."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ Features = NDArray[np.float32]  # (N, F), the teacher's penultimate layer
 Coordinates = NDArray[np.float32]  # (N, 2)
 
 
-def checked(features: ArrayLike, name: str, width: int | None = None) -> Features:
-    """``features`` as (N, F) float32. Raises ValueError where they are not that, or not finite."""
-    found = np.asarray(features, np.float32)
-    if found.ndim != 2 or (width is not None and found.shape[1] != width):
-        raise ValueError(f"{name}: shape {found.shape}; expected (N, {width or 'F'})")
-    wrong = int((~np.isfinite(found)).any(1).sum())
+def check_features(features: ArrayLike, name: str, width: int | None = None) -> Features:
+    """``features`` as (N, F) float32.
+
+    Args:
+        features: One row an image.
+        name: What they are called in an error.
+        width: The expected F; any where None.
+
+    Raises:
+        ValueError: They have another shape, or are not finite.
+    """
+    array = np.asarray(features, np.float32)
+    if array.ndim != 2 or (width is not None and array.shape[1] != width):
+        raise ValueError(f"{name}: shape {array.shape}; expected (N, {width or 'F'})")
+    wrong = int((~np.isfinite(array)).any(1).sum())
     if wrong:
-        raise ValueError(f"{name}: {wrong} of {len(found)} rows are not finite")
-    return found
+        raise ValueError(f"{name}: {wrong} of {len(array)} rows are not finite")
+    return array
 
 
 def content_hash(*arrays: NDArray[np.generic], **settings: Any) -> str:
-    """The same for the same numbers and settings, in every process and on every machine."""
+    """A name, 24 hex digits: the same for the same numbers and settings, in every process and on every machine."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         digest.update(repr((array.shape, array.dtype.str)).encode())

@@ -1,4 +1,4 @@
-"""PCA: the map that is there at once."""
+"""PCA: the map that is computed at once."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from atesc_core.embedding.features import Coordinates, checked
+from atesc_core.embedding.features import Coordinates, check_features
 
 
 @dataclass(frozen=True)
 class PCAMap:
-    """The two directions of most variance among real ID and OOD features. ``explained``: their shares, 0..1."""
+    """The two directions of most variance among real ID and OOD features."""
 
     mean: np.ndarray  # (F,)
     directions: np.ndarray  # (2, F)
-    explained: tuple[float, float]
+    explained: tuple[float, float]  # share of the variance, 0 to 1, of each direction
 
     @classmethod
     def fit(cls, id_features: ArrayLike, ood_features: ArrayLike) -> PCAMap:
         """Deterministic: an exact decomposition whose signs are fixed. Raises ValueError for unusable features."""
         from sklearn.decomposition import PCA
 
-        known = checked(id_features, "ID features")
-        both = np.concatenate([known, checked(ood_features, "OOD features", known.shape[1])])
+        known = check_features(id_features, "ID features")
+        both = np.concatenate([known, check_features(ood_features, "OOD features", known.shape[1])])
         if min(both.shape) < 2:
             raise ValueError(f"features: {both.shape}; expected at least two images and two features")
-        found = PCA(2, svd_solver="full").fit(both)
-        return cls(found.mean_, found.components_, tuple(map(float, found.explained_variance_ratio_)))
+        pca = PCA(2, svd_solver="full").fit(both)
+        first, second = pca.explained_variance_ratio_
+        return cls(pca.mean_, pca.components_, (float(first), float(second)))
 
     def transform(self, features: ArrayLike) -> Coordinates:
         """(N, F) -> (N, 2)."""
-        return ((checked(features, "features", len(self.mean)) - self.mean) @ self.directions.T).astype(np.float32)
+        centred = check_features(features, "features", len(self.mean)) - self.mean
+        positions: Coordinates = (centred @ self.directions.T).astype(np.float32)
+        return positions

@@ -1,9 +1,8 @@
-"""The process that makes a map: imports UMAP, fits, places what is asked for, waits a while, ends."""
+"""What the map process does: import UMAP, fit maps, place batches of features on them."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import time
 import warnings
@@ -13,117 +12,115 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from filelock import FileLock, Timeout
 
-from atesc_core.embedding.reference import LINGER_S, Folder, Told
+from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, MODEL, SETTINGS, MapFolder
+from atesc_core.jobs import report_progress
 
-# Seconds on two cores before anything is compiled; what a machine really takes is kept from the first time on.
-FIRST_GUESS = {"import": 20.0, "fit": 25.0, "transform": 5.0}
+# Seconds on two cores before anything is compiled; what this machine takes replaces them from the first time on.
+EXPECTED_S = {"import": 20.0, "fit": 25.0, "transform": 5.0}
+MODELS = 4  # that stay in memory
 
 
-class Worker:
-    def __init__(self, job: Path, linger_s: float = LINGER_S):
-        self.folder, self.linger_s = Folder(job), linger_s
-        self.timings = Folder(job.parent)
-        self.me = {"pid": os.getpid(), "born": psutil.Process().create_time()}
-        self.model: Any = None
+class MapWorker:
+    """Completes maps, one after the other. UMAP is imported for the first that needs it."""
 
-    def run(self) -> None:
-        """Until nothing was asked for during ``linger_s``. A failure is told, with its reason, and ends it."""
-        with self.folder.lock():  # whoever started this process writes first
-            pass
-        try:
-            with self._turn():
-                self._fit()
-            self._serve()
-        except Exception as error:
-            self.folder.tell(Told("failed", f"{type(error).__name__}: {error}"))
-            raise
+    def __init__(self) -> None:
+        self._models: dict[Path, Any] = {}  # last used last
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One map at a time on this machine: two would each take twice as long."""
-        turn = FileLock(self.folder.path.parent / "one-at-a-time.lock")
-        try:
-            turn.acquire(timeout=0)
-        except Timeout:
-            self.folder.tell(Told("queued", "Waiting for another map", **self.me))
-            turn.acquire()
-        try:
-            yield
-        finally:
-            turn.release()
+    def complete(self, path: Path) -> None:
+        """Fit the map in this folder and place all batches that are requested of it, where that is not done yet.
 
-    def _fit(self) -> None:
-        settings = json.loads((self.folder.path / "job.json").read_text())
-        features = self.folder.read("reference.npy")
-        known = self.folder.has("model.pkl")
-        self._say(f"Starting UMAP for {len(features):,} real images", "import", *([] if known else ["fit"]))
-        began = time.monotonic()
-        warnings.filterwarnings("ignore", message="n_jobs value")
-        import umap
+        One map at a time on this machine: two would each take twice as long, and nothing is computed twice.
+        """
+        folder = MapFolder(path)
+        with _only_one(path.parent / LOCK):
+            if not folder.has(COORDINATES):
+                self._model(folder)
+            while requested := folder.requested():
+                for name in requested:
+                    self._place(folder, name)
 
-        self._took("import", began)
-        if known:
-            # Written by this very program into its own cache: not an upload, which is never unpickled.
-            self.model = pickle.loads((self.folder.path / "model.pkl").read_bytes())
-            return
-        self._say(f"Fitting UMAP to {len(features):,} real images", "fit")
-        began = time.monotonic()
+    def _place(self, folder: MapFolder, name: str) -> None:
+        features = folder.read(folder.request(name))
+        if features is not None and not folder.has(folder.positions(name)):
+            model = self._model(folder)
+            with _timed(folder.path.parent, f"Placing {len(features):,} images on the map", "transform"):
+                folder.write(folder.positions(name), model.transform(features).astype(np.float32))
+        folder.close_request(name)
+
+    def _model(self, folder: MapFolder) -> Any:
+        """The fitted UMAP of the map, which has no types."""
+        model = self._models.pop(folder.path, None) or _load(folder) or _fit(folder)
+        self._models[folder.path] = model
+        for path in list(self._models)[:-MODELS]:
+            del self._models[path]
+        return model
+
+
+def _load(folder: MapFolder) -> Any:
+    if not folder.has(MODEL):
+        return None
+    _import_umap(folder, "Starting UMAP")
+    # Written by this very program into its own cache: not an upload, which is never unpickled.
+    return pickle.loads((folder.path / MODEL).read_bytes())
+
+
+def _fit(folder: MapFolder) -> Any:
+    settings = json.loads((folder.path / SETTINGS).read_text())
+    features = folder.read(FEATURES)
+    if features is None:
+        raise FileNotFoundError(folder.path / FEATURES)
+    umap = _import_umap(folder, f"Starting UMAP for {len(features):,} real images", "fit")
+    with _timed(folder.path.parent, f"Fitting UMAP to {len(features):,} real images", "fit"):
         # One thread and a seed: the only way in which UMAP gives the same map twice.
-        self.model = umap.UMAP(
+        model = umap.UMAP(
             n_neighbors=settings["neighbours"],
             min_dist=settings["min_distance"],
             random_state=settings["seed"],
             transform_seed=settings["seed"],
             n_jobs=1,
         ).fit(features)
-        self.folder.write("reference.xy.npy", self.model.embedding_.astype(np.float32))
-        self.folder.write("model.pkl", pickle.dumps(self.model))
-        self._took("fit", began)
+        folder.write(COORDINATES, model.embedding_.astype(np.float32))
+        folder.write(MODEL, pickle.dumps(model))
+    return model
 
-    def _serve(self) -> None:
-        """Place what is asked for, until nothing has been for a while."""
-        idle_since = time.monotonic()
-        self._say_idle()
-        while True:
-            if waiting := self.folder.asked():
-                with self._turn():
-                    for path in waiting:
-                        self._place(path)
-                idle_since = time.monotonic()
-                self._say_idle()
-            elif time.monotonic() - idle_since > self.linger_s:
-                with self.folder.lock():  # nobody asks between the last look and the goodbye
-                    if not self.folder.asked():
-                        self.folder.tell(Told("done", "Ready"))
-                        return
-            else:
-                time.sleep(0.1)
 
-    def _place(self, path: Path) -> None:
-        features = np.load(path, allow_pickle=False)
-        self._say(f"Placing {len(features):,} images on the map", "transform")
-        began = time.monotonic()
-        self.folder.write(f"placed/{path.name}", self.model.transform(features).astype(np.float32))
-        path.unlink()
-        self._took("transform", began)
+def _import_umap(folder: MapFolder, message: str, *further: str) -> Any:
+    with _timed(folder.path.parent, message, "import", *further):
+        warnings.filterwarnings("ignore", message="n_jobs value")
+        import umap
+    return umap
 
-    def _say(self, message: str, *parts: str) -> None:
-        known = FIRST_GUESS | self._timings()
-        self.folder.tell(
-            Told("running", message, **self.me, since=time.time(), expected_s=sum(known[part] for part in parts))
-        )
 
-    def _say_idle(self) -> None:
-        self.folder.tell(Told("done", "Ready", **self.me))
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock of all maps; report that it is held by another process while it is."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report_progress(0, "Waiting for another map")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
-    def _took(self, part: str, began: float) -> None:
-        self.timings.write("timings.json", json.dumps(self._timings() | {part: time.monotonic() - began}))
 
-    def _timings(self) -> dict[str, float]:
-        try:
-            return json.loads((self.timings.path / "timings.json").read_text())
-        except FileNotFoundError:
-            return {}
+@contextmanager
+def _timed(folder: Path, message: str, part: str, *further: str) -> Iterator[None]:
+    """Report how long this part, and those further ones, will take; remember in ``folder`` how long this one took."""
+    expected = EXPECTED_S | _timings(folder)
+    report_progress(0, message, expected_s=sum(expected[name] for name in (part, *further)))
+    began = time.monotonic()
+    yield
+    MapFolder(folder).write("timings.json", json.dumps(_timings(folder) | {part: time.monotonic() - began}))
+
+
+def _timings(folder: Path) -> dict[str, float]:
+    try:
+        timings: dict[str, float] = json.loads((folder / "timings.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return timings

@@ -236,17 +236,19 @@ def _umap_positions(data: PanelData, report: Report) -> Positions:
     """As ``_pca_positions``. Raises FigureNotReady where the map is not made and the sources do not wait for it."""
     umap = ReferenceMap(report.id.features, report.ood.features, data.sources.store.runs_dir / "cache")
     if data.sources.wait_for_umap:
-        umap.start()
+        if umap.coordinates() is None:
+            umap.start()
         umap.wait()
     reference = umap.coordinates()
     positions = None if reference is None else umap.transform(data.snapshot.features)
     if positions is None and reference is not None and data.sources.wait_for_umap:
-        umap.wait(data.snapshot.features)
+        umap.wait()
         positions = umap.transform(data.snapshot.features)
     if reference is None or positions is None:
-        status = umap.status(data.snapshot.features if reference is not None else None)
+        job = umap.job
+        reason = "not started" if job is None else job.error or job.message
         raise FigureNotReady(
-            f"method: 'UMAP' of this teacher is not there ({status.message}); the page Embedding makes it, "
+            f"method: 'UMAP' of this teacher is not there ({reason}); the page Embedding makes it, "
             "and 'PCA' needs no waiting"
         )
     return reference, positions

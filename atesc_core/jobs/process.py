@@ -68,7 +68,9 @@ class ModuleProcess:
         status = self._process.wait()
         if status:
             lines = self.stderr().splitlines()
-            raise ProcessError(lines[-1] if lines else f"it ended with status {status} and no message")
+            error = ProcessError(lines[-1] if lines else f"it ended with status {status} and no message")
+            error.add_note(self.stderr())  # for the log
+            raise error
 
     def stderr(self) -> str:
         """What it has written to stderr, once it has ended: before, reading would move where it writes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,7 +100,7 @@ def of_student(subject: Subject) -> Space | None:
 def _student_space(
     written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
 ) -> Space:
-    sets = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
+    sets: dict[Hashable, np.ndarray] = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, outputs = cached_features(run_store(), _subject.run.id, sets)
     found = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}

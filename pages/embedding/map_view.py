@@ -13,12 +13,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.embedding import Status
 from atesc_core.figures import theme
 from atesc_core.figures.embedding import ColourBy
 from atesc_core.figures.run_data import evenly_thinned
 from atesc_core.figures.scores import bin_edges
 from atesc_core.figures.selection import mark_samples
+from atesc_core.jobs import Job
 from atesc_core.runs import DistillationRun, Snapshot
 from pages.embedding import second_run
 from pages.embedding.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
@@ -32,6 +32,7 @@ from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery, gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
+from pages.shared.ui.progress import show_job
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import pending_notice
@@ -304,16 +305,14 @@ def _transport(run: DistillationRun, epochs: list[int]) -> tuple[int, bool]:
 # ── PCA at once, UMAP when it has come ──────────────────────────────────────────────────────────────
 
 
-def _method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Status | None]:
-    """The method that can be drawn now, and how far UMAP is where it was chosen."""
+def _method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Job | None]:
+    """The method that can be drawn now, and the job of UMAP where that was chosen and is not complete."""
     if chosen == "PCA":
         return "PCA", None
     umap, features = epoch_map.space.umap, epoch_map.space.of(epoch_map.snapshot.epoch)
-    umap.start()
     if umap.coordinates() is None:
-        return "PCA", umap.status()
-    umap.transform(features)
-    return "UMAP", umap.status(features)
+        return "PCA", umap.start()
+    return "UMAP", None if umap.transform(features) is not None else umap.job
 
 
 def _synthetic(epoch_map: EpochMap, method: Method) -> pd.DataFrame | None:
@@ -363,7 +362,7 @@ def _draw_map(
         Ids of the real images under the lasso (the synthetic ones are the selection), and whether UMAP is being
         computed.
     """
-    method, status = _method(options.method, epoch_map)
+    method, job = _method(options.method, epoch_map)
     method = shared_method or method
     reference, synthetic = epoch_map.space.ground(method, epoch_map.subject.report), _synthetic(epoch_map, method)
     others = [epoch_map.space.places(method, epoch_map.space.of(epoch)) for epoch in evenly_thinned(epochs)]
@@ -402,8 +401,8 @@ def _draw_map(
         real = _selectable(epoch_map, draw, revision, ids)
     else:
         draw()
-    _about(epoch_map, method, status)
-    return real, status is not None and status.state in ("queued", "running")
+    _about(epoch_map, method, job)
+    return real, job is not None and job.state not in ("stopped", "failed")
 
 
 def _selectable(epoch_map: EpochMap, draw: Callable[..., ChartResult], revision: str, ids: list[str]) -> list[str]:
@@ -451,29 +450,11 @@ def _pictures(epoch_map: EpochMap, real_images: str) -> tuple[list[str], np.ndar
     return ids, np.concatenate(images), captions
 
 
-def _about(epoch_map: EpochMap, method: Method, status: Status | None) -> None:
+def _about(epoch_map: EpochMap, method: Method, job: Job | None) -> None:
     """Draw what the map shows, and how far UMAP is."""
-    if status is not None and status.state == "failed":
-        elements.problem("UMAP failed.", f"{status.message}. PCA stands.", "Try again.")
-        st.button(
-            "Try again",
-            icon=":material/refresh:",
-            key=f"umap again {epoch_map.key}",
-            on_click=epoch_map.space.umap.retry,
-        )
-    elif status is not None and status.state != "done":
-        eta = f" · {formats.duration(status.eta_s)} left" if status.eta_s else ""
-        here = "This is PCA until UMAP is there. " if method == "PCA" else ""
-        left, right = st.columns([5, 2], vertical_alignment="center")
-        left.progress(status.share or 0.0, f"{here}{status.message}{eta}")
-        right.button(
-            "Stop",
-            icon=":material/stop:",
-            key=f"stop umap {epoch_map.key}",
-            width="stretch",
-            on_click=_stop_umap,
-            args=(epoch_map.space,),
-        )
+    if job is not None:
+        note = "This is PCA until UMAP is there." if method == "PCA" else ""
+        show_job(job, "UMAP", epoch_map.space.umap.restart, kept="PCA stands.", note=note, key=epoch_map.key)
     real = f"{len(epoch_map.space.id)} ID and {len(epoch_map.space.ood)} OOD test images"
     share = f" · PCA, {100 * sum(epoch_map.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"
@@ -481,11 +462,6 @@ def _about(epoch_map: EpochMap, method: Method, status: Status | None) -> None:
         f"{formats.measured_on('synthetic', len(epoch_map.scores), epoch_map.snapshot.epoch)} · real: {real} · features of the "
         f"{epoch_map.space.whose}{share} · {hint}"
     )
-
-
-def _stop_umap(space: Space) -> None:
-    space.umap.stop()
-    url.set_parameter("method", None)
 
 
 def _distances(epoch_map: EpochMap) -> list[elements.Html]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -65,7 +66,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         for kind in files.FORMATS:
             _download(
                 kind.upper(),
-                _later(sheet, kind, facts, recipe.layout.dpi),
+                b"" if sheet is None else partial(files.sheet_file, sheet, kind, facts, recipe.layout.dpi),
                 f"{stem}.{kind}",
                 MIME[kind],
                 disabled=sheet is None,
@@ -90,7 +91,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
         _download(
             "All, zipped",
-            lambda: files.zip_files(stem, drawn, sheet, facts, recipe.layout.dpi) if sheet else b"",
+            b"" if sheet is None else partial(files.zip_files, stem, drawn, sheet, facts, recipe.layout.dpi),
             f"{stem}.zip",
             "application/zip",
             disabled=sheet is None,
@@ -110,10 +111,6 @@ def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> 
     st.download_button(
         label, data, file_name, mime, icon=":material/download:", on_click="ignore", key=f"download {label}", **more
     )
-
-
-def _later(sheet: Sheet | None, kind: files.Format, facts: dict[str, Any], dpi: int) -> Callable[[], bytes]:
-    return lambda: files.sheet_file(sheet, kind, facts, dpi) if sheet else b""
 
 
 def _drawing(recipe: Recipe, drawn: Sequence[go.Figure]) -> ThreadJob[Sheet]:

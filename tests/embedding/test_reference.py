@@ -1,21 +1,27 @@
 """The map in a process of its own: made once, found again, and honest when it fails."""
 
+from __future__ import annotations
+
 import json
+import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
-import time
 import types
+from collections.abc import Iterator
 
 import numpy as np
-import psutil
 import pytest
+from filelock import FileLock
 
-from atesc_core.embedding import ReferenceMap, Status, reference
-from atesc_core.embedding.reference import Told
-from atesc_core.embedding.worker import Worker
+from atesc_core import jobs
+from atesc_core.embedding import ReferenceMap
+from atesc_core.embedding.features import content_hash
+from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, SETTINGS
+from atesc_core.embedding.map_process import MAP_PROCESS
+from atesc_core.embedding.worker import MapWorker
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -29,48 +35,60 @@ def cache(tmp_path_factory, pytestconfig):
 @pytest.fixture(scope="module")
 def made(clusters, cache):
     """A map that is there, with its process still waiting for more."""
-    found = ReferenceMap.fit(*clusters, cache)
-    assert found.wait(timeout_s=900) == Status("done", "Ready", 1.0, 0.0)
-    yield found
-    end(found)
+    reference = ReferenceMap.fit(*clusters, cache)
+    reference.wait(timeout_s=900)
+    assert reference.job.state == "done", reference.job.error
+    yield reference
+    MAP_PROCESS.stop()
 
 
-def end(asked):
-    """Kill the map's process, as a shutdown of the machine would."""
-    if asked.folder.alive():
-        process = psutil.Process(asked.folder.told().pid)
-        process.kill()
-        process.wait(10)
-
-
-def answer(asked, features):
+def answer(reference, features):
     """Ask until there is an answer, as a page does."""
-    deadline = time.monotonic() + 600
-    while (found := asked.transform(features)) is None:
-        assert asked.status(features).state != "failed", asked.status(features).message
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
+    def positions():
+        found = reference.transform(features)
+        assert reference.job is None or reference.job.state != "failed", reference.job.error
+        return found if found is None else (found,)
 
-def sleeper(job, numba_cache):
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    return until(positions, 600)[0]
 
 
 @pytest.fixture
 def unmade(clusters, tmp_path):
-    asked = ReferenceMap(*clusters, tmp_path)
+    reference = ReferenceMap(*clusters, tmp_path)
+    yield reference
+    if reference.job is not None:
+        reference.job.stop()
+        until(lambda: not reference.job.occupies_slot)
+
+
+@pytest.fixture
+def held(monkeypatch) -> Iterator[list[str]]:
+    """Maps that a process was to complete; none of them goes on before it is stopped."""
+    asked: list[str] = []
+    stopped = threading.Event()
+
+    def complete(folder, numba_cache, report):
+        asked.append(folder.path.name)
+        assert stopped.wait(60)
+
+    monkeypatch.setattr(MAP_PROCESS, "complete", complete)
+    monkeypatch.setattr(MAP_PROCESS, "stop", stopped.set)
     yield asked
-    end(asked)
+    stopped.set()
+
+
+def refuse(*arguments, **settings):
+    raise AssertionError("computed again")
 
 
 # ── what a map is ─────────────────────────────────────────────────────────────
 
 
 def test_nothing_is_computed_until_asked(clusters, tmp_path):
-    asked = ReferenceMap(*clusters, tmp_path)
-    assert asked.status().state == asked.status(clusters[0]).state == "absent"
-    assert asked.coordinates() is None
+    reference = ReferenceMap(*clusters, tmp_path)
+    assert reference.job is None
+    assert reference.coordinates() is None
     assert not list(tmp_path.iterdir())
 
 
@@ -101,17 +119,13 @@ def test_the_map_stays_still_while_others_are_placed(made, clusters):
 
 def test_an_empty_batch_needs_no_process(unmade):
     assert unmade.transform(np.empty((0, 12))).shape == (0, 2)
-    assert unmade.status().state == "absent"
+    assert unmade.job is None
 
 
 def test_what_is_there_is_not_computed_again(made, clusters, cache, monkeypatch):
     batch = clusters[0][:5]
     placed = answer(made, batch)
-
-    def refuse(*_):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(reference, "_launch", refuse)
+    monkeypatch.setattr(jobs, "start_thread", refuse)
     again = ReferenceMap.fit(*clusters, cache)
     assert np.array_equal(np.concatenate(again.coordinates()), np.concatenate(made.coordinates()))
     assert np.array_equal(again.transform(batch.copy()), placed)
@@ -121,11 +135,37 @@ def test_a_later_process_places_as_the_first_did(made, clusters):
     """The model is kept: neither a restart of the app nor the process's end moves the map."""
     batch = clusters[1][:6]
     placed = answer(made, batch)
-    while made.folder.told().state != "done":
-        time.sleep(0.05)
-    end(made)
-    next((made.folder.path / "placed").glob(f"{reference.content_hash(batch)}.npy")).unlink()
+    until(lambda: not made.job.occupies_slot)
+    MAP_PROCESS.stop()
+    (made.folder.path / made.folder.positions(content_hash(batch))).unlink()
     assert np.array_equal(answer(made, batch), placed)
+
+
+def test_the_process_waits_for_the_next_batch(made, clusters):
+    """Its import takes tens of seconds: not again for every epoch of a live run."""
+    answer(made, clusters[0][:8])
+    pid = MAP_PROCESS.pid
+    assert pid is not None
+    answer(made, clusters[0][:9])
+    assert MAP_PROCESS.pid == pid
+
+
+def test_an_idle_process_ends(made, clusters, monkeypatch):
+    monkeypatch.setattr("atesc_core.embedding.map_process.IDLE_S", 0.1)
+    answer(made, clusters[0][:11])
+    until(lambda: MAP_PROCESS.pid is None)
+    assert answer(made, clusters[0][:12]).shape == (12, 2)
+
+
+def test_only_one_map_at_a_time_in_all_processes(made, clusters):
+    """Whatever server started them: the lock is beside the maps."""
+    until(lambda: not made.job.occupies_slot)
+    batch = clusters[0][:13]
+    with FileLock(made.folder.path.parent / LOCK):
+        assert made.transform(batch) is None
+        until(lambda: made.job.message == "Waiting for another map")
+        assert made.transform(batch) is None
+    assert answer(made, batch).shape == (13, 2)
 
 
 def test_umap_gets_the_seed_and_one_thread(clusters, tmp_path, monkeypatch):
@@ -144,13 +184,13 @@ def test_umap_gets_the_seed_and_one_thread(clusters, tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Recorder))
     monkeypatch.setattr("atesc_core.embedding.worker.pickle.dumps", lambda _: b"")
-    asked = ReferenceMap(*clusters, tmp_path, seed=7)
-    asked.folder.write("job.json", json.dumps(asked.settings))
-    asked.folder.write("reference.npy", np.concatenate(clusters))
-    Worker(asked.folder.path)._fit()
+    reference = ReferenceMap(*clusters, tmp_path, seed=7)
+    reference.folder.write(SETTINGS, json.dumps(reference.settings))
+    reference.folder.write(FEATURES, np.concatenate(clusters))
+    MapWorker().complete(reference.folder.path)
     assert (given["random_state"], given["transform_seed"], given["n_jobs"]) == (7, 7, 1)
     assert np.array_equal(given["features"], np.concatenate(clusters))
-    assert asked.status().state == "done"
+    assert reference.coordinates() is not None
 
 
 def test_features_are_left_as_they_were(clusters, tmp_path):
@@ -172,88 +212,68 @@ def test_unusable_features_are_named(tmp_path, id_features, ood_features, said):
         ReferenceMap(id_features, ood_features, tmp_path)
 
 
-# ── who works, and what is said ───────────────────────────────────────────────
+# ── one job, for everyone ─────────────────────────────────────────────────────
 
 
-def test_many_visitors_start_one_process(unmade, monkeypatch):
-    started = []
-
-    def launch(*where):
-        started.append(sleeper(*where))
-        return started[-1]
-
-    monkeypatch.setattr(reference, "_launch", launch)
+def test_many_visitors_start_one_job(unmade, held):
     threads = [threading.Thread(target=unmade.start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(started) == 1 and unmade.status().state == "queued"
+    until(lambda: held)
+    assert held == [unmade.key]
+    assert unmade.job.state == "running"
 
 
 def test_a_killed_process_shows_as_failed_and_is_not_restarted_by_polling(unmade, monkeypatch):
-    monkeypatch.setattr(reference, "_launch", sleeper)
     unmade.start()
-    os.kill(unmade.folder.told().pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(unmade.folder.told().pid)], timeout=10)
-    assert unmade.status().state == "failed"
-
-    def refuse(*_):
-        raise AssertionError("restarted")
-
-    monkeypatch.setattr(reference, "_launch", refuse)
+    os.kill(until(lambda: MAP_PROCESS.pid), signal.SIGKILL)
+    unmade.wait(60)
+    assert unmade.job.state == "failed"
+    assert unmade.job.error
+    monkeypatch.setattr(jobs, "start_thread", refuse)
     unmade.start()
     assert unmade.transform(unmade.id[:5]) is None
-    assert unmade.status(unmade.id[:5]).state == "failed"
+    assert unmade.job.state == "failed"
 
 
-def test_retry_asks_anew(unmade, monkeypatch):
-    monkeypatch.setattr(reference, "_launch", sleeper)
-    unmade.folder.tell(Told("failed", "ValueError: no"))
-    assert unmade.status() == Status("failed", "ValueError: no")
-    unmade.retry()
-    assert unmade.status().state == "queued" and unmade.folder.alive()
-
-
-def test_a_stopped_map_can_be_asked_for_again(unmade, monkeypatch):
-    monkeypatch.setattr(reference, "_launch", sleeper)
+def test_a_stopped_map_is_computed_again_only_when_that_is_asked_for(unmade, held):
     unmade.start()
-    unmade.stop()
-    assert not unmade.folder.alive()
-    assert unmade.status().state == "absent"
+    until(lambda: held)
+    unmade.job.stop()
+    assert unmade.job.state == "stopped"
+    assert unmade.transform(unmade.id[:5]) is None
+    assert unmade.start().state == "stopped"
+    assert unmade.restart().active
+
+
+def test_a_stop_ends_the_process(unmade):
     unmade.start()
-    assert unmade.folder.alive()
+    until(lambda: MAP_PROCESS.pid)
+    unmade.job.stop()
+    assert MAP_PROCESS.pid is None
+    assert unmade.job.state == "stopped"
 
 
-def test_an_error_in_the_process_is_told(unmade):
-    unmade.folder.write("job.json", "{")
-    unmade.start()
-    status = unmade.wait()
-    assert status.state == "failed" and "JSONDecodeError" in status.message
-    assert "Traceback" in (unmade.folder.path / "log.txt").read_text()
+def test_an_error_in_the_process_is_told(unmade, caplog):
+    unmade.folder.write(SETTINGS, "{")
+    with caplog.at_level(logging.WARNING):
+        unmade.start()
+        unmade.wait()
+    assert unmade.job.state == "failed"
+    assert "JSONDecodeError" in unmade.job.error
+    assert "worker.py" in caplog.text  # the traceback of that process
 
 
-def test_progress_is_by_the_time_it_is_thought_to_take():
-    told = Told("running", "Fitting", since=100.0, expected_s=20.0)
-    assert told.seen(105.0) == Status("running", "Fitting", 0.25, 15.0)
-    assert told.seen(500.0) == Status("running", "Fitting", 0.95, None)
-    assert Told("running", "Fitting", since=100.0).seen(105.0) == Status("running", "Fitting")
-
-
-def test_a_number_given_to_another_process_is_not_the_worker(unmade):
-    unmade.folder.tell(Told("running", "Fitting", pid=os.getpid(), born=1.0))
-    assert not unmade.folder.alive() and unmade.status().state == "failed"
-
-
-def test_waiting_ends(unmade, monkeypatch):
-    monkeypatch.setattr(reference, "_launch", sleeper)
+def test_waiting_ends(unmade, held):
     unmade.start()
     with pytest.raises(TimeoutError, match="after 0.1 s"):
         unmade.wait(timeout_s=0.1)
 
 
 def test_a_reader_never_meets_half_a_file(unmade):
-    unmade.folder.write("reference.xy.npy", np.zeros((200, 2), np.float32))
+    unmade.folder.write(COORDINATES, np.zeros((200, 2), np.float32))
     names = {path.name for path in unmade.folder.path.iterdir()}
     assert names == {"reference.xy.npy"}
     assert unmade.coordinates()[1].shape == (100, 2)

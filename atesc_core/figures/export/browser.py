@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import base64
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import suppress
@@ -46,10 +47,19 @@ def find_browser() -> Path:
 
 
 def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
-    """The figure as an SVG of its own width and height in px. Raises BrowserMissing, RenderError, and Stopped once
-    ``stop`` is set and the browser closed: it cannot be called off while it draws."""
+    """The figure as an SVG of its own width and height in px.
+
+    Args:
+        figure: A Plotly figure.
+        stop: Once it is set and the browser is closed, the drawing ends: the browser cannot be interrupted.
+
+    Raises:
+        BrowserMissing: There is no browser.
+        RenderError: The browser could not draw the figure.
+        DrawingStopped: ``stop`` was set.
+    """
     options = {"format": "svg", "width": figure.layout.width, "height": figure.layout.height, "scale": 1}
-    return _asked(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
+    return _drawn(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
 
 
 def print_svg(
@@ -60,7 +70,7 @@ def print_svg(
         f"<!DOCTYPE html><style>@page{{size:{width}px {height}px;margin:0}}html,body{{margin:0;background:#FFF}}"
         f"body>svg{{display:block;width:{width}px;height:{height}px}}</style>{svg}"
     )
-    return _asked(lambda browser: _shown(browser.kaleido, page, kind, width, height, dpi))
+    return _drawn(lambda browser: _render_page(browser.kaleido, page, kind, width, height, dpi))
 
 
 def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
@@ -79,7 +89,7 @@ class _Browser:
 
     def __init__(self) -> None:
         self.closed = False
-        self._waiting: set[Future] = set()
+        self._waiting: set[Future[Any]] = set()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="figure-export", daemon=True).start()
         try:
@@ -101,7 +111,7 @@ class _Browser:
     def close(self, at_once: bool = False) -> None:
         """All that wait for it are told at once, by a CancelledError."""
         self.closed = True
-        self.loop.set_exception_handler(lambda loop, told: None)  # what is cancelled there is told here
+        self.loop.set_exception_handler(lambda loop, context: None)  # those who wait are told by the cancelled futures
         for answer in list(self._waiting):
             answer.cancel()
         left = self._processes()
@@ -131,7 +141,7 @@ def _kill(processes: list[psutil.Process]) -> None:
 async def _open(path: Path) -> Kaleido:
     import kaleido
 
-    class Page(kaleido.PageGenerator):
+    class Page(kaleido.PageGenerator):  # type: ignore[misc]  # kaleido has no types
         # Plotly measures text on this page, so the page must have the fonts.
         header = kaleido.PageGenerator.header.replace("</title>", f"</title><script>{fonts.face_script()}</script>")
 
@@ -141,16 +151,16 @@ async def _open(path: Path) -> Kaleido:
     return browser
 
 
-async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: float, dpi: float) -> bytes:
+async def _render_page(browser: Kaleido, page: str, kind: str, width: float, height: float, dpi: float) -> bytes:
     """A page of its own, printed or photographed once its fonts are there."""
     tab = await browser.create_tab("about:blank")
     try:
-        frame = (await _tell(tab, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
-        await _tell(tab, "Page.setDocumentContent", frameId=frame, html=page)
-        await _tell(tab, "Runtime.evaluate", expression="document.fonts.ready.then(() => 0)", awaitPromise=True)
+        frame = (await _send(tab, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        await _send(tab, "Page.setDocumentContent", frameId=frame, html=page)
+        await _send(tab, "Runtime.evaluate", expression="document.fonts.ready.then(() => 0)", awaitPromise=True)
         if kind == "pdf":
             none = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
-            told = await _tell(
+            answer = await _send(
                 tab,
                 "Page.printToPDF",
                 printBackground=True,
@@ -160,7 +170,7 @@ async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: f
                 **none,
             )
         else:
-            await _tell(
+            await _send(
                 tab,
                 "Emulation.setDeviceMetricsOverride",
                 width=round(width),
@@ -168,23 +178,24 @@ async def _shown(browser: Kaleido, page: str, kind: str, width: float, height: f
                 deviceScaleFactor=dpi / theme.PX_PER_INCH,
                 mobile=False,
             )
-            told = await _tell(
+            answer = await _send(
                 tab,
                 "Page.captureScreenshot",
                 format="png",
                 captureBeyondViewport=True,
                 clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
             )
-        return base64.b64decode(told["data"])
+        return base64.b64decode(answer["data"])
     finally:
         await browser.close_tab(tab.target_id)
 
 
-async def _tell(tab: Tab, command: str, **parameters: Any) -> dict[str, Any]:
+async def _send(tab: Tab, command: str, **parameters: Any) -> dict[str, Any]:
     answer = await tab.send_command(command, parameters)
     if "error" in answer or "exceptionDetails" in answer["result"]:
         raise RenderError(f"figure: the browser refused {command}: {answer.get('error') or answer['result']}")
-    return answer["result"]
+    result: dict[str, Any] = answer["result"]
+    return result
 
 
 _browser: _Browser | None = None
@@ -209,15 +220,16 @@ def _running() -> _Browser:
         return _browser
 
 
-def _asked(work: Any, stop: threading.Event | None = None) -> bytes:
-    """What the browser makes of it. A browser that died is started again, once; one that was closed, always."""
+def _drawn(work: Callable[[_Browser], Coroutine[Any, Any, bytes]], stop: threading.Event | None = None) -> bytes:
+    """The result of ``work`` in the browser. A browser that died is started again, once; one that was closed, always."""
     from kaleido.errors import KaleidoError
 
     died = False
     while stop is None or not stop.is_set():
         browser = _running()
         try:
-            return browser.do(work(browser))
+            drawn: bytes = browser.do(work(browser))
+            return drawn
         except KaleidoError as error:  # the browser is well and says that the figure is not
             raise RenderError(f"figure: the browser could not draw it: {error}") from error
         except RenderError:

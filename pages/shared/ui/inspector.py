@@ -1,4 +1,4 @@
-"""One synthetic image, closely: under the attack, by every score, and beside the real images nearest to it."""
+"""The inspector: one synthetic image under the attack, its scores, and the real images nearest to it."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def _attack(sample: Sample) -> bool:
     shown, index, names = sample.shown, sample.index, sample.class_names
     with teacher:
         elements.row(elements.bold("Teacher"), elements.chip(sample.card.kind, sample.card.kind))
-        _said("teacher", shown.teacher_probs[index], found and found.teacher, names, sample.card.kind)
+        _said("teacher", shown.teacher_probs[index], found.teacher if found else None, names, sample.card.kind)
     with student:
         elements.row(elements.bold("Student"), elements.muted(f"as it was at the end of epoch {shown.epoch}"))
-        _said("student", shown.student_probs[index], found and found.student, names, "ink")
+        _said("student", shown.student_probs[index], found.student if found else None, names, "ink")
         if found and found.student is None:
             elements.caption(
                 f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept."
@@ -154,15 +154,16 @@ def _budget(sample: Sample) -> float:
 def _pictures(sample: Sample, found: Inspection | None) -> None:
     image = sample.shown.images[sample.index] / 255
     before = sample.class_names[sample.shown.teacher_probs[sample.index].argmax()]
-    images, words, roles = [image], [f"the image: {before}"], [sample.group]
+    images, captions = [image], [f"the image: {before}"]
+    roles: list[elements.Role | None] = [sample.group]
     if found is not None:
         difference = found.adversarial - image
         scale = 0.5 / np.abs(difference).max() if difference.any() else 1.0
         after = sample.class_names[found.teacher.argmax()]
         images += [found.adversarial, 0.5 + scale * difference]
-        words += [f"attacked: {after}", f"difference × {scale:.0f}"]
+        captions += [f"attacked: {after}", f"difference × {scale:.0f}"]
         roles += [None, None]
-    gallery(np.stack(images), columns=3, roles=roles, titles=words, captions=words)
+    gallery(np.stack(images), columns=3, roles=roles, titles=captions, captions=captions)
     if found is not None:
         changed = "changes its mind" if found.flipped else "keeps its label"
         elements.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
@@ -183,7 +184,8 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
         try:
             return _at_once(str(run_store().runs_dir), run.id, epoch, index, epsilon, version)
         except (StoreError, ValueError) as error:
-            return _failed(str(error))
+            elements.problem("The attack could not be computed.", f"{error}.", "The rest of the page stands.")
+            return None
     path = _file(sample, epsilon)
     if path.exists():
         return Inspection.load(path)
@@ -197,12 +199,8 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
     return None
 
 
-def _failed(why: str) -> None:
-    elements.problem("The attack could not be computed.", f"{why}.", "The rest of the page stands.")
-
-
 def _going(sample: Sample, epsilon: float) -> bool:
-    """Whether to look again soon: the process works, or has just left its result."""
+    """Whether to draw again soon: the job is active, or has just left its result."""
     job = jobs.find(str(_file(sample, epsilon)))
     return job is not None and (job.active or job.state == "done")
 

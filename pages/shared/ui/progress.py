@@ -14,7 +14,13 @@ REFRESH_S = 0.7  # seconds between two updates
 
 
 def show_job(
-    job: Job, title: str, restart: Callable[[], object], *, kept: str = "The rest of the page stands.", note: str = ""
+    job: Job,
+    title: str,
+    restart: Callable[[], object],
+    *,
+    kept: str = "The rest of the page stands.",
+    note: str = "",
+    key: str = "",
 ) -> bool:
     """Draw a job that is not done; whether to draw it again soon. For fragments that poll themselves.
 
@@ -24,7 +30,9 @@ def show_job(
         restart: Starts it again after a stop or a failure.
         kept: A sentence about what a stop or a failure leaves as it was, and what to do.
         note: A sentence before the progress.
+        key: Tells its buttons from those of the same job elsewhere on the page.
     """
+    key = key or job.key
     if job.state == "done":
         return False
 
@@ -34,7 +42,7 @@ def show_job(
     left, right = st.columns([5, 1], vertical_alignment="center")
     if job.active:
         left.progress(job.share, " ".join(part for part in (note, _progress_text(job, title)) if part))
-        right.button("Stop", icon=":material/stop:", key=f"stop {job.key}", on_click=job.stop, width="stretch")
+        right.button("Stop", icon=":material/stop:", key=f"stop {key}", on_click=job.stop, width="stretch")
         return True
     with left:
         if job.state == "failed":
@@ -44,7 +52,7 @@ def show_job(
     right.button(
         "Try again" if job.state == "failed" else "Start again",
         icon=":material/refresh:",
-        key=f"again {job.key}",
+        key=f"again {key}",
         on_click=start_again,
         width="stretch",
     )
@@ -94,7 +102,7 @@ def ensure_result(key: str, title: str, is_missing: Callable[[], bool], start: C
         if not is_missing():  # it has come since the page was drawn
             return True
         job = start()
-    return show_job(job, title, start)
+    return show_job(job, title, start) or job.state == "done"
 
 
 def _progress_text(job: Job, title: str) -> str:

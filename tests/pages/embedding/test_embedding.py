@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.embedding import PCAMap, Status, knn_distance
+from atesc_core.embedding import PCAMap, knn_distance
 from atesc_core.runs import DistillationRun
 from atesc_core.runs.students import cached_features
 from atesc_core.runs.students.__main__ import compute_missing, features_of_run
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from tests.support.copies import copy_lab
+from tests.support.held_job import HeldJob
 from tests.support.labs import CONTROL, Lab
 from tests.support.pages import button, charts, page_link, page_text
 from tests.support.reports import numbers, save_report
@@ -83,30 +84,31 @@ def test_play_goes_through_the_epochs_and_stops(open_page, finished_run: Distill
 class Coming:
     """A UMAP that is on its way."""
 
+    job: HeldJob | None = HeldJob(message="Fitting UMAP to 80 real images", share=0.4, eta_s=12.0)
+
     def __init__(self, *features):
         pass
 
     def start(self):
-        pass
+        return self.job
+
+    def restart(self):
+        return self.job
 
     def coordinates(self):
         return None
 
-    def status(self):
-        return Status("running", "Fitting UMAP to 80 real images", 0.4, 12.0)
-
 
 class Placed(Coming):
     """A UMAP that has come, and placed this epoch's images."""
+
+    job = None
 
     def coordinates(self):
         return np.zeros((40, 2)), np.ones((40, 2))
 
     def transform(self, features):
         return np.random.default_rng(0).normal(size=(len(features), 2))
-
-    def status(self, features=None):
-        return Status("done", "Ready", 1.0, 0.0)
 
 
 def test_while_umap_comes_the_map_is_pca_and_says_so(
@@ -262,8 +264,8 @@ def test_both_maps_are_of_one_method(
             self.own = float(id_features.sum())
             made.append(self.own)
 
-        def status(self, features=None):
-            return Placed.status(self) if self.own == made[0] else Coming.status(self)
+        def start(self):
+            return Coming.job
 
     monkeypatch.setattr("pages.embedding.feature_space.ReferenceMap", First)
     app = open_page("embedding", run=finished_run.id, second=lab_with_runs.control)

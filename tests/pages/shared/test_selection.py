@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atesc_core.figures.scores import bin_edges
-from atesc_core.inspection import inspect, smallest
+from atesc_core.inspection import inspect, smallest_budget
 from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES
@@ -163,7 +163,7 @@ def test_the_inspector_says_what_the_core_computes(
     assert not app.exception
     store = lab_with_runs.store
     shown = store.snapshot(finished_run.id, 2)
-    budget = smallest(shown.scores["min_eps"][7], finished_run.spec.split)
+    budget = smallest_budget(shown.scores["min_eps"][7], finished_run.spec.split)
     found = inspect(store, finished_run.id, 2, 7, budget)
     assert "Image 7" in page_text(app)
     assert "epoch 2 of 2" in page_text(app)

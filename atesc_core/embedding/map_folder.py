@@ -1,0 +1,64 @@
+"""The folder of a UMAP map in the cache: what it is made of, what was made, and what is requested of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+SETTINGS, FEATURES = "settings.json", "reference.npy"  # what the map is made of
+MODEL, COORDINATES = "model.pkl", "reference.xy.npy"  # what was made
+LOCK = "one-at-a-time.lock"  # beside the folders of all maps
+
+
+class MapFolder:
+    """Files of one map. Every file is written whole or not at all: a reader never meets half a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def request(name: str) -> str:
+        """The file of a batch of features, (N, F), that is to be placed on the map."""
+        return f"requests/{name}.npy"
+
+    @staticmethod
+    def positions(name: str) -> str:
+        """The file of the positions, (N, 2), of that batch."""
+        return f"positions/{name}.npy"
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return (self.path / name).exists()
+
+    def read(self, name: str) -> NDArray[np.float32] | None:
+        """The array in the file; None where there is no such file."""
+        try:
+            return cast(NDArray[np.float32], np.load(self.path / name, allow_pickle=False))
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: NDArray[np.float32] | str | bytes) -> None:
+        """Write an array, text or bytes into the file. Several processes may write the same one."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
+        with partial.open("wb") as file:
+            if isinstance(content, np.ndarray):
+                np.save(file, content, allow_pickle=False)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+        partial.replace(path)
+
+    def requested(self) -> list[str]:
+        """Names of the batches that are still to be placed, oldest first."""
+        files = [path for path in (self.path / "requests").glob("*.npy") if not path.name.startswith(".")]
+        return [path.stem for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)]
+
+    def close_request(self, name: str) -> None:
+        """Remove the request of a batch that has been placed."""
+        (self.path / self.request(name)).unlink(missing_ok=True)
