@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MODULE = "atesc_core.inspection"
 NEIGHBOURS = 6  # of each domain
+DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
 FORMAT = 2  # of an inspection's file
 
 # Brings a card into view when it comes to show something else, not when it is drawn again.
@@ -49,26 +50,26 @@ export default function mount({ parentElement, data }) {
 
 @dataclass(frozen=True)
 class Sample:
-    """An image of a snapshot, and where the line is drawn now."""
+    """An image of a snapshot, and the threshold that is in view."""
 
     run: DistillationRun
-    shown: Snapshot
+    snapshot: Snapshot
     index: int
-    line: float
+    threshold: float
     card: TeacherCard | None
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return self.card.class_names if self.card else tuple(map(str, range(self.shown.teacher_probs.shape[1])))
+        return self.card.class_names if self.card else tuple(map(str, range(self.snapshot.teacher_probs.shape[1])))
 
     @property
     def group(self) -> elements.Role:
-        return "fragile" if self.shown.scores[self.run.spec.split.score][self.index] <= self.line else "robust"
+        return "fragile" if self.snapshot.scores[self.run.spec.split.score][self.index] <= self.threshold else "robust"
 
 
 def inspector(sample: Sample, report: Report | None) -> bool:
     """The whole card; whether it waits for a computation. Call it in a fragment."""
-    run, shown, index = sample.run, sample.shown, sample.index
+    run, snapshot, index = sample.run, sample.snapshot, sample.index
     with st.container(border=True, key="inspector"):
         left, right = st.columns([8, 1], vertical_alignment="center")
         with left:
@@ -76,7 +77,7 @@ def inspector(sample: Sample, report: Report | None) -> bool:
                 elements.bold(f"Image {index}"),
                 elements.chip(sample.group, sample.group),
                 elements.muted(
-                    f"synthetic · epoch {shown.epoch} of {run.epochs} · split at the line by "
+                    f"synthetic · epoch {snapshot.epoch} of {run.epochs} · split at the threshold by "
                     f"{SCORE_NAMES[run.spec.split.score]}"
                 ),
             )
@@ -90,7 +91,7 @@ def inspector(sample: Sample, report: Report | None) -> bool:
         )
         waiting = _attack(sample)
         _scores_and_neighbours(sample, report)
-        _reveal(key="reveal inspector", data=f"{run.id} {shown.epoch} {index}")
+        _reveal(key="reveal inspector", data=f"{run.id} {snapshot.epoch} {index}")
     return waiting
 
 
@@ -100,7 +101,7 @@ def inspector(sample: Sample, report: Report | None) -> bool:
 def _attack(sample: Sample) -> bool:
     """The image, its adversarial version, and what is said of both; whether that is still being computed."""
     if sample.card is None:
-        gallery(sample.shown.images[[sample.index]], columns=6)
+        gallery(sample.snapshot.images[[sample.index]], columns=6)
         elements.caption("This run's teacher is gone: without it there is no attack. What was measured is below.")
         return False
     pictures, teacher, student = st.columns([5, 4, 4])
@@ -108,13 +109,15 @@ def _attack(sample: Sample) -> bool:
         budget = _budget(sample)
         found = _found(sample, budget)
         _pictures(sample, found)
-    shown, index, names = sample.shown, sample.index, sample.class_names
+    snapshot, index, names = sample.snapshot, sample.index, sample.class_names
     with teacher:
         elements.row(elements.bold("Teacher"), elements.chip(sample.card.kind, sample.card.kind))
-        _said("teacher", shown.teacher_probs[index], found.teacher if found else None, names, sample.card.kind)
+        _probabilities(
+            "teacher", snapshot.teacher_probs[index], found.teacher if found else None, names, sample.card.kind
+        )
     with student:
-        elements.row(elements.bold("Student"), elements.muted(f"as it was at the end of epoch {shown.epoch}"))
-        _said("student", shown.student_probs[index], found.student if found else None, names, "ink")
+        elements.row(elements.bold("Student"), elements.muted(f"as it was at the end of epoch {snapshot.epoch}"))
+        _probabilities("student", snapshot.student_probs[index], found.student if found else None, names, "ink")
         if found and found.student is None:
             elements.caption(
                 f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept."
@@ -131,12 +134,12 @@ def _kept(epochs: tuple[int, ...]) -> str:
 def _budget(sample: Sample) -> float:
     """The attack's ε in 1/255: at first the smallest that changes the teacher's label."""
     most = sample.run.spec.split.max_epsilon
-    least = float(sample.shown.scores["min_eps"][sample.index])
-    key = f"budget {sample.run.id} {sample.shown.epoch} {sample.index}"
+    least = float(sample.snapshot.scores["min_eps"][sample.index])
+    key = f"budget {sample.run.id} {sample.snapshot.epoch} {sample.index}"
     step = most / 128  # as finely as min ε is known
     usual = min(least, most)
     own = url.bind_widget("budget", url.read_number("budget", usual, 0.0, most), key=key, usual=usual, initial="value")
-    return st.slider(
+    budget: float = st.slider(
         "Attack budget ε (1/255)",
         0.0,
         float(most),
@@ -149,11 +152,12 @@ def _budget(sample: Sample) -> float:
             else f"At first the smallest budget that changes the teacher's label, {least:g}"
         ),
     )
+    return budget
 
 
 def _pictures(sample: Sample, found: Inspection | None) -> None:
-    image = sample.shown.images[sample.index] / 255
-    before = sample.class_names[sample.shown.teacher_probs[sample.index].argmax()]
+    image = sample.snapshot.images[sample.index] / 255
+    before = sample.class_names[sample.snapshot.teacher_probs[sample.index].argmax()]
     images, captions = [image], [f"the image: {before}"]
     roles: list[elements.Role | None] = [sample.group]
     if found is not None:
@@ -169,7 +173,7 @@ def _pictures(sample: Sample, found: Inspection | None) -> None:
         elements.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
 
 
-def _said(who: str, before: np.ndarray, after: np.ndarray | None, names: tuple[str, ...], role: str) -> None:
+def _probabilities(who: str, before: np.ndarray, after: np.ndarray | None, names: tuple[str, ...], role: str) -> None:
     figure = probabilities(before, after, appearance.mode(), class_names=names, role=role)
     chart(figure, f"said {who}", height=290, label=f"The {who}'s class probabilities, before and after the attack")
 
@@ -178,9 +182,9 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
     """The attacked image; None while it is being computed, or where that failed, and the page says so."""
     from atesc_core.inspection import Inspection, takes_long
 
-    run, epoch, index = sample.run, sample.shown.epoch, sample.index
+    run, epoch, index = sample.run, sample.snapshot.epoch, sample.index
     version = _version(run, epoch)
-    if not takes_long(sample.shown.images.shape[-1], run.spec.split.steps):
+    if not takes_long(sample.snapshot.images.shape[-1], run.spec.split.steps):
         try:
             return _at_once(str(run_store().runs_dir), run.id, epoch, index, epsilon, version)
         except (StoreError, ValueError) as error:
@@ -206,7 +210,7 @@ def _going(sample: Sample, epsilon: float) -> bool:
 
 
 def _file(sample: Sample, epsilon: float) -> Path:
-    run, epoch = sample.run, sample.shown.epoch
+    run, epoch = sample.run, sample.snapshot.epoch
     name = f"{run.id}-{epoch}-{sample.index}-{epsilon:g}-{_version(run, epoch)}-{FORMAT}.npz"
     return run_store().runs_dir / "cache" / "inspections" / name
 
@@ -233,10 +237,10 @@ def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
     with columns[0]:
         elements.row(
             elements.bold("Scores"),
-            elements.muted(formats.measured_on("among synthetic", len(sample.shown.images), sample.shown.epoch)),
+            elements.muted(formats.measured_on("among synthetic", len(sample.snapshot.images), sample.snapshot.epoch)),
         )
         st.dataframe(_ranks(sample), hide_index=True, width="stretch")
-    for domain, column in zip(("id", "ood"), columns[1:], strict=True):
+    for domain, column in zip(DOMAINS, columns[1:], strict=True):
         with column:
             elements.row(
                 elements.bold(f"Nearest real {domain.upper()}"), elements.muted("among the teacher's features")
@@ -250,7 +254,7 @@ def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
 def _ranks(sample: Sample) -> pd.DataFrame:
     """A row a score: its value, and the share of the epoch's images that are less robust by it."""
     rows = []
-    for name, values in sample.shown.scores.items():
+    for name, values in sample.snapshot.scores.items():
         own = values[sample.index]
         told = f"> {sample.run.spec.split.max_epsilon:g}" if np.isposinf(own) else f"{own:.2f}".replace("-", "−")
         rows.append(
@@ -263,9 +267,9 @@ def _ranks(sample: Sample) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _neighbours(sample: Sample, report: Report, domain: str) -> None:
+def _neighbours(sample: Sample, report: Report, domain: Literal["id", "ood"]) -> None:
     side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
-    places, distances = nearest(sample.shown.features[sample.index], side.features, NEIGHBOURS)
+    places, distances = nearest(sample.snapshot.features[sample.index], side.features, NEIGHBOURS)
     titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.predicted[at]]}" for at in places]
     gallery(
         side.images[places],
