@@ -34,7 +34,11 @@ class MapProcess:
         return process.pid if process is not None and process.running else None
 
     def complete(
-        self, folder: MapFolder, numba_cache: Path, report: Callable[[float, str, float | None], None]
+        self,
+        folder: MapFolder,
+        numba_cache: Path,
+        report: Callable[[float, str, float | None], None],
+        stop: threading.Event,
     ) -> None:
         """Fit the map and place all requested batches, where that is not done yet.
 
@@ -42,11 +46,14 @@ class MapProcess:
             folder: The map's folder, with its settings and features.
             numba_cache: Folder for UMAP's compiled code.
             report: Called with the progress; see ``Job.report``.
+            stop: Set before ``stop`` is called, so that no process is started after it.
 
         Raises:
             ProcessError: The process failed, or was stopped.
         """
         process = self._take(numba_cache)
+        if stop.is_set():
+            self.stop()
         try:
             process.send(str(folder.path.resolve()))
         except OSError:  # it has just ended

@@ -87,7 +87,7 @@ class ReferenceMap:
             self.folder.write(SETTINGS, json.dumps(self.settings))
         return jobs.start_thread(
             self._job_key,
-            lambda job: MAP_PROCESS.complete(self.folder, self.cache_dir / "numba", job.report),
+            lambda job: MAP_PROCESS.complete(self.folder, self.cache_dir / "numba", job.report, job.stop_requested),
             on_stop=MAP_PROCESS.stop,
             queue="map",
         )

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -63,19 +62,16 @@ def unmade(clusters, tmp_path):
 
 
 @pytest.fixture
-def held(monkeypatch) -> Iterator[list[str]]:
+def held(monkeypatch) -> list[str]:
     """Maps that a process was to complete; none of them goes on before it is stopped."""
     asked: list[str] = []
-    stopped = threading.Event()
 
-    def complete(folder, numba_cache, report):
+    def complete(folder, numba_cache, report, stop):
         asked.append(folder.path.name)
-        assert stopped.wait(60)
+        assert stop.wait(60)
 
     monkeypatch.setattr(MAP_PROCESS, "complete", complete)
-    monkeypatch.setattr(MAP_PROCESS, "stop", stopped.set)
-    yield asked
-    stopped.set()
+    return asked
 
 
 def refuse(*arguments, **settings):
