@@ -106,7 +106,7 @@ def clear(run: DistillationRun) -> None:
     """Select nothing, and close the inspector."""
     st.session_state.pop(_key(run), None)
     for name in ("picked", "image", "budget"):
-        st.query_params.pop(name, None)
+        url.set_parameter(name, None)
 
 
 def other_epoch_notice(run: DistillationRun, epoch: int, slider: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import Spec
@@ -21,6 +22,7 @@ from pages.shared.ui import elements
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
+WRITTEN = "written parameters"  # in this visit's memory: parameter -> what was last written, None for removed
 RUN_PARAMETERS = {"picked", "image", "budget", "epoch", "score", "try"}  # and threshold, threshold.SCORE
 
 
@@ -41,10 +43,37 @@ def read_choice(name: str, options: Iterable[T], default: T) -> T:
 
 def set_parameter(name: str, value: object) -> None:
     """Write a parameter into the link; None removes it."""
-    if value is None:
+    text = None if value is None else str(value)
+    st.session_state.setdefault(WRITTEN, {})[name] = text
+    _write(name, text)
+
+
+def restore_parameters() -> None:
+    """Restore what this visit has written into the link. To be called first in a fragment that reruns by itself.
+
+    The browser sends its link with every rerun that it requests, and a timer may request one before the browser has
+    received a new link: the old one would bring back a selection that was just cleared. Only a run of the whole page
+    can come with a link that the user has opened, so there the link counts.
+    """
+    written = st.session_state.setdefault(WRITTEN, {})
+    for name, text in list(written.items()):
+        if is_fragment_run():
+            _write(name, text)
+        elif st.query_params.get(name) != text:
+            del written[name]
+
+
+def is_fragment_run() -> bool:
+    """Whether a fragment runs by itself, not the whole page."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
+def _write(name: str, text: str | None) -> None:
+    if text is None:
         st.query_params.pop(name, None)
-    elif st.query_params.get(name) != str(value):
-        st.query_params[name] = str(value)
+    elif st.query_params.get(name) != text:
+        st.query_params[name] = text
 
 
 def bind_widget(

@@ -11,6 +11,7 @@ import streamlit as st
 from atesc_core.errors import UnknownRun
 from atesc_core.runs import AnyRun, Run, ensure_worker
 from pages.shared.data.store import run_store
+from pages.shared.state import url
 from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
 
@@ -34,6 +35,7 @@ def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None
     @st.fragment(run_every=every_s if changing else None)
     def fragment() -> None:
         handle_uncaught_errors()  # app.py does not run where the fragment runs again by itself
+        url.restore_parameters()
         if show() != changing:
             st.rerun()
 

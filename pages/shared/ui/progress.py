@@ -8,6 +8,7 @@ import streamlit as st
 
 from atesc_core import jobs
 from atesc_core.jobs import Job
+from pages.shared.state import url
 from pages.shared.ui import elements, formats
 
 REFRESH_S = 0.7  # seconds between two updates
@@ -79,6 +80,7 @@ def watch_job(
 
     @st.fragment(run_every=REFRESH_S if active else None)
     def fragment() -> None:
+        url.restore_parameters()
         if active and (not job.active or has_more()):
             st.rerun()
         show_job(job, title, restart, kept=kept, note=note)

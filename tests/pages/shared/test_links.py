@@ -15,6 +15,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.report import Report
 from pages.figures import paper
+from pages.shared.state import url
 from tests.support.labs import Lab
 from tests.support.pages import button, charts, image_walls, page_text
 
@@ -84,6 +85,30 @@ def test_a_browser_that_has_not_heard_of_a_move_does_not_undo_it():
     for place in (5.0, 4.0):  # a hand
         app.slider[0].set_value(place).run()
         assert (app.query_params["eps"], app.slider[0].value) == (f"{place}", place)
+
+
+def test_a_browser_that_has_not_received_a_link_does_not_bring_back_what_was_cleared(monkeypatch):
+    """A timer's request that was on its way while *Clear* was pressed brought the selection's link again."""
+
+    def script():
+        import streamlit as st
+
+        from pages.shared.state import url
+
+        url.restore_parameters()
+        st.button("Clear", on_click=url.set_parameter, args=("picked", None))
+        st.text(st.query_params.get("picked", "nothing"))
+
+    app = AppTest.from_function(script)
+    app.query_params["picked"] = "6-a"
+    app.run().button[0].click().run()
+    app.query_params["picked"] = "6-a"
+    with monkeypatch.context() as fragment_run:
+        fragment_run.setattr(url, "is_fragment_run", lambda: True)
+        assert app.run().text[0].value == "nothing"
+        assert "picked" not in app.query_params
+    app.query_params["picked"] = "6-a"  # a run of the whole page: the user has gone back to this link
+    assert app.run().text[0].value == "6-a"
 
 
 def typed(app: AppTest, run: str, score: str):
