@@ -146,6 +146,8 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
     if epoch_map.selected and epoch_map.selected.image is not None:
         sample = Sample(run, snapshot, epoch_map.selected.image, epoch_map.threshold, first.card)
         waiting = inspector(sample, first.report) or waiting
+    else:
+        st.empty()  # in the place of the inspector, see _selection
     if not two:
         _by_epoch(epoch_map, epochs)
     live = is_live(run) or second is not None and is_live(second.run)
@@ -498,34 +500,37 @@ def _selection(epoch_map: EpochMap, real: list[str], columns: int = 6) -> None:
                 "here. Press one to look at it closely."
             )
             return
-        if len(indices):
-            to_id, to_ood = epoch_map.distances
-            elements.row(
-                elements.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
-                elements.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
-                elements.muted(f"median k-NN distance of {formats.count(len(indices))} synthetic"),
-            )
-            _wall(epoch_map, indices[:GALLERY_IMAGES], columns)
-            if len(indices) > GALLERY_IMAGES:
-                elements.caption(f"and {formats.count(len(indices) - GALLERY_IMAGES)} more")
-            _histogram(epoch_map, indices)
-        if real:
-            _real(epoch_map, real[:GALLERY_IMAGES], columns)
-        if len(indices):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.page_link(
-                    "pages/robustness/page.py",
-                    label="Split them",
-                    icon=":material/vertical_split:",
-                    query_params=url.run_parameters(),
+        # One block, which the caption above replaces at once. Nodes of a fragment that are only left out stay in the
+        # browser where another fragment's timer runs right after it: Streamlit then skips its clean-up.
+        with st.container():
+            if len(indices):
+                to_id, to_ood = epoch_map.distances
+                elements.row(
+                    elements.swatch("id", f"{np.median(to_id[indices]):.1f} to ID"),
+                    elements.swatch("ood", f"{np.median(to_ood[indices]):.1f} to OOD"),
+                    elements.muted(f"median k-NN distance of {formats.count(len(indices))} synthetic"),
                 )
-                st.button(
-                    "Clear",
-                    icon=":material/close:",
-                    key="clear selection",
-                    on_click=selection.clear,
-                    args=(epoch_map.run,),
-                )
+                _wall(epoch_map, indices[:GALLERY_IMAGES], columns)
+                if len(indices) > GALLERY_IMAGES:
+                    elements.caption(f"and {formats.count(len(indices) - GALLERY_IMAGES)} more")
+                _histogram(epoch_map, indices)
+            if real:
+                _real(epoch_map, real[:GALLERY_IMAGES], columns)
+            if len(indices):
+                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                    st.page_link(
+                        "pages/robustness/page.py",
+                        label="Split them",
+                        icon=":material/vertical_split:",
+                        query_params=url.run_parameters(),
+                    )
+                    st.button(
+                        "Clear",
+                        icon=":material/close:",
+                        key="clear selection",
+                        on_click=selection.clear,
+                        args=(epoch_map.run,),
+                    )
 
 
 def _wall(epoch_map: EpochMap, indices: np.ndarray, columns: int) -> None:

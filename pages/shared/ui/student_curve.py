@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import streamlit as st
+
 from atesc_core import jobs
 from atesc_core.figures.agreement import agreement as figure_of
 from atesc_core.runs import DistillationRun, Snapshot
@@ -22,6 +24,7 @@ def student_curve(run: DistillationRun, shown: Snapshot, indices: Sequence[int])
     indices: the selected ones of the snapshot's images.
     """
     if not len(indices):
+        st.empty()  # replaces the card: one that is only left out may stay in the browser
         return False
     outputs = cached_probabilities(run_store(), run.id, shown)
     # what the student of this very epoch says is in the snapshot
