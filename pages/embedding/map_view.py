@@ -147,7 +147,7 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         sample = Sample(run, snapshot, epoch_map.selected.image, epoch_map.threshold, first.card)
         waiting = inspector(sample, first.report) or waiting
     else:
-        st.empty()  # in the place of the inspector, see _selection
+        st.empty()  # replaces the inspector, see _selection
     if not two:
         _by_epoch(epoch_map, epochs)
     live = is_live(run) or second is not None and is_live(second.run)
@@ -500,8 +500,9 @@ def _selection(epoch_map: EpochMap, real: list[str], columns: int = 6) -> None:
                 "here. Press one to look at it closely."
             )
             return
-        # One block, which the caption above replaces at once. Nodes of a fragment that are only left out stay in the
-        # browser where another fragment's timer runs right after it: Streamlit then skips its clean-up.
+        # One block, which the caption above replaces. What a fragment only leaves out may stay in the browser: where
+        # another fragment's timer runs right after it, Streamlit 1.67 takes its run for one that was cut short, and does
+        # not clean up (forward_msg_queue.py).
         with st.container():
             if len(indices):
                 to_id, to_ood = epoch_map.distances

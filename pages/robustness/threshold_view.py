@@ -121,6 +121,8 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
     if selected and selected.image is not None:
         sample = Sample(run, snapshot, selected.image, threshold_in_view(run, snapshot), card)
         waiting = inspector(sample, report) or waiting
+    else:
+        st.empty()  # replaces the inspector: one that is only left out may stay in the browser
     if real is not None:
         detection_view(snapshot, score, split.threshold, suggested(split), real)
     _groups(split)
