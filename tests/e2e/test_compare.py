@@ -38,9 +38,9 @@ def test_ticked_runs_are_in_the_link(lab: LabServer, runs: list[str], page: Page
     expect(page.locator(".atesc-table").first).to_contain_text("3")
     grid = page.locator(".stDataFrameGlideDataEditor").first
     for row in (0, 2):
+        wait_until_idle(page)  # a grid that is being redrawn takes no click
         grid.click(position={"x": BOX[0], "y": BOX[1] + ROW * row})
         page.wait_for_url(re.compile(rf"runs=.*{runs[row]}"))
-        wait_until_idle(page)  # a grid that is being redrawn takes no click
     expect(page.locator(".atesc-table tbody td").nth(2)).to_have_text("2")
     assert "10.0 ± 14.1" in spec_row(page)
     elsewhere = visitor(page.url)
