@@ -1,4 +1,4 @@
-"""A space of features, and what is asked of it: where images lie on a map of it, how far they are from real ones."""
+"""A feature space, of a teacher or a student: its maps, and distances of synthetic images to real ones in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Who = Literal["teacher", "student"]
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A run whose images are looked at, its teacher, and what that does with real test images."""
+    """A run whose images are shown, its teacher, and the teacher's report on real test images."""
 
     run: DistillationRun
     card: TeacherCard
@@ -39,14 +39,14 @@ class Subject:
 class Space:
     """Features of the report's real images, (N, F) and (M, F), and of an epoch's synthetic ones."""
 
-    whose: str  # in words
+    model_name: str  # whose features they are, in words
     id: np.ndarray
     ood: np.ndarray
-    of: Callable[[int], np.ndarray]  # epoch -> (K, F)
+    synthetic: Callable[[int], np.ndarray]  # epoch -> (K, F)
 
     def distances(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """(K,) each: mean distance of the epoch's images to the nearest real ID images, and to the nearest OOD ones."""
-        return _knn(self.of(epoch), self.id, self.ood)
+        return _knn(self.synthetic(epoch), self.id, self.ood)
 
     def nearer_to_ood(self, epoch: int) -> float:
         """Per cent of the epoch's images whose nearest real images are nearer in OOD than in ID."""
@@ -65,26 +65,33 @@ class Space:
     def umap(self) -> ReferenceMap:
         return ReferenceMap(self.id, self.ood, run_store().runs_dir / "cache")
 
-    def places(self, method: Method, features: np.ndarray) -> np.ndarray | None:
-        """(K, 2); None while UMAP has not placed them."""
+    def positions(self, method: Method, features: np.ndarray) -> np.ndarray | None:
+        """Positions on the map, (K, F) -> (K, 2); None while UMAP has not placed them."""
         return (self.pca if method == "PCA" else self.umap).transform(features)
 
-    def ground(self, method: Method, report: Report) -> pd.DataFrame:
-        """A row a real image: x, y, domain, id, class."""
-        places = self.umap.coordinates() if method == "UMAP" else None
-        return reference_points(report, *(places or (self.places(method, side) for side in (self.id, self.ood))))
+    def reference(self, method: Method, report: Report) -> pd.DataFrame:
+        """A row for each real image: x, y, domain, id, class."""
+        umap = self.umap.coordinates() if method == "UMAP" else None
+        return reference_points(report, *(umap or (self.positions(method, side) for side in (self.id, self.ood))))
 
 
-def of_teacher(subject: Subject) -> Space:
+def teacher_space(subject: Subject) -> Space:
+    """The features that the run's teacher computes."""
     report = subject.report
     return Space(
         "teacher", report.id.features, report.ood.features, lambda epoch: load_snapshot(subject.run.id, epoch).features
     )
 
 
-def of_student(subject: Subject) -> Space | None:
-    """Real images and all epochs' synthetic ones through one student, the last that is kept, so that the map stays
-    still [this lab]; None while they are computed. Raises StoreError where none is kept."""
+def student_space(subject: Subject) -> Space | None:
+    """The features that the run's student computes; None while they are being computed.
+
+    Real images and all epochs' synthetic ones go through one student, the last that is kept, so that the map stays
+    still [this lab].
+
+    Raises:
+        StoreError: No student of the run is kept.
+    """
     run, report, store = subject.run, subject.report, run_store()
     epochs = store.snapshot_epochs(run.id)
     newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]
@@ -107,15 +114,15 @@ def _student_space(
     return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)
 
 
-def student_coming(subject: Subject) -> bool:
-    """How far ``of_student`` is, where it is None; whether there will be more to see by itself."""
+def student_progress(subject: Subject) -> bool:
+    """Show how far ``student_space`` is, where it is None; whether to draw again soon."""
     run = subject.run
     key = f"student features {run.id}"
     arguments = "features", run.id, "--runs-dir", str(run_store().runs_dir)
     return ensure_result(
         key,
         f"Features of the student, {run.spec.teacher}",
-        lambda: of_student(subject) is None,
+        lambda: student_space(subject) is None,
         lambda: jobs.start(key, "atesc_core.runs.students", *arguments),
     )
 

@@ -21,7 +21,7 @@ from atesc_core.figures.selection import mark_samples
 from atesc_core.jobs import Job
 from atesc_core.runs import DistillationRun, Snapshot
 from pages.embedding import second_run
-from pages.embedding.feature_space import Method, Space, Subject, Who, of_student, of_teacher, student_coming
+from pages.embedding.feature_space import Method, Space, Subject, Who, student_progress, student_space, teacher_space
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
@@ -42,7 +42,7 @@ GALLERY_IMAGES = 60  # of a selection
 MAPS: tuple[Method, ...] = ("PCA", "UMAP")
 GROUNDS: tuple[Ground, ...] = ("density", "points")
 COLOURS: dict[ColourBy, str] = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
-SPACES: dict[Who, Callable[[Subject], Space | None]] = {"teacher": of_teacher, "student": of_student}
+SPACES: dict[Who, Callable[[Subject], Space | None]] = {"teacher": teacher_space, "student": student_space}
 HEIGHT, HEIGHT_OF_TWO_MAPS = 560, 430  # px of a map
 NOTE_ON_TWO_MAPS = (
     "Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
@@ -127,7 +127,9 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         found = [SPACES[options.who](subject) for subject in subjects]
         spaces = [space for space in found if space is not None]
         if len(spaces) < len(subjects):
-            coming = [student_coming(subject) for subject, space in zip(subjects, found, strict=True) if space is None]
+            coming = [
+                student_progress(subject) for subject, space in zip(subjects, found, strict=True) if space is None
+            ]
             return any(coming) or is_live(run)
         snapshot = load_snapshot(run.id, epoch)
         epoch_map = EpochMap(first, spaces[0], snapshot, selection.selected(run, epoch, len(snapshot.images)))
@@ -261,7 +263,7 @@ def _drift(maps: dict[EpochMap, list[int]]) -> None:
         "Drift towards OOD",
         f"{sizes} synthetic images an epoch, by mean distance to the 10 nearest real "
         "images of each domain, each in the feature space of its own "
-        f"{next(iter(maps)).space.whose.partition(' ')[0]}",
+        f"{next(iter(maps)).space.model_name.partition(' ')[0]}",
     ):
         chart(figures.drift(curves, appearance.mode(), next(iter(maps)).snapshot.epoch), "drift", height=290)
         elements.caption(
@@ -311,7 +313,7 @@ def _method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Job | None]:
     """The method that can be drawn now, and the job of UMAP where that was chosen and is not complete."""
     if chosen == "PCA":
         return "PCA", None
-    umap, features = epoch_map.space.umap, epoch_map.space.of(epoch_map.snapshot.epoch)
+    umap, features = epoch_map.space.umap, epoch_map.space.synthetic(epoch_map.snapshot.epoch)
     if umap.coordinates() is None:
         return "PCA", umap.start()
     return "UMAP", None if umap.transform(features) is not None else umap.job
@@ -319,7 +321,7 @@ def _method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Job | None]:
 
 def _synthetic(epoch_map: EpochMap, method: Method) -> pd.DataFrame | None:
     """A row for each synthetic image: x, y, id, fragile, score, class, to_id, to_ood; None until it is on the map."""
-    xy = epoch_map.space.places(method, epoch_map.space.of(epoch_map.snapshot.epoch))
+    xy = epoch_map.space.positions(method, epoch_map.space.synthetic(epoch_map.snapshot.epoch))
     if xy is None:
         return None
     to_id, to_ood = epoch_map.distances
@@ -366,8 +368,8 @@ def _draw_map(
     """
     method, job = _method(options.method, epoch_map)
     method = shared_method or method
-    reference, synthetic = epoch_map.space.ground(method, epoch_map.subject.report), _synthetic(epoch_map, method)
-    others = [epoch_map.space.places(method, epoch_map.space.of(epoch)) for epoch in evenly_thinned(epochs)]
+    reference, synthetic = epoch_map.space.reference(method, epoch_map.subject.report), _synthetic(epoch_map, method)
+    others = [epoch_map.space.positions(method, epoch_map.space.synthetic(epoch)) for epoch in evenly_thinned(epochs)]
     within = pd.DataFrame(
         np.concatenate([xy for xy in others if xy is not None] or [np.empty((0, 2))]), columns=["x", "y"]
     )
@@ -462,7 +464,7 @@ def _about(epoch_map: EpochMap, method: Method, job: Job | None) -> None:
     hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"
     elements.caption(
         f"{formats.measured_on('synthetic', len(epoch_map.scores), epoch_map.snapshot.epoch)} · real: {real} · features of the "
-        f"{epoch_map.space.whose}{share} · {hint}"
+        f"{epoch_map.space.model_name}{share} · {hint}"
     )
 
 
@@ -604,6 +606,6 @@ def _by_epoch(epoch_map: EpochMap, epochs: list[int]) -> None:
     with elements.card(
         "How far synthetic images are from real ones",
         f"{len(epoch_map.scores)} synthetic images an epoch; "
-        f"the 10 nearest real images of each domain, among features of the {epoch_map.space.whose}",
+        f"the 10 nearest real images of each domain, among features of the {epoch_map.space.model_name}",
     ):
         chart(figure, "distances", height=260)

@@ -1,4 +1,4 @@
-"""A figure on paper: how it looks there, and the files."""
+"""The print preview of a figure, and its files to download."""
 
 from __future__ import annotations
 
