@@ -56,6 +56,7 @@ def test_a_run_queued_just_as_the_worker_leaves_is_not_forgotten(store, spec, th
         run_id = store.create(spec.replaced({"epochs": 1, "rounds": 1}))
         ensure_worker(store.runs_dir)  # once: nobody looks again
         until(lambda run_id=run_id: store.get(run_id).status == "done", at_most_s=30)
+    assert [run.status for run in store.distillations()] == ["done"] * 40
 
 
 def test_many_visitors_queue_runs_at_once(store, spec, threads):

@@ -184,6 +184,8 @@ def test_a_worker_asked_to_leave_does_not_wait_for_the_next_turn(lab, store, spe
     until(lambda: store.last_turn(run_id))
     lab.leaving.set()
     lab.wait(run_id, "interrupted")
+    lab.thread.join(30)
+    assert not lab.thread.is_alive()
 
 
 def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, spec):
