@@ -112,7 +112,7 @@ def run_by_command(store, command: str) -> DistillationRun:
     """The run that the command line makes of the command; it is stopped before it starts."""
     _, _, _, *words = shlex.split(command)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+        patch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.get(run.id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
     return store.distillations()[0]
 

@@ -85,7 +85,7 @@ def test_what_was_set_is_what_is_queued_and_the_command_queues_the_same(open_pag
     store.stop(run.id)
     _, _, _, *words = shlex.split(shown)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli.runs, "follow", lambda store, run_id: store.stop(run_id) or store.get(run_id))
+        patch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.get(run.id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
     assert [other.spec for other in store.trainings()] == [run.spec] * 2
 
