@@ -12,7 +12,7 @@ from pages.shared.ui import appearance
 from pages.shared.ui.sidebar import sidebar
 from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
-if not st.runtime.exists():  # run as a script, not by Streamlit
+if __name__ == "__main__" and not st.runtime.exists():  # run as a script, not by Streamlit
     from pages.shared.server import serve
 
     serve(sys.argv[1:])

@@ -29,6 +29,7 @@ import typer
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from atesc_core.domains import find_pair
 from atesc_core.robustness.oracle import Oracle
@@ -60,7 +61,7 @@ def main(
             served(Path(folder)) as (port, server),
             connect(
                 f"ws://127.0.0.1:{port}/_stcore/stream",
-                subprotocols=["streamlit"],
+                subprotocols=[Subprotocol("streamlit")],
                 max_size=None,
                 ping_interval=None,
                 compression=None,
@@ -121,22 +122,23 @@ def make_run(runs_dir: Path, images: int) -> str:
     )
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'done', epoch = 1, round = rounds WHERE id = ?", (run_id,))
-    sides = [
+    id_side, ood_side = (
         DomainReport(
             labels=random.integers(0, CLASSES, REAL),
             predicted=random.integers(0, CLASSES, REAL),
             confidence=random.random(REAL, np.float32),
-            features=random.normal(size=(REAL, FEATURES)),
+            features=random.normal(size=(REAL, FEATURES)).astype(np.float32),
             images=random.integers(0, 256, (REAL, 3, SIDE, SIDE), np.uint8),
             robust_share=np.linspace(100, 0, len(EPSILONS)),
             scores=scores(random, REAL) | {"oracle": random.normal(size=REAL).astype(np.float32)},
         )
         for _ in range(2)
-    ]
+    )
     names = tuple(map(str, range(CLASSES)))
     pair = find_pair("mnistm-badnet_sq")
     report = Report(
-        *sides,
+        id_side,
+        ood_side,
         np.array(EPSILONS),
         names,
         names,

@@ -84,7 +84,8 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
         "pgd4": by_pgd(4, 1),
         "pgd20_again": by_pgd(20, 2),
     }
-    flipped, seconds = {name: [] for name in attacks}, {name: [] for name in attacks}
+    flipped: dict[str, list[Tensor]] = {name: [] for name in attacks}
+    seconds: dict[str, list[float]] = {name: [] for name in attacks}
     for part in x.split(run.spec.batch_size):
         y = predictions(run.teacher, part)
         for name, attack in attacks.items():

@@ -56,7 +56,7 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
     """
     if preset not in PRESETS:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    by_method: dict[str, dict[str, Any]] = {**METHODS}
+    by_method: dict[str, dict[str, Any]] = {str(name): settings for name, settings in METHODS.items()}
     if method not in by_method:
         raise SpecError(f"method: {method!r} is not known; expected one of {', '.join(METHODS)}")
     beta = {"beta": BETA[find_pair(pair).setting]} if preset == "quick" else {}
