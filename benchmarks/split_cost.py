@@ -86,7 +86,7 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
     }
     flipped: dict[str, list[Tensor]] = {name: [] for name in attacks}
     seconds: dict[str, list[float]] = {name: [] for name in attacks}
-    for part in x.split(run.spec.batch_size):
+    for part in torch.split(x, run.spec.batch_size):
         y = predictions(run.teacher, part)
         for name, attack in attacks.items():
             found, took = timed(partial(attack, part, y))
