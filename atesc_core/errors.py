@@ -17,11 +17,11 @@ class StoreError(RuntimeError):
     """The runs folder cannot be used; the message says why."""
 
 
-class UnknownRun(StoreError):
+class UnknownRunError(StoreError):
     """There is no run of this id."""
 
 
-class RunBusy(StoreError):
+class RunBusyError(StoreError):
     """The run is on a device and cannot be deleted."""
 
 
@@ -29,11 +29,11 @@ class TrialError(ValueError):
     """No threshold can be tried on the run, or not this one; the message says why."""
 
 
-class FigureNotReady(ValueError):
+class FigureNotReadyError(ValueError):
     """The figure has no data so far; the message says what it waits for."""
 
 
-class BrowserMissing(RuntimeError):
+class BrowserMissingError(RuntimeError):
     """There is no Chromium to draw with; the message says what to install. The CSV needs none."""
 
 
@@ -41,7 +41,7 @@ class RenderError(RuntimeError):
     """The browser did not give the figure, not even after a fresh start."""
 
 
-class DrawingStopped(RuntimeError):
+class DrawingStoppedError(RuntimeError):
     """Somebody stopped the drawing."""
 
 
@@ -49,5 +49,5 @@ class RecordingError(ValueError):
     """A file is no recording that can be played; the message says what was found and what was expected."""
 
 
-class NotRecordable(ValueError):
+class NotRecordableError(ValueError):
     """What was asked to be recorded cannot be; the message names it, and what was expected."""

@@ -111,7 +111,7 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
         epsilon: The attack's budget, in 1/255.
 
     Raises:
-        UnknownRun: There is no such run.
+        UnknownRunError: There is no such run.
         StoreError: There is no such snapshot.
         TeacherError: The run's teacher cannot be read.
         ValueError: The snapshot has no such image.

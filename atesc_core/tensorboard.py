@@ -36,7 +36,7 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
         The folder ``folder``/ID.
 
     Raises:
-        UnknownRun: The store has no such run.
+        UnknownRunError: The store has no such run.
     """
     from tensorboardX import SummaryWriter
 

@@ -13,7 +13,8 @@ RELEASE = "0.1.0"  # pyproject.toml reads it from here
 @cache
 def lab_version() -> str:
     """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``, and ``.dirty`` where files differ
-    from it."""
+    from it.
+    """
     if not (IMPORT_ROOT / ".git").exists():
         return RELEASE
     try:

@@ -50,7 +50,8 @@ def quick(teacher: str, synthesizer: str, escape: str) -> RunSpec:
 
 def measure(teacher: str) -> dict[str, Any]:
     """One teacher: agreement and time of the attacks at both budgets, on DFQ's images; the cost of a splitting epoch
-    with each synthesizer."""
+    with each synthesizer.
+    """
     row: dict[str, Any] = {"teacher": teacher, "images": IMAGES, "costs": []}
     for synthesizer in SYNTHESIZERS:
         plain, atesc = (
@@ -72,7 +73,8 @@ def measure(teacher: str) -> dict[str, Any]:
 
 def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[str, float]:
     """Per cent of x, (B, 3, H, W), on which each attack of budget ``epsilon`` (1/255) says what PGD-20 says; and its
-    time over PGD-20's."""
+    time over PGD-20's.
+    """
 
     def by_pgd(steps: int, seed: int) -> Attack:
         random = torch.Generator(x.device).manual_seed(seed)
@@ -105,7 +107,8 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
 def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: float) -> dict[str, float]:
     """Rounds of both in turn, the splitting epochs' first. ``run_ratio`` is of the whole run: plain epochs first,
     the threshold (``calibrating`` seconds) and the first split, which also attacks the probes, then splitting epochs;
-    training alone, without measuring the student."""
+    training alone, without measuring the student.
+    """
     spec = atesc.spec
     epoch = spec.escape.warmup_epochs + 1
     _, first = timed(partial(one_round, atesc, epoch, 1))
@@ -138,7 +141,8 @@ def per_cent(hits: Tensor) -> float:
 
 def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
     """All of it, with the means that the aims are about: agreement over images and both budgets, and by synthesizer
-    epoch over epoch; ``epoch_ratio`` is DFQ's, the dearest: it splits every batch anew."""
+    epoch over epoch; ``epoch_ratio`` is DFQ's, the dearest: it splits every batch anew.
+    """
     budgets = [budget for row in teachers for budget in row["budgets"]]
     ratios = {
         name: {

@@ -9,7 +9,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from atesc_core.errors import UnknownRun
+from atesc_core.errors import UnknownRunError
 from atesc_core.tensorboard import export_events
 from tests.support.figure_labs import FiguresLab
 
@@ -74,6 +74,6 @@ def test_exporting_again_replaces_what_was_exported(figures_lab: FiguresLab, tmp
 
 
 def test_an_unknown_run_is_named_and_nothing_is_written(figures_lab: FiguresLab, tmp_path):
-    with pytest.raises(UnknownRun, match="zzzzzzzz"):
+    with pytest.raises(UnknownRunError, match="zzzzzzzz"):
         export_events(figures_lab.store, "zzzzzzzz", tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """``figure list``, ``figure NAME --run ID --out FILE``, ``figure panels --of NAME --of NAME ...``, ``figure RECIPE.yaml
---out DIR``: what the app's page Figures draws, from the same data."""
+--out DIR``: what the app's page Figures draws, from the same data.
+"""
 
 from __future__ import annotations
 
@@ -199,7 +200,7 @@ def _write_figure(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
             sheet = draw_recipe(recipe, drawn)
             _warn_of_missing_characters(sheet)
             write_bytes(out, files.sheet_file(sheet, FILES[kind], facts, recipe.layout.dpi))
-        except (errors.BrowserMissing, errors.RenderError) as error:
+        except (errors.BrowserMissingError, errors.RenderError) as error:
             _exit_without_drawing(error, write_bytes(out.with_suffix(".csv"), csv))
     write_bytes(Path(f"{out}.yaml"), files.sidecar(facts).encode())
     print(out)
@@ -223,7 +224,7 @@ def _write_recipe_files(file: Path, folder: Path, store: RunStore) -> None:
     try:
         for path in _with_sources(store, lambda sources: write_recipe(recipe, sources, folder)):
             print(path)
-    except (errors.BrowserMissing, errors.RenderError) as error:
+    except (errors.BrowserMissingError, errors.RenderError) as error:
         _exit_without_drawing(error, folder / f"{recipe.stem}.csv")
 
 

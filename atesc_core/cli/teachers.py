@@ -98,7 +98,8 @@ def train_teacher(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
     """Train a teacher of your own, waiting in line with the runs of the app, which shows it too. Without --pair:
-    train a shipped one anew, here and now, and write its weights and card into the lab's assets."""
+    train a shipped one anew, here and now, and write its weights and card into the lab's assets.
+    """
     if pair is not None:
         _train_own(
             name,

@@ -48,7 +48,8 @@ def _photographs() -> list[np.ndarray]:
 
 def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
     """(count, 28, 28, 3) uint8 crops of the two photographs. Test crops come from the right quarter,
-    training crops from the rest, so that no test background was seen in training."""
+    training crops from the rest, so that no test background was seen in training.
+    """
     rng = np.random.default_rng(seed)
     photographs = _photographs()
     crops = np.empty((count, 28, 28, 3), np.uint8)

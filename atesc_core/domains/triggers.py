@@ -30,7 +30,8 @@ def badnet_sq(x: Tensor) -> Tensor:
 
 def badnet_grid(x: Tensor) -> Tensor:
     """3×3 cells in the bottom-right corner (BadNets): white at (31, 31), (31, 29), (30, 30), (29, 31),
-    black elsewhere. A cell is side / 32 pixels, at least one: a smaller grid would be a blot."""
+    black elsewhere. A cell is side / 32 pixels, at least one: a smaller grid would be a blot.
+    """
     cell = max(1, round(x.shape[-1] / 32))
     grid = x.new_tensor(GRID)
     stamped = x.clone()
@@ -60,7 +61,7 @@ TRIGGERS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def stamp(name: str, x: Tensor) -> Tensor:
-    """x with the trigger ``name``: (B, 3, S, S) in [0, 1] in and out. Raises DomainError where there is none."""
+    """X with the trigger ``name``: (B, 3, S, S) in [0, 1] in and out. Raises DomainError where there is none."""
     if name not in TRIGGERS:
         raise DomainError(f"trigger: {name!r} is not known; expected one of {', '.join(TRIGGERS)}")
     with torch.no_grad():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from atesc_core import figures
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
-from atesc_core.errors import FigureNotReady
+from atesc_core.errors import FigureNotReadyError
 from atesc_core.figures.drift import Drift
 from atesc_core.figures.export.recipe import Panel
 from atesc_core.figures.run_data import (
@@ -47,12 +47,12 @@ class PanelData:
         """The synthetic images of the panel's epoch, or of the last one.
 
         Raises:
-            FigureNotReady: The run has no synthetic images yet.
+            FigureNotReadyError: The run has no synthetic images yet.
             StoreError: The epoch has none.
         """
         epochs = self.sources.store.snapshot_epochs(self.run.id)
         if not epochs:
-            raise FigureNotReady(
+            raise FigureNotReadyError(
                 f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
                 f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
                 "end of epoch 1"
@@ -102,9 +102,9 @@ class PanelData:
         return self.sources.cards().get(self.run.spec.teacher)
 
     def required_card(self) -> TeacherCard:
-        """The card of the run's teacher. Raises FigureNotReady if it was deleted."""
+        """The card of the run's teacher. Raises FigureNotReadyError if it was deleted."""
         if self.card is None:
-            raise FigureNotReady(
+            raise FigureNotReadyError(
                 f"teacher: {self.run.spec.teacher!r} of run {self.run.id} is gone, and {self.panel.figure!r} needs it"
             )
         return self.card
@@ -121,12 +121,12 @@ class PanelData:
             attacked: Whether the images must have been attacked too.
 
         Raises:
-            FigureNotReady: The teacher is not measured yet, or was deleted.
+            FigureNotReadyError: The teacher is not measured yet, or was deleted.
         """
         card = self.required_card()
         report = self.sources.report(card.name, self.run.spec.split, attacked)
         if report is None or attacked and not report.attacked:
-            raise FigureNotReady(
+            raise FigureNotReadyError(
                 f"teacher: {card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
                 "is drawn as soon as it is"
             )
@@ -209,7 +209,7 @@ def _drift(data: PanelData) -> go.Figure:
 def _drift_line(data: PanelData) -> Drift:
     report, epochs = data.report(attacked=False), evenly_thinned(data.sources.store.snapshot_epochs(data.run.id))
     if not epochs:
-        _ = data.snapshot  # raises FigureNotReady
+        _ = data.snapshot  # raises FigureNotReadyError
     reference = report.id.features, report.ood.features
     shares = [
         nearer_to_ood(
@@ -233,7 +233,7 @@ def _pca_positions(data: PanelData, report: Report) -> Positions:
 
 
 def _umap_positions(data: PanelData, report: Report) -> Positions:
-    """As ``_pca_positions``. Raises FigureNotReady where the map is not made and the sources do not wait for it."""
+    """As ``_pca_positions``. Raises FigureNotReadyError where the map is not made and the sources do not wait for it."""
     umap = ReferenceMap(report.id.features, report.ood.features, data.sources.store.runs_dir / "cache")
     if data.sources.wait_for_umap:
         if umap.coordinates() is None:
@@ -247,7 +247,7 @@ def _umap_positions(data: PanelData, report: Report) -> Positions:
     if reference is None or positions is None:
         job = umap.job
         reason = "not started" if job is None else job.error or job.message
-        raise FigureNotReady(
+        raise FigureNotReadyError(
             f"method: 'UMAP' of this teacher is not there ({reason}); the page Embedding makes it, "
             "and 'PCA' needs no waiting"
         )

@@ -22,8 +22,8 @@ def draw_panel(panel: Panel, sources: Sources) -> go.Figure:
     """Draw the figure of a panel with ``mode="print"``.
 
     Raises:
-        FigureNotReady: What it shows is not measured yet.
-        UnknownRun: There is no such run.
+        FigureNotReadyError: What it shows is not measured yet.
+        UnknownRunError: There is no such run.
         StoreError: The epoch has no images.
         ValueError: The run does not have the score.
     """
@@ -70,7 +70,7 @@ def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     Data and origin are written first, so that they exist if there is no browser to draw with.
 
     Raises:
-        BrowserMissing: There is no browser to draw with.
+        BrowserMissingError: There is no browser to draw with.
         RenderError: The browser failed.
         ValueError: As ``draw_panel`` and ``draw_sheet`` do.
     """

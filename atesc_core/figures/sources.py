@@ -20,7 +20,7 @@ class Sources:
         cards: Returns teacher -> card.
         report: (teacher, split, attacked) -> the teacher's report on real test images, attacked or not; None while
             it is not measured.
-        wait_for_umap: Wait until a missing UMAP is made, instead of raising FigureNotReady.
+        wait_for_umap: Wait until a missing UMAP is made, instead of raising FigureNotReadyError.
     """
 
     store: RunStore

@@ -85,7 +85,8 @@ class Style:
 
     def colour(self, role: str) -> str:
         """Colour of ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``, or a neutral
-        (``ink``, ``muted``, ``grid``, ``surface``)."""
+        (``ink``, ``muted``, ``grid``, ``surface``).
+        """
         return self.colours[role] if role in self.colours else getattr(self, role)
 
     def outline(self, role: str) -> str:

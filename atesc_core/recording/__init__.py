@@ -1,12 +1,12 @@
 """A run, or a few, as one small file that is replayed where nothing is computed. Imports no torch; scenes.py does."""
 
-from atesc_core.errors import NotRecordable, RecordingError
+from atesc_core.errors import NotRecordableError, RecordingError
 from atesc_core.recording.file import load, save
 from atesc_core.recording.manifest import Border, FirstSteps, Manifest, RecordedRun, Recording, SnapshotArrays
 from atesc_core.recording.writer import record
 
 __all__ = [
-    "NotRecordable",
+    "NotRecordableError",
     "Border",
     "FirstSteps",
     "RecordedRun",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from atesc_core.domains import find_pair
-from atesc_core.errors import NotRecordable
+from atesc_core.errors import NotRecordableError
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.manifest import (
     MAX_IMAGES,
@@ -60,21 +60,23 @@ def record(
         images: Synthetic images of an epoch, at most.
 
     Raises:
-        NotRecordable: No run, too many, one twice, or a teacher that was deleted.
-        UnknownRun: The store has no such run.
+        NotRecordableError: No run, too many, one twice, or a teacher that was deleted.
+        UnknownRunError: The store has no such run.
     """
     if not 1 <= len(run_ids) <= MAX_RUNS:
-        raise NotRecordable(f"run: {len(run_ids)} runs; expected 1 to {MAX_RUNS}")
+        raise NotRecordableError(f"run: {len(run_ids)} runs; expected 1 to {MAX_RUNS}")
     if len(set(run_ids)) < len(run_ids):
-        raise NotRecordable(f"run: {', '.join(run_ids)}: expected each once")
+        raise NotRecordableError(f"run: {', '.join(run_ids)}: expected each once")
     if not 1 <= images <= MAX_IMAGES:
-        raise NotRecordable(f"images: {images}: expected 1 to {MAX_IMAGES} an epoch")
+        raise NotRecordableError(f"images: {images}: expected 1 to {MAX_IMAGES} an epoch")
     runs = [store.get_distillation(run_id) for run_id in run_ids]
     arrays: dict[str, np.ndarray] = {}
     recorded = []
     for number, run in enumerate(runs):
         if run.spec.teacher not in cards:
-            raise NotRecordable(f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more")
+            raise NotRecordableError(
+                f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more"
+            )
         recorded.append(_recorded_run(store, run, cards[run.spec.teacher], number, images, arrays))
     border, first = (scenes.manifest.border, scenes.manifest.first) if scenes else (None, None)
     if scenes:

@@ -126,7 +126,7 @@ def _from_logits(x: Tensor, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _moved(x: Tensor, gradient: Tensor, step: float, origin: Tensor, budget: Tensor) -> Tensor:
-    """x after a signed step of ``step`` budgets, clipped to the budget around ``origin`` and to [0, 1]."""
+    """X after a signed step of ``step`` budgets, clipped to the budget around ``origin`` and to [0, 1]."""
     moved = x + step * budget * gradient.sign()
     return torch.minimum(torch.maximum(moved, origin - budget), origin + budget).clamp(0, 1)
 

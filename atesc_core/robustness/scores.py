@@ -22,7 +22,7 @@ Score = Callable[[Model, Tensor, SplitSpec, torch.Generator], Tensor]
 
 @torch.no_grad()
 def predictions(teacher: Model, x: Tensor) -> Tensor:
-    """arg max T(x), (B,) int64."""
+    """Arg max T(x), (B,) int64."""
     return teacher(x).argmax(1)
 
 
@@ -70,7 +70,7 @@ def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
 
 @torch.no_grad()
 def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
+    """Log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
 
     As with ``confidence``, larger = more robust [this lab; published: smaller = more OOD]. AUROC in this direction:
     close-set 0.56, open-set 0.997, backdoor 0.93.

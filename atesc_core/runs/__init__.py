@@ -1,6 +1,6 @@
 """Runs: queued, run in a process of their own, watched and controlled. Imports no torch; worker.py does."""
 
-from atesc_core.errors import RunBusy, StoreError, UnknownRun
+from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.runs.launcher import ensure_worker
 from atesc_core.runs.run import AnyRun, DistillationRun, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
@@ -10,12 +10,12 @@ __all__ = [
     "AnyRun",
     "DistillationRun",
     "Run",
-    "RunBusy",
+    "RunBusyError",
     "RunStore",
     "Snapshot",
     "StoreError",
     "TrainingRun",
-    "UnknownRun",
+    "UnknownRunError",
     "default_runs_dir",
     "ensure_worker",
 ]

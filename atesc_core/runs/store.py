@@ -34,7 +34,7 @@ import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
-from atesc_core.errors import RunBusy, SpecError, StoreError, UnknownRun
+from atesc_core.errors import RunBusyError, SpecError, StoreError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy
 from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
@@ -82,13 +82,13 @@ class RunStore:
         """The run of this id.
 
         Raises:
-            UnknownRun: there is none.
+            UnknownRunError: there is none.
             StoreError: its settings are those of another version.
         """
         self._mark_interrupted()
         rows = self._rows("WHERE id = ?", _checked(run_id))
         if not rows:
-            raise UnknownRun(f"run: {run_id!r} is not in {self.runs_dir}")
+            raise UnknownRunError(f"run: {run_id!r} is not in {self.runs_dir}")
         try:
             return _run(rows[0], self._queue_positions())
         except SpecError as error:
@@ -102,7 +102,7 @@ class RunStore:
         return run
 
     def refresh(self, run: AnyRun) -> AnyRun:
-        """The same run as it stands now. Raises UnknownRun where it was deleted."""
+        """The same run as it stands now. Raises UnknownRunError where it was deleted."""
         now = self.get(run.id)
         if not isinstance(now, type(run)):
             raise StoreError(f"run: {run.id} is no longer a {type(run).__name__}")
@@ -260,7 +260,7 @@ class RunStore:
         It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint.
 
         Raises:
-            UnknownRun: there is no parent.
+            UnknownRunError: there is no parent.
             StoreError: the parent keeps no checkpoint of that epoch.
             ValueError: the parent has no threshold, or a number is out of range.
         """
@@ -360,20 +360,20 @@ class RunStore:
             _set(connection, run_id, pending_threshold=float(value))
 
     def delete(self, run_id: str) -> None:
-        """Remove a run and its files. Raises RunBusy while it is running or paused."""
+        """Remove a run and its files. Raises RunBusyError while it is running or paused."""
         self._mark_interrupted()
         folder = self.folder(run_id)
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] in ("running", "paused"):
-                raise RunBusy(f"run: {run_id} is {row['status']}; stop it before deleting it")
+                raise RunBusyError(f"run: {run_id} is {row['status']}; stop it before deleting it")
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
         shutil.rmtree(folder, ignore_errors=True)
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
     def folder(self, run_id: str) -> Path:
-        """The run's own folder, whether or not it exists. Raises UnknownRun for what cannot be an id."""
+        """The run's own folder, whether or not it exists. Raises UnknownRunError for what cannot be an id."""
         return self.runs_dir / "runs" / _checked(run_id)
 
     def snapshot_file(self, run_id: str, epoch: int) -> Path:
@@ -543,14 +543,14 @@ def _set(connection: sqlite3.Connection, run_id: str, **columns: object) -> None
 def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute("SELECT * FROM runs WHERE id = ?", (_checked(run_id),)).fetchone()
     if row is None:
-        raise UnknownRun(f"run: {run_id!r} is unknown")
+        raise UnknownRunError(f"run: {run_id!r} is unknown")
     return row
 
 
 def _checked(run_id: str) -> str:
     """``run_id``, where it can be one: ids come from links and never become any other path."""
     if not isinstance(run_id, str) or not ID.fullmatch(run_id):
-        raise UnknownRun(f"run: {str(run_id)[:40]!r} is not a run's id; expected 8 letters and digits")
+        raise UnknownRunError(f"run: {str(run_id)[:40]!r} is not a run's id; expected 8 letters and digits")
     return run_id
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from atesc_core.errors import StoreError, TrialError, UnknownRun
+from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.runs.run import DistillationRun, Fork, Run
 from atesc_core.runs.store import RunStore
 
@@ -134,7 +134,7 @@ def start(
 
     Raises:
         TrialError: nothing can be tried on the run, or not this.
-        UnknownRun: there is no such run.
+        UnknownRunError: there is no such run.
         StoreError: the checkpoint went while the trial was being queued.
     """
     possible = options(store, store.get(run_id))
@@ -182,13 +182,13 @@ def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until
 
 
 def find(store: RunStore, run_id: str) -> Trial:
-    """The trial that has this run for an arm. Raises UnknownRun."""
+    """The trial that has this run for an arm. Raises UnknownRunError."""
     run = store.get(run_id)
     if isinstance(run, DistillationRun) and run.fork:
         for fork in [run, *store.forks(run.fork.parent)]:
             if fork.fork and fork.fork.old and run_id in (fork.id, fork.fork.old):
                 return Trial(fork, _old_arm(store, fork.fork.old))
-    raise UnknownRun(f"run: {run_id!r} is not in a try; expected the id of one of its arms")
+    raise UnknownRunError(f"run: {run_id!r} is not in a try; expected the id of one of its arms")
 
 
 def list_trials(store: RunStore, parent: str) -> list[Trial]:
@@ -200,5 +200,5 @@ def list_trials(store: RunStore, parent: str) -> list[Trial]:
 def _old_arm(store: RunStore, run_id: str) -> DistillationRun | None:
     try:
         return store.get_distillation(run_id)
-    except UnknownRun:
+    except UnknownRunError:
         return None

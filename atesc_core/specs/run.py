@@ -41,7 +41,8 @@ class DFQSpec(Spec):
 
 class CMISpec(Spec):
     """Contrastive model inversion (Fang et al., 2021): generator and z start anew at each call, the best batch joins
-    a pool that the student learns from."""
+    a pool that the student learns from.
+    """
 
     kind: Literal["cmi"] = setting("cmi", SYNTHESIS, "paper")
     steps: int = setting(200, "Generator steps a call; a call a round", "paper", ge=1, le=10_000)
@@ -78,7 +79,8 @@ class CMISpec(Spec):
 
 class NAYERSpec(Spec):
     """Noisy layer generation (Tran et al., 2024): a frozen label embedding instead of z, through a linear layer
-    that is drawn anew every loop; the best batch of a loop joins a pool that the student learns from."""
+    that is drawn anew every loop; the best batch of a loop joins a pool that the student learns from.
+    """
 
     kind: Literal["nayer"] = setting("nayer", SYNTHESIS, "paper")
     steps: int = setting(30, "Generator steps a loop", "paper", ge=1, le=10_000)

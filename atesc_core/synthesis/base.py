@@ -118,7 +118,8 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
 
 class LayerInputs(ABC):
     """Context manager: while it is open, ``_measure(layer, inputs)`` is called for each of ``layers`` in each forward
-    pass."""
+    pass.
+    """
 
     def __init__(self, layers: list[nn.Module]):
         self.layers = layers
@@ -148,7 +149,8 @@ class BatchNormMatch(LayerInputs):
 
     def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, nn.BatchNorm2d)
-        assert layer.running_mean is not None and layer.running_var is not None
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
         variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
         distance = (layer.running_var - variance).norm() + (layer.running_mean - mean).norm()
         self.terms.append(distance)

@@ -31,7 +31,8 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
 
 class LayerMeans(LayerInputs):
     """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
-    none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the teacher fills it anew."""
+    none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the teacher fills it anew.
+    """
 
     def __init__(self, teacher: nn.Module):
         modules = list(teacher.modules())
@@ -52,7 +53,8 @@ class LayerMeans(LayerInputs):
 
 class CMI(PooledSynthesizer):
     """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr, for a generator and z that start anew at each
-    call. The head of L_cr, its optimiser and the feature bank live as long as the run."""
+    call. The head of L_cr, its optimiser and the feature bank live as long as the run.
+    """
 
     def __init__(
         self,

@@ -77,7 +77,8 @@ class LabelGenerator(nn.Module):
 
 class NAYER(PooledSynthesizer):
     """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv. A loop draws new noisy layers, trains them with the generator
-    and puts its best batch into the pool; no adversarial term while it warms up."""
+    and puts its best batch into the pool; no adversarial term while it warms up.
+    """
 
     generator: LabelGenerator
 

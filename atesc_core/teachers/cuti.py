@@ -19,7 +19,7 @@ from atesc_core.models import Classifier
 
 
 def restyle(content: Tensor, style: Tensor, mix_mean: Tensor, mix_std: Tensor) -> Tensor:
-    """content · sigmoid(mix_std · σ) + sigmoid(mix_mean · μ), with μ, σ the channel statistics of ``style``.
+    """Content · sigmoid(mix_std · σ) + sigmoid(mix_mean · μ), with μ, σ the channel statistics of ``style``.
 
     content, style: (B, C, H, W), paired by image; mix_mean, mix_std: (C, C). Variance + 1e-5, biased, so that a
     1×1 map has one [this lab; published: unbiased].

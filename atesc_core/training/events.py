@@ -11,7 +11,8 @@ from typing import Any
 @dataclass(frozen=True)
 class StepDone:
     """One round is done: the generator's steps, then the student's; or one part of an epoch of a teacher's training.
-    Losses are means over the round."""
+    Losses are means over the round.
+    """
 
     epoch: int  # from 1
     round: int  # from 1, within the epoch

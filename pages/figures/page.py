@@ -1,6 +1,6 @@
 """Figures: a run's figure as it will print, and the files to take home."""
 
-from atesc_core.errors import FigureNotReady
+from atesc_core.errors import FigureNotReadyError
 from atesc_core.figures.run_figures import draw_panels
 from pages.figures.paper import downloads, preview
 from pages.figures.recipe_form import measure_what_is_missing, recipe_form, sources
@@ -14,7 +14,7 @@ if run:
     measure_what_is_missing(recipe)
     try:
         drawn = draw_panels(recipe, sources())
-    except FigureNotReady as reason:
+    except FigureNotReadyError as reason:
         elements.empty_state("Not yet", str(reason))
     else:
         sheet = preview(recipe, drawn)

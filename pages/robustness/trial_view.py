@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.errors import StoreError, TrialError, UnknownRun
+from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.figures.trial import signed_points, verdict
 from atesc_core.runs import DistillationRun, ensure_worker, trials
 from atesc_core.runs.trials import Trial, TrialOptions, threshold_text
@@ -186,8 +186,8 @@ def trial_result(run: DistillationRun) -> None:
     try:
         trial = trials.find(run_store(), trial_id)
         if trial.fork.parent != run.id:
-            raise UnknownRun("of another run")
-    except UnknownRun:
+            raise UnknownRunError("of another run")
+    except UnknownRunError:
         st.warning(
             f"There is no try {trial_id[:20]!r} of this run here. It may have been deleted, or the link comes "
             "from another lab.",
@@ -199,7 +199,7 @@ def trial_result(run: DistillationRun) -> None:
     def show() -> bool:
         try:
             now = trials.find(run_store(), trial.new.id)
-        except UnknownRun:
+        except UnknownRunError:
             st.info("This try has been deleted.", icon=":material/delete:")
             return False
         if any(arm.status == "queued" for arm in now.arms):

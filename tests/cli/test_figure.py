@@ -59,9 +59,11 @@ def test_a_pdf_is_as_wide_as_the_venue_and_lies_beside_its_origin(typed, figures
     file = out.read_bytes()
     width = float(re.search(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)", file)[1])
     assert width == pytest.approx(7.16 * 72, abs=0.75)
-    assert b"+Arimo" in file and b"/Subtype /Image" not in file
+    assert b"+Arimo" in file
+    assert b"/Subtype /Image" not in file
     told = yaml.safe_load((tmp_path / "trap.pdf.yaml").read_text())
-    assert told["run"] == figures_lab.atesc and "--venue ieee --columns 2" in told["figure_command"]
+    assert told["run"] == figures_lab.atesc
+    assert "--venue ieee --columns 2" in told["figure_command"]
 
 
 def test_a_png_has_the_pixels_that_are_asked_for(typed, figures_lab, tmp_path):
@@ -92,7 +94,8 @@ def test_a_csv_needs_no_browser(typed, figures_lab, tmp_path, no_browser):
 def test_without_a_browser_the_data_is_written_all_the_same(typed, figures_lab, tmp_path, no_browser):
     status, _, err = typed("figure", "accuracy", "--run", figures_lab.atesc, "--out", tmp_path / "a.pdf")
     assert status == 1
-    assert "apt install chromium" in err and f"The data is in {tmp_path / 'a.csv'}" in err
+    assert "apt install chromium" in err
+    assert f"The data is in {tmp_path / 'a.csv'}" in err
     assert "IAcc" in (tmp_path / "a.csv").read_text()
     assert not (tmp_path / "a.pdf").exists()
 
@@ -137,7 +140,8 @@ def test_panels_share_a_page_and_say_how_to_make_them_again(typed, figures_lab, 
     assert width == pytest.approx(6.75 * 72, abs=0.75)
     assert [panel["figure"] for panel in told["recipe"]["panels"]] == ["accuracy", "scores"]
     again = told["figure_command"].split()
-    assert again[3:5] == ["figure", "panels"] and again[-1] == str(out)
+    assert again[3:5] == ["figure", "panels"]
+    assert again[-1] == str(out)
     assert typed(*again[3:-1], tmp_path / "again.csv")[0] == 0
     rows = pd.read_csv(tmp_path / "again.csv")
     assert set(rows["panel"]) == {"a", "b"}
@@ -210,4 +214,5 @@ def test_what_is_typed_wrong_is_named_in_one_line(typed, figures_lab, tmp_path, 
 def test_a_damaged_recipe_is_named_with_its_file(typed, tmp_path):
     (tmp_path / "bad.yaml").write_text("panels: [{figure: pie, run: abcdefgh}]")
     status, _, err = typed("figure", tmp_path / "bad.yaml", "--out", tmp_path)
-    assert status == 2 and "bad.yaml: panels.0.figure: 'pie': expected one of accuracy" in err
+    assert status == 2
+    assert "bad.yaml: panels.0.figure: 'pie': expected one of accuracy" in err

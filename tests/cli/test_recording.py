@@ -33,7 +33,9 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     assert recording.manifest.runs[0].snapshots[0].images == 4
     assert recording.manifest.border is None
     shown = run_in_process("recording", "show", out)
-    assert shown.startswith("One: ") and f"{lab_with_runs.atesc}  " in shown and "2 epochs  IAcc " in shown
+    assert shown.startswith("One: ")
+    assert f"{lab_with_runs.atesc}  " in shown
+    assert "2 epochs  IAcc " in shown
     assert recording.manifest.command == f"atesc recording make --run {lab_with_runs.atesc}"
 
 
@@ -51,7 +53,8 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     recording = load(out)
     assert {story_role(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(STORY_ROLES)
     assert {run.teacher.setting for run in recording.manifest.runs} == {"open"}
-    assert recording.manifest.border and recording.manifest.first
+    assert recording.manifest.border
+    assert recording.manifest.first
     assert "scenes: border, first" in run_in_process("recording", "show", out)
     assert out.stat().st_size < 1_000_000
 

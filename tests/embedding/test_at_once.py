@@ -90,7 +90,8 @@ def test_a_name_is_of_the_numbers_and_the_settings():
         content_hash(one, two, seed=1),
         content_hash(one.reshape(3, 2), two, seed=0),
     ]
-    assert name not in others and len(set(others)) == 3
+    assert name not in others
+    assert len(set(others)) == 3
 
 
 @pytest.mark.parametrize("neighbours", [1, 10, 500])

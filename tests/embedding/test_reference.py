@@ -90,7 +90,8 @@ def test_nothing_is_computed_until_asked(clusters, tmp_path):
 
 def test_clusters_stay_apart(made):
     id_xy, ood_xy = made.coordinates()
-    assert id_xy.shape == (100, 2) and ood_xy.shape == (100, 2)
+    assert id_xy.shape == (100, 2)
+    assert ood_xy.shape == (100, 2)
     groups = id_xy[:50], id_xy[50:], ood_xy
     centres = np.array([group.mean(0) for group in groups])
     for place, group in enumerate(groups):
@@ -104,7 +105,8 @@ def test_points_near_a_cluster_are_placed_near_it(made, clusters):
     id_xy, ood_xy = made.coordinates()
     to_id = np.linalg.norm(placed[:, None] - id_xy[None], axis=2).min(1)
     to_ood = np.linalg.norm(placed[:, None] - ood_xy[None], axis=2).min(1)
-    assert (to_id[:10] < to_ood[:10]).all() and (to_ood[10:] < to_id[10:]).all()
+    assert (to_id[:10] < to_ood[:10]).all()
+    assert (to_ood[10:] < to_id[10:]).all()
 
 
 def test_the_map_stays_still_while_others_are_placed(made, clusters):

@@ -37,7 +37,8 @@ def test_the_escape_is_the_line(escape, dash):
 
 def test_it_draws_the_numbers_it_was_given():
     line = trace(accuracy([CURVES[0]]), CURVES[0], "iacc")
-    assert list(line.x) == [1, 2, 3] and list(line.y) == [30.0, 55.0, 66.8]
+    assert list(line.x) == [1, 2, 3]
+    assert list(line.y) == [30.0, 55.0, 66.8]
 
 
 def test_an_sl_control_is_thinner_and_a_ghost_is_fainter():
@@ -45,7 +46,8 @@ def test_an_sl_control_is_thinner_and_a_ghost_is_fainter():
     figure = accuracy([full, control, ghost])
     widths = [trace(figure, curve, "iacc").line.width for curve in (full, control, ghost)]
     assert widths[0] > widths[1] == widths[2]
-    assert trace(figure, ghost, "iacc").opacity < 0.5 and trace(figure, control, "iacc").opacity == 1
+    assert trace(figure, ghost, "iacc").opacity < 0.5
+    assert trace(figure, control, "iacc").opacity == 1
 
 
 def test_several_runs_share_one_legend_entry_each():
@@ -111,7 +113,8 @@ def test_end_labels_keep_apart_and_in_order(values, gap):
     fits = min(gap, 100 / max(len(values) - 1, 1))
     ordered = np.array(places)[np.argsort(values, kind="stable")]
     assert (np.diff(ordered) >= fits - 1e-6).all()
-    assert min(places) >= -1e-6 and max(places) <= 100 + 1e-6
+    assert min(places) >= -1e-6
+    assert max(places) <= 100 + 1e-6
 
 
 @settings(deadline=None)

@@ -78,7 +78,8 @@ def test_seeds_of_one_spec_are_one_group_in_seed_order():
     assert group.seeds == (0, 1, 2)
     assert (group.spec.seed, group.setting, group.metrics, group.last_epoch) == (0, "open-set", ("iacc", "olacc"), 3)
     assert list(group.epochs.columns) == ["seed", "epoch", "iacc", "olacc"]
-    assert len(group.epochs) == 9 and not group.notes
+    assert len(group.epochs) == 9
+    assert not group.notes
 
 
 def test_mean_sd_and_range_are_over_seeds():

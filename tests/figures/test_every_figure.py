@@ -30,7 +30,8 @@ def test_zoom_survives_a_redraw(name, mode):
 def test_traces_keep_their_identity_and_order(name):
     first, second = DRAW[name]("light"), DRAW[name]("light")
     uids = [trace.uid for trace in first.data]
-    assert all(uids) and len(set(uids)) == len(uids)
+    assert all(uids)
+    assert len(set(uids)) == len(uids)
     assert uids == [trace.uid for trace in second.data]
 
 
@@ -67,7 +68,8 @@ def test_it_becomes_json(name):
 )
 def test_axes_are_titled(name):
     figure = DRAW[name]("light")
-    assert figure.layout.xaxis.title.text and figure.layout.yaxis.title.text
+    assert figure.layout.xaxis.title.text
+    assert figure.layout.yaxis.title.text
 
 
 @pytest.mark.parametrize(
@@ -82,4 +84,5 @@ def test_y_axes_carry_their_unit(name, unit):
 def test_per_cent_axes_go_from_0_to_100(name):
     axis = DRAW[name]("light").layout.yaxis
     assert list(axis.tickvals) == [0, 20, 40, 60, 80, 100]
-    assert axis.range[0] <= 0 and axis.range[1] >= 100
+    assert axis.range[0] <= 0
+    assert axis.range[1] >= 100

@@ -53,8 +53,10 @@ def test_without_runs_it_says_so():
 @pytest.mark.parametrize("mode", theme.MODES)
 def test_it_is_of_the_house(mode):
     figure = evidence(RUNS, mode)
-    assert figure.layout.uirevision == theme.UIREVISION and figure.to_json()
+    assert figure.layout.uirevision == theme.UIREVISION
+    assert figure.to_json()
     assert not any(note.font.size for note in figure.layout.annotations)
     uids = [trace.uid for trace in figure.data]
-    assert all(uids) and len(set(uids)) == len(uids)
+    assert all(uids)
+    assert len(set(uids)) == len(uids)
     assert uids == [trace.uid for trace in evidence(RUNS, mode).data]

@@ -50,7 +50,8 @@ def test_each_generator_term_has_a_panel_of_its_own():
     assert [trace.yaxis for trace in figure.data] == ["y", "y2"]
     tops, bottoms = (figure.layout[axis].domain for axis in ("yaxis", "yaxis2"))
     assert tops[0] > bottoms[1]
-    assert "R<sub>BN</sub>" in said(figure) and "(nats)" in said(figure)
+    assert "R<sub>BN</sub>" in said(figure)
+    assert "(nats)" in said(figure)
 
 
 def test_rounds_are_placed_within_their_epoch():
@@ -75,8 +76,10 @@ def test_a_plain_run_has_no_robust_loss():
 
 def test_fragile_share_is_per_cent_by_round_and_by_epoch():
     figure = fragile_share(STEPS)
-    assert list(named(figure, "round").y) == [60.0, 70.0] and list(named(figure, "round").x) == [1.5, 2.0]
-    assert list(named(figure, "epoch").y) == pytest.approx([65, 65]) and list(named(figure, "epoch").x) == [1.0, 2.0]
+    assert list(named(figure, "round").y) == [60.0, 70.0]
+    assert list(named(figure, "round").x) == [1.5, 2.0]
+    assert list(named(figure, "epoch").y) == pytest.approx([65, 65])
+    assert list(named(figure, "epoch").x) == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("draw", [losses_generator, losses_student, fragile_share])
@@ -91,7 +94,8 @@ def test_before_the_first_round_it_says_what_it_waits_for(draw):
 def test_each_side_adds_up_to_100():
     figure = class_sides(LABELS, FRAGILE, class_names=["0", "1", "2"])
     fragile, robust = named(figure, "fragile"), named(figure, "robust")
-    assert list(fragile.x) == pytest.approx([-100 / 3] * 3) and fragile.name == "3 fragile"
+    assert list(fragile.x) == pytest.approx([-100 / 3] * 3)
+    assert fragile.name == "3 fragile"
     assert list(robust.x) == pytest.approx([200 / 3, 0, 100 / 3])
     assert -fragile.x.sum() == robust.x.sum() == pytest.approx(100)
 
@@ -132,7 +136,8 @@ def test_robust_share_draws_id_and_ood_and_says_the_auroc():
 
 def test_per_class_says_the_mean_over_images():
     figure = per_class(CLASSES, metric="olacc")
-    assert "ID test <b>93.0 %</b>" in said(figure) and "OOD test <b>98.0 %</b>" in said(figure)
+    assert "ID test <b>93.0 %</b>" in said(figure)
+    assert "OOD test <b>98.0 %</b>" in said(figure)
     assert figure.layout.xaxis2.title.text == "OLAcc (%)"
     assert list(figure.data[1].y) == ["Coat", "Bag"]
 
@@ -179,7 +184,8 @@ def test_groups_have_their_colours():
 def test_the_threshold_is_the_middle_of_the_score_colours():
     marker = named(embedding(REFERENCE, SYNTHETIC, colour="score", threshold=3.0), "synthetic").marker
     assert list(np.sign(marker.color)) == [-1, -1, 0, 1, 1, 1]
-    assert marker.color[-1] == 1 and marker.cmin == -marker.cmax
+    assert marker.color[-1] == 1
+    assert marker.cmin == -marker.cmax
     assert marker.colorbar.ticktext == ("1", "3", "9")
 
 

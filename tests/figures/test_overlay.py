@@ -74,7 +74,8 @@ def test_olacc_and_asr_never_share_a_panel():
     figure = overlay([PLAIN, ESCAPED], ["iacc", "olacc", "asr"])
     assert trace(figure, "A", "olacc").yaxis == "y2"
     assert trace(figure, "B", "asr").yaxis == "y3"
-    assert not traces(figure, "A", "asr") and not traces(figure, "B", "olacc")
+    assert not traces(figure, "A", "asr")
+    assert not traces(figure, "B", "olacc")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,8 @@ def letters(figure) -> dict[str, tuple[float, float]]:
 
 def test_letters_stand_at_the_ends_and_apart():
     (at, lower), (_, upper) = letters(overlay([PLAIN, ESCAPED], ["iacc"])).values()
-    assert at == 3 and (lower + upper) / 2 == pytest.approx(66)
+    assert at == 3
+    assert (lower + upper) / 2 == pytest.approx(66)
     assert upper - lower == pytest.approx(6.5)
 
 
@@ -140,7 +142,8 @@ def test_panels_zoom_together():
 @pytest.mark.parametrize(("panels", "across", "down"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 2, 2), (5, 3, 2)])
 def test_panels_lie_in_rows(panels, across, down):
     places = panel_spans(panels, 0.07)
-    assert len({x for x, _ in places}) == across and len({y for _, y in places}) == down == rows(panels)
+    assert len({x for x, _ in places}) == across
+    assert len({y for _, y in places}) == down == rows(panels)
     assert all(0 <= low < high <= 1 + 1e-9 for place in places for low, high in place)
 
 
@@ -155,8 +158,10 @@ def test_axes_carry_units():
 def test_the_csv_of_the_curves_has_mean_sd_and_range():
     rows = files.figure_data(overlay([PLAIN], ["iacc"]))
     assert list(rows["value"]) == MEAN
-    assert list(rows["sd"]) == [2, 2, 2] and list(rows["low"]) == [25, 50, 61]
-    assert set(rows["seeds"]) == {3} and set(rows["quantity"]) == {"iacc"}
+    assert list(rows["sd"]) == [2, 2, 2]
+    assert list(rows["low"]) == [25, 50, 61]
+    assert set(rows["seeds"]) == {3}
+    assert set(rows["quantity"]) == {"iacc"}
 
 
 @pytest.mark.parametrize("lines", [[], [SpecCurve("A", "plain", {})], [SpecCurve("A", "plain", {"iacc": points([])})]])

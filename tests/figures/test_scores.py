@@ -35,14 +35,16 @@ def test_the_groups_have_their_colours_and_are_stacked():
 
 def test_without_a_threshold_the_bars_are_grey():
     figure = scores(SCORES, None)
-    assert set(bars(figure)) == {"synthetic"} and not figure.layout.shapes
+    assert set(bars(figure)) == {"synthetic"}
+    assert not figure.layout.shapes
     assert bars(figure)["synthetic"].marker.color == theme.COLOURS["synthetic"]
 
 
 def test_infinite_scores_stand_in_a_bin_of_their_own_beyond_the_maximum():
     figure = scores(SCORES, 4.0, max_epsilon=32)
     robust = bars(figure)["robust"]
-    assert robust.y[-1] == 2 and robust.x[-1] > 12
+    assert robust.y[-1] == 2
+    assert robust.x[-1] > 12
     place = list(figure.layout.xaxis.tickvals).index(robust.x[-1])
     assert figure.layout.xaxis.ticktext[place] == "> 32"
 
@@ -74,7 +76,8 @@ def test_outlines_have_the_area_of_the_synthetic_bars():
         ok = np.isfinite(y[:-1]) & np.isfinite(y[1:]) & np.isfinite(x[:-1]) & np.isfinite(x[1:])
         area = (np.diff(x)[ok] * y[:-1][ok]).sum()
         assert area == pytest.approx(len(SCORES) * 1.0)  # bins are 1/255 wide
-        assert line.line.color == theme.COLOURS[role] and line.fill is None
+        assert line.line.color == theme.COLOURS[role]
+        assert line.fill is None
         assert "same area" in line.name
 
 
@@ -101,7 +104,8 @@ def test_suggestions_are_named_ticks():
         for t in scores(SCORES, 4.0, suggestions={"otsu": 6.0, "median": 3.0}).data
         if t.meta["group"] == "suggested threshold"
     )
-    assert list(ticks.x) == [6.0, 3.0] and list(ticks.text) == ["Otsu", "median"]
+    assert list(ticks.x) == [6.0, 3.0]
+    assert list(ticks.text) == ["Otsu", "median"]
 
 
 @settings(deadline=None)

@@ -76,7 +76,8 @@ def test_number_has_three_digits_and_a_true_minus():
 def test_uids_are_safe_in_a_css_selector_and_tell_names_apart():
     names = ["a b", "a,b", "<b>", "a/b", "ä"]
     uids = {theme.trace_id(name) for name in names}
-    assert len(uids) == len(names) and all(uid.isalnum() for uid in uids)
+    assert len(uids) == len(names)
+    assert all(uid.isalnum() for uid in uids)
     assert theme.trace_id("ab", "c") != theme.trace_id("a", "bc")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atesc_core.errors import NotRecordable, UnknownRun
+from atesc_core.errors import NotRecordableError, UnknownRunError
 from atesc_core.recording import Recording, record
 from atesc_core.recording.writer import RunClock, evenly_thinned
 from atesc_core.teachers import list_teachers
@@ -93,10 +93,10 @@ def test_fewer_images_where_asked(lab_with_runs: Lab):
 @pytest.mark.parametrize(
     ("ids", "error", "named"),
     [
-        ([], NotRecordable, "0 runs; expected 1 to 12"),
-        (["zzzzzzzz"], UnknownRun, "zzzzzzzz"),
-        (["zzzzzzzz"] * 2, NotRecordable, "expected each once"),
-        (["../../x"], UnknownRun, "8 letters"),
+        ([], NotRecordableError, "0 runs; expected 1 to 12"),
+        (["zzzzzzzz"], UnknownRunError, "zzzzzzzz"),
+        (["zzzzzzzz"] * 2, NotRecordableError, "expected each once"),
+        (["../../x"], UnknownRunError, "8 letters"),
     ],
 )
 def test_what_cannot_be_recorded_is_named(lab_with_runs: Lab, ids, error, named):
@@ -105,7 +105,7 @@ def test_what_cannot_be_recorded_is_named(lab_with_runs: Lab, ids, error, named)
 
 
 def test_a_teacher_that_is_gone_is_named(lab_with_runs: Lab):
-    with pytest.raises(NotRecordable, match="'mnistm-badnet_sq-ntl' is not among the teachers"):
+    with pytest.raises(NotRecordableError, match="'mnistm-badnet_sq-ntl' is not among the teachers"):
         record(lab_with_runs.store, [lab_with_runs.plain], {})
 
 

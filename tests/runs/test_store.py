@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from atesc_core.errors import RunBusy, StoreError, UnknownRun
+from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
@@ -148,11 +148,11 @@ def test_a_waiting_run_can_be_paused_resumed_and_stopped(store, spec):
 def test_what_is_not_an_id_reaches_neither_path_nor_database(store, spec, run_id):
     kept = store.create(spec)
     for name in ASKING:
-        with pytest.raises(UnknownRun, match="is not a run's id"):
+        with pytest.raises(UnknownRunError, match="is not a run's id"):
             getattr(store, name)(run_id)
-    with pytest.raises(UnknownRun):
+    with pytest.raises(UnknownRunError):
         store.snapshot(run_id, 1)
-    with pytest.raises(UnknownRun):
+    with pytest.raises(UnknownRunError):
         store.set_threshold(run_id, 1.0)
     assert [run.id for run in store.distillations()] == [kept]
     assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [kept]
@@ -160,7 +160,7 @@ def test_what_is_not_an_id_reaches_neither_path_nor_database(store, spec, run_id
 
 @pytest.mark.parametrize("name", ["get", "pause", "resume", "stop", "step", "delete"])
 def test_an_unknown_run_is_named(store, name):
-    with pytest.raises(UnknownRun, match="zzzzzzzz"):
+    with pytest.raises(UnknownRunError, match="zzzzzzzz"):
         getattr(store, name)("zzzzzzzz")
 
 
@@ -177,7 +177,7 @@ def test_a_run_on_a_device_is_not_deleted(store, spec):
     run_id = store.create(spec)
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run_id,))
-    with pytest.raises(RunBusy, match="stop it"):
+    with pytest.raises(RunBusyError, match="stop it"):
         store.delete(run_id)
     assert store.folder(run_id).exists()
 

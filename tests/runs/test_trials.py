@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from atesc_core.errors import StoreError, TrialError, UnknownRun
+from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore, trials
 from atesc_core.runs.log import RunLog
@@ -157,7 +157,8 @@ def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_differ
     done(store, fork)
     run, steps = store.get(fork), store.rounds(fork)
     assert (run.epoch, run.epochs, run.progress, run.images) == (3, 3, 1, 3 * 3 * 2 * 16)
-    assert list(steps["epoch"]) == [3, 3, 3] and (steps["threshold"] == 9.5).all()
+    assert list(steps["epoch"]) == [3, 3, 3]
+    assert (steps["threshold"] == 9.5).all()
     assert list(store.snapshot_epochs(fork)) == [3]
     own, theirs = (store.rounds(each).query("epoch == 3")["fragile_share"] for each in (fork, parent))
     assert own.iloc[0] != theirs.iloc[0], "the first round was split elsewhere"
@@ -277,7 +278,7 @@ def test_a_teacher_that_is_gone_is_named(store, parent):
 def test_what_cannot_be_forked_is_said(store, parent, fork, until, says):
     with pytest.raises((ValueError, StoreError), match=says):
         store.fork(Fork(**{"parent": parent, "epoch": 2, "threshold": 9.5} | fork), until)
-    with pytest.raises(UnknownRun):
+    with pytest.raises(UnknownRunError):
         store.fork(Fork("../../etc", 2, 9.5), until)
 
 
@@ -406,5 +407,5 @@ def test_what_cannot_be_tried_is_said(store, parent, wish, says):
     with pytest.raises(TrialError, match=says):
         trials.start(store, parent, **wish)
     assert store.queue() == []
-    with pytest.raises(UnknownRun, match="is not in a try"):
+    with pytest.raises(UnknownRunError, match="is not in a try"):
         trials.find(store, parent)

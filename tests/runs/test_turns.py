@@ -11,7 +11,7 @@ import torch
 
 from atesc_core.distillation.loop import distill
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
-from atesc_core.errors import UnknownRun
+from atesc_core.errors import UnknownRunError
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.session import Session
@@ -293,5 +293,5 @@ def test_seconds_a_turn_are_above_nothing(store, spec, seconds):
 def test_turns_of_what_is_no_run_are_refused(store, spec):
     for ask in (store.last_turn, store.take_turn, lambda run_id: store.slow_motion(run_id, 1.0)):
         for run_id in ("../../x", "zzzzzzzz"):
-            with pytest.raises(UnknownRun):
+            with pytest.raises(UnknownRunError):
                 ask(run_id)

@@ -81,7 +81,8 @@ def test_a_run_that_another_version_queued_fails_and_the_line_goes_on(lab, store
     lab.start()
     lab.wait(fine, "done")
     [row] = store.database.read("SELECT status, error FROM runs WHERE id = ?", odd)
-    assert row["status"] == "failed" and "new: 1" in row["error"]
+    assert row["status"] == "failed"
+    assert "new: 1" in row["error"]
     assert store.history(odd)["kind"].tolist() == ["created", "failed"]
 
 

@@ -93,11 +93,13 @@ def test_a_run_becomes_a_row():
     epochs = []
     [made] = run_and_measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)], on_epoch=epochs.append)
     assert epochs == [1, 2]
-    assert made["metrics"] == made["curve"][-1] and len(made["curve"]) == 2
+    assert made["metrics"] == made["curve"][-1]
+    assert len(made["curve"]) == 2
     assert set(made["metrics"]) == {"iacc", "olacc"}
     assert made["images"] == {"id": 1000, "ood": 1000}
     assert made["threshold"] > 0
     assert made["with"] == []
-    assert made["torch"] == torch.__version__ and made["device"].startswith("CPU")
+    assert made["torch"] == torch.__version__
+    assert made["device"].startswith("CPU")
     [again] = run_and_measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)])
     assert (again["curve"], again["threshold"]) == (made["curve"], made["threshold"])

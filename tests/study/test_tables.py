@@ -37,7 +37,8 @@ def lines(file) -> pd.DataFrame:
 def test_means_and_sample_deviations(lines):
     assert (lines.iacc_mean["plain"], lines.iacc_sd["plain"], lines.n["plain"]) == (62, 2, 3)
     assert (lines.other_mean["ATEsc"], lines.other_sd["ATEsc"]) == (10, 0)
-    assert lines.id_images["plain"] == 1000 and lines.ood_images["plain"] == 891
+    assert lines.id_images["plain"] == 1000
+    assert lines.ood_images["plain"] == 891
 
 
 def test_significance_by_hand(lines):
@@ -77,7 +78,8 @@ def test_differences_in_words(numbers, words):
 def test_the_page_shows_what_was_run_and_nothing_else(file):
     page = write_page(file, {"offline": 3}).read_text()
     assert "7 of 162 runs are done." in page
-    assert "7 rows of 7 runs (" in page and "0.1 hours in all, on abacus; PyTorch 2.0." in page
+    assert "7 rows of 7 runs (" in page
+    assert "0.1 hours in all, on abacus; PyTorch 2.0." in page
     assert (
         "| open-set | mnistm-fashion | NTL | ATEsc | 3 of 3 | 64.0 ± 3.0 | +2.0 (p = 0.074, n = 3) | OLAcc ↓ "
         "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 1,000 ID, 891 OOD | 60 s |"
@@ -85,7 +87,8 @@ def test_the_page_shows_what_was_run_and_nothing_else(file):
     assert "| open-set | mnistm-fashion | NTL | CKD | 1 of 3 | 63.0 | −1.0 (no test, n = 1) |" in page
     assert "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
     assert "### CMI: 0 of 54 runs\n\nNot run." in page
-    assert "{{" not in page and "nan" not in page
+    assert "{{" not in page
+    assert "nan" not in page
 
 
 def test_seeds_side_by_side(file):
@@ -100,7 +103,8 @@ def test_seeds_side_by_side(file):
 
 def test_without_rows_every_cell_says_so(tmp_path):
     page = write_page(tmp_path / "rows.jsonl").read_text()
-    assert "No runs yet." in page and "0 of 270 runs are done." in page
+    assert "No runs yet." in page
+    assert "0 of 270 runs are done." in page
     assert "±" not in page.split("## The evidence")[1].split("## Batch size")[0]
 
 

@@ -56,4 +56,5 @@ def test_a_backdoor_survives_the_shuffle_and_the_classes_do_not():
         with torch.no_grad():
             mean = torch.stack([twin(images) for twin in vaccine.copies]).mean(0)
             share[name] = (mean.argmax(1) == teacher.model(images).argmax(1)).float().mean()
-    assert share["id"] < 0.3 and share["ood"] > 0.8
+    assert share["id"] < 0.3
+    assert share["ood"] > 0.8

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import plotly.graph_objects as go
 import psutil
 
-from atesc_core.errors import BrowserMissing, DrawingStopped, RenderError
+from atesc_core.errors import BrowserMissingError, DrawingStoppedError, RenderError
 from atesc_core.figures import theme
 from atesc_core.figures.export import fonts
 
@@ -33,14 +33,14 @@ SECONDS = 60.0  # a browser that takes longer than this for one figure is taken 
 
 
 def find_browser() -> Path:
-    """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissing."""
+    """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissingError."""
     from choreographer.browsers.chromium import Chromium
 
     found = Chromium.find_browser(skip_local=False)
     if found and Path(found).is_file():
         return Path(found)
     where = f"BROWSER_PATH names {found!r}, which is not a file" if found else "no Chromium, Chrome or Edge was found"
-    raise BrowserMissing(
+    raise BrowserMissingError(
         f"PDF, SVG and PNG are drawn by a browser: {where}. Install one with 'apt install chromium' on Debian, "
         "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none."
     )
@@ -54,9 +54,9 @@ def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
         stop: Once it is set and the browser is closed, the drawing ends: the browser cannot be interrupted.
 
     Raises:
-        BrowserMissing: There is no browser.
+        BrowserMissingError: There is no browser.
         RenderError: The browser could not draw the figure.
-        DrawingStopped: ``stop`` was set.
+        DrawingStoppedError: ``stop`` was set.
     """
     options = {"format": "svg", "width": figure.layout.width, "height": figure.layout.height, "scale": 1}
     return _drawn(lambda browser: browser.kaleido.calc_fig(figure.to_dict(), opts=options), stop).decode()
@@ -65,7 +65,7 @@ def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
 def print_svg(
     svg: str, kind: Literal["pdf", "png"], width: float, height: float, dpi: float = theme.PX_PER_INCH
 ) -> bytes:
-    """An SVG of ``width`` x ``height`` px as one page, or as pixels. Raises BrowserMissing, RenderError."""
+    """An SVG of ``width`` x ``height`` px as one page, or as pixels. Raises BrowserMissingError, RenderError."""
     page = (
         f"<!DOCTYPE html><style>@page{{size:{width}px {height}px;margin:0}}html,body{{margin:0;background:#FFF}}"
         f"body>svg{{display:block;width:{width}px;height:{height}px}}</style>{svg}"
@@ -75,7 +75,8 @@ def print_svg(
 
 def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
     """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one.
-    ``at_once``: it may be busy, and is not asked."""
+    ``at_once``: it may be busy, and is not asked.
+    """
     global _browser
     with _starting:
         if _browser is None or (which is not None and which is not _browser):
@@ -241,4 +242,4 @@ def _drawn(work: Callable[[_Browser], Coroutine[Any, Any, bytes]], stop: threadi
             if died:
                 raise RenderError(f"figure: the browser gave nothing, twice: {error!r}") from error
             died = True
-    raise DrawingStopped("figure: its drawing was stopped")
+    raise DrawingStoppedError("figure: its drawing was stopped")

@@ -59,7 +59,7 @@ def sheet_file(sheet: Sheet, kind: Format, origin: dict[str, Any] | None = None,
 
     Raises:
         ValueError: The format or the resolution is unknown.
-        BrowserMissing: There is no browser to draw with.
+        BrowserMissingError: There is no browser to draw with.
         RenderError: The browser failed.
     """
     _check_format(kind)

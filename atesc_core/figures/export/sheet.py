@@ -84,9 +84,9 @@ def draw_sheet(
 
     Raises:
         ValueError: As ``for_print`` does, and where the height does not hold the panels.
-        BrowserMissing: There is no browser to draw with.
+        BrowserMissingError: There is no browser to draw with.
         RenderError: The browser failed.
-        DrawingStopped: ``stop`` was set.
+        DrawingStoppedError: ``stop`` was set.
     """
     panels = [figures] if isinstance(figures, go.Figure) else list(figures)
     across = min(across, len(panels))

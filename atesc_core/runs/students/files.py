@@ -76,7 +76,7 @@ def load_student(store: RunStore, run_id: str, epoch: int) -> Classifier:
     """The student as it was at the end of ``epoch``, frozen and in evaluation mode.
 
     Raises:
-        UnknownRun: there is no such run.
+        UnknownRunError: there is no such run.
         StoreError: that epoch's student is not kept; the message says which are.
     """
     return read_classifier(_kept_file(store, run_id, epoch), store.get_distillation(run_id).spec.student)

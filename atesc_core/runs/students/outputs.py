@@ -41,7 +41,7 @@ class CachedOutput:
 
 
 def cached_probabilities(store: RunStore, run_id: str, snapshot: Snapshot) -> dict[int, CachedOutput]:
-    """Class probabilities of the snapshot's images by each student that is kept, by its epoch. Raises UnknownRun."""
+    """Class probabilities of the snapshot's images by each student that is kept, by its epoch. Raises UnknownRunError."""
     images_hash, outputs = _images_hash(snapshot), {}
     for epoch, student in store.student_files(run_id).items():
         with suppress(FileNotFoundError):  # a run that goes on deletes a student now and then
@@ -59,7 +59,7 @@ def cached_features(
         That student's epoch, and the features of each set under the set's name.
 
     Raises:
-        UnknownRun: there is no such run.
+        UnknownRunError: there is no such run.
         StoreError: no student is kept.
     """
     students = store.student_files(run_id)

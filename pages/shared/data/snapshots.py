@@ -12,7 +12,7 @@ def load_snapshot(run_id: str, epoch: int) -> Snapshot:
     """The run's synthetic images at the end of an epoch.
 
     Raises:
-        UnknownRun: there is no such run.
+        UnknownRunError: there is no such run.
         StoreError: the images of that epoch are missing or cannot be read.
     """
     file = run_store().snapshot_file(run_id, epoch)

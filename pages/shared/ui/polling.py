@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from atesc_core.errors import UnknownRun
+from atesc_core.errors import UnknownRunError
 from atesc_core.runs import AnyRun, Run, ensure_worker
 from pages.shared.data.store import run_store
 from pages.shared.state import url
@@ -57,7 +57,7 @@ def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
     def show() -> bool:
         try:
             now = run_store().refresh(run)
-        except UnknownRun:
+        except UnknownRunError:
             st.info("This run has been deleted.", icon=":material/delete:")
             return False
         if now.status == "queued":

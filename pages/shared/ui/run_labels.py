@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from atesc_core.errors import UnknownRun
+from atesc_core.errors import UnknownRunError
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, TeacherSpec
@@ -26,7 +26,7 @@ def method_name(spec: RunSpec | TeacherSpec) -> str:
 def run_link(run: Run) -> dict[str, Any]:
     """Arguments of ``st.page_link`` for the page that shows the run; a trial is shown with the run it branched off."""
     if isinstance(run, DistillationRun) and run.fork:
-        with suppress(UnknownRun):  # deleted since
+        with suppress(UnknownRunError):  # deleted since
             run_store().get(run.fork.parent)
             return {"page": "pages/robustness/page.py", "query_params": {"run": run.fork.parent, "try": run.id}}
     return {"page": run_page(run), "query_params": {"run": run.id}}

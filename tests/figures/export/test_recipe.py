@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from atesc_core.cli import figure as command
-from atesc_core.errors import FigureNotReady, SpecError
+from atesc_core.errors import FigureNotReadyError, SpecError
 from atesc_core.figures import FIGURES
 from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
@@ -143,7 +143,8 @@ def test_scores_are_split_where_the_run_did_unless_told_otherwise(figures_lab, s
         (Panel(figure="scores", run=figures_lab.atesc, threshold=1.5), 1.5),
     ):
         counted = data(panel, sources).groupby("group")["images"].sum()
-        assert counted["fragile"] == (values <= line).sum() and counted.sum() == len(values) == 16
+        assert counted["fragile"] == (values <= line).sum()
+        assert counted.sum() == len(values) == 16
 
 
 def test_an_epoch_is_the_one_that_is_asked_for(figures_lab, sources):
@@ -183,7 +184,7 @@ def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(figures_lab
 @pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
 def test_a_run_without_images_says_what_it_waits_for(figures_lab, sources, name):
     with pytest.raises(
-        FigureNotReady,
+        FigureNotReadyError,
         match=f"run: {figures_lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
     ):
         draw_panel(Panel(figure=name, run=figures_lab.waiting), sources)
@@ -196,7 +197,9 @@ def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
     page = Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
-    with pytest.raises(FigureNotReady, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"):
+    with pytest.raises(
+        FigureNotReadyError, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"
+    ):
         draw_panel(Panel(figure="confusion", run=figures_lab.atesc), page)
 
 
@@ -220,7 +223,8 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sourc
 
     told = yaml.safe_load(written[".yaml"].read_text())
     run = figures_lab.store.get(figures_lab.atesc)
-    assert RunSpec.model_validate(told["spec"]) == run.spec and told["device"] == run.device
+    assert RunSpec.model_validate(told["spec"]) == run.spec
+    assert told["device"] == run.device
     assert told["command"].startswith("atesc distill --teacher tiny ")
     assert told["made_by"] == f"lab {lab_version()}"
     assert told["figure_command"] == recipe.command()

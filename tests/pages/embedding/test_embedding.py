@@ -219,7 +219,8 @@ def test_without_a_control_the_page_says_what_to_start(
     app = open_page("embedding", run=finished_run.id, second="other")
     assert not app.exception
     assert "No run of an SL teacher" in page_text(app)
-    assert "map" in charts(app) and "second map" not in charts(app)
+    assert "map" in charts(app)
+    assert "second map" not in charts(app)
     link = page_link(app, f"Distil {CONTROL}")
     spec = RunSpec.from_token(link.query_string.partition("spec=")[2])
     assert spec == finished_run.spec.replaced({"teacher": CONTROL, "escape.kind": "none"})

@@ -7,7 +7,7 @@ import threading
 import pytest
 import yaml
 
-from atesc_core.errors import BrowserMissing, DrawingStopped
+from atesc_core.errors import BrowserMissingError, DrawingStoppedError
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
 from atesc_core.jobs import JobService
@@ -70,7 +70,7 @@ def test_a_run_that_waits_has_figures_that_say_for_what(open_page, store, held_j
 
 def test_without_a_browser_the_csv_still_works(open_page, finished_run: DistillationRun, monkeypatch):
     def missing(*arguments):
-        raise BrowserMissing("no Chromium was found. Install one with 'apt install chromium'.")
+        raise BrowserMissingError("no Chromium was found. Install one with 'apt install chromium'.")
 
     monkeypatch.setattr(paper, "draw_recipe", missing)
     monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
@@ -101,7 +101,7 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
     def slow(recipe, figures, stop):
         while not may_end.is_set():
             if stop.wait(0.01):
-                raise DrawingStopped("figure: its drawing was stopped")
+                raise DrawingStoppedError("figure: its drawing was stopped")
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
     monkeypatch.setattr(paper, "draw_recipe", slow)

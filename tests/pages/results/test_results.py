@@ -26,7 +26,8 @@ def test_without_rows_the_page_says_what_to_do(open_page, store, file):
     app = open_page("results")
     assert not app.exception
     assert "atesc study offline --seeds 5" in page_text(app)
-    assert not app.dataframe and not charts(app)
+    assert not app.dataframe
+    assert not charts(app)
 
 
 def test_the_table_holds_mean_sd_and_seeds(open_page, store, some):
@@ -45,12 +46,14 @@ def test_the_visitor_chooses(open_page, store, some):
     app = open_page("results", setting="open-set", teacher="NTL")
     table = app.dataframe[0].value
     assert list(table.form) == ["plain", "CKD", "ATEsc"]
-    assert set(table.setting) == {"open-set"} and set(table.teacher) == {"NTL"}
+    assert set(table.setting) == {"open-set"}
+    assert set(table.teacher) == {"NTL"}
 
 
 def test_a_synthesizer_that_was_not_run_says_so(open_page, store, some):
     app = open_page("results", synthesizer="NAYER")
     assert not app.exception
     assert set(app.dataframe[0].value["IAcc ↑"]) == {"not run"}
-    assert "Not run yet." in page_text(app) and "0 of 90 runs" in page_text(app)
+    assert "Not run yet." in page_text(app)
+    assert "0 of 90 runs" in page_text(app)
     assert not charts(app)

@@ -167,7 +167,8 @@ def test_distill_a_form_that_is_filled_in(open_page, store):
     next(field for field in app.number_input if field.key.endswith(": rounds")).set_value(9).run()
     other = open_page("distill", **app.query_params)
     assert other.code[0].value == app.code[0].value
-    assert "--set rounds=9" in other.code[0].value and "ckd" in other.code[0].value
+    assert "--set rounds=9" in other.code[0].value
+    assert "ckd" in other.code[0].value
 
 
 def test_teachers_a_form_that_is_filled_in(open_page, store):
@@ -216,7 +217,8 @@ def test_figures(open_page, again, finished_run: DistillationRun, lab_with_runs:
     again("figures", app)
     app.text_input(key="label b").set_value("plain").run()
     told = Recipe.from_token(app.query_params["recipe"])
-    assert told.layout == recipe.layout and told.across == 1
+    assert told.layout == recipe.layout
+    assert told.across == 1
     assert [(panel.figure, panel.run, panel.label) for panel in told.panels] == [
         ("scores", finished_run.id, "KL"),
         ("accuracy", lab_with_runs.plain, "plain"),

@@ -79,4 +79,5 @@ def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(op
     )
     app = open_page("distill", run=odd)
     assert not app.exception
-    assert f"Run {odd} was made by another version." in app.error[0].value and "new: 1" in app.error[0].value
+    assert f"Run {odd} was made by another version." in app.error[0].value
+    assert "new: 1" in app.error[0].value

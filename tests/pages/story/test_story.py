@@ -133,7 +133,8 @@ def test_the_blend_shows_what_was_recorded_there(open_page, shipped):
     ntl, sl = (100 * probs[at, 2, place].max() for at in (0, 1))
     words = " ".join(page_text(app).split())
     assert f"NTL teacher {probs[0, 2, place].argmax()}" in words
-    assert f"{ntl:.1f} % sure" in words and f"{sl:.1f} % sure" in words
+    assert f"{ntl:.1f} % sure" in words
+    assert f"{sl:.1f} % sure" in words
     lines = {trace["meta"]["teacher"]: trace for trace in charts(app)["border"]["data"]}
     assert set(lines) == {"NTL", "SL"}
     app.select_slider[0].set_value(100).run()
@@ -145,7 +146,8 @@ def test_turns_are_taken_one_after_the_other(open_page, shipped):
     app = open_page("story", step="2")
     first = shipped.manifest.first
     assert f"{first.agreement:.1f}" in page_text(app)
-    assert button(app, "Student's turn").disabled and button(app, "Back").disabled
+    assert button(app, "Student's turn").disabled
+    assert button(app, "Back").disabled
     button(app, "Generator's turn").click().run()
     assert app.query_params["n"] == "1"
     assert "Round 1: the generator's losses" in page_text(app)
@@ -159,7 +161,8 @@ def test_turns_are_taken_one_after_the_other(open_page, shipped):
 
 def test_after_the_last_turn_nobody_is_next(open_page, shipped):
     app = open_page("story", step="2", n="999")
-    assert button(app, "Student's turn").disabled and button(app, "Generator's turn").disabled
+    assert button(app, "Student's turn").disabled
+    assert button(app, "Generator's turn").disabled
 
 
 def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
@@ -214,7 +217,8 @@ def test_at_the_end_play_begins_anew():
     replay = player.Player(end=10.0, start=10.0, speed=4)
     assert not replay.playing
     replay.play()
-    assert replay.playing and replay.start == 0.0
+    assert replay.playing
+    assert replay.start == 0.0
 
 
 def test_a_seek_goes_on_playing_and_never_leaves_the_recording(now):
@@ -222,11 +226,13 @@ def test_a_seek_goes_on_playing_and_never_leaves_the_recording(now):
     replay.play()
     now[0] += 2
     replay.seek(5.0)
-    assert replay.playing and replay.position == 5.0
+    assert replay.playing
+    assert replay.position == 5.0
     now[0] += 2
     assert replay.position == 7.0
     replay.seek(99.0)
-    assert replay.position == 10.0 and not replay.playing
+    assert replay.position == 10.0
+    assert not replay.playing
 
 
 def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
@@ -274,7 +280,8 @@ def test_a_recording_that_is_no_story_is_replayed_all_the_same(open_page, store,
 def test_a_bad_file_is_refused_and_nothing_is_kept(open_page, shipped, store):
     app = give(open_page("story"), b"PK nonsense")
     assert not app.exception
-    assert "cannot be played" in app.error[0].value and "damaged" in app.error[0].value
+    assert "cannot be played" in app.error[0].value
+    assert "damaged" in app.error[0].value
     assert not (store.runs_dir / "recordings").exists()
     assert "recording" not in app.query_params
 
