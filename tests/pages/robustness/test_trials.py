@@ -17,6 +17,7 @@ from pages.shared.ui import formats
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab, tiny_spec
 from tests.support.pages import APP, button, charts, follow_link, page_text, threshold_slider
+from tests.support.reports import numbers
 
 LINE = 3.0
 
@@ -126,7 +127,7 @@ def test_a_start_queues_the_missing_arm_and_the_link_keeps_it(open_page, lab: La
         assert "The first difference comes at the end of epoch 2." in text(one)
         assert "the run's own epoch 2" in text(one)
         past = next(trace for trace in charts(one)["try"]["data"] if trace.get("meta", {}).get("metric") == "IAcc")
-        assert formats(past["y"]).tolist() == lab.store.epochs(lab.atesc)["iacc"][:1].tolist()
+        assert numbers(past["y"]).tolist() == lab.store.epochs(lab.atesc)["iacc"][:1].tolist()
 
 
 def test_it_can_be_stopped_resumed_closed_and_opened_again(open_page, lab: Lab):
@@ -185,7 +186,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
     assert "New 3.00 done 1 of 1 epoch after the split" in text(app)
     assert "what one seed shows may be chance" in text(app)
     drawn = {
-        (trace["meta"]["run"], trace["meta"]["metric"]): formats(trace["y"]).tolist()
+        (trace["meta"]["run"], trace["meta"]["metric"]): numbers(trace["y"]).tolist()
         for trace in charts(app)["try"]["data"]
         if "run" in trace.get("meta", {})
     }
