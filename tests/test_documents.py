@@ -59,3 +59,14 @@ def test_a_docstring_points_to_files_that_are_there(name):
     known = [f"/{tracked}" for tracked in TRACKED]
     for file in FILE.findall(documented(name)):
         assert file in ELSEWHERE or any(path.endswith(f"/{file}") for path in known), file
+
+
+def test_every_hop_of_the_walks_is_there():
+    """docs/architecture.md names a file and what it does there, hop by hop."""
+    text = (IMPORT_ROOT / "docs" / "architecture.md").read_text()
+    walks = text.partition("## Walk:")[2]
+    hops = re.findall(r"`([\w/.]+\.(?:py|js))`: `(\w+)`", walks)
+    assert len(hops) >= 15
+    for file, name in hops:
+        source = (IMPORT_ROOT / file).read_text()
+        assert re.search(rf"(def|class|function) {name}\b|\b{name}\(", source), (file, name)
