@@ -44,9 +44,7 @@ def nearer_to_ood(to_id: ArrayLike, to_ood: ArrayLike) -> float:
 
 
 def nearest(feature: ArrayLike, reference: ArrayLike, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The images of ``reference``, (M, F), nearest to one of features (F,): (their indices, their Euclidean distances),
-    nearest first, at most ``count``.
-    """
+    """Indices and distances of the ``count`` images of ``reference``, (M, F), nearest to ``feature``, (F,)."""
     known = check_features(reference, "reference")
     query = check_features(np.asarray(feature)[None], "feature", known.shape[1])
     distances = np.linalg.norm(known.astype(float) - query, axis=1)

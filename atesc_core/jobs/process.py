@@ -44,10 +44,12 @@ class ModuleProcess:
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
+        """Whether it has not ended."""
         return self._process.poll() is None
 
     def send(self, line: str) -> None:

@@ -74,8 +74,11 @@ def print_svg(
 
 
 def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
-    """Close the browser that draws; the next figure starts another. ``which``: only if it is still this one.
-    ``at_once``: it may be busy, and is not asked.
+    """Close the browser that draws; the next figure starts another.
+
+    Args:
+        which: Close it only if it is still this one.
+        at_once: Kill it, as it may be busy.
     """
     global _browser
     with _starting:
