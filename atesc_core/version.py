@@ -7,7 +7,7 @@ from functools import cache
 
 from atesc_core.paths import IMPORT_ROOT
 
-RELEASE = "0.1.0"  # pyproject.toml reads it from here
+RELEASE = "0.2.0"  # pyproject.toml reads it from here
 
 
 @cache
@@ -18,7 +18,7 @@ def lab_version() -> str:
     if not (IMPORT_ROOT / ".git").exists():
         return RELEASE
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"],
             cwd=IMPORT_ROOT,
             timeout=10,
@@ -28,4 +28,4 @@ def lab_version() -> str:
         )
     except (OSError, subprocess.SubprocessError):  # no git, or it may not look here
         return RELEASE
-    return f"{RELEASE}+{told.stdout.strip()}"
+    return f"{RELEASE}+{described.stdout.strip()}"
