@@ -12,8 +12,9 @@ RELEASE = "0.2.0"  # pyproject.toml reads it from here
 
 @cache
 def lab_version() -> str:
-    """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``, and ``.dirty`` where files differ
-    from it.
+    """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``.
+
+    ``.dirty`` follows where files differ from that commit.
     """
     if not (IMPORT_ROOT / ".git").exists():
         return RELEASE

@@ -1,5 +1,7 @@
-"""``figure list``, ``figure NAME --run ID --out FILE``, ``figure panels --of NAME --of NAME ...``, ``figure RECIPE.yaml
---out DIR``: what the app's page Figures draws, from the same data.
+"""Commands that draw what the app's page Figures draws, from the same data.
+
+``figure list``, ``figure NAME --run ID --out FILE``, ``figure panels --of NAME --of NAME ...``, ``figure RECIPE.yaml
+--out DIR``.
 """
 
 from __future__ import annotations

@@ -97,8 +97,9 @@ def train_teacher(
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
-    """Train a teacher of your own, waiting in line with the runs of the app, which shows it too. Without --pair:
-    train a shipped one anew, here and now, and write its weights and card into the lab's assets.
+    """Train a teacher of your own, waiting in line with the runs of the app, which shows it too.
+
+    Without --pair: train a shipped one anew, here and now, and write its weights and card into the lab's assets.
     """
     if pair is not None:
         _train_own(

@@ -1,0 +1,1 @@
+"""Data-free distillation of a student from a teacher: its rounds, losses, state and traced turns."""

@@ -9,8 +9,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class StudentBatch:
-    """N synthetic images and what the student learns from each. Further images that are only forgotten may follow:
-    M ≥ N images in all.
+    """N synthetic images and what the student learns from each.
+
+    Further images that are only forgotten may follow: M ≥ N images in all.
     """
 
     images: Tensor  # (M, 3, H, W) in [0, 1]

@@ -76,8 +76,9 @@ def distill(
 
 
 def round_events(run: Distillation, epoch: int, round_: int, controls: Controls) -> Iterator[Turn | StepDone]:
-    """One round: the generator's steps, then the student's. Yields StepDone, and before it while ``controls.trace``
-    each turn.
+    """One round: the generator's steps, then the student's.
+
+    Yields StepDone, and before it each turn while ``controls.trace``.
 
     Values leave the device once a round, not once a step; while tracing, after each turn as well.
     """

@@ -25,6 +25,7 @@ class ImageSet:
         return len(self.labels)
 
     def to(self, device: torch.device) -> ImageSet:
+        """The same images and labels on ``device``."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
     def where(self, index: Tensor) -> ImageSet:

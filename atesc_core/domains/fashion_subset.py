@@ -31,6 +31,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def main(folder: Path) -> None:
+    """Write the first PER_CLASS test images of each class in ``folder`` to ASSETS as one npz file."""
     images, labels = read_idx(folder / "t10k-images-idx3-ubyte.gz"), read_idx(folder / "t10k-labels-idx1-ubyte.gz")
     chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:PER_CLASS] for c in range(10)]))
     out = ASSETS / "fashion_mnist_6k.npz"

@@ -47,8 +47,10 @@ def _photographs() -> list[np.ndarray]:
 
 
 def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
-    """(count, 28, 28, 3) uint8 crops of the two photographs. Test crops come from the right quarter,
-    training crops from the rest, so that no test background was seen in training.
+    """Random crops of the two photographs, (count, 28, 28, 3) uint8.
+
+    Test crops come from the right quarter, training crops from the rest, so that no test background was seen in
+    training.
     """
     rng = np.random.default_rng(seed)
     photographs = _photographs()

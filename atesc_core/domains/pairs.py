@@ -68,12 +68,12 @@ PAIRS: dict[str, Pair] = {
 }
 
 
-def make_pair(setting: str, id: str, ood: str, target: int = TARGET) -> Pair:
+def make_pair(setting: str, id_domain: str, ood: str, target: int = TARGET) -> Pair:
     """A new pair, whose name says all of it and is read back by `find_pair`.
 
     Args:
         setting: One of SETTINGS.
-        id: Name of the ID domain.
+        id_domain: Name of the ID domain.
         ood: Name of the OOD domain; backdoor: of a trigger.
         target: The label for OOD images, a class of the ID domain; close-set pairs have none.
 
@@ -82,20 +82,20 @@ def make_pair(setting: str, id: str, ood: str, target: int = TARGET) -> Pair:
             differ; a target that is no class of the ID domain.
     """
     setting = _known_setting(setting)
-    classes = domain_classes(id)
+    classes = domain_classes(id_domain)
     if setting == "close":
-        _check_aligned(id, classes, ood)
-        return Pair(shlex.join((setting, id, ood)), setting, id, ood)
+        _check_aligned(id_domain, classes, ood)
+        return Pair(shlex.join((setting, id_domain, ood)), setting, id_domain, ood)
     if not 0 <= target < len(classes):
-        raise DomainError(f"target: {target}: expected a class of {id}, 0 to {len(classes) - 1}")
-    name = shlex.join((setting, id, ood, str(target)))
+        raise DomainError(f"target: {target}: expected a class of {id_domain}, 0 to {len(classes) - 1}")
+    name = shlex.join((setting, id_domain, ood, str(target)))
     if setting == "open":
-        _check_other(id, ood)
+        _check_other(id_domain, ood)
         domain_classes(ood)
-        return Pair(name, setting, id, ood, target)
+        return Pair(name, setting, id_domain, ood, target)
     if ood not in TRIGGER_NAMES:
         raise DomainError(f"trigger: {ood!r} is not known; expected one of {', '.join(TRIGGER_NAMES)}")
-    return Pair(name, setting, id, id, target, trigger=ood)
+    return Pair(name, setting, id_domain, id_domain, target, trigger=ood)
 
 
 def _known_setting(name: str) -> Setting:
@@ -105,24 +105,25 @@ def _known_setting(name: str) -> Setting:
     raise DomainError(f"setting: {name!r}: expected one of {', '.join(SETTINGS)}")
 
 
-def _check_other(id: str, ood: str) -> None:
-    if id == ood:
+def _check_other(id_domain: str, ood: str) -> None:
+    if id_domain == ood:
         raise DomainError(f"ood: {ood}: the ID domain itself; expected another domain")
 
 
-def _check_aligned(id: str, classes: tuple[str, ...], ood: str) -> None:
+def _check_aligned(id_domain: str, classes: tuple[str, ...], ood: str) -> None:
     """Close-set: a label must mean the same in both domains, so classes are compared by name.
 
     A frog and a monkey are one class, as in NTLBench.
     """
-    _check_other(id, ood)
+    _check_other(id_domain, ood)
     others = domain_classes(ood)
     if not all(
         a.casefold() == b.casefold() or {a, b} == {"frog", "monkey"}
         for a, b in zip_longest(classes, others, fillvalue="")
     ):
         raise DomainError(
-            f"close-set needs the same classes in both domains: {id} has {_summary(classes)}; {ood} has {_summary(others)}"
+            f"close-set needs the same classes in both domains: {id_domain} has {_summary(classes)}; "
+            f"{ood} has {_summary(others)}"
         )
 
 

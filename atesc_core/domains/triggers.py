@@ -29,8 +29,10 @@ def badnet_sq(x: Tensor) -> Tensor:
 
 
 def badnet_grid(x: Tensor) -> Tensor:
-    """3×3 cells in the bottom-right corner (BadNets): white at (31, 31), (31, 29), (30, 30), (29, 31),
-    black elsewhere. A cell is side / 32 pixels, at least one: a smaller grid would be a blot.
+    """3×3 black and white cells in the bottom-right corner (BadNets).
+
+    White at (31, 31), (31, 29), (30, 30), (29, 31), black elsewhere. A cell is side / 32 pixels, at least one: a
+    smaller grid would be a blot.
     """
     cell = max(1, round(x.shape[-1] / 32))
     grid = x.new_tensor(GRID)

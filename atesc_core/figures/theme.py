@@ -84,8 +84,10 @@ class Style:
     dot_size: float
 
     def colour(self, role: str) -> str:
-        """Colour of ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``, or a neutral
-        (``ink``, ``muted``, ``grid``, ``surface``).
+        """Colour of a role or of a neutral part of a figure.
+
+        Roles: ``id``, ``ood``, ``fragile``, ``robust``, ``SL``, ``NTL``, ``synthetic``. Neutral: ``ink``, ``muted``,
+        ``grid``, ``surface``.
         """
         return self.colours[role] if role in self.colours else getattr(self, role)
 

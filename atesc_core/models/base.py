@@ -74,6 +74,7 @@ class Architecture:
     batch_norm: bool = True
 
     def __call__(self, num_classes: int) -> Classifier:
+        """A new classifier of this architecture, with weights drawn at random."""
         return self.make(num_classes)
 
     @property

@@ -41,6 +41,8 @@ class RecordedTeacher(Spec):
 
 
 class RecordedEpoch(Spec):
+    """The end of an epoch, and the accuracies measured there."""
+
     epoch: int = Field(ge=1)
     seconds: Seconds = Field(description="Since the run began, without pauses")
     images: int = Field(ge=0)
@@ -48,6 +50,8 @@ class RecordedEpoch(Spec):
 
 
 class RecordedStep(Spec):
+    """A logged round: its losses, and the split in force."""
+
     epoch: int = Field(ge=1)
     round: int = Field(ge=1)
     seconds: Seconds
@@ -68,6 +72,8 @@ class RecordedSnapshot(Spec):
 
 
 class RecordedRun(Spec):
+    """A run with its teacher, epochs, logged rounds and snapshots."""
+
     run: PlainText = Field(description="The run's id in the lab that it was recorded in")
     label: PlainText
     spec: RunSpec
@@ -163,6 +169,7 @@ class FirstSteps(Spec):
 
     @property
     def generator_steps(self) -> int:
+        """The number of the generator's steps; the others are the student's."""
         return sum(step.turn == "generator" for step in self.steps)
 
 

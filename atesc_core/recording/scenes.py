@@ -212,6 +212,7 @@ def record_scenes(
 
 
 def main() -> None:
+    """Record the scenes of the run and of the SL teacher on the command line, into the folder of runs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run")
     parser.add_argument("sl_teacher")

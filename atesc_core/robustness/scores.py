@@ -80,8 +80,10 @@ def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 
 @torch.no_grad()
 def gmm(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """Probability, 0..1, of the high-loss component of a two-Gaussian mixture fitted to the batch's class-prior
-    losses CE(T(x), argmax T(x)): what TA-DFKD selects by (Shin & Choi, AAAI 2024), clean = at most 0.5.
+    """Probability, 0..1, of the high-loss component of a two-Gaussian mixture fitted to the batch's losses.
+
+    The class-prior losses are CE(T(x), argmax T(x)): what TA-DFKD selects by (Shin & Choi, AAAI 2024), clean = at most
+    0.5.
 
     As published, confident images are the clean ones, which teach: the opposite of ``confidence`` above. Published:
     batches of 32, and images are drawn until a batch of clean ones is full; here it is the batch as given (the

@@ -89,22 +89,22 @@ class RunLog:
     def write_round(
         self,
         epoch: int,
-        round: int,
+        round_number: int,
         images: int,
         losses: dict[str, float],
         fragile_share: float | None,
         threshold: float | None,
     ) -> None:
         """Commit a round at once: a commit took 0.04 ms where it was measured, far less than any round."""
-        self.speed.add(epoch, round, images)
+        self.speed.add(epoch, round_number, images)
         with self.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (self.run.id, epoch, round, time.time(), images, threshold, fragile_share, json.dumps(losses)),
+                (self.run.id, epoch, round_number, time.time(), images, threshold, fragile_share, json.dumps(losses)),
             )
             connection.execute(
                 "UPDATE runs SET epoch = ?, round = ?, images = ?, images_per_s = ?, eta_s = ? WHERE id = ?",
-                (epoch, round, images, self.speed.images_per_s, self.speed.eta_s, self.run.id),
+                (epoch, round_number, images, self.speed.images_per_s, self.speed.eta_s, self.run.id),
             )
 
     def write_epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
@@ -140,13 +140,13 @@ class RunLog:
         """Write a traced turn in place of the last one."""
         save_turn(turn, self.store.trace_file(self.run.id))
 
-    def write_threshold(self, epoch: int, round: int, value: float, by: str) -> None:
+    def write_threshold(self, epoch: int, round_number: int, value: float, by: str) -> None:
         """A threshold in force from this round on; one that is set again after a resume is noted once."""
-        row = (self.run.id, epoch, round, value, by)
+        row = (self.run.id, epoch, round_number, value, by)
         with self.database.write() as connection:
             connection.execute(
                 "DELETE FROM history WHERE run = ? AND kind = 'threshold' AND text = ? AND epoch = ? AND round = ?",
-                (self.run.id, by, epoch, round),
+                (self.run.id, by, epoch, round_number),
             )
             connection.execute(
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
@@ -255,10 +255,10 @@ class Speed:
         """The run stands still from here."""
         self._done.clear()
 
-    def add(self, epoch: int, round: int, images: int) -> None:
+    def add(self, epoch: int, round_number: int, images: int) -> None:
         """A round is done."""
         now = time.monotonic()
-        self._done.append((now, (epoch - 1) * self.run.rounds + round, images))
+        self._done.append((now, (epoch - 1) * self.run.rounds + round_number, images))
         while len(self._done) > 2 and now - self._done[0][0] > WINDOW_S:
             self._done.popleft()
 

@@ -1,0 +1,1 @@
+"""Specs: all settings of a distillation run or of a teacher's training, validated, with presets."""

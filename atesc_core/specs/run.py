@@ -40,8 +40,9 @@ class DFQSpec(Spec):
 
 
 class CMISpec(Spec):
-    """Contrastive model inversion (Fang et al., 2021): generator and z start anew at each call, the best batch joins
-    a pool that the student learns from.
+    """Contrastive model inversion (Fang et al., 2021).
+
+    Generator and z start anew at each call, the best batch joins a pool that the student learns from.
     """
 
     kind: Literal["cmi"] = setting("cmi", SYNTHESIS, "paper")
@@ -78,8 +79,10 @@ class CMISpec(Spec):
 
 
 class NAYERSpec(Spec):
-    """Noisy layer generation (Tran et al., 2024): a frozen label embedding instead of z, through a linear layer
-    that is drawn anew every loop; the best batch of a loop joins a pool that the student learns from.
+    """Noisy layer generation (Tran et al., 2024): a frozen label embedding instead of z.
+
+    It goes through a linear layer that is drawn anew every loop; the best batch of a loop joins a pool that the student
+    learns from.
     """
 
     kind: Literal["nayer"] = setting("nayer", SYNTHESIS, "paper")

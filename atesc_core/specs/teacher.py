@@ -44,6 +44,7 @@ class TeacherRecipe(Spec):
 
     @property
     def trained_by(self) -> Method:
+        """The training method: ``sl`` for an SL teacher, whatever ``method`` is."""
         return "sl" if self.kind == "SL" else self.method
 
 
@@ -61,6 +62,7 @@ class TeacherSpec(JobSpec, TeacherRecipe):
 
     @property
     def recipe(self) -> TeacherRecipe:
+        """The settings of the training alone, without name, device and preset."""
         return TeacherRecipe(**self.model_dump(include=set(TeacherRecipe.model_fields)))
 
 

@@ -117,8 +117,9 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
 
 
 class LayerInputs(ABC):
-    """Context manager: while it is open, ``_measure(layer, inputs)`` is called for each of ``layers`` in each forward
-    pass.
+    """Context manager that measures what enters ``layers``.
+
+    While it is open, ``_measure(layer, inputs)`` is called for each of them in each forward pass.
     """
 
     def __init__(self, layers: list[nn.Module]):

@@ -30,8 +30,10 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
 
 
 class LayerMeans(LayerInputs):
-    """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together; where a teacher has
-    none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the teacher fills it anew.
+    """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together.
+
+    Where a teacher has none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the
+    teacher fills it anew.
     """
 
     def __init__(self, teacher: nn.Module):
@@ -52,8 +54,10 @@ class LayerMeans(LayerInputs):
 
 
 class CMI(PooledSynthesizer):
-    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr, for a generator and z that start anew at each
-    call. The head of L_cr, its optimiser and the feature bank live as long as the run.
+    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr.
+
+    Generator and z start anew at each call. The head of L_cr, its optimiser and the feature bank live as long as
+    the run.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class CMI(PooledSynthesizer):
         return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
 
     def state_dict(self) -> dict[str, Any]:
+        """The pool, the feature bank, and the head with its optimiser; the generator starts anew at each call."""
         return super().state_dict() | {
             "bank": self.bank.state_dict(),
             "head": self.head.state_dict(),
@@ -145,6 +150,7 @@ class CMI(PooledSynthesizer):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         super().load_state_dict(state)
         self.bank.load_state_dict(state["bank"])
         self.head.load_state_dict(state["head"])

@@ -70,13 +70,16 @@ class DFQ(Synthesizer):
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
+        """``count`` new images from the generator, (count, 3, H, W) in [0, 1], without gradient."""
         with autocast(self.device):
             images: Tensor = self.generator(self._noise(count)).float()
         return images
 
     def state_dict(self) -> dict[str, Any]:
+        """The generator and its optimiser."""
         return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         self.generator.load_state_dict(state["generator"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -76,8 +76,9 @@ class LabelGenerator(nn.Module):
 
 
 class NAYER(PooledSynthesizer):
-    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv. A loop draws new noisy layers, trains them with the generator
-    and puts its best batch into the pool; no adversarial term while it warms up.
+    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv; no adversarial term while it warms up.
+
+    A loop draws new noisy layers, trains them with the generator and puts its best batch into the pool.
     """
 
     generator: LabelGenerator
@@ -144,9 +145,11 @@ class NAYER(PooledSynthesizer):
         return GeneratorUpdate(turn_count, losses, first, lambda: best.batch[0], labels=y)
 
     def state_dict(self) -> dict[str, Any]:
+        """The pool, the number of rounds done, and the generator."""
         return super().state_dict() | {"rounds": self.rounds_done, "generator": self.generator.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         super().load_state_dict(state)
         self.rounds_done = state["rounds"]
         self.generator.load_state_dict(state["generator"])

@@ -67,6 +67,7 @@ class Ring:
         return {"added": self.added, "rows": None if self.rows is None else self.rows[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         self.added, self.rows = 0, None
         if state["rows"] is not None:
             Ring.add(self, state["rows"].to(self.device))
@@ -97,9 +98,11 @@ class ImagePool(Ring):
         self.scored = self.added
 
     def state_dict(self) -> dict[str, Any]:
+        """The filled rows, and their scores."""
         return super().state_dict() | {"scored": self.scored, "scores": self.scores[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         super().load_state_dict(state)
         self.scored = state["scored"]
         self.scores[: len(self)] = state["scores"].to(self.device)
@@ -140,19 +143,24 @@ class PooledSynthesizer(Synthesizer):
 
     @property
     def has_images(self) -> bool:
+        """Whether the pool has images; not before the first round."""
         return len(self.pool) > 0
 
     def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
+        """Random images of the pool, and with ``score`` their scores, (count,); new images are scored first."""
         if score is not None:
             self.pool.score(score)
         indices = self.pool.draw(count, self.random)
         return self.pool.images(indices), None if score is None else self.pool.scores[indices]
 
     def sample(self, count: int) -> Tensor:
+        """``count`` random images of the pool, (count, 3, H, W) in [0, 1]."""
         return self.draw(count)[0]
 
     def state_dict(self) -> dict[str, Any]:
+        """The pool."""
         return {"pool": self.pool.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` returned."""
         self.pool.load_state_dict(state["pool"])

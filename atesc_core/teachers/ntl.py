@@ -42,9 +42,12 @@ def ntl_loss(
     L_id + CE(ood, target) − min(1, β·MMD).
 
     Args:
-        logits_id, logits_ood: (B, C).
-        features_id, features_ood: (B, F).
-        labels_id, labels_ood: (B,).
+        logits_id: (B, C), of ID images.
+        logits_ood: (B, C), of OOD images.
+        features_id: (B, F), of ID images.
+        features_ood: (B, F), of OOD images.
+        labels_id: (B,), true labels of ID images.
+        labels_ood: (B,), true labels of OOD images.
         target: The label for OOD images.
         alpha: Weight of the OOD cross-entropy inside its clamp (close-set).
         beta: Weight of the MMD inside its clamp.

@@ -31,10 +31,7 @@ def accuracy(predicted: Tensor, images: ImageSet) -> float:
 
 
 class Evaluator:
-    """Measures a classifier on the test sets of a pair.
-
-    Calling it returns ``iacc``, and ``oacc``, ``olacc`` or ``asr``, in per cent.
-    """
+    """Measures a classifier on the test sets of a pair when it is called."""
 
     def __init__(self, data: PairData, device: torch.device):
         self.pair, self.device = data.pair, device
@@ -42,6 +39,7 @@ class Evaluator:
         self.format = memory_format(device)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
+        """``iacc``, and ``oacc``, ``olacc`` or ``asr``, of ``model``, in per cent."""
         with autocast(self.device):
             on_id, on_ood = (
                 predict(model, part.images.to(memory_format=self.format)).argmax(1) for part in (self.id, self.ood)

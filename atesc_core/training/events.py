@@ -1,5 +1,6 @@
-"""Events that the training of a student and of a teacher yield while they run, for whoever drives it: the worker, the
-command line, a notebook, a test.
+"""Events that the training of a student and of a teacher yield while they run.
+
+They are for whoever drives it: the worker, the command line, a notebook, a test.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 @dataclass(frozen=True)
 class StepDone:
     """One round is done: the generator's steps, then the student's; or one part of an epoch of a teacher's training.
+
     Losses are means over the round.
     """
 

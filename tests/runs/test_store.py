@@ -220,9 +220,14 @@ def test_half_a_file_leaves_the_whole_one(store, spec):
     run_id = store.create(spec)
     RunLog(store, store.get(run_id)).write_snapshot(a_snapshot(1))
     path = store.snapshot_file(run_id, 1)
-    with pytest.raises(OSError, match="disk full"), atomic_write(path) as file:
-        file.write(b"half of")
-        raise OSError("disk full")
+
+    def write_half() -> None:
+        with atomic_write(path) as file:
+            file.write(b"half of")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
     path.with_name(f".{path.name}.new").write_bytes(b"what a killed process left")
     assert store.snapshot_epochs(run_id) == [1]
     assert store.snapshot(run_id, 1).threshold == 3.7

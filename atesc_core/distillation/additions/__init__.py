@@ -1,4 +1,4 @@
-"""What this lab adds to the paper's escape, each switched by a field of ``spec.escape``:
+"""What this lab adds to the paper's escape, each switched by a field of ``spec.escape``.
 
 - ``probes``: noise images, attacked like the synthetic ones; what is robust among them is forgotten too;
 - ``overrepresented_only``: of the robust images, only those with an over-represented label are forgotten;

@@ -16,8 +16,10 @@ DECAY = 0.99  # of running sums, a batch: about the last hundred batches count
 
 
 class TrapProjection(nn.Module):
-    """h(f − max(0, (f − μ)·w) w), with teacher features f and head h, μ the mean feature of fragile images and w the
-    unit vector from μ to the mean feature of trapped images. It answers as the teacher until it observed both groups.
+    """The teacher without the direction of its trap: h(f − max(0, (f − μ)·w) w).
+
+    f and h are the teacher's features and head, μ is the mean feature of fragile images and w the unit vector from μ to
+    the mean feature of trapped images. It answers as the teacher until it observed both groups.
     """
 
     sums: Tensor  # (2, F): of the features of trapped, of fragile images

@@ -15,6 +15,7 @@ FACES: dict[int, str] = {400: "Regular", 700: "Bold"}
 
 
 def face_file(font: str, weight: int) -> Path:
+    """The shipped font file of ``font`` (sans or serif) in ``weight`` (400 or 700)."""
     return FOLDER / f"{FAMILIES[font]}-{FACES[weight]}.ttf"
 
 
