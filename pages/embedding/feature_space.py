@@ -59,10 +59,12 @@ class Space:
 
     @property
     def pca(self) -> PCAMap:
+        """The PCA map of the real images' features."""
         return _pca(self.id, self.ood)
 
     @property
     def umap(self) -> ReferenceMap:
+        """The UMAP map of the real images' features; a job computes it."""
         return ReferenceMap(self.id, self.ood, run_store().runs_dir / "cache")
 
     def positions(self, method: Method, features: np.ndarray) -> np.ndarray | None:

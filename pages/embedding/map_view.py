@@ -76,10 +76,12 @@ class EpochMap:
 
     @property
     def run(self) -> DistillationRun:
+        """The run whose images are on the map."""
         return self.subject.run
 
     @property
     def threshold(self) -> float:
+        """The threshold that splits the snapshot's images: the one that the user chose, or the snapshot's."""
         return threshold_in_view(self.run, self.snapshot)
 
     @property
@@ -479,7 +481,7 @@ def _distances(epoch_map: EpochMap) -> list[elements.Html]:
             "%",
             measured_on=of,
             role="id",
-            help=("By mean distance to the 10 nearest real images, in feature space itself"),
+            help_text=("By mean distance to the 10 nearest real images, in feature space itself"),
         ),
         elements.tile("Nearer to OOD", formats.per_cent(nearer), "%", measured_on=of, role="ood"),
     ]

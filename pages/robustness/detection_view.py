@@ -98,19 +98,19 @@ def real_tiles(score: str, threshold: float, real: Report) -> list[elements.Html
             "AUROC",
             f"{real.auroc(score):.3f}",
             measured_on=f"real test images: {images[0]} ID, {images[1]} OOD",
-            help=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
+            help_text=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
         ),
         elements.tile(
             "Precision",
             *_share(at_threshold.precision),
             measured_on=f"of {at_threshold.robust} robust real test images are OOD",
-            help="Of “robust means OOD”, at this threshold",
+            help_text="Of “robust means OOD”, at this threshold",
         ),
         elements.tile(
             "Recall",
             *_share(at_threshold.recall),
             measured_on=f"of {images[1]} OOD test images are robust",
-            help="Of “robust means OOD”, at this threshold",
+            help_text="Of “robust means OOD”, at this threshold",
         ),
     ]
 

@@ -82,7 +82,7 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
                 "%",
                 role=side,
                 measured_on=f"of {formats.count(card.test_images[side])} test images",
-                help=f"Per cent {METRIC_MEANINGS[metric]}",
+                help_text=f"Per cent {METRIC_MEANINGS[metric]}",
             )
         )
     return tiles
@@ -170,7 +170,7 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
                 "AUROC",
                 f"{report.auroc('min_eps'):.3f}",
                 measured_on=images,
-                help=("Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image"),
+                help_text=("Of min ε as a detector of OOD: how often an OOD image is more robust than an ID image"),
             )
         )
         tiles.append(
@@ -179,7 +179,7 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
                 f"{gap:.1f}",
                 "points",
                 measured_on=f"at ε = {epsilon:g}/255 · {images}",
-                help=("OOD robust share minus ID robust share, where the difference is largest"),
+                help_text=("OOD robust share minus ID robust share, where the difference is largest"),
             )
         )
     tiles.append(

@@ -91,8 +91,10 @@ def _form() -> bool:
 
 
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
-    """Name, pair, method and preset: the spec to start from, and a name for it. Raises ValueError where the pair is
-    none.
+    """Name, pair, method and preset: the spec to start from, and a name for it.
+
+    Raises:
+        ValueError: There is no such pair.
     """
     left, right = st.columns(2)
     pairs = [*([linked.pair] if linked and linked.pair not in PAIRS else []), *PAIRS]

@@ -107,7 +107,7 @@ def _accuracy_tiles(run: TrainingRun) -> None:
                 formats.per_cent(value),
                 "%",
                 role=side,
-                help=f"Per cent {METRIC_MEANINGS[metric]}",
+                help_text=f"Per cent {METRIC_MEANINGS[metric]}",
                 measured_on=formats.measured_on(
                     f"{side.upper()} test", card.test_images[side] if card else None, epoch
                 ),

@@ -64,8 +64,9 @@ def _images_per_epoch(spec: RunSpec) -> int:
 
 
 def _per_image(runs: list[DistillationRun], split: bool, like: RunSpec) -> float | None:
-    """Seconds per image of the student, with the end of the epoch: the median over epochs, so that a pause does not
-    count. None where no such epoch was timed.
+    """Seconds per image of the student, with the end of the epoch; None where no such epoch was timed.
+
+    The median over epochs, so that a pause does not count.
     """
     if split:
         runs = [run for run in runs if run.spec.escape.splits and _attack(run.spec) == _attack(like)]

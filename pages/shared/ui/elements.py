@@ -99,7 +99,7 @@ def tile(
     unit: str = "",
     *,
     measured_on: str = "",
-    help: str = "",
+    help_text: str = "",
     change: str = "",
     role: Role | None = None,
 ) -> Html:
@@ -110,12 +110,12 @@ def tile(
         value: the number, as text.
         unit: behind the number.
         measured_on: which split, how many images, which epoch the number belongs to.
-        help: text of the question mark beside the name.
+        help_text: text of the question mark beside the name.
         change: e.g. ``+1.2``, behind the unit.
         role: whose colour the tile has.
     """
     colour = f' style="--own:var(--role-{role})"' if role else ""
-    hint = f'<span class="atesc-help" tabindex="0" data-help="{escape(help)}">?</span>' if help else ""
+    hint = f'<span class="atesc-help" tabindex="0" data-help="{escape(help_text)}">?</span>' if help_text else ""
     tail = f'<span class="atesc-tile-unit">{escape(unit)}</span>' if unit else ""
     tail += f'<span class="atesc-tile-change">{escape(change)}</span>' if change else ""
     return Html(

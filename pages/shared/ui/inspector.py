@@ -60,10 +60,12 @@ class Sample:
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """The names of labels 0, 1, ...; the numbers themselves where the teacher's card is gone."""
         return self.card.class_names if self.card else tuple(map(str, range(self.snapshot.teacher_probs.shape[1])))
 
     @property
     def group(self) -> elements.Role:
+        """``fragile`` or ``robust``: the image's side of the threshold in view."""
         return "fragile" if self.snapshot.scores[self.run.spec.split.score][self.index] <= self.threshold else "robust"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-def pick_pair(container: DeltaGenerator, help: str) -> str:
+def pick_pair(container: DeltaGenerator, help_text: str) -> str:
     """The name of a pair: one whose images are all here, the link's (``?pair=``) first, or any that is typed.
 
     What is typed need not be the name of a pair: the caller checks it.
@@ -22,7 +22,7 @@ def pick_pair(container: DeltaGenerator, help: str) -> str:
     present = [name for name, pair in PAIRS.items() if not pair.missing]
     linked = st.query_params.get("pair")
     options = [linked, *(name for name in present if name != linked)] if linked else present
-    return container.selectbox("Pair", options, help=help, accept_new_options=True, required=True)
+    return container.selectbox("Pair", options, help=help_text, accept_new_options=True, required=True)
 
 
 def unavailable_pairs() -> None:

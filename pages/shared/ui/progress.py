@@ -74,6 +74,11 @@ def watch_job(
     Call it outside fragments.
 
     Args:
+        job: See ``show_job``.
+        title: See ``show_job``.
+        restart: See ``show_job``.
+        kept: See ``show_job``.
+        note: See ``show_job``.
         has_more: Whether the job has left a part of its result, so that the page should run again before its end.
     """
     active = job.active

@@ -53,11 +53,11 @@ def run_buttons(run: Run) -> None:
     if run.status in ("queued", "running") and not (pausing or resting):
         _button("Pause", "pause", store.pause, run)
     if run.status in ("stopped", "interrupted", "failed") or resting or run.in_slow_motion:
-        _button("Resume", "play_arrow", store.resume, run, help="At full speed" if run.in_slow_motion else None)
+        _button("Resume", "play_arrow", store.resume, run, help_text="At full speed" if run.in_slow_motion else None)
     if pausing:
         _button("Pausing", "pause", store.pause, run, disabled=True)
     if run.status == "running" or resting:
-        _button("Step", "skip_next", store.step, run, help="One round, or the rest of one, then pause")
+        _button("Step", "skip_next", store.step, run, help_text="One round, or the rest of one, then pause")
     if is_live(run):
         _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
     else:
@@ -72,7 +72,13 @@ def run_buttons(run: Run) -> None:
 
 
 def _button(
-    label: str, icon: str, action: Callable[[str], None], run: Run, *, disabled: bool = False, help: str | None = None
+    label: str,
+    icon: str,
+    action: Callable[[str], None],
+    run: Run,
+    *,
+    disabled: bool = False,
+    help_text: str | None = None,
 ) -> None:
     st.button(
         label,
@@ -81,7 +87,7 @@ def _button(
         on_click=action,
         args=(run.id,),
         disabled=disabled,
-        help=help,
+        help=help_text,
     )
 
 

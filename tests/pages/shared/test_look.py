@@ -17,7 +17,7 @@ def test_text_given_to_any_piece_is_never_markup():
         elements.muted("<b>"),
         elements.swatch("id", "<b>"),
         elements.as_html("<b>"),
-        elements.tile("<b>", "<b>", "<b>", measured_on="<b>", help='"<b>', change="<b>"),
+        elements.tile("<b>", "<b>", "<b>", measured_on="<b>", help_text='"<b>', change="<b>"),
     ]
     for piece in pieces:
         assert "<b><b>" not in piece.replace("<b>&lt;b&gt;</b>", "")
