@@ -55,6 +55,7 @@ def main(
     moves: Annotated[int, typer.Option(min=2, help="how often the threshold is moved")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="the last line is one JSON object")] = False,
 ) -> None:
+    """Measure how long a move of the threshold on the page Robustness takes, and print the result."""
     with tempfile.TemporaryDirectory() as folder:
         run_id = make_run(Path(folder), images)
         with (
@@ -152,6 +153,7 @@ def make_run(runs_dir: Path, images: int) -> str:
 
 
 def scores(random: np.random.Generator, images: int) -> dict[str, np.ndarray]:
+    """Random values of each score, (images,) float32: min_eps in steps of 1/4, 5 % of them infinite."""
     min_eps = np.ceil(random.gamma(2, 2, images) * 4) / 4
     min_eps[random.random(images) < 0.05] = np.inf
     return {name: random.normal(size=images).astype(np.float32) for name in SCORES} | {

@@ -59,6 +59,7 @@ def measure(points: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure, and print the result as text or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=5000)
     parser.add_argument("--json", action="store_true")

@@ -45,12 +45,14 @@ Attack = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, H, W) and the teach
 
 
 def quick(teacher: str, synthesizer: str, escape: str) -> RunSpec:
+    """The quick preset on the CPU with this teacher, synthesizer and escape."""
     return from_preset("quick", teacher, device="cpu", **{"synthesis.kind": synthesizer, "escape.kind": escape})
 
 
 def measure(teacher: str) -> dict[str, Any]:
-    """One teacher: agreement and time of the attacks at both budgets, on DFQ's images; the cost of a splitting epoch
-    with each synthesizer.
+    """One teacher's row: agreement and time of the attacks, and the cost of a splitting epoch.
+
+    The attacks are measured at both budgets, on DFQ's images; the cost with each synthesizer.
     """
     row: dict[str, Any] = {"teacher": teacher, "images": IMAGES, "costs": []}
     for synthesizer in SYNTHESIZERS:
@@ -72,8 +74,9 @@ def measure(teacher: str) -> dict[str, Any]:
 
 
 def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[str, float]:
-    """Per cent of x, (B, 3, H, W), on which each attack of budget ``epsilon`` (1/255) says what PGD-20 says; and its
-    time over PGD-20's.
+    """Per cent of x, (B, 3, H, W), on which each attack says what PGD-20 says; and its time over PGD-20's.
+
+    All attacks have the budget ``epsilon`` (1/255).
     """
 
     def by_pgd(steps: int, seed: int) -> Attack:
@@ -105,9 +108,11 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
 
 
 def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: float) -> dict[str, float]:
-    """Rounds of both in turn, the splitting epochs' first. ``run_ratio`` is of the whole run: plain epochs first,
-    the threshold (``calibrating`` seconds) and the first split, which also attacks the probes, then splitting epochs;
-    training alone, without measuring the student.
+    """The cost of a splitting epoch and of a whole run over the cost without a split.
+
+    Rounds of both are timed in turn, the splitting epochs' first. ``run_ratio`` is of the whole run: plain epochs
+    first, the threshold (``calibrating`` seconds) and the first split, which also attacks the probes, then splitting
+    epochs; training alone, without measuring the student.
     """
     spec = atesc.spec
     epoch = spec.escape.warmup_epochs + 1
@@ -131,17 +136,21 @@ def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: flo
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What ``work`` returns, and the seconds of CPU time that it took."""
     began = time.process_time()
     return work(), time.process_time() - began
 
 
 def per_cent(hits: Tensor) -> float:
+    """Share of true entries of a bool tensor, in per cent."""
     return 100 * hits.float().mean().item()
 
 
 def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
-    """All of it, with the means that the aims are about: agreement over images and both budgets, and by synthesizer
-    epoch over epoch; ``epoch_ratio`` is DFQ's, the dearest: it splits every batch anew.
+    """All rows, with the means that the aims are about.
+
+    Agreement is over images and both budgets, the ratios by synthesizer, epoch over epoch; ``epoch_ratio`` is DFQ's,
+    the dearest: it splits every batch anew.
     """
     budgets = [budget for row in teachers for budget in row["budgets"]]
     ratios = {
@@ -221,6 +230,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on the last line.")] = False,
     rows: Annotated[Path, typer.Option(help="The studies' rows; both pages are written beside them.")] = ROWS,
 ) -> None:
+    """Measure every teacher, then write split_cost.md and results.md next to the rows."""
     torch.set_num_threads(1)
     found = overall([measure(teacher) for teacher in TEACHERS])
     rows.with_name("split_cost.md").write_text(page(found))
