@@ -1,4 +1,4 @@
-"""A feature space, of a teacher or a student: its maps, and distances of synthetic images to real ones in it."""
+"""The feature space of a teacher or a student: its maps, and the distances from synthetic to real images in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subject:
 class Space:
     """Features of the report's real images, (N, F) and (M, F), and of an epoch's synthetic ones."""
 
-    model_name: str  # whose features they are, in words
+    model_name: str  # "teacher", or "student of epoch 12"
     id: np.ndarray
     ood: np.ndarray
     synthetic: Callable[[int], np.ndarray]  # epoch -> (K, F)
@@ -49,12 +49,12 @@ class Space:
         return _knn(self.synthetic(epoch), self.id, self.ood)
 
     def nearer_to_ood(self, epoch: int) -> float:
-        """Per cent of the epoch's images whose nearest real images are nearer in OOD than in ID."""
+        """Per cent of the epoch's images that are nearer to real OOD images than to real ID images."""
         return nearer_to_ood(*self.distances(epoch))
 
     @property
     def real_nearer_to_ood(self) -> float:
-        """The same of the real ID images, each among all others: how far this space tells the two domains apart."""
+        """The same percentage for the real ID images, each compared with all others: how well the space separates domains."""
         return nearer_to_ood(*_real_knn(self.id, self.ood))
 
     @property
@@ -68,7 +68,7 @@ class Space:
         return ReferenceMap(self.id, self.ood, run_store().runs_dir / "cache")
 
     def positions(self, method: Method, features: np.ndarray) -> np.ndarray | None:
-        """Positions on the map, (K, F) -> (K, 2); None while UMAP has not placed them."""
+        """Positions on the map, (K, F) -> (K, 2); None while UMAP has not computed them."""
         return (self.pca if method == "PCA" else self.umap).transform(features)
 
     def reference(self, method: Method, report: Report) -> pd.DataFrame:
@@ -88,36 +88,36 @@ def teacher_space(subject: Subject) -> Space:
 def student_space(subject: Subject) -> Space | None:
     """The features that the run's student computes; None while they are being computed.
 
-    Real images and all epochs' synthetic ones go through one student, the last that is kept, so that the map stays
-    still [this lab].
+    Real images and the synthetic images of all epochs go through one student, the last one on disk, so that the
+    points do not move from epoch to epoch [this lab].
 
     Raises:
-        StoreError: No student of the run is kept.
+        StoreError: the run has no student on disk.
     """
     run, report, store = subject.run, subject.report, run_store()
     epochs = store.snapshot_epochs(run.id)
     newest = [store.snapshot_file(run.id, epoch) for epoch in epochs[-1:]]
     files = list(store.student_files(run.id).values())[-1:] + newest
     try:
-        written = tuple((str(file), file.stat().st_mtime_ns) for file in files)
-        return _student_space(written, tuple(epochs), content_hash(report.id.images, report.ood.images), subject)
-    except FileNotFoundError:  # not all there yet
+        versions = tuple((str(file), file.stat().st_mtime_ns) for file in files)
+        return _student_space(versions, tuple(epochs), content_hash(report.id.images, report.ood.images), subject)
+    except FileNotFoundError:  # not all computed yet
         return None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _student_space(
-    written: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
+    versions: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
 ) -> Space:
     sets: dict[Hashable, np.ndarray] = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, outputs = cached_features(run_store(), _subject.run.id, sets)
-    found = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}
-    return Space(f"student of epoch {epoch}", found["id"], found["ood"], found.__getitem__)
+    features = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}
+    return Space(f"student of epoch {epoch}", features["id"], features["ood"], features.__getitem__)
 
 
 def student_progress(subject: Subject) -> bool:
-    """Show how far ``student_space`` is, where it is None; whether to draw again soon."""
+    """Show the progress of ``student_space`` while it is None; return whether to redraw soon."""
     run = subject.run
     key = f"student features {run.id}"
     arguments = "features", run.id, "--runs-dir", str(run_store().runs_dir)

@@ -15,7 +15,7 @@ from pages.shared.ui.run_header import run_page_header
 
 
 def measured(runs: list[DistillationRun]) -> list[Subject]:
-    """The runs with the reports on their teachers; empty, with progress on the page, until every report is there."""
+    """The runs with their teachers' reports; empty, with progress on the page, until every report is measured."""
     reports = [teacher_report(run.spec.teacher, run.spec.split) for run in runs]
     files = [report_path(run.spec.teacher, run.spec.split) for run in runs]
     for run, report in dict(zip(files, zip(runs, reports, strict=True), strict=True)).values():
@@ -28,7 +28,7 @@ def measured(runs: list[DistillationRun]) -> list[Subject]:
 
 
 def watch_map(first: Subject, second: Subject | None, two: bool) -> None:
-    """Draw the map, or both, again and again as long as they may change."""
+    """Draw one map or both, and redraw them as long as they may change."""
     changing_key = f"map moves {first.run.id} {second.run.id if second else ''}"
 
     def show() -> bool:
@@ -40,7 +40,7 @@ def watch_map(first: Subject, second: Subject | None, two: bool) -> None:
 
 
 def refreshed(subject: Subject) -> Subject:
-    """The subject with its run as it is now."""
+    """The subject with its run read again from the database."""
     return Subject(run_store().refresh(subject.run), subject.card, subject.report)
 
 

@@ -1,6 +1,6 @@
-"""The run of the second map: ?second=ID, so that a link shows the same two.
+"""The run of the second map. It is in the link (``?second=ID``), so that a link shows the same two maps.
 
-?second=other stands for a run of the other kind of teacher: an SL control for an NTL run, an NTL run for an SL one.
+``?second=other`` stands for a run of the other kind of teacher: an SL control for an NTL run, an NTL run for an SL one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ SWITCH_KEY, PICKER_KEY = "two maps", "second run picker"  # of widgets; their va
 
 
 def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
-    """Draw the controls: whether there are two maps, and the second one's run (None where there is no such run yet).
+    """Draw the controls of the second map.
 
-    Call it outside fragments: another second run reruns the page.
+    Returns:
+        Whether there are two maps, and the run of the second map (None while there is no such run).
+
+    Call it outside fragments: choosing another second run reruns the page.
     """
     offered = {other.id: other for other in run_store().distillations() if other.metrics and other.id != run.id}
     chosen = _chosen(run, offered)
@@ -37,7 +40,7 @@ def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]
         "Two maps",
         key=SWITCH_KEY,
         on_change=_switch,
-        help=("A second run's map next to this one's, at the same epoch: an NTL teacher against an SL one"),
+        help="A second run's map next to this one's, at the same epoch: an NTL teacher against an SL one",
     )
     if chosen is None:
         return False, None
@@ -66,7 +69,7 @@ def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]
 
 
 def no_second_run(run: DistillationRun) -> None:
-    """Draw that there is no run to compare with this one, and what to start."""
+    """Draw a notice that there is no run to compare with this one, and a link that starts one."""
     card = cards()[run.spec.teacher]
     kind: Literal["SL", "NTL"] = "SL" if card.kind == "NTL" else "NTL"
     teachers = [
@@ -114,16 +117,16 @@ def no_second_run(run: DistillationRun) -> None:
 
 
 def _chosen(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | None:
-    """The id of an offered run; ``OTHER`` where there is no run of the other kind; None: one map."""
-    named = st.query_params.get("second")
-    if named is None or named in offered:
-        return named
-    if named == run.id:  # the page now shows the run that was the second one
+    """The second run's id; ``OTHER`` if there is no run of the other kind of teacher; None if there is one map."""
+    requested = st.query_params.get("second")
+    if requested is None or requested in offered:
+        return requested
+    if requested == run.id:  # the page now shows the run that was the second one
         url.set_parameter("second", None)
         return None
-    if named != OTHER:
+    if requested != OTHER:
         st.warning(
-            f"There is no run {named[:20]!r} to compare with this one. It may have been deleted, or the link "
+            f"There is no run {requested[:20]!r} to compare with this one. It may have been deleted, or the link "
             "comes from another lab.",
             icon=":material/link_off:",
         )
