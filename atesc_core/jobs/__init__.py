@@ -1,8 +1,8 @@
-"""Work that takes longer than a page may wait: started once, watched by everyone, stopped by anyone.
+"""Work in the background that takes longer than a page can wait. Every page can watch it and stop it.
 
 ``start`` runs a module in a process of its own, ``start_thread`` a function in a thread; both return a ``Job`` at once.
-Only so many jobs of a queue run at a time (``LIMITS``); the others wait in order. A run of distillation or of teacher
-training is no job: it has its own worker (``atesc_core.runs``).
+``LIMITS`` says how many jobs of a queue run at once; the others wait in order. A run of distillation or of teacher
+training is not a job: it has its own worker (``atesc_core.runs``).
 """
 
 from atesc_core.jobs.job import Job, State

@@ -1,4 +1,4 @@
-"""Work in the background, as those who wait for it see it."""
+"""A job: work in the background with a state, a progress and an end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 State = Literal["queued", "running", "done", "stopped", "failed"]
-ALMOST_DONE = 0.95  # share at which work stays that takes longer than expected
+ALMOST_DONE = 0.95  # share shown while work takes longer than expected
 
 logger = logging.getLogger(__name__)
 
@@ -21,27 +21,27 @@ class Job(ABC):
     Attributes:
         key: The name of the work. At most one job of a key is queued or running.
         state: ``queued`` until the service starts it, then ``running``; at last ``done``, ``stopped`` or ``failed``.
-        place: Its place among the queued jobs, from 1; 0 once it has started.
-        message: What it does now, in words.
-        error: Why it failed, in a line; empty where it did not.
+        queue_position: Its position among the queued jobs, from 1; 0 once it has started.
+        message: A text that says what it is doing.
+        error: Why it failed, in one line; empty if it did not fail.
     """
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.state: State = "queued"
-        self.place = 0
+        self.queue_position = 0
         self.message = "Starting"
         self.error = ""
         self.stop_requested = threading.Event()
         self.occupies_slot = False  # also after a stop, until the work has really ended
-        self.on_change: Callable[[], None] = lambda: None  # the service's: a slot or a place may have become free
+        self.on_change: Callable[[], None] = lambda: None  # set by the service, which then starts waiting jobs
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._began: float | None = None  # monotonic time
         self._share = 0.0
         self._expected_s: float | None = None
         self._reported = 0.0  # monotonic time of the last report
-        self._first: tuple[float, float] | None = None  # (monotonic time, share) of the first work done
+        self._first: tuple[float, float] | None = None  # (monotonic time, share) of the first report above 0
 
     @property
     def active(self) -> bool:
@@ -57,19 +57,19 @@ class Job(ABC):
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since it began to run; 0 where it is queued."""
+        """Seconds since it began to run; 0 while it is queued."""
         return 0.0 if self._began is None else time.monotonic() - self._began
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to the end; None while that is not known."""
+        """Seconds to the end; None if unknown."""
         now = time.monotonic()
         if self._expected_s:
             left = self._expected_s - (now - self._reported)
             return left if left > 0 else None
         if self._first is None or self._share <= self._first[1]:
             return None
-        began, share = self._first  # before that it was importing
+        began, share = self._first  # the time before it is for imports and does not count
         return (now - began) * (1 - self._share) / (self._share - share)
 
     def report(self, share: float, message: str, expected_s: float | None = None) -> None:
@@ -77,7 +77,7 @@ class Job(ABC):
 
         Args:
             share: Part of the work that is done, 0 to 1.
-            message: What is done now, in words.
+            message: A text that says what is being done.
             expected_s: Seconds that the work is expected to take from now on. ``share`` and ``eta_s`` then follow the
                 clock, for work that cannot report its own progress.
         """
@@ -87,7 +87,7 @@ class Job(ABC):
             self._first = self._reported, share
 
     def stop(self) -> None:
-        """End it, also where it is still queued. Nothing happens where it has ended."""
+        """Stop it, whether it is queued or running. Does nothing if it has ended."""
         with self._lock:
             if not self.active:
                 return
@@ -100,7 +100,7 @@ class Job(ABC):
             self._interrupt()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until it has ended, for at most ``timeout_s`` seconds; whether it has."""
+        """Block until it has ended, for at most ``timeout_s`` seconds. Returns whether it has ended."""
         return self._ended.wait(timeout_s)
 
     def begin(self) -> None:
@@ -113,7 +113,7 @@ class Job(ABC):
 
     @abstractmethod
     def _run(self) -> None:
-        """Do the work. Raises any error: the job then is stopped where that was requested, else failed."""
+        """Do the work. May raise any error: the job is then stopped if a stop was requested, else failed."""
 
     @abstractmethod
     def _interrupt(self) -> None:
@@ -122,7 +122,7 @@ class Job(ABC):
     def _work(self) -> None:
         try:
             self._run()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be lost with this thread
+        except BaseException as error:  # noqa: BLE001 - no error may get lost with this thread
             if not self.stop_requested.is_set():
                 logger.warning("Job %s failed", self.key, exc_info=error)
             self._end("stopped" if self.stop_requested.is_set() else "failed", str(error) or type(error).__name__)
@@ -135,5 +135,5 @@ class Job(ABC):
     def _end(self, state: State, error: str = "") -> None:
         with self._lock:
             if self.active:
-                self.state, self.place, self.error = state, 0, error if state == "failed" else ""
+                self.state, self.queue_position, self.error = state, 0, error if state == "failed" else ""
         self._ended.set()

@@ -1,4 +1,4 @@
-"""What the process of a job prints on stdout: one JSON object a line."""
+"""Messages that the process of a job prints on stdout, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         share: Part of the work that is done, 0 to 1.
-        message: What the job does now, in words.
-        expected_s: Seconds that what begins now is expected to take, for work that cannot report its own progress.
+        message: A text that says what the job is doing.
+        expected_s: Expected seconds of the step that begins now, if the step cannot report its own progress.
     """
 
     share: float
@@ -23,13 +23,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job found: any value that JSON can hold."""
+    """The result of a job: any value that JSON can hold."""
 
     value: object
 
 
 def report_progress(share: float, message: str, expected_s: float | None = None) -> None:
-    """Report how far this process is to the job that started it; see ``Progress``."""
+    """Report the progress of this process to the job that started it; see ``Progress``."""
     progress: dict[str, object] = {"share": share, "message": message}
     if expected_s is not None:
         progress["expected_s"] = expected_s
@@ -37,12 +37,12 @@ def report_progress(share: float, message: str, expected_s: float | None = None)
 
 
 def report_result(value: object) -> None:
-    """Hand a small result, any value that JSON can hold, to the job that started this process."""
+    """Report a small result, any value that JSON can hold, to the job that started this process."""
     print(json.dumps({"result": value}), flush=True)
 
 
 def parse(line: str) -> Progress | Result | None:
-    """What a line of a job's stdout says; None for a line that a library printed."""
+    """The message in a line of a job's stdout; None for other output, such as that of a library."""
     try:
         message = json.loads(line)
     except ValueError:

@@ -24,14 +24,14 @@ class ModuleProcess:
     Args:
         module: Name of the module, found from the folder that holds ``atesc_core``.
         arguments: The command line of the module.
-        environment: Variables to set beside those of this process.
+        environment: Environment variables to add to those of this process.
         accepts_requests: Whether lines can be sent to its stdin.
     """
 
     def __init__(
         self, module: str, *arguments: str, environment: Mapping[str, str] | None = None, accepts_requests: bool = False
     ) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process writes
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open while the process writes
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=IMPORT_ROOT,
@@ -53,20 +53,20 @@ class ModuleProcess:
         return self._process.poll() is None
 
     def send(self, line: str) -> None:
-        """Write a line to its stdin. Raises OSError where it has ended."""
+        """Write a line to its stdin. Raises OSError if the process has ended."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def messages(self) -> Iterator[Progress | Result]:
-        """What it reports, until it closes its stdout."""
+        """The messages of the process, until it closes its stdout."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if (message := parse(line)) is not None:
                 yield message
 
     def check_exit(self) -> None:
-        """Wait for its end. Raises ProcessError where its exit status is not 0."""
+        """Wait for its end. Raises ProcessError if its exit status is not 0."""
         status = self._process.wait()
         if status:
             lines = self.stderr().splitlines()
@@ -75,7 +75,7 @@ class ModuleProcess:
             raise error
 
     def stderr(self) -> str:
-        """What it has written to stderr, once it has ended: before, reading would move where it writes."""
+        """Its whole stderr. Call it after the process has ended: reading moves the position at which it writes."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()
 
@@ -92,12 +92,12 @@ class ModuleProcess:
 class ProcessJob(Job):
     """A module in a process of its own, which reports with ``report_progress`` and ``report_result``.
 
-    It is done where the process ends with status 0. Once stopped, it may clean up, and is stopped when it has ended.
+    The job is done if the process ends with status 0. A stopped process may clean up; the job is stopped once it ends.
     """
 
     def __init__(self, key: str, module: str, *arguments: str) -> None:
         super().__init__(key)
-        self.result: object = None  # what it reported with ``report_result``
+        self.result: object = None  # from ``report_result``
         self._module, self._arguments = module, arguments
         self._process: ModuleProcess | None = None
         self._starting = threading.Lock()

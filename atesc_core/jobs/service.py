@@ -1,4 +1,4 @@
-"""The jobs of this process: one a key, and only so many of a queue at a time."""
+"""The jobs of this process: one job per key, and a limited number at once in each queue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from atesc_core.jobs.thread import ThreadJob
 
 Queue = Literal["long", "short", "network", "map"]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# How many jobs of a queue run at once. Queues are apart so that what takes seconds does not wait for what takes
-# minutes, and a download not for either. Two UMAPs at a time would each take twice as long.
+# How many jobs of a queue run at once. With several queues, work of seconds does not wait for work of
+# minutes, and a download waits for neither. Two UMAPs at a time would each take twice as long.
 LIMITS: dict[Queue, int] = {"long": max(1, CORES // 2), "short": max(2, CORES // 2), "network": 4, "map": 1}
-ENDED_JOBS = 64  # of a queue that can still be found; older ones are forgotten
+ENDED_JOBS = 64  # per queue, that ``find`` returns; older ones are forgotten
 
 Value = TypeVar("Value")
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -32,11 +32,13 @@ class JobService:
     def __init__(self, limits: dict[Queue, int] | None = None) -> None:
         self._limits = LIMITS if limits is None else limits
         self._jobs: dict[Queue, dict[str, Job]] = {queue: {} for queue in self._limits}  # oldest first
-        self._leaving: dict[Queue, list[Job]] = {queue: [] for queue in self._limits}  # replaced, yet not at an end
+        self._leaving: dict[Queue, list[Job]] = {
+            queue: [] for queue in self._limits
+        }  # replaced by a new job, but not ended yet
         self._lock = threading.RLock()
 
     def find(self, key: str) -> Job | None:
-        """The last job of this key, active or ended; None where there is none."""
+        """The last job of this key, active or ended; None if there is none."""
         with self._lock:
             return next((jobs[key] for jobs in self._jobs.values() if key in jobs), None)
 
@@ -79,17 +81,17 @@ class JobService:
             return [job for jobs in self._jobs.values() for job in jobs.values() if job.active]
 
     def _advance(self, queue: Queue) -> None:
-        """Begin the jobs that there is room for, number the others, forget the oldest that have ended."""
+        """Start jobs while there are free slots, number the waiting ones, forget the oldest ended ones."""
         with self._lock:
             jobs = self._jobs[queue]
             self._leaving[queue] = [job for job in self._leaving[queue] if job.occupies_slot]
             occupied = sum(job.occupies_slot for job in jobs.values()) + len(self._leaving[queue])
             waiting = [job for job in jobs.values() if job.state == "queued"]
             free = max(self._limits[queue] - occupied, 0)
-            for place, job in enumerate(waiting[free:], start=1):
-                job.place = place
+            for position, job in enumerate(waiting[free:], start=1):
+                job.queue_position = position
             for job in waiting[:free]:
-                job.place = 0
+                job.queue_position = 0
                 job.begin()
             ended = [key for key, job in jobs.items() if not job.active and not job.occupies_slot]
             for key in ended[:-ENDED_JOBS]:
@@ -100,13 +102,13 @@ _service = JobService()
 
 
 def start(key: str, module: str, *arguments: str, queue: Queue = "long") -> ProcessJob:
-    """Run ``python -m MODULE ARGUMENTS`` as the job of this key; where one is active, return that one.
+    """Run ``python -m MODULE ARGUMENTS`` as the job of this key; if one is active, return it.
 
     Args:
-        key: The name of the work: whoever starts the same work gives the same key.
-        module: A module that reports with ``report_progress`` and leaves its result where its callers look for it.
+        key: The name of the work; the same work always has the same key.
+        module: A module that reports with ``report_progress`` and writes its result to a file that the caller knows.
         arguments: The command line of the module.
-        queue: ``long`` for minutes of computing, ``short`` for seconds that somebody waits for, ``network`` for
+        queue: ``long`` for minutes of computing, ``short`` for seconds while a user waits, ``network`` for
             downloads, ``map`` for UMAP.
     """
     return _service.start(key, module, *arguments, queue=queue)
@@ -119,13 +121,13 @@ def start_thread(
     on_stop: Callable[[], object] = lambda: None,
     queue: Queue = "short",
 ) -> ThreadJob[Value]:
-    """Run ``function(job)`` in a thread as the job of this key; where one is active, return that one.
+    """Run ``function(job)`` in a thread as the job of this key; if one is active, return it.
 
-    For work that itself waits for another process, such as a browser; else ``start``. See ``ThreadJob``.
+    For work that itself waits for another process, such as a browser. For other work use ``start``. See ``ThreadJob``.
     """
     return _service.start_thread(key, function, on_stop=on_stop, queue=queue)
 
 
 def find(key: str) -> Job | None:
-    """The last job of this key, active or ended; None where there is none, or it ended long ago."""
+    """The last job of this key, active or ended; None if there is none or it ended long ago."""
     return _service.find(key)

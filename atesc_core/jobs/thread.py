@@ -1,4 +1,4 @@
-"""Jobs that a function in a thread of this process does."""
+"""Jobs that run a function in a thread of this process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Value = TypeVar("Value")
 class ThreadJob(Job, Generic[Value]):
     """``function(job)`` in a thread.
 
-    A thread cannot be ended from outside: the function looks at ``job.stop_requested``, and ``on_stop`` may help it,
-    for example by closing what it waits for. For those who watch, the job is stopped at once.
+    A thread cannot be ended from outside: the function checks ``job.stop_requested``, and ``on_stop`` may help it, for
+    example by closing the browser that it waits for. The state becomes ``stopped`` at once, before the thread ends.
 
     Args:
         key: The name of the work.
         function: Does the work; it may call ``job.report``.
-        on_stop: Called once the job is stopped, in the thread of whoever stops it: it must not take long.
+        on_stop: Called when the job is stopped, in the thread that calls ``stop``: it must not take long.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class ThreadJob(Job, Generic[Value]):
             raise self._exception
         if self.state != "done":
             raise RuntimeError(f"job {self.key}: {self.state}; expected done")
-        return self._value  # type: ignore[return-value]  # it is set where the state is done
+        return self._value  # type: ignore[return-value]  # set when the state is done
 
     def _run(self) -> None:
-        function, self._function = self._function, None  # what it holds is not kept as long as the job is
+        function, self._function = self._function, None  # so that its data is freed before the job is
         assert function is not None
         try:
             self._value = function(self)

@@ -1,4 +1,4 @@
-"""Runs: queued, run in a process of their own, watched and controlled. Imports no torch; worker.py does."""
+"""Runs: queue them, run them in a separate process, watch and control them. Only worker.py imports torch."""
 
 from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.runs.launcher import ensure_worker

@@ -39,8 +39,8 @@ CREATE TABLE runs (
     steps_left INTEGER NOT NULL DEFAULT 0,
     pending_threshold REAL,               -- set by the user, not yet applied by the worker
     seconds_per_turn REAL,                -- NULL: whole rounds; 0: turn by turn; else slow motion
-    device_kind TEXT,                     -- of the worker that has it; names the device lock
-    device TEXT,                          -- that device in words
+    device_kind TEXT,                     -- of the worker that runs it; names the device lock
+    device TEXT,                          -- description of that device
     epoch INTEGER NOT NULL DEFAULT 0,     -- of the last logged event
     round INTEGER NOT NULL DEFAULT 0,
     images INTEGER NOT NULL DEFAULT 0,
@@ -82,13 +82,13 @@ CREATE TABLE history (
 CREATE INDEX history_by_run ON history (run, number);
 CREATE TABLE workers (
     kind TEXT PRIMARY KEY,
-    serves TEXT NOT NULL                  -- JSON list of the requested devices that mean this kind here
+    serves TEXT NOT NULL                  -- JSON list of the requested devices that mean this kind on this machine
 );
 CREATE TABLE starting (
     requested_device TEXT PRIMARY KEY,    -- a worker was started for this device and has not yet reported
     pid INTEGER NOT NULL,
     time REAL NOT NULL,
-    attempts INTEGER NOT NULL             -- in a row that never reported
+    attempts INTEGER NOT NULL             -- successive starts without a report
 );
 """
 
@@ -97,7 +97,7 @@ class Database:
     """One connection, shared by the threads of a process, one statement or transaction at a time."""
 
     def __init__(self, path: Path):
-        """Opens the database, and makes it where there is none. Raises StoreError."""
+        """Opens the database; creates it if it is missing. Raises StoreError."""
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -131,15 +131,15 @@ class Database:
         self._connection.close()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """All rows that a SELECT statement gives."""
+        """All rows of a SELECT statement."""
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that holds the write lock from its start; rolled back where its body raises.
+        """A transaction that holds the write lock from its start; rolled back if its body raises.
 
-        Within another of the same thread it is a part of that one.
+        Inside another transaction of the same thread, it is a part of that one.
         """
         with self._lock:
             if self._connection.in_transaction:

@@ -1,4 +1,4 @@
-"""Starts workers, so that every queued run has one.
+"""Starts a worker for each device that queued runs wait for.
 
 A worker is a process of its own, in its own session: it outlives reruns, closed tabs, the app and
 the shell that started it.
@@ -22,19 +22,20 @@ from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.store import RunStore, note
 
 START_S = 120.0  # a worker that has not reported by then has failed; importing torch takes a few seconds
-# OpenMP threads that wait should soon give up their core: a browser and the app want it too. Measured on two cores
-# beside one busy process: a round of the quick preset in 0.7 s instead of 1.8; on idle ones 0.28 s instead of 0.26.
+# Waiting OpenMP threads should give up their core soon, because the browser and the app need it too. Measured on two
+# cores, a round of the quick preset: next to a busy process 0.7 s instead of 1.8 s, on idle cores 0.28 s instead of
+# 0.26 s.
 SHORT_SPIN = {"GOMP_SPINCOUNT": "2000"}
 RETRY_S = 5.0  # between two starts for the same device
 ATTEMPTS = 3  # starts that fail in a row before the waiting runs fail
 LOG_BYTES = 1_000_000
-_started: list[subprocess.Popen[bytes]] = []  # to be reaped when they end
+_started: list[subprocess.Popen[bytes]] = []  # polled when they end, so that no zombie is left
 
 
 def ensure_worker(runs_dir: Path | str) -> None:
-    """Start a worker for each device that runs wait for and no worker serves.
+    """Start a worker for each device that queued runs wait for and no worker serves.
 
-    Cheap where there is nothing to do: call it after queueing a run and at every refresh of a page.
+    Cheap if there is nothing to do: call it after queueing a run and at every refresh of a page.
     """
     _started[:] = [process for process in _started if process.poll() is None]
     store = RunStore(runs_dir)
@@ -49,18 +50,18 @@ def ensure_worker(runs_dir: Path | str) -> None:
 
 
 def log_file(runs_dir: Path) -> Path:
-    """What workers print, such as why one could not start."""
+    """The file with the output of workers, such as the reason why one could not start."""
     return runs_dir / "worker.log"
 
 
 def _waiting(store: RunStore) -> list[str]:
-    """Devices that queued runs ask for: auto, cpu, cuda, mps."""
+    """The requested devices of queued runs: auto, cpu, cuda, mps."""
     rows = store.database.read("SELECT DISTINCT requested_device FROM runs WHERE status = 'queued'")
     return [row["requested_device"] for row in rows]
 
 
 def _served(store: RunStore, requested: str) -> bool:
-    """Whether a worker runs, or is just starting, that takes runs for this device."""
+    """Whether a worker for this device runs or is starting."""
     workers = store.database.read("SELECT kind, serves FROM workers")
     if any(requested in json.loads(row["serves"]) and is_taken(store.runs_dir, row["kind"]) for row in workers):
         return True
@@ -110,7 +111,7 @@ def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:
 
 
 def _give_up(store: RunStore, requested: str) -> None:
-    """Fail the runs that wait for a device whose worker cannot start, rather than let them wait for ever."""
+    """Fail the runs that wait for a device whose worker cannot start, so that they do not wait for ever."""
     lines = log_file(store.runs_dir).read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
     error = f"no worker could be started for device {requested!r}: {lines[-1][:300]}"
     with store.database.write() as connection:
@@ -126,7 +127,7 @@ def fail_queued(connection: sqlite3.Connection, requested: str, error: str) -> N
 
 
 def fail(connection: sqlite3.Connection, run_id: str, error: str) -> None:
-    """End a run that no worker could begin."""
+    """Fail a run that no worker could start."""
     connection.execute(
         "UPDATE runs SET status = 'failed', error = ?, finished = ? WHERE id = ?", (error, time.time(), run_id)
     )

@@ -1,4 +1,4 @@
-"""What a worker writes about a run while it drives it, and reads of what the user asks for."""
+"""The worker's access to a run in the store: it writes events and results, and reads the user's requests."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from atesc_core.runs.store import RunStore, note
 from atesc_core.runs.traces import save_turn
 from atesc_core.version import lab_version
 
-WINDOW_S = 15.0  # images/s and the time left are over this much of the recent past
+WINDOW_S = 15.0  # images/s and the time left are measured over the last 15 s
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks of a running run."""
+    """The user's requests to a running run."""
 
     state: RequestedState
     steps_left: int  # single rounds, or turns, still to be done while the state is pause
     seconds_per_turn: float | None  # in slow motion; 0: turn by turn; None: whole rounds
-    threshold: float | None  # a new one, not yet in force
+    threshold: float | None  # a new threshold that is not yet applied; None: no change
 
 
 class RunLog:
-    """The writer of one run; only its worker has one."""
+    """Writes one run into the store. Only the worker of the run has one."""
 
     def __init__(self, store: RunStore, run: Run):
-        """For the run as it stands in the store."""
+        """``run`` is the current state of the run in ``store``."""
         self.store, self.run = store, run
         self.speed = Speed(run)
 
@@ -47,34 +47,35 @@ class RunLog:
 
     @property
     def checkpoint_file(self) -> Path:
-        """Where the run is resumed from."""
+        """Path of the checkpoint from which the run is resumed."""
         return self.store.checkpoint_file(self.run.id)
 
     def rewind(self, epoch: int) -> list[tuple[int, int, float]]:
-        """Take the run back to the end of ``epoch``, where its checkpoint is; the rounds after it are logged anew.
+        """Delete the log after ``epoch``, the epoch of the checkpoint, because the run computes these rounds again.
 
         Returns:
-            The thresholds that were set by hand after it, as (epoch, round, threshold), to be set again in the same
-            rounds.
+            The thresholds that were set by hand after ``epoch``, as (epoch, round, threshold), to be set again in the
+            same rounds.
         """
         self.store.trace_file(self.run.id).unlink(missing_ok=True)
-        after = (self.run.id, epoch)
+        run_and_epoch = (self.run.id, epoch)
         with self.database.write() as connection:
-            connection.execute("DELETE FROM rounds WHERE run = ? AND epoch > ?", after)
+            connection.execute("DELETE FROM rounds WHERE run = ? AND epoch > ?", run_and_epoch)
             connection.execute(
-                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'", after
+                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'",
+                run_and_epoch,
             )
             connection.execute(
                 "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
                 "coalesce((SELECT images FROM epochs WHERE epoch = ?2 "
                 "AND run IN (?1, json_extract(fork, '$.parent'))), "
                 "0) WHERE id = ?1",
-                after,
+                run_and_epoch,
             )
             rows = connection.execute(
                 "SELECT epoch, round, value FROM history WHERE run = ? AND epoch > ? "
                 "AND kind = 'threshold' AND text = 'hand' ORDER BY epoch, round",
-                after,
+                run_and_epoch,
             ).fetchall()
         return [tuple(row) for row in rows]
 
@@ -95,7 +96,7 @@ class RunLog:
         fragile_share: float | None,
         threshold: float | None,
     ) -> None:
-        """Commit a round at once: a commit took 0.04 ms where it was measured, far less than any round."""
+        """Commit a round at once: a commit took 0.04 ms when measured, far less than any round."""
         self.speed.add(epoch, round_number, images)
         with self.database.write() as connection:
             connection.execute(
@@ -118,19 +119,19 @@ class RunLog:
     def keep_fork_point(self, epoch: int) -> None:
         """Keep the checkpoint of this epoch's end for other runs to branch off.
 
-        Kept are that where the split begins and, until the run is over, the newest one. They are links: only the first
-        takes room, as much as one checkpoint (measured at 16 px: 2 MB with DFQ, whose state is networks; with a pool
-        up to 5 MB quick, 90 MB full).
+        Two are kept: the checkpoint where the split begins and, until the run is over, the newest one. The newest is a
+        hard link and takes no space; the other takes as much as one checkpoint (measured at 16 px: 2 MB with DFQ, whose
+        state is networks; with a pool up to 5 MB in the preset quick, 90 MB in full).
         """
         run = self.run
         if not isinstance(run, DistillationRun) or not run.spec.escape.splits or run.fork:
             return
-        begins = run.spec.escape.warmup_epochs
-        if begins <= epoch < run.epochs:
+        split_start = run.spec.escape.warmup_epochs
+        if split_start <= epoch < run.epochs:
             link_or_copy(self.checkpoint_file, self.store.fork_point_file(run.id, epoch))
-        for other in self.store.fork_points(run.id):
-            if other not in (begins, epoch):
-                self.store.fork_point_file(run.id, other).unlink(missing_ok=True)
+        for other_epoch in self.store.fork_points(run.id):
+            if other_epoch not in (split_start, epoch):
+                self.store.fork_point_file(run.id, other_epoch).unlink(missing_ok=True)
 
     def write_snapshot(self, snapshot: Snapshot) -> None:
         """Write an epoch's synthetic images."""
@@ -141,7 +142,7 @@ class RunLog:
         save_turn(turn, self.store.trace_file(self.run.id))
 
     def write_threshold(self, epoch: int, round_number: int, value: float, by: str) -> None:
-        """A threshold in force from this round on; one that is set again after a resume is noted once."""
+        """Note a threshold that is used from this round on, once, even if it is set again after a resume."""
         row = (self.run.id, epoch, round_number, value, by)
         with self.database.write() as connection:
             connection.execute(
@@ -155,7 +156,7 @@ class RunLog:
             )
 
     def read_request(self) -> Request:
-        """What the user asks for now."""
+        """The user's current requests."""
         row = self.database.read(
             "SELECT requested_state, steps_left, seconds_per_turn, pending_threshold FROM runs WHERE id = ?",
             self.run.id,
@@ -163,19 +164,19 @@ class RunLog:
         return Request(*row)
 
     def threshold_applied(self, value: float) -> None:
-        """The pending threshold is in a logged round; one that was set since stays pending."""
+        """Clear the pending threshold once a logged round used ``value``; a newer one stays pending."""
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE runs SET pending_threshold = NULL WHERE id = ? AND pending_threshold = ?", (self.run.id, value)
             )
 
     def count_step(self) -> None:
-        """One of the single rounds or turns that were asked for is done."""
+        """Count one of the requested single rounds or turns as done."""
         with self.database.write() as connection:
             connection.execute("UPDATE runs SET steps_left = max(0, steps_left - 1) WHERE id = ?", (self.run.id,))
 
     def note(self, kind: str, value: float | None = None, text: str | None = None) -> None:
-        """A row of the run's history; see ``RunStore.history``."""
+        """Add a row to the run's history; see ``RunStore.history``."""
         with self.database.write() as connection:
             note(connection, self.run.id, kind, value, text)
 
@@ -188,17 +189,17 @@ class RunLog:
             self.note("started", text=f"lab {lab_version()}")
 
     def end(self, status: Literal["done", "interrupted"]) -> None:
-        """The run is done or interrupted."""
+        """End the run with this status."""
         self._end(status, time.time() if status == "done" else None)
 
     def halt(self, stepping: bool) -> Status:
-        """The run stands still, as the user wants.
+        """Pause or stop the run, as the user requests.
 
         Args:
-            stepping: it went on for single rounds or turns only.
+            stepping: whether the run was doing single rounds or turns.
 
         Returns:
-            Its new status: paused or stopped; queued where the user changed their mind meanwhile.
+            Its new status: paused or stopped; queued if the user has meanwhile requested to go on.
         """
         with self.database.write() as connection:
             request = self.read_request()
@@ -207,7 +208,7 @@ class RunLog:
                 return "stopped"
             status: Status = "queued" if request.state == "run" or request.steps_left else "paused"
             kind = "paused" if not stepping else "step" if request.seconds_per_turn is None else "turn"
-            if kind == "turn":  # one note for all of a round
+            if kind == "turn":  # one note for all turns of a round
                 connection.execute(
                     "DELETE FROM history WHERE number = (SELECT max(number) FROM history WHERE run = ?1) AND "
                     "kind = 'turn' AND (epoch, round) = (SELECT epoch, round FROM runs WHERE id = ?1)",
@@ -234,7 +235,7 @@ class RunLog:
         text: str | None = None,
         error: str | None = None,
     ) -> None:
-        self.speed.rest()
+        self.speed.reset()
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE runs SET status = ?, error = ?, finished = ?, images_per_s = NULL, eta_s = NULL WHERE id = ?",
@@ -244,19 +245,19 @@ class RunLog:
 
 
 class Speed:
-    """How fast a run goes, over the last seconds, pauses left out."""
+    """Speed of a run over the last ``WINDOW_S`` seconds, without pauses."""
 
     def __init__(self, run: Run):
-        """For the run's numbers of rounds and epochs."""
+        """``run`` gives the numbers of rounds and epochs."""
         self.run = run
         self._done: collections.deque[tuple[float, int, int]] = collections.deque()  # seconds, round, images
 
-    def rest(self) -> None:
-        """The run stands still from here."""
+    def reset(self) -> None:
+        """Forget the rounds so far, because the run pauses or ends."""
         self._done.clear()
 
     def add(self, epoch: int, round_number: int, images: int) -> None:
-        """A round is done."""
+        """Count a round as done."""
         now = time.monotonic()
         self._done.append((now, (epoch - 1) * self.run.rounds + round_number, images))
         while len(self._done) > 2 and now - self._done[0][0] > WINDOW_S:

@@ -1,4 +1,4 @@
-"""What a run is: a student being distilled, or a teacher being trained, as it stands in the store."""
+"""A run in its current state: the distillation of a student, or the training of a teacher."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ RequestedState = Literal["run", "pause", "stop"]
 
 @dataclass(frozen=True)
 class Fork:
-    """Where a run branched off another one of the same spec.
+    """Where a run branched off another run of the same spec.
 
-    It continues from that run's checkpoint with another threshold.
+    The new run continues from that run's checkpoint with another threshold.
     """
 
     parent: str  # id of the other run, which may have been deleted since
-    epoch: int  # the checkpoint is of this epoch's end; 0: from the start
-    threshold: float  # set, as if by hand, in the first round after it that splits
-    old: str | None = None  # id of the run to compare it with: another fork, or the parent; None if this is that run
+    epoch: int  # the checkpoint is from the end of this epoch; 0: the start
+    threshold: float  # applied, like one set by hand, in the first round after the checkpoint that splits
+    old: str | None = (
+        None  # id of the run to compare with: another fork or the parent; None for the fork that is compared with
+    )
     old_threshold: float | None = None  # threshold of that run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(ABC):
-    """A run as it stands. Times are unix seconds."""
+    """The current state of a run. Times are unix seconds."""
 
     id: str
     spec: RunSpec | TeacherSpec
     label: str | None
     group: str | None
     status: Status
-    requested_state: RequestedState  # what the user asked for; the worker follows within a round
+    requested_state: RequestedState  # the user's request, which the worker follows within a round
     steps_left: int  # single rounds, or turns, still to be done before it pauses
     seconds_per_turn: float | None  # in slow motion; 0: turn by turn; None: whole rounds
     pending_threshold: float | None  # set by the user, not yet applied by the worker; None: nothing to apply
-    device: str | None  # in words; None until a worker has had the run
+    device: str | None  # description of the device; None until a worker has taken the run
     created: float
     started: float | None
     finished: float | None  # done, stopped or failed
@@ -48,17 +50,17 @@ class Run(ABC):
     round: int  # of the last logged event, from 1
     epochs: int
     rounds: int  # per epoch
-    images: int  # seen by the student, or by the teacher in training
+    images: int  # that the student, or the teacher in training, was trained on
     images_per_s: float | None  # over the last seconds, while running
     eta_s: float | None  # to the run's end, while running
     error: str | None
-    queue_position: int | None  # 1 is next; None where it does not wait
+    queue_position: int | None  # 1 is next; None if the run is not queued
     metrics: dict[str, float]  # of the last finished epoch, in per cent; empty before the first
 
     @property
     @abstractmethod
     def teacher(self) -> str:
-        """Name of the teacher that a student learns from, or that a training makes."""
+        """Name of the teacher that the student learns from, or that is trained."""
 
     @property
     def first_epoch(self) -> int:
@@ -67,23 +69,23 @@ class Run(ABC):
 
     @property
     def progress(self) -> float:
-        """Share of its own rounds that are done, 0..1."""
+        """Share of its rounds that are done, 0..1; of a fork, without those of its parent."""
         done = (self.epoch - self.first_epoch) * self.rounds + self.round
         return max(0, done) / ((self.epochs - self.first_epoch + 1) * self.rounds)
 
     @property
     def in_slow_motion(self) -> bool:
-        """Whether its turns follow one another in slow motion, or will once it has the device."""
+        """Whether it runs in slow motion, or will once it has the device."""
         return self.active and self.requested_state == "run" and bool(self.seconds_per_turn)
 
     @property
     def stepping(self) -> bool:
-        """Whether it goes on for single rounds or turns only."""
+        """Whether it does single rounds or turns and then pauses."""
         return self.active and self.requested_state == "pause" and self.steps_left > 0
 
     @property
     def active(self) -> bool:
-        """Whether it may still change without anybody asking."""
+        """Whether it may change without a request of the user."""
         return self.status in ("queued", "running")
 
 
@@ -92,7 +94,7 @@ class DistillationRun(Run):
     """A run that distils a student from a teacher."""
 
     spec: RunSpec
-    fork: Fork | None = None  # where it branched off another run
+    fork: Fork | None = None  # None if it did not branch off another run
 
     @property
     def teacher(self) -> str:
@@ -101,20 +103,20 @@ class DistillationRun(Run):
 
     @property
     def first_epoch(self) -> int:
-        """The first epoch that the run computes itself, from 1; after the fork, where it branched off another run."""
+        """The first epoch that the run computes itself, from 1; of a fork, the epoch after its checkpoint."""
         return self.fork.epoch + 1 if self.fork else 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(Run):
-    """A run that trains a teacher of the user's own."""
+    """A run that trains a new teacher."""
 
     spec: TeacherSpec
 
     @property
     def teacher(self) -> str:
-        """Name of the teacher that the training makes."""
+        """Name of the teacher that is trained."""
         return self.spec.name
 
 
-AnyRun = TypeVar("AnyRun", bound=Run)  # a function that returns a run of the kind that it was given
+AnyRun = TypeVar("AnyRun", bound=Run)  # for functions that return the same kind of run as they get

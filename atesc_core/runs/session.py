@@ -1,4 +1,4 @@
-"""A run that this process drives: ask for the next event, write it down, obey requests."""
+"""A run in this process: take its next event, store the event, obey the user's requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Outcome = Literal["done", "halted", "interrupted"]
 
 @dataclass
 class Session:
-    """A run's generator of events, and what is to be changed in it."""
+    """A run's generator of events, its controls, and the threshold changes to apply."""
 
     log: RunLog
     controls: Controls
@@ -35,17 +35,17 @@ class Session:
     replay: list[tuple[int, int, float]]  # thresholds of an earlier pass, to be set at the same (epoch, round)
     next_round: tuple[int, int]  # (epoch, round) of the round that is not yet logged
     turns: TurnControl = field(init=False)
-    _threshold: float | None = None  # given to the loop, but not yet in a logged round
-    _threshold_from: tuple[int, int] = (0, 0)  # the first round that it will be in
+    _threshold: float | None = None  # passed to the loop, but not yet used by a logged round
+    _threshold_from: tuple[int, int] = (0, 0)  # the first round that will use it
 
     def __post_init__(self) -> None:
         self.turns = TurnControl(self.log, self.controls)
 
     @classmethod
     def open(cls, log: RunLog, events: Events) -> Session:
-        """A session at the run's last checkpoint, or at its beginning.
+        """Start the run from its last checkpoint, or from its beginning.
 
-        Raises ValueError where the checkpoint cannot be read, or is gone from a run that began with one.
+        Raises ValueError if the checkpoint cannot be read, or if that of a fork is missing.
         """
         controls, epoch, state = Controls(), 0, None
         if log.checkpoint_file.exists():
@@ -60,12 +60,12 @@ class Session:
         return cls(log, controls, events(log.run, log.store.runs_dir, controls, state), replay, (epoch + 1, 1))
 
     def go_on(self, leaving: Callable[[], bool]) -> Outcome:
-        """Ask for events until the run is done, the user wants it to halt, or the process is to leave.
+        """Take events until the run is done, the user requests a pause or stop, or ``leaving()`` is true.
 
         Returns:
-            "done", "halted" (the user wants it to pause or stop) or "interrupted" (``leaving``).
+            "done", "halted" (pause or stop) or "interrupted" (``leaving``).
 
-        Raises what the run raises.
+        Raises every error of the run.
         """
         halt = self.obey_requests()
         while not halt:
@@ -83,10 +83,10 @@ class Session:
         return "halted"
 
     def obey_requests(self, ended: Boundary | None = None) -> bool:
-        """Read what the user asks for and do it; true where the run is to stand still.
+        """Read the user's requests and follow them. Returns true if the run must pause or stop.
 
         Args:
-            ended: what has ended since requests were last read.
+            ended: whether a round or a turn has ended since requests were last read.
         """
         request = self.log.read_request()
         if request.threshold is not None:
@@ -99,7 +99,7 @@ class Session:
         return self.turns.obey(request, ended)
 
     def write(self, event: Event) -> Boundary | None:
-        """Write the event down; what it ends, where the run can stand still after it."""
+        """Store the event. Returns what it ends if the run can pause after it, else None."""
         run = self.log.run
         match event:
             case StepDone():
@@ -133,7 +133,7 @@ class Session:
 
 
 def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
-    """A checkpoint's epoch, and the state at its end. Raises ValueError."""
+    """Epoch of a checkpoint, and the state at the end of that epoch. Raises ValueError if it cannot be read."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved["epoch"], saved["state"]

@@ -13,14 +13,14 @@ from atesc_core.files import atomic_write
 
 @dataclass(frozen=True, eq=False)  # compared by identity, so that caches can be keyed by a snapshot
 class Snapshot:
-    """N synthetic images at the end of an epoch, with everything that is shown about them."""
+    """N synthetic images at the end of an epoch, with all that pages show about them."""
 
     epoch: int
     images: np.ndarray  # (N, 3, H, W) uint8
     teacher_probs: np.ndarray  # (N, C) float32
     student_probs: np.ndarray  # (N, C) float32
     features: np.ndarray  # (N, F) float32, the teacher's penultimate layer
-    scores: dict[str, np.ndarray]  # (N,) float32 each, by name in SCORES; min_eps in 1/255, inf where never flipped
+    scores: dict[str, np.ndarray]  # (N,) float32 each, by name in SCORES; min_eps in 1/255, inf if never flipped
     fragile: np.ndarray  # (N,) bool, by the run's score and the threshold in force
     threshold: float
 

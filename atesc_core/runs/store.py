@@ -1,19 +1,8 @@
 """Runs on disk: read them, and request changes to them (pause, stop, threshold).
 
-The store holds requests (run, pause, stop, a threshold) and results; the worker (worker.py) reads the former and writes
-the latter. Nothing here imports torch, so that pages stay light.
-
-    runs_dir/runs.sqlite                        runs, rounds, epochs, requests, history (database.py)
-    runs_dir/runs/<id>/spec.yaml                what was run
-    runs_dir/runs/<id>/snapshots/*.npz          synthetic images, one file per epoch (snapshots.py)
-    runs_dir/runs/<id>/students/*.safetensors   students at the end of epochs (students/files.py: which ones)
-    runs_dir/runs/<id>/checkpoint.pt            the end of the last whole epoch, to resume from
-    runs_dir/runs/<id>/trace.npz                the last traced turn (traces.py)
-    runs_dir/runs/<id>/fork_points/*.pt         of a run that splits: ends of epochs for other runs to branch off
-    runs_dir/runs/<id>/log.txt                  what went wrong, in full
-    runs_dir/cache/students/*.npy               what students give for images (students/outputs.py)
-    runs_dir/worker.log                         what workers print (launcher.py)
-    runs_dir/*.lock                             who uses a device (locks.py)
+The store holds requests (run, pause, stop, a threshold) and results. The worker (worker.py) reads the requests and
+writes the results. ``docs/storage.md`` lists the files of the runs folder. This module does not import torch, so that
+pages start fast.
 """
 
 from __future__ import annotations
@@ -49,7 +38,7 @@ SAME_NAMES = tuple(  # columns that are fields of a Run under the same name
     field.name for field in fields(Run) if field.name not in ("spec", "group", "queue_position", "metrics")
 )
 ID = re.compile(r"[a-z2-9]{8}")
-ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 LABEL_LENGTH = 200
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
@@ -64,7 +53,7 @@ class RunStore:
     """The runs of one folder. One object serves all threads of a process."""
 
     def __init__(self, runs_dir: Path | str):
-        """Makes the folder where it is missing. Raises StoreError."""
+        """Creates the folder if it is missing. Raises StoreError if that fails."""
         self.runs_dir = Path(runs_dir).expanduser().absolute()
         try:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
@@ -73,17 +62,17 @@ class RunStore:
         self.database = Database(self.runs_dir / "runs.sqlite")
 
     def close(self) -> None:
-        """Close the database; the object is of no use afterwards."""
+        """Close the database. The store cannot be used afterwards."""
         self.database.close()
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, run_id: str) -> Run:
-        """The run of this id.
+        """The run with this id.
 
         Raises:
-            UnknownRunError: there is none.
-            StoreError: its settings are those of another version.
+            UnknownRunError: there is no such run.
+            StoreError: another version of the lab wrote its settings, and this one does not know them.
         """
         self._mark_interrupted()
         rows = self._rows("WHERE id = ?", _checked(run_id))
@@ -95,18 +84,18 @@ class RunStore:
             raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
 
     def get_distillation(self, run_id: str) -> DistillationRun:
-        """As ``get``. Raises StoreError as well where the run trains a teacher."""
+        """As ``get``. Also raises StoreError if the run trains a teacher."""
         run = self.get(run_id)
         if not isinstance(run, DistillationRun):
             raise StoreError(f"run: {run_id} trains a teacher; expected a run that distils a student")
         return run
 
     def refresh(self, run: AnyRun) -> AnyRun:
-        """The same run as it stands now. Raises UnknownRunError where it was deleted."""
-        now = self.get(run.id)
-        if not isinstance(now, type(run)):
+        """The current state of the run. Raises UnknownRunError if it was deleted."""
+        current = self.get(run.id)
+        if not isinstance(current, type(run)):
             raise StoreError(f"run: {run.id} is no longer a {type(run).__name__}")
-        return now
+        return current
 
     def distillations(
         self, limit: int | None = None, group: str | None = None, include_forks: bool = False
@@ -114,9 +103,9 @@ class RunStore:
         """Runs that distil a student, newest first.
 
         Args:
-            limit: at most so many.
-            group: only those queued under this name.
-            include_forks: with the runs that branched off others, which are many and short.
+            limit: the largest number of runs to return; all of them unless given.
+            group: return only the runs of this group.
+            include_forks: whether to include runs that branched off other runs. These are many and short.
         """
         runs = self._listed("task = 'distillation' AND (?1 IS NULL OR run_group = ?1)", limit, include_forks, group)
         return [run for run in runs if isinstance(run, DistillationRun)]
@@ -135,7 +124,7 @@ class RunStore:
         return [run for run in runs if isinstance(run, DistillationRun)]
 
     def unreadable(self) -> dict[str, str]:
-        """Runs that no list shows, newest first: id -> which of their settings this version does not know."""
+        """Runs that the lists leave out, newest first: id -> the setting that this version does not know."""
         reasons = {}
         for row in self.database.read("SELECT id, task, spec FROM runs ORDER BY created DESC, rowid DESC"):
             try:
@@ -149,7 +138,7 @@ class RunStore:
         return _readable(self._rows("WHERE status = 'queued' ORDER BY queued, rowid"), self._queue_positions())
 
     def teachers_in_training(self) -> set[str]:
-        """Names of teachers that will exist unless the run that trains them ends badly."""
+        """Names of the teachers that queued, running or paused runs train."""
         rows = self._rows("WHERE task = 'training' AND status IN ('queued', 'running', 'paused')")
         return {run.teacher for run in _readable(rows, {})}
 
@@ -165,22 +154,22 @@ class RunStore:
 
         Args:
             run_id: the run.
-            at_most: thin a long run evenly to about so many rows, for charts.
+            at_most: about how many rows to return; a longer run is thinned evenly, for charts.
         """
-        every = 1
+        interval = 1
         if at_most:
             count = self.database.read("SELECT count(*) FROM rounds WHERE run = ?", _checked(run_id))[0][0]
-            every = max(1, math.ceil(count / at_most))
+            interval = max(1, math.ceil(count / at_most))
         rows = self.database.read(
             "SELECT epoch, round, images, time, threshold, fragile_share, losses FROM rounds WHERE run = ?1 "
             "AND ((epoch - 1) * (SELECT rounds FROM runs WHERE id = ?1) + round) % ?2 = 0 ORDER BY epoch, round",
             _checked(run_id),
-            every,
+            interval,
         )
         return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
 
     def threshold(self, run_id: str) -> float | None:
-        """The threshold in force in the last round that split; None before the first."""
+        """The threshold of the last round that split its images; None before the first such round."""
         rows = self.database.read(
             "SELECT threshold FROM rounds WHERE run = ? AND threshold IS NOT NULL "
             "ORDER BY epoch DESC, round DESC LIMIT 1",
@@ -193,8 +182,8 @@ class RunStore:
 
         Kinds: created, started (text: by which code), paused, resumed, step (one round by itself), turn (turn by
         turn), slow (motion; value: seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted,
-        failed, done. ``epoch`` and ``round`` are those of the last round before it, but for a threshold those of the
-        first round that used it, so that the run can be replayed.
+        failed, done. ``epoch`` and ``round`` name the last round before the event. For a threshold they name the first
+        round that used it, so that the run can be replayed.
         """
         self._mark_interrupted()
         rows = self.database.read(
@@ -205,9 +194,9 @@ class RunStore:
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
 
     def revisions(self) -> dict[str, tuple[float | None, int]]:
-        """For each run a value that changes as soon as an epoch or an event of it is logged.
+        """For each run, a value that changes whenever an epoch or an event of the run is logged.
 
-        A page that polls many runs need only read those whose value has changed.
+        A page that polls many runs needs to read only the runs whose value has changed.
         """
         rows = self.database.read(
             "SELECT run, max(number) AS event, (SELECT max(time) FROM epochs WHERE run = "
@@ -220,7 +209,7 @@ class RunStore:
         return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))
 
     def snapshot(self, run_id: str, epoch: int) -> Snapshot:
-        """The synthetic images at the end of an epoch. Raises StoreError where it has none."""
+        """The synthetic images at the end of an epoch. Raises StoreError if the epoch has no snapshot."""
         try:
             return Snapshot.load(self.snapshot_file(run_id, epoch))
         except FileNotFoundError:
@@ -230,18 +219,18 @@ class RunStore:
             ) from None
 
     def last_turn(self, run_id: str) -> Turn | None:
-        """The last traced turn; None once the run has gone on past it."""
+        """The last traced turn; None if the run has since gone on without tracing."""
         run = self.get(run_id)
         try:
             turn = load_turn(self.trace_file(run_id))
         except FileNotFoundError:
             return None
-        at, now = (turn.epoch, turn.round), (run.epoch, run.round)
+        turn_round, last_round = (turn.epoch, turn.round), (run.epoch, run.round)
         ended = turn.who == "student" and turn.number == turn.turn_count
-        return turn if at == now and ended or at > now else None
+        return turn if turn_round == last_round and ended or turn_round > last_round else None
 
     def student_files(self, run_id: str) -> dict[int, Path]:
-        """Epoch -> the file of the student as it was at its end, in order."""
+        """Epoch -> file of the student at the end of that epoch, in order."""
         return {int(path.stem): path for path in sorted(self.folder(run_id).glob("students/[0-9]*.safetensors"))}
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────
@@ -260,8 +249,8 @@ class RunStore:
         It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint.
 
         Raises:
-            UnknownRunError: there is no parent.
-            StoreError: the parent keeps no checkpoint of that epoch.
+            UnknownRunError: the parent does not exist.
+            StoreError: the parent has no checkpoint of that epoch.
             ValueError: the parent has no threshold, or a number is out of range.
         """
         if not math.isfinite(fork.threshold):
@@ -269,7 +258,7 @@ class RunStore:
         parent = self.get(fork.parent)
         if not isinstance(parent, DistillationRun) or not parent.spec.escape.splits:
             raise ValueError(f"run: {parent.id} splits nothing; expected one whose escape has a threshold")
-        unsplit = max(fork.epoch, parent.spec.escape.warmup_epochs)  # epochs before the new threshold
+        unsplit = max(fork.epoch, parent.spec.escape.warmup_epochs)  # the last epoch without the new threshold
         if not unsplit < until <= parent.spec.epochs:
             raise ValueError(f"until: {until!r}: expected an epoch after {unsplit}, at most {parent.spec.epochs}")
         run_id = self._new_folder(parent.spec)
@@ -293,7 +282,7 @@ class RunStore:
                 round=parent.rounds if fork.epoch else 0,
             )
             note(connection, run_id, "created", text=f"from epoch {fork.epoch} of run {parent.id}")
-            connection.execute(  # a worker sets the thresholds again that it finds in the history
+            connection.execute(  # the worker applies the thresholds in the history again
                 "INSERT INTO history (run, kind, epoch, round, value, text, time) "
                 "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)",
                 (run_id, unsplit + 1, fork.threshold, time.time()),
@@ -314,14 +303,14 @@ class RunStore:
                 note(connection, run_id, "paused")
 
     def resume(self, run_id: str) -> None:
-        """Continue a paused run from where it is, an interrupted, stopped or failed one from its last checkpoint.
+        """Continue a paused run where it paused, or an interrupted, stopped or failed run from its last checkpoint.
 
         It joins the end of the queue. Does nothing to a run that is done.
         """
         self._continue(run_id, "run")
 
     def step(self, run_id: str) -> None:
-        """Do one round (with the epoch's end, if it is its last), or what is left of one, then pause."""
+        """Do one round, or the rest of the current one, then pause. The last round includes the end of its epoch."""
         self._continue(run_id, "pause", steps=1)
 
     def take_turn(self, run_id: str) -> None:
@@ -331,7 +320,7 @@ class RunStore:
     def slow_motion(self, run_id: str, seconds_per_turn: float) -> None:
         """Continue as ``resume`` does, with one traced turn every ``seconds_per_turn`` seconds.
 
-        Raises ValueError where that is not above 0.
+        Raises ValueError if that is not above 0.
         """
         if not 0 < seconds_per_turn < math.inf:
             raise ValueError(f"seconds_per_turn: {seconds_per_turn!r}: expected seconds a turn, above 0")
@@ -352,7 +341,7 @@ class RunStore:
                 note(connection, run_id, "stopped")
 
     def set_threshold(self, run_id: str, value: float) -> None:
-        """Use another threshold from the next round on; pending until then. Raises ValueError where it is not finite."""
+        """Use another threshold from the next round on; pending until then. Raises ValueError if it is not finite."""
         if not math.isfinite(value):
             raise ValueError(f"threshold: {value!r} is not a finite number")
         with self.database.write() as connection:
@@ -373,35 +362,35 @@ class RunStore:
     # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
     def folder(self, run_id: str) -> Path:
-        """The run's own folder, whether or not it exists. Raises UnknownRunError for what cannot be an id."""
+        """The run's folder, whether or not it exists. Raises UnknownRunError if ``run_id`` cannot be an id."""
         return self.runs_dir / "runs" / _checked(run_id)
 
     def snapshot_file(self, run_id: str, epoch: int) -> Path:
-        """Where the epoch's synthetic images are, or would be."""
+        """Path of the epoch's synthetic images, whether or not the file exists."""
         return self.folder(run_id) / "snapshots" / f"{int(epoch):05d}.npz"
 
     def student_file(self, run_id: str, epoch: int) -> Path:
-        """Where the student of the epoch's end is, or would be."""
+        """Path of the student at the end of the epoch, whether or not the file exists."""
         return self.folder(run_id) / "students" / f"{int(epoch):05d}.safetensors"
 
     def fork_points(self, run_id: str) -> list[int]:
-        """Epochs after whose end another run can branch off this one, in order; any can from its start."""
+        """Epochs with a checkpoint that another run can start from, in order. The start of the run needs none."""
         return sorted(int(path.stem) for path in self.folder(run_id).glob("fork_points/[0-9]*.pt"))
 
     def fork_point_file(self, run_id: str, epoch: int) -> Path:
-        """Where the checkpoint is for other runs to branch off after the epoch's end."""
+        """Path of the checkpoint at the end of the epoch from which other runs branch off."""
         return self.folder(run_id) / "fork_points" / f"{int(epoch):05d}.pt"
 
     def checkpoint_file(self, run_id: str) -> Path:
-        """Where the run is resumed from."""
+        """Path of the checkpoint from which the run is resumed."""
         return self.folder(run_id) / "checkpoint.pt"
 
     def trace_file(self, run_id: str) -> Path:
-        """Where the last traced turn is."""
+        """Path of the last traced turn."""
         return self.folder(run_id) / "trace.npz"
 
     def log_file(self, run_id: str) -> Path:
-        """Where the tracebacks of a failed run are."""
+        """Path of the log with the tracebacks of a failed run."""
         return self.folder(run_id) / "log.txt"
 
     # ── internals ───────────────────────────────────────────────────────────────────────────────────
@@ -416,7 +405,7 @@ class RunStore:
     def _listed(
         self, condition: str, limit: int | None = None, include_forks: bool = False, *values: object
     ) -> list[Run]:
-        """Newest first; ``values`` are the condition's ?1, ?2 ..."""
+        """Runs that meet the SQL condition, newest first; ``values`` are its parameters ?1, ?2 ..."""
         self._mark_interrupted()
         forks = "" if include_forks else " AND fork IS NULL"
         at_most = "" if limit is None else f" LIMIT {int(limit)}"
@@ -451,22 +440,24 @@ class RunStore:
     def _continue(
         self, run_id: str, requested_state: RequestedState, steps: int = 0, seconds_per_turn: float | None = None
     ) -> None:
-        """Let the run go on as far as ``requested_state`` and ``steps`` say; from the queue, unless it is running."""
+        """Set the requested state and add ``steps``; put the run into the queue unless it is queued or running."""
         self._mark_interrupted()
         with self.database.write() as connection:
             row = _row(connection, run_id)
             if row["status"] == "done":
                 return
-            before = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
+            steps_before = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
             _set(
                 connection,
                 run_id,
                 requested_state=requested_state,
-                steps_left=before + steps,
+                steps_left=steps_before + steps,
                 seconds_per_turn=seconds_per_turn,
             )
             if row["status"] not in ("queued", "running"):
-                device_kind = row["device_kind"] if row["status"] == "paused" else None  # else no worker has it
+                device_kind = (
+                    row["device_kind"] if row["status"] == "paused" else None
+                )  # only a paused run has a worker
                 _set(
                     connection,
                     run_id,
@@ -478,14 +469,14 @@ class RunStore:
                 )
 
     def _mark_interrupted(self) -> None:
-        """Mark runs as interrupted that are on a device whose worker is gone."""
+        """Mark the running and paused runs of devices whose worker has ended as interrupted."""
         on_device = (
             "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"
         )
         kinds = [row["device_kind"] for row in self.database.read(on_device)]
         if not kinds:
             return
-        with gate(self.runs_dir):  # no worker can come or go meanwhile
+        with gate(self.runs_dir):  # no worker can start or end meanwhile
             for kind in kinds:
                 if not is_taken(self.runs_dir, kind):
                     with self.database.write() as connection:
@@ -493,7 +484,7 @@ class RunStore:
 
 
 def interrupt(connection: sqlite3.Connection, kind: str) -> None:
-    """Mark the runs of a device as interrupted, because its worker is gone."""
+    """Mark the running and paused runs of a device as interrupted, because its worker has ended."""
     for row in connection.execute(
         "SELECT id FROM runs WHERE status IN ('running', 'paused') AND device_kind = ?", (kind,)
     ).fetchall():
@@ -548,7 +539,7 @@ def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
 
 
 def _checked(run_id: str) -> str:
-    """``run_id``, where it can be one: ids come from links and never become any other path."""
+    """``run_id`` unchanged if it has the form of an id: ids come from links and become part of a path."""
     if not isinstance(run_id, str) or not ID.fullmatch(run_id):
         raise UnknownRunError(f"run: {str(run_id)[:40]!r} is not a run's id; expected 8 letters and digits")
     return run_id
@@ -562,7 +553,7 @@ def _spec(row: sqlite3.Row) -> RunSpec | TeacherSpec:
 
 
 def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
-    """Raises SpecError where the spec is not one of this version."""
+    """The run of a row. Raises SpecError if this version does not know the spec."""
     columns = {name: row[name] for name in SAME_NAMES} | {
         "group": row["run_group"],
         "queue_position": queue_positions.get(row["id"]),
@@ -575,7 +566,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
 
 
 def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[Run]:
-    """Runs whose spec this version knows; one that it does not know must not hide the others (``unreadable``)."""
+    """Runs whose spec this version knows. ``unreadable`` reports the others; they must not make a list fail."""
     runs = []
     for row in rows:
         with suppress(SpecError):

@@ -15,12 +15,12 @@ TURNS: dict[str, type[Turn]] = {turn.who: turn for turn in (GeneratorTurn, Stude
 
 
 def save_turn(turn: Turn, path: Path) -> None:
-    """Write the turn's fields as arrays: a dict as ``field/key``, None not at all."""
+    """Write the turn's fields as arrays; an entry of a dict is named ``field/key``, and None is left out."""
     arrays: dict[str, Any] = {"who": turn.who}
     for field in fields(turn):
         value = getattr(turn, field.name)
         if isinstance(value, dict):
-            arrays |= {f"{field.name}/{key}": each for key, each in value.items()}
+            arrays |= {f"{field.name}/{key}": item for key, item in value.items()}
         elif value is not None:
             arrays[field.name] = value
     with atomic_write(path) as file:

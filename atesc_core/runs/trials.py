@@ -1,7 +1,8 @@
-"""Trying a threshold: two short runs branch off one checkpoint of a run and differ in nothing but the threshold.
+"""Trying a threshold: two short runs branch off one checkpoint of a run and differ only in the threshold.
 
-The old arm continues with the threshold that the run has, the new arm with another one. Where the run itself went on
-from there unchanged, on the same device, its own epochs are the old arm: the same numbers are not computed twice.
+The old arm continues with the run's current threshold, the new arm with another one. If the run itself continued from
+that checkpoint unchanged and on the same device, its own epochs are the old arm, so that the same numbers are not
+computed twice.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.runs.run import DistillationRun, Fork, Run
 from atesc_core.runs.store import RunStore
 
-DEFAULT_EPOCHS = 2  # split by the new threshold
+DEFAULT_EPOCHS = 2  # epochs that the new threshold splits
 ENDED = ("done", "stopped", "failed")
 
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """What can be tried on a run as it stands."""
+    """The trials that are possible on the current state of a run."""
 
     run: DistillationRun
-    threshold: float  # that it has now
-    fork_epochs: tuple[int, ...]  # epochs after whose end both arms may branch off, the usual one first; 0: the start
+    threshold: float  # the current one
+    fork_epochs: tuple[int, ...]  # both arms may branch off at the end of one of these, the default first; 0: the start
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Two arms, and the run that they branched off."""
+    """The two arms of a trial."""
 
     new: DistillationRun
-    old: DistillationRun | None  # another fork, or the parent; None where it was deleted
+    old: DistillationRun | None  # another fork, or the parent; None if it was deleted
 
     @property
     def fork(self) -> Fork:
@@ -67,30 +68,30 @@ class Trial:
         return self._after_fork(old), self._after_fork(store.epochs(self.new.id))
 
     def shared_epochs(self, store: RunStore) -> pd.DataFrame:
-        """The epochs that both arms have in common; none where the parent was deleted."""
+        """The epochs before the fork; empty if the parent was deleted."""
         rows = store.epochs(self.fork.parent)
         return rows[rows["epoch"] <= self.fork.epoch]
 
     def difference(self, store: RunStore) -> pd.DataFrame:
-        """How the metrics differ in the epochs that both arms have and split differently.
+        """Differences of the metrics in the epochs that both arms have done and split differently.
 
         Returns:
             One row per epoch: ``epoch``, and for each metric ``<metric>_old`` and ``<metric>_new`` in per cent, and
             ``<metric>``, new − old in points.
         """
         old, new = self.epochs(store)
-        both = old.astype({"epoch": int}).merge(new.astype({"epoch": int}), on="epoch", suffixes=("_old", "_new"))
-        metrics = [name for name in new.columns if name not in ("epoch", "images", "time") and f"{name}_old" in both]
-        both = both.assign(**{name: both[f"{name}_new"] - both[f"{name}_old"] for name in metrics})
+        merged = old.astype({"epoch": int}).merge(new.astype({"epoch": int}), on="epoch", suffixes=("_old", "_new"))
+        metrics = [name for name in new.columns if name not in ("epoch", "images", "time") and f"{name}_old" in merged]
+        merged = merged.assign(**{name: merged[f"{name}_new"] - merged[f"{name}_old"] for name in metrics})
         columns = ["epoch", *(column for name in metrics for column in (f"{name}_old", f"{name}_new", name))]
-        return both.loc[both["epoch"] >= self.first_epoch, columns].reset_index(drop=True)
+        return merged.loc[merged["epoch"] >= self.first_epoch, columns].reset_index(drop=True)
 
     def _after_fork(self, rows: pd.DataFrame) -> pd.DataFrame:
         return rows[(rows["epoch"] > self.fork.epoch) & (rows["epoch"] <= self.last_epoch)]
 
 
 def options(store: RunStore, run: Run) -> TrialOptions:
-    """What can be tried on the run now. Raises TrialError where nothing can; the message says why."""
+    """The trials that are possible now. Raises TrialError if there is none; the message gives the reason."""
     if not isinstance(run, DistillationRun):
         raise TrialError("This run trains a teacher: it has no threshold")
     if not run.spec.escape.splits:
@@ -125,24 +126,26 @@ def start(
     Args:
         store: the run's store.
         run_id: the run whose threshold is to be compared with another one.
-        threshold: the new one.
-        epochs: how many are split by it; 2, or what is left, unless given.
-        after: the epoch after whose end both arms branch off, one of ``options(...).fork_epochs``; the first of them
+        threshold: the new threshold.
+        epochs: number of epochs that the new threshold splits; 2, or fewer if fewer are left, unless given.
+        after: both arms branch off at the end of this epoch, one of ``options(...).fork_epochs``; the first of them
             unless given.
-        device: the device, in words, that runs go to now: on another one the run's own epochs are not the same
-            numbers.
+        device: description of the device that new runs use. If the run used another device, its own epochs cannot
+            be the old arm.
 
     Raises:
-        TrialError: nothing can be tried on the run, or not this.
+        TrialError: no trial is possible on the run, or not with these values.
         UnknownRunError: there is no such run.
-        StoreError: the checkpoint went while the trial was being queued.
+        StoreError: the checkpoint was deleted while the trial was being queued.
     """
     possible = options(store, store.get(run_id))
     run, old_threshold = possible.run, possible.threshold
     after = possible.fork_epochs[0] if after is None else after
     if after not in possible.fork_epochs:
-        known = " or ".join(map(str, possible.fork_epochs))
-        raise TrialError(f"after: {after!r}: expected {known}: what run {run_id} keeps a checkpoint of (0: its start)")
+        expected = " or ".join(map(str, possible.fork_epochs))
+        raise TrialError(
+            f"after: {after!r}: expected {expected}: what run {run_id} keeps a checkpoint of (0: its start)"
+        )
     if not math.isfinite(threshold):
         raise TrialError(f"threshold: {threshold!r} is not a finite number")
     if threshold == old_threshold:
@@ -158,7 +161,7 @@ def start(
         old = store.fork(Fork(run_id, after, old_threshold), until, name, f"{name}, old")
     try:
         new = store.fork(Fork(run_id, after, threshold, old, old_threshold), until, name, f"{name}, new")
-    except StoreError:  # the run went on meanwhile and no longer keeps this checkpoint
+    except StoreError:  # the run has meanwhile gone on and deleted this checkpoint
         if old != run_id:
             store.stop(old)
         raise
@@ -171,7 +174,7 @@ def threshold_text(threshold: float) -> str:
 
 
 def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until: int, device: str | None) -> str:
-    """Why the old arm has to be run; empty where the run's own epochs ``after`` + 1 to ``until`` are its numbers."""
+    """Reason why the old arm must be computed; empty if the run's epochs ``after`` + 1 to ``until`` can be used."""
     history = store.history(run.id)
     moved = (history["kind"] == "threshold") & (history["text"] == "hand") & (history["epoch"] > after)
     if until not in set(store.epochs(run.id)["epoch"]):
@@ -182,7 +185,7 @@ def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until
 
 
 def find(store: RunStore, run_id: str) -> Trial:
-    """The trial that has this run for an arm. Raises UnknownRunError."""
+    """The trial in which this run is an arm. Raises UnknownRunError."""
     run = store.get(run_id)
     if isinstance(run, DistillationRun) and run.fork:
         for fork in [run, *store.forks(run.fork.parent)]:

@@ -20,18 +20,19 @@ Boundary = Literal["round", "turn"]
 
 @dataclass
 class TurnControl:
-    """Decides, between the events of a run, whether it goes on, and traces its turns while somebody watches them."""
+    """Decides between the events of a run whether it goes on, and switches tracing of its turns on and off."""
 
     log: RunLog
     controls: Controls
     mid_round: bool = False  # between two turns of a round
-    _turn_written: bool = False  # since the last request: a round begun before anybody watched has no turns
+    _turn_written: bool = False  # since the last request; a round that began before tracing has no turns
     _seconds_per_turn: float | None = None  # while in slow motion; see Request
 
     def follow(self, event: Event) -> Boundary | None:
-        """What this event ends, where the run can stand still after it.
+        """What this event ends if the run can pause after it, else None.
 
-        It cannot between an epoch's last round and its checkpoint, nor between a round's last turn and its event.
+        A run cannot pause between an epoch's last round and its checkpoint, nor between a round's last turn and its
+        ``StepDone``.
         """
         match event:
             case GeneratorTurn():
@@ -48,11 +49,11 @@ class TurnControl:
         return None
 
     def obey(self, request: Request, ended: Boundary | None) -> bool:
-        """Trace turns or not, count single steps; true where the run is to stand still.
+        """Switch tracing and count single steps. Returns true if the run must pause or stop.
 
         Args:
-            request: what the user asks for.
-            ended: what has ended since the last request.
+            request: the user's request.
+            ended: whether a round or a turn has ended since the last request.
         """
         self.controls.trace = request.seconds_per_turn is not None and isinstance(self.log.run, DistillationRun)
         self._note_speed(request)
@@ -65,7 +66,7 @@ class TurnControl:
         return request.state != "run"
 
     def wait_for_next_turn(self, leaving: Callable[[], bool], obey_requests: Callable[[], bool]) -> bool:
-        """In slow motion, wait until the next turn is due; true where the run is meanwhile asked to stand still."""
+        """In slow motion, wait until the next turn is due. Returns true if the user meanwhile requests a pause or stop."""
         began = time.monotonic()
         while self._seconds_per_turn and time.monotonic() < began + self._seconds_per_turn and not leaving():
             time.sleep(POLL_S)

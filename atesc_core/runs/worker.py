@@ -1,9 +1,9 @@
 """The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-It holds the device's lock, takes runs from the queue until there are none, and exits. A run is a generator of events,
-those of the distillation loop or of a teacher's training: each is written down, and between rounds (or turns, where
-these are traced) the worker reads what the user asks for. To pause is not to ask for the next event: the generator
-stays as it is while the device goes to the next run in the queue.
+The process holds the device's lock, takes runs from the queue until it is empty, and exits. A run is a generator of
+events, from the distillation loop or from a teacher's training. The worker stores each event, and between rounds (or
+turns, if these are traced) it reads the user's requests. To pause a run, the worker stops reading its generator and
+uses the device for the next run in the queue.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
     """The events of the distillation loop, or of a teacher's training.
 
-    A student is measured on its teacher's pair. A trained teacher joins those under ``runs_dir`` at the end.
+    A student is measured on its teacher's pair. A trained teacher is saved under ``runs_dir`` at the end.
     """
     if isinstance(run, TrainingRun):
         return train_own(run.spec, runs_dir, resume)
@@ -57,7 +57,7 @@ class Worker:
     """Runs what is queued for one device; call ``drain`` while holding ``lock``."""
 
     def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
-        """``leaving``, once set, ends the work after the round."""
+        """Setting ``leaving`` ends the work after the current round."""
         self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
         self.summary = describe(device).summary
         self.serves = device_names(device)
@@ -65,7 +65,7 @@ class Worker:
         self.device_failed = False
 
     def drain(self) -> None:
-        """Run until the queue is empty and no paused run is left, or the process is asked to leave."""
+        """Run until the queue is empty and no paused run is left, or ``leaving`` is set."""
         while not (self.leaving.is_set() or self.device_failed):
             run = self.take_next()
             if run is not None:
@@ -73,7 +73,7 @@ class Worker:
             elif self.drop_ended():
                 time.sleep(POLL_S)
             else:
-                with gate(self.store.runs_dir):  # whoever queues a run now finds the device free
+                with gate(self.store.runs_dir):  # a run that is queued after this block finds the device free
                     if self.next_queued() is None:
                         self.lock.release()
                         return
@@ -88,7 +88,7 @@ class Worker:
         return rows[0]["id"] if rows else None
 
     def take_next(self) -> Run | None:
-        """The next run of the queue, now marked as running here; None where the queue is empty."""
+        """Mark the next run of the queue as running and return it; None if the queue is empty."""
         with self.store.database.write() as connection:
             run_id = self.next_queued()
             if run_id is None:
@@ -106,14 +106,14 @@ class Worker:
             return self.take_next()
 
     def drop_ended(self) -> bool:
-        """Drop the sessions of paused runs that were stopped or deleted; whether any is left."""
+        """Drop the sessions of paused runs that were stopped or deleted. Returns whether a session is left."""
         rows = self.store.database.read("SELECT id FROM runs WHERE status IN ('paused', 'queued')")
         alive = {row["id"] for row in rows}
         self.paused = {run_id: session for run_id, session in self.paused.items() if run_id in alive}
         return bool(self.paused)
 
     def drive(self, run: Run) -> None:
-        """Run one run until it is over or halted."""
+        """Run or continue a run until it is over or the user halts it."""
         session = self.paused.pop(run.id, None)
         log = session.log if session else RunLog(self.store, run)
         stepping = run.requested_state == "pause"
@@ -124,9 +124,11 @@ class Worker:
             elif not stepping:
                 log.note("resumed")
             outcome = session.go_on(self.leaving.is_set)
-        except Exception as error:  # whatever goes wrong in a run ends that run, not the queue
+        except Exception as error:  # any error ends this run, but not the queue
             log.fail(error)
-            self.device_failed = self.device.type == "cuda"  # an error on the device may outlast the run that caused it
+            self.device_failed = (
+                self.device.type == "cuda"
+            )  # a CUDA error can break the whole process, not only this run
             return
         if outcome != "halted":
             log.end(outcome)
@@ -145,7 +147,7 @@ def device_names(device: torch.device) -> list[str]:
 
 
 def claim_device(store: RunStore, requested: str, device: torch.device) -> FileLock | None:
-    """The device's lock; None where another worker has it, which reads the queue again before it exits."""
+    """The device's lock; None if another worker holds it: that one reads the queue again before it exits."""
     with gate(store.runs_dir):
         lock = take_device(store.runs_dir, device.type)
         with store.database.write() as connection:
@@ -161,9 +163,9 @@ def claim_device(store: RunStore, requested: str, device: torch.device) -> FileL
 def work(
     runs_dir: Path, requested: str = "auto", events: Events = run_events, leaving: threading.Event | None = None
 ) -> None:
-    """Run what is queued for a device; returns at once where another worker has it.
+    """Run everything that is queued for a device; returns at once if another worker holds it.
 
-    ``leaving``, once set, ends the work after the round: the run is interrupted, and can be resumed.
+    Setting ``leaving`` ends the work after the current round: the run is interrupted and can be resumed.
     """
     store = RunStore(runs_dir)
     try:
@@ -186,7 +188,7 @@ def work(
 
 
 def serve(runs_dir: Path, requested: str) -> None:
-    """``work`` as a process's only job: SIGTERM and Ctrl-C end it after the round."""
+    """Call ``work`` in a process of its own, which SIGTERM and Ctrl-C end after the current round."""
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leaving.set())

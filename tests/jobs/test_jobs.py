@@ -81,14 +81,14 @@ def test_one_job_a_key():
 def test_further_jobs_wait_in_order(service):
     first, second, third, fourth = (service.start(f"job {n}", WORKER, "hang") for n in range(4))
     assert [job.state for job in (first, second, third, fourth)] == ["running", "queued", "queued", "queued"]
-    assert [job.place for job in (first, second, third, fourth)] == [0, 1, 2, 3]
+    assert [job.queue_position for job in (first, second, third, fourth)] == [0, 1, 2, 3]
     second.stop()
     assert second.wait(0)
     assert second.state == "stopped"
-    assert (third.place, fourth.place) == (1, 2)
+    assert (third.queue_position, fourth.queue_position) == (1, 2)
     first.stop()
     until(lambda: third.state == "running")
-    assert (third.place, fourth.state, fourth.place) == (0, "queued", 1)
+    assert (third.queue_position, fourth.state, fourth.queue_position) == (0, "queued", 1)
     assert service.start("job 3", WORKER, "hang") is fourth
     assert service.start_thread("a thread", lambda job: 1).state != "queued"  # another queue
 

@@ -1,6 +1,6 @@
-"""A run's students, epoch by epoch: which are kept (files.py), and what they give for images (outputs.py).
+"""A run's students at the end of its epochs: their files (files.py) and their outputs for images (outputs.py).
 
-Outputs are computed by ``python -m atesc_core.runs.students`` and cached under a hash of student and images. Only that
+Outputs are computed by ``python -m atesc_core.runs.students`` and cached under a hash of student and images. Only this
 process and files.py import torch.
 """
 

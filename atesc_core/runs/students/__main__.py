@@ -31,17 +31,17 @@ from atesc_core.teachers.measurement import measured_report
 from atesc_core.training.evaluation import predict
 
 BATCH = 500  # images
-NamedOutput = tuple[str, CachedOutput]  # what the output is of, in words
+NamedOutput = tuple[str, CachedOutput]  # a description of student or images, and their output
 
 
 def probabilities_of_snapshot(store: RunStore, run_id: str, epoch: int) -> list[NamedOutput]:
-    """Those of the synthetic images of ``epoch``, by every student that is kept."""
+    """Probabilities of the synthetic images of ``epoch``, by every student on disk."""
     outputs = cached_probabilities(store, run_id, store.snapshot(run_id, epoch))
     return [(f"the student of epoch {student}", output) for student, output in outputs.items()]
 
 
 def features_of_run(store: RunStore, run_id: str) -> list[NamedOutput]:
-    """Those by the last student: of real images, then of the newest synthetic ones, then of all before."""
+    """Features by the last student: of real images, then of synthetic images, newest epoch first."""
     spec = store.get_distillation(run_id).spec
     report = measured_report(spec.teacher, store.runs_dir, spec.split, attacked=False)
     image_sets = {"real ID images": report.id.images, "real OOD images": report.ood.images}
@@ -52,11 +52,11 @@ def features_of_run(store: RunStore, run_id: str) -> list[NamedOutput]:
 
 
 def compute_missing(store: RunStore, run_id: str, outputs: Iterable[NamedOutput]) -> None:
-    """Compute and write those outputs that are not there yet, and report the progress."""
+    """Compute and write the outputs that are missing, and report the progress."""
     missing = [(name, output) for name, output in outputs if not output.path.exists()]
     for done, (name, output) in enumerate(missing):
         report_progress(done / len(missing), name)
-        if not output.student.exists():  # deleted by a run that goes on
+        if not output.student.exists():  # a running run has deleted it
             continue
         values = compute(load_student(store, run_id, output.epoch), output)
         with atomic_write(output.path) as file:
@@ -77,7 +77,7 @@ def compute(student: Classifier, output: CachedOutput) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """Compute what the command line asks for."""
+    """Compute the outputs that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m atesc_core.runs.students", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind in ("probabilities", "features"):

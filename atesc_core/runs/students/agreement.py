@@ -1,4 +1,4 @@
-"""How far students agree with the teacher on some images: agreement, not accuracy, for no label here is true."""
+"""Agreement of students with the teacher on images. It is no accuracy: synthetic images have no true labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def agreement(
     """Agreement of each student with the teacher, by the student's epoch.
 
     Args:
-        probabilities: (N, C) by the student of each epoch.
-        labels: (N,) the teacher's.
-        chosen: indices of the images to count; all of them unless given.
+        probabilities: epoch -> (N, C), by the student of that epoch.
+        labels: (N,) the teacher's labels.
+        chosen: indices of the images to count; all images unless given.
 
     Returns:
-        One row per student: ``epoch``; ``agreement``, per cent of the images that it gives the teacher's label; ``confidence``,
-        its mean probability of that label, in per cent.
+        One row per student: ``epoch``; ``agreement``, per cent of the images to which it gives the
+        teacher's label; ``confidence``, its mean probability of that label, in per cent.
     """
     indices = np.arange(len(labels)) if chosen is None else np.asarray(list(chosen), int)
     teacher = labels[indices]

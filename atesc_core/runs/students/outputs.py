@@ -23,16 +23,16 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class CachedOutput:
-    """What one student gives for one set of images; computed already, or not yet."""
+    """The output of one student for one set of images, computed or not yet."""
 
     epoch: int  # of the student
     student: Path  # its file
     images: NDArray[np.uint8]  # (N, 3, H, W)
     kind: OutputKind
-    path: Path  # where the output is, or will be
+    path: Path  # of the output, whether or not it is computed
 
     def read(self) -> NDArray[np.float32] | None:
-        """(N, C) probabilities or (N, F) features; None as long as they are not computed."""
+        """(N, C) probabilities or (N, F) features; None if they are not computed yet."""
         try:
             output: NDArray[np.float32] = np.load(self.path, allow_pickle=False)
         except FileNotFoundError:
@@ -41,10 +41,10 @@ class CachedOutput:
 
 
 def cached_probabilities(store: RunStore, run_id: str, snapshot: Snapshot) -> dict[int, CachedOutput]:
-    """Class probabilities of the snapshot's images by each student that is kept, by its epoch. Raises UnknownRunError."""
+    """Class probabilities of the snapshot's images: epoch of the student -> output. Raises UnknownRunError."""
     images_hash, outputs = _images_hash(snapshot), {}
     for epoch, student in store.student_files(run_id).items():
-        with suppress(FileNotFoundError):  # a run that goes on deletes a student now and then
+        with suppress(FileNotFoundError):  # a running run may delete a student
             path = _cache_file(store.runs_dir, student, images_hash, "probabilities")
             outputs[epoch] = CachedOutput(epoch, student, snapshot.images, "probabilities", path)
     return outputs
@@ -53,14 +53,14 @@ def cached_probabilities(store: RunStore, run_id: str, snapshot: Snapshot) -> di
 def cached_features(
     store: RunStore, run_id: str, image_sets: Mapping[Name, NDArray[np.uint8]]
 ) -> tuple[int, dict[Name, CachedOutput]]:
-    """Features of several sets of images by the last student that is kept.
+    """Features of several sets of images by the last student on disk.
 
     Returns:
-        That student's epoch, and the features of each set under the set's name.
+        The student's epoch, and set name -> features of the set.
 
     Raises:
         UnknownRunError: there is no such run.
-        StoreError: no student is kept.
+        StoreError: no student is on disk.
     """
     students = store.student_files(run_id)
     if not students:
@@ -75,19 +75,19 @@ def cached_features(
 
 
 def _cache_file(runs_dir: Path, student: Path, images_hash: str, kind: OutputKind) -> Path:
-    """The same student and images have the same output, whichever run they belong to."""
+    """Path of an output. It depends on student and images alone, so runs can share it."""
     name = content_hash(student=_file_hash(student, student.stat().st_mtime_ns), images=images_hash, what=kind)
     return Path(runs_dir) / "cache" / "students" / f"{name}.npy"
 
 
 @lru_cache(maxsize=8)
 def _images_hash(snapshot: Snapshot) -> str:
-    """Cached, because it takes 27 ms for 20 000 images and a page needs it at every move of its threshold."""
+    """Hash of the images. Cached: it takes 27 ms for 20 000 images, and a page needs it at every threshold change."""
     return content_hash(snapshot.images)
 
 
 @lru_cache(maxsize=4096)
 def _file_hash(path: Path, modified: int) -> str:
-    """Of the file's content; ``modified``, in nanoseconds, so that only a file that was written again is read again."""
+    """Hash of the file's content. ``modified``, in ns, is a part of the cache key: a changed file is read again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

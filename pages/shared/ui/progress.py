@@ -114,7 +114,7 @@ def ensure_result(key: str, title: str, is_missing: Callable[[], bool], start: C
 
 def _progress_text(job: Job, title: str) -> str:
     if job.state == "queued":
-        return f"{title}: waiting, place {job.place} in the queue"
+        return f"{title}: waiting, place {job.queue_position} in the queue"
     eta_s = job.eta_s
     clock = f"{formats.duration(job.elapsed_s)} so far" if eta_s is None else f"{formats.duration(eta_s)} left"
     return f"{title}: {job.message} · {clock}"
