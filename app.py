@@ -1,6 +1,6 @@
-"""Routes only: which pages there are, and what every page shows beside its own content.
+"""The app's entry point: the list of pages, and what every page shows around its content (sidebar, style).
 
-``python app.py`` serves the app; ``streamlit run app.py`` does too.
+Both ``python app.py`` and ``streamlit run app.py`` serve the app.
 """
 
 import sys

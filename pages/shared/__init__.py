@@ -1,8 +1,8 @@
-"""What several pages share: pages import from here and from their own folder, never from each other's.
+"""Code that several pages share. A page imports from here and from its own folder, never from another page's folder.
 
-Streamlit takes any ``pages/`` folder for its older kind of multipage app until a script has called ``st.navigation``.
-``python app.py`` tells it beforehand (server.py); where it was not told, whoever imports this package first does, and
-the script starts over.
+Streamlit treats any ``pages/`` folder as its older kind of multipage app until a script has called ``st.navigation``.
+``python app.py`` switches this off before the server starts (server.py). Under ``streamlit run app.py``, the first
+import of this package switches it off and runs the script again.
 """
 
 import streamlit as st

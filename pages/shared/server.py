@@ -1,4 +1,4 @@
-"""The app's server, as ``python app.py`` and the command ``atesc-lab`` start it."""
+"""The app's server. ``python app.py`` and the command ``atesc-lab`` start it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from atesc_core.version import lab_version
 def serve(arguments: list[str]) -> None:
     """Serve the app until it is stopped; never returns.
 
-    This is ``streamlit run app.py`` with one difference: Streamlit is told beforehand that ``pages/`` is not an app of
-    its older kind. Otherwise the first visitor of a fresh server who follows a link to a page is told that there is no
-    such page (Streamlit 1.67).
+    This is ``streamlit run app.py`` with one difference: it switches off Streamlit's older kind of multipage app before
+    the server starts. Otherwise the first visitor of a new server who follows a link to a page gets the message that
+    the page does not exist (Streamlit 1.67).
 
     Args:
         arguments: options of this command, then Streamlit's own, for instance ``["--server.baseUrlPath", "lab"]``.

@@ -1,4 +1,4 @@
-"""How long a run takes on this machine, estimated from earlier runs, and how many wait."""
+"""Estimates from earlier runs: how long a run takes on this machine; and the number of runs in the queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 
-LATEST_RUNS = 12  # of the same kind, whose speed is used
+LATEST_RUNS = 12  # runs of the same kind from which the speed is computed
 
 
 def run_seconds(
@@ -23,19 +23,19 @@ def run_seconds(
     after: int = 0,
     until: int | None = None,
 ) -> float | None:
-    """How long a run would take at the speed of earlier ones that did the same work.
+    """Seconds that a run would take at the speed of earlier runs that did the same work.
 
     Args:
-        spec: of the run.
-        device: as runs name it.
-        side: px, of the teacher's images.
-        sides: teacher -> px, of every known teacher.
-        runs: the earlier ones, newest first.
+        spec: settings of the run.
+        device: name of the device, as in ``Run.device``.
+        side: side of the teacher's images, px.
+        sides: image side of every known teacher by its name, px.
+        runs: earlier runs, newest first.
         after: only the epochs after this one.
         until: only the epochs up to this one.
 
     Returns:
-        Seconds; None where no run did such work yet.
+        Seconds; None if no run has done such work yet.
     """
     last = until or spec.epochs
     split = max(0, last - max(after, spec.escape.warmup_epochs)) if spec.escape.splits else 0
@@ -48,7 +48,7 @@ def run_seconds(
     plain_s = _per_image(similar, split=False, like=spec) if plain else 0.0
     split_s = _per_image(similar, split=True, like=spec) if split else 0.0
     if plain_s is None:
-        plain_s = split_s or None  # a split epoch does all that a plain one does: at most this
+        plain_s = split_s or None  # upper bound: a split epoch does all the work of a plain epoch, and more
     if plain_s is None or split_s is None:
         return None
     return _images_per_epoch(spec) * (plain * plain_s + split * split_s)
@@ -64,23 +64,23 @@ def _images_per_epoch(spec: RunSpec) -> int:
 
 
 def _per_image(runs: list[DistillationRun], split: bool, like: RunSpec) -> float | None:
-    """Seconds per image of the student, with the end of the epoch; None where no such epoch was timed.
+    """Seconds per image of the student, including the work at the end of an epoch; None without such an epoch.
 
-    The median over epochs, so that a pause does not count.
+    It is the median over epochs, so that a pause does not change it.
     """
     if split:
         runs = [run for run in runs if run.spec.escape.splits and _attack(run.spec) == _attack(like)]
-    timed = []
+    seconds = []
     for run in runs[:LATEST_RUNS]:
         epochs = run_store().epochs(run.id)
         warmup = run.spec.escape.warmup_epochs if run.spec.escape.splits else run.epochs
         per_image = (epochs["time"].diff() / epochs["images"].diff())[(epochs["epoch"] > warmup) == split]
-        timed += per_image.dropna().tolist()
-    return median(timed) if timed else None
+        seconds += per_image.dropna().tolist()
+    return median(seconds) if seconds else None
 
 
 def _step(spec: RunSpec) -> tuple[object, ...]:
-    """What decides how long an image takes, except the attack."""
+    """The settings that determine the time per image, except those of the attack."""
     return (spec.student, spec.batch_size, spec.student_steps, spec.synthesis, spec.escape.kind == "abd")
 
 
@@ -89,14 +89,14 @@ def _attack(spec: RunSpec) -> tuple[object, ...]:
 
 
 def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
-    """Seconds that a run would take here; None where they are not known. See ``run_seconds``."""
-    here, known = machine(), cards()
-    if here is None or spec.teacher not in known or spec.device not in ("auto", here.kind):
+    """Seconds that a run would take on this machine; None if they are not known. See ``run_seconds``."""
+    device, teachers = machine(), cards()
+    if device is None or spec.teacher not in teachers or spec.device not in ("auto", device.kind):
         return None
-    sides = {name: card.image_side for name, card in known.items()}
-    return run_seconds(spec, here.summary, sides[spec.teacher], sides, run_store().distillations(), after, until)
+    sides = {name: card.image_side for name, card in teachers.items()}
+    return run_seconds(spec, device.summary, sides[spec.teacher], sides, run_store().distillations(), after, until)
 
 
 def active_run_count() -> int:
-    """How many runs are on a device or wait for one."""
+    """Number of runs that are on a device or wait for one."""
     return sum(run.active for run in run_store().all_runs())

@@ -1,4 +1,4 @@
-"""What this machine computes on, asked of PyTorch in a job: pages import no torch."""
+"""The device on which this machine computes. PyTorch reports it in a job, because pages do not import torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from atesc_core import jobs
 
 @dataclass(frozen=True)
 class Machine:
-    """The device that runs go to."""
+    """The device on which runs are computed."""
 
     kind: str  # "cuda", "mps" or "cpu"
-    summary: str  # in words: name, cores, memory
+    summary: str  # as text: name, cores, memory
 
 
 def machine() -> Machine | None:
-    """The device that runs go to; None in the first seconds, while PyTorch starts."""
+    """The device on which runs are computed; None in the first seconds, while PyTorch starts."""
     job = _device_job()
     if job.active:
         return None
@@ -29,5 +29,5 @@ def machine() -> Machine | None:
 
 @st.cache_resource(show_spinner=False)
 def _device_job() -> jobs.ProcessJob:
-    """One for as long as the app runs: its devices do not change."""
+    """The job that reports the device: one until the server stops, since devices do not change."""
     return jobs.start("device", "atesc_core.device", queue="short")

@@ -1,4 +1,4 @@
-"""What pages show of domains and pairs: which are usable, their sizes, and sample images of them."""
+"""Data on domains and pairs for the pages: which are usable, their download sizes, sample images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_SIDE = 32  # pixels, the side of the paper's images
-MAX_SAMPLES = 10  # classes of a domain of which an image is shown
-CHECKED_FOLDERS = "own folders"  # in the session state: names of the folders that were checked during this visit
+MAX_SAMPLES = 10  # classes of a domain that show an image
+CHECKED_FOLDERS = "own folders"  # key in the session state: folders that the visitor has checked
 
 
 def usable_domains() -> list[str]:
-    """Names of the domains that a pair can be made of now, the visitor's checked folders last."""
+    """Names of the domains from which a pair can be made now; the visitor's checked folders come last."""
     present = [name for name, source in DOMAINS.items() if source.status != "downloadable"]
     checked: list[str] = st.session_state.get(CHECKED_FOLDERS, [])
     return present + checked
@@ -52,7 +52,7 @@ def pair_samples(pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return _pair_samples(pair, domain_version(pair.id), domain_version(pair.ood))
 
 
-# PyTorch is imported where images are read: it takes two seconds, and most pages show none.
+# PyTorch is imported inside the functions that read images: it takes two seconds, and most pages show no images.
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the images …")

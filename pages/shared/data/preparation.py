@@ -16,7 +16,7 @@ def prepare(name: str) -> jobs.Job:
 
 
 def preparation(name: str) -> jobs.Job | None:
-    """The last job of this domain, active or ended."""
+    """The latest job of this domain, active or ended; None if there was none."""
     return jobs.find(_key(name))
 
 
@@ -25,7 +25,7 @@ def watch_preparation(name: str, job: jobs.Job, title: str, kept: str) -> None:
 
     Args:
         name: Name of the domain.
-        job: Its job.
+        job: The job of this domain.
         title: What the job does: "Downloading svhn".
         kept: A sentence about what a stop or a failure leaves as it was, and what to do.
     """

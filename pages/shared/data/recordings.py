@@ -20,16 +20,16 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 
 SHIPPED = paths.ASSETS / "recordings" / f"story{SUFFIX}"
-MAKE_COMMAND = "atesc recording story"  # makes the shipped recording
+MAKE_COMMAND = "atesc recording story"  # creates the shipped recording
 UPLOAD_NAME = re.compile(r"[0-9a-f]{16}")  # the beginning of the file's SHA-256: never a name given by a visitor
 MAX_UPLOADS = 20  # files; then the oldest is deleted
 
 
 def load_file(path: Path) -> Recording:
-    """Return a recording file, read once for all visitors: never write to it.
+    """Return the recording in a file. All visitors share the object: do not modify it.
 
     Raises:
-        RecordingError: where the file is none.
+        RecordingError: The file is not a valid recording.
     """
     return _load_file(str(path), path.stat().st_mtime_ns)
 
@@ -40,7 +40,7 @@ def _load_file(path: str, modified: int) -> Recording:
 
 
 def upload_path(name: str) -> Path | None:
-    """Return where the upload of this name is stored, whether or not it exists; None for a malformed name."""
+    """Return the path of the upload with this name, whether or not it exists; None for a malformed name."""
     return default_runs_dir() / "recordings" / f"{name}{SUFFIX}" if UPLOAD_NAME.fullmatch(name) else None
 
 
@@ -57,9 +57,9 @@ def store_upload(content: bytes) -> str:
 
 
 def live_recording(group: str) -> Recording | None:
-    """Return the story of this group as it stands, made anew at the end of every epoch; None where it is deleted.
+    """Return the story of this group up to now, rebuilt at the end of every epoch; None if it was deleted.
 
-    A story that waits in the queue gets its worker.
+    If its runs wait in the queue, a worker is started.
     """
     runs, store = list(story.runs(group).values()), run_store()
     if not runs:
@@ -76,7 +76,7 @@ def _live_recording(runs_dir: str, group: str, state: tuple[object, ...], has_sc
 
 
 def record_runs(runs: Sequence[DistillationRun], title: str) -> Recording:
-    """Return runs of this lab as a recording, with the scenes of the story where these have been computed."""
+    """Return runs of this lab as a recording, with the story's scenes if they have been computed."""
     scenes = scenes_file(run_store().runs_dir, runs[0].id)
     return record(
         run_store(),

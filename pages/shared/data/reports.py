@@ -1,4 +1,4 @@
-"""Reports of teachers on real test images: read as far as they are measured, and measured where they are not."""
+"""Reports on teachers, measured on real test images: reading them, and measuring what is missing."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ MODULE = "atesc_core.teachers.measurement"
 
 
 def teacher_report(name: str, split: SplitSpec) -> Report | None:
-    """As far as it is measured: None, labels only, or all of it. Raises TeacherError for an unknown teacher."""
+    """The report as far as it is measured: None, labels only, or complete.
+
+    Raises:
+        TeacherError: The teacher is not known.
+    """
     path = report_path(name, split)
     return _load(str(path), path.stat().st_mtime_ns) if path.exists() else None
 
 
 def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
-    """Measure the report where it is not complete, and show how far that is.
+    """Start to measure a report that is not complete, and show the progress.
 
-    Call it outside fragments: the page runs again when there is more to show.
+    Call it outside fragments: the page runs again when a new part of the report is ready.
 
     Args:
         name: Name of the teacher.
-        split: How the attack on its real test images is done.
+        split: Settings of the attack on the real test images.
         report: The report so far.
     """
     if report is not None and report.attacked:
@@ -51,13 +55,17 @@ def _start(key: str, name: str, split: SplitSpec) -> jobs.Job:
 
 
 def report_path(name: str, split: SplitSpec) -> Path:
-    """Where the report lies or will lie: the same for splits that attack alike. Raises TeacherError."""
+    """Path of the report's file, whether or not it exists. Splits with the same attack share one file.
+
+    Raises:
+        TeacherError: The teacher is not known.
+    """
     if name not in cards():
         raise TeacherError(f"teacher: {name!r} is not known")
     runs_dir = default_runs_dir()
-    places = [runs_dir / "teachers" / f"{name}.json", _shipped() / f"{name}.json"]
-    written = max((place.stat().st_mtime_ns for place in places if place.exists()), default=0)
-    return _named(str(runs_dir), name, split.model_dump_json(), written)
+    card_files = [runs_dir / "teachers" / f"{name}.json", _shipped() / f"{name}.json"]
+    modified = max((file.stat().st_mtime_ns for file in card_files if file.exists()), default=0)
+    return _report_file(str(runs_dir), name, split.model_dump_json(), modified)
 
 
 def _shipped() -> Path:
@@ -65,11 +73,11 @@ def _shipped() -> Path:
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the teacher …")
-def _named(runs_dir: str, name: str, split: str, written: int) -> Path:
+def _report_file(runs_dir: str, name: str, split: str, modified: int) -> Path:
     return report_file(Path(runs_dir), name, SplitSpec.model_validate_json(split))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _load(path: str, written: int) -> Report:
-    """One for all visitors, and never written to."""
+def _load(path: str, modified: int) -> Report:
+    """The report in a file. All visitors share the object: do not modify it."""
     return Report.load(Path(path))

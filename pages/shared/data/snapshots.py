@@ -1,4 +1,4 @@
-"""Synthetic images of runs, each epoch read once for all visitors."""
+"""Synthetic images of runs. Each epoch is read once for all visitors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def load_snapshot(run_id: str, epoch: int) -> Snapshot:
         StoreError: the images of that epoch are missing or cannot be read.
     """
     file = run_store().snapshot_file(run_id, epoch)
-    written = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs anew
-    return _snapshot(str(run_store().runs_dir), run_id, epoch, written)
+    modified = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs again
+    return _snapshot(str(run_store().runs_dir), run_id, epoch, modified)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _snapshot(runs_dir: str, run_id: str, epoch: int, written: int) -> Snapshot:
-    """Shared by all visitors, and so never changed: a copy of 20 000 images takes longer than drawing them."""
+def _snapshot(runs_dir: str, run_id: str, epoch: int, modified: int) -> Snapshot:
+    """All visitors share the object, so do not modify it: copying 20 000 images takes longer than drawing them."""
     return run_store().snapshot(run_id, epoch)

@@ -6,7 +6,7 @@ from atesc_core.runs import RunStore, default_runs_dir
 
 
 def run_store() -> RunStore:
-    """The store of the runs folder that is set now."""
+    """The store of the current runs folder."""
     return _store(str(default_runs_dir()))
 
 

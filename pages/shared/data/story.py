@@ -11,9 +11,9 @@ from pages.shared.ui.polling import is_live
 
 
 def teachers_by_setting() -> dict[str, dict[str, str]]:
-    """Return for each setting its NTL and SL teachers' names, ``{"NTL": ..., "SL": ...}``.
+    """Return the names of an NTL and an SL teacher for each setting: ``{"NTL": ..., "SL": ...}``.
 
-    Only settings that have both, at their smallest image side.
+    Settings without both kinds are missing. Of several image sides, the smallest counts.
     """
     return playable_settings(cards().values())
 
@@ -28,12 +28,12 @@ def start(setting: str) -> str:
     runs = queue_story(run_store(), specs(setting))
     ensure_worker(run_store().runs_dir)
     group = run_store().get_distillation(runs["plain"]).group
-    assert group  # queue_story gives one to all three
+    assert group  # queue_story puts all three runs into one group
     return group
 
 
 def runs(group: str) -> dict[str, DistillationRun]:
-    """Return the group's runs by role (plain, atesc, control); a deleted one is missing."""
+    """Return the group's runs by role (plain, atesc, control); deleted runs are missing."""
     return story_runs(run_store(), group, {card.name: card.kind for card in cards().values()})
 
 
@@ -43,5 +43,5 @@ def in_progress(group: str) -> bool:
 
 
 def latest_group() -> str | None:
-    """Return the group of the story that was started last; None where there is none."""
+    """Return the group of the story that was started last; None if there is no story."""
     return next((run.group for run in run_store().distillations() if (run.group or "").startswith(GROUP_PREFIX)), None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cards() -> dict[str, TeacherCard]:
-    """The shipped teachers, then the user's own, by name; at most ten seconds old.
+    """Cards by teacher name: first the shipped teachers, then the user's. The cache is at most ten seconds old.
 
     Raises:
         TeacherError: a card cannot be read.
@@ -25,17 +25,17 @@ def cards() -> dict[str, TeacherCard]:
 
 
 def forget_cards() -> None:
-    """Make `cards` read anew, after a teacher was added."""
+    """Clear the cache of `cards`, after a teacher was added."""
     _cards.clear()
 
 
 def architectures() -> list[str]:
-    """Names of what a teacher or a student can be."""
+    """Names of the architectures of teachers and students."""
     return list(_architectures())
 
 
 def architecture(name: str) -> Architecture:
-    """What the architecture ``name`` is, in words, and what it was made for."""
+    """The architecture with this name: its description and properties."""
     return _architectures()[name]
 
 

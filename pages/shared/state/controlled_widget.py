@@ -1,4 +1,4 @@
-"""Widgets whose value the page sets, and may change while the browser still sends the old one."""
+"""Widgets whose value the page sets and may change, while the browser may still send the old value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-DELIVERED_S = 2.0  # by then a browser shows the value that a run has set
+DELIVERED_S = 2.0  # seconds after which the browser surely shows the value that the page has set
 
 
 def controlled_widget(
@@ -17,27 +17,27 @@ def controlled_widget(
 ) -> dict[str, Any]:
     """Keyword arguments of a widget that shows ``value``: ``st.slider("n", 0, 9, **controlled_widget("n", 3, put))``.
 
-    A page's timer may ask for a rerun before the browser has received a value that another control changed. It then
-    sends the old value, as if the user had moved the widget back. Such a value is ignored.
+    A page's timer may request a rerun before the browser has received a value that another control changed. The
+    browser then sends the old value, as if the user had moved the widget back. Such a value is ignored.
 
     Args:
-        key: of the widget.
-        value: what the widget holds now.
-        on_change: called with the value that the user gives the widget.
-        initial: the widget's parameter for its first value (``default``, ``value`` or ``index``). The value is given
-            there as well as in ``st.session_state``: where a run is cut short, the browser receives only the former.
+        key: key of the widget.
+        value: the value that the widget shall show now.
+        on_change: called with the value that the user sets.
+        initial: name of the widget's parameter for its first value (``default``, ``value`` or ``index``). The value is
+            passed there and in ``st.session_state``: if a run is interrupted, the browser receives only the former.
     """
-    state, replaced = st.session_state, f"{key}, replaced"  # the value before the page changed it, and when that was
-    if state.get(key, value) != value:  # else it stays as it is: the user may have moved on meanwhile
+    state, replaced = st.session_state, f"{key}, replaced"  # at this key: the old value, and the time of the change
+    if state.get(key, value) != value:  # otherwise leave it: the user may have moved the widget meanwhile
         state[replaced] = state[key], time.monotonic()
         state[key] = value
 
     def forward() -> None:
-        now = state[key]
-        before, at = state.get(replaced, (None, -math.inf))
-        if now == before and time.monotonic() - at < DELIVERED_S:
+        new_value = state[key]
+        old_value, replaced_at = state.get(replaced, (None, -math.inf))
+        if new_value == old_value and time.monotonic() - replaced_at < DELIVERED_S:
             return
         state.pop(replaced, None)
-        on_change(now)
+        on_change(new_value)
 
     return {"key": key, "on_change": forward, initial: value}

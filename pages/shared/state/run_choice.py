@@ -1,4 +1,4 @@
-"""Which run a page shows: the one in the link (?run=ID), so that a reload or another browser sees the same."""
+"""The run that a page shows. It is in the link (``?run=ID``), so that a reload or another browser shows it too."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pages.shared.state import url
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
-PICKER_KEY = "run_picker"  # of the select box; its value is always copied from the link
-LAST_RUN_KEY = "run_shown"  # of the run that was shown last, for pages that are reached by the menu
+PICKER_KEY = "run_picker"  # key of the select box; its value is always copied from the link
+LAST_RUN_KEY = "run_shown"  # key in the session state: the last shown run, for pages that are opened from the menu
 
 
 def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = True) -> DistillationRun | None:
-    """Draw a box to choose the page's run; the run of the link, or else the one that this visit showed last.
+    """Draw a select box for the page's run. It starts at the link's run, or else at the run that was shown last.
 
     Call it outside fragments: choosing another run reruns the page.
 
     Args:
-        label: of the box.
+        label: label of the select box.
         with_images: offer only runs that have synthetic images.
-        required: take the newest run where neither the link nor this visit names one.
+        required: choose the newest run if there is neither a run in the link nor a run that was shown last.
 
     Returns:
-        None where there is no run to show. If one is required, the page then says what to do.
+        The chosen run; None if there is none. With ``required``, the page then shows what to do.
     """
     runs = run_store().distillations(include_forks=True)
     offered = {run.id: run for run in runs if (run.metrics or not with_images) and not run.fork}
-    run = _named_run(runs) or (next(iter(offered.values()), None) if required else None)
+    run = _linked_run(runs) or (next(iter(offered.values()), None) if required else None)
     if run is not None:
         offered.setdefault(run.id, run)
         show_run(run.id)
@@ -52,32 +52,32 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
 
 
 def show_run(run_id: str | None) -> None:
-    """Write a run, or none, into the link and into this visit's memory."""
+    """Write the shown run (None: no run) into the link and into the session state."""
     if st.query_params.get("run", run_id) != run_id:
         url.clear_run_parameters()
     url.set_parameter("run", run_id)
     st.session_state[LAST_RUN_KEY] = run_id
 
 
-def _named_run(runs: list[DistillationRun]) -> DistillationRun | None:
-    """The run of the link, else the one that was shown last. Where the link names no such run, the page says so."""
-    named, known = st.query_params.get("run"), {run.id: run for run in runs}
-    if named is None:
+def _linked_run(runs: list[DistillationRun]) -> DistillationRun | None:
+    """The link's run, or else the run that was shown last. If the link's run does not exist, draw a notice."""
+    linked, known = st.query_params.get("run"), {run.id: run for run in runs}
+    if linked is None:
         return known.get(st.session_state.get(LAST_RUN_KEY, ""))
-    if named in known:
-        return known[named]
-    if named in {run.id for run in run_store().trainings()}:
+    if linked in known:
+        return known[linked]
+    if linked in {run.id for run in run_store().trainings()}:
         st.info("This run trains a teacher.", icon=":material/school:")
-        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": named})
-    elif reason := run_store().unreadable().get(named):
+        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": linked})
+    elif reason := run_store().unreadable().get(linked):
         elements.problem(
-            f"Run {named} was made by another version.",
+            f"Run {linked} was made by another version.",
             f"This one does not know its settings: {reason}",
             "It stays where it is; the version that made it can show it.",
         )
     else:
         st.warning(
-            f"There is no run {named[:20]!r} here. It may have been deleted, or the link comes from another lab.",
+            f"There is no run {linked[:20]!r} here. It may have been deleted, or the link comes from another lab.",
             icon=":material/link_off:",
         )
     show_run(None)
@@ -85,7 +85,7 @@ def _named_run(runs: list[DistillationRun]) -> DistillationRun | None:
 
 
 def _draw_no_runs(waiting_for_images: bool) -> None:
-    """Draw what to do. waiting_for_images: there are runs, but none has images yet."""
+    """Draw what to do when there is no run. ``waiting_for_images``: there are runs, but none has images yet."""
     title, next_step = (
         ("No synthetic images yet", "A run keeps its first ones at the end of its first epoch.")
         if waiting_for_images

@@ -1,7 +1,7 @@
-"""The selection that all charts of a run share: images of one epoch, and the image that is inspected.
+"""The selection that all charts of a run share: images of one epoch, and the image in the inspector.
 
-It is in the link (?run=ID&picked=EPOCH-IMAGES&image=37), so that another browser shows the same, and in this visit's
-memory, for pages that are reached by the menu.
+The selection is in the link (``?run=ID&picked=EPOCH-IMAGES&image=37``), so that another browser shows the same, and in
+the session state, for pages that are opened from the menu.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from atesc_core.runs import DistillationRun
 from pages.shared.state import url
 from pages.shared.ui import formats
 
-MAX_BYTES = 1 << 17  # of a link's selection, a bit for each image: a million images
+MAX_BYTES = 1 << 17  # largest selection in a link: one bit per image, so a million images
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Images of one epoch."""
+    """Selected images of one epoch, and the image in the inspector."""
 
     epoch: int
-    indices: tuple[int, ...] = ()  # of the epoch's snapshot, ascending
+    indices: tuple[int, ...] = ()  # in the epoch's snapshot, ascending
     image: int | None = None  # index of the inspected image
 
     def to_token(self) -> str:
-        """``6-eJw...``: the epoch, and a bit for each image, packed."""
+        """The epoch and one bit per image, compressed: ``6-eJw...``."""
         bits = np.zeros(max(self.indices, default=-1) + 1, bool)
         bits[list(self.indices)] = True
         packed = zlib.compress(np.packbits(bits).tobytes(), 9)
@@ -39,7 +39,7 @@ class Selection:
 
     @classmethod
     def from_token(cls, token: str, image: str | None) -> Selection:
-        """The selection that a link describes by ``token``, with the index ``image`` of its inspected image.
+        """The selection of a link: ``token`` holds the images, ``image`` the index of the image in the inspector.
 
         Raises:
             ValueError: they do not describe a selection.
@@ -57,12 +57,12 @@ class Selection:
 
 
 def selected(run: DistillationRun, epoch: int | None = None, images: int | None = None) -> Selection | None:
-    """What is selected of a run; None where nothing is.
+    """The selection of a run; None if nothing is selected.
 
     Args:
         run: the run.
-        epoch: None where another epoch's images are selected.
-        images: how many the epoch has; the selection is limited to them.
+        epoch: return the selection only if it is of this epoch.
+        images: number of images of that epoch; larger indices are removed.
     """
     selection: Selection | None = _from_link(run) or st.session_state.get(_key(run))
     if selection is not None:
@@ -77,7 +77,7 @@ def selected(run: DistillationRun, epoch: int | None = None, images: int | None 
 
 
 def select(run: DistillationRun, epoch: int, indices: Iterable[int]) -> None:
-    """Select these images of an epoch; none clears a selection of that epoch."""
+    """Select these images of an epoch. Empty ``indices`` clear a selection of that epoch."""
     before, chosen = selected(run), tuple(sorted(map(int, indices)))
     if not chosen:
         if before is not None and before.epoch == epoch:
@@ -88,13 +88,13 @@ def select(run: DistillationRun, epoch: int, indices: Iterable[int]) -> None:
 
 
 def inspect(run: DistillationRun, epoch: int, index: int) -> None:
-    """Open the inspector of one image; what is selected of its epoch stays."""
+    """Open the inspector for one image. The selected images of its epoch stay selected."""
     before = selected(run, epoch)
     _store(run, replace(before or Selection(epoch), image=int(index)))
 
 
 def close(run: DistillationRun) -> None:
-    """Close the inspector; what is selected stays."""
+    """Close the inspector. The selected images stay selected."""
     before = selected(run)
     if before is not None and before.indices:
         _store(run, replace(before, image=None))
@@ -103,18 +103,18 @@ def close(run: DistillationRun) -> None:
 
 
 def clear(run: DistillationRun) -> None:
-    """Select nothing, and close the inspector."""
+    """Clear the selection, and close the inspector."""
     st.session_state.pop(_key(run), None)
     for name in ("picked", "image", "budget"):
         url.set_parameter(name, None)
 
 
 def other_epoch_notice(run: DistillationRun, epoch: int, slider: str) -> None:
-    """Draw that the selection is of another epoch than the one in view, and a button that goes there.
+    """If the selection is of another epoch than the shown one, draw a notice and a button that shows that epoch.
 
     Args:
         run: the run.
-        epoch: in view.
+        epoch: the epoch that the page shows.
         slider: key of the page's epoch slider.
     """
     other = selected(run)
@@ -151,6 +151,6 @@ def _from_link(run: DistillationRun) -> Selection | None:
 def _store(run: DistillationRun, selection: Selection) -> None:
     st.session_state[_key(run)] = selection
     if st.query_params.get("image", str(selection.image)) != str(selection.image):
-        url.set_parameter("budget", None)  # the attack on another image
+        url.set_parameter("budget", None)  # it belongs to the attack on another image
     url.set_parameter("picked", selection.to_token())
     url.set_parameter("image", selection.image)

@@ -1,7 +1,7 @@
-"""The threshold between fragile and robust that the user chose: the same on every page that shows the run.
+"""The threshold between fragile and robust that the user chose. Every page that shows the run uses it.
 
-It is in the link (``?threshold=6.5``; ``?threshold.margin=0.3`` for a score that does not split the run) and in this
-visit's memory, for pages that are reached by the menu.
+The threshold is in the link (``?threshold=6.5``; ``?threshold.margin=0.3`` for a score that does not split the run) and
+in the session state, for pages that are opened from the menu.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from atesc_core.runs import DistillationRun, Snapshot
 from pages.shared.state import url
 
 PARAMETER = "threshold"
-# The first threshold of a score that has one by definition: TA-DFKD's rule, and the oracle's decision boundary.
+# Initial thresholds of the scores that define one: TA-DFKD's rule, and the oracle's decision boundary.
 INITIAL = {"gmm": 0.5, "oracle": 0.0}
 
 
 def chosen_threshold(run: DistillationRun, score: str | None = None) -> float | None:
-    """The threshold that the user chose; None where nobody chose one. ``score``: the run's own unless given."""
+    """The threshold that the user chose; None without a choice. ``score``: by default the score that splits the run."""
     parameter, key = _names(run, score)
     chosen = st.session_state.get(key)
-    if st.query_params.get("run") == run.id:  # a page may show other runs beside the link's
+    if st.query_params.get("run") == run.id:  # a page may also show runs that are not in the link
         if chosen is None:
             st.session_state[key] = chosen = _parse(st.query_params.get(parameter))
         _write(parameter, chosen)
@@ -32,7 +32,7 @@ def chosen_threshold(run: DistillationRun, score: str | None = None) -> float | 
 
 
 def choose_threshold(run: DistillationRun, value: float | None, score: str | None = None) -> None:
-    """Remember the user's threshold; None goes back to the run's own."""
+    """Store the user's threshold; None removes it, so that the run's threshold counts again."""
     parameter, key = _names(run, score)
     st.session_state[key] = None if value is None else float(value)
     _write(parameter, value)
@@ -43,14 +43,15 @@ def threshold_in_view(
 ) -> float:
     """The threshold by which a page splits a snapshot's images.
 
-    It is the one that the user chose. Without a choice it is the one that was in force when the snapshot was taken;
-    for a score that does not split the run, the score's ``INITIAL`` one, or else Otsu's threshold of ``values``.
+    This is the threshold that the user chose. Without a choice it is the run's threshold at the time of the snapshot.
+    For a score that does not split the run, it is the score's threshold in ``INITIAL``, or else Otsu's threshold of
+    ``values``.
 
     Args:
         run: the run of the snapshot.
         snapshot: images of one epoch.
-        score: the run's own unless given.
-        values: (N,) the images' scores; needed for another score than the run's own.
+        score: by default the score that splits the run.
+        values: (N,) the images' scores; required if ``score`` does not split the run.
     """
     chosen = chosen_threshold(run, score)
     if chosen is not None:
@@ -62,14 +63,14 @@ def threshold_in_view(
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: float = 0.5) -> dict[str, float]:
-    """Rule -> the threshold that it finds in the synthetic images' scores alone; empty where no score is finite.
+    """The threshold that each rule suggests from the synthetic images' scores; empty if no score is finite.
 
     Args:
-        run_id: with ``epoch`` and ``score``, what the cache knows the values by.
-        epoch: of the images.
-        score: by which the images are split.
+        run_id: part of the cache key, with ``epoch`` and ``score``.
+        epoch: epoch of the images.
+        score: name of the score.
         values: (N,) the images' scores.
-        share: of the images that the rule ``share`` makes fragile, 0..1.
+        share: share of fragile images in the rule ``share``, 0..1.
     """
     if not np.isfinite(values).any():
         return {}
@@ -77,7 +78,7 @@ def suggestions(run_id: str, epoch: int, score: str, values: np.ndarray, share: 
 
 
 def _names(run: DistillationRun, score: str | None) -> tuple[str, str]:
-    """The link's parameter, and the key in this visit's memory."""
+    """Name of the link's parameter, and the key in the session state."""
     if score in (None, run.spec.split.score):
         return PARAMETER, f"threshold {run.id}"
     return f"{PARAMETER}.{score}", f"threshold {run.id} {score}"

@@ -1,8 +1,8 @@
-"""What the link of a page holds: the value of each control, so that a lesson link shows another browser the same.
+"""The parameters of a page's link: the value of each control, so that another browser shows the same page.
 
-Widgets are bound to a parameter by ``bind_widget``. (Streamlit's own ``bind`` stores the label of an option; it serves
-where labels stay.) What several pages share of a run is in the link and in this visit's memory: the selection
-(selection.py) and the threshold (threshold.py). All settings of a form are one token: ``Form``.
+``bind_widget`` binds a widget to a parameter. (Streamlit's ``bind="query-params"`` stores the label of an option; it is
+used where labels never change.) The selection (selection.py) and the threshold (threshold.py) of a run are in the link
+and in the session state, because several pages share them. All settings of a form are one token: ``Form``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pages.shared.ui import elements
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Spec)
-WRITTEN = "written parameters"  # in this visit's memory: parameter -> what was last written, None for removed
+WRITTEN = "written parameters"  # key in the session state: parameter -> last written text, None if removed
 RUN_PARAMETERS = {"picked", "image", "budget", "epoch", "score", "try"}  # and threshold, threshold.SCORE
 
 
 def read_number(name: str, default: float, low: float, high: float) -> float:
-    """The number in ``?name=``, clipped to [low, high]; ``default`` where there is none or it is no number."""
+    """The number in ``?name=``, clipped to [low, high]; ``default`` if the parameter is missing or not a number."""
     try:
         value = float(st.query_params.get(name, default))
     except ValueError:
@@ -36,7 +36,7 @@ def read_number(name: str, default: float, low: float, high: float) -> float:
 
 
 def read_choice(name: str, options: Iterable[T], default: T) -> T:
-    """The option that ``?name=`` names; ``default`` where it names none."""
+    """The option whose text is in ``?name=``; ``default`` if there is no such option."""
     text = st.query_params.get(name)
     return next((option for option in options if str(option) == text), default)
 
@@ -49,11 +49,11 @@ def set_parameter(name: str, value: object) -> None:
 
 
 def restore_parameters() -> None:
-    """Restore what this visit has written into the link. To be called first in a fragment that reruns by itself.
+    """Restore the parameters that the session has written. Call it first in a fragment that a timer reruns.
 
-    The browser sends its link with every rerun that it requests, and a timer may request one before the browser has
-    received a new link: the old one would bring back a selection that was just cleared. Only a run of the whole page
-    can come with a link that the user has opened, so there the link counts.
+    The browser sends its link with every rerun. A timer may request a rerun before the browser has received the new
+    link; the old link would bring back, say, a selection that was just cleared. If the whole page runs, the user may
+    have opened another link, so then the link counts.
     """
     written = st.session_state.setdefault(WRITTEN, {})
     for name, text in list(written.items()):
@@ -64,7 +64,7 @@ def restore_parameters() -> None:
 
 
 def is_fragment_run() -> bool:
-    """Whether a fragment runs by itself, not the whole page."""
+    """Whether only a fragment runs, not the whole page."""
     context = get_script_run_ctx()
     return context is not None and bool(context.fragment_ids_this_run)
 
@@ -82,11 +82,11 @@ def bind_widget(
     """Keyword arguments of a widget whose value is in the link: ``st.segmented_control("Map", MAPS, **bind_widget(...))``.
 
     Args:
-        name: the parameter.
-        value: what the link says now.
-        key: of the widget; ``link NAME`` unless given.
-        usual: the value that the link does not mention.
-        initial: the widget's parameter for its first value (``default``, ``value`` or ``index``).
+        name: name of the parameter.
+        value: the value in the link now.
+        key: key of the widget; by default ``link NAME``.
+        usual: for this value the parameter is left out of the link.
+        initial: name of the widget's parameter for its first value (``default``, ``value`` or ``index``).
     """
     return controlled_widget(
         key or f"link {name}",
@@ -97,20 +97,20 @@ def bind_widget(
 
 
 def bind_choice(name: str, options: Iterable[object], *, key: str = "") -> dict[str, Any]:
-    """``bind_widget`` for a choice among ``options``, whose usual one is the first. ``key``: ``name`` unless given."""
+    """``bind_widget`` for a choice among ``options``; the first one is the usual value. ``key``: by default ``name``."""
     options = list(options)
     return bind_widget(name, read_choice(name, options, options[0]), key=key or name, usual=options[0])
 
 
 def clear_run_parameters() -> None:
-    """Remove what belongs to the run that was shown."""
+    """Remove the parameters that belong to the run shown so far."""
     for name in list(st.query_params):
         if name in RUN_PARAMETERS or name.partition(".")[0] == "threshold":
             set_parameter(name, None)
 
 
 def run_parameters() -> dict[str, str]:
-    """The run and its selection, for a link to another page about them; a projector's page links to such a page."""
+    """The parameters of the run and its selection, for a link to another page; and whether the page is presented."""
     return {name: value for name, value in st.query_params.items() if name in ("run", "picked", "image", "projector")}
 
 
@@ -118,15 +118,15 @@ def run_parameters() -> dict[str, str]:
 class Form:
     """A form whose settings are in the link (``?spec=TOKEN``): a reload or another browser finds them filled in.
 
-    The form starts from a token that came with the link. Tokens that the form itself has written are known, and do not
-    fill it in again.
+    The form starts from the token of a link that the user opened. The form remembers the tokens that it has written
+    itself, and does not start again from them.
     """
 
-    name: str  # the parameter
-    key: str  # in this visit's memory
+    name: str  # name of the parameter
+    key: str  # key in the session state
 
     def initial_token(self) -> str | None:
-        """The token that the form starts from; None where the link had none."""
+        """The token that the form starts from; None if the link had none."""
         token, memory = st.query_params.get(self.name), st.session_state.get(self.key)
         if memory is None or token not in memory["known"]:
             st.session_state[self.key] = memory = {"base": token, "known": {token}}
@@ -134,15 +134,15 @@ class Form:
         return base
 
     def reset(self) -> None:
-        """Forget what was written: the page shows no form now, and whatever token comes next fills it in."""
+        """Forget the written tokens, when the page shows no form: the form starts from the next token, whatever it is."""
         st.session_state.pop(self.key, None)
 
     def read(self, kind: type[S], fallback: str) -> S | None:
-        """The settings to start from, or None.
+        """The settings to start from; None without a token, or if it cannot be read.
 
         Args:
             kind: the class of the settings.
-            fallback: what the form shows instead, said after an error where the token cannot be read.
+            fallback: sentence on what the form shows instead, added to the error if the token cannot be read.
         """
         token = self.initial_token()
         try:
@@ -152,8 +152,8 @@ class Form:
             return None
 
     def write(self, token: str) -> None:
-        """Write what the form holds into the link, once that differs from what it held first."""
+        """Write the form's settings into the link, as soon as they differ from its first settings."""
         memory = st.session_state[self.key]
         written = memory["base"] if token == memory.setdefault("first", token) else token
-        memory["known"].add(written)  # for good: a browser may ask for the next run before it has received this link
+        memory["known"].add(written)  # forever: the browser may request the next run before it receives this link
         set_parameter(self.name, written)
