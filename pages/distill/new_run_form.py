@@ -146,7 +146,7 @@ def teacher_summary(card: TeacherCard) -> list[elements.Html]:
     ]
 
 
-# ── advanced: a widget for every other field ─────────────────────────────────────────────────────
+# ── advanced: a widget for every other field ────────────────────────────────────────────────────────
 
 
 def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:

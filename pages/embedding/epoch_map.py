@@ -212,7 +212,7 @@ def _captions(epoch_map: EpochMap, method: Method, job: Job | None) -> None:
     """Draw what the map shows, and the progress of UMAP."""
     if job is not None:
         note = "This is PCA until UMAP is there." if method == "PCA" else ""
-        show_job(job, "UMAP", epoch_map.space.umap.restart, kept="PCA stands.", note=note, key=epoch_map.key)
+        show_job(job, "UMAP", epoch_map.space.umap.restart, unaffected="PCA stands.", note=note, key=epoch_map.key)
     real = f"{len(epoch_map.space.id)} ID and {len(epoch_map.space.ood)} OOD test images"
     share = f" · PCA, {100 * sum(epoch_map.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"

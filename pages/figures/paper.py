@@ -40,7 +40,7 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
             job,
             DOING,
             lambda: _start_drawing(job.key, recipe, drawn),
-            kept="Data, sidecar and recipe below are complete.",
+            unaffected="Data, sidecar and recipe below are complete.",
         )
         return None
     sheet = job.result()

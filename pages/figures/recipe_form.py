@@ -174,7 +174,7 @@ def _panel_controls(
     return Panel(figure=name, run=run.id, **fields)
 
 
-# ── one widget for each option: (run, key, fields chosen so far, the link's panel) -> fields ─────────────
+# ── one widget for each option: (run, key, fields chosen so far, the link's panel) -> fields ────────
 
 
 def _epoch(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
@@ -311,7 +311,7 @@ OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel 
 }
 
 
-# ── what the figures are drawn from ─────────────────────────────────────────────────────────────────────
+# ── what the figures are drawn from ─────────────────────────────────────────────────────────────────
 
 
 def sources() -> Sources:

@@ -180,7 +180,7 @@ def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
     return math.floor(low / step) * step, math.ceil(high / step) * step, step
 
 
-# ── the page's parts ──────────────────────────────────────────────────────────────────────────────────────
+# ── the page's parts ────────────────────────────────────────────────────────────────────────────────
 
 
 def _histogram(split: ImageSplit, real: Report | None) -> None:

@@ -20,16 +20,16 @@ def preparation(name: str) -> jobs.Job | None:
     return jobs.find(_key(name))
 
 
-def watch_preparation(name: str, job: jobs.Job, title: str, kept: str) -> None:
+def watch_preparation(name: str, job: jobs.Job, title: str, unaffected: str) -> None:
     """Show the job of this domain until it is done. Call it outside fragments: the page runs again when it has ended.
 
     Args:
         name: Name of the domain.
         job: The job of this domain.
         title: What the job does: "Downloading svhn".
-        kept: A sentence about what a stop or a failure leaves as it was, and what to do.
+        unaffected: A sentence on what a stop or a failure does not change, and what to do.
     """
-    watch_job(job, title, lambda: prepare(name), kept=kept)
+    watch_job(job, title, lambda: prepare(name), unaffected=unaffected)
 
 
 def _key(name: str) -> str:

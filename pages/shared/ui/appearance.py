@@ -19,20 +19,20 @@ def mode() -> Literal["light", "dark"]:
 
 
 def colour(role: Role) -> str:
-    """Hex colour of a role in the present theme."""
+    """Hex colour of a role in the visitor's theme."""
     return theme.style(mode()).colour(role)
 
 
 def apply_style() -> None:
-    """Give the whole app its style sheet: once a run, in app.py."""
+    """Add the app's style sheet to the page. Call it once in each run of app.py."""
     st.html(f"<style>{_style_sheet()}</style>")
 
 
 @cache
 def _style_sheet() -> str:
-    """style.css with its colours and fonts inside: nothing else is served, and no other font flashes up first.
+    """style.css with the colours and the fonts embedded, so that no other font is visible while the page loads.
 
-    Each colour holds both themes, so that a switch shows at once.
+    Each colour is given for both themes, so that a change of theme has an immediate effect.
     """
     sheet = (ASSETS / "appearance" / "style.css").read_text()
     for font in (ASSETS / "fonts").glob("*.woff2"):

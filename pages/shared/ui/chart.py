@@ -1,7 +1,7 @@
-"""The chart of every page: Plotly in a component that keeps its node, and so the user's zoom, when its data changes.
+"""The chart of every page: a Plotly component that keeps the user's zoom and selection when its data changes.
 
-``st.plotly_chart`` (Streamlit 1.67) replaces its node whenever the figure changes, and cannot show pictures on hover.
-This component hands the new figure to the old node; assets/chart holds its browser half.
+``st.plotly_chart`` (Streamlit 1.67) replaces its DOM node whenever the figure changes, and cannot show images on hover.
+This component draws the new figure into the old node. Its JavaScript is in assets/chart.
 """
 
 import base64
@@ -31,15 +31,15 @@ DEFAULT_HEIGHT = 360  # px
 
 Id = int | str
 
-# Plotly.js comes with the plotly package. Declaring a component (never mounted) on that folder makes
-# Streamlit serve it: once a page, from the installed version, without a network or a copy in this repository.
+# Plotly.js comes with the plotly package. This component is never mounted: declaring it makes Streamlit serve the
+# package's folder, so that the browser loads the installed version, without a network or a copy in this repository.
 _plotly_js = declare_component("plotly", path=str(Path(plotly.__file__).parent / "package_data"))
 
 _mount = st.components.v2.component(
     "atesc_chart",
     js=bundle(ASSETS / "chart.js"),
     css=(ASSETS / "chart.css").read_text(),
-    isolate_styles=False,  # Plotly puts its style sheet into the document, where a shadow root cannot see it
+    isolate_styles=False,  # Plotly adds its style sheet to the document, and a shadow root would not use it
 )
 
 
@@ -47,11 +47,11 @@ _mount = st.components.v2.component(
 class ThresholdHandle:
     """A vertical line that the user drags, or moves with the arrow keys, along the x axis.
 
-    The line stays within the axis, and within [low, high]. Its label gives the threshold, and the shares of ``scores``
-    at or below it (``left``) and above it (``right``).
+    The line stays within the axis and within [low, high]. Its label shows the threshold, the share of ``scores`` at or
+    below it (in the colour of ``left``) and the share above it (in the colour of ``right``).
     """
 
-    value: float  # in units of the x axis, as are the next three
+    value: float  # in units of the x axis, as low, high and step
     low: float | None = None
     high: float | None = None
     step: float = 0.1
@@ -64,23 +64,23 @@ class ThresholdHandle:
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Square pictures on one sheet, row by row, as CSS backgrounds. ``thumbnails`` makes it."""
+    """Square images on one sheet, row by row, for use as CSS backgrounds. ``thumbnails`` creates it."""
 
     source: str  # PNG data URI
-    side: int  # px of one picture, without the pixel of margin on each side
+    side: int  # px of one image, without the margin of one pixel on each side
     columns: int
     rows: int
     count: int
-    cells: dict[Id, int] | None = None  # point id -> picture; None: the id is the picture's index
+    cells: dict[Id, int] | None = None  # point id -> index of its image; None: the id is the index
     captions: list[str] | None = None
 
     @property
     def size(self) -> str:
-        """CSS background-size at which one picture fills its element."""
+        """CSS background-size at which one image fills its element."""
         return " ".join(f"{100 * count * (self.side + 2) / self.side:.4f}%" for count in (self.columns, self.rows))
 
     def position(self, cell: int) -> str:
-        """CSS background-position of a picture."""
+        """CSS background-position of the image with index ``cell``."""
         row, column = divmod(cell, self.columns)
         step = self.side + 2
         axes = ((column, self.columns), (row, self.rows))
@@ -91,8 +91,8 @@ class Thumbnails:
 class ChartResult:
     """What the user did in the chart."""
 
-    selected: tuple[Id, ...] = ()  # ids of the points under the present lasso, box or click
-    threshold: float | None = None  # where the line was dropped, in the one run that follows; otherwise None
+    selected: tuple[Id, ...] = ()  # ids of the points that are selected by lasso, box or click
+    threshold: float | None = None  # set only in the run right after the user dropped the line
 
 
 def chart(
@@ -110,25 +110,24 @@ def chart(
     on_select: Callable[[tuple[Id, ...]], None] | None = None,
     on_threshold: Callable[[float], None] | None = None,
 ) -> ChartResult:
-    """Draw the figure, or redraw it in place where one with this key already stands.
+    """Draw the figure. If the page has a chart with this key already, draw the figure into it.
 
     Args:
-        figure: what is drawn.
-        key: of the component, one per page.
-        height: px; the figure's own, else ``DEFAULT_HEIGHT``.
-        select: the tool that is active at first. A click on a point selects with either, and so do keys once the chart
-            has the focus. A point's id is its ``customdata``, or the first of them.
-        selected: ids that are selected now. Where the user selected others in this chart, these replace them, and
-            ``on_select`` is not called. None: only the chart knows what is selected.
-        thumbnails: pictures shown on hover.
-        threshold: a line to be dragged.
-        revision: what this is a picture of. While it stays equal, zoom and selection stay; when it changes, both start
-            afresh.
+        figure: the figure.
+        key: key of the component, unique on the page.
+        height: px; by default the height in the figure's layout, or ``DEFAULT_HEIGHT``.
+        select: the selection tool that is active at first; None: points cannot be selected. A click on a point and
+            the keyboard select too. A point's id is its ``customdata``, or the first entry of it.
+        selected: ids of the points to show as selected. They replace what the user selected in this chart, without a
+            call of ``on_select``. None: the selection is only in the chart.
+        thumbnails: images shown on hover.
+        threshold: a line that the user can drag.
+        revision: identifies what the chart shows. While it stays equal, zoom and selection stay; a change resets both.
         scroll_zoom: whether the mouse wheel zooms.
-        label: for screen readers; the figure's title, else the key, unless given.
+        label: name for screen readers; by default the figure's title, or the key.
         on_select: called with the selected ids before the rerun, early enough to set ``st.session_state`` of another
             widget.
-        on_threshold: the same with the threshold.
+        on_threshold: called in the same way with the threshold.
     """
     revision = str(revision)
 
@@ -138,9 +137,9 @@ def chart(
             on_select(_ids(selection, revision))
 
     def threshold_changed() -> None:
-        dropped_at = st.session_state[key].get("threshold")
-        if on_threshold and dropped_at is not None:
-            on_threshold(float(dropped_at))
+        value = st.session_state[key].get("threshold")
+        if on_threshold and value is not None:
+            on_threshold(float(value))
 
     state = _mount(
         key=key,
@@ -163,13 +162,13 @@ def chart(
         height=int(height or figure.layout.height or DEFAULT_HEIGHT),
         on_selection_change=selection_changed,
         on_threshold_change=threshold_changed,
-        on_theme_change=lambda: None,  # the rerun is the answer: it draws in the new theme's colours
+        on_theme_change=lambda: None,  # nothing to do: the rerun draws in the new theme's colours
     )
     return ChartResult(selected=_ids(state.selection, revision), threshold=state.threshold)
 
 
 def last_selected(key: str, revision: Hashable) -> tuple[Id, ...]:
-    """Ids that the user last selected in this very chart; empty where that was on another revision."""
+    """Ids that the user last selected in this chart; empty if the chart had another revision then."""
     return _ids(_selection_state(key), str(revision))
 
 
@@ -182,13 +181,13 @@ def _selection_state(key: str) -> dict[str, Any] | None:
 def thumbnails(
     images: np.ndarray, ids: Sequence[Id] | None = None, captions: Sequence[str] | None = None
 ) -> Thumbnails:
-    """Put images on one sheet for ``chart``.
+    """Combine images into one sheet for ``chart``.
 
     Args:
         images: (N, 3, s, s), uint8 or float in [0, 1].
-        ids: (N,) the point id of each image; the image's index unless given.
-        captions: (N,) text under each picture, its lines split by newlines. With captions, the picture and its caption
-            replace Plotly's own hover label.
+        ids: (N,) the point id of each image; by default the image's index.
+        captions: (N,) text under each image; newlines separate lines. With captions, the image and its caption replace
+            Plotly's hover label.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -209,7 +208,7 @@ def thumbnails(
 def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
     """PNG data URI of the images in rows of `columns`; cached because a live page draws it every second.
 
-    Each picture's edge is repeated once around it: browsers blend neighbours at fractions of a pixel.
+    Around each image its edge pixels are repeated once, because browsers blend neighbouring images at the borders.
     """
     count, channels, side, _ = shape
     rows = max(1, math.ceil(count / columns))
@@ -219,7 +218,7 @@ def _sheet(pixels: bytes, shape: tuple[int, ...], columns: int) -> str:
     grid = sheet.reshape(rows, columns, channels, side + 2, side + 2).transpose(0, 3, 1, 4, 2)
     file = io.BytesIO()
     picture = Image.fromarray(grid.reshape(rows * (side + 2), columns * (side + 2), channels))
-    picture.save(file, "PNG", compress_level=1)  # small enough, and quick: made anew at each move of a threshold
+    picture.save(file, "PNG", compress_level=1)  # fast, and small enough: each move of a threshold encodes it again
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -253,13 +252,13 @@ def _threshold_data(threshold: float | ThresholdHandle | None) -> dict[str, Any]
 
 
 def _cumulative(scores: Sequence[float] | np.ndarray | None) -> dict[str, Any] | None:
-    """The distinct scores, ascending, and how many lie at or below each (``below``; None: one more each).
+    """The distinct scores, ascending, and how many scores lie at or below each (``below``; None: 1, 2, 3, ...).
 
-    They go to the browser at every move: of 20 000 scores on a grid about a hundred are distinct.
+    The browser receives them at every move of the threshold. Of 20 000 scores on a grid about a hundred are distinct.
     """
     if scores is None or not len(scores):
         return None
-    # JSON has no infinity; a score that no attack reached lies right of every threshold.
+    # JSON has no infinity. An infinite score (no attack changed the label) lies right of every threshold.
     values, counts = np.unique(np.clip(np.asarray(scores, float), -1e30, 1e30), return_counts=True)
     return {
         "values": values.tolist(),
@@ -269,12 +268,12 @@ def _cumulative(scores: Sequence[float] | np.ndarray | None) -> dict[str, Any] |
 
 
 def _ids(selection: dict[str, Any] | None, revision: str) -> tuple[Id, ...]:
-    """Ids of a selection; empty where it was made on another revision of the chart."""
+    """Ids of a selection; empty if it belongs to another revision of the chart."""
     if not selection or selection.get("revision") != revision:
         return ()
     return tuple(selection["ids"])
 
 
 def _as_python(point: Id | np.generic) -> Id:
-    """A point's id as a Python number or text, as JSON takes it."""
+    """A point's id as a Python number or text, for JSON."""
     return point.item() if isinstance(point, np.generic) else point

@@ -1,6 +1,6 @@
-"""Small pieces of every page: chips, tiles, tables, cards, links that look like buttons, notices.
+"""Small elements of every page: chips, tiles, tables, cards, links that look like buttons, notices.
 
-What returns ``Html`` is put together by the caller and drawn by ``row`` or ``tiles``; the others draw at once.
+Functions that return ``Html`` draw nothing: ``row`` and ``tiles`` draw their results. The other functions draw.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Role = Literal["id", "ood", "fragile", "robust", "SL", "NTL", "synthetic"]
 
 ROLE_NAMES = {"id": "ID", "ood": "OOD"}
 
-# Role whose colour a status's dot has; the word beside the dot says the same.
+# Status -> the role whose colour its dot has.
 STATUS_COLOURS = {
     "queued": "synthetic",
     "running": "id",
@@ -32,13 +32,13 @@ STATUS_COLOURS = {
 
 
 class Html(str):
-    """Markup made here, safe to show."""
+    """HTML that this app has made, safe to show."""
 
     __slots__ = ()
 
 
 def as_html(part: str | Html) -> Html:
-    """Markup as it is, other text with its special characters escaped."""
+    """``Html`` unchanged; any other text with its special characters escaped."""
     return part if isinstance(part, Html) else Html(escape(part))
 
 
@@ -70,7 +70,7 @@ def status_chip(status: str) -> Html:
         status: a key of ``STATUS_COLOURS``.
 
     Raises:
-        KeyError: for any other word.
+        KeyError: the status is not known.
     """
     live = " atesc-live" if status == "running" else ""
     colour = f"--own:var(--role-{STATUS_COLOURS[status]})"
@@ -81,8 +81,8 @@ def swatch(role: Role, text: str | None = None, outline: bool = False) -> Html:
     """One entry of a legend: a square in the role's colour and its name.
 
     Args:
-        role: whose colour the square has.
-        text: what stands beside it; the role's name unless given.
+        role: role whose colour the square has.
+        text: text next to the square; by default the role's name.
         outline: an outlined square, for reference data that a figure draws as outlines.
     """
     kind = "atesc-square atesc-outline" if outline else "atesc-square"
@@ -103,16 +103,16 @@ def tile(
     change: str = "",
     role: Role | None = None,
 ) -> Html:
-    """One number with its name.
+    """A tile with one number and its name.
 
     Args:
-        label: the name.
+        label: name of the number.
         value: the number, as text.
-        unit: behind the number.
-        measured_on: which split, how many images, which epoch the number belongs to.
-        help_text: text of the question mark beside the name.
-        change: e.g. ``+1.2``, behind the unit.
-        role: whose colour the tile has.
+        unit: unit after the number.
+        measured_on: the split, the number of images and the epoch of the measurement.
+        help_text: text of the question mark after the name.
+        change: shown after the unit, e.g. ``+1.2``.
+        role: role whose colour the tile has.
     """
     colour = f' style="--own:var(--role-{role})"' if role else ""
     hint = f'<span class="atesc-help" tabindex="0" data-help="{escape(help_text)}">?</span>' if help_text else ""
@@ -126,13 +126,13 @@ def tile(
 
 
 def progress_bar(share: float, role: Role | None = None) -> Html:
-    """A thin bar that is filled to ``share``, 0..1."""
+    """A thin bar, filled up to ``share`` (0..1)."""
     colour = f"--own:var(--role-{role});" if role else ""
     return Html(f'<div class="atesc-bar"><i style="{colour}width:{100 * min(max(share, 0), 1):.1f}%"></i></div>')
 
 
 def header(title: str, lead: str = "") -> None:
-    """Draw a page's title and the sentence that says what the page is for."""
+    """Draw a page's title and a sentence on the purpose of the page."""
     st.title(title, anchor=False)
     if lead:
         st.html(f'<p class="atesc atesc-lead">{escape(lead)}</p>')
@@ -145,7 +145,7 @@ def row(*parts: str | Html) -> None:
 
 
 def tiles(*parts: Html) -> None:
-    """Draw several ``tile`` in a grid."""
+    """Draw tiles (see ``tile``) in a grid."""
     st.html(f'<div class="atesc atesc-tiles">{"".join(map(as_html, parts))}</div>')
 
 
@@ -154,8 +154,8 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
 
     Args:
         frame: the texts; its index is not shown.
-        numbers: columns that are aligned to the right.
-        roles: column -> role whose colour underlines the column's head.
+        numbers: names of the columns that are aligned to the right.
+        roles: column -> role; its colour underlines the column's head.
     """
     roles = roles or {}
 
@@ -176,12 +176,12 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
 
 
 def label(text: str) -> None:
-    """Draw the name of what stands below, smaller than a heading."""
+    """Draw the name of the element below it, smaller than a heading."""
     st.html(f'<p class="atesc atesc-label">{escape(text)}</p>')
 
 
 def caption(text: str) -> None:
-    """Draw a line of explanation below a picture or a number."""
+    """Draw a line of explanation below an image or a number."""
     st.html(f'<p class="atesc atesc-quiet">{escape(text)}</p>')
 
 
@@ -199,39 +199,43 @@ def page_button(
 ) -> None:
     """Draw a link to another page that looks like a button; ``link`` is passed to ``st.page_link``.
 
-    A page may hold one such link per ``label``. ``st.switch_page`` is used nowhere: it changes the page on the server
-    before the browser knows, and a rerun that the browser's timer still requests for the old page leaves the new one
-    blank (Streamlit 1.67).
+    A page can have one such link per ``label``. Do not use ``st.switch_page``: the server changes the page before the
+    browser does, and if the browser's timer then requests a rerun of the old page, the new page stays blank
+    (Streamlit 1.67).
     """
     with st.container(key=f"page link {'primary' if primary else 'secondary'} {label}", width=width):
         st.page_link(page, label=label, width=width, **link)
 
 
 def hidden_when_presenting(name: str, **layout: Any) -> DeltaGenerator:
-    """A container that a projector does not show: preparations and downloads.
+    """A container that is hidden while the page is presented, for preparations and downloads.
 
     Args:
-        name: a name that no other such container of the page has.
+        name: unique on the page among these containers.
         layout: passed to ``st.container``.
     """
     return st.container(key=f"backstage {name}", **layout)
 
 
 def empty_state(title: str, next_step: str) -> DeltaGenerator:
-    """Draw that there is nothing yet, and what to do; the button that does it goes into the returned container."""
+    """Draw a notice that there is nothing yet, and what to do next.
+
+    Returns:
+        The notice's container, for a button or a link that does the next step.
+    """
     box = st.container(border=True, horizontal_alignment="center")
     with box:
         st.html(f'<div class="atesc atesc-empty"><b>{escape(title)}</b><span>{escape(next_step)}</span></div>')
     return box
 
 
-def problem(error: str, kept: str, next_step: str) -> None:
-    """Draw an error in three sentences: what went wrong, what is still there, what to do."""
-    st.error(f"**{error}**  \n{kept} {next_step}", icon=":material/error:")
+def problem(error: str, unaffected: str, next_step: str) -> None:
+    """Draw an error in three sentences: what went wrong, what is unaffected, what to do next."""
+    st.error(f"**{error}**  \n{unaffected} {next_step}", icon=":material/error:")
 
 
 def source_badge(source: str | None) -> str:
-    """Where a default comes from, as Markdown for a widget's label."""
+    """The source of a default value (paper or this lab), as Markdown for a widget's label."""
     return {"paper": ":gray-badge[paper]", "lab": ":primary-badge[this lab]", None: ""}[source]
 
 
@@ -239,9 +243,9 @@ def setting(path: str, label: str, kind: str = "dfq") -> dict[str, Any]:
     """``label`` and ``help`` of the widget of a RunSpec field: ``st.slider(**setting("split.steps", "PGD steps"))``.
 
     Args:
-        path: the dotted field.
-        label: its name on the page.
-        kind: ``synthesis.kind``, on which the synthesis' fields depend.
+        path: the field's dotted name.
+        label: the field's name on the page.
+        kind: ``synthesis.kind``; the descriptions of the ``synthesis`` fields depend on it.
     """
     sentence, source = describe_field(path, kind)
     return {"label": f"{label} {source_badge(source)}".strip(), "help": sentence}

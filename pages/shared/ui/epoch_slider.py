@@ -21,28 +21,28 @@ def epoch_slider(
     advance: bool = False,
     label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> int:
-    """Draw the slider, and return the epoch that it is at.
+    """Draw the slider, and return its epoch.
 
-    It begins at the link's ``?epoch=``, else at the selection's epoch, else at the newest one. It moves on to each new
-    epoch, unless the user went back to an earlier one, or selected images of the one that is shown.
+    The slider starts at the link's ``?epoch=``, or else at the selection's epoch, or else at the newest epoch. If it is
+    at the newest epoch, it follows each new epoch, unless images of the shown epoch are selected.
 
     Args:
         run: the run.
-        epochs: those that have images, ascending; at least one.
-        key: of the widget; a callback may set another epoch in ``st.session_state`` by it.
-        selected: what is selected of the run, on pages whose epoch follows the selection.
-        advance: go to the next epoch, as a page does that plays them.
-        label_visibility: of the widget.
+        epochs: epochs that have images, ascending; at least one.
+        key: key of the widget; a callback may set another epoch at this key in ``st.session_state``.
+        selected: the selection of the run, on pages that open at the selection's epoch.
+        advance: go to the next epoch, while a page plays the epochs.
+        label_visibility: label visibility of the widget.
     """
-    state, newest, known = st.session_state, epochs[-1], f"{key}, newest"
+    state, newest, newest_key = st.session_state, epochs[-1], f"{key}, newest"
     initial = selected.epoch if selected else newest
     epoch = state.get(key, url.read_choice("epoch", epochs, initial))
-    follows = epoch == state.get(known) and not (selected and selected.epoch == epoch)
+    follows = epoch == state.get(newest_key) and not (selected and selected.epoch == epoch)
     if follows or epoch not in epochs:
         epoch = newest
     if advance and epoch != newest:
         epoch = epochs[epochs.index(epoch) + 1]
-    state[key], state[known] = epoch, newest
+    state[key], state[newest_key] = epoch, newest
     url.set_parameter("epoch", None if epoch == initial else epoch)
     if len(epochs) == 1:
         elements.caption(f"Epoch {newest}")
@@ -52,5 +52,5 @@ def epoch_slider(
         epochs,
         key=key,
         label_visibility=label_visibility,
-        format_func=lambda at: f"epoch {at}" if label_visibility == "collapsed" else str(at),
+        format_func=lambda epoch: f"epoch {epoch}" if label_visibility == "collapsed" else str(epoch),
     )

@@ -6,11 +6,11 @@ from atesc_core.figures import theme
 
 
 def per_cent(value: float | None) -> str:
-    """A percentage, 0..100, with one decimal and without its sign; ``–`` for None."""
+    """A percentage (0..100) with one decimal, without the % sign; ``–`` for None."""
     return "–" if value is None else f"{value:.1f}"
 
 
-count = theme.format_count  # a number of things, as figures write it
+count = theme.format_count  # a count as text, formatted as in the figures
 
 
 def duration(seconds: float | None) -> str:
@@ -25,7 +25,7 @@ def duration(seconds: float | None) -> str:
 
 
 def measured_on(split: str, images: int | None = None, epoch: int | None = None) -> str:
-    """What a number was measured on: ``ID test · 1 000 images · epoch 6``."""
+    """Description of a measurement: ``ID test · 1 000 images · epoch 6``."""
     parts = [split]
     if images is not None:
         parts.append(f"{count(images)} images")

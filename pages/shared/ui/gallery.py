@@ -1,4 +1,4 @@
-"""Walls of small images, sharp at any size, each outlined in its group's colour."""
+"""Grids of small images, sharp at any size, each outlined in its group's colour."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -14,7 +14,7 @@ _mount = st.components.v2.component(
     "atesc_gallery",
     js=(ASSETS / "gallery" / "gallery.js").read_text(),
     css=(ASSETS / "gallery" / "gallery.css").read_text(),
-    isolate_styles=False,  # the app's own style sheet holds the pictures' styles
+    isolate_styles=False,  # the styles of the images are in the app's style sheet
 )
 
 
@@ -26,14 +26,14 @@ def gallery(
     titles: Sequence[str] | None = None,
     captions: Sequence[str] | None = None,
 ) -> None:
-    """Draw images in rows, in the order given.
+    """Draw images in rows, in the given order.
 
     Args:
         images: (N, 3, s, s), uint8 or float in [0, 1].
         columns: images in a row.
-        roles: whose colour outlines each image (fragile, robust, id ...).
+        roles: role of each image (fragile, robust, id, ...); its colour outlines the image.
         titles: tooltip of each image, e.g. class, confidence, score.
-        captions: a line below each image.
+        captions: text below each image.
     """
     sheet = thumbnails(images)
     cells = []
@@ -44,7 +44,7 @@ def gallery(
         style = f"{colour}background-position:{sheet.position(cell)}"
         picture = f'<i role="img" aria-label="{title}" title="{title}" style="{style}"></i>'
         cells.append(f'<div class="atesc-picture">{picture}{caption}</div>')
-    # One sheet as a CSS variable on the grid, rather than a data URI in every cell.
+    # The sheet is one CSS variable of the grid, instead of a data URI in every cell.
     grid = f"--sheet:url({sheet.source});--sheet-size:{sheet.size}"
     st.html(
         f'<div class="atesc atesc-gallery" style="{grid};grid-template-columns:repeat({_columns(columns, sheet)},1fr)">'
@@ -64,18 +64,18 @@ def clickable_gallery(
     captions: Sequence[str] | None = None,
     chosen: int | None = None,
 ) -> None:
-    """The same as ``gallery``, with each image a button.
+    """The same as ``gallery``, but each image is a button.
 
     Args:
         images: (N, 3, s, s), uint8 or float in [0, 1].
-        ids: (N,), what ``on_click`` is called with.
-        key: of the component, one per page.
-        on_click: called before the rerun that follows a click.
+        ids: (N,) the argument of ``on_click`` for each image.
+        key: key of the component, unique on the page.
+        on_click: called after a click, before the rerun.
         titles: tooltip of each image.
         columns: images in a row.
-        roles: whose colour outlines each image.
-        captions: a line below each image.
-        chosen: the id of the image that is drawn as pressed.
+        roles: role of each image; its colour outlines the image.
+        captions: text below each image.
+        chosen: id of the image that is drawn as pressed.
     """
     sheet = thumbnails(images)
     cells = [

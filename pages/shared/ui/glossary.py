@@ -1,4 +1,4 @@
-"""Terms and symbols that the story and the trace of a turn explain where they stand, as tooltips."""
+"""Explanations of terms and symbols, shown as tooltips in the story and in the trace of a turn."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TERMS = {
     "trap projected out": "The direction from fragile to trapped images is projected out of T's features. An addition "
     "of this lab.",
 }
-LOSSES = {  # a step's loss terms: name with its symbol, and how many decimals to show
+LOSSES = {  # loss term -> its name with its symbol, and the number of decimals to show
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),
     "g/onehot": ("One-hot, [[CE(T, y)]]", 3),
     "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3),
@@ -66,7 +66,7 @@ def annotated(text: str) -> Html:
     """Return text whose [[terms]] are explained on hover and on focus; [[term|other words]] shows the other words.
 
     Raises:
-        KeyError: for a term that `TERMS` does not explain.
+        KeyError: a term is not in `TERMS`.
     """
     parts = re.split(r"\[\[(.+?)]]", text)
     return Html("".join(_term(part) if index % 2 else escape(part) for index, part in enumerate(parts)))

@@ -1,4 +1,4 @@
-"""The wall of an epoch's synthetic images."""
+"""A grid of an epoch's synthetic images, outlined by group."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def image_wall(run: DistillationRun, snapshot: Snapshot | None, count: int = WAL
     """Draw synthetic images outlined by group, the most fragile first.
 
     Args:
-        run: whose images they are.
-        snapshot: of the epoch that is shown; None: there is none yet, and the page says so.
-        count: images at most.
+        run: the run of the images.
+        snapshot: the images of one epoch; None draws a notice that there are none yet.
+        count: largest number of images to draw.
         columns: images in a row.
     """
     if snapshot is None:

@@ -1,4 +1,4 @@
-"""The inspector: one synthetic image under the attack, its scores, and the real images nearest to it."""
+"""The inspector of one synthetic image: the attack on it, its scores, and the nearest real images."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from atesc_core.inspection import Inspection
 
 MODULE = "atesc_core.inspection"
-NEIGHBOURS = 6  # of each domain
+NEIGHBOURS = 6  # nearest real images of each domain
 DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
-FORMAT = 2  # of an inspection's file
+FORMAT = 2  # version of an inspection's file format
 
-# Brings a card into view when it comes to show something else, not when it is drawn again.
+# Scrolls to the inspector when it shows another image, but not when it draws the same image again.
 _reveal = st.components.v2.component(
     "atesc_reveal",
     js="""
@@ -50,7 +50,7 @@ export default function mount({ parentElement, data }) {
 
 @dataclass(frozen=True)
 class Sample:
-    """An image of a snapshot, and the threshold that is in view."""
+    """An image of a snapshot, and the threshold that the page shows."""
 
     run: DistillationRun
     snapshot: Snapshot
@@ -60,17 +60,17 @@ class Sample:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of labels 0, 1, ...; the numbers themselves where the teacher's card is gone."""
+        """Names of the labels 0, 1, ...; the numbers if the teacher has been deleted."""
         return self.card.class_names if self.card else tuple(map(str, range(self.snapshot.teacher_probs.shape[1])))
 
     @property
     def group(self) -> elements.Role:
-        """``fragile`` or ``robust``: the image's side of the threshold in view."""
+        """The image's group at this threshold: ``fragile`` or ``robust``."""
         return "fragile" if self.snapshot.scores[self.run.spec.split.score][self.index] <= self.threshold else "robust"
 
 
 def inspector(sample: Sample, report: Report | None) -> bool:
-    """The whole card; whether it waits for a computation. Call it in a fragment."""
+    """Draw the inspector; return whether it waits for a computation. Call it in a fragment."""
     run, snapshot, index = sample.run, sample.snapshot, sample.index
     with st.container(border=True, key="inspector"):
         left, right = st.columns([8, 1], vertical_alignment="center")
@@ -97,11 +97,15 @@ def inspector(sample: Sample, report: Report | None) -> bool:
     return waiting
 
 
-# ── under the attack ────────────────────────────────────────────────────────────────────────────────
+# ── the attack on the image ─────────────────────────────────────────────────────────────────────────
 
 
 def _attack(sample: Sample) -> bool:
-    """The image, its adversarial version, and what is said of both; whether that is still being computed."""
+    """Draw the image, its adversarial version and both networks' answers.
+
+    Returns:
+        Whether the attack is still being computed.
+    """
     if sample.card is None:
         gallery(sample.snapshot.images[[sample.index]], columns=6)
         elements.caption("This run's teacher is gone: without it there is no attack. What was measured is below.")
@@ -109,70 +113,79 @@ def _attack(sample: Sample) -> bool:
     pictures, teacher, student = st.columns([5, 4, 4])
     with pictures:
         budget = _budget(sample)
-        found = _found(sample, budget)
-        _pictures(sample, found)
+        inspection = _inspection(sample, budget)
+        _pictures(sample, inspection)
     snapshot, index, names = sample.snapshot, sample.index, sample.class_names
     with teacher:
         elements.row(elements.bold("Teacher"), elements.chip(sample.card.kind, sample.card.kind))
         _probabilities(
-            "teacher", snapshot.teacher_probs[index], found.teacher if found else None, names, sample.card.kind
+            "teacher",
+            snapshot.teacher_probs[index],
+            inspection.teacher if inspection else None,
+            names,
+            sample.card.kind,
         )
     with student:
         elements.row(elements.bold("Student"), elements.muted(f"as it was at the end of epoch {snapshot.epoch}"))
-        _probabilities("student", snapshot.student_probs[index], found.student if found else None, names, "ink")
-        if found and found.student is None:
+        _probabilities(
+            "student", snapshot.student_probs[index], inspection.student if inspection else None, names, "ink"
+        )
+        if inspection and inspection.student is None:
             elements.caption(
-                f"Not asked about the attacked image: of this run's students, {_kept(found.students)} kept."
+                f"Not asked about the attacked image: of this run's students, {_students_kept(inspection.students)} kept."
             )
-    return found is None and _going(sample, budget)
+    return inspection is None and _is_in_progress(sample, budget)
 
 
-def _kept(epochs: tuple[int, ...]) -> str:
+def _students_kept(epochs: tuple[int, ...]) -> str:
+    """End of the sentence on which epochs have a student on disk."""
     if len(epochs) > 1:
         return f"only those of {len(epochs)} other epochs are"
     return f"only that of epoch {epochs[0]} is" if epochs else "none is"
 
 
 def _budget(sample: Sample) -> float:
-    """The attack's ε in 1/255: at first the smallest that changes the teacher's label."""
-    most = sample.run.spec.split.max_epsilon
-    least = float(sample.snapshot.scores["min_eps"][sample.index])
+    """Draw the slider of the attack's ε and return ε in 1/255. It starts at the smallest ε that changes the label."""
+    largest = sample.run.spec.split.max_epsilon
+    min_eps = float(sample.snapshot.scores["min_eps"][sample.index])
     key = f"budget {sample.run.id} {sample.snapshot.epoch} {sample.index}"
-    step = most / 128  # as finely as min ε is known
-    usual = min(least, most)
-    own = url.bind_widget("budget", url.read_number("budget", usual, 0.0, most), key=key, usual=usual, initial="value")
+    step = largest / 128  # the resolution of min ε
+    usual = min(min_eps, largest)
+    binding = url.bind_widget(
+        "budget", url.read_number("budget", usual, 0.0, largest), key=key, usual=usual, initial="value"
+    )
     budget: float = st.slider(
         "Attack budget ε (1/255)",
         0.0,
-        float(most),
+        float(largest),
         step=step,
-        **own,
+        **binding,
         format="%.2f",
         help=(
-            f"No attack up to {most:g} changes the label"
-            if math.isinf(least)
-            else f"At first the smallest budget that changes the teacher's label, {least:g}"
+            f"No attack up to {largest:g} changes the label"
+            if math.isinf(min_eps)
+            else f"At first the smallest budget that changes the teacher's label, {min_eps:g}"
         ),
     )
     return budget
 
 
-def _pictures(sample: Sample, found: Inspection | None) -> None:
+def _pictures(sample: Sample, inspection: Inspection | None) -> None:
     image = sample.snapshot.images[sample.index] / 255
     before = sample.class_names[sample.snapshot.teacher_probs[sample.index].argmax()]
     images, captions = [image], [f"the image: {before}"]
     roles: list[elements.Role | None] = [sample.group]
-    if found is not None:
-        difference = found.adversarial - image
+    if inspection is not None:
+        difference = inspection.adversarial - image
         scale = 0.5 / np.abs(difference).max() if difference.any() else 1.0
-        after = sample.class_names[found.teacher.argmax()]
-        images += [found.adversarial, 0.5 + scale * difference]
+        after = sample.class_names[inspection.teacher.argmax()]
+        images += [inspection.adversarial, 0.5 + scale * difference]
         captions += [f"attacked: {after}", f"difference × {scale:.0f}"]
         roles += [None, None]
     gallery(np.stack(images), columns=3, roles=roles, titles=captions, captions=captions)
-    if found is not None:
-        changed = "changes its mind" if found.flipped else "keeps its label"
-        elements.caption(f"Within ε = {found.epsilon:.2f}/255 of the image the teacher {changed}.")
+    if inspection is not None:
+        changed = "changes its mind" if inspection.flipped else "keeps its label"
+        elements.caption(f"Within ε = {inspection.epsilon:.2f}/255 of the image the teacher {changed}.")
 
 
 def _probabilities(who: str, before: np.ndarray, after: np.ndarray | None, names: tuple[str, ...], role: str) -> None:
@@ -180,15 +193,15 @@ def _probabilities(who: str, before: np.ndarray, after: np.ndarray | None, names
     chart(figure, f"said {who}", height=290, label=f"The {who}'s class probabilities, before and after the attack")
 
 
-def _found(sample: Sample, epsilon: float) -> Inspection | None:
-    """The attacked image; None while it is being computed, or where that failed, and the page says so."""
+def _inspection(sample: Sample, epsilon: float) -> Inspection | None:
+    """The result of the attack; None while it is being computed, or after a failure, which is then drawn."""
     from atesc_core.inspection import Inspection, takes_long
 
     run, epoch, index = sample.run, sample.snapshot.epoch, sample.index
     version = _version(run, epoch)
     if not takes_long(sample.snapshot.images.shape[-1], run.spec.split.steps):
         try:
-            return _at_once(str(run_store().runs_dir), run.id, epoch, index, epsilon, version)
+            return _compute_now(str(run_store().runs_dir), run.id, epoch, index, epsilon, version)
         except (StoreError, ValueError) as error:
             elements.problem("The attack could not be computed.", f"{error}.", "The rest of the page stands.")
             return None
@@ -205,8 +218,8 @@ def _found(sample: Sample, epsilon: float) -> Inspection | None:
     return None
 
 
-def _going(sample: Sample, epsilon: float) -> bool:
-    """Whether to draw again soon: the job is active, or has just left its result."""
+def _is_in_progress(sample: Sample, epsilon: float) -> bool:
+    """Whether to draw again soon: the job is active or has just finished."""
     job = jobs.find(str(_file(sample, epsilon)))
     return job is not None and (job.active or job.state == "done")
 
@@ -218,20 +231,20 @@ def _file(sample: Sample, epsilon: float) -> Path:
 
 
 def _version(run: DistillationRun, epoch: int) -> int:
-    """Another where an image or a student may be: a resumed run writes its epochs anew."""
+    """A number that changes with the epoch's files: a resumed run writes its epochs again."""
     store = run_store()
     files = (store.snapshot_file(run.id, epoch), store.student_file(run.id, epoch), store.checkpoint_file(run.id))
     return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def _at_once(runs_dir: str, run_id: str, epoch: int, index: int, epsilon: float, version: int) -> Inspection:
+def _compute_now(runs_dir: str, run_id: str, epoch: int, index: int, epsilon: float, version: int) -> Inspection:
     from atesc_core.inspection import inspect
 
     return inspect(run_store(), run_id, epoch, index, epsilon)
 
 
-# ── beside all others ───────────────────────────────────────────────────────────────────────────────
+# ── scores and neighbours ───────────────────────────────────────────────────────────────────────────
 
 
 def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
@@ -254,16 +267,16 @@ def _scores_and_neighbours(sample: Sample, report: Report | None) -> None:
 
 
 def _ranks(sample: Sample) -> pd.DataFrame:
-    """A row a score: its value, and the share of the epoch's images that are less robust by it."""
+    """One row per score: the image's value, and the share of the epoch's images that are less robust."""
     rows = []
     for name, values in sample.snapshot.scores.items():
-        own = values[sample.index]
-        told = f"> {sample.run.spec.split.max_epsilon:g}" if np.isposinf(own) else f"{own:.2f}".replace("-", "−")
+        value = values[sample.index]
+        text = f"> {sample.run.spec.split.max_epsilon:g}" if np.isposinf(value) else f"{value:.2f}".replace("-", "−")
         rows.append(
             {
                 "score": SCORE_NAMES[name],
-                "value": f"{told}{SCORE_UNITS[name]}",
-                "more robust than": f"{100 * np.mean(values < own):.1f} %",
+                "value": f"{text}{SCORE_UNITS[name]}",
+                "more robust than": f"{100 * np.mean(values < value):.1f} %",
             }
         )
     return pd.DataFrame(rows)
@@ -271,12 +284,15 @@ def _ranks(sample: Sample) -> pd.DataFrame:
 
 def _neighbours(sample: Sample, report: Report, domain: Literal["id", "ood"]) -> None:
     side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
-    places, distances = nearest(sample.snapshot.features[sample.index], side.features, NEIGHBOURS)
-    titles = [f"{names[side.labels[at]]}, teacher: {sample.class_names[side.predicted[at]]}" for at in places]
+    positions, distances = nearest(sample.snapshot.features[sample.index], side.features, NEIGHBOURS)
+    titles = [
+        f"{names[side.labels[position]]}, teacher: {sample.class_names[side.predicted[position]]}"
+        for position in positions
+    ]
     gallery(
-        side.images[places],
+        side.images[positions],
         columns=NEIGHBOURS,
-        roles=[domain] * len(places),
+        roles=[domain] * len(positions),
         titles=titles,
         captions=[f"{distance:.1f}" for distance in distances],
     )

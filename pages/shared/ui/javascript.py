@@ -1,4 +1,4 @@
-"""A component's JavaScript modules as the one text that Streamlit takes."""
+"""Joins a component's JavaScript modules into one text, because Streamlit accepts no more."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILIN
 
 
 def bundle(entry: Path) -> str:
-    """Return a module and the modules that it imports as one module with the entry's default export.
+    """Return the module `entry` and all modules that it imports as one module, with the default export of `entry`.
 
-    `st.components.v2.component` takes the source, not a file, so an import in it would have nothing to resolve
-    against. Each module comes once, before those that import it, without its `import` lines and `export` words. All
-    share one scope: two modules may not use the same name at the top, and may not import under another name.
+    `st.components.v2.component` takes source text, not a file, so a relative import in it cannot be resolved. Each
+    module comes once, before the modules that import it, without its `import` lines and `export` keywords. All modules
+    then share one scope: two modules must not use the same top-level name, and an import must not rename.
     """
     sources: dict[Path, str] = {}
     _collect(entry.resolve(), sources)

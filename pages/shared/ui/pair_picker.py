@@ -1,4 +1,4 @@
-"""A box to pick a pair from, and what must be downloaded for the others."""
+"""A select box for a pair, and the downloads that other pairs need."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def pick_pair(container: DeltaGenerator, help_text: str) -> str:
-    """The name of a pair: one whose images are all here, the link's (``?pair=``) first, or any that is typed.
+    """Draw a select box for a pair; return the chosen or typed text.
 
-    What is typed need not be the name of a pair: the caller checks it.
+    It offers the link's pair (``?pair=``) first, then the pairs whose images are on this machine. A typed text may not
+    be a valid pair: the caller must check it.
     """
     present = [name for name, pair in PAIRS.items() if not pair.missing]
     linked = st.query_params.get("pair")
@@ -26,7 +27,7 @@ def pick_pair(container: DeltaGenerator, help_text: str) -> str:
 
 
 def unavailable_pairs() -> None:
-    """Name the pairs that `pick_pair` does not offer, and link to where their images are downloaded."""
+    """Draw the pairs that need a download, and a link to the page Domains."""
     missing = [f"{name}: {missing_downloads(pair)}" for name, pair in PAIRS.items() if pair.missing]
     if missing:
         elements.caption(f"Not offered until downloaded: {'; '.join(missing)}.")
@@ -34,5 +35,5 @@ def unavailable_pairs() -> None:
 
 
 def missing_downloads(pair: Pair) -> str:
-    """What must be downloaded for a pair, such as ``svhn (246 MB)``; empty where nothing."""
+    """The downloads that a pair needs, as text: ``svhn (246 MB)``; empty if it needs none."""
     return ", ".join(f"{name} ({download_size(name)})" for name in pair.missing)

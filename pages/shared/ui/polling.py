@@ -1,4 +1,4 @@
-"""Parts of a page that draw themselves again as long as what they show may change."""
+"""Parts of a page that are redrawn every few seconds while their content may change."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
 
 def is_live(run: Run) -> bool:
-    """Whether a page polls the run: it moves, or somebody may let it go on."""
+    """Whether the run may change without a new start: it is active or paused."""
     return run.active or run.status == "paused"
 
 
 def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None:
-    """Call ``show`` now, and again every few seconds as long as things change, without touching the page around it.
+    """Call ``show`` now, and again every few seconds while ``changing``, without rerunning the rest of the page.
 
-    It is a fragment: its widgets rerun only itself.
+    ``show`` runs in a fragment: widgets that it draws rerun only the fragment.
 
     Args:
-        show: draws, and returns whether what it drew may still change. When that differs from ``changing``, the whole
-            page runs once more, and polling begins or ends.
+        show: draws, and returns whether its content may still change. If the result differs from ``changing``, the
+            whole page runs once more, and polling starts or ends.
         changing: whether to poll.
         every_s: seconds between two calls.
     """
 
     @st.fragment(run_every=every_s if changing else None)
     def fragment() -> None:
-        handle_uncaught_errors()  # app.py does not run where the fragment runs again by itself
+        handle_uncaught_errors()  # app.py does not run when only the fragment runs
         url.restore_parameters()
         if show() != changing:
             st.rerun()
 
     fragment()
-    _settle(show.__module__)
+    _freeze_modules(show.__module__)
 
 
 @st.cache_resource(show_spinner=False)
-def _settle(page: str) -> None:
-    """Take a page's loaded modules out of garbage collection: walking through them all took up to 0.3 s in a drag."""
+def _freeze_modules(page: str) -> None:
+    """Exclude the loaded modules from garbage collection: it took up to 0.3 s while the user dragged. Once per page."""
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)
 
 
 def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
-    """Draw ``panel`` of the run as it is now, again and again as long as it may change; a queued run gets a worker."""
+    """Draw ``panel`` for the run, and redraw it while the run may change; start a worker if the run is queued."""
 
     def show() -> bool:
         try:
-            now = run_store().refresh(run)
+            current = run_store().refresh(run)
         except UnknownRunError:
             st.info("This run has been deleted.", icon=":material/delete:")
             return False
-        if now.status == "queued":
+        if current.status == "queued":
             ensure_worker(run_store().runs_dir)
-        panel(now)
-        return is_live(now)
+        panel(current)
+        return is_live(current)
 
     poll(show, is_live(run))

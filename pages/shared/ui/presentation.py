@@ -1,8 +1,8 @@
-"""Presenting a page: a button that copies its link, and the page without its controls, for a projector.
+"""A button that copies a page's link, and the presenting mode: the page without its controls, for a projector.
 
-Both are the same on every page, because a page's whole state is in its address (pages/shared/state/url.py): the link
-that is copied is the address, and ``?projector=1`` in it hides the sidebar, Streamlit's header and every container made
-by `elements.hidden_when_presenting`.
+Both work on every page, because a page's whole state is in its address (pages/shared/state/url.py). The copied link is
+the address. In presenting mode, ``?projector=1`` in the address hides the sidebar, Streamlit's header and every
+container made by `elements.hidden_when_presenting`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _copy_button = st.components.v2.component(
 
 
 def presenting() -> bool:
-    """Whether the link asks for the page without its controls."""
+    """Whether the page is in presenting mode."""
     return st.query_params.get("projector") == "1"
 
 
 def start_controls() -> None:
-    """In the sidebar: copy the page's link, or begin to present. While presenting: hide all controls instead."""
+    """Draw the sidebar's buttons that copy the link and start presenting. In presenting mode, hide all controls."""
     if presenting():
         st.html(f"<style>{(ASSETS / 'presenting.css').read_text()}</style>")
         return
@@ -48,7 +48,7 @@ def start_controls() -> None:
 
 
 def stop_controls() -> None:
-    """In the page's corner while presenting: copy this very link, or show the controls again."""
+    """In presenting mode, draw the buttons that copy the link and show the controls again, in the page's corner."""
     if not presenting():
         return
     with st.container(horizontal=True, gap="xsmall", key="stop presenting", width="content"):

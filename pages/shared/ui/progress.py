@@ -1,4 +1,4 @@
-"""The one progress widget: a job of ``atesc_core.jobs``, how far it is, a way to stop it and to start it again."""
+"""The progress widget of every background job (``atesc_core.jobs``), with buttons to stop and to restart the job."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ def show_job(
     title: str,
     restart: Callable[[], object],
     *,
-    kept: str = "The rest of the page stands.",
+    unaffected: str = "The rest of the page stands.",
     note: str = "",
     key: str = "",
 ) -> bool:
-    """Draw a job that is not done; whether to draw it again soon. For fragments that poll themselves.
+    """Draw the progress of a job; nothing if the job is done. For fragments that poll.
 
     Args:
-        job: The job. Where it is done, nothing is drawn.
-        title: What it does: "Measuring a teacher".
-        restart: Starts it again after a stop or a failure.
-        kept: A sentence about what a stop or a failure leaves as it was, and what to do.
+        job: The job.
+        title: What the job does: "Measuring a teacher".
+        restart: Starts the job again after a stop or a failure.
+        unaffected: A sentence on what a stop or a failure does not change, and what to do.
         note: A sentence before the progress.
-        key: Tells its buttons from those of the same job elsewhere on the page.
+        key: Key of the buttons, if the page shows the same job twice.
+
+    Returns:
+        Whether to draw the job again soon.
     """
     key = key or job.key
     if job.state == "done":
@@ -47,9 +50,9 @@ def show_job(
         return True
     with left:
         if job.state == "failed":
-            elements.problem(f"{title} failed.", f"{job.error.rstrip('.')}.", kept)
+            elements.problem(f"{title} failed.", f"{job.error.rstrip('.')}.", unaffected)
         else:
-            elements.caption(f"{title} was stopped. {kept}")
+            elements.caption(f"{title} was stopped. {unaffected}")
     right.button(
         "Try again" if job.state == "failed" else "Start again",
         icon=":material/refresh:",
@@ -65,11 +68,11 @@ def watch_job(
     title: str,
     restart: Callable[[], object],
     *,
-    kept: str = "The rest of the page stands.",
+    unaffected: str = "The rest of the page stands.",
     note: str = "",
     has_more: Callable[[], bool] = lambda: False,
 ) -> None:
-    """``show_job`` as a fragment that polls until the job has ended; then the page runs again.
+    """Draw the progress of a job in a fragment that polls until the job has ended; then the page runs again.
 
     Call it outside fragments.
 
@@ -77,9 +80,9 @@ def watch_job(
         job: See ``show_job``.
         title: See ``show_job``.
         restart: See ``show_job``.
-        kept: See ``show_job``.
+        unaffected: See ``show_job``.
         note: See ``show_job``.
-        has_more: Whether the job has left a part of its result, so that the page should run again before its end.
+        has_more: Whether a part of the result is ready, so that the page should run again before the job ends.
     """
     active = job.active
 
@@ -88,25 +91,26 @@ def watch_job(
         url.restore_parameters()
         if active and (not job.active or has_more()):
             st.rerun()
-        show_job(job, title, restart, kept=kept, note=note)
+        show_job(job, title, restart, unaffected=unaffected, note=note)
 
     fragment()
 
 
 def ensure_result(key: str, title: str, is_missing: Callable[[], bool], start: Callable[[], Job]) -> bool:
-    """Start the job of this key where its result is missing, and draw it; whether to draw again soon.
-
-    For fragments that poll themselves, such as ``polling.poll``.
+    """Start the job with this key if its result is missing, and draw its progress. For fragments that poll.
 
     Args:
-        key: The key of the job that ``start`` starts.
+        key: Key of the job that ``start`` starts.
         title: See ``show_job``.
-        is_missing: Whether the result is not there yet.
+        is_missing: Returns whether the result is missing.
         start: Starts the job, for the first time or again.
+
+    Returns:
+        Whether to draw again soon.
     """
     job = jobs.find(key)
     if job is None or job.state == "done":
-        if not is_missing():  # it has come since the page was drawn
+        if not is_missing():  # the job has finished since the page was drawn
             return True
         job = start()
     return show_job(job, title, start) or job.state == "done"

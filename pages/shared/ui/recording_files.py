@@ -1,4 +1,4 @@
-"""Recordings as files: upload one to play it, download the one on the page, download runs as one."""
+"""Recordings as files: upload a recording to play it, download the shown recording, download runs as a recording."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def upload_recording() -> None:
 
 
 def download_runs(runs: list[DistillationRun], title: str) -> None:
-    """Draw a button that downloads runs as a recording, which is made when it is clicked."""
+    """Draw a button that downloads runs as a recording. The recording is made after the click."""
     name = runs[0].id
     st.download_button(
         "Download recording",
@@ -61,7 +61,7 @@ def download_runs(runs: list[DistillationRun], title: str) -> None:
 
 
 def download_recording(recording: Recording) -> None:
-    """Draw a button that downloads the recording on the page."""
+    """Draw a button that downloads the recording that the page plays."""
     st.download_button(
         "Download this recording",
         lambda: to_bytes(recording),

@@ -1,4 +1,4 @@
-"""The first lines of a page that shows a run."""
+"""The header of a page that shows a run: title, choice of the run, summary of the run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Dist
     """Draw the page's title, the choice of its run and that run's summary.
 
     Args:
-        title: of the page.
-        lead: the sentence that says what the page is for.
+        title: title of the page.
+        lead: a sentence on the purpose of the page.
         with_images: offer only runs that have synthetic images.
 
     Returns:
-        The chosen run; None where there is none, and the page then says what to do.
+        The chosen run; None if there is none, and the page then shows what to do.
     """
     if not any(run.metrics or not with_images for run in run_store().distillations()):
         elements.header(title, lead)
@@ -37,7 +37,7 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Dist
 
 
 def run_summary(run: DistillationRun) -> list[elements.Html | str]:
-    """Its teacher, its method and its status, for ``elements.row``."""
+    """A run's teacher, method and status, for ``elements.row``."""
     card = cards().get(run.spec.teacher)
     kind = [elements.teacher_chip(card.kind)] if card else []
     return [elements.bold(run.spec.teacher), *kind, method_name(run.spec), elements.status_chip(run.status)]

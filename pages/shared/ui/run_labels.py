@@ -15,7 +15,7 @@ from pages.shared.data.store import run_store
 
 
 def method_name(spec: RunSpec | TeacherSpec) -> str:
-    """``DFQ + ATEsc`` or ``DFQ, plain``; for a teacher's training ``Training, tNTL``."""
+    """Name of the method: ``DFQ + ATEsc`` or ``DFQ, plain``; for a teacher's training ``Training, tNTL``."""
     if isinstance(spec, TeacherSpec):
         return f"Training, {ABOUT_METHODS[spec.trained_by][0]}"
     synthesis = spec.synthesis.kind.upper()
@@ -24,9 +24,9 @@ def method_name(spec: RunSpec | TeacherSpec) -> str:
 
 
 def run_link(run: Run) -> dict[str, Any]:
-    """Arguments of ``st.page_link`` for the page that shows the run; a trial is shown with the run it branched off."""
+    """Arguments of ``st.page_link`` for the page that shows the run. For a trial: the page of its parent run."""
     if isinstance(run, DistillationRun) and run.fork:
-        with suppress(UnknownRunError):  # deleted since
+        with suppress(UnknownRunError):  # the parent has been deleted
             run_store().get(run.fork.parent)
             return {"page": "pages/robustness/page.py", "query_params": {"run": run.fork.parent, "try": run.id}}
     return {"page": run_page(run), "query_params": {"run": run.id}}
@@ -38,9 +38,9 @@ def run_page(run: Run) -> str:
 
 
 def run_name(run: Run) -> str:
-    """The run's name in a list, which never changes.
+    """The run's name in a list. It never changes during a run.
 
-    Streamlit identifies an option by its label: one that changed would count as another choice of the user.
+    Streamlit identifies an option by its label: if the label changed, Streamlit would lose the user's choice.
     """
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
     is_fork = isinstance(run, DistillationRun) and run.fork
@@ -49,7 +49,11 @@ def run_name(run: Run) -> str:
 
 
 def time_ago(at: float | None) -> str:
-    """``just now``, ``12 min ago``, then the clock or the date. ``at``: unix seconds."""
+    """Time as text: ``just now``, ``12 min ago``, the time of today, or date and time; ``–`` for None.
+
+    Args:
+        at: Unix time in seconds.
+    """
     if at is None:
         return "–"
     age = time.time() - at

@@ -1,4 +1,4 @@
-"""Pieces of a page that show one run: its progress and buttons, its state, its accuracies, its history."""
+"""Parts of a page that show one run: progress, buttons, state, accuracies, history."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from pages.shared.ui.polling import is_live
 from pages.shared.ui.recording_files import download_runs
 from pages.shared.ui.run_labels import method_name
 
-ROUNDS_DRAWN = 600  # of a long run's rounds, evenly thinned
+ROUNDS_DRAWN = 600  # largest number of rounds in a chart; longer runs are thinned evenly
 
 TIMELINE = "display:grid;grid-template-columns:auto 1fr auto;gap:.15rem 1rem;max-height:14rem;overflow:auto"
 
 
 def progress_text(run: Run) -> str:
-    """``epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left``, as far as it is known."""
+    """Progress as text, without unknown parts: ``epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left``."""
     device = [run.device] if run.device else []
     return " · ".join([*queue_position(run), f"epoch {run.epoch}/{run.epochs}", *device, *speed_and_eta(run)])
 
 
 def queue_position(run: Run) -> list[str]:
-    """The run's place in the line of those that wait, as text; empty where it does not wait."""
+    """The run's position in the queue, as text; empty if the run is not in the queue."""
     if run.queue_position is None:
         return []
     return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]
 
 
 def speed_and_eta(run: Run) -> list[str]:
-    """Images per second and the time left, as texts; empty where they are not known."""
+    """Images per second and the time left, as texts; without unknown values."""
     texts = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
     return texts if run.eta_s is None else [*texts, f"{formats.duration(run.eta_s)} left"]
 
 
 def run_buttons(run: Run) -> None:
-    """Draw the buttons that make sense now: pause or resume, one step, stop."""
-    store, resting = run_store(), run.status == "paused" or run.stepping
-    pausing = run.status == "running" and run.requested_state == "pause" and not resting
-    if run.status in ("queued", "running") and not (pausing or resting):
+    """Draw the buttons for the run's state: pause or resume, one step, stop, or a new run with these settings."""
+    store, waiting = run_store(), run.status == "paused" or run.stepping
+    pausing = run.status == "running" and run.requested_state == "pause" and not waiting
+    if run.status in ("queued", "running") and not (pausing or waiting):
         _button("Pause", "pause", store.pause, run)
-    if run.status in ("stopped", "interrupted", "failed") or resting or run.in_slow_motion:
+    if run.status in ("stopped", "interrupted", "failed") or waiting or run.in_slow_motion:
         _button("Resume", "play_arrow", store.resume, run, help_text="At full speed" if run.in_slow_motion else None)
     if pausing:
         _button("Pausing", "pause", store.pause, run, disabled=True)
-    if run.status == "running" or resting:
+    if run.status == "running" or waiting:
         _button("Step", "skip_next", store.step, run, help_text="One round, or the rest of one, then pause")
     if is_live(run):
         _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
@@ -97,21 +97,25 @@ def _open_form(run: Run) -> None:
 
 
 def status_notice(run: Run) -> None:
-    """Draw why a run does not move, what was kept of it, and what to do; nothing while it moves or is done."""
+    """Draw why a run stands still, which results exist, and what to do; nothing if the run is active or done."""
     if run.metrics:
-        kept = f"Kept: every epoch up to now{' and its synthetic images' if isinstance(run, DistillationRun) else ''}."
+        results = (
+            f"Kept: every epoch up to now{' and its synthetic images' if isinstance(run, DistillationRun) else ''}."
+        )
         again = "Resume goes on from the end of the last whole epoch."
     else:
-        kept, again = "Kept: its settings.", "Resume begins anew."
+        results, again = "Kept: its settings.", "Resume begins anew."
     if run.status == "failed":
-        elements.problem(f"The run failed: {run.error}", kept, f"{again} The log is in {shlex.quote(log_name(run))}.")
+        elements.problem(
+            f"The run failed: {run.error}", results, f"{again} The log is in {shlex.quote(log_name(run))}."
+        )
     elif run.status == "interrupted":
         st.warning(
-            f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n{kept} {again}",
+            f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n{results} {again}",
             icon=":material/power_off:",
         )
     elif run.status == "stopped":
-        st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {kept} {again}", icon=":material/stop_circle:")
+        st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {results} {again}", icon=":material/stop_circle:")
     elif run.status == "paused" and isinstance(run, TrainingRun):
         st.info(
             "**Paused between two rounds.** Resume goes on from this very round; Step does one.",
@@ -120,19 +124,19 @@ def status_notice(run: Run) -> None:
 
 
 def log_name(run: Run) -> str:
-    """The path of the run's log, from the folder of all runs."""
+    """Path of the run's log, relative to the runs folder."""
     path = run_store().log_file(run.id)
     return str(path.relative_to(run_store().runs_dir))
 
 
 def metric_tile(run: DistillationRun, metric: str, epoch: int, plain: DistillationRun | None = None) -> elements.Html:
-    """The tile of an accuracy.
+    """The tile of an accuracy metric.
 
     Args:
         run: the run.
-        metric: one that the run has.
-        epoch: of the accuracy.
-        plain: a run with which the accuracy is compared at the same epoch.
+        metric: a metric that the run has.
+        epoch: epoch of the accuracy.
+        plain: another run; the tile shows the difference to it at the same epoch.
     """
     side = METRIC_ROLES[metric]
     card = cards().get(run.spec.teacher)
@@ -153,7 +157,7 @@ def metric_tile(run: DistillationRun, metric: str, epoch: int, plain: Distillati
 
 
 def metrics_at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:
-    """The row of an epoch; None where it is missing."""
+    """The row of an epoch; None if it is missing."""
     rows = epochs[epochs["epoch"] == epoch]
     return None if rows.empty else rows.iloc[0]
 
@@ -173,7 +177,7 @@ EVENT_NAMES = {
 
 
 def timeline(run: Run) -> None:
-    """Draw what happened to the run, an event a line."""
+    """Draw the run's events, one per line."""
     rows = []
     for event in run_store().history(run.id).to_dict("records"):
         if event["kind"] == "threshold":
@@ -191,7 +195,7 @@ def timeline(run: Run) -> None:
 
 
 def run_history(run: DistillationRun) -> None:
-    """Draw the run's history, its downloads, its settings, and the command that does the same."""
+    """Draw the run's events, downloads, settings, and the command that makes the same run."""
     timeline(run)
     if run.metrics and not is_live(run):
         with st.container(horizontal=True, gap="small"):
@@ -205,7 +209,7 @@ def run_history(run: DistillationRun) -> None:
 
 
 def _commands(run: DistillationRun) -> str:
-    """What makes the run; for a trial, first the run that it branched off."""
+    """The command that makes the run; for a trial, first the command of its parent run."""
     command, fork = run_command(run.spec), run.fork
     if not fork:
         return command
@@ -214,7 +218,7 @@ def _commands(run: DistillationRun) -> str:
 
 
 def download_student(run: DistillationRun) -> None:
-    """Draw a button that downloads the last student; its file is read when the button is pressed."""
+    """Draw a button that downloads the last student. The file is read after the click."""
     if not (files := run_store().student_files(run.id)):
         return
     epoch = max(files)
@@ -234,25 +238,25 @@ def download_student(run: DistillationRun) -> None:
 
 
 def _student_bytes(run: DistillationRun, epoch: int) -> bytes:
-    # imports torch, for a second, which no page waits for
+    # imports PyTorch, which takes a second: no page waits for it
     from atesc_core.runs.students.files import student_bytes
 
     return student_bytes(run_store(), run.id, epoch)
 
 
 def curve(run: DistillationRun, ghost: bool = False, changes: pd.DataFrame | None = None) -> figures.Curve:
-    """The run's accuracies by epoch, as a figure takes them.
+    """The run's accuracies by epoch, as a curve for a figure.
 
     Args:
         run: the run.
-        ghost: drawn faintly, behind others.
-        changes: thresholds that were set while it ran, to be marked.
+        ghost: draw it faintly, behind other curves.
+        changes: thresholds that were set during the run; the figure marks them.
     """
     return run_data.run_curve(run, run_store(), cards(), ghost, changes)
 
 
 def plain_run(run: DistillationRun) -> DistillationRun | None:
-    """The newest finished run that differs from this one only in that nothing is split."""
+    """The newest finished run with the same settings but without a split; None if there is none."""
     return next((other for other in comparable_runs(run) if other.spec.teacher == run.spec.teacher), None)
 
 

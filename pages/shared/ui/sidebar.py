@@ -1,4 +1,4 @@
-"""The sidebar of every page: the menu, the page's link, this machine and its queue."""
+"""The sidebar of every page: the menu, the buttons for sharing, this machine and its queue."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats, presentation
 from pages.shared.ui.run_labels import run_link
 
-MAX_ROWS = 4  # runs in the queue; of the rest, the number
-LATEST_RUNS = 50  # among which those on the device are looked for
+MAX_ROWS = 4  # runs of the queue that are shown; for the others only their number
+LATEST_RUNS = 50  # number of latest runs among which the running ones are searched
 
 
 def sidebar(pages: Sequence[st.Page]) -> None:
-    """Draw it, with a menu of these pages."""
+    """Draw the sidebar, with a menu of these pages."""
     st.logo(
         str(paths.ASSETS / "appearance" / f"wordmark-{appearance.mode()}.svg"),
         icon_image=str(paths.ASSETS / "appearance" / "mark.svg"),
@@ -35,9 +35,9 @@ def sidebar(pages: Sequence[st.Page]) -> None:
 
 @st.fragment(run_every=2)
 def _machine_and_queue() -> None:
-    """This machine and its queue: a fragment, so that it is updated while the page beside it stays.
+    """Draw this machine and its queue, in a fragment that updates without a rerun of the page.
 
-    It also reruns the page when the visitor has changed the theme, in which figures and the logo are drawn.
+    It also reruns the page after the visitor has changed the theme, so that figures and the logo change too.
     """
     if st.session_state.setdefault("mode", appearance.mode()) != appearance.mode():
         st.session_state.mode = appearance.mode()
@@ -68,7 +68,7 @@ def _queue_row(run: Run) -> None:
 
 
 def _position(run: Run) -> str:
-    """Its place in the queue; of a run on the device, how far it is and the time it still takes."""
+    """A waiting run's position in the queue; for a run on the device, its progress and the time left."""
     if run.queue_position is not None:
         return f"place {run.queue_position} in line"
     left = f" · {formats.duration(run.eta_s)} left" if run.eta_s is not None else ""

@@ -1,4 +1,4 @@
-"""The curve of a selection: by epoch, how far the run's students agree with the teacher about the selected images."""
+"""The agreement of each epoch's student with the teacher on the selected images, as a curve by epoch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ MODULE = "atesc_core.runs.students"
 
 
 def student_curve(run: DistillationRun, snapshot: Snapshot, indices: Sequence[int]) -> bool:
-    """Draw the card, where images are selected; whether more of the curve is to come. Call it in a fragment.
+    """Draw the card with the curve, if images are selected. Call it in a fragment.
 
     Args:
         run: The run.
-        snapshot: Of the epoch whose images are selected.
-        indices: The selected ones of the snapshot's images.
+        snapshot: The images of the epoch in which images are selected.
+        indices: Indices of the selected images in the snapshot.
+
+    Returns:
+        Whether students are still being evaluated.
     """
     if not len(indices):
-        st.empty()  # replaces the card: one that is only left out may stay in the browser
+        st.empty()  # replaces the card: without it, the card may stay in the browser (Streamlit 1.67)
         return False
     outputs = cached_probabilities(run_store(), run.id, snapshot)
-    # what the student of this very epoch says is in the snapshot
-    probabilities = {epoch: found for epoch, output in outputs.items() if (found := output.read()) is not None}
+    # the snapshot holds the answers of the student of its epoch
+    probabilities = {epoch: values for epoch, output in outputs.items() if (values := output.read()) is not None}
     probabilities[snapshot.epoch] = snapshot.student_probs
     labels = snapshot.teacher_probs.argmax(1)
     scope = f"{formats.count(len(indices))} selected of {formats.count(len(labels))} synthetic images of epoch {snapshot.epoch}"
@@ -45,7 +48,7 @@ def student_curve(run: DistillationRun, snapshot: Snapshot, indices: Sequence[in
             epochs=run.epochs,
         )
         chart(figure, "agreement", height=300, label="Agreement of each epoch's student with the teacher")
-        _kept_students(run, list(outputs))
+        _students_note(run, list(outputs))
         if outputs.keys() <= probabilities.keys():
             return False
         key = f"students {run.id} {snapshot.epoch}"
@@ -58,8 +61,8 @@ def student_curve(run: DistillationRun, snapshot: Snapshot, indices: Sequence[in
         )
 
 
-def _kept_students(run: DistillationRun, epochs: list[int]) -> None:
-    """Say of how many epochs the student is kept."""
+def _students_note(run: DistillationRun, epochs: list[int]) -> None:
+    """Draw for how many epochs the student is on disk."""
     done = len(run_store().snapshot_epochs(run.id))
     if len(epochs) < done:
         elements.caption(f"The students of {len(epochs)} of {done} epochs are kept: evenly, within a bound on disk.")

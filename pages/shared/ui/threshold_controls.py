@@ -1,4 +1,4 @@
-"""Applying the threshold that is in view to a run that is still going."""
+"""The button that applies the threshold to a live run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pages.shared.ui.polling import is_live
 
 
 def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") -> None:
-    """Draw the button by which a live run takes ``threshold``, and what it has yet to take; nothing for an ended run.
+    """Draw the button that applies ``threshold`` to a live run, and the pending threshold; nothing for an ended run.
 
     Args:
         run: the run.
-        threshold: in units of the run's own score.
-        refusal: why the run cannot take it; empty where it can.
+        threshold: in units of the score that splits the run.
+        refusal: why the threshold cannot be applied; empty if it can.
     """
     if is_live(run):
         st.button(
@@ -33,7 +33,7 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
 
 
 def pending_notice(run: DistillationRun) -> None:
-    """Draw that a threshold is applied from the next round, as long as the run has not taken it."""
+    """Draw a notice while the run has a threshold that is applied from the next round."""
     if is_live(run) and run.pending_threshold is not None:
         text = threshold_text(run.pending_threshold)
         st.caption(f"Threshold {text} is applied from the next round", width="content")

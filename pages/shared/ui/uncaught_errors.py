@@ -1,4 +1,4 @@
-"""What the app shows of an error that no page has caught: a sentence, with the details folded away."""
+"""The notice for an error that no page has caught: a sentence, with the details in an expander."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pages.shared.ui import elements
 
 
 def handle_uncaught_errors() -> None:
-    """Show the errors of this run of the script by `show_error`, its fragments' too; Streamlit logs each of them.
+    """Show uncaught errors of this script run by `show_error`. Streamlit still logs each error.
 
-    Streamlit 1.67 offers such a handler to ``st.App`` only, and reads it from the context of the run. A fragment that
-    runs again by itself has a context of its own: `polling.poll` calls this too.
+    Streamlit 1.67 supports such a handler only in ``st.App``, and reads it from the context of the script run. A
+    fragment's rerun has another context, so `polling.poll` calls this function too.
     """
     context = get_script_run_ctx()
     if context is not None:
@@ -20,7 +20,7 @@ def handle_uncaught_errors() -> None:
 
 
 def show_error(error: Exception) -> bool:
-    """Draw what went wrong, what is kept and what to do; return that this replaces Streamlit's own words."""
+    """Draw the error, and return True: Streamlit then does not draw its own message."""
     elements.problem(
         f"This page stopped at an error ({type(error).__name__}).",
         "Runs go on, and all that they have logged is kept.",
