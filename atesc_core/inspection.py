@@ -29,23 +29,23 @@ from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
 
-# The slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core; this much of it is one second.
+# Step pixels in one second: the slowest architecture (ResNet-34) took 0.5 s for 4 steps at 64 px on one core.
 STEP_PIXELS_A_SECOND = 8 * 64**2
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """An image after the attack; what is said of it before is in the snapshot."""
+    """An image after the attack. The snapshot holds the values before the attack."""
 
     epsilon: float  # the attack's budget, 1/255
     flipped: bool  # whether the teacher's label changed
     adversarial: np.ndarray  # (3, H, W) float32 in [0, 1]
     teacher: np.ndarray  # (C,) float32, the teacher's probabilities of the adversarial image
-    student: np.ndarray | None  # (C,) float32, the student's; None where the student of that epoch is not kept
-    students: tuple[int, ...]  # epochs whose student is kept
+    student: np.ndarray | None  # (C,) float32, the student's; None if the student of that epoch is not on disk
+    students: tuple[int, ...]  # epochs whose student is on disk
 
     def save(self, path: Path) -> None:
-        """Write it, all or nothing."""
+        """Write the file atomically."""
         student = np.empty(0, np.float32) if self.student is None else self.student
         facts = json.dumps([self.epsilon, self.flipped, self.students])
         with atomic_write(path) as file:
@@ -73,7 +73,7 @@ def smallest_budget(min_eps: float, split: SplitSpec) -> float:
 
 
 def takes_long(image_side: int, steps: int) -> bool:
-    """Whether to inspect an image of so many pixels a side may take over a second on a laptop."""
+    """Whether the inspection of an image may take over a second on a laptop. ``image_side``: in pixels."""
     return steps * image_side**2 > STEP_PIXELS_A_SECOND
 
 
@@ -84,10 +84,10 @@ def attack_image(
 
     Args:
         teacher: The attacked model.
-        student: Asked about the adversarial image too, where there is one.
+        student: Also predicts the adversarial image; None if there is no student.
         x: The image, (3, H, W) in [0, 1].
         epsilon: The attack's budget, in 1/255.
-        steps: Of the attack.
+        steps: Number of gradient steps of the attack.
 
     Returns:
         The adversarial image, whether the teacher's label changed, and the probabilities, (C,), of teacher and of
@@ -101,13 +101,13 @@ def attack_image(
 
 
 def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float) -> Inspection:
-    """Attack an image of a run's snapshot. On the CPU, so that a run on a GPU is left alone.
+    """Attack an image of a run's snapshot, on the CPU, so that a run on a GPU is not slowed down.
 
     Args:
-        store: The runs.
-        run_id: Of the run.
-        epoch: Of the snapshot.
-        index: Of the image in the snapshot.
+        store: The store that has the run.
+        run_id: The run's id.
+        epoch: Epoch of the snapshot.
+        index: Index of the image in the snapshot.
         epsilon: The attack's budget, in 1/255.
 
     Raises:
@@ -122,7 +122,7 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
     teacher = load_teacher(run.spec.teacher, store.runs_dir).model
     try:
         student = load_student(store, run_id, epoch)
-    except StoreError:  # it is not kept, and no other belongs here
+    except StoreError:  # it was deleted, and a student of another epoch would mislead
         student = None
     x = torch.from_numpy(snapshot.images[index]).float() / 255
     adversarial, flipped, by_teacher, by_student = attack_image(teacher, student, x, epsilon, run.spec.split.steps)
@@ -137,7 +137,7 @@ def inspect(store: RunStore, run_id: str, epoch: int, index: int, epsilon: float
 
 
 def main() -> None:
-    """The command line above."""
+    """Run the command line above."""
     parser = argparse.ArgumentParser(prog="python -m atesc_core.inspection", description=__doc__)
     parser.add_argument("run")
     parser.add_argument("epoch", type=int)
@@ -147,8 +147,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     report_progress(0.5, "reading the models")
-    found = inspect(RunStore(arguments.runs_dir), arguments.run, arguments.epoch, arguments.index, arguments.epsilon)
-    found.save(arguments.out)
+    inspection = inspect(
+        RunStore(arguments.runs_dir), arguments.run, arguments.epoch, arguments.index, arguments.epsilon
+    )
+    inspection.save(arguments.out)
 
 
 if __name__ == "__main__":

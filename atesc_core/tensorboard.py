@@ -1,7 +1,6 @@
 """Export of a run for TensorBoard.
 
-The event files are written by tensorboardX, which does not need TensorBoard; torch's writer does, with a web server and
-gRPC.
+tensorboardX writes the event files. torch's own writer would need TensorBoard, with its web server and gRPC.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ MAX_IMAGES = 64  # synthetic images of an epoch
 def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
     """Write a run's accuracies, losses, split, synthetic images and settings as TensorBoard events.
 
-    Steps are rounds since the run started; wall times are those of the run. Another export replaces the first.
+    Steps are rounds since the run started; wall times are those of the run. A new export replaces the last one.
 
     Args:
         store: The store that has the run.
         run_id: The run's id.
-        folder: Where the run's folder is made.
+        folder: The folder in which to make the run's folder.
 
     Returns:
         The folder ``folder``/ID.
@@ -64,13 +63,13 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
             (steps["epoch"] - 1) * run.rounds + steps["round"] if len(steps) else [],
             tags | {"threshold": "split/threshold", "fragile_share": "split/fragile_share"},
         )
-        times = dict(zip(epochs["epoch"], epochs["time"], strict=True)) if len(epochs) else {}
+        end_times = dict(zip(epochs["epoch"], epochs["time"], strict=True)) if len(epochs) else {}
         for epoch in store.snapshot_epochs(run.id):
             writer.add_images(
                 "synthetic_images",
                 store.snapshot(run.id, epoch).images[:MAX_IMAGES].astype(np.uint8),
                 epoch * run.rounds,
-                walltime=times.get(epoch, time.time()),
+                walltime=end_times.get(epoch, time.time()),
             )
     return target
 

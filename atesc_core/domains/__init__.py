@@ -1,6 +1,6 @@
-"""Where images come from: domains, and the pairs (ID, OOD) that a teacher is trained on.
+"""Domains of images, and the pairs (ID, OOD) that teachers are trained on.
 
-Names, classes and pairs are here and need no PyTorch; images as tensors come from `atesc_core.domains.loading`.
+This package gives names, classes and pairs without PyTorch; `atesc_core.domains.loading` gives images as tensors.
 """
 
 from atesc_core.domains.catalogue import DOMAINS, OFFLINE, Source, domain_classes, fetch_domain

@@ -1,4 +1,4 @@
-"""Images as NumPy arrays, divided into train and test: what every domain is read into."""
+"""Images of a domain as NumPy arrays, divided into train and test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPLIT_SEED = 2025
-TRAIN_IMAGES, TEST_IMAGES = 8000, 1000  # at most, of a domain (NTLBench)
+TRAIN_IMAGES, TEST_IMAGES = 8000, 1000  # the largest numbers for a domain (NTLBench)
 
 Images = NDArray[np.uint8]  # (N, H, W) or (N, H, W, 3)
 Labels = NDArray[np.int64]  # (N,)

@@ -1,4 +1,4 @@
-"""Every domain by name: what it is, where it comes from, and its images as arrays. Needs no PyTorch."""
+"""Every domain by name: its description, its origin, and its images as arrays. Needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DIGITS5_SIDE = 32  # pixels, the largest of the five
 
 @dataclass(frozen=True)
 class Source:
-    """Where a domain comes from, and how it is read."""
+    """The origin of a domain, and how to read it."""
 
     about: str
-    origin: str  # who published it, and its licence where the publisher names one
+    origin: str  # publisher, and licence if the publisher names one
     classes: tuple[str, ...]
     read: Callable[[], ArraySplit]
-    needs: tuple[str, ...] = ()  # archives that must be downloaded for it
+    needs: tuple[str, ...] = ()  # archives to download for it
 
     @property
     def status(self) -> Literal["offline", "present", "downloadable"]:
@@ -58,7 +58,7 @@ def _digits5() -> ArraySplit:
 
 
 def _resized(arrays: ArraySplit) -> ArraySplit:
-    from atesc_core.domains.domain import image_set  # PyTorch, only where this domain is read
+    from atesc_core.domains.domain import image_set  # imports PyTorch, only if this domain is read
 
     train_images, train_labels, test_images, test_labels = arrays
     train_count, test_count = TRAIN_IMAGES // len(DIGITS5), TEST_IMAGES // len(DIGITS5)
@@ -107,7 +107,7 @@ OFFLINE = tuple(name for name, source in DOMAINS.items() if not source.needs)
 
 
 def domain_classes(name: str) -> tuple[str, ...]:
-    """The names of its classes, by label; no image is read.
+    """Class names of the domain, by label; reads no image.
 
     Raises:
         DomainError: there is no such domain or folder.
@@ -129,7 +129,7 @@ def domain_version(name: str) -> str:
 
 
 def fetch_domain(name: str) -> Generator[Fetching, None, None]:
-    """Download what the domain ``name`` still needs; yields the progress.
+    """Download the missing archives of the domain ``name``; yields the progress.
 
     Raises:
         DomainError: unknown domain, no network, or no space on the disk.
@@ -140,7 +140,7 @@ def fetch_domain(name: str) -> Generator[Fetching, None, None]:
 
 
 def read_arrays(name: str, image_side: int) -> ArraySplit:
-    """The domain's images in their own size; a folder's are scaled to ``image_side`` pixels.
+    """The domain's images in their original size; images of a folder are scaled to ``image_side`` pixels.
 
     Raises:
         DomainError: unknown, not downloaded or unreadable domain.

@@ -1,4 +1,4 @@
-"""The folder of downloaded domains, and a cache there of arrays that are slow to make."""
+"""The folder of downloaded domains. It also holds a cache of arrays that take long to make."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 def data_dir() -> Path:
-    """``$ATESC_DATA_DIR``, or the user's data folder. The layout is torchvision's, so that its root can be used."""
+    """``$ATESC_DATA_DIR``, or the user's data folder. The layout is that of a torchvision ``root``."""
     folder = os.environ.get("ATESC_DATA_DIR")
     return Path(folder).expanduser() if folder else Path(platformdirs.user_data_dir("atesc-lab")) / "domains"
 
@@ -29,19 +29,19 @@ def digest(*parts: object) -> str:
 
 
 def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of each file: together they tell whether a file has changed."""
+    """Path, size and modification time of each file, to find out whether a file has changed."""
     return [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
 
-def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArraySplit:
-    """The arrays that ``make()`` gives, from the disk as long as ``key`` stays the same.
+def cached_arrays(name: str, key: str, compute: Callable[[], ArraySplit]) -> ArraySplit:
+    """The result of ``compute()``, read from the cache as long as ``key`` stays the same.
 
-    It is only a cache: where it cannot be read or written, the arrays are made anew.
+    If the cache cannot be read or written, the arrays are computed again.
 
     Args:
-        name: Of the arrays; becomes part of a file name, so it is never a user's text.
-        key: A `digest` of all that the arrays depend on.
-        make: Makes the arrays.
+        name: Name of the arrays. It becomes part of a file name, so it must never be a user's text.
+        key: A `digest` of everything that the arrays depend on.
+        compute: Computes the arrays.
     """
     folder = data_dir() / "made"
     path = folder / f"{name}-{key}.npz"
@@ -51,7 +51,7 @@ def cached_arrays(name: str, key: str, make: Callable[[], ArraySplit]) -> ArrayS
     ):
         train_images, train_labels, test_images, test_labels = (arrays[part] for part in PARTS)
         return train_images, train_labels, test_images, test_labels
-    split = make()
+    split = compute()
     named: dict[str, Images | Labels] = dict(zip(PARTS, split, strict=True))
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)

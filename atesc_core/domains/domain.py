@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atesc_core.domains.arrays import Images, Labels
 
-RESIZED_AT_ONCE = 500  # images; a float copy of 9 000 large ones would be gigabytes
+RESIZED_AT_ONCE = 500  # images; a float copy of 9 000 large images would take gigabytes
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ImageSet:
         return ImageSet(self.images.to(device), self.labels.to(device))
 
     def where(self, index: Tensor) -> ImageSet:
-        """The images at ``index``: a (N,) bool mask, or (M,) int64 positions."""
+        """The images at ``index``: a (N,) bool mask, or (M,) int64 indices."""
         return ImageSet(self.images[index], self.labels[index])
 
 

@@ -1,7 +1,8 @@
-"""Domains that are downloaded once, from torchvision's addresses, and read by its readers.
+"""Domains that are downloaded once.
 
-Addresses, checksums and file layouts are torchvision's own; it is imported when needed, which takes seconds.
-A file is taken in only if its checksum is right; CIFAR-10 is pickled, and is checked again before every unpickling.
+URLs, checksums, file layouts and readers are torchvision's. It is imported only when needed, which takes seconds.
+A file is accepted only if its checksum is right. CIFAR-10 is a pickle, so its checksum is checked again before every
+unpickling.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file
 from atesc_core.errors import DomainError
 
 CHUNK = 2**18
-TIMEOUT_S = 30.0  # without a byte
+TIMEOUT_S = 30.0  # without receiving a byte
 IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 # STL-10's labels in the order of CIFAR-10, whose frog and automobile are a monkey and a car here (NTLBench).
 CIFAR_LABEL_OF_STL = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])
@@ -39,7 +40,7 @@ class Remote:
 
     urls: tuple[str, ...]  # tried in turn
     md5: str
-    unpacked: tuple[str, ...]  # the files that it becomes, as paths in the data folder
+    unpacked: tuple[str, ...]  # the unpacked files, as paths in the data folder
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Archive:
     files: tuple[str, ...]
     megabytes: int
     remotes: Callable[[], list[Remote]]
-    read: Callable[[Path], ArraySplit]  # its official parts, from the data folder
+    read: Callable[[Path], ArraySplit]  # reads the official train and test parts from the data folder
     pooled: bool = False  # train and test images are drawn from both official parts together (NTLBench, STL-10)
 
 
@@ -62,7 +63,7 @@ class Fetching:
     total: int | None  # bytes; None where the server does not say
 
 
-# ── where each archive is, and how it is read ───────────────────────────────────────────────────────
+# ── URL and reader of each archive ───────────────────────────────────────────────────────
 
 
 def _idx(kind: str, megabytes: int) -> Archive:
@@ -145,7 +146,7 @@ def _read_stl10(folder: Path) -> ArraySplit:
     from torchvision.datasets import STL10
 
     class Labelled(STL10):  # type: ignore[misc]  # torchvision has no types
-        train_list = STL10.train_list[:2]  # the 2.7 GB of unlabelled images are not kept
+        train_list = STL10.train_list[:2]  # without the 2.7 GB of unlabelled images
 
     train, test = (Labelled(folder, part) for part in ("train", "test"))
     return (
@@ -191,7 +192,7 @@ def read(name: str) -> ArraySplit:
     """Up to 8 000 training and 1 000 test images, drawn by a fixed seed from the official parts.
 
     Raises:
-        DomainError: the archive is not there, or is damaged.
+        DomainError: the archive is not downloaded, or is damaged.
     """
     key = digest(Path(__file__).read_bytes(), version(name))
     return cached_arrays(name, key, lambda: _drawn(name, ARCHIVES[name]))
@@ -202,14 +203,14 @@ def _drawn(name: str, archive: Archive) -> ArraySplit:
     try:
         train_x, train_y, test_x, test_y = archive.read(folder)
         _check(train_x, train_y, test_x, test_y)
-    except Exception as error:  # readers raise many types on damaged files; all mean the same here
+    except Exception as error:  # on damaged files the readers raise many types of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DomainError(
             f"{name}: its files in {folder} cannot be read ({reason[:160]}); remove them and get them again"
         ) from error
     if archive.pooled:
-        both = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
-        train_x, train_y, test_x, test_y = shuffled(*both, min(TEST_IMAGES, len(both[1]) // 2))
+        images, labels = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
+        train_x, train_y, test_x, test_y = shuffled(images, labels, min(TEST_IMAGES, len(labels) // 2))
         return train_x[:TRAIN_IMAGES], train_y[:TRAIN_IMAGES], test_x, test_y
     rng = np.random.default_rng(SPLIT_SEED)
     train, test = rng.permutation(len(train_y))[:TRAIN_IMAGES], rng.permutation(len(test_y))[:TEST_IMAGES]
@@ -230,7 +231,7 @@ def _check(*split: np.ndarray) -> None:
 def fetch(name: str) -> Generator[Fetching, None, None]:
     """Download the missing files of an archive; yields the progress a few times a second.
 
-    A file is renamed into place once its checksum is right; a download that is cut short leaves nothing behind.
+    A file gets its final name once its checksum is right. An interrupted download leaves no file behind.
 
     Raises:
         DomainError: no network, a wrong checksum, or no space on the disk.
@@ -256,11 +257,11 @@ def _file(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _explained(name: str, what: str) -> Iterator[None]:
+def _explained(name: str, target: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
-        raise DomainError(f"{name}: could not write {what} ({error})") from error
+        raise DomainError(f"{name}: could not write {target} ({error})") from error
 
 
 def _download(name: str, remote: Remote, to: Path) -> Iterator[Fetching]:
@@ -276,29 +277,29 @@ def _download(name: str, remote: Remote, to: Path) -> Iterator[Fetching]:
 
 def _from(url: str, md5: str, to: Path) -> Iterator[Fetching]:
     request = urllib.request.Request(url, headers={"User-Agent": "atesc-lab"})
-    found, done = hashlib.md5(usedforsecurity=False), 0
+    checksum, done = hashlib.md5(usedforsecurity=False), 0
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response, to.open("wb") as file:
         total = response.length
         yield Fetching(_file(url), 0, total)
         while chunk := response.read(CHUNK):
             file.write(chunk)
-            found.update(chunk)
+            checksum.update(chunk)
             done += len(chunk)
             yield Fetching(_file(url), done, total)
     if total is not None and done < total:
         raise ValueError(f"the connection ended after {done:,} of {total:,} bytes")
-    if found.hexdigest() != md5:
-        raise ValueError(f"md5 {found.hexdigest()} of {done:,} bytes; expected {md5}")
+    if checksum.hexdigest() != md5:
+        raise ValueError(f"md5 {checksum.hexdigest()} of {done:,} bytes; expected {md5}")
 
 
 def _unpack(arrived: Path, file: str, folder: Path, paths: tuple[str, ...]) -> None:
-    """Only the expected files come out, under names of this lab."""
+    """Unpack only the expected files, under names that this lab chooses."""
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
     if file.endswith(".tar.gz"):
         missing = set(paths)
         with tarfile.open(arrived, "r:gz") as archive:
-            for member in archive:  # once through: going back would unpack 2.6 GB again
+            for member in archive:  # in one pass: going back would unpack 2.6 GB again
                 content = archive.extractfile(member) if member.isfile() and member.name in missing else None
                 if content is not None:
                     _write_whole(content, folder / member.name)

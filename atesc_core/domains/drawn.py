@@ -27,9 +27,9 @@ FONTS = (
     "cmss10",
 )
 SIDE = 32
-CONTRAST = 90  # least difference of brightness between digit and ground, of 255
-MAX_TURN = 25  # degrees either way
-NEIGHBOUR_SHARE = 0.5  # images with a cut-off digit at one side, as on a street number
+CONTRAST = 90  # smallest difference of brightness between digit and background, of 255
+MAX_TURN = 25  # degrees, in both directions
+NEIGHBOUR_SHARE = 0.5  # share of images with a cut-off digit at one side, as on a street number
 
 
 def syn() -> ArraySplit:
@@ -52,7 +52,7 @@ def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> Images:
     ground, ink = _colours(rng)
     font = _font(fonts[rng.integers(len(fonts))], int(rng.integers(20, 30)))
     centre = SIDE + rng.integers(-3, 4, 2)
-    mask = Image.new("L", (2 * SIDE, 2 * SIDE))  # room to turn in
+    mask = Image.new("L", (2 * SIDE, 2 * SIDE))  # room to rotate the digit
     pen = ImageDraw.Draw(mask)
     pen.text(tuple(centre), str(label), 255, font, anchor="mm")
     if rng.random() < NEIGHBOUR_SHARE:
@@ -67,7 +67,7 @@ def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> Images:
 
 
 def _colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Ground and ink, (3,) each, that can be told apart."""
+    """Background and digit colour, (3,) each, with enough difference."""
     while True:
         ground, ink = rng.integers(0, 256, (2, 3)).astype(np.float32)
         if abs(float((ground - ink) @ (0.299, 0.587, 0.114))) >= CONTRAST:

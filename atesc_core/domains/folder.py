@@ -1,6 +1,6 @@
-"""A user's own images as a domain: ``folder:/absolute/path``, one sub-folder a class, named after it.
+"""A user's images as a domain: ``folder:/absolute/path`` with one sub-folder for each class, named after it.
 
-Its files are data: 8-bit pictures of a few common formats, bounded in size before a pixel is decoded.
+The files are 8-bit images of a few common formats. Their size is checked before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -20,27 +20,33 @@ from atesc_core.errors import DomainError
 
 PREFIX = "folder:"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow reads many more, and starts other programs for some
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "WEBP",
+)  # Pillow knows many more formats, and starts other programs for some of them
 MIN_CLASS_IMAGES = 5
 TEST_SHARE = 5  # one image in five is held out, up to TEST_IMAGES in all
 MAX_CLASSES = 1000
 MAX_CLASS_IMAGES = 100_000
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_PIXELS = 50_000_000
-NAMED = 5  # bad files named in an error
+NAMED = 5  # bad files that an error message names
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of images that was listed."""
+    """The classes and files of a folder of images."""
 
     path: Path
-    classes: tuple[str, ...]  # in alphabetical order, whatever their case
-    files: tuple[tuple[Path, ...], ...]  # of each class, by name
+    classes: tuple[str, ...]  # in alphabetical order, ignoring case
+    files: tuple[tuple[Path, ...], ...]  # files of each class, sorted by name
 
 
 def folder_name(path: Path | str) -> str:
-    """The name of the domain in the folder ``path``: the same wherever it is used from.
+    """The name of the domain in the folder ``path``: it does not depend on the working directory.
 
     Raises:
         DomainError: ``path`` cannot be a path.
@@ -52,7 +58,7 @@ def folder_name(path: Path | str) -> str:
 
 
 def open_folder(name: str) -> Folder:
-    """List the classes and image files of ``folder:/path``; no image is read.
+    """List the classes and image files of ``folder:/path``; reads no image.
 
     Raises:
         DomainError: the path is not absolute or not a folder; fewer than two classes; too many classes or images; too
@@ -74,10 +80,10 @@ def open_folder(name: str) -> Folder:
         files = tuple(_images(path / label) for label in classes)
     except OSError as error:
         raise DomainError(f"{name}: cannot be listed ({error})") from error
-    for label, found in zip(classes, files, strict=True):
-        if not MIN_CLASS_IMAGES <= len(found) <= MAX_CLASS_IMAGES:
+    for label, class_files in zip(classes, files, strict=True):
+        if not MIN_CLASS_IMAGES <= len(class_files) <= MAX_CLASS_IMAGES:
             raise DomainError(
-                f"{name}: class {label!r} has {len(found):,} images ({', '.join(SUFFIXES)}); "
+                f"{name}: class {label!r} has {len(class_files):,} images ({', '.join(SUFFIXES)}); "
                 f"expected {MIN_CLASS_IMAGES} to {MAX_CLASS_IMAGES:,}"
             )
     return Folder(path, tuple(classes), files)
@@ -112,20 +118,20 @@ def version(folder: Folder) -> str:
 def read_folder(
     folder: Folder, image_side: int, on_image: Callable[[int, int], None] = lambda read, total: None
 ) -> ArraySplit:
-    """Up to 8 000 + 1 000 images of the folder, by a fixed seed; of each the middle square, scaled.
+    """Up to 8 000 + 1 000 images of the folder, drawn with a fixed seed. Each is cut to its middle square and scaled.
 
-    Each class has the same number of images where there are enough.
+    Each class has the same number of images if there are enough.
 
     Args:
         folder: As `open_folder` listed it.
         image_side: In pixels.
-        on_image: Is called after each image with how many are read, and of how many; not where they are cached.
+        on_image: Called after each image with the number of read images and their total; not for cached images.
 
     Raises:
         DomainError: images cannot be used; the message names some of them.
     """
     key = digest(Path(__file__).read_bytes(), version(folder))
-    # The user's path goes through the digest: it never becomes part of a path of this lab.
+    # The user's path is hashed: it never becomes part of a path of this lab.
     return cached_arrays(
         f"folder-{digest(str(folder.path), image_side)}", key, lambda: _read(folder, image_side, on_image)
     )
@@ -141,7 +147,7 @@ def _read(folder: Folder, image_side: int, on_image: Callable[[int, int], None])
             for future in pending:
                 results.append(future.result())
                 on_image(len(results), len(files))
-        finally:  # when stopped, it reads no further
+        finally:  # also after an error or a stop, so that no more images are read
             for future in pending:
                 future.cancel()
     bad = [result for result in results if isinstance(result, str)]
@@ -174,7 +180,7 @@ def _in_random_order(images: list[tuple[Path, int]], rng: np.random.Generator) -
 
 
 def _image(file: Path, side: int) -> Images | str:
-    """(side, side, 3) uint8, or what is wrong with the file."""
+    """(side, side, 3) uint8, or a text that says what is wrong with the file."""
     where = f"{file.parent.name}/{file.name}"
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
@@ -184,8 +190,8 @@ def _image(file: Path, side: int) -> Images | str:
                 return f"{where}: {image.width} × {image.height} pixels, more than {MAX_PIXELS // 10**6} million"
             if image.mode[0] in "IF":
                 return f"{where}: {image.mode} pixels, not 8-bit"
-            image.draft("RGB", (2 * side, 2 * side))  # a large JPEG is decoded small
+            image.draft("RGB", (2 * side, 2 * side))  # decodes a large JPEG at a smaller size
             upright = ImageOps.exif_transpose(image).convert("RGB")
             return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR))
-    except Exception as error:  # decoders raise many types on damaged files; all mean the same here
+    except Exception as error:  # on damaged files the decoders raise many types of errors
         return f"{where}: not a readable image ({type(error).__name__})"

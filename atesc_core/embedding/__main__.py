@@ -1,6 +1,6 @@
-"""``python -m atesc_core.embedding``: complete the map in each folder that comes as a line on stdin.
+"""``python -m atesc_core.embedding``: read map folders from stdin, one per line, and complete the map in each.
 
-``map_process`` starts this. It reports its progress as a job does, and a result after each map.
+``map_process`` starts this process. It reports its progress as a job does, and a result after each map.
 """
 
 import sys
@@ -11,7 +11,7 @@ from atesc_core.jobs import report_result
 
 
 def main() -> None:
-    """Until stdin is closed; an error ends the process."""
+    """Complete maps until stdin is closed. An error ends the process."""
     worker = MapWorker()
     for line in sys.stdin:
         worker.complete(Path(line.rstrip("\n")))

@@ -1,4 +1,4 @@
-"""Features of images: checks, and a name by content."""
+"""Features of images: their checks, and a hash of their content."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def check_features(features: ArrayLike, name: str, width: int | None = None) -> 
     """``features`` as (N, F) float32.
 
     Args:
-        features: One row an image.
-        name: What they are called in an error.
-        width: The expected F; any where None.
+        features: One row per image.
+        name: The name to use in an error message.
+        width: The expected F; None allows any.
 
     Raises:
         ValueError: They have another shape, or are not finite.
@@ -27,14 +27,14 @@ def check_features(features: ArrayLike, name: str, width: int | None = None) -> 
     array = np.asarray(features, np.float32)
     if array.ndim != 2 or (width is not None and array.shape[1] != width):
         raise ValueError(f"{name}: shape {array.shape}; expected (N, {width or 'F'})")
-    wrong = int((~np.isfinite(array)).any(1).sum())
-    if wrong:
-        raise ValueError(f"{name}: {wrong} of {len(array)} rows are not finite")
+    invalid_rows = int((~np.isfinite(array)).any(1).sum())
+    if invalid_rows:
+        raise ValueError(f"{name}: {invalid_rows} of {len(array)} rows are not finite")
     return array
 
 
 def content_hash(*arrays: NDArray[np.generic], **settings: Any) -> str:
-    """A name, 24 hex digits: the same for the same numbers and settings, in every process and on every machine."""
+    """A hash, 24 hex digits: equal for equal arrays and settings, in every process and on every machine."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         digest.update(repr((array.shape, array.dtype.str)).encode())

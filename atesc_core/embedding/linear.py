@@ -23,11 +23,11 @@ class PCAMap:
         """Deterministic: an exact decomposition whose signs are fixed. Raises ValueError for unusable features."""
         from sklearn.decomposition import PCA
 
-        known = check_features(id_features, "ID features")
-        both = np.concatenate([known, check_features(ood_features, "OOD features", known.shape[1])])
-        if min(both.shape) < 2:
-            raise ValueError(f"features: {both.shape}; expected at least two images and two features")
-        pca = PCA(2, svd_solver="full").fit(both)
+        id_rows = check_features(id_features, "ID features")
+        all_rows = np.concatenate([id_rows, check_features(ood_features, "OOD features", id_rows.shape[1])])
+        if min(all_rows.shape) < 2:
+            raise ValueError(f"features: {all_rows.shape}; expected at least two images and two features")
+        pca = PCA(2, svd_solver="full").fit(all_rows)
         first, second = pca.explained_variance_ratio_
         return cls(pca.mean_, pca.components_, (float(first), float(second)))
 

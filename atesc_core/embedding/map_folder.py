@@ -1,4 +1,4 @@
-"""The folder of a UMAP map in the cache: what it is made of, what was made, and what is requested of it."""
+"""The folder of a UMAP map in the cache: its inputs, its results, and requests to place more images on it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-SETTINGS, FEATURES = "settings.json", "reference.npy"  # what the map is made of
-MODEL, COORDINATES = "model.pkl", "reference.xy.npy"  # what was made
-LOCK = "one-at-a-time.lock"  # beside the folders of all maps
+SETTINGS, FEATURES = "settings.json", "reference.npy"  # inputs
+MODEL, COORDINATES = "model.pkl", "reference.xy.npy"  # results
+LOCK = "one-at-a-time.lock"  # in the parent folder of all maps
 
 
 class MapFolder:
-    """Files of one map. Every file is written whole or not at all: a reader never meets half a file."""
+    """Files of one map. Files are written atomically: a reader never sees half a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @staticmethod
     def request(name: str) -> str:
-        """The file of a batch of features, (N, F), that is to be placed on the map."""
+        """The file of a batch of features, (N, F), to be placed on the map."""
         return f"requests/{name}.npy"
 
     @staticmethod
@@ -32,11 +32,11 @@ class MapFolder:
         return f"positions/{name}.npy"
 
     def has(self, name: str) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return (self.path / name).exists()
 
     def read(self, name: str) -> NDArray[np.float32] | None:
-        """The array in the file; None where there is no such file."""
+        """The array in the file; None if there is no such file."""
         try:
             return cast(NDArray[np.float32], np.load(self.path / name, allow_pickle=False))
         except FileNotFoundError:
@@ -55,7 +55,7 @@ class MapFolder:
         partial.replace(path)
 
     def requested(self) -> list[str]:
-        """Names of the batches that are still to be placed, oldest first."""
+        """Names of the batches that are not placed yet, oldest first."""
         files = [path for path in (self.path / "requests").glob("*.npy") if not path.name.startswith(".")]
         return [path.stem for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)]
 

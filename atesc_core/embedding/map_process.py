@@ -1,6 +1,6 @@
-"""The process that computes maps: started for the first one, used again for the next, ended when it was idle.
+"""The process that computes maps. It starts with the first map, is used for the next ones, and ends when idle.
 
-UMAP takes tens of seconds to import and to compile, so that the process waits for further requests after each.
+UMAP takes tens of seconds to import and to compile, so the process stays and waits for further requests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MapProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None where it does not run."""
+        """Its process id; None if it is not running."""
         process = self._process
         return process.pid if process is not None and process.running else None
 
@@ -40,7 +40,7 @@ class MapProcess:
         report: Callable[[float, str, float | None], None],
         stop: threading.Event,
     ) -> None:
-        """Fit the map and place all requested batches, where that is not done yet.
+        """Fit the map and place all requested batches, unless that is done already.
 
         Args:
             folder: The map's folder, with its settings and features.
@@ -67,12 +67,12 @@ class MapProcess:
         process.check_exit()
 
     def stop(self) -> None:
-        """End the process. What it finished is on disk."""
+        """End the process. Its finished results stay on disk."""
         with self._lock:
             self._stop()
 
     def _take(self, numba_cache: Path) -> ModuleProcess:
-        """A process that runs and does not end for being idle."""
+        """A running process whose idle timer is off."""
         with self._lock:
             if self._idle is not None:
                 self._idle.cancel()

@@ -1,7 +1,7 @@
 """The UMAP of real ID and OOD images, and other images on it.
 
-A map lives in a folder of the cache named by the hash of its features and settings, so that every visitor and every
-restart finds it again.
+A map is a folder of the cache. A hash of its features and settings is its name, so every visitor finds it, also after
+a restart.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ NEIGHBOURS, MIN_DISTANCE = 15, 0.1  # umap-learn's own defaults
 
 
 class ReferenceMap:
-    """A still map: fitted once on real ID and OOD features; then it places other features.
+    """A fixed map: it is fitted once on real ID and OOD features, and then places other features.
 
-    Making one computes nothing. ``start`` and ``transform`` start a job where something is missing and return at once;
-    call them again, or wait, until there is a result. Same features and seed, same map.
+    The constructor computes nothing. ``start`` and ``transform`` start a job if something is missing and return at
+    once; call them again, or ``wait``, until there is a result. The same features and seed give the same map.
 
     Args:
-        id_features: (N, F).
-        ood_features: (M, F).
-        cache_dir: The cache of the lab: maps are kept in its folder ``embedding``, compiled code in ``numba``.
-        neighbours: Of each image, for UMAP.
-        min_distance: Between two points on the map, for UMAP.
-        seed: Of UMAP's random numbers.
+        id_features: (N, F) of real ID images.
+        ood_features: (M, F) of real OOD images.
+        cache_dir: The cache of the lab: maps are in its folder ``embedding``, compiled code in ``numba``.
+        neighbours: UMAP's ``n_neighbors``.
+        min_distance: UMAP's ``min_dist``.
+        seed: Seed of UMAP's random numbers.
 
     Raises:
         ValueError: The features are unusable.
@@ -64,7 +64,7 @@ class ReferenceMap:
     def fit(
         cls, id_features: ArrayLike, ood_features: ArrayLike, cache_dir: Path | str, **settings: Any
     ) -> ReferenceMap:
-        """The map of these features, its job started."""
+        """Make the map of these features and start its job."""
         reference = cls(id_features, ood_features, cache_dir, **settings)
         if reference.coordinates() is None:
             reference.start()
@@ -72,16 +72,16 @@ class ReferenceMap:
 
     @property
     def job(self) -> jobs.Job | None:
-        """The last job that fitted the map or placed features on it; None where this process has started none."""
+        """The last job that fitted the map or placed features on it; None if this process has started none."""
         return jobs.find(self._job_key)
 
     def start(self) -> jobs.Job:
-        """Start the job that fits the map and places what was requested; after a stop or a failure see ``restart``."""
+        """Start the job that fits the map and places requested batches. After a stop or failure, call ``restart``."""
         job = self.job
         return self.restart() if job is None or job.state == "done" else job
 
     def restart(self) -> jobs.Job:
-        """Start the job, also after a stop or a failure. What was made before is kept."""
+        """Start the job, also after a stop or a failure. Earlier results are reused."""
         if not self.folder.has(SETTINGS):
             self.folder.write(FEATURES, np.concatenate([self.id, self.ood]))
             self.folder.write(SETTINGS, json.dumps(self.settings))
@@ -93,14 +93,14 @@ class ReferenceMap:
         )
 
     def coordinates(self) -> tuple[Coordinates, Coordinates] | None:
-        """Positions of ID and OOD, (N, 2) and (M, 2); None while the map is not fitted."""
+        """Positions of ID and OOD images, (N, 2) and (M, 2); None until the map is fitted."""
         positions = self.folder.read(COORDINATES)
         return None if positions is None else (positions[: len(self.id)], positions[len(self.id) :])
 
     def transform(self, features: ArrayLike) -> Coordinates | None:
-        """Positions of other features, (N, F) -> (N, 2); None while they are not placed: then a job is started.
+        """Positions of other features, (N, F) -> (N, 2). If they are not placed yet, starts a job and returns None.
 
-        UMAP places a batch as a whole, so give a batch (an epoch's snapshot) always complete.
+        UMAP places a batch as a whole, so always pass a complete batch, such as an epoch's snapshot.
         """
         batch = check_features(features, "features", self.id.shape[1])
         if not len(batch):

@@ -1,4 +1,4 @@
-"""What the map process does: import UMAP, fit maps, place batches of features on them."""
+"""The work of the map process: import UMAP, fit maps, place batches of features on them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, MODEL, SETTINGS, MapFolder
 from atesc_core.jobs import report_progress
 
-# Seconds on two cores before anything is compiled; what this machine takes replaces them from the first time on.
+# Seconds on two cores with nothing compiled yet; measured times of this machine replace them after the first use.
 EXPECTED_S = {"import": 20.0, "fit": 25.0, "transform": 5.0}
-MODELS = 4  # that stay in memory
+MODELS = 4  # in memory at once
 
 
 class MapWorker:
@@ -29,9 +29,9 @@ class MapWorker:
         self._models: dict[Path, Any] = {}  # last used last
 
     def complete(self, path: Path) -> None:
-        """Fit the map in this folder and place all batches that are requested of it, where that is not done yet.
+        """Fit the map in this folder and place all its requested batches, unless that is done already.
 
-        One map at a time on this machine: two would each take twice as long, and nothing is computed twice.
+        This machine computes one map at a time: two would each take twice as long. Nothing is computed twice.
         """
         folder = MapFolder(path)
         with _only_one(path.parent / LOCK):
@@ -50,7 +50,7 @@ class MapWorker:
         folder.close_request(name)
 
     def _model(self, folder: MapFolder) -> Any:
-        """The fitted UMAP of the map, which has no types."""
+        """The fitted UMAP model of the map (``Any``: UMAP has no types)."""
         model = self._models.pop(folder.path, None) or _load(folder) or _fit(folder)
         self._models[folder.path] = model
         for path in list(self._models)[:-MODELS]:
@@ -62,7 +62,7 @@ def _load(folder: MapFolder) -> Any:
     if not folder.has(MODEL):
         return None
     _import_umap(folder, "Starting UMAP")
-    # Written by this very program into its own cache: not an upload, which is never unpickled.
+    # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
     return pickle.loads((folder.path / MODEL).read_bytes())
 
 
@@ -73,7 +73,7 @@ def _fit(folder: MapFolder) -> Any:
         raise FileNotFoundError(folder.path / FEATURES)
     umap = _import_umap(folder, f"Starting UMAP for {len(features):,} real images", "fit")
     with _timed(folder.path.parent, f"Fitting UMAP to {len(features):,} real images", "fit"):
-        # One thread and a seed: the only way in which UMAP gives the same map twice.
+        # UMAP gives the same map twice only with a seed and one thread.
         model = umap.UMAP(
             n_neighbors=settings["neighbours"],
             min_dist=settings["min_distance"],
@@ -86,8 +86,8 @@ def _fit(folder: MapFolder) -> Any:
     return model
 
 
-def _import_umap(folder: MapFolder, message: str, *further: str) -> Any:
-    with _timed(folder.path.parent, message, "import", *further):
+def _import_umap(folder: MapFolder, message: str, *next_parts: str) -> Any:
+    with _timed(folder.path.parent, message, "import", *next_parts):
         warnings.filterwarnings("ignore", message="n_jobs value")
         import umap
     return umap
@@ -95,7 +95,7 @@ def _import_umap(folder: MapFolder, message: str, *further: str) -> Any:
 
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of all maps; report that it is held by another process while it is."""
+    """Hold the lock of all maps. While another process holds it, report that this one waits."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -109,10 +109,10 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _timed(folder: Path, message: str, part: str, *further: str) -> Iterator[None]:
-    """Report how long this part, and those further ones, will take; remember in ``folder`` how long this one took."""
+def _timed(folder: Path, message: str, part: str, *next_parts: str) -> Iterator[None]:
+    """Report the expected time of ``part`` and ``next_parts``; store in ``folder`` the time that ``part`` took."""
     expected = EXPECTED_S | _timings(folder)
-    report_progress(0, message, expected_s=sum(expected[name] for name in (part, *further)))
+    report_progress(0, message, expected_s=sum(expected[name] for name in (part, *next_parts)))
     began = time.monotonic()
     yield
     MapFolder(folder).write("timings.json", json.dumps(_timings(folder) | {part: time.monotonic() - began}))

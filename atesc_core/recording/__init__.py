@@ -1,4 +1,4 @@
-"""A run, or a few, as one small file that is replayed where nothing is computed. Imports no torch; scenes.py does."""
+"""Recordings: one or more runs as a small file that is replayed without computing. Only scenes.py imports torch."""
 
 from atesc_core.errors import NotRecordableError, RecordingError
 from atesc_core.recording.file import load, save

@@ -22,7 +22,7 @@ from atesc_core.files import atomic_write
 from atesc_core.recording.manifest import Manifest, Recording, expected_arrays
 from atesc_core.specs.base import parse
 
-Array = NDArray[Any]  # of the type that the manifest gives
+Array = NDArray[Any]  # its dtype follows from the manifest
 
 MAX_FILE_BYTES = 32 * 1024**2
 MAX_UNPACKED_BYTES = 128 * 1024**2
@@ -58,7 +58,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def load(source: Path | BinaryIO) -> Recording:
-    """Read and check a whole recording. Raises RecordingError for a file that is missing, damaged or none."""
+    """Read and check a recording. Raises RecordingError if the file is missing, damaged or not a recording."""
     if isinstance(source, Path):
         if not source.is_file():
             raise RecordingError(f"{source.name}: no such file")
@@ -129,7 +129,7 @@ def _array(
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """Unpack a member, no further than its declared size; ``archive.read`` would unpack all and cut afterwards."""
+    """Unpack a member up to its declared size; ``archive.read`` would unpack everything first and cut it afterwards."""
     with archive.open(info) as file:
         return file.read(info.file_size)
 

@@ -1,4 +1,4 @@
-"""What a recording holds: a manifest, validated field by field, and arrays whose shapes follow from it."""
+"""The content of a recording: a manifest, validated field by field, and arrays whose shapes follow from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atesc_core.vocabulary import SETTING_METRIC, Metric, Setting
 
 MAX_RUNS, MAX_SNAPSHOTS, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
 
-PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # nothing that reads as markup
+PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # no markup
 PerCent = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
@@ -26,7 +26,7 @@ Turn = Literal["generator", "student"]
 
 
 class RecordedTeacher(Spec):
-    """What a replay shows of a teacher."""
+    """The facts on a teacher that a replay shows."""
 
     name: PlainText
     kind: Literal["SL", "NTL"]
@@ -50,7 +50,7 @@ class RecordedEpoch(Spec):
 
 
 class RecordedStep(Spec):
-    """A logged round: its losses, and the split in force."""
+    """A logged round: its losses, and its split."""
 
     epoch: int = Field(ge=1)
     round: int = Field(ge=1)
@@ -253,14 +253,14 @@ def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
 
 @dataclass(frozen=True)
 class Recording:
-    """A manifest with its arrays, read from a file or made from runs of a store."""
+    """A manifest with its arrays, read from a file or made from runs in a store."""
 
     manifest: Manifest
     arrays: Mapping[str, np.ndarray] = field(repr=False)
 
     def pictures(self, run: RecordedRun, epoch: int) -> SnapshotArrays:
         """The arrays of a run's snapshot, by the epoch of one of ``run.snapshots``."""
-        number = next(index for index, other in enumerate(self.manifest.runs) if other is run)
+        number = next(index for index, recorded in enumerate(self.manifest.runs) if recorded is run)
         return SnapshotArrays(**{name: self.arrays[f"runs/{number}/{epoch}/{name}"] for name in SNAPSHOT_ARRAYS})
 
     @property

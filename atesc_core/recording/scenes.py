@@ -1,4 +1,4 @@
-"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run one by one.
+"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run, one by one.
 
     python -m atesc_core.recording.scenes RUN_ID SL_TEACHER --runs-dir D
 
@@ -42,8 +42,8 @@ def record_border(
 ) -> tuple[Border, Arrays]:
     """Predictions of teachers on blends x = (1 − a)·ID + a·OOD of test images.
 
-    Takes one ID image of each of the first classes, but for the pair's target class, that all teachers classify
-    correctly, and the OOD image nearest to it (L2), of the same class where the domains share their classes.
+    Takes one ID image that all teachers classify correctly from each of the first classes, without the pair's target
+    class. It is blended with the OOD image nearest to it (L2), of the same class if the domains share their classes.
 
     Args:
         teachers: NTL, or NTL and SL.
@@ -65,7 +65,7 @@ def record_border(
     ]
     shares = torch.linspace(0, 1, blends)
     images = torch.lerp(id_test.images[chosen][:, None], ood_test.images[nearest][:, None], shares.view(1, -1, 1, 1, 1))
-    images = (images * 255).round() / 255  # the teachers get the very images that are shown
+    images = (images * 255).round() / 255  # the teachers get exactly the images that are shown
     probs = [
         predict(teacher.model, images.flatten(0, 1)).softmax(1).reshape(len(chosen), blends, -1) for teacher in teachers
     ]
@@ -102,9 +102,9 @@ def _correct_images(teachers: Sequence[Teacher], data: PairData, count: int) -> 
     return [first[label] for label in sorted(first)[:count]] or [0]
 
 
-def _nearest_image(image: Tensor, others: Tensor, allowed: Tensor | None) -> int:
-    """Index of the nearest of ``others``, (N, 3, s, s), among those ``allowed``, (N,) bool."""
-    distance = (others - image).square().sum((1, 2, 3))
+def _nearest_image(image: Tensor, candidates: Tensor, allowed: Tensor | None) -> int:
+    """Index of the candidate, (N, 3, s, s), nearest to ``image`` among the ``allowed`` ones, (N,) bool."""
+    distance = (candidates - image).square().sum((1, 2, 3))
     if allowed is not None and allowed.any():
         distance = distance.masked_fill(~allowed, torch.inf)
     return int(distance.argmin())
@@ -115,16 +115,16 @@ def record_first_steps(
     teacher: Teacher,
     rounds: int = FIRST_ROUNDS,
     images: int = FIRST_STEP_IMAGES,
-    on_progress: OnProgress = lambda share, stage: None,
+    on_progress: OnProgress = lambda share, message: None,
 ) -> tuple[FirstSteps, Arrays]:
     """Repeat the first rounds of a run, a generator's and a student's turn at a time.
 
-    Observing changes nothing: these are the very steps of the run.
+    Observation changes nothing: these are exactly the steps of the run.
 
     Args:
-        spec: The run's.
-        teacher: The run's.
-        rounds: How many, at most those of the first epoch.
+        spec: The spec of the run.
+        teacher: The teacher of the run.
+        rounds: Number of rounds, at most those of the first epoch.
         images: Images observed before and after each turn.
         on_progress: Called with the share done, 0..1, and what is being made.
 
@@ -155,7 +155,7 @@ def record_first_steps(
         agreement=_agreement(observed[0]),
         steps=tuple(steps),
     )
-    drawn = [observed[0], *observed[1::2]]  # a student's turn draws nothing new
+    drawn = [observed[0], *observed[1::2]]  # a student's turn makes no new images
     scene = {
         name: np.stack([arrays[name] for arrays in drawn]) for name in ("images", "teacher_class", "teacher_confidence")
     }
@@ -187,7 +187,7 @@ def _step(turn: Turn, round_: int, terms: dict[str, float], observed: Arrays) ->
 
 
 def record_scenes(
-    spec: RunSpec, sl_teacher: str, runs_dir: Path, on_progress: OnProgress = lambda share, stage: None
+    spec: RunSpec, sl_teacher: str, runs_dir: Path, on_progress: OnProgress = lambda share, message: None
 ) -> Recording:
     """Both scenes of a story, as a recording without runs.
 

@@ -1,4 +1,4 @@
-"""The story's three students: of one pair and one seed, they differ in the teacher and the escape alone."""
+"""The three students of the story. They share pair and seed and differ only in teacher and escape."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StoryRole:
     """One of the three students."""
 
     title: str
-    kind: Literal["NTL", "SL"]  # of its teacher
+    kind: Literal["NTL", "SL"]  # kind of its teacher
     escape: str
 
 
@@ -33,12 +33,12 @@ STORY_ROLES = {
 
 
 def story_role(kind: str, escape: str) -> str | None:
-    """The role in the story of a run with a teacher of this kind (NTL, SL) and this escape; None if it has none."""
+    """The role in the story of a run with a teacher of this kind (NTL, SL) and this escape, or None."""
     return next((name for name, role in STORY_ROLES.items() if (role.kind, role.escape) == (kind, escape)), None)
 
 
 def playable_settings(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
-    """Setting -> {NTL: teacher, SL: teacher}, of the settings with both, at their smallest image side."""
+    """Setting -> {NTL: teacher, SL: teacher}, for settings with both kinds, at the smallest image side."""
     by_side = sorted(cards, key=lambda card: card.image_side)
     settings: dict[str, dict[str, str]] = {}
     for setting in SETTING_ORDER:
@@ -58,7 +58,7 @@ def playable_settings(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]
 
 
 def story_specs(teachers: dict[str, str], **changes: Any) -> dict[str, RunSpec]:
-    """Role -> its spec. ``teachers``: {NTL: name, SL: name}; ``changes``: dotted fields, for all three."""
+    """Role -> its spec. ``teachers``: {NTL: name, SL: name}; ``changes``: dotted fields to set in all three."""
     return {
         name: from_preset("quick", teachers[role.kind], **{**changes, "escape.kind": role.escape})
         for name, role in STORY_ROLES.items()
@@ -75,7 +75,7 @@ def queue_story(store: RunStore, specs: dict[str, RunSpec]) -> dict[str, str]:
 
 
 def story_runs(store: RunStore, group: str, kinds: dict[str, str]) -> dict[str, DistillationRun]:
-    """Role -> its run, of a group, without deleted runs. ``kinds``: teacher -> SL or NTL."""
+    """Role -> its run in the group; deleted runs are left out. ``kinds``: teacher -> SL or NTL."""
     runs = {}
     for run in store.distillations(group=group):
         role = story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind)

@@ -1,4 +1,4 @@
-"""What the accuracies of the story's students say about the trap and the escape, in sentences."""
+"""Sentences on the trap and the escape, from the accuracies of the story's students."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def story_verdict(curves: Curves, finished: bool) -> list[str]:
 
 
 def _trap_sentence(curves: Curves, metric: str) -> str:
-    """How the NTL teacher's plain student does, compared with the SL teacher's once that has been measured."""
+    """Compare the plain student of the NTL teacher with that of the SL teacher, if the latter is measured."""
     common = _last_common_epoch(curves, "plain", "control")
     if common is None:
         last = curves["plain"].iloc[-1]
@@ -72,7 +72,7 @@ def _escape_sentence(curves: Curves, metric: str) -> str | None:
 
 
 def _iacc_cost(points: float) -> str:
-    """Percentage points of IAcc that were lost, in words."""
+    """A text for percentage points of lost IAcc."""
     if abs(points) < 0.05:
         return "at the same IAcc"
     return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
@@ -95,10 +95,10 @@ def _last_common_epoch(curves: Curves, first: str, second: str) -> tuple[int, pd
     """The last epoch that both roles have reached, and their rows; None where one has none, or they share none."""
     if first not in curves or second not in curves:
         return None
-    both = set(curves[first]["epoch"]) & set(curves[second]["epoch"])
-    if not both:
+    common_epochs = set(curves[first]["epoch"]) & set(curves[second]["epoch"])
+    if not common_epochs:
         return None
-    epoch = max(both)
+    epoch = max(common_epochs)
     rows = [curve[curve["epoch"] == epoch].iloc[0] for curve in (curves[first], curves[second])]
     return int(epoch), rows[0], rows[1]
 

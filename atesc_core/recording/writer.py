@@ -1,4 +1,4 @@
-"""Make a recording from runs of a store. Needs no forward pass; the scenes that do are in scenes.py."""
+"""Make a recording from runs in a store, without a model. Scenes, which need one, are in scenes.py."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from atesc_core.vocabulary import Metric
 
 DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
 METRICS: tuple[Metric, ...] = get_args(Metric)
-MAX_IMAGES_PER_EPOCH = 96  # an epoch: with three runs of eight epochs at 16 px about 2 MB
-MAX_SNAPSHOTS = 24  # epochs of a run whose images are kept, evenly thinned
+MAX_IMAGES_PER_EPOCH = 96  # about 2 MB for three runs of eight epochs at 16 px
+MAX_SNAPSHOTS = 24  # epochs of a run whose images are recorded, evenly thinned
 MAX_STEPS = 600  # rounds of a run, evenly thinned
 PAUSE_EVENTS = {"paused", "stopped", "interrupted", "failed", "done", "step", "turn"}
 START_EVENTS = {"started", "resumed"}
@@ -52,15 +52,15 @@ def record(
 
     Args:
         store: The store that has the runs.
-        run_ids: 1 to 12 of them, each once.
-        cards: Name -> card, of ``list_teachers``.
+        run_ids: Ids of 1 to 12 runs, without repetition.
+        cards: Teacher name -> its card, as ``list_teachers`` gives them.
         title: The recording's title; the runs' labels unless given.
         command: The command that makes the recording.
-        scenes: What ``record_scenes`` returned for the story of these runs.
-        images: Synthetic images of an epoch, at most.
+        scenes: The result of ``record_scenes`` for the story of these runs.
+        images: The largest number of synthetic images per epoch.
 
     Raises:
-        NotRecordableError: No run, too many, one twice, or a teacher that was deleted.
+        NotRecordableError: There is no run, too many or one twice, or a teacher was deleted.
         UnknownRunError: The store has no such run.
     """
     if not 1 <= len(run_ids) <= MAX_RUNS:
@@ -145,7 +145,7 @@ def _recorded_run(
 
 
 def scenes_file(runs_dir: Path, plain_run: str) -> Path:
-    """The file for the scenes of the story with this plain run, whether they are made yet or not."""
+    """Path of the scenes of the story with this plain run, whether or not they are made yet."""
     return Path(runs_dir) / "cache" / f"scenes-{plain_run}{SUFFIX}"
 
 
@@ -211,11 +211,11 @@ def _rounded(value: float) -> float | None:
 
 
 class RunClock:
-    """Maps Unix seconds to the seconds that a run had been running, without pauses, from the times of its rounds.
+    """Maps Unix seconds to the running time of a run, without pauses, from the logged times of its rounds.
 
-    A round lasts from the end of the round before it, or from the resumption in between. The start of a single round
-    between two pauses is not logged, and a round in slow motion was delayed on purpose: both count as long as the
-    median of the others.
+    A round lasts from the end of the round before it, or from the last resumption since. Two kinds of rounds count as
+    long as the median of the others: single rounds between two pauses, whose start is not logged, and rounds in slow
+    motion, which were delayed on purpose.
     """
 
     def __init__(self, steps: pd.DataFrame, history: pd.DataFrame):
@@ -223,14 +223,14 @@ class RunClock:
         starts = history.loc[history["kind"].isin(START_EVENTS), "time"].to_numpy(float)
         pauses = history.loc[history["kind"].isin(PAUSE_EVENTS), "time"].to_numpy(float)
         slow = _in_slow_motion(history)
-        before = np.concatenate([starts[:1] if len(starts) else self._stamps[:1], self._stamps[:-1]])[
+        previous = np.concatenate([starts[:1] if len(starts) else self._stamps[:1], self._stamps[:-1]])[
             : len(self._stamps)
         ]
-        durations, unknown = np.empty(len(before)), np.zeros(len(before), bool)
-        for index, (last, now) in enumerate(zip(before, self._stamps, strict=True)):
-            resumed = starts[(starts > last) & (starts <= now)]
-            unknown[index] = (not len(resumed) and bool(((pauses > last) & (pauses < now)).any())) or slow(last, now)
-            durations[index] = max(0.0, now - (resumed[-1] if len(resumed) else last))
+        durations, unknown = np.empty(len(previous)), np.zeros(len(previous), bool)
+        for index, (start, end) in enumerate(zip(previous, self._stamps, strict=True)):
+            resumed = starts[(starts > start) & (starts <= end)]
+            unknown[index] = (not len(resumed) and bool(((pauses > start) & (pauses < end)).any())) or slow(start, end)
+            durations[index] = max(0.0, end - (resumed[-1] if len(resumed) else start))
         if unknown.any():
             durations[unknown] = np.median(durations[~unknown]) if (~unknown).any() else 0.0
         self._seconds = np.cumsum(durations)

@@ -1,4 +1,4 @@
-"""Studies: the runs that the evidence needs, the results of those that are done, and tables made from these."""
+"""Studies: the runs that give evidence, their results, and tables of these results."""
 
 from atesc_core.study.plan import SEEDS, STUDIES, PlannedRun, group_by_student, missing_data
 from atesc_core.study.rows import ROWS, append_row, expected_seconds, outcome_key, read_rows, run_and_measure

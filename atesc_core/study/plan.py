@@ -1,4 +1,4 @@
-"""The runs of each study, in the order in which they are done: any first part of them makes a useful table."""
+"""The runs of each study, ordered so that an unfinished study already gives a useful table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import fingerprint, list_teachers
 
-EVIDENCE_FORMS = {"plain": "none", "CKD": "ckd", "ATEsc": "atesc"}  # escape.kind; all else as in the preset
+EVIDENCE_FORMS = {
+    "plain": "none",
+    "CKD": "ckd",
+    "ATEsc": "atesc",
+}  # form -> escape.kind; other settings as in the preset
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
 TEACHER_KINDS = ("NTL", "SL")  # the trap first, then the control
 OFFLINE_PAIRS = ("mnistm-fashion", "mnistm-badnet_sq", "mnistm-mnist")  # the pairs with shipped teachers
@@ -42,7 +46,7 @@ ESCAPE_FORMS: dict[str, dict[str, Any]] = {
     "CKD": {"escape.kind": "ckd"},
     "ATEsc without the projection": {"escape.kind": "atesc", "escape.trap_projection": False},
 }
-MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms at the first only
+MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms only at the first
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class PlannedRun:
     """One run of a study."""
 
     pair: str
-    kind: str  # NTL or SL, of its teacher
+    kind: str  # kind of its teacher, NTL or SL
     form: str
     spec: RunSpec
 
@@ -61,7 +65,7 @@ def offline(seeds: int) -> list[PlannedRun]:
 
 
 def paper(seeds: int) -> list[PlannedRun]:
-    """The same on the paper's pairs at 32 × 32 pixels, preset ``full``, on the machine's device."""
+    """The runs of ``offline`` on the paper's pairs at 32 × 32 pixels, preset ``full``, on the machine's device."""
     return _evidence("full", PAPER_PAIRS, "-32", seeds, "auto")
 
 
@@ -106,11 +110,11 @@ def escape(seeds: int) -> list[PlannedRun]:
 
 
 STUDIES: dict[str, Callable[[int], list[PlannedRun]]] = {"offline": offline, "escape": escape, "paper": paper}
-SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # the default numbers
+SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # default number of seeds of each study
 
 
 def group_by_student(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -> list[list[PlannedRun]]:
-    """Planned runs that have one student, together.
+    """Group planned runs that have the same student.
 
     Teachers with the same weights (the SL control of pairs with one ID domain) make the same student, which is then
     measured on each pair.
@@ -125,9 +129,9 @@ def group_by_student(planned_runs: list[PlannedRun], runs_dir: Path | None = Non
 
 
 def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -> dict[str, list[str]]:
-    """What this machine lacks for the planned runs: teacher -> commands that get its data and itself.
+    """Teacher -> commands that get its missing data and its missing weights, for the planned runs.
 
-    Teachers that lack nothing are left out.
+    Teachers for which nothing is missing are left out.
     """
     present = {card.name for card in list_teachers(runs_dir)}
     missing = {}

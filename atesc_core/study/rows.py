@@ -1,4 +1,4 @@
-"""The rows: every finished run of all studies with its whole spec, one JSON object a line."""
+"""The rows file: every finished run of all studies with its whole spec, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # on a run's outcome
 
 
 def outcome_key(spec: RunSpec) -> Hashable:
-    """The fields that decide a run's outcome; a plain run uses no settings of the split and the escape."""
+    """The fields that determine a run's outcome; for a plain run without the settings of split and escape."""
     unused = ("split", "escape") if spec.escape.kind == "none" else ()
     return spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *unused)))
 
 
 def read_rows(file: Path) -> dict[Hashable, dict[str, Any]]:
-    """The rows of a file by the ``outcome_key`` of their spec, the first of equal ones. No file: no rows.
+    """Rows of a file by the ``outcome_key`` of their spec; of rows with equal keys the first. Empty without a file.
 
     A row whose spec is not valid any more is skipped.
 
@@ -64,9 +64,9 @@ def run_and_measure(
     """Distil one student to the last epoch and measure it on the pair of each spec's teacher.
 
     Args:
-        specs: Alike but for the teacher's name, as ``plan.group_by_student`` groups them.
-        runs_dir: Where teachers of this machine are.
-        on_epoch: Called with the number of each epoch when it is done.
+        specs: Specs that differ only in the teacher's name, as ``plan.group_by_student`` groups them.
+        runs_dir: The folder of runs, with the teachers that were added on this machine.
+        on_epoch: Called with the number of each finished epoch.
 
     Returns:
         A row for each spec.
@@ -108,14 +108,14 @@ def run_and_measure(
             "device": describe(device).summary,
             "seconds": seconds,
             "torch": torch.__version__,
-            "with": [other.teacher for other in specs if other is not spec],
+            "with": [measured.teacher for measured in specs if measured is not spec],
         }
         for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)
     ]
 
 
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:
-    """Mean seconds of runs with the same synthesizer and escape, or else of the preset; None without any."""
+    """Mean seconds of runs with the same synthesizer and escape, else with the same preset; None without such runs."""
     same_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
     alike = [
         row

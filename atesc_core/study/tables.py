@@ -1,4 +1,4 @@
-"""Tables of studies, made from the rows alone. A run that was not done is shown as such, never filled in."""
+"""Tables of studies, made only from the rows. A run that was not done is marked as such, never estimated."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from atesc_core.study.rows import DOCS, outcome_key, read_rows
 from atesc_core.teachers import list_teachers
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SYNTHESIZER_NAMES
 
-MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences says next to nothing
+MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences means almost nothing
 NOT_RUN = "not run"
 _METRIC_HEADS = {metric: f"{name} {METRIC_BETTER[metric]}" for metric, name in METRIC_NAMES.items()}
-CASE_COLUMNS = ["synthesizer", "setting", "pair", "metric", "kind"]  # what the forms of a case are compared within
+CASE_COLUMNS = [
+    "synthesizer",
+    "setting",
+    "pair",
+    "metric",
+    "kind",
+]  # the forms of distillation are compared within each case
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
@@ -93,7 +99,7 @@ def paired_t_test(values: pd.Series, plain: pd.Series) -> tuple[int, float, floa
 
     Args:
         values: Indexed by seed.
-        plain: The same of the plain form.
+        plain: The values of the plain form, indexed by seed.
 
     Returns:
         n, mean difference, p. p is NaN for fewer than three pairs, and if all differences are equal.
@@ -185,18 +191,20 @@ def escape_table(frame: pd.DataFrame) -> str:
     ]
     frame = frame[frame.form.isin(MAIN_ESCAPE_FORMS)]
     for (batch, setting, pair, metric), runs in frame.groupby(["batch", "setting", "pair", "metric"], sort=False):
-        both = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
+        complete = runs.pivot(index="seed", columns="form", values=["iacc", "other"]).dropna()
         cells = {
-            (value, form): mean_sd_text(both[value, form].mean(), both[value, form].std()) if len(both) else NOT_RUN
+            (value, form): mean_sd_text(complete[value, form].mean(), complete[value, form].std())
+            if len(complete)
+            else NOT_RUN
             for value in ("iacc", "other")
             for form in MAIN_ESCAPE_FORMS
         }
         seeds = [
             "; ".join(f"{row[name, 'plain']:.1f} → {row[name, 'ATEsc']:.1f}" for name in ("iacc", "other"))
-            for _, row in both.iterrows()
+            for _, row in complete.iterrows()
         ]
         table.append(
-            f"| {SETTING_NAMES[str(setting)]} `{pair}` | {batch} | {len(both)} | {cells['iacc', 'plain']} "
+            f"| {SETTING_NAMES[str(setting)]} `{pair}` | {batch} | {len(complete)} | {cells['iacc', 'plain']} "
             f"| {cells['iacc', 'ATEsc']} | {_METRIC_HEADS[str(metric)]} | {cells['other', 'plain']} "
             f"| {cells['other', 'ATEsc']} | {'<br>'.join(seeds)} |"
         )
@@ -227,10 +235,10 @@ def forms_table(frame: pd.DataFrame) -> str:
 
 
 def provenance_sentence(rows: list[dict[str, Any]]) -> str:
-    """How many runs, how long in all, on what."""
+    """A sentence on the number of runs, their total time, and the devices."""
     if not rows:
         return "No runs yet."
-    shares = [1 / (1 + len(row.get("with", ()))) for row in rows]  # of the run that made the row
+    shares = [1 / (1 + len(row.get("with", ()))) for row in rows]  # a run that gave several rows counts once
     hours = sum(share * row["seconds"] for share, row in zip(shares, rows, strict=True)) / 3600
     devices = dict.fromkeys(row.get("device", "CPU") for row in rows)
     runs = f"{sum(shares):.0f} run{'s' * (round(sum(shares)) != 1)}"
@@ -244,7 +252,7 @@ def provenance_sentence(rows: list[dict[str, Any]]) -> str:
 def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
     """Write results.md next to the rows file, from the rows, split_cost.md next to it and docs/results.head.md.
 
-    ``seeds``: how many each study asks for, where that is not the usual number.
+    ``seeds``: study -> number of seeds, where it is not the default.
     """
     rows = read_rows(rows_file)
     frames = {name: results(cells((SEEDS | (seeds or {}))[name]), rows) for name, cells in STUDIES.items()}
