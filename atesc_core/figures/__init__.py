@@ -1,6 +1,6 @@
-"""Figures: one pure function each, from data frames or arrays to a plotly Figure in the style of theme.py.
+"""Figures: each is a pure function from data frames or arrays to a plotly Figure in the style of theme.py.
 
-Each takes ``mode`` (light, dark or print); the first line of its docstring is the figure's title.
+Each function takes ``mode`` (light, dark or print); the first line of its docstring is the figure's title.
 """
 
 from collections.abc import Callable

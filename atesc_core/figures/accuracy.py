@@ -15,8 +15,8 @@ from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
 from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_ROLES
 
-LEGEND_ROW = 0.06  # of a column's width, for the name of each curve from the third on
-LABELLED_CURVES = 4  # of more, the last values do not fit beside the lines
+LEGEND_ROW = 0.06  # of a column's width, for each legend row from the third curve on
+LABELLED_CURVES = 4  # the last values of more curves do not fit next to the lines
 LABEL_GAP = {"light": 7.5, "dark": 7.5, "print": 12.0}  # per cent between two labels: a line of text
 
 CHANGE_MARK_TOP = {"light": 110, "dark": 110, "print": 116}  # per cent: above 100, with room for the text
@@ -30,12 +30,12 @@ class Curve:
         epochs: Columns ``epoch``, ``iacc`` and one of ``oacc``, ``olacc``, ``asr``, in per cent. With a column ``seed``
             of two or more seeds, the mean is drawn with a band of ± one standard deviation.
         label: Its name; escape and teacher unless given.
-        teacher: NTL is drawn full, SL thin with open dots.
-        escape: Gives the line its dash.
-        ghost: For comparison: drawn faint.
+        teacher: Kind of the teacher: NTL is drawn solid, SL thin with open dots.
+        escape: Kind of the escape, which sets the dash of the line.
+        ghost: Whether it is only for comparison, and drawn faint.
         changes: Threshold changes: columns ``epoch`` (may be fractional) and ``threshold``.
         curve_id: Identity of the traces from one redraw to the next; the label unless given.
-        thin: Drawn as an SL teacher's.
+        thin: Whether it is drawn like a curve of an SL teacher.
     """
 
     epochs: pd.DataFrame
@@ -76,7 +76,7 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
     Args:
         curves: One for each run.
         mode: light, dark or print.
-        epochs: Where the axis ends: epochs that the run will have.
+        epochs: The end of the axis: number of epochs of the run.
     """
     style = theme.style(mode)
     metrics = [metric for metric in METRIC_NAMES if any(metric in curve.metrics for curve in curves)]
@@ -101,7 +101,7 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
 
 
 def _named(style: Style, metrics: Sequence[str]) -> str:
-    """The metrics' names, each in its colour, for the axis."""
+    """Title of the axis: the metrics' names, each in its colour."""
     names = [
         f'<span style="color:{style.text_colour(METRIC_ROLES[m])}"><b>{METRIC_NAMES[m]}</b></span>' for m in metrics
     ]
@@ -173,7 +173,7 @@ def _draw(figure: go.Figure, style: Style, curve: Curve, alone: bool) -> None:
 
 
 def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name: str) -> None:
-    """One grey legend entry a run, since colour already tells the metric."""
+    """Add one grey legend entry for the run, because the colour already shows the metric."""
     figure.add_scatter(
         x=[None],
         y=[None],
@@ -221,7 +221,7 @@ def _mark_changes(figure: go.Figure, style: Style, key: str, changes: pd.DataFra
 
 
 def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> None:
-    """Write the last value beside each line, apart where two would overlap."""
+    """Write the last value next to each line, moved apart where two would overlap."""
     shown = [curve for curve in curves if not curve.ghost and len(curve.epochs)]
     ends = [
         (curve.metrics.index(m), m, mean_by_epoch(curve, m).iloc[-1])

@@ -13,7 +13,7 @@ SERIES = {"agreement": "given the teacher's label", "confidence": "mean probabil
 
 def agreement(
     chosen: pd.DataFrame,
-    every: pd.DataFrame,
+    all_images: pd.DataFrame,
     mode: Mode = "light",
     *,
     images: tuple[int, int],
@@ -22,15 +22,19 @@ def agreement(
 ) -> go.Figure:
     """Agreement of the students with the teacher.
 
-    ``chosen``, ``every``: columns ``epoch`` (of the student), ``agreement`` and ``confidence`` (per cent), over the
-    chosen images and over all; ``images``: how many these are. ``epoch``: in which the images were made, marked; ``epochs``: of the
-    run, so that the axis stays still.
+    Args:
+        chosen: Columns ``epoch`` (of the student), ``agreement`` and ``confidence`` (per cent), over the chosen images.
+        all_images: The same columns over all images.
+        mode: light, dark or print.
+        images: Numbers of chosen and of all images.
+        epoch: Epoch of the images, to mark.
+        epochs: Number of epochs of the run, so that the axis does not change.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "agreement", "Student of epoch", "Agreement (%)")
     figure.layout.meta["y"] = "per cent"
     figure.update_yaxes(theme.per_cent_axis(tickvals=[0, 25, 50, 75, 100]))
-    last = epochs or int(every["epoch"].max())
+    last = epochs or int(all_images["epoch"].max())
     figure.update_xaxes(
         range=[1 - 0.03 * last, last + 0.03 * last],
         tickformat="d",
@@ -39,7 +43,7 @@ def agreement(
     )
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
-        left = epoch > last / 2  # of the mark, where there is room
+        left = epoch > last / 2  # put the label on the side of the mark that has room
         figure.add_annotation(
             theme.muted_note(
                 style,
@@ -52,10 +56,10 @@ def agreement(
                 xshift=-4 if left else 4,
             )
         )
-    for who, points, count in (("all", every, images[1]), ("chosen", chosen, images[0])):
-        for series, words in SERIES.items():
+    for who, points, count in (("all", all_images, images[1]), ("chosen", chosen, images[0])):
+        for series, label in SERIES.items():
             thin, faint = series == "confidence", who == "all"
-            name = f"{theme.format_count(count)} {'in all' if faint else 'selected'}: {words}"
+            name = f"{theme.format_count(count)} {'in all' if faint else 'selected'}: {label}"
             figure.add_scatter(
                 x=points["epoch"],
                 y=points[series],
@@ -69,7 +73,7 @@ def agreement(
                     "color": style.surface if thin else style.ink,
                     "line": {"color": style.ink, "width": style.thin_width if thin else 0},
                 },
-                hovertemplate=f"<b>%{{y:.1f}} %</b> {words}, student of epoch %{{x}}<extra>{theme.format_count(count)} images"
+                hovertemplate=f"<b>%{{y:.1f}} %</b> {label}, student of epoch %{{x}}<extra>{theme.format_count(count)} images"
                 "</extra>",
                 meta={"images": who, "series": series},
             )

@@ -12,7 +12,7 @@ from atesc_core.figures.theme import Mode, trace_id
 def border(curves: pd.DataFrame, mode: Mode = "light", marked_share: float | None = None) -> go.Figure:
     """Trust in the ID label from ID to OOD.
 
-    ``curves``: columns ``share``, per cent of the OOD image in the blend, and ``NTL`` and ``SL`` as far as known:
+    ``curves``: columns ``share``, per cent of the OOD image in the blend, and ``NTL`` and ``SL``, if known:
     the probability that this teacher gives to the ID image's true class, in per cent. ``marked_share``: a share to mark.
     """
     style = theme.style(mode)

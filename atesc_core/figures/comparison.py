@@ -1,7 +1,7 @@
 """Comparison of runs: seeds grouped by spec, means over seeds, and the differences between specs.
 
-Only runs that differ in the seed alone are averaged. A run whose threshold was changed by hand no longer follows its
-spec and is in a group of its own.
+Runs are averaged only if they differ in nothing but the seed. A run whose threshold was changed by hand no longer
+follows its spec, so it is grouped with runs that had the same changes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
-MAX_FIELDS_IN_LABEL = 3  # of further ones only the number is given
-FIELD_TEXT: dict[str, Callable[[str], str]] = {  # values that a label gives without the field's name
+MAX_FIELDS_IN_LABEL = 3  # for further fields, only their number is given
+FIELD_TEXT: dict[str, Callable[[str], str]] = {  # fields whose value a label shows without their name
     "teacher": str,
     "synthesis.kind": str.upper,
     "escape.kind": ESCAPE_NAMES.__getitem__,
@@ -44,27 +44,27 @@ class MeasuredRun:
 
     @property
     def last_epoch(self) -> int:
-        """The last epoch that was measured; 0 before the first."""
+        """The last measured epoch; 0 before the first."""
         return int(self.epochs["epoch"].max()) if len(self.epochs) else 0
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that were measured, IAcc first."""
+        """The measured metrics, IAcc first."""
         return tuple(name for name in METRIC_NAMES if name in self.epochs)
 
     @property
     def in_progress(self) -> bool:
-        """Whether the run trains, waits or is paused."""
+        """Whether the run is running, queued or paused."""
         return self.run.status in ("queued", "running", "paused")
 
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Runs of one spec, one a seed, up to the last epoch that all of them have.
+    """Runs of one spec, one per seed, up to the last epoch that all of them have.
 
     Attributes:
         spec: The spec with seed 0.
-        runs: In the order of their seeds.
+        runs: In ascending order of their seeds.
         epochs: Columns seed, epoch and the metrics in per cent.
         notes: Sentences on the epochs and runs that were left out.
     """
@@ -81,7 +81,7 @@ class SeedGroup:
 
     @property
     def setting(self) -> str:
-        """close-set, open-set or backdoor; empty where the runs measured nothing on OOD."""
+        """close-set, open-set or backdoor; empty if the runs measured nothing on OOD images."""
         return next((SETTING_NAMES[METRIC_SETTING[name]] for name in self.metrics if name in METRIC_SETTING), "")
 
     @property
@@ -101,11 +101,11 @@ class SeedGroup:
 
 
 def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
-    """Group runs that differ in the seed alone, in the order in which their specs first appear.
+    """Group runs that differ only in the seed, in the order in which their specs first appear.
 
-    A run without an epoch is in no group. Of several runs with one seed the longest counts, then the newest. A run that
-    ended early (stopped, interrupted, failed) is left out if another seed got further; a run in progress limits its
-    group to its own last epoch.
+    Runs without an epoch are left out. Of several runs with the same seed, the longest counts, then the newest. A run
+    that ended early (stopped, interrupted, failed) is left out if another seed has more epochs. A run in progress
+    limits its group to its last epoch.
     """
     groups: dict[tuple[Hashable, ...], list[MeasuredRun]] = {}
     for measured in runs:
@@ -117,12 +117,12 @@ def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
 
 
 def without_seed(spec: RunSpec) -> RunSpec:
-    """The spec with seed 0: equal for runs that differ in the seed alone."""
+    """The spec with seed 0: equal for runs that differ only in the seed."""
     return spec.model_copy(update={"seed": 0})
 
 
 def _seed_group(alike: list[MeasuredRun]) -> SeedGroup:
-    """A group of runs that are alike but for the seed."""
+    """A group of runs that differ only in the seed."""
     spec, notes = without_seed(alike[0].run.spec), []
     by_seed = {
         measured.run.spec.seed: measured
@@ -166,9 +166,9 @@ def _plural(number: int, noun: str) -> str:
 
 
 def smooth(values: pd.DataFrame, column: str, share: float) -> pd.DataFrame:
-    """Smooth a column over epochs by an exponential moving average, each seed by itself.
+    """Smooth a column over epochs by an exponential moving average, for each seed separately.
 
-    Each value becomes a weighted mean of all so far, so that the first ones get no extra weight.
+    Each value becomes a weighted mean of all values up to it, so that the first values get no extra weight.
 
     Args:
         values: Columns seed, epoch and ``column``.
@@ -198,8 +198,8 @@ def summary(values: pd.DataFrame, column: str, smoothing: float = 0.0) -> pd.Dat
     Returns:
         Columns epoch, mean, sd (of the sample; NaN for one seed), low, high, seeds.
     """
-    known = smooth(values.dropna(subset=[column]), column, smoothing)
-    by_epoch = known.groupby("epoch", as_index=False)[column].agg(["mean", "std", "min", "max", "count"])
+    smoothed = smooth(values.dropna(subset=[column]), column, smoothing)
+    by_epoch = smoothed.groupby("epoch", as_index=False)[column].agg(["mean", "std", "min", "max", "count"])
     return by_epoch.set_axis(STATISTICS, axis=1)
 
 
@@ -210,10 +210,10 @@ def epoch_means(steps: pd.DataFrame, last: int) -> pd.DataFrame:
 
 
 def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
-    """Metrics at the last epoch, one row a spec, in full precision.
+    """Metrics at the last epoch, one row per spec, in full precision.
 
     Returns:
-        Columns spec (its label), teacher, setting, seeds (their number), epoch (the one reported), epochs (of the
+        Columns spec (its label), teacher, setting, seeds (their number), epoch (that of the values), epochs (of the
         spec), for each metric its mean and ``<metric>_sd`` in per cent, and runs (ids).
     """
     present = [name for name in METRIC_NAMES if any(name in group.metrics for group in groups)]
@@ -244,7 +244,7 @@ def spec_fields(spec: RunSpec) -> dict[str, Any]:
 
 
 def varying_fields(specs: Sequence[RunSpec]) -> list[str]:
-    """The dotted fields, without the seed, that differ between the specs or that only some of them have."""
+    """The dotted fields, without the seed, that differ between the specs or that only some of the specs have."""
     fields = [spec_fields(spec) for spec in specs]
     paths = dict.fromkeys(path for values in fields for path in values if path != "seed")
     return [path for path in paths if len({value_text(values.get(path)) for values in fields}) > 1]
@@ -259,9 +259,9 @@ def spec_difference(first: RunSpec, second: RunSpec) -> pd.DataFrame:
     """
     rows = []
     for path in varying_fields([first, second]):
-        one, other = spec_fields(first), spec_fields(second)
-        sentence, source = describe_field(path, (first if path in one else second).synthesis.kind)
-        rows.append((path, value_text(one.get(path)), value_text(other.get(path)), sentence, source))
+        first_fields, second_fields = spec_fields(first), spec_fields(second)
+        sentence, source = describe_field(path, (first if path in first_fields else second).synthesis.kind)
+        rows.append((path, value_text(first_fields.get(path)), value_text(second_fields.get(path)), sentence, source))
     return pd.DataFrame(rows, columns=["field", "first", "second", "description", "source"])
 
 
@@ -278,13 +278,13 @@ def group_labels(groups: Sequence[SeedGroup]) -> list[str]:
 def _label(group: SeedGroup, paths: Sequence[str]) -> str:
     values = spec_fields(group.spec)
     parts = [FIELD_TEXT[path](values[path]) for path in FIELD_TEXT if path in paths]
-    # The preset is seen in the fields that it sets, and a kind of synthesis brings fields of its own.
-    others = [
+    # Left out: the preset, which shows in the fields that it sets, and the fields of a kind of synthesis, if it varies.
+    named_paths = [
         path
         for path in paths
         if path not in (*FIELD_TEXT, "preset") and not ("synthesis.kind" in paths and path.startswith("synthesis."))
     ]
-    named = [f"{path}={value_text(values.get(path))}" for path in others]
+    named = [f"{path}={value_text(values.get(path))}" for path in named_paths]
     parts += named[:MAX_FIELDS_IN_LABEL]
     if len(named) > MAX_FIELDS_IN_LABEL:
         parts.append(f"{len(named) - MAX_FIELDS_IN_LABEL} more")

@@ -1,4 +1,4 @@
-"""The drift of synthetic images towards real OOD images by epoch, which can be compared between feature spaces."""
+"""Drift of synthetic images towards real OOD images by epoch. It can be compared between feature spaces."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Drift:
         epochs: (E,)
         shares: (E,) per cent of each epoch's synthetic images whose nearest real images are OOD, not ID.
         teacher: Kind of the run's teacher.
-        escape: The run's.
-        real: The same share of real ID images: how far the domains are apart in this feature space.
+        escape: Kind of the run's escape.
+        real: The same share for real ID images. It shows how well this feature space separates the domains.
         curve_id: Identity of the traces from one redraw to the next.
     """
 
@@ -48,8 +48,8 @@ class Drift:
 def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None) -> go.Figure:
     """Synthetic images nearer to OOD than to ID.
 
-    Lines have the colour of the teacher and the dash of the escape; of two that share both, the second is thin with
-    open dots.
+    The teacher sets the colour of a line, the escape its dash. If two lines share both, the second is thin with open
+    dots.
 
     Args:
         lines: One for each run.
@@ -71,7 +71,7 @@ def drift(lines: Sequence[Drift], mode: Mode = "light", epoch: int | None = None
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
     drawn: set[tuple[str, str]] = set()
-    levels: set[tuple[str, float]] = set()  # two runs of one teacher share it
+    levels: set[tuple[str, float]] = set()  # two runs of one teacher have the same level
     for line in lines:
         if line.real is not None and (line.teacher, line.real) not in levels:
             levels.add((line.teacher, line.real))

@@ -40,17 +40,17 @@ def embedding(
     pixels.
 
     Args:
-        reference: Columns ``x``, ``y``, ``domain`` (id or ood), and ``id`` (a point's name), ``class`` as available.
-        synthetic: Columns ``x``, ``y``, ``id``, and what ``colour`` needs: ``fragile`` (bool), ``score``, or ``class``
-            (the teacher's label, an index). ``to_id`` and ``to_ood`` (k-NN distances) are shown on hover.
+        reference: Columns ``x``, ``y``, ``domain`` (id or ood), and if available ``id`` (a point's name) and ``class``.
+        synthetic: Columns ``x``, ``y``, ``id``, and the column for ``colour``: ``fragile`` (bool), ``score``, or
+            ``class`` (the teacher's label, an index). ``to_id`` and ``to_ood`` (k-NN distances) are shown on hover.
         mode: light, dark or print.
-        colour: What colours synthetic images; ``domain`` leaves them grey.
-        method: Of the map.
+        colour: The property that colours synthetic images; ``domain`` leaves them grey.
+        method: Method of the map.
         ground: Draw ID and OOD as density, or as light points that can be selected.
         score: Name of the score in ``synthetic``.
         threshold: The middle of the score's colours; their median unless given.
-        class_names: The teacher's.
-        within: ``x``, ``y`` of the points of every epoch, so that the axes stay the same in all of them.
+        class_names: Names of the teacher's classes.
+        within: ``x``, ``y`` of the points of all epochs, so that the axes are the same in each epoch.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "embedding", f"{method} 1 (a.u.)", f"{method} 2 (a.u.)", aspect=0.85)
@@ -94,7 +94,7 @@ def density(x: Floats, y: Floats, ranges: Ranges) -> tuple[Floats, Floats, Float
 
 
 def _density(figure: go.Figure, style: Style, domain: str, rows: pd.DataFrame, ranges: Ranges) -> None:
-    """Draw the density in one transparent shade, which is darker where plotly fills several levels over each other."""
+    """Draw the density in one transparent colour; it gets darker where plotly fills several levels over each other."""
     if not len(rows):
         return
     x, y, z = density(rows["x"].to_numpy(float), rows["y"].to_numpy(float), ranges)

@@ -16,10 +16,10 @@ GAP = 0.05  # between two panels, of the figure's width
 def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
     """IAcc and the trap by form.
 
-    ``runs``: a line a run of one synthesizer, columns ``setting`` (close, open, backdoor), ``pair``, ``metric`` (oacc,
-    olacc, asr), ``kind`` of teacher (NTL, SL), ``form``, ``seed``, and ``iacc`` and ``other`` (the metric), per cent,
-    NaN where it was not run. A panel each pair; dots: mean ± one standard deviation over seeds, NTL teachers full and
-    SL open; small dots: seeds.
+    ``runs``: one row per run of one synthesizer, columns ``setting`` (close, open, backdoor), ``pair``, ``metric``
+    (oacc, olacc, asr), ``kind`` of teacher (NTL, SL), ``form``, ``seed``, and ``iacc`` and ``other`` (the metric), per cent,
+    NaN for a run that was not done. One panel per pair. Dots: mean ± one standard deviation over seeds, filled for NTL
+    teachers and open for SL teachers. Small dots: seeds.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "evidence", "", "Student accuracy (%)", aspect=0.5)
@@ -76,7 +76,7 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
 def _traces(
     style: Style, runs: pd.DataFrame, value: str, metric: str, forms: list[str], offset: float, name: str
 ) -> tuple[go.Scatter, go.Scatter]:
-    """Means with their deviations, and seeds, of one metric of one kind of teacher."""
+    """Two traces of one metric and one kind of teacher: means with standard deviations, and single seeds."""
     role, kind = METRIC_ROLES[metric], name.rpartition("/")[2]
     by_form = runs.groupby("form", sort=False)[value].agg(["mean", "std", "count"]).reindex(forms).dropna(subset="mean")
     means = go.Scatter(

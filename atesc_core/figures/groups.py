@@ -1,4 +1,4 @@
-"""The fragile and the robust group of synthetic images: their classes, and the images."""
+"""The fragile and the robust group of synthetic images: their classes and their images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def class_sides(
         labels: (N,) the teacher's label of each synthetic image.
         fragile: (N,) bool.
         mode: light, dark or print.
-        class_names: The teacher's.
+        class_names: Names of the teacher's classes.
     """
     style = theme.style(mode)
     labels, fragile = np.asarray(labels, int), np.asarray(fragile, bool)
@@ -60,7 +60,7 @@ def class_sides(
             f"%{{customdata[1]}} of {theme.format_count(len(members))}<extra></extra>",
             meta={"group": role, "customdata": ["share of the group, per cent", "images"]},
         )
-    margin = (0.16 if mode == "print" else 0.18) * max(sum(largest.values()), 20.0)  # for the numbers beside the bars
+    margin = (0.16 if mode == "print" else 0.18) * max(sum(largest.values()), 20.0)  # for the numbers next to the bars
     span = [-largest["fragile"] - margin, largest["robust"] + margin]
     figure.update_xaxes(range=span, showgrid=True, **_mirrored_ticks(*span))
     figure.update_yaxes(
@@ -90,11 +90,11 @@ def contact_sheet(
     """Synthetic images by group.
 
     Args:
-        images: (N, 3, H, W) uint8, drawn in their order.
+        images: (N, 3, H, W) uint8, drawn in this order.
         mode: light, dark or print.
-        fragile: (N,) bool, gives each image its frame's colour; None draws no frames.
-        columns: Images in a row.
-        count: Images to draw, at most.
+        fragile: (N,) bool, sets the colour of each image's frame; None draws no frames.
+        columns: Number of images in a row.
+        count: The largest number of images to draw.
     """
     style = theme.style(mode)
     images = np.asarray(images)[:count]

@@ -42,8 +42,8 @@ def epoch_position(steps: pd.DataFrame) -> NDArray[np.float64]:
 def losses_generator(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
     """Generator loss by term.
 
-    ``steps``: a row a round, with ``epoch``, ``round`` and a column ``g/<term>`` each, already weighted as they
-    add up. The terms differ by orders of magnitude, so each has a panel and a scale of its own.
+    ``steps``: one row per round, with ``epoch``, ``round`` and a column ``g/<term>`` for each term, with its weight
+    applied. The terms differ by orders of magnitude, so each has its own panel and scale.
     """
     terms = [name for name in steps.columns if name.startswith("g/") and name != "g/total"]
     return _panels(
@@ -54,11 +54,11 @@ def losses_generator(steps: pd.DataFrame, mode: Mode = "light", epochs: int | No
 def losses_teacher(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
     """Teacher loss by term.
 
-    ``steps``: a row a round, with ``epoch``, ``round`` and a column ``t/<term>`` each, missing in a round without a
-    step. The total is as it is trained on: the OOD term or the separation is subtracted in it.
+    ``steps``: one row per round, with ``epoch``, ``round`` and a column ``t/<term>`` for each term, missing in a round
+    without a step. The total is the trained loss, in which the OOD term or the separation is subtracted.
     """
     terms = {term: name for term, name in TEACHER_TERMS.items() if term in steps}
-    if set(terms) == {"t/total", "t/id"}:  # an SL teacher: they are the same
+    if set(terms) == {"t/total", "t/id"}:  # an SL teacher: both are equal
         del terms["t/total"]
     return _panels("losses_teacher", steps, terms, mode, epochs)
 
@@ -124,8 +124,8 @@ def _panel(
 def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
     """Student loss by group.
 
-    ``steps``: a row a round, with ``epoch``, ``round`` and the columns ``s/fragile``, ``s/robust``, ``s/total``
-    as far as the run has them, in nats.
+    ``steps``: one row per round, with ``epoch``, ``round`` and those of the columns ``s/fragile``, ``s/robust`` and
+    ``s/total`` that the run has, in nats.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "losses_student", "Epoch", "Student loss (nats)")
@@ -160,8 +160,8 @@ def fragile_share(
 ) -> go.Figure:
     """Share of fragile images by round.
 
-    ``steps``: a row a round, with ``epoch``, ``round`` and ``fragile_share`` in 0..1, missing while nothing is
-    split. ``changes``: epoch (may be fractional) -> threshold that was set there.
+    ``steps``: one row per round, with ``epoch``, ``round`` and ``fragile_share`` in 0..1, missing in rounds without a
+    split. ``changes``: epoch (may be fractional) -> the threshold that was set at this point.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "fragile_share", "Epoch", "Fragile share (%)")

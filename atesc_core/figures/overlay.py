@@ -1,4 +1,4 @@
-"""Runs of several specs over each other: a panel for each quantity, seeds as a band."""
+"""Curves of several specs in the same axes: a panel for each quantity, seeds as a band."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
 Band = Literal["sd", "range"]
 BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
-# The colour tells the quantity, the dash the escape; specs that share both differ in their markers.
+# The colour shows the quantity and the dash the escape; specs that share both have different markers.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
-MAX_MARKERS = 12  # on a line: more would hide its dash
+MAX_MARKERS = 12  # per line: more would hide its dash
 PANELS_PER_ROW = 3
 PANEL_GAP = {
     "light": 0.06,
@@ -44,7 +44,7 @@ class SpecCurve:
         points: Quantity (a metric or a loss) -> columns epoch, mean, sd, low, high, of ``comparison.summary``.
         seeds: Number of seeds.
         teacher: Kind of its teacher.
-        escape: Its escape.
+        escape: Kind of its escape.
         unsmoothed: ``points`` before smoothing; None if they were not smoothed.
     """
 
@@ -81,8 +81,8 @@ def overlay(
         quantities: One for each panel: metrics (iacc, oacc, olacc, asr; per cent) or losses (g/..., s/...).
         mode: light, dark or print.
         band: ± one standard deviation over seeds, or their range.
-        log: Losses on a logarithmic axis, which leaves out values that are not above 0.
-        epochs: Where the x axis ends; the last epoch of the curves unless given.
+        log: Draw losses on a logarithmic axis, which leaves out values that are not above 0.
+        epochs: The end of the x axis; the last epoch of the curves unless given.
 
     Raises:
         ValueError: There is no quantity.
@@ -148,7 +148,7 @@ def panel_spans(panels: int, gap: float = 0.0) -> list[tuple[tuple[float, float]
 
 
 def panel_rows(panels: int) -> int:
-    """Number of rows that the panels take."""
+    """Number of rows of panels."""
     return math.ceil(panels / PANELS_PER_ROW)
 
 
@@ -208,7 +208,7 @@ def band_edges(points: pd.DataFrame, band: Band, log: bool = False) -> tuple[pd.
 
 
 def _drawable(points: pd.DataFrame | None, log: bool) -> pd.DataFrame:
-    """The points that the axis can show: on a logarithmic one, those above 0."""
+    """The points that the axis can show: on a logarithmic axis only values above 0."""
     if points is None:
         return pd.DataFrame()
     return points[points["mean"] > 0] if log else points
@@ -314,7 +314,7 @@ def _seeds(curve: SpecCurve) -> str:
 
 
 def _legend_key(figure: go.Figure, style: Style, curve: SpecCurve, symbol: str, band: Band) -> None:
-    """One grey entry for each spec: its dash and points, and what its line and band are."""
+    """Add one grey legend entry for the spec: its dash and markers, and the meaning of line and band."""
     statistic = f"mean, {BANDS[band]}, {curve.seeds} seeds" if curve.seeds > 1 else "one seed"
     figure.add_scatter(
         x=[None],
@@ -337,7 +337,7 @@ def _letters(
     quantity: str,
     log: bool,
 ) -> None:
-    """Write each curve's letter at its end, apart where two would overlap."""
+    """Write each curve's letter at its end, moved apart where two would overlap."""
     scale = np.log10 if log else np.asarray
     means = [scale(points["mean"].to_numpy(float)) for _, points in drawn]
     if not means:

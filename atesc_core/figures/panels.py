@@ -44,11 +44,11 @@ class PanelData:
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        """The synthetic images of the panel's epoch, or of the last one.
+        """The synthetic images of the panel's epoch, or of the last epoch.
 
         Raises:
             FigureNotReadyError: The run has no synthetic images yet.
-            StoreError: The epoch has none.
+            StoreError: The epoch has no synthetic images.
         """
         epochs = self.sources.store.snapshot_epochs(self.run.id)
         if not epochs:
@@ -61,7 +61,7 @@ class PanelData:
 
     @property
     def score(self) -> str:
-        """The panel's score, or the run's. Raises ValueError where the run does not have it."""
+        """The panel's score, or the run's. Raises ValueError if the images do not have this score."""
         name = self.panel.score or self.run.spec.split.score
         if name not in self.snapshot.scores:
             raise ValueError(
@@ -81,7 +81,7 @@ class PanelData:
 
     @property
     def threshold(self) -> float | None:
-        """The panel's threshold, or the run's, or for another score Otsu's."""
+        """The panel's threshold, else the run's; if the panel has another score than the run, Otsu's."""
         if self.panel.threshold is not None:
             return self.panel.threshold
         return (
@@ -92,7 +92,7 @@ class PanelData:
 
     @property
     def fragile(self) -> NDArray[np.bool_]:
-        """(N,) which images are fragile: as in the run, unless the panel has a threshold or a score of its own."""
+        """(N,) which images are fragile: as in the run, unless the panel sets a threshold or a score."""
         as_in_run = self.panel.threshold is None and self.score == self.run.spec.split.score
         return self.snapshot.fragile if as_in_run or self.threshold is None else self.values <= self.threshold
 
@@ -118,7 +118,7 @@ class PanelData:
         """The teacher's report on real test images.
 
         Args:
-            attacked: Whether the images must have been attacked too.
+            attacked: Whether the report must include the attack.
 
         Raises:
             FigureNotReadyError: The teacher is not measured yet, or was deleted.
@@ -135,7 +135,7 @@ class PanelData:
 
 def _accuracy(data: PanelData) -> go.Figure:
     store, cards = data.sources.store, data.sources.cards()
-    ghosts = [run_curve(store.get_distillation(other), store, cards, ghost=True) for other in data.panel.against]
+    ghosts = [run_curve(store.get_distillation(run_id), store, cards, ghost=True) for run_id in data.panel.against]
     curve = run_curve(data.run, store, cards, changes=threshold_changes(data.run, store))
     return figures.accuracy([*ghosts, curve], "print", data.run.epochs)
 
@@ -194,13 +194,13 @@ def _embedding(data: PanelData) -> go.Figure:
         threshold=data.threshold,
         class_names=data.class_names,
     )
-    if panel.method == "PCA":  # its first direction is far longer than its second: let both fill the panel
+    if panel.method == "PCA":  # the first direction is much longer than the second: scale each to fill the panel
         figure.update_yaxes(scaleanchor=None)
     return figure
 
 
 def _drift(data: PanelData) -> go.Figure:
-    """The run and those it is compared with, each in the feature space of its own teacher."""
+    """The run and the runs to compare it with, each in the feature space of its teacher."""
     store = data.sources.store
     runs = [data, *(replace(data, run=store.get_distillation(other)) for other in data.panel.against)]
     return figures.drift([_drift_line(each) for each in runs], "print")
@@ -233,7 +233,7 @@ def _pca_positions(data: PanelData, report: Report) -> Positions:
 
 
 def _umap_positions(data: PanelData, report: Report) -> Positions:
-    """As ``_pca_positions``. Raises FigureNotReadyError where the map is not made and the sources do not wait for it."""
+    """As ``_pca_positions``. Raises FigureNotReadyError if the map is missing and the sources do not wait for it."""
     umap = ReferenceMap(report.id.features, report.ood.features, data.sources.store.runs_dir / "cache")
     if data.sources.wait_for_umap:
         if umap.coordinates() is None:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, trace_id
 
-MAX_CLASSES = 12  # those with the largest probability, before or after
+MAX_CLASSES = 12  # classes with the largest probability, before or after the attack
 
 
 def probabilities(
@@ -19,8 +19,8 @@ def probabilities(
 ) -> go.Figure:
     """Class probabilities.
 
-    ``before``, ``after``: (C,) in 0..1, of the image and of its adversarial version (None: not known). ``role``: the
-    colour, pale before and full after.
+    ``before``, ``after``: (C,) in 0..1, of the image and of its adversarial version (None: not known). ``role``:
+    sets the colour, which is pale for the image and full for its adversarial version.
     """
     style = theme.style(mode)
     before = np.asarray(before, float)

@@ -19,7 +19,7 @@ Images = Literal["real", "synthetic"]
 ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
 NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by the oracle"}
 
-MAX_POINTS = 500  # of a curve: 20 000 images would give more than a screen has pixels
+MAX_POINTS = 500  # per curve: 20 000 images would give more points than a screen has pixels
 
 
 def roc(
@@ -34,11 +34,11 @@ def roc(
     Images that are all ID or all OOD have no curve.
 
     Args:
-        labelled: For ``real`` and ``synthetic`` images the scores, (N,), and which are OOD, (N,) bool: true labels of
-            real images, the oracle's of synthetic ones.
-        threshold: The split's, a dot on each curve.
+        labelled: For ``real`` and ``synthetic`` images the scores, (N,), and which images are OOD, (N,) bool: true
+            labels of real images, the oracle's labels of synthetic images.
+        threshold: Threshold of the split, drawn as a dot on each curve.
         mode: light, dark or print.
-        suggestions: Rule -> threshold, triangles on the curve of the real images.
+        suggestions: Rule -> threshold, drawn as triangles on the curve of the real images.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "roc", "ID images called robust (%)", "OOD images called robust (%)", aspect=0.95)
@@ -59,7 +59,7 @@ def roc(
         scores, is_ood = np.asarray(image_scores, float), np.asarray(image_is_ood, bool)
         try:
             curve = roc_curve(scores, is_ood)
-        except ValueError:  # all of one side
+        except ValueError:  # only ID images or only OOD images
             continue
         drawn += 1
         _curve(figure, style, images, curve, len(scores))
@@ -97,7 +97,7 @@ def _point(
     is_ood: NDArray[np.bool_],
 ) -> None:
     at, is_split = rates(scores, is_ood, threshold), name == "threshold"
-    if at.false_alarms is None or at.recall is None:  # all of one side, which has no curve either
+    if at.false_alarms is None or at.recall is None:  # only ID images or only OOD images: there is no curve either
         return
     label = RULE_NAMES.get(name, name)
     precision = "–" if at.precision is None else f"{100 * at.precision:.1f} %"

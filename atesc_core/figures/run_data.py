@@ -1,4 +1,4 @@
-"""From runs and reports to the data frames and arrays that figures take."""
+"""Data frames and arrays for figures, from runs and reports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
 
-MAX_EPOCHS = 24  # whose features are measured for a curve
+MAX_EPOCHS = 24  # epochs of a curve whose features are measured
 
 
 def run_curve(
@@ -53,7 +53,7 @@ def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:
 def comparable_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:
     """Runs to compare a run with: plain students of the same teacher and of the pair's SL teacher.
 
-    The newest finished ones with the same seed and number of images an epoch.
+    Only the newest finished runs with the same seed and number of images an epoch.
     """
     by_teacher: dict[str, DistillationRun] = {}
     for other in _similar_runs(run, store, cards):
@@ -67,13 +67,13 @@ def comparable_runs(run: DistillationRun, store: RunStore, cards: dict[str, Teac
 
 
 def counterpart(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> DistillationRun | None:
-    """The newest similar student of the pair's other kind of teacher (SL for NTL, NTL for SL), a plain one if any."""
-    others = [
+    """The newest similar student of the pair's other kind of teacher (SL or NTL), preferably a plain one."""
+    candidates = [
         other
         for other in _similar_runs(run, store, cards)
         if cards[other.spec.teacher].kind != cards[run.spec.teacher].kind
     ]
-    return min(others, key=lambda other: other.spec.escape.kind != "none", default=None)
+    return min(candidates, key=lambda other: other.spec.escape.kind != "none", default=None)
 
 
 def _similar_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:
@@ -81,9 +81,9 @@ def _similar_runs(run: DistillationRun, store: RunStore, cards: dict[str, Teache
     if run.spec.teacher not in cards:
         return []
 
-    def key(one: DistillationRun) -> tuple[Any, ...]:
-        card = cards[one.spec.teacher]
-        return card.pair, card.image_side, one.spec.seed, _images_per_epoch(one.spec)
+    def key(candidate: DistillationRun) -> tuple[Any, ...]:
+        card = cards[candidate.spec.teacher]
+        return card.pair, card.image_side, candidate.spec.seed, _images_per_epoch(candidate.spec)
 
     return [
         other
@@ -121,7 +121,7 @@ def reference_points(
     """Real images on a map, one row each: columns x, y, domain, id, class.
 
     Args:
-        report: The teacher's.
+        report: The teacher's report.
         id_positions: (N, 2) of the first N ID test images.
         ood_positions: (M, 2) of the first M OOD test images.
     """
@@ -155,7 +155,7 @@ def oracle_scores(oracle: Oracle, snapshot: Snapshot) -> np.ndarray:
 
 
 def image_scores(snapshot: Snapshot, score: str, real: Report | None) -> np.ndarray:
-    """(N,) scores of the synthetic images. The oracle's need the report ``real``."""
+    """(N,) scores of the synthetic images. The score of the oracle needs the report ``real``."""
     if score != "oracle":
         return snapshot.scores[score]
     if real is None or real.oracle is None:
@@ -164,14 +164,14 @@ def image_scores(snapshot: Snapshot, score: str, real: Report | None) -> np.ndar
 
 
 def available_scores(snapshot: Snapshot, real: Report | None) -> list[str]:
-    """Names of the scores that these images have. The oracle's needs the report ``real``."""
+    """Names of the scores that these images have. The score of the oracle needs the report ``real``."""
     return [name for name in SCORE_NAMES if name in snapshot.scores or (name == "oracle" and real is not None)]
 
 
 def labelled_scores(
     snapshot: Snapshot, score: str, real: Report
 ) -> dict[figures.Images, tuple[np.ndarray, np.ndarray]]:
-    """For real and synthetic images the scores (N,), and which are OOD (N,) bool; by the oracle for synthetic ones."""
+    """For real and synthetic images: scores (N,), and (N,) bool, which are OOD (by the oracle for synthetic images)."""
     return {
         "real": labelled(real.id.score(score), real.ood.score(score)),
         "synthetic": (image_scores(snapshot, score, real), image_scores(snapshot, "oracle", real) > 0),

@@ -1,4 +1,4 @@
-"""Figures of runs by recipe: drawn, printed, written. The app and the command line both use this."""
+"""Draw, print and write figures of runs by recipe, for the app and for the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def draw_panel(panel: Panel, sources: Sources) -> go.Figure:
     """Draw the figure of a panel with ``mode="print"``.
 
     Raises:
-        FigureNotReadyError: What it shows is not measured yet.
+        FigureNotReadyError: Its data is not measured yet.
         UnknownRunError: There is no such run.
         StoreError: The epoch has no images.
         ValueError: The run does not have the score.
@@ -36,10 +36,10 @@ def draw_panels(recipe: Recipe, sources: Sources) -> list[go.Figure]:
 
 
 def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStore) -> dict[str, Any]:
-    """Where the figures come from: the facts on the first panel's run, those on other runs in ``other_runs``."""
+    """Origin of the figures: facts on the run of the first panel, and facts on the other runs in ``other_runs``."""
     runs = [store.get_distillation(run_id) for run_id in dict.fromkeys(panel.run for panel in recipe.panels)]
-    first, *others = [_run_facts(run, store) for run in runs]
-    more: dict[str, Any] = {"other_runs": others} if others else {}
+    first, *other_facts = [_run_facts(run, store) for run in runs]
+    more: dict[str, Any] = {"other_runs": other_facts} if other_facts else {}
     return files.provenance(
         drawn,
         **first,
@@ -50,7 +50,7 @@ def recipe_provenance(recipe: Recipe, drawn: Sequence[go.Figure], store: RunStor
 
 
 def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
-    """Facts on a run. ``made_by`` is the version that started it, which may be older than the figure's."""
+    """Facts on a run. ``made_by`` is the version of the lab that started it, maybe older than the current one."""
     history = store.history(run.id)
     starts = history.loc[history["kind"] == "started", "text"]
     return {
@@ -65,7 +65,7 @@ def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
 
 
 def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
-    """Write every file of a recipe into ``folder``; their paths.
+    """Write every file of a recipe into ``folder``, and return their paths.
 
     Data and origin are written first, so that they exist if there is no browser to draw with.
 
@@ -88,11 +88,11 @@ def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
 
 
 def draw_recipe(recipe: Recipe, drawn: Sequence[go.Figure], stop: threading.Event | None = None) -> Sheet:
-    """Lay out the figures of a recipe as they print. Set ``stop`` to stop. Raises as ``draw_sheet`` does."""
+    """Lay out the figures of a recipe for print. Set ``stop`` to stop the drawing. Raises as ``draw_sheet`` does."""
     return draw_sheet(drawn, **recipe.layout.sheet_options(), across=recipe.across, labels=recipe.labels, stop=stop)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file; its path."""
+    """Write a file and return its path."""
     path.write_bytes(content)
     return path

@@ -16,9 +16,9 @@ from atesc_core.vocabulary import RULE_NAMES, SCORE_TITLES
 
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
-LABEL_ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for a row of labels above the bars
-THRESHOLD_KEY = ""  # the threshold among the names of the suggestions
-MIN_PLOT_WIDTH_PX = {"light": 460, "dark": 460, "print": 250}  # which labels must fit
+LABEL_ROW = {"light": 0.09, "dark": 0.09, "print": 0.13}  # of the plot's height, for each row of labels above the bars
+THRESHOLD_KEY = ""  # key of the threshold among the suggestions
+MIN_PLOT_WIDTH_PX = {"light": 460, "dark": 460, "print": 250}  # the smallest width in which labels must fit
 
 
 def scores(
@@ -38,23 +38,23 @@ def scores(
 
     Args:
         values: (N,) scores of synthetic images, stacked by group; a score of ∞ is in a bin of its own, "> max".
-        threshold: Images at or below it are fragile; None draws all in grey.
+        threshold: Images at or below it are fragile; None draws all images in grey.
         mode: light, dark or print.
         score: Name of the score.
         id_values: (M,) scores of real ID test images, drawn as an outline of the same area as the bars.
-        ood_values: The same of OOD test images.
+        ood_values: The same for OOD test images.
         suggestions: Rule -> suggested threshold, drawn as ticks.
         max_epsilon: The largest ε of the attack, in 1/255.
-        edges: Edges of the bins, where several figures must share them.
-        draw_threshold: False on a page that draws a threshold to drag over the figure.
+        edges: Edges of the bins, if several figures must share them.
+        draw_threshold: False if the page draws a movable threshold over the figure.
     """
     style = theme.style(mode)
     values = np.asarray(values, float)
     references = {"id": id_values, "ood": ood_values}
-    real = {role: np.asarray(given, float) for role, given in references.items() if given is not None}
-    every = [values, *real.values()]
+    real = {role: np.asarray(role_values, float) for role, role_values in references.items() if role_values is not None}
+    all_values = [values, *real.values()]
     if edges is None:
-        edges = bin_edges(score, [*every, np.array([] if threshold is None else [threshold])], max_epsilon)
+        edges = bin_edges(score, [*all_values, np.array([] if threshold is None else [threshold])], max_epsilon)
     edges = np.asarray(edges, float)
     figure = theme.new_figure(mode, "scores", SCORE_TITLES[score], "Synthetic images")
     figure.update_layout(barmode="stack", bargap=0, legend_traceorder="normal")
@@ -62,9 +62,11 @@ def scores(
         figure.update_layout(legend={"entrywidthmode": "fraction", "entrywidth": 0.48})
     figure.layout.meta.update(x="bin centre", y="images")
     _bars(figure, style, values, threshold, edges)
-    for role, given in real.items():
-        _outline(figure, style, role, given, edges, len(values))
-    infinite = f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(every)).any() else ""
+    for role, real_values in real.items():
+        _outline(figure, style, role, real_values, edges, len(values))
+    infinite = (
+        f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(all_values)).any() else ""
+    )
     _axis(figure, edges, infinite)
     placements = _place_labels(figure, style, suggestions or {}, threshold, draw_threshold)
     heights = [bin_counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
@@ -91,7 +93,7 @@ def bin_edges(
         return step * np.arange(min(bins, MIN_EPS_BINS) + 1, dtype=np.float64)
     if not len(finite):
         return np.linspace(0, 1, BINS + 1)
-    low, high = np.percentile(finite, [1, 99])  # a few far ones would leave the rest in two bins
+    low, high = np.percentile(finite, [1, 99])  # a few extreme scores would leave all others in two bins
     return np.linspace(low, high if high > low else low + 1, BINS + 1)
 
 
@@ -183,8 +185,8 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
     """``infinite``: label of the bin of ∞; empty if there is none."""
     width = edges[1] - edges[0]
     step = 2.0 ** np.ceil(np.log2((edges[-1] - edges[0]) / 9))
-    last = edges[-1] - (0.7 * step if infinite else 0)  # the bin of ∞ needs room for its name
-    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step + 0.0  # a zero without a sign
+    last = edges[-1] - (0.7 * step if infinite else 0)  # leave room for the name of the bin of ∞
+    ticks = np.arange(np.ceil(edges[0] / step), last / step + 1e-9) * step + 0.0  # turns −0 into 0
     end = edges[-1] + (2.5 if infinite else 0.5) * width
     figure.update_xaxes(
         range=[edges[0] - 0.5 * width, end],
@@ -197,14 +199,14 @@ def _axis(figure: go.Figure, edges: NDArray[np.float64], infinite: str) -> None:
 
 @dataclass(frozen=True)
 class LabelPlacement:
-    """Where the label of a threshold is written: its row from the top, and its side of the line."""
+    """Placement of a threshold's label: its row from the top, and its side of the line."""
 
     row: int
     side: Literal["left", "right"]
     span: tuple[float, float]
 
     def overlaps(self, other: LabelPlacement) -> bool:
-        """Whether both labels would be written over each other."""
+        """Whether the two labels would overlap."""
         return self.row == other.row and self.span[0] < other.span[1] and other.span[0] < self.span[1]
 
 
@@ -215,9 +217,9 @@ def _place_labels(
     threshold: float | None,
     draw_threshold: bool = True,
 ) -> dict[str, LabelPlacement]:
-    """For each label the first placement that overlaps no other one and, if possible, no edge and not the threshold.
+    """For each label the first placement that overlaps no other label and, if possible, no edge and no threshold.
 
-    If a page draws the threshold itself (``draw_threshold`` is false), the first row is left to it.
+    If the page draws the threshold itself (``draw_threshold`` is false), the first row stays free for it.
     """
     low, high = figure.layout.xaxis.range
     px = figure.layout.template.layout.font.size * (high - low) / MIN_PLOT_WIDTH_PX[style.mode]
@@ -241,7 +243,7 @@ def _place_labels(
             and placement.span[1] <= high
             and (threshold is None or name == THRESHOLD_KEY or not placement.span[0] < threshold < placement.span[1])
         ]
-        placed[name] = (best or free)[0]  # a row a name: one is always free
+        placed[name] = (best or free)[0]  # there is one row per name, so one is always free
         if name == THRESHOLD_KEY and not draw_threshold:
             placed[name] = LabelPlacement(0, "right", (-np.inf, np.inf))
     return placed

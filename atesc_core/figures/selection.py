@@ -16,10 +16,10 @@ MARK_HEIGHT = 0.045  # of the marks above the x axis, as a share of the y axis
 
 
 def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges: ArrayLike) -> go.Figure:
-    """Add a mark for each selected sample to a figure of ``scores``; the figure itself.
+    """Add a mark for each selected sample to a figure of ``scores``, and return the figure.
 
-    ``values``: (N,) their scores; ``ids``: their names, the points' ``customdata``; ``edges``: of the bins. A score of
-    ∞ stands in the bin of ∞, one beyond the edges at the nearer end.
+    ``values``: (N,) their scores; ``ids``: their names, the points' ``customdata``; ``edges``: edges of the bins. A
+    score of ∞ is marked in the bin of ∞, a score outside the edges at the nearer edge.
     """
     values, edges = np.asarray(values, float), np.asarray(edges, float)
     style = theme.style(figure.layout.meta["mode"])

@@ -1,4 +1,4 @@
-"""Where figures of runs read their data."""
+"""The sources from which figures of runs read their data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from atesc_core.teachers.report import Report
 
 @dataclass(frozen=True)
 class Sources:
-    """Where figures read what they show.
+    """The sources of the data in figures.
 
     Attributes:
         store: The runs.
         cards: Returns teacher -> card.
-        report: (teacher, split, attacked) -> the teacher's report on real test images, attacked or not; None while
-            it is not measured.
-        wait_for_umap: Wait until a missing UMAP is made, instead of raising FigureNotReadyError.
+        report: (teacher, split, attacked) -> the teacher's report on real test images, attacked or not; None if
+            it is not measured yet.
+        wait_for_umap: Whether to wait until a missing UMAP is made, instead of raising FigureNotReadyError.
     """
 
     store: RunStore
@@ -30,13 +30,13 @@ class Sources:
 
 
 def measuring_sources(
-    store: RunStore, on_progress: Callable[[float, str], None] = lambda share, stage: None
+    store: RunStore, on_progress: Callable[[float, str], None] = lambda share, message: None
 ) -> Sources:
     """Sources that measure what is missing, in this process.
 
     Args:
-        store: The runs.
-        on_progress: Called with the share done of a measurement, 0..1, and what is being measured.
+        store: The store that has the runs.
+        on_progress: Called with the progress of a measurement, 0..1, and a text that says what is being measured.
     """
 
     def cards() -> dict[str, TeacherCard]:

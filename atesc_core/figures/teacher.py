@@ -14,7 +14,7 @@ from atesc_core.figures.theme import Mode, trace_id
 from atesc_core.vocabulary import METRIC_NAMES
 
 DOMAINS = {"id": "ID", "ood": "OOD"}
-NUMBERED_CELLS = 144  # a larger confusion matrix leaves no room for a number in a cell
+NUMBERED_CELLS = 144  # the cells of a larger confusion matrix are too small for numbers
 
 
 def robust_share(
@@ -26,9 +26,9 @@ def robust_share(
 ) -> go.Figure:
     """Robust share against ε.
 
-    ``curves``: columns ``epsilon`` (1/255) and, as far as known, ``id``, ``ood`` and ``synthetic``: per cent
-    of images whose prediction survives an attack of that budget. ``auroc``: of the score as a detector of real
-    OOD images. ``threshold``: an ε to mark. ``images``: how many images each column is a share of.
+    ``curves``: columns ``epsilon`` (1/255) and, if known, ``id``, ``ood`` and ``synthetic``: per cent of
+    images whose prediction survives an attack of that budget. ``auroc``: AUROC of the score as a detector of
+    real OOD images. ``threshold``: an ε to mark. ``images``: column -> its number of images.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "robust_share", "Attack budget ε (1/255)", "Robust images (%)")
@@ -80,7 +80,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     """Accuracy by class.
 
     ``accuracies``: columns ``domain`` (id or ood), ``class``, ``accuracy`` in per cent and ``images``, in the
-    order to be drawn from the top. ``metric``: what the OOD side is measured by (oacc, olacc or asr).
+    order to be drawn from the top. ``metric``: the metric on OOD images (oacc, olacc or asr).
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "per_class", "", "", aspect=0.8)
@@ -150,7 +150,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
 
 
 def _label_share(style: theme.Style, labels: pd.Series) -> float:
-    """About how much of a narrow figure's width the longest label takes; plotly measures only outer labels."""
+    """Estimate of the longest label's share of a narrow figure's width; plotly measures only outer labels."""
     size, width = (10.7, 312) if style.mode == "print" else (theme.SCREEN_FONT_PX, 520)
     return min(0.55 * size * int(labels.str.len().max() or 0) / width, 0.4)
 
@@ -166,7 +166,8 @@ def confusion(
     """Confusion matrix.
 
     ``counts``: (R, C) test images of true class r given label c; shaded by the share of each row, in the colour
-    of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, where they are others.
+    of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, if not the
+    true classes.
     """
     style = theme.style(mode)
     counts = np.asarray(counts, float)
@@ -204,7 +205,7 @@ def confusion(
 
 
 def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Style) -> None:
-    """Cells as rectangles: plotly draws a heatmap as an image. The trace stays, unseen, for the CSV."""
+    """Draw cells as rectangles, because plotly draws a heatmap as pixels. The invisible trace stays for the CSV."""
     trace = figure.data[0]
     trace.visible = "legendonly"
     high, wide = share.shape

@@ -1,7 +1,7 @@
 """The style of every figure: the meaning of colours and line styles, on screen and in print.
 
 The hues are Okabe and Ito's colour-blind-safe palette and never change; the dark theme only lightens
-them. Sizes in print are points on paper: a figure is laid out at its printed width, 96 px to the inch.
+the colours. Sizes in print are points on paper: a figure is laid out at its printed width, 96 px to the inch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 Mode = Literal["light", "dark", "print"]
 MODES: tuple[Mode, ...] = ("light", "dark", "print")
 
-PX_PER_INCH = 96  # CSS pixels, which is what Chromium prints by
+PX_PER_INCH = 96  # CSS pixels, the unit in which Chromium prints
 SCREEN_FONT_PX = 13.0
 PRINT_FONT_PT = 8.0  # IEEE asks for 8 pt in figures; ICML and CVPR captions are 9 pt
 UIREVISION = "atesc"  # constant, so that a redraw keeps the user's zoom and selection
@@ -57,12 +57,12 @@ CLASS_COLOURS = (
     "#92DADD",
 )
 
-THIN_SPACE = "\u202f"  # between thousands; it breaks no line
-TEXT_CONTRAST, SHAPE_CONTRAST = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text, and of what a chart draws
+THIN_SPACE = "\u202f"  # between thousands; no line break occurs there
+TEXT_CONTRAST, SHAPE_CONTRAST = 4.5, 3.0  # WCAG 2.2 (AA): contrast of text and of graphics
 
 SCREEN_FONT = "'Inter', 'Source Sans 3', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif"
-# The first of each is shipped and embedded (fonts.py). The others are as wide: for a program that reads an SVG
-# and leaves its fonts aside.
+# The first font of each stack is shipped and embedded (fonts.py). The others have the same widths, for a program that
+# ignores the embedded fonts of an SVG.
 PRINT_FONTS: dict[str, str] = {
     "sans": "Arimo, Arial, 'Liberation Sans', Helvetica, sans-serif",
     "serif": "Tinos, 'Times New Roman', 'Liberation Serif', Times, serif",
@@ -77,7 +77,7 @@ class Style:
     ink: str
     muted: str
     grid: str
-    surface: str  # what lies behind the figure, for gaps and halos; the figure itself is transparent on screen
+    surface: str  # colour of the background, for gaps and halos; the figure itself is transparent on screen
     colours: dict[str, str]
     line_width: float
     thin_width: float
@@ -96,7 +96,7 @@ class Style:
         return with_contrast(self.colour(role), self.surface, SHAPE_CONTRAST)
 
     def bar_marker(self, role: str, heights: Iterable[float]) -> dict[str, Any]:
-        """The marker of bars of these heights: outlined, but for bars of height 0."""
+        """The marker of bars of these heights: outlined, except bars of height 0."""
         widths = [self.thin_width if height else 0 for height in heights]
         return {"color": self.colour(role), "line": {"color": self.outline(role), "width": widths}}
 
@@ -105,7 +105,7 @@ class Style:
         return with_contrast(self.colour(role), self.surface, TEXT_CONTRAST)
 
     def tint(self, role: str, opacity: float) -> str:
-        """The role's colour, see-through: ``rgba(...)`` with ``opacity`` in 0..1."""
+        """The role's colour, transparent: ``rgba(...)`` with ``opacity`` in 0..1."""
         return tint(self.colour(role), opacity)
 
 
@@ -138,7 +138,7 @@ def tint(colour: str, opacity: float) -> str:
 def mix(colour: str, other: str, share: float) -> str:
     """An opaque mixture ``#RRGGBB`` of two colours: ``share`` (0..1) of the first."""
     pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(other[1:]), strict=True)
-    return "#" + "".join(f"{round(share * one + (1 - share) * two):02X}" for one, two in pairs)
+    return "#" + "".join(f"{round(share * first + (1 - share) * second):02X}" for first, second in pairs)
 
 
 def contrast(colour: str, other: str) -> float:
@@ -231,7 +231,7 @@ def trace_id(*parts: object) -> str:
 
 
 def format_count(items: int) -> str:
-    """``20 000``: thousands apart by a thin space, which the fonts of screen and print both have."""
+    """``20 000``: thousands separated by a thin space, which the fonts of screen and print both have."""
     return f"{items:,}".replace(",", THIN_SPACE)
 
 
@@ -253,9 +253,9 @@ def new_figure(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> g
         name: The figure's name in FIGURES.
         x: Title of the x axis, with its unit.
         y: Title of the y axis, with its unit.
-        aspect: Height over width in print, unless the user chooses a height.
+        aspect: Ratio of height to width in print, unless the user sets a height.
 
-    ``layout.meta`` holds all of these, for the export and the CSV.
+    ``layout.meta`` holds all these arguments, for the export and the CSV.
     """
     figure = go.Figure(
         layout={
@@ -267,21 +267,21 @@ def new_figure(mode: Mode, name: str, x: str, y: str, aspect: float = 0.64) -> g
         },
         _validate=False,
     )
-    # Plotly checks each property in Python, which is a third of the time of a redraw. In print it does, and so every
-    # figure is checked by the tests, which draw all of them in all modes.
+    # Plotly's check of each property in Python takes a third of the time of a redraw. It stays on in print, so the
+    # tests, which draw all figures in all modes, check every figure.
     figure._validate = mode == "print"
     return figure
 
 
 @cache
 def _checked_template(mode: Mode) -> dict[str, object]:
-    """The template as plotly checked it, once: it takes 6 ms, and a move of the threshold redraws four figures."""
+    """The template after plotly's check. Cached: the check takes 6 ms, and a threshold change redraws four figures."""
     checked: dict[str, object] = template(mode).to_plotly_json()
     return checked
 
 
 def per_cent_axis(**changes: object) -> dict[str, object]:
-    """An axis from 0 to 100 %, with room for a line that lies on either end."""
+    """An axis from 0 to 100 %, with room for a line at either end."""
     return {"range": [-2, 102], "tickvals": [0, 20, 40, 60, 80, 100], **changes}
 
 
@@ -291,7 +291,7 @@ def muted_note(style: Style, text: str, **position: object) -> dict[str, object]
 
 
 def show_message(figure: go.Figure, text: str) -> go.Figure:
-    """Write ``text`` in the middle of a figure without data; the figure itself."""
+    """Write ``text`` in the middle of a figure without data, and return the figure."""
     mode = figure.layout.meta["mode"]
     figure.add_annotation(muted_note(style(mode), text, x=0.5, y=0.5, xref="paper", yref="paper"))
     return figure

@@ -1,4 +1,4 @@
-"""Two runs from one checkpoint that differ in the threshold alone."""
+"""Two runs from one checkpoint that differ only in the threshold."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def paired(
     IAcc is in the ID colour and OAcc, OLAcc, ASR in the OOD colour; old is thin with open dots, new full.
 
     Args:
-        past: The epochs that both share, drawn faint: columns ``epoch`` and the metrics in per cent.
-        old: The epochs after it with the old threshold, in the same columns.
-        new: The epochs after it with the new threshold.
-        thresholds: Old, new.
-        parted: The last epoch that both share.
+        past: The shared epochs, drawn faint: columns ``epoch`` and the metrics in per cent.
+        old: The later epochs with the old threshold, in the same columns.
+        new: The later epochs with the new threshold.
+        thresholds: The old and the new threshold.
+        parted: The last shared epoch.
         mode: light, dark or print.
-        epochs: Where the x axis ends.
-        escape: Of both.
+        epochs: The end of the x axis.
+        escape: Kind of the escape of both runs.
     """
     last_shared = past.tail(1)
     branches = [
@@ -63,7 +63,7 @@ def signed_points(points: float) -> str:
 
 
 def verdict(metric: str, points: float) -> str:
-    """``better``, ``worse`` or ``the same``: what a difference of a metric means, rounded to one decimal."""
+    """``better``, ``worse`` or ``the same``: the meaning of a difference of a metric, rounded to one decimal."""
     rounded = round(points, 1)
     if not rounded:
         return "the same"

@@ -90,7 +90,7 @@ def _layout_controls(initial: PrintLayout) -> PrintLayout:
         key="venue",
         format_func=lambda name: venues.VENUES[name].name,
     )
-    one, two = venues.VENUES[venue].one, venues.VENUES[venue].two
+    one, two = venues.VENUES[venue].column_in, venues.VENUES[venue].page_in
     columns: Literal[1, 2] = 1
     column_counts: tuple[Literal[1, 2], ...] = (1, 2)
     if one != two:

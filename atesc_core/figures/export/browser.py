@@ -1,8 +1,8 @@
-"""One Chromium that stays open and draws: a plotly figure to SVG, an SVG to PDF or PNG.
+"""One Chromium process that stays open and draws: a plotly figure to SVG, an SVG to PDF or PNG.
 
-Plotly's part goes through Kaleido. Kaleido's own sync server is not used, because it can hand one thread
-another's picture or hang (plotly/Kaleido issue 441); its documented ``Kaleido`` class is driven from one thread of
-ours instead. Nor are its PDF and PNG: it shows the SVG in an ``<img>``, where no font but the system's is seen.
+Kaleido draws plotly figures as SVG. Its sync server is not used, because it can hang, or give one thread the picture
+of another (plotly/Kaleido issue 441); one thread of this module uses the documented class ``Kaleido`` instead. Its PDF
+and PNG are not used either: it puts the SVG into an ``<img>``, where only the system's fonts are available.
 """
 
 from __future__ import annotations
@@ -29,29 +29,33 @@ if TYPE_CHECKING:
     from choreographer import Tab
     from kaleido import Kaleido
 
-SECONDS = 60.0  # a browser that takes longer than this for one figure is taken for dead
+SECONDS = 60.0  # a browser that needs longer for one figure counts as dead
 
 
 def find_browser() -> Path:
-    """Chromium or a relative of it: BROWSER_PATH, then Kaleido's own download, then PATH. Raises BrowserMissingError."""
+    """Chromium or a browser based on it: BROWSER_PATH, then Kaleido's own download, then PATH.
+
+    Raises:
+        BrowserMissingError: There is none.
+    """
     from choreographer.browsers.chromium import Chromium
 
-    found = Chromium.find_browser(skip_local=False)
-    if found and Path(found).is_file():
-        return Path(found)
-    where = f"BROWSER_PATH names {found!r}, which is not a file" if found else "no Chromium, Chrome or Edge was found"
+    path = Chromium.find_browser(skip_local=False)
+    if path and Path(path).is_file():
+        return Path(path)
+    problem = f"BROWSER_PATH names {path!r}, which is not a file" if path else "no Chromium, Chrome or Edge was found"
     raise BrowserMissingError(
-        f"PDF, SVG and PNG are drawn by a browser: {where}. Install one with 'apt install chromium' on Debian, "
+        f"PDF, SVG and PNG are drawn by a browser: {problem}. Install one with 'apt install chromium' on Debian, "
         "'brew install --cask chromium' on a Mac, or 'kaleido_get_chrome' anywhere. The CSV needs none."
     )
 
 
 def draw(figure: go.Figure, stop: threading.Event | None = None) -> str:
-    """The figure as an SVG of its own width and height in px.
+    """The figure as an SVG with the figure's width and height in px.
 
     Args:
         figure: A Plotly figure.
-        stop: Once it is set and the browser is closed, the drawing ends: the browser cannot be interrupted.
+        stop: To end the drawing, set it and close the browser, which cannot be interrupted.
 
     Raises:
         BrowserMissingError: There is no browser.
@@ -73,23 +77,23 @@ def print_svg(
     return _drawn(lambda browser: _render_page(browser.kaleido, page, kind, width, height, dpi))
 
 
-def close_browser(which: _Browser | None = None, *, at_once: bool = False) -> None:
-    """Close the browser that draws; the next figure starts another.
+def close_browser(browser: _Browser | None = None, *, at_once: bool = False) -> None:
+    """Close the current browser; the next figure starts a new one.
 
     Args:
-        which: Close it only if it is still this one.
+        browser: Close the current browser only if it is this one.
         at_once: Kill it, as it may be busy.
     """
     global _browser
     with _starting:
-        if _browser is None or (which is not None and which is not _browser):
+        if _browser is None or (browser is not None and browser is not _browser):
             return
         closing, _browser = _browser, None
     closing.close(at_once)
 
 
 class _Browser:
-    """One Chromium and the thread that talks to it. Any thread may call ``do``."""
+    """One Chromium process and the thread that controls it. Any thread may call ``do``."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -105,7 +109,7 @@ class _Browser:
     def do(self, work: Any) -> Any:
         answer = asyncio.run_coroutine_threadsafe(work, self.loop)
         self._waiting.add(answer)
-        if self.closed:  # since it was handed out
+        if self.closed:  # after the caller got it
             answer.cancel()
         try:
             return answer.result(SECONDS)
@@ -113,9 +117,9 @@ class _Browser:
             self._waiting.discard(answer)
 
     def close(self, at_once: bool = False) -> None:
-        """All that wait for it are told at once, by a CancelledError."""
+        """Close it. All waiting callers get a CancelledError at once."""
         self.closed = True
-        self.loop.set_exception_handler(lambda loop, context: None)  # those who wait are told by the cancelled futures
+        self.loop.set_exception_handler(lambda loop, context: None)  # the cancelled futures already tell the callers
         for answer in list(self._waiting):
             answer.cancel()
         left = self._processes()
@@ -123,7 +127,7 @@ class _Browser:
             _kill(left)
         try:
             asyncio.run_coroutine_threadsafe(self.kaleido.close(), self.loop).result(10)
-        except Exception:  # noqa: BLE001 - it is being thrown away, whatever state it is in
+        except Exception:  # noqa: BLE001 - its state no longer matters
             pass
         finally:
             _kill(left)
@@ -149,14 +153,14 @@ async def _open(path: Path) -> Kaleido:
         # Plotly measures text on this page, so the page must have the fonts.
         header = kaleido.PageGenerator.header.replace("</title>", f"</title><script>{fonts.face_script()}</script>")
 
-    # Without mathjax=False every start waits for a script from the network.
+    # Without mathjax=False, each start waits for a download.
     browser = kaleido.Kaleido(path=path, timeout=SECONDS, page_generator=Page(mathjax=False))
     await browser.open()
     return browser
 
 
 async def _render_page(browser: Kaleido, page: str, kind: str, width: float, height: float, dpi: float) -> bytes:
-    """A page of its own, printed or photographed once its fonts are there."""
+    """Open the page in a new tab, and print it or take a screenshot once its fonts are loaded."""
     tab = await browser.create_tab("about:blank")
     try:
         frame = (await _send(tab, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
@@ -225,7 +229,7 @@ def _running() -> _Browser:
 
 
 def _drawn(work: Callable[[_Browser], Coroutine[Any, Any, bytes]], stop: threading.Event | None = None) -> bytes:
-    """The result of ``work`` in the browser. A browser that died is started again, once; one that was closed, always."""
+    """The result of ``work`` in the browser. Starts a new browser once after a crash, and always after a close."""
     from kaleido.errors import KaleidoError
 
     died = False
@@ -234,12 +238,12 @@ def _drawn(work: Callable[[_Browser], Coroutine[Any, Any, bytes]], stop: threadi
         try:
             drawn: bytes = browser.do(work(browser))
             return drawn
-        except KaleidoError as error:  # the browser is well and says that the figure is not
+        except KaleidoError as error:  # the browser works, but cannot draw the figure
             raise RenderError(f"figure: the browser could not draw it: {error}") from error
         except RenderError:
             raise
         except (Exception, Late) as error:
-            if browser.closed:  # this figure was stopped, or another that was being drawn
+            if browser.closed:  # because this drawing, or another one, was stopped
                 continue
             close_browser(browser)
             if died:

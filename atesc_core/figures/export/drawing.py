@@ -11,13 +11,13 @@ from atesc_core.figures.export.sheet import Sheet
 
 
 def start_drawing(key: str, draw: Callable[[threading.Event], Sheet]) -> jobs.ThreadJob[Sheet]:
-    """Draw a sheet in a thread, as the job of this key; where that is being drawn, return its job.
+    """Draw a sheet in a thread, as the job of this key; if that job is active, return it.
 
-    The browser cannot be interrupted, so a stop closes it. What others draw begins again in the next one.
+    The browser cannot be interrupted, so a stop closes it. Other drawings then start again in a new browser.
 
     Args:
         key: The name of the drawing.
-        draw: Draws the sheet; once the event that it is given is set, it must end, as ``browser.draw`` does.
+        draw: Draws the sheet. It must end once its argument, an event, is set, as ``browser.draw`` does.
     """
 
     def draw_sheet(job: jobs.ThreadJob[Sheet]) -> Sheet:
@@ -28,11 +28,11 @@ def start_drawing(key: str, draw: Callable[[threading.Event], Sheet]) -> jobs.Th
 
 
 def find_drawing(key: str) -> jobs.ThreadJob[Sheet] | None:
-    """The last drawing of this key, active or ended; None where there is none, or it ended long ago."""
+    """The last drawing of this key, active or ended; None if there is none or it ended long ago."""
     job = jobs.find(key)
     return job if isinstance(job, jobs.ThreadJob) else None
 
 
 def _close_browser_soon() -> None:
-    """In a thread: the browser takes a while to close."""
+    """Close the browser in a thread, because that takes a while."""
     threading.Thread(target=lambda: close_browser(at_once=True), name="figure-stop", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Files of a figure: PDF, SVG and PNG with metadata, its data as CSV, where it comes from as YAML, all in a zip."""
+"""Files of a figure: PDF, SVG and PNG with metadata, its data as CSV, its origin as YAML, and a zip of all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def render_file(
 ) -> bytes:
     """The file of one figure, or of several as panels: ``draw_sheet``, then ``sheet_file``.
 
-    ``layout`` is ``draw_sheet``'s. Raises as these two do.
+    ``layout``: further arguments of ``draw_sheet``. Raises the errors of both functions.
     """
     _check_format(kind)
     return sheet_file(draw_sheet(figures, venue, columns, **layout), kind, origin, dpi)
@@ -52,10 +52,10 @@ def sheet_file(sheet: Sheet, kind: Format, origin: dict[str, Any] | None = None,
     """A drawn sheet as a file.
 
     Args:
-        sheet: What ``draw_sheet`` returned.
+        sheet: The result of ``draw_sheet``.
         kind: ``pdf``, ``svg`` or ``png``.
-        origin: What ``provenance`` returned; it goes into the file's metadata.
-        dpi: Pixels to the inch, 36 to 1200, of a PNG.
+        origin: The result of ``provenance``, for the file's metadata.
+        dpi: Pixels per inch of a PNG, 36 to 1200.
 
     Raises:
         ValueError: The format or the resolution is unknown.
@@ -90,7 +90,7 @@ def provenance(
     device: str | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """What a reader needs to make the figure again: the run's spec, the command, device and versions."""
+    """The facts that a reader needs to make the figure again: the run's spec, the command, device and versions."""
     packages = ("torch", "numpy", "pandas", "plotly", "kaleido", "scikit-learn", "umap-learn")
     return {
         "figure": ", ".join(figure_names(figures)),
@@ -115,7 +115,7 @@ def _version(package: str) -> str | None:
 
 
 def _pdf_with_metadata(file: bytes, facts: dict[str, Any], title: str) -> bytes:
-    """Replace the document's information by an incremental update (PDF 1.7, 7.5.6): the pages stay untouched."""
+    """Replace the document's information by an incremental update (PDF 1.7, 7.5.6): the pages are not changed."""
     trailer = re.search(rb"trailer\s*<<(.*?)>>\s*startxref\s*(\d+)\s*%%EOF\s*$", file, re.DOTALL)
     if trailer is None:
         return file
@@ -153,7 +153,7 @@ def _png_with_metadata(file: bytes, facts: dict[str, Any], title: str, dpi: int)
 
 
 def figure_data(figures: go.Figure | Sequence[go.Figure]) -> pd.DataFrame:
-    """The data of a figure, one row a point: labels of its trace, x and y by their titles, and its hover data.
+    """The data of a figure, one row per point: labels of its trace, x and y by their titles, and its hover data.
 
     Several panels follow each other, with a column ``panel`` (a, b ...) first.
     """
@@ -203,12 +203,12 @@ def zip_files(
     """A zip of the figure in each format, its data (CSV) and its origin (YAML).
 
     Args:
-        stem: Name of its files without a suffix, as ``file_stem`` returns it.
-        figures: What the sheet shows.
-        sheet: What ``draw_sheet`` returned for them.
-        origin: What ``provenance`` returned.
-        dpi: Of the PNG.
-        kinds: Formats.
+        stem: Name of the files without a suffix, as ``file_stem`` returns it.
+        figures: The figures of the sheet.
+        sheet: The result of ``draw_sheet`` for these figures.
+        origin: The result of ``provenance``.
+        dpi: Pixels per inch of the PNG.
+        kinds: The formats to write.
     """
     files = {f"{stem}.{kind}": sheet_file(sheet, kind, origin, dpi) for kind in kinds}
     files[f"{stem}.csv"] = figure_csv(figures).encode()
@@ -221,10 +221,10 @@ def zip_files(
 
 
 def file_stem(name: str) -> str:
-    """``name`` reduced to what a file name without suffix may hold; never a path."""
+    """``name`` reduced to the characters that a file name may have; never a path."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "figure"
 
 
 def sidecar(origin: dict[str, Any]) -> str:
-    """The origin as YAML, a file beside the figure's."""
+    """The origin as YAML, for a file next to the figure's."""
     return yaml.safe_dump(origin, sort_keys=False, allow_unicode=True)

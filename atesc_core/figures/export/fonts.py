@@ -1,4 +1,4 @@
-"""The fonts that figures print in. They are shipped: what a machine has installed changes nothing."""
+"""The fonts of printed figures. They are shipped, so figures do not depend on the fonts of a machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from atesc_core.paths import ASSETS
 
 FOLDER = ASSETS / "fonts" / "print"
-FAMILIES: dict[str, str] = {"sans": "Arimo", "serif": "Tinos"}  # as wide as Arial and as Times New Roman
+FAMILIES: dict[str, str] = {"sans": "Arimo", "serif": "Tinos"}  # with the widths of Arial and of Times New Roman
 FACES: dict[int, str] = {400: "Regular", 700: "Bold"}
 
 
@@ -22,7 +22,7 @@ def face_file(font: str, weight: int) -> Path:
 def missing(text: str, font: str) -> str:
     """The characters of ``text`` that the shipped ``font`` (sans or serif) does not have, each once, in order.
 
-    A browser takes those from whatever font it finds: whoever prints them must say so.
+    A browser draws such characters in any other font, so the caller should warn the user.
     """
     return "".join(
         dict.fromkeys(letter for letter in text if ord(letter) not in _letters(font) and not letter.isspace())
@@ -30,7 +30,7 @@ def missing(text: str, font: str) -> str:
 
 
 def face_rules(font: str, text: str) -> str:
-    """CSS that brings the font along, reduced to the characters of ``text``: for a file that must stand alone."""
+    """CSS that embeds the font, reduced to the characters of ``text``, so that a file needs no other file."""
     return "".join(
         f"@font-face{{font-family:'{FAMILIES[font]}';font-weight:{weight};src:url(data:font/ttf;base64,{data})}}"
         for weight in FACES
@@ -40,8 +40,8 @@ def face_rules(font: str, text: str) -> str:
 
 @cache
 def face_script() -> str:
-    """JavaScript that makes every font known to a page before anything is measured on it."""
-    every = [
+    """JavaScript that loads every font into a page before plotly measures text there."""
+    faces = [
         (FAMILIES[font], weight, base64.b64encode(face_file(font, weight).read_bytes()).decode())
         for font in FAMILIES
         for weight in FACES
@@ -49,7 +49,7 @@ def face_script() -> str:
     return "".join(
         f"document.fonts.add(new FontFace('{family}',Uint8Array.from(atob('{data}'),"
         f"letter=>letter.charCodeAt(0)),{{weight:'{weight}'}}));"
-        for family, weight, data in every
+        for family, weight, data in faces
     )
 
 

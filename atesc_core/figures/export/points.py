@@ -1,7 +1,8 @@
-"""Many points in print: vectors still, but not each a path of sixteen curves on a layer of its own.
+"""Many points in print, as few vector paths.
 
-Plotly writes a point as a path with ``opacity``. Of 20 000 of them a browser makes a large PDF, slowly. A line of no
-length with a round cap is the same dot, and one path holds many of them (`python -m benchmarks.print_points`).
+Plotly writes each point as a path with ``opacity``. From 20 000 of them a browser makes a large PDF, and slowly. A line
+of no length with a round cap gives the same dot, and one path can hold many of them (measured by
+`python -m benchmarks.print_points`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ POINT = re.compile(
     r'style="opacity: ([\d.]+); stroke-width: ([\d.]+)px; fill: ([^;"]+); fill-opacity: 1;'
     r'(?: stroke: ([^;"]+); stroke-opacity: 1;)?"/>'
 )
-POINTS_PER_PATH = 64  # [this lab] outlines of one path lie below all its dots, as if none of them overlapped
+POINTS_PER_PATH = (
+    64  # [this lab] the outlines of a path lie below all its dots, so overlaps in a path lose their outline
+)
 
 
 def merge_points(svg: str) -> str:
-    """The same picture with points that follow each other in one style merged into one path."""
+    """The same picture, with successive points of one style merged into one path."""
     parts: list[str] = []
     run: list[tuple[str, str]] = []
     end = 0
@@ -40,7 +43,7 @@ def _path_of_dots(points: Sequence[tuple[str, str]], style: Sequence[str]) -> st
         return ""
     radius, opacity, outline, fill, stroke = style
     size, edge = 2 * float(radius), float(outline) if stroke else 0.0
-    path = "".join(f"M{x},{y}h.01" for x, y in points)  # with no length at all, a browser would draw circles again
+    path = "".join(f"M{x},{y}h.01" for x, y in points)  # a length of 0 would make the browser draw circles again
     pens = [(size + edge, stroke)] * (edge > 0) + [(size - edge, fill)]
     return "".join(
         f'<path d="{path}" style="fill: none; stroke: {colour}; stroke-width: {width:g}px; stroke-linecap: '

@@ -1,4 +1,4 @@
-"""The description of a figure: what is drawn of which run, and how it is printed. It round-trips to YAML."""
+"""The description of a figure: its panels, their runs, and its print layout. It round-trips to YAML."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 class Panel(Spec):
-    """One figure of a run. A field that the figure does not take must keep its default."""
+    """One figure of a run. A field that the figure does not use must have its default."""
 
     figure: str = Field(description=f"What is drawn: {', '.join(PANEL_OPTIONS)}")
     run: str = Field(min_length=1, max_length=40, description="Id of the run")
@@ -101,7 +101,7 @@ class PrintLayout(Spec):
     @property
     def text_width_in(self) -> float:
         """The width of the venue's text across the page."""
-        return VENUES[self.venue].two
+        return VENUES[self.venue].page_in
 
     def sheet_options(self) -> dict[str, Any]:
         """The arguments of ``draw_sheet``: all fields but the resolution."""
@@ -125,7 +125,7 @@ class Recipe(Spec):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The texts beside the panels' letters."""
+        """The texts next to the panels' letters."""
         return tuple(panel.label for panel in self.panels)
 
     def to_yaml(self) -> str:
@@ -134,7 +134,7 @@ class Recipe(Spec):
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
-        """Read a recipe. Raises SpecError where the text is none."""
+        """Read a recipe. Raises SpecError if the text is not a recipe."""
         try:
             values = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -143,11 +143,11 @@ class Recipe(Spec):
 
     @property
     def needs_file(self) -> bool:
-        """Whether options cannot express it: two panels have different values of one option."""
+        """Whether the command needs a recipe file, because two panels have different values of one option."""
         return any(len(values) > 1 for values in self._options().values())
 
     def command(self, out: str | None = None) -> str:
-        """The command that makes it: by options if they can express it, else from the recipe's file."""
+        """The command that makes the figure: with options if possible, else with the recipe's file."""
         if self.needs_file:
             return shlex.join([PROGRAM, "figure", f"{self.stem}.recipe.yaml", "--out", out or "."])
         first = self.panels[0]
@@ -167,7 +167,7 @@ class Recipe(Spec):
         return shlex.join([*arguments, "--out", out or f"{self.stem}.pdf"])
 
     def _options(self) -> dict[str, list[Any]]:
-        """Option -> its different values in the panels whose figures take it."""
+        """Option -> its different values in the panels whose figures use it."""
         values: dict[str, list[Any]] = {}
         for panel in self.panels:
             for name in PANEL_OPTIONS[panel.figure]:
@@ -181,4 +181,4 @@ def _option_arguments(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{dashed}"]
     values = value if isinstance(value, tuple) else (value,)
-    return [word for one in values for word in (f"--{dashed}", str(one).removesuffix(".0"))]
+    return [argument for item in values for argument in (f"--{dashed}", str(item).removesuffix(".0"))]

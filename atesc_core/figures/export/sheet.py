@@ -1,6 +1,6 @@
-"""Figures as they will print: one figure or several panels, drawn once as SVG with the fonts that are shipped.
+"""Figures at their printed size: one figure or several panels, drawn once as SVG with the shipped fonts.
 
-From that very SVG come the preview, the PDF and the PNG (files.py).
+The preview, the PDF and the PNG are all made from this SVG (files.py).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Sheet:
 
     @property
     def missing(self) -> str:
-        """Characters that the shipped font lacks: these alone print in a font of this machine's."""
+        """Characters that the shipped font lacks. They are printed in a font of this machine."""
         return fonts.missing(self.text, self.font)
 
     def svg(self, inside: str = "") -> str:
-        """As SVG, sized in inches, over white. ``inside``: SVG elements to put before the picture."""
+        """The sheet as SVG, sized in inches, on white. ``inside``: SVG elements to put before the picture."""
         inches = (
             f'{name}="{side / theme.PX_PER_INCH:g}in"'
             for name, side in (("width", self.width), ("height", self.height))
@@ -74,16 +74,16 @@ def draw_sheet(
     Args:
         figures: One figure, or several that become panels (a), (b) ...
         venue: A key of ``VENUES``.
-        columns: 1 or 2, as wide as one column or as the page.
-        height_in: Height of the whole, in inches; the figures' own proportions unless given.
+        columns: 1 for the width of a column, 2 for the width of the page.
+        height_in: Height of the sheet in inches; the figures' own proportions unless given.
         font_pt: Size of all text, in points.
         font: ``sans`` or ``serif``.
-        across: Panels in a row.
-        labels: Texts beside the panels' letters.
+        across: Number of panels in a row.
+        labels: Texts next to the panels' letters.
         stop: Set it to stop the drawing.
 
     Raises:
-        ValueError: As ``for_print`` does, and where the height does not hold the panels.
+        ValueError: As ``for_print`` does, or the height is too small for the panels.
         BrowserMissingError: There is no browser to draw with.
         RenderError: The browser failed.
         DrawingStoppedError: ``stop`` was set.
@@ -100,8 +100,8 @@ def draw_sheet(
     least_in = used_in + MIN_PANEL_IN * sum(natural) / min(natural)
     if height_in and height_in < least_in:
         needed = math.ceil(100 * least_in) / 100
-        many = f"{len(rows)} row{'s' * (len(rows) > 1)}"
-        raise ValueError(f"height_in: {height_in:g}; expected {needed:g} in or more for {many} of panels")
+        row_count = f"{len(rows)} row{'s' * (len(rows) > 1)}"
+        raise ValueError(f"height_in: {height_in:g}; expected {needed:g} in or more for {row_count} of panels")
     body, top = "", 0.0
     for row, height in zip(rows, natural, strict=True):
         for column, (index, panel) in enumerate(row):
@@ -129,7 +129,7 @@ def _letter(index: int, label: str, x: float, y: float, font_pt: float, font: st
 
 
 def figure_names(figures: go.Figure | Sequence[go.Figure]) -> list[str]:
-    """The names in FIGURES of the figure, or of each of several; empty for a figure of no name."""
+    """The names in FIGURES of the figure, or of each of several; empty for a figure without a name."""
     panels = [figures] if isinstance(figures, go.Figure) else figures
     return [(panel.layout.meta or {}).get("figure", "") for panel in panels]
 

@@ -50,7 +50,7 @@ MISSING = "–"
 
 
 def plus_minus(mean: float, sd: float | None = None, digits: int = 1) -> str:
-    """``68.1 ± 1.3``; ``68.1`` without an sd, as for one seed; ``–`` where the mean is missing."""
+    """``68.1 ± 1.3``; ``68.1`` without an sd, as for one seed; ``–`` if the mean is missing."""
     if math.isnan(mean):
         return MISSING
     text = f"{mean:.{digits}f}".replace("-", "−")
@@ -63,8 +63,8 @@ def latex(rows: pd.DataFrame, *, caption: str = "", label: str = "", comment: st
     Text is escaped, missing values become a dash, and columns of numbers (``68.1 ± 1.3`` too) are aligned to the right.
 
     Args:
-        rows: One column for each of the table's, named as its head.
-        caption: The table's.
+        rows: One data frame column for each column of the table, named like its heading.
+        caption: Caption of the table.
         label: For references to the table.
         comment: LaTeX comments above the table, e.g. the runs behind it.
         digits: Decimals of floats.

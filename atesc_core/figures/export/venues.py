@@ -19,14 +19,14 @@ class Venue:
     """Widths in inches of a figure in one column and across the page, from the venue's author kit."""
 
     name: str
-    one: float
-    two: float
+    column_in: float
+    page_in: float
 
     def width(self, columns: int) -> float:
-        """Width in inches. Raises ValueError where ``columns`` is neither 1 nor 2."""
+        """Width in inches. Raises ValueError if ``columns`` is neither 1 nor 2."""
         if columns not in (1, 2):
             raise ValueError(f"columns: {columns!r}; expected 1 or 2")
-        return self.one if columns == 1 else self.two
+        return self.column_in if columns == 1 else self.page_in
 
 
 VENUES: dict[VenueName, Venue] = {
