@@ -24,7 +24,7 @@ from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 
 QUANTITIES = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
-PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of an entry of the legend
+PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of a line of the legend
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Comparison:
     """The compared runs in their current state.
 
     Attributes:
-        groups: The runs by spec, the oldest first.
-        waiting: How many runs have no epoch yet.
+        groups: The runs grouped by spec, the oldest first.
+        waiting: Number of runs without a finished epoch.
         in_progress: Whether any run may still change.
     """
 
@@ -53,7 +53,7 @@ class Display:
 
 
 def compare(run_ids: Sequence[str]) -> None:
-    """Show curves and results, updated while a run trains, and the differences between two of the specs."""
+    """Draw curves and results, updated while a run trains, and the differences between two of the specs."""
     current = _read_comparison(run_ids)
     with elements.card("Curves"):
         with elements.hidden_when_presenting("ways"):
@@ -77,19 +77,19 @@ def letters(count: int) -> list[str]:
 def _read_comparison(run_ids: Sequence[str]) -> Comparison:
     store = run_store()
     runs = [run for run in store.distillations(include_forks=True) if run.id in set(run_ids)]
-    marks, measured = store.revisions(), []
+    revisions, measured = store.revisions(), []
     for run in sorted(runs, key=lambda run: run.created):
         try:
-            measured.append(MeasuredRun(run, *_logged(str(store.runs_dir), run.id, marks.get(run.id))))
-        except StoreError:  # deleted meanwhile
+            measured.append(MeasuredRun(run, *_logged(str(store.runs_dir), run.id, revisions.get(run.id))))
+        except StoreError:  # the run has been deleted meanwhile
             continue
     waiting = sum(not run.last_epoch for run in measured)
     return Comparison(comparison.group_by_seed(measured), waiting, any(map(is_live, runs)))
 
 
 @lru_cache(maxsize=1024)
-def _logged(runs_dir: str, run_id: str, mark: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...]]:
-    """The run's epochs and its threshold changes by hand; read again for a new ``mark`` of the store."""
+def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...]]:
+    """The run's epochs and its threshold changes by hand. ``revision``: part of the cache key, from the store."""
     history = run_store().history(run_id)
     by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
     changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
@@ -97,7 +97,7 @@ def _logged(runs_dir: str, run_id: str, mark: object) -> tuple[pd.DataFrame, tup
 
 
 def _losses(group: SeedGroup) -> pd.DataFrame:
-    """Columns seed, epoch, and the mean losses of the epoch."""
+    """A row per seed and epoch: seed, epoch, and the mean losses of the epoch."""
     frames = [
         _run_losses(str(run_store().runs_dir), measured.run.id, group.last_epoch, measured.epochs["time"].max()).assign(
             seed=measured.run.spec.seed
@@ -108,9 +108,9 @@ def _losses(group: SeedGroup) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=256, show_spinner="Reading the losses …")
-def _run_losses(runs_dir: str, run_id: str, last: int, ended: float) -> pd.DataFrame:
-    """Losses up to epoch ``last``. ``ended``: when it ended, since a resumed run writes its epochs again."""
-    return comparison.epoch_means(run_store().rounds(run_id), last)
+def _run_losses(runs_dir: str, run_id: str, last_epoch: int, ended: float) -> pd.DataFrame:
+    """Mean losses of each epoch. ``ended``: end of the last epoch; it changes when a resumed run writes it again."""
+    return comparison.epoch_means(run_store().rounds(run_id), last_epoch)
 
 
 # ── curves ──────────────────────────────────────────────────────────────────────────────────────────
@@ -161,10 +161,10 @@ def _display_controls() -> Display:
 
 
 def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
-    """Draw the curves; whether they may still change. ``specs``: how many the page was drawn with."""
+    """Draw the curves; return whether they may still change. ``specs``: number of specs when the page was drawn."""
     current = _read_comparison(run_ids)
     groups = current.groups
-    if len(groups) != specs:  # a spec's first epoch ended: letters move on the whole page
+    if len(groups) != specs:  # the first epoch of a spec ended: letters change on the whole page
         st.rerun()
     values = [group.epochs if display.quantity == "accuracy" else _losses(group) for group in groups]
     quantities = _available_quantities(display.quantity, values)
@@ -185,10 +185,10 @@ def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
         log=display.log,
         epochs=max(group.spec.epochs for group in groups),
     )
-    # The legend holds long names: one entry a line, below the panels instead of above them.
+    # The names in the legend are long: one per line, below the panels instead of above.
     rows = panel_rows(len(quantities))
     figure.update_layout(legend={"orientation": "v", "y": -0.17 if rows == 1 else -0.1, "yanchor": "top", "x": 0})
-    # The revision must not hold the names: they grow with each epoch, and a new revision loses the user's zoom.
+    # No names in the revision: they change with each epoch, and a new revision resets the user's zoom.
     chart(
         figure,
         "compare",
@@ -203,9 +203,9 @@ def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
 
 
 def _available_quantities(kind: str, values: Sequence[pd.DataFrame]) -> list[str]:
-    """The metrics or losses that any of the runs has, in their usual order."""
-    usual = {"accuracy": list(METRIC_NAMES), "student": list(STUDENT_TERMS), "generator": list(GENERATOR_TERMS)}[kind]
-    return [name for name in usual if any(name in frame and frame[name].notna().any() for frame in values)]
+    """The metrics or losses that at least one of the runs has, in a fixed order."""
+    ordered = {"accuracy": list(METRIC_NAMES), "student": list(STUDENT_TERMS), "generator": list(GENERATOR_TERMS)}[kind]
+    return [name for name in ordered if any(name in frame and frame[name].notna().any() for frame in values)]
 
 
 def _curve(
@@ -214,23 +214,25 @@ def _curve(
     card = cards().get(group.spec.teacher)
     present = [quantity for quantity in quantities if quantity in values]
     plain = {quantity: comparison.summary(values, quantity) for quantity in present}
-    smooth = {quantity: comparison.summary(values, quantity, smoothing) for quantity in present} if smoothing else None
+    smoothed = (
+        {quantity: comparison.summary(values, quantity, smoothing) for quantity in present} if smoothing else None
+    )
     return SpecCurve(
         letter,
         name,
-        smooth or plain,
+        smoothed or plain,
         len(group.seeds),
         card.kind if card else "NTL",
         group.spec.escape.kind,
-        plain if smooth else None,
+        plain if smoothed else None,
     )
 
 
 def _remarks(current: Comparison, log: bool, curves: Sequence[SpecCurve]) -> list[str]:
-    """What a reader of the curves must know, one sentence each."""
-    groups, signs = current.groups, letters(len(current.groups))
-    single = [sign for sign, group in zip(signs, groups, strict=True) if len(group.seeds) == 1]
-    remarks = [f"{sign}: {note}" for sign, group in zip(signs, groups, strict=True) for note in group.notes]
+    """Notes for the reader of the curves, one sentence each."""
+    groups, group_letters = current.groups, letters(len(current.groups))
+    single = [letter for letter, group in zip(group_letters, groups, strict=True) if len(group.seeds) == 1]
+    remarks = [f"{letter}: {note}" for letter, group in zip(group_letters, groups, strict=True) for note in group.notes]
     if current.waiting:
         remarks.append(f"{current.waiting} of these runs {'has' if current.waiting == 1 else 'have'} no epoch yet.")
     if single:
@@ -251,19 +253,19 @@ def _remarks(current: Comparison, log: bool, curves: Sequence[SpecCurve]) -> lis
 
 
 def _results(run_ids: Sequence[str]) -> bool:
-    """Show the table and its files; whether it may still change."""
+    """Draw the table and its download buttons; return whether it may still change."""
     current = _read_comparison(run_ids)
-    if not current.groups:  # deleted meanwhile
+    if not current.groups:  # all runs have been deleted meanwhile
         return current.in_progress
     exact = comparison.results(current.groups)
     exact.insert(0, "sign", letters(len(exact)))
-    shown = _results_table(exact)
+    formatted = _results_table(exact)
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
     elements.table(
-        shown, [name for name in map(str, shown.columns) if "(%)" in name or name in ("Seeds", "Epoch")], roles
+        formatted, [name for name in map(str, formatted.columns) if "(%)" in name or name in ("Seeds", "Epoch")], roles
     )
     tex = table.latex(
-        shown.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
+        formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
     )
     with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button(
@@ -292,7 +294,7 @@ def _results(run_ids: Sequence[str]) -> bool:
 
 
 def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
-    """The results as text: ``68.1 ± 1.3``. Several teachers are named in the specs' labels."""
+    """The results as text: ``68.1 ± 1.3``. The specs' labels name the teacher if there are several."""
     columns = {"": exact["sign"], "Spec": exact["spec"]}
     if exact["setting"].nunique() > 1:
         columns["Setting"] = exact["setting"].replace("", "–")
@@ -319,7 +321,7 @@ def _caption(exact: pd.DataFrame) -> str:
 
 
 def _latex_comment(exact: pd.DataFrame) -> str:
-    """Which runs each row is made of."""
+    """The runs of each row."""
     return "\n".join(f"{spec}: runs {runs}" for spec, runs in zip(exact["spec"], exact["runs"], strict=True))
 
 
@@ -327,18 +329,18 @@ def _latex_comment(exact: pd.DataFrame) -> str:
 
 
 def _differences(groups: Sequence[SeedGroup]) -> None:
-    signs = letters(len(groups))
-    by_sign = dict(zip(signs, groups, strict=True))
-    names = dict(zip(signs, comparison.group_labels(groups), strict=True))
+    options = letters(len(groups))
+    by_letter = dict(zip(options, groups, strict=True))
+    names = dict(zip(options, comparison.group_labels(groups), strict=True))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        # An option is its letter alone: the link keeps it, and names change when a spec joins.
-        one = st.selectbox("One", signs, key="one", bind="query-params", width=110)
-        other = st.selectbox("The other", signs, 1, key="other", bind="query-params", width=110)
-    differences = comparison.spec_difference(by_sign[one].spec, by_sign[other].spec)
+        # The options are only letters, because names change with the set of specs, and the link holds the option.
+        first = st.selectbox("One", options, key="one", bind="query-params", width=110)
+        second = st.selectbox("The other", options, 1, key="other", bind="query-params", width=110)
+    differences = comparison.spec_difference(by_letter[first].spec, by_letter[second].spec)
     if differences.empty:
-        same = one == other
+        same = first == second
         elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
         return
     differences["source"] = differences["source"].replace({"lab": "this lab"}).fillna("–")
-    heads = ["Field", f"{one} · {names[one]}", f"{other} · {names[other]}", "What it is", "Default from"]
+    heads = ["Field", f"{first} · {names[first]}", f"{second} · {names[second]}", "What it is", "Default from"]
     elements.table(differences.set_axis(heads, axis=1))

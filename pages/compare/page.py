@@ -1,4 +1,4 @@
-"""Compare: any set of runs over each other, seeds together, and the differences between their specs."""
+"""Compare: curves and results of any set of runs, averaged over seeds, and the differences between their specs."""
 
 from pages.compare.comparison_view import compare
 from pages.compare.run_choice import choose_runs

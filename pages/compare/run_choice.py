@@ -1,4 +1,4 @@
-"""Which runs are compared: filters (``?only.FIELD=VALUE``) and a list to tick (``?runs=ID,ID``)."""
+"""The choice of the runs to compare: filters (``?only.FIELD=VALUE``) and a list with boxes (``?runs=ID,ID``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name, time_ago
 
-DEFAULT_SPECS = 8  # compared while no run is ticked
+DEFAULT_SPECS = 8  # number of specs that are compared while no run is ticked
 STATUSES = ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
 FILTERS = {
     "teacher": "Teacher",
@@ -27,13 +27,13 @@ FILTERS = {
     "status": "Status",
     "group": "Group",
 }
-VISIBLE_FILTERS = 4  # the others are a click away
+VISIBLE_FILTERS = 4  # the others are in a popover
 
 
 def choose_runs() -> list[str]:
-    """Show the filters and the list; ids of the runs to compare. If there are none, the page says what to do."""
+    """Draw the filters and the list; return the ids of the runs to compare. If there are none, draw what to do."""
     linked = _linked_runs()
-    # Tries of a threshold are many and short: only those in the link are listed.
+    # Trials of a threshold are many and short: the list has only the trials in the link.
     runs = [run for run in run_store().distillations(include_forks=True) if not run.fork or run.id in linked]
     if not runs:
         _empty_page("No runs yet", "Distil two students of one teacher, say plain and with ATEsc, and come back here.")
@@ -75,7 +75,7 @@ def _empty_page(title: str, next_step: str) -> None:
 
 
 def _filtered(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
-    """Show a filter for each field in which the runs differ; the runs that pass all of them."""
+    """Draw a filter for each field in which the runs differ; return the runs that pass all filters."""
     values = _filter_values(runs)
     fields = [field for field, texts in values.items() if len(set(texts)) > 1]
     *slots, more = st.columns([*[3] * min(len(fields), VISIBLE_FILTERS), 2], vertical_alignment="bottom")
@@ -111,7 +111,7 @@ def _filter_values(runs: Sequence[DistillationRun]) -> dict[str, list[str]]:
 
 
 def _sort_key(value: str) -> tuple[bool, float, str]:
-    """Numbers by size, then texts."""
+    """Sorts numbers by size, before texts."""
     try:
         return False, float(value), ""
     except ValueError:
@@ -122,7 +122,7 @@ def _sort_key(value: str) -> tuple[bool, float, str]:
 
 
 def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]) -> set[str]:
-    """Show the list with a box at each run; ids of all ticked runs, in this list or not."""
+    """Draw the list with a box for each run; return the ids of all ticked runs, also of those not in the list."""
     linked, known = _linked_runs(), {run.id for run in runs}
     if unknown := len(linked - known):
         st.warning(
@@ -131,9 +131,9 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
             icon=":material/link_off:",
         )
     ids = [run.id for run in listed]
-    key = theme.trace_id("ticks", *ids)  # ticks are stored by row number, so another list needs another widget
+    key = theme.trace_id("ticks", *ids)  # Streamlit stores ticks by row number, so another list needs another key
 
-    def remember() -> None:
+    def write_to_link() -> None:
         ticked = [ids[row] for row in st.session_state[key]["selection"]["rows"]]
         selected = [run_id for run_id in sorted(linked & known) if run_id not in ids] + ticked
         if selected:
@@ -145,7 +145,7 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
     st.dataframe(
         _table(listed),
         key=key,
-        on_select=remember,
+        on_select=write_to_link,
         selection_mode="multi-row",
         hide_index=True,
         selection_default={"selection": {"rows": [row for row, run_id in enumerate(ids) if run_id in linked]}},

@@ -1,4 +1,4 @@
-"""The form of a new run: every field of RunSpec with its description and source, and how long the run takes."""
+"""The form of a new run: every field of RunSpec with its description and source, and the estimated time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pages.shared.state import url
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 
-FORM_PARAMETERS = {"spec", "teacher"}  # of a link to the form: all settings, or the teacher
+FORM_PARAMETERS = {"spec", "teacher"}  # parameters of a link to the form: all settings, or only the teacher
 BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # above the advanced settings
 LABELS = {
     "lr": "Learning rate",
@@ -82,11 +82,15 @@ def new_run_form() -> None:
 
 
 def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunSpec, str]:
-    """Draw teacher, method, escape and preset; the spec to start from, and its origin, for the keys of widgets."""
-    named = linked.teacher if linked else st.query_params.get("teacher")
+    """Draw the choice of teacher, method, escape and preset.
+
+    Returns:
+        The spec to start from, and its origin as text, for the keys of widgets.
+    """
+    preferred = linked.teacher if linked else st.query_params.get("teacher")
     names = list(known)
     first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
-    teacher = st.selectbox("Teacher", names, index=names.index(named if named in known else first))
+    teacher = st.selectbox("Teacher", names, index=names.index(preferred if preferred in known else first))
     elements.row(*teacher_summary(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)
@@ -121,8 +125,8 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
-    own_settings = kind if kind in ESCAPE_REQUIREMENTS else ""  # then the advanced settings start from other values
-    return base.replaced({"escape.kind": kind}), f"{preset} {method} {own_settings} {FORM.initial_token() or ''}"
+    requirements = kind if kind in ESCAPE_REQUIREMENTS else ""  # an escape with requirements changes other settings
+    return base.replaced({"escape.kind": kind}), f"{preset} {method} {requirements} {FORM.initial_token() or ''}"
 
 
 def _batchnorm_notice(arch: str, method: str) -> str | None:
@@ -146,11 +150,11 @@ def teacher_summary(card: TeacherCard) -> list[elements.Html]:
     ]
 
 
-# ── advanced: a widget for every other field ────────────────────────────────────────────────────────
+# ── advanced settings: a widget for every other field ────────────────────────────────────────────────────────
 
 
 def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
-    """Draw the advanced settings; dotted field -> value, where it differs from the preset's."""
+    """Draw the advanced settings; return dotted field -> value for each value that differs from the preset."""
     groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split), "Escape": type(base.escape)}
     prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
     changes = {}
@@ -158,8 +162,8 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
         paths = [prefixes[title] + name for name in model.model_fields]
         paths = [path for path in paths if path not in BASIC_FIELDS and not isinstance(_value(base, path), BaseModel)]
         with tab:
-            for at in range(0, len(paths), COLUMNS):
-                for column, path in zip(st.columns(COLUMNS), paths[at : at + COLUMNS], strict=False):
+            for start in range(0, len(paths), COLUMNS):
+                for column, path in zip(st.columns(COLUMNS), paths[start : start + COLUMNS], strict=False):
                     with column:
                         default = _value(base, path)
                         value = _field(
@@ -175,7 +179,7 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
 
 
 def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
-    """Draw the widget of one field. The spec checks bounds, and says what is wrong."""
+    """Draw the widget of one field; return its value. The spec checks bounds later."""
     texts = elements.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
     if path == "student":
         return st.selectbox(**texts, options=architectures(), index=architectures().index(default), key=key)
@@ -191,8 +195,8 @@ def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
 
 
 def _choice_or_number(texts: dict[str, Any], kind: Any, default: Any, key: str) -> Any:
-    """Draw a field that is a number or one of a few options, e.g. the threshold: a number or auto."""
-    options = [option for part in get_args(kind) if get_origin(part) is Literal for option in get_args(part)]
+    """Draw a field whose value is a number or one of a few options, e.g. the threshold: a number or ``auto``."""
+    options = [option for member in get_args(kind) if get_origin(member) is Literal for option in get_args(member)]
     by_hand = "by hand"
     chosen = st.selectbox(
         **texts,
@@ -207,7 +211,7 @@ def _choice_or_number(texts: dict[str, Any], kind: Any, default: Any, key: str) 
 
 
 def _number(texts: dict[str, Any], kind: type, default: float | None, key: str) -> float | None:
-    """Draw a field that is a number; None while its box is empty."""
+    """Draw a field whose value is a number; return it, or None while the box is empty."""
     layout: dict[str, Any] = {"step": 1, "format": "%d"} if kind is int else {"step": None, "format": "%g"}
     number: float | None = st.number_input(**texts, **layout, value=default, key=key)
     return number
@@ -220,11 +224,11 @@ def _value(spec: RunSpec, path: str) -> Any:
     return value
 
 
-# ── how long it takes, and the button ───────────────────────────────────────────────────────────────
+# ── estimated time, and the start button ───────────────────────────────────────────────────────────────
 
 
 def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
-    """Draw how much the run will do here and how long it takes, its command, and the button that starts it."""
+    """Draw the number of images, the estimated time, the command, and the button that starts the run."""
     try:
         spec = base.replaced(changes)
     except SpecError as error:
@@ -254,6 +258,6 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
 
 
 def time_text(spec: RunSpec) -> str:
-    """How long the run takes here, as a sentence of its own."""
+    """The estimated time of the run on this machine, as text."""
     needed = estimated_seconds(spec)
     return "Time: not known before a first run here" if needed is None else f"About {formats.duration(needed)} here"

@@ -1,4 +1,4 @@
-"""Distil: start a run, and watch one while it goes."""
+"""Distill: start a run, and watch it."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from pages.shared.ui.polling import watch_run
 
 title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
 if "run" not in st.query_params and FORM_PARAMETERS & set(st.query_params):
-    show_run(None)  # the link asks for the form
+    show_run(None)  # the link opens the form of a new run
 with picker:
     run = pick_run("Run", required=False)
 with title:

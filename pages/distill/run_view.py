@@ -1,4 +1,4 @@
-"""One run: its state and controls, its curves, its images, and the threshold that splits them."""
+"""The view of one run: state and controls, curves, images, and the threshold that splits them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from pages.shared.ui.turn.card import turn_card
 
 
 def run_view(run: DistillationRun) -> None:
-    """The whole run."""
-    head(run)
+    """Draw the whole run."""
+    run_state(run)
     status_notice(run)
     turn_card(run)
     accuracy_tiles(run)
@@ -64,8 +64,8 @@ def run_view(run: DistillationRun) -> None:
         run_history(run)
 
 
-def head(run: DistillationRun) -> None:
-    """What the run is and how far it has come, and its buttons."""
+def run_state(run: DistillationRun) -> None:
+    """Draw the run's summary, progress and buttons."""
     left, right = st.columns([3, 2])
     with left:
         elements.row(*run_summary(run))
@@ -83,7 +83,7 @@ def head(run: DistillationRun) -> None:
 
 
 def accuracy_tiles(run: DistillationRun) -> None:
-    """The last epoch's accuracies, compared with those of the plain run of the same teacher where there is one."""
+    """Draw the last epoch's accuracies, with the difference to the plain run of the same teacher, if there is one."""
     if not run.metrics:
         return
     epochs = run_store().epochs(run.id)
@@ -112,11 +112,11 @@ def accuracy_tiles(run: DistillationRun) -> None:
 
 
 def accuracy_chart(run: DistillationRun) -> None:
-    """The student's accuracies by epoch, with those of comparable plain runs behind."""
+    """Draw the student's accuracies by epoch; comparable plain runs are faint curves behind them."""
     others = [curve(other, ghost=True) for other in comparable_runs(run)]
-    curve_of_run = curve(run, changes=run_data.threshold_changes(run, run_store()))
+    run_curve = curve(run, changes=run_data.threshold_changes(run, run_store()))
     chart(
-        figures.accuracy([*others, curve_of_run], appearance.mode(), run.epochs),
+        figures.accuracy([*others, run_curve], appearance.mode(), run.epochs),
         f"accuracy-{run.id}",
         height=400,
         label="Student accuracy by epoch",
@@ -126,7 +126,7 @@ def accuracy_chart(run: DistillationRun) -> None:
 
 
 def student_losses(run: DistillationRun, steps: pd.DataFrame) -> None:
-    """The student's loss on each group by round, and the share of fragile images."""
+    """Draw the student's loss on each group, and the share of fragile images, by round."""
     chart(figures.losses_student(steps, appearance.mode(), run.epochs), f"student-{run.id}", height=220)
     elements.row(elements.bold("Fragile share"), elements.muted("of a round's synthetic images"))
     chart(figures.fragile_share(steps, appearance.mode(), run.epochs), f"share-{run.id}", height=190)
@@ -136,7 +136,7 @@ def student_losses(run: DistillationRun, steps: pd.DataFrame) -> None:
 
 
 def epoch_images(run: DistillationRun) -> Snapshot | None:
-    """Draw the epoch slider, and read the images of the epoch that it is at; None where there are none."""
+    """Draw the epoch slider; return the images of the chosen epoch, or None if there are none."""
     epochs = run_store().snapshot_epochs(run.id)
     left, right = st.columns([2, 3], vertical_alignment="center")
     with left:
@@ -147,12 +147,12 @@ def epoch_images(run: DistillationRun) -> Snapshot | None:
         epoch = epoch_slider(run, epochs, f"epoch {run.id}", label_visibility="collapsed")
     try:
         return load_snapshot(run.id, epoch)
-    except StoreError:  # deleted meanwhile
+    except StoreError:  # the run has been deleted meanwhile
         return None
 
 
 def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
-    """The scores of an epoch's images, with the threshold to be dragged, and what can be done with it."""
+    """Draw the scores of an epoch's images, with a threshold to drag, and the buttons that use it."""
     split, mode = run.spec.split, appearance.mode()
     if snapshot is None:
         chart(figures.scores([], None, mode, score=split.score), f"scores-{run.id}", height=360)

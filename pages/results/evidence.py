@@ -1,4 +1,4 @@
-"""The evidence: its figure and its table, from the studies' rows."""
+"""The figure and the table of a study's results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Choice:
-    """The shown part of a study; ``setting`` and ``kind`` may be ``all``."""
+    """The part of a study to show; ``setting`` and ``kind`` may be ``all``."""
 
     study: str
     synthesizer: str
@@ -39,18 +39,18 @@ class Choice:
 
 
 def run_count() -> int:
-    """Number of finished runs."""
+    """Number of finished runs in all studies."""
     return _read(*_file())[0]
 
 
 def available_studies() -> list[str]:
-    """The studies with a finished run; the offline one if there is none."""
+    """Names of the studies with a finished run; ``offline`` if there is none."""
     runs = _read(*_file())[1]
     return [name for name in STUDIES if runs[name]["iacc"].notna().any()] or ["offline"]
 
 
 def choose(studies: list[str]) -> Choice:
-    """Show the controls; what they choose."""
+    """Draw the controls, and return the user's choice."""
     study = studies[0]
     if len(studies) > 1:
         study = st.segmented_control(
@@ -87,10 +87,10 @@ def choose(studies: list[str]) -> Choice:
 
 
 def evidence_view(choice: Choice) -> None:
-    """Show the figure and the table."""
+    """Draw the figure and the table."""
     from atesc_core.study import summary, summary_table
 
-    _, frames, made = _read(*_file())
+    _, frames, provenance = _read(*_file())
     runs = choice.select(frames[choice.study])
     finished = int(runs["iacc"].notna().sum())
     note = f"{finished} of {len(runs)} runs · last epoch · mean ± sd over seeds"
@@ -119,19 +119,19 @@ def evidence_view(choice: Choice) -> None:
         "seeds; no test with fewer than three. So few seeds make p a guide, and it is not corrected for the "
         "number of comparisons."
     )
-    elements.caption(f"All rows: {made}")
+    elements.caption(f"All rows: {provenance}")
 
 
 def _file() -> tuple[str, int]:
-    """The file of the rows, and when it was written."""
+    """Path of the file with the rows, and its modification time in ns (0 without a file)."""
     from atesc_core.study import rows
 
     return str(rows.ROWS), rows.ROWS.stat().st_mtime_ns if rows.ROWS.exists() else 0
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the rows …")
-def _read(file: str, written: int) -> tuple[int, dict[str, pd.DataFrame], str]:
-    """Number of finished runs, ``results`` of each study, and the sentence on devices and versions."""
+def _read(file: str, modified: int) -> tuple[int, dict[str, pd.DataFrame], str]:
+    """Number of finished runs, the results table of each study, and a sentence on devices and versions."""
     from pathlib import Path
 
     from atesc_core.study import plan, provenance_sentence, read_rows, results

@@ -1,4 +1,4 @@
-"""Results: the evidence, as far as it was run; the same rows as docs/results.md."""
+"""Results: the evidence of all finished runs of the studies, from the same rows as docs/results.md."""
 
 from pages.results.evidence import available_studies, choose, evidence_view, run_count
 from pages.shared.ui import elements

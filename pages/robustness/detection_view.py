@@ -1,4 +1,7 @@
-"""How well a score detects OOD images: real test images, and synthetic ones by the oracle. For display only."""
+"""How well a score detects OOD images, among real test images and among synthetic images. For display only.
+
+Synthetic images have no true domain: the oracle, a domain classifier, labels them.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,21 @@ def detection_view(
 
     Args:
         snapshot: the synthetic images.
-        score: that splits them.
-        threshold: at which the rates are taken.
-        suggested: rule -> threshold, marked on the curves.
-        real: report on the teacher, measured under attack.
+        score: name of the score.
+        threshold: threshold of the rates.
+        suggested: rule -> suggested threshold, marked on the curves.
+        real: complete report on the teacher, with the attack on real test images.
     """
-    both = labelled_scores(snapshot, score, real)
+    by_source = labelled_scores(snapshot, score, real)
     note = (
-        f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(both['real'][1], 'real test images')} · "
-        f"{_sides(both['synthetic'][1], 'synthetic images, by the oracle')}, epoch {snapshot.epoch}"
+        f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(by_source['real'][1], 'real test images')} · "
+        f"{_sides(by_source['synthetic'][1], 'synthetic images, by the oracle')}, epoch {snapshot.epoch}"
     )
     with elements.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            chart(figures.roc(both, threshold, appearance.mode(), suggestions=suggested), "roc", height=400)
-            elements.tiles(*_tiles(snapshot, both["synthetic"], threshold))
+            chart(figures.roc(by_source, threshold, appearance.mode(), suggestions=suggested), "roc", height=400)
+            elements.tiles(*_tiles(snapshot, by_source["synthetic"], threshold))
         with right:
             elements.label("AUROC of every score")
             st.dataframe(
@@ -120,15 +123,18 @@ def _share(value: float | None) -> tuple[str, str]:
 
 
 def _auroc(scores: tuple[np.ndarray, np.ndarray]) -> float | None:
-    """Of scores (N,) and which of the images are OOD (N,); None where all images are on one side."""
+    """AUROC of scores (N,) and OOD labels (N,); None if all images have the same label."""
     return None if scores[1].all() or not scores[1].any() else roc(*scores).auroc
 
 
-@lru_cache(maxsize=8)  # the threshold does not change it
+@lru_cache(maxsize=8)  # independent of the threshold
 def _aurocs(snapshot: Snapshot, real: Report) -> pd.DataFrame:
     """A row for each score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
     rows = [
-        (SCORE_NAMES[name], *(_auroc(part) for part in labelled_scores(snapshot, name, real).values()))
+        (
+            SCORE_NAMES[name],
+            *(_auroc(labelled_values) for labelled_values in labelled_scores(snapshot, name, real).values()),
+        )
         for name in available_scores(snapshot, real)
     ]
     return pd.DataFrame(rows, columns=["score", "real", "synthetic"])

@@ -12,7 +12,7 @@ from pages.shared.ui.run_header import run_page_header
 
 
 def watch_threshold(run: DistillationRun) -> None:
-    """Draw the run's split, again and again as long as it may change."""
+    """Draw the run's split, and redraw it while it may change."""
     card, report = cards().get(run.spec.teacher), None
     if card:
         report = teacher_report(card.name, run.spec.split)
@@ -20,8 +20,8 @@ def watch_threshold(run: DistillationRun) -> None:
     changing_key = f"split moves {run.id}"
 
     def show() -> bool:
-        now = run_store().refresh(run)
-        changing = threshold_view(now, card, report) or is_live(now)
+        current = run_store().refresh(run)
+        changing = threshold_view(current, card, report) or is_live(current)
         st.session_state[changing_key] = changing
         return changing
 

@@ -1,4 +1,4 @@
-"""The split of a run's synthetic images at the threshold that the user drags; all of the page follows it at once."""
+"""The robustness page below its header: a run's synthetic images, split at the threshold that the user drags."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import apply_controls
 
-EQUAL_RATE = "same share"  # the suggestion at which two scores are compared
-GROUP_IMAGES = 32  # images of each group, nearest the threshold first
-SELECTED_IMAGES = 64  # images of a selection
-MARKS = 400  # selected images that are marked in the histogram
+EQUAL_RATE = "same share"  # suggestion: the threshold with as many fragile images as in the run's split
+GROUP_IMAGES = 32  # largest number of images shown of each group
+SELECTED_IMAGES = 64  # largest number of selected images shown
+MARKS = 400  # largest number of selected images marked in the histogram
 COLUMNS = 8
 
 
@@ -55,18 +55,18 @@ class ImageSplit:
     selected: selection.Selection | None = None  # of this epoch's images
 
     @property
-    def by_own_score(self) -> bool:
-        """Whether this is the score by which the run itself is split."""
+    def by_run_score(self) -> bool:
+        """Whether this score splits the run."""
         return self.score == self.run.spec.split.score
 
     @property
     def fragile(self) -> np.ndarray:
-        """(N,) bool."""
+        """(N,) bool: which images are fragile at the threshold."""
         return self.values <= self.threshold
 
     @property
     def indices(self) -> np.ndarray:
-        """Of the selected images, ascending."""
+        """Indices of the selected images, ascending."""
         return np.array(self.selected.indices if self.selected else (), int)
 
     def score_text(self, value: float) -> str:
@@ -77,12 +77,12 @@ class ImageSplit:
 
 
 def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Report | None) -> bool:
-    """Draw the whole page below its header, in a fragment.
+    """Draw the whole page below its header. Call it in a fragment.
 
     Args:
-        run: the run as it is now.
-        card: of its teacher; None where the teacher is gone.
-        report: on its teacher; None until it is measured.
+        run: the run, read from the database just now.
+        card: the card of its teacher; None if the teacher was deleted.
+        report: the report on its teacher; None until it is measured.
 
     Returns:
         Whether the page waits for a computation.
@@ -109,7 +109,7 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
         _histogram(split, real)
         _suggestions(split)
         with elements.hidden_when_presenting("uses", horizontal=True, gap="small"):
-            _uses(split)
+            _threshold_actions(split)
             options = trial_view.trial_button(run, split.threshold, _refusal(split))
         if options:
             trial_view.trial_form(run, split.threshold, options)
@@ -122,15 +122,15 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
         sample = Sample(run, snapshot, selected.image, threshold_in_view(run, snapshot), card)
         waiting = inspector(sample, report) or waiting
     else:
-        st.empty()  # replaces the inspector: one that is only left out may stay in the browser
+        st.empty()  # replaces the inspector: without it, the inspector may stay in the browser (Streamlit 1.67)
     if real is not None:
-        detection_view(snapshot, score, split.threshold, suggested(split), real)
+        detection_view(snapshot, score, split.threshold, suggested_thresholds(split), real)
     _groups(split)
     return waiting
 
 
 def _score_choice(run: DistillationRun, scores: list[str]) -> str:
-    """Draw the choice of the score that splits the images."""
+    """Draw the choice of the score, and return the chosen score."""
     usual = run.spec.split.score
     score = st.segmented_control(
         "Score",
@@ -150,29 +150,29 @@ def _score_choice(run: DistillationRun, scores: list[str]) -> str:
 
 
 def slider_key(run: DistillationRun) -> str:
-    """Of the epoch slider."""
+    """Key of the epoch slider."""
     return f"robustness epoch {run.id}"
 
 
 # ── the threshold ───────────────────────────────────────────────────────────────────────────────────
 
 
-def suggested(split: ImageSplit) -> dict[str, float]:
-    """Rule -> threshold; for another score than the run's own, also the one at which as many images are fragile."""
+def suggested_thresholds(split: ImageSplit) -> dict[str, float]:
+    """Rule -> threshold; with ``EQUAL_RATE`` if the score does not split the run."""
     share = split.run.spec.split.fragile_share
     thresholds = suggestions(split.run.id, split.snapshot.epoch, split.score, split.values, share)
-    if thresholds and not split.by_own_score:
-        thresholds = thresholds | {EQUAL_RATE: at_share(split.values, own_share(split))}
+    if thresholds and not split.by_run_score:
+        thresholds = thresholds | {EQUAL_RATE: at_share(split.values, run_share(split))}
     return thresholds
 
 
-def own_share(split: ImageSplit) -> float:
-    """Of the epoch's images, 0..1: fragile by the run's own score and threshold."""
+def run_share(split: ImageSplit) -> float:
+    """Share of the epoch's images that are fragile by the run's score and threshold, 0..1."""
     return float(split.snapshot.fragile.mean())
 
 
 def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
-    """Lowest and highest threshold, and the step between: a round number, about 300 of them."""
+    """Lowest and highest threshold, and the step between thresholds: a power of ten, with a few hundred steps."""
     low, high = float(edges[0]), float(edges[-1])
     if split.score == "min_eps":
         return low, high, 0.1
@@ -184,10 +184,10 @@ def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
 
 
 def _histogram(split: ImageSplit, real: Report | None) -> None:
-    """The scores, with the threshold as a line, a slider and a number."""
+    """Draw the histogram of the scores, with the threshold as a line, a slider and a number."""
     run, score = split.run, split.score
     reference = {"id_values": real.id.score(score), "ood_values": real.ood.score(score)} if real else {}
-    newest = load_snapshot(run.id, run_store().snapshot_epochs(run.id)[-1])  # the same axis at every epoch
+    newest = load_snapshot(run.id, run_store().snapshot_epochs(run.id)[-1])  # so that all epochs have the same axis
     edges = bin_edges(score, [image_scores(newest, score, real), *reference.values()], run.spec.split.max_epsilon)
     figure = figures.scores(
         split.values,
@@ -195,7 +195,7 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         appearance.mode(),
         score=score,
         max_epsilon=run.spec.split.max_epsilon,
-        suggestions=suggested(split),
+        suggestions=suggested_thresholds(split),
         edges=edges,
         draw_threshold=False,
         **reference,
@@ -209,7 +209,7 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         revision=f"{run.id} {score}",
         on_threshold=choose,
         threshold=ThresholdHandle(split.threshold, low, high, step, unit=SCORE_UNITS[score], scores=split.values),
-        **_selecting(split, figure, edges),
+        **_selection_arguments(split, figure, edges),
     )
     digits = max(0, -math.floor(math.log10(step)))
     value = round(split.threshold, digits)
@@ -232,13 +232,17 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
     )
 
 
-def _selecting(split: ImageSplit, figure: go.Figure, edges: np.ndarray) -> dict[str, Any]:
-    """Arguments by which the histogram's chart selects a range of scores, and shows what is selected."""
+def _selection_arguments(split: ImageSplit, figure: go.Figure, edges: np.ndarray) -> dict[str, Any]:
+    """Arguments of ``chart`` that let the user select bars of the histogram, and that show the selected images."""
     figure.update_layout(selectdirection="h")
     indices = split.indices
     bars = [str(name) for name in last_selected("scores", f"{split.run.id} {split.score}")]
-    made_here = len(indices) and np.array_equal(in_bins(split.values, edges, bars), indices)
-    arguments = {"select": "box", "on_select": partial(_select, split, edges), "selected": bars if made_here else ()}
+    selected_by_bars = len(indices) and np.array_equal(in_bins(split.values, edges, bars), indices)
+    arguments = {
+        "select": "box",
+        "on_select": partial(_select, split, edges),
+        "selected": bars if selected_by_bars else (),
+    }
     if len(indices):
         marked = indices[np.unique(np.linspace(0, len(indices) - 1, MARKS).round().astype(int))]
         ids = [f"{split.snapshot.epoch}:{index}" for index in marked]
@@ -248,28 +252,28 @@ def _selecting(split: ImageSplit, figure: go.Figure, edges: np.ndarray) -> dict[
 
 
 def _select(split: ImageSplit, edges: np.ndarray, ids: tuple[int | str, ...]) -> None:
-    """Select the images of the bars; look at the image of a mark; without either, nothing is selected any more."""
-    names = [str(name) for name in ids]
-    marks = [name for name in names if name.startswith(f"{split.snapshot.epoch}:")]
-    if marks and not set(bin_names(edges)) & set(names):
+    """Select the images of the bars. If only a mark was clicked, inspect its image. No ids clear the selection."""
+    points = [str(point) for point in ids]
+    marks = [point for point in points if point.startswith(f"{split.snapshot.epoch}:")]
+    if marks and not set(bin_names(edges)) & set(points):
         selection.inspect(split.run, split.snapshot.epoch, int(marks[0].partition(":")[2]))
     else:
-        selection.select(split.run, split.snapshot.epoch, in_bins(split.values, edges, names))
+        selection.select(split.run, split.snapshot.epoch, in_bins(split.values, edges, points))
 
 
 def _suggestions(split: ImageSplit) -> None:
-    """The suggested thresholds, to be taken by a click."""
+    """Draw a button for each suggested threshold. A click chooses it."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Suggested", width="content")
-        for name, value in suggested(split).items():
+        for rule, value in suggested_thresholds(split).items():
             st.button(
-                f"{RULE_NAMES.get(name, name)} {split.score_text(value)}",
-                key=f"suggest {name}",
-                help=_rule(split, name),
+                f"{RULE_NAMES.get(rule, rule)} {split.score_text(value)}",
+                key=f"suggest {rule}",
+                help=_rule_description(split, rule),
                 on_click=choose_threshold,
                 args=(split.run, value, split.score),
             )
-        if split.by_own_score:
+        if split.by_run_score:
             st.button(
                 f"this run's {split.score_text(split.snapshot.threshold)}",
                 key="suggest run",
@@ -279,19 +283,20 @@ def _suggestions(split: ImageSplit) -> None:
             )
 
 
-def _rule(split: ImageSplit, name: str) -> str:
-    """Where a suggestion comes from, in words."""
-    if name == EQUAL_RATE:
+def _rule_description(split: ImageSplit, rule: str) -> str:
+    """How a suggested threshold is computed, as text."""
+    if rule == EQUAL_RATE:
         return (
-            f"As many fragile images as by this run's own split: {100 * own_share(split):.1f} % of those of epoch "
+            f"As many fragile images as by this run's own split: {100 * run_share(split):.1f} % of those of epoch "
             f"{split.snapshot.epoch}. So two scores are compared at an equal rate. No real data is used."
         )
-    if name == "share":
+    if rule == "share":
         return f"{100 * split.run.spec.split.fragile_share:g} % of the images are fragile. No real data is used."
-    return f"{(SUGGESTIONS[name].__doc__ or '').splitlines()[0]} No real data is used."
+    return f"{(SUGGESTIONS[rule].__doc__ or '').splitlines()[0]} No real data is used."
 
 
 def _numbers(split: ImageSplit, real: Report | None) -> None:
+    """Draw the size of each group, and the detection rates on real test images."""
     images = len(split.values)
     tiles = []
     groups: dict[elements.Role, np.ndarray] = {"fragile": split.fragile, "robust": ~split.fragile}
@@ -316,8 +321,8 @@ def _numbers(split: ImageSplit, real: Report | None) -> None:
         elements.caption("Real images are for display only: no student learns from them.")
 
 
-def _uses(split: ImageSplit) -> None:
-    """What the threshold can be used for: this run while it goes, and the next one."""
+def _threshold_actions(split: ImageSplit) -> None:
+    """Draw the buttons that use the threshold: for this run while it is live, and for the next run."""
     run = split.run
     apply_controls(run, split.threshold, _refusal(split))
     changes: dict[str, Any] = {"split.score": split.score, "split.threshold": round(split.threshold, 6)}
@@ -339,14 +344,14 @@ def _uses(split: ImageSplit) -> None:
 
 
 def _refusal(split: ImageSplit) -> str:
-    """Why the run itself cannot take the threshold; empty where it can."""
+    """Why the threshold cannot be applied to the run; empty if it can."""
     if not split.run.spec.escape.splits:
         return "This run splits nothing"
-    return "" if split.by_own_score else f"This run splits by {SCORE_NAMES[split.run.spec.split.score]}"
+    return "" if split.by_run_score else f"This run splits by {SCORE_NAMES[split.run.spec.split.score]}"
 
 
 def _groups(split: ImageSplit) -> None:
-    """Both groups' images, nearest the threshold first, and the classes on each side."""
+    """Draw the images of both groups, nearest to the threshold first, and the teacher's classes in each group."""
     order = np.argsort(split.values, kind="stable")
     groups = {"fragile": order[split.fragile[order]][::-1], "robust": order[~split.fragile[order]]}
     columns = st.columns(3)
@@ -373,12 +378,12 @@ def _groups(split: ImageSplit) -> None:
             split.snapshot.teacher_probs.argmax(1), split.fragile, appearance.mode(), class_names=split.class_names
         )
         low, high = figure.layout.xaxis.range
-        figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # a narrow card needs more room for the numbers
+        figure.update_xaxes(range=[low - 0.1 * (high - low), high])  # space for the numbers in a narrow card
         chart(figure, "sides", height=360)
 
 
 def _selected(split: ImageSplit) -> None:
-    """The images of the selection, wherever it was made."""
+    """Draw the selected images, whichever page or chart selected them."""
     indices = split.indices
     if not len(indices):
         elements.caption("Drag across the bars to select their images; press an image to look at it closely.")
@@ -401,7 +406,7 @@ def _selected(split: ImageSplit) -> None:
 
 
 def _wall(split: ImageSplit, members: np.ndarray, name: str, columns: int = COLUMNS) -> None:
-    """Images to be pressed, outlined by group."""
+    """Draw images outlined by group. A click on an image opens the inspector."""
     clickable_gallery(
         split.snapshot.images[members],
         members,
@@ -416,7 +421,7 @@ def _wall(split: ImageSplit, members: np.ndarray, name: str, columns: int = COLU
 
 
 def _titles(split: ImageSplit, members: np.ndarray) -> list[str]:
-    """What a pointer sees over each image."""
+    """The tooltip of each image."""
     probabilities = split.snapshot.teacher_probs[members]
     return [
         f"{split.class_names[row.argmax()]} · {100 * row.max():.1f} % sure · {SCORE_NAMES[split.score]} "

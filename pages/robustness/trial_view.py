@@ -1,4 +1,4 @@
-"""A trial of the threshold in view: what it would do to the student, compared with the threshold that the run has."""
+"""A trial of the chosen threshold: two short runs compare its effect on the student with the run's threshold."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_panel import queue_position, speed_and_eta
 
-EARLIER_TRIALS = 6  # that are offered again
+EARLIER_TRIALS = 6  # largest number of earlier trials that can be opened again
 CHART_HEIGHT = 400
 
 
-# ── before ──────────────────────────────────────────────────────────────────────────────────────────
+# ── starting a trial ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def trial_button(run: DistillationRun, threshold: float, refusal: str) -> TrialOptions | None:
@@ -37,11 +37,11 @@ def trial_button(run: DistillationRun, threshold: float, refusal: str) -> TrialO
 
     Args:
         run: the run.
-        threshold: that would be tried.
-        refusal: why the run itself cannot take the threshold; empty where it can.
+        threshold: the threshold to try.
+        refusal: why the threshold cannot be applied to the run; empty if it can.
 
     Returns:
-        What the form may offer, while it is open.
+        The options of the form while it is open; None while it is closed.
     """
     options, key = None, _form_key(run)
     try:
@@ -65,7 +65,7 @@ def trial_button(run: DistillationRun, threshold: float, refusal: str) -> TrialO
 
 
 def _form_key(run: DistillationRun) -> str:
-    """Key of whether the form is open, in this visit's memory."""
+    """Key in the session state: whether the form is open."""
     return f"try it {run.id}"
 
 
@@ -74,7 +74,7 @@ def _toggle(key: str) -> None:
 
 
 def _trial_refusal(run: DistillationRun, threshold: float, options: TrialOptions) -> str:
-    """Why no trial can start; empty where one can."""
+    """Why a trial cannot start; empty if it can."""
     if run.spec.teacher not in cards():
         return f"Its teacher {run.spec.teacher} is not among the teachers any more"
     if not math.isfinite(threshold) or threshold == options.threshold:
@@ -83,7 +83,7 @@ def _trial_refusal(run: DistillationRun, threshold: float, options: TrialOptions
 
 
 def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) -> None:
-    """Draw what the trial will be and cost, and the button that starts it."""
+    """Draw the form: what the trial compares, how long it takes, and the button that starts it."""
     elements.row(
         elements.bold(f"Try {threshold_text(options.threshold)} → {threshold_text(threshold)}"),
         elements.muted("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
@@ -112,8 +112,8 @@ def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) ->
             help="That are split by the new threshold. Learning rates stay those of the whole run",
         )
     until = run.spec.epochs - epochs_left + epochs
-    here = machine()
-    reason = trials.why_old_is_computed(run_store(), run, after, until, here.summary if here else None)
+    device = machine()
+    reason = trials.why_old_is_computed(run_store(), run, after, until, device.summary if device else None)
     span = f"epoch {until}" if epochs == 1 else f"epochs {until - epochs + 1} to {until}"
     with left:
         elements.caption(
@@ -137,7 +137,7 @@ def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) ->
 
 
 def _fork_point(run: DistillationRun, epoch: int) -> str:
-    """From where both arms go on, as text; epoch 0 is the start."""
+    """The point from which both runs of the trial go on, as text; epoch 0 is the start of the run."""
     warmup = run.spec.escape.warmup_epochs
     if epoch == 0:
         again = f"the epoch{'s' if warmup > 1 else ''} before the split, {warmup}, done again"
@@ -156,10 +156,10 @@ def _queue_text() -> str:
 
 
 def _start(run: DistillationRun, threshold: float, epochs: int, after: int) -> None:
-    here = machine()
+    device = machine()
     try:
-        trial = trials.start(run_store(), run.id, threshold, epochs, after, here.summary if here else None)
-    except (TrialError, StoreError) as error:  # the run went on meanwhile
+        trial = trials.start(run_store(), run.id, threshold, epochs, after, device.summary if device else None)
+    except (TrialError, StoreError) as error:  # the run has changed meanwhile
         st.session_state[_error_key(run)] = str(error)
         return
     st.session_state.pop(_error_key(run), None)
@@ -168,15 +168,15 @@ def _start(run: DistillationRun, threshold: float, epochs: int, after: int) -> N
 
 
 def _error_key(run: DistillationRun) -> str:
-    """Key of why a trial could not be started, in this visit's memory."""
+    """Key in the session state: why the last trial could not be started."""
     return f"try failed {run.id}"
 
 
-# ── while it runs, and after ────────────────────────────────────────────────────────────────────────
+# ── progress and result ────────────────────────────────────────────────────────────────────────
 
 
 def trial_result(run: DistillationRun) -> None:
-    """Draw the trial that the link names (?try=ID) as it runs; else buttons that open the run's earlier ones again."""
+    """Draw the trial in the link (``?try=ID``); without one, draw buttons that open the run's earlier trials."""
     if error := st.session_state.get(_error_key(run)):
         elements.problem("The try could not be started.", f"{error}.", "Choose anew.")
     trial_id = st.query_params.get("try")
@@ -198,14 +198,14 @@ def trial_result(run: DistillationRun) -> None:
 
     def show() -> bool:
         try:
-            now = trials.find(run_store(), trial.new.id)
+            current = trials.find(run_store(), trial.new.id)
         except UnknownRunError:
             st.info("This try has been deleted.", icon=":material/delete:")
             return False
-        if any(arm.status == "queued" for arm in now.arms):
+        if any(arm.status == "queued" for arm in current.arms):
             ensure_worker(run_store().runs_dir)
-        _panel(now)
-        return _running(now)
+        _panel(current)
+        return _running(current)
 
     seed = f"one seed ({trial.new.spec.seed}): what one seed shows may be chance"
     note = f"{_span(trial)} · from {_fork_point(trial.new, trial.fork.epoch)} · {seed}"
@@ -227,7 +227,7 @@ def _old_threshold(trial: Trial) -> float:
 
 
 def _span(trial: Trial) -> str:
-    """The epochs that are compared, as text."""
+    """The compared epochs, as text."""
     if trial.first_epoch == trial.last_epoch:
         return f"epoch {trial.first_epoch}"
     return f"epochs {trial.first_epoch} to {trial.last_epoch}"
@@ -250,7 +250,7 @@ def _earlier_trials(run: DistillationRun) -> None:
 
 
 def _panel(trial: Trial) -> None:
-    """The trial as it is now: both curves, both arms, their difference."""
+    """Draw the trial now: the curves, progress and difference of both runs."""
     store = run_store()
     (old, new), rows = trial.epochs(store), trial.difference(store)
     left, right = st.columns([3, 2], gap="medium")
@@ -277,13 +277,13 @@ def _panel(trial: Trial) -> None:
         _difference(trial, rows)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _buttons(trial)
-    _by_epoch(rows)
+    _epoch_table(rows)
     for remark in _remarks(trial):
         elements.caption(remark)
 
 
 def _arms(trial: Trial, old: pd.DataFrame, new: pd.DataFrame) -> None:
-    """What each arm is, and how far it has come."""
+    """Draw the threshold and the progress of each run of the trial."""
     threshold = threshold_text(_old_threshold(trial))
     if trial.old is None:
         elements.row(elements.bold(f"Old {threshold}"), elements.muted("deleted since"))
@@ -315,7 +315,7 @@ def _arm(trial: Trial, run: DistillationRun, name: str, epochs: pd.DataFrame) ->
 
 
 def _difference(trial: Trial, rows: pd.DataFrame) -> None:
-    """New − old in the last epoch that both have."""
+    """Draw the metrics' differences, new − old, in the last epoch that both runs have."""
     if rows.empty:
         elements.caption(
             f"The first difference comes at the end of epoch {trial.first_epoch}."
@@ -341,26 +341,26 @@ def _difference(trial: Trial, rows: pd.DataFrame) -> None:
     elements.tiles(*tiles)
 
 
-def _by_epoch(rows: pd.DataFrame) -> None:
-    """A table of both arms and their difference, an epoch a row."""
+def _epoch_table(rows: pd.DataFrame) -> None:
+    """Draw a table with one row per epoch: the metrics of both runs, and their differences."""
     if rows.empty:
         return
     columns: dict[str, pd.Series] = {"Epoch": rows["epoch"].astype(int)}
     roles: dict[str, elements.Role] = {}
     for metric in (name for name in METRIC_NAMES if name in rows):
         name = f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]}"
-        of_metric = {
+        metric_columns = {
             f"{name} old (%)": rows[f"{metric}_old"].map(formats.per_cent),
             f"{name} new (%)": rows[f"{metric}_new"].map(formats.per_cent),
             f"{METRIC_NAMES[metric]}, new − old (points)": rows[metric].map(signed_points),
         }
-        columns |= of_metric
-        roles |= dict.fromkeys(of_metric, METRIC_ROLES[metric])
+        columns |= metric_columns
+        roles |= dict.fromkeys(metric_columns, METRIC_ROLES[metric])
     elements.table(pd.DataFrame(columns), list(columns), roles)
 
 
 def _buttons(trial: Trial) -> None:
-    """Stop and resume while the trial is not over; then what the new threshold can be used for."""
+    """Draw the buttons to stop and resume; after the trial, those that use the new threshold; and Close."""
     store, new = run_store(), trial.new
     live = [arm.id for arm in trial.arms if is_live(arm)]
     halted = [arm.id for arm in trial.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
@@ -369,12 +369,14 @@ def _buttons(trial: Trial) -> None:
             "Stop",
             icon=":material/stop:",
             key="try stop",
-            on_click=_each,
+            on_click=_for_each,
             args=(store.stop, live[::-1]),
             disabled=all(arm.requested_state == "stop" for arm in trial.arms if is_live(arm)),
         )
     if halted:
-        st.button("Resume", icon=":material/play_arrow:", key="try resume", on_click=_each, args=(store.resume, halted))
+        st.button(
+            "Resume", icon=":material/play_arrow:", key="try resume", on_click=_for_each, args=(store.resume, halted)
+        )
     if new.status == "done":
         spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
         elements.page_button(
@@ -402,13 +404,13 @@ def _buttons(trial: Trial) -> None:
         st.rerun()
 
 
-def _each(action: Callable[[str], None], run_ids: list[str]) -> None:
+def _for_each(action: Callable[[str], None], run_ids: list[str]) -> None:
     for run_id in run_ids:
         action(run_id)
 
 
 def _remarks(trial: Trial) -> list[str]:
-    """What a reader of the comparison needs to know about how it was computed."""
+    """Notes on how the comparison was computed."""
     remarks = []
     if trial.old_is_parent:
         remarks.append(

@@ -1,4 +1,4 @@
-"""The card that traces one turn of the generator or the student: what was just computed, with the tensors behind it."""
+"""The card with the trace of the last turn of the generator or the student: images, answers, losses, gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pages.shared.ui.turn.student import show_student_turn
 
 
 def turn_card(run: DistillationRun) -> None:
-    """Draw the last turn of a run that is paused, goes turn by turn or in slow motion; nothing for any other run."""
+    """Draw the trace of a run's last turn if the run is paused, stepped turn by turn or in slow motion."""
     if not (run.status == "paused" or run.active and (run.requested_state == "pause" or run.in_slow_motion)):
         return
     turn = run_store().last_turn(run.id)
@@ -29,7 +29,7 @@ def turn_card(run: DistillationRun) -> None:
 
 
 def _position(run: DistillationRun, turn: Turn | None) -> str:
-    """Epoch, round and turn at which the run stands, in words."""
+    """Epoch, round and turn of the run now, as text."""
     if turn is None:
         return f"between two rounds · epoch {run.epoch} of {run.epochs}" if run.epoch else "before the first round"
     number = f" {turn.number} of {turn.turn_count}" if turn.turn_count > 1 else ""

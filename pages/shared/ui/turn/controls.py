@@ -1,4 +1,4 @@
-"""Buttons that take a run one turn further, and slow motion."""
+"""Buttons that let a run take one turn, and the controls of slow motion."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ WAIT_S = 1.0  # how long a click waits for its turn, so that the page shows it a
 
 
 def turn_buttons(who: Who | None, columns: Iterable[DeltaGenerator], on_click: Callable[[], None]) -> None:
-    """Draw a button for the generator and one for the student; only that of ``who`` can be clicked.
+    """Draw a button for the generator and one for the student; only the button of ``who`` is enabled.
 
     Args:
-        who: Whose turn it is; None where it is nobody's.
-        columns: Two places to draw in.
+        who: The network that takes the next turn; None disables both buttons.
+        columns: The two columns of the buttons.
         on_click: Takes the turn.
     """
-    for each, column in zip(("generator", "student"), columns, strict=True):
+    for network, column in zip(("generator", "student"), columns, strict=True):
         column.button(
-            f"{each.capitalize()}'s turn",
+            f"{network.capitalize()}'s turn",
             icon=":material/skip_next:",
-            key=f"turn {each}",
+            key=f"turn {network}",
             width="stretch",
-            type="primary" if each == who else "secondary",
-            disabled=each != who,
+            type="primary" if network == who else "secondary",
+            disabled=network != who,
             on_click=on_click,
         )
 
 
 def turn_controls(run: DistillationRun, last: Turn | None) -> None:
-    """Draw the controls of a run whose last turn was ``last``: one turn further, slow motion and its pace."""
+    """Draw the buttons for the next turn and for slow motion, and its pace. ``last``: the run's last turn."""
     generator, student, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
     who = None if run.in_slow_motion or run.stepping else next_turn(last)
     identity = _identity(last)
     turn_buttons(who, (generator, student), lambda: _take_turn(run, identity))
-    # Not a toggle: this is redrawn every second, and a toggle would take an older drawing for the user's choice.
+    # Not a toggle: the card is redrawn every second, and a late redraw would look like a click on the toggle.
     if run.in_slow_motion:
         slow.button(
             "End slow motion",
@@ -79,7 +79,7 @@ def turn_controls(run: DistillationRun, last: Turn | None) -> None:
 
 
 def _pace() -> int:
-    """Seconds per turn that the link asks for."""
+    """Seconds per turn, from the link."""
     requested = url.read_number("pace", 3, PACES[0], PACES[-1])
     return min(PACES, key=lambda pace: abs(pace - requested))
 
@@ -96,12 +96,12 @@ def _change_pace(run: DistillationRun) -> None:
 
 
 def _identity(turn: Turn | None) -> tuple[object, ...] | None:
-    """What tells a turn from every other turn of its run."""
+    """A key that is different for every turn of a run."""
     return (turn.epoch, turn.round, turn.who, turn.number) if turn else None
 
 
 def _take_turn(run: DistillationRun, last: tuple[object, ...] | None) -> None:
-    """Request the turn after ``last`` and wait a moment for it; a second click meanwhile requests nothing."""
+    """Request the turn after ``last`` and wait a moment for it. A second click during that time has no effect."""
     store, deadline = run_store(), time.monotonic() + WAIT_S
     if store.get(run.id).stepping or _identity(store.last_turn(run.id)) != last:
         return

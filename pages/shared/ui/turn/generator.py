@@ -27,13 +27,13 @@ from pages.shared.ui.turn.tables import (
     weighted_term,
 )
 
-ROWS = 5  # of the wall of images
+ROWS = 5  # rows of images
 COMPARED = 14  # images shown before and after the step
-LATENT_NUMBERS = 6  # shown of the marked image's latent vector
+LATENT_NUMBERS = 6  # first numbers of the marked image's latent vector
 
 
 def show_generator_turn(run: DistillationRun, turn: GeneratorTurn) -> None:
-    """Draw all of it."""
+    """Draw the trace of a generator's turn."""
     names, total = class_names(run, turn.teacher_logits_before), len(turn.images_before)
     indices = np.arange(min(COLUMNS * ROWS, total))
     marked = marked_image(indices)
@@ -65,19 +65,19 @@ def show_generator_turn(run: DistillationRun, turn: GeneratorTurn) -> None:
 
 
 def _steps(turn: GeneratorTurn) -> int:
-    """How many steps the turn took."""
+    """Number of optimizer steps in the turn."""
     return len(next(iter(turn.losses.values())))
 
 
 def _inputs(turn: GeneratorTurn) -> str:
-    """What the images were made from, as [[terms]]."""
+    """The inputs of the generator, as [[terms]] of the glossary."""
     if turn.labels is None:
         return "[[noise z]]"
     return "[[label y]]" if turn.noise is None else "[[noise z]] and [[label y]]"
 
 
 def _input_values(turn: GeneratorTurn, marked: int, names: Sequence[str]) -> None:
-    """The numbers that the marked image was made from."""
+    """Draw the generator's input for the marked image."""
     inputs = []
     if turn.noise is not None:
         z = turn.noise[marked]

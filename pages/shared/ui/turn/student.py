@@ -29,12 +29,12 @@ from pages.shared.ui.turn.tables import (
     weighted_term,
 )
 
-ROWS = 5  # of the wall of images; the last is for noise probes, where there are any
-MAX_PROBES = 8  # shown
+ROWS = 5  # rows of images; the last row shows noise probes, if there are any
+MAX_PROBES = 8  # largest number of noise probes to show
 
 
 def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
-    """Draw all of it."""
+    """Draw the trace of a student's step."""
     names, probes = class_names(run, turn.teacher_logits), len(turn.images) - turn.synthetic_count
     synthetic = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic_count))
     indices = np.concatenate([synthetic, turn.synthetic_count + np.arange(min(MAX_PROBES, probes))])
@@ -78,7 +78,7 @@ def _group(fragile: np.ndarray, index: int) -> elements.Role:
 
 
 def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[str]) -> str:
-    """The tooltip of an image: both networks' labels, its group, and what it is used for."""
+    """The tooltip of an image: both networks' labels, the image's group and its use."""
     teacher, student = turn.teacher_logits[index].argmax(), turn.student_logits_before[index].argmax()
     labels = f"teacher: {names[teacher]} · student: {names[student]}"
     if turn.fragile_mask is None:
@@ -91,7 +91,7 @@ def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[
 
 
 def _split(run: DistillationRun, turn: StudentTurn) -> None:
-    """How the batch was split into fragile and robust, or why it was not."""
+    """Draw how the batch was split into fragile and robust images, or why it was not."""
     escape, split, n = run.spec.escape, run.spec.split, turn.synthetic_count
     if turn.fragile_mask is None:
         heading(2, "No attack", "")
@@ -139,7 +139,7 @@ def _losses(run: DistillationRun, turn: StudentTurn) -> None:
 
 
 def _tiles(turn: StudentTurn) -> Iterable[Html]:
-    """How the student's answers changed, on the images that teach and on those that are trapped."""
+    """Tiles with the change of the student's answers, on the teaching images and on the trapped images."""
     n, teaching, trapped = turn.synthetic_count, turn.teaching_mask, turn.forget_mask
     before, after = turn.student_logits_before, turn.student_logits_after
     if teaching.any():

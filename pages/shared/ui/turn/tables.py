@@ -1,4 +1,4 @@
-"""What both kinds of turn are drawn with: headings, image walls, tables of losses and of answers."""
+"""Elements of both traces (generator and student): headings, image grids, tables of losses and of answers."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pages.shared.ui.elements import Html
 from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.glossary import annotated
 
-COLUMNS = 8  # images in a row of a wall
-MAX_CLASSES = 12  # rows of the answers: of more classes, the likeliest
+COLUMNS = 8  # images in a row
+MAX_CLASSES = 12  # largest number of rows in the table of answers: the most probable classes
 TOTAL = "Total"
-PROJECTED = "[[trap projected out|no trap]]"  # the column of the teacher's answers after the projection
+PROJECTED = "[[trap projected out|no trap]]"  # title of the column: teacher's answers after the projection
 
 
 def decimal(value: float | None, digits: int) -> str:
-    """Return the number with that many decimals and a true minus sign, never −0; empty for None."""
+    """Return a number as text with this many decimals and a real minus sign, never −0; empty for None."""
     return "" if value is None else f"{round(float(value), digits) + 0:.{digits}f}".replace("-", "−")
 
 
 def heading(number: int, text: str, note: str) -> None:
-    """Draw a numbered heading. text: may hold [[terms]] of the glossary."""
+    """Draw a numbered heading. ``text`` may contain [[terms]] of the glossary."""
     st.html(f'<div class="atesc atesc-point"><i>{number}</i><b>{annotated(text)}</b>{elements.muted(note)}</div>')
 
 
 def paragraph(text: str) -> None:
-    """Draw a sentence that may hold [[terms]] of the glossary."""
+    """Draw a sentence. ``text`` may contain [[terms]] of the glossary."""
     st.html(f'<p class="atesc">{annotated(text)}</p>')
 
 
@@ -42,8 +42,8 @@ def loss_table(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
     """Draw a table with one loss term per row.
 
     Args:
-        heads: Titles of the columns of numbers.
-        rows: The term's name, then its numbers, the last of them in bold; the row named `TOTAL` is set apart.
+        heads: Titles of the number columns.
+        rows: For each term its name, then its numbers; the last number is bold. A line separates the row `TOTAL`.
     """
     titles = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = []
@@ -58,13 +58,13 @@ def loss_table(*heads: str, rows: Sequence[tuple[str | Html, ...]]) -> None:
 
 
 def weighted_term(text: str, weight: float, weighted: float, digits: int) -> Html:
-    """Return a term's name with its weight and unweighted value below it. weighted: weight × value."""
+    """Return a loss term's name, with its weight and unweighted value below. ``weighted``: weight × value."""
     value = decimal(weighted / weight, digits) if weight else "not computed"
     return Html(annotated(text) + "<br>" + elements.muted(f"{weight:g} × {value}"))
 
 
 def marked_image(indices: np.ndarray) -> int:
-    """Return the image that the link marks, if it is among ``indices`` (those on the page), or else the first."""
+    """Return the index of the marked image: the link's image if it is one of ``indices``, or else the first."""
     linked = int(url.read_number("image", indices[0], 0, indices[-1]))
     return linked if linked in indices else int(indices[0])
 
@@ -77,15 +77,15 @@ def image_wall(
     titles: Sequence[str],
     roles: Sequence[elements.Role] | None = None,
 ) -> None:
-    """Draw images of a batch; a click on one marks it in the link.
+    """Draw images of a batch. A click on an image marks it, in the link.
 
     Args:
-        run: The run they are of.
+        run: The run of the batch.
         images: The whole batch, (B, 3, H, W) uint8.
-        indices: Those to draw.
-        marked: The index of the one that is marked.
-        titles: Tooltips, one for each image of the batch.
-        roles: Whose colour outlines each drawn image.
+        indices: Indices of the images to draw.
+        marked: Index of the marked image.
+        titles: One tooltip for each image of the batch.
+        roles: Role of each drawn image; its colour outlines the image.
     """
     clickable_gallery(
         images[indices],
@@ -100,12 +100,12 @@ def image_wall(
 
 
 def answer_table(run: DistillationRun, names: Sequence[str], answers: Mapping[str, np.ndarray]) -> None:
-    """Draw what networks answer for one image: a row per class, probabilities in per cent as bars beside the logits.
+    """Draw the answers of networks to one image: per class, the logit and the probability in per cent, as a bar.
 
     Args:
-        run: Its teacher's kind gives the teacher's colour.
-        names: Of the C classes.
-        answers: (C,) logits by title of the column, such as "teacher".
+        run: The kind of its teacher gives the colour of the teacher's columns.
+        names: Names of the C classes.
+        answers: Title of the column, such as "teacher" -> (C,) logits.
     """
     card = cards().get(run.spec.teacher)
     colours = {
@@ -136,7 +136,7 @@ def _answer_cells(per_cent: float, logit: float, is_largest: bool, colour: str) 
 
 
 def change_tile(label: str, before: float, after: float, measured_on: str, role: elements.Role | None = None) -> Html:
-    """Return a tile with a percentage after the step, and what it was before."""
+    """Return a tile with a percentage after the step and the percentage before it."""
     return elements.tile(
         label,
         formats.per_cent(after),
@@ -148,6 +148,6 @@ def change_tile(label: str, before: float, after: float, measured_on: str, role:
 
 
 def class_names(run: DistillationRun, logits: np.ndarray) -> Sequence[str]:
-    """Return the names of the teacher's classes, or their numbers where its card is gone. logits: (B, C)."""
+    """Return the names of the teacher's classes, or their numbers if the teacher was deleted. ``logits``: (B, C)."""
     card = cards().get(run.spec.teacher)
     return card.class_names if card else tuple(map(str, range(logits.shape[1])))
