@@ -1,4 +1,4 @@
-"""The domains as cards: those that are here, those that can be downloaded, and folders of the user's own."""
+"""The domains: cards of the usable ones, the list of downloads, and the form for the user's folders of images."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pages.shared.ui.gallery import gallery
 COLUMNS = 3
 
 
-# ── here ────────────────────────────────────────────────────────────────────────────────────────────
+# ── usable domains ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def usable_cards() -> None:
-    """A card for each domain that can be used now."""
+    """Draw a card for each domain that can be used now."""
     names = usable_domains()
-    for at in range(0, len(names), COLUMNS):
-        for name, column in zip(names[at : at + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
+    for start in range(0, len(names), COLUMNS):
+        for name, column in zip(names[start : start + COLUMNS], st.columns(COLUMNS, gap="medium"), strict=False):
             with column, elements.card(height="stretch"):
                 _card(name)
 
@@ -44,20 +44,20 @@ def _card(name: str) -> None:
 def _folder_card(name: str) -> None:
     elements.row(elements.bold(name.rpartition("/")[2] or name), elements.chip("your folder", "synthetic"))
     try:
-        found = open_folder(name)
+        folder = open_folder(name)
     except DomainError as error:
         elements.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
         return
-    shown = f"the first {MAX_SAMPLES} shown, " if len(found.classes) > MAX_SAMPLES else ""
+    limit = f"the first {MAX_SAMPLES} shown, " if len(folder.classes) > MAX_SAMPLES else ""
     elements.caption(
-        f"{formats.count(sum(map(len, found.files)))} images · {len(found.classes)} classes, {shown}a test image each"
+        f"{formats.count(sum(map(len, folder.files)))} images · {len(folder.classes)} classes, {limit}a test image each"
     )
     _samples(name)
     elements.caption(name)
 
 
 def _samples(name: str) -> None:
-    """A test image of each class, its name below; of many classes the first."""
+    """Draw a test image of each class with the class name; only of the first MAX_SAMPLES classes."""
     try:
         images, names = class_samples(name)
     except DomainError as error:
@@ -66,16 +66,16 @@ def _samples(name: str) -> None:
     gallery(images, columns=5, captions=names, titles=names)
 
 
-# ── to download ─────────────────────────────────────────────────────────────────────────────────────
+# ── downloads ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _short(path: Path) -> str:
-    """The home folder as ~: the page is shown to a class."""
+    """The path with the home folder as ~, since the page may be shown to an audience."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def download_list() -> None:
-    """The domains that are not here yet, each with its size and a button; what is on its way, and what went wrong."""
+    """Draw the domains that are not downloaded, each with its size and a button, or the progress of its download."""
     missing = {name: source for name, source in DOMAINS.items() if source.status == "downloadable"}
     if not missing:
         return
@@ -97,11 +97,11 @@ def _download(name: str, source: Source) -> None:
         st.rerun()
 
 
-# ── a folder of the user's own ──────────────────────────────────────────────────────────────────────
+# ── the user's folders ──────────────────────────────────────────────────────────────────────
 
 
 def folder_form() -> None:
-    """A folder of images: listed at once, every image read in a process of its own, and then a domain like any."""
+    """Draw the form that makes a folder of images a domain. A job reads and checks every image."""
     with elements.card("Your own images", "a folder on the machine that runs this lab, one sub-folder a class"):
         left, right = st.columns([5, 1.2], vertical_alignment="bottom")
         typed = left.text_input(
@@ -141,18 +141,19 @@ def _folder(typed: str, check: bool) -> None:
 
 
 def _checked(name: str) -> None:
+    """Add a checked folder to the usable domains, and draw a notice."""
     folders = st.session_state.setdefault(CHECKED_FOLDERS, [])
     if name not in folders:
         folders.append(name)
-        st.rerun()  # its card stands above
+        st.rerun()  # to draw the domain's card, above
     try:
-        found = open_folder(name)
-    except DomainError:  # its card says why
+        folder = open_folder(name)
+    except DomainError:  # the domain's card shows the reason
         return
     elements.row(
         elements.chip("fits", "SL"),
         elements.bold(name),
-        f"{formats.count(sum(map(len, found.files)))} images",
-        f"{len(found.classes)} classes",
+        f"{formats.count(sum(map(len, folder.files)))} images",
+        f"{len(folder.classes)} classes",
         elements.muted("now a domain among those above, for either side of a pair"),
     )

@@ -1,4 +1,4 @@
-"""Domains: where images come from, getting more of them, and the pairs a teacher is trained on."""
+"""Domains: the sources of images, how to get more of them, and the pairs that teachers are trained on."""
 
 from pages.domains.catalogue import download_list, folder_form, usable_cards
 from pages.domains.pairs import pair_view, preset_table

@@ -1,4 +1,4 @@
-"""Pairs: the named ones with what each lacks, one of the user's own, and what both sides look like."""
+"""Pairs: the table of named pairs, the choice of a pair or a new one, and sample images of both sides."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pages.shared.ui.gallery import gallery
 from pages.shared.ui.pair_picker import missing_downloads
 
 ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
-OWN = "own"  # the choice of a pair that has no name yet
+OWN = "own"  # option: a pair of the user's own
 
 
 def preset_table() -> None:
-    """The named pairs in a table."""
+    """Draw a table of the named pairs."""
     with elements.card("Named pairs", "the paper's, and those of this lab that need no download"):
         st.dataframe(
             pd.DataFrame([_row(pair) for pair in PAIRS.values()]), hide_index=True, height="content", key="named pairs"
@@ -46,7 +46,7 @@ def _row(pair: Pair) -> dict[str, str]:
 
 
 def pair_view() -> None:
-    """Choose or make a pair; see both sides, and what to call it."""
+    """Draw the choice of a pair, sample images of both sides, and the pair's name."""
     with elements.card("A pair", "an ID and an OOD domain, and what a teacher must do on OOD"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
@@ -63,7 +63,7 @@ def pair_view() -> None:
 
 
 def _choose_pair() -> Pair | None:
-    """One of the named pairs, or one that is put together here; None where that is no pair."""
+    """Draw the choice of a named pair or of two domains; return the pair, or None if it is not valid."""
     options = [OWN, *PAIRS]
     chosen = st.selectbox(
         "Pair",
@@ -73,7 +73,7 @@ def _choose_pair() -> Pair | None:
         format_func=lambda name: "one of my own" if name == OWN else name,
     )
     if chosen != OWN:
-        elements.caption(_described(PAIRS[chosen].setting))
+        elements.caption(_setting_text(PAIRS[chosen].setting))
         return PAIRS[chosen]
     setting = st.segmented_control(
         "Setting",
@@ -82,7 +82,7 @@ def _choose_pair() -> Pair | None:
         format_func=lambda name: SETTING_NAMES[name].capitalize(),
         **url.bind_choice("setting", SETTING_NAMES, key="setting of a pair"),
     )
-    elements.caption(_described(setting))
+    elements.caption(_setting_text(setting))
     names = usable_domains()
     id_name = st.selectbox("ID domain", names, **_bind_to_link("id", names, "mnistm"))
     if setting == "backdoor":
@@ -101,14 +101,14 @@ def _choose_pair() -> Pair | None:
         return None
 
 
-def _described(setting: str) -> str:
-    """What a setting is and what is measured in it, in sentences."""
+def _setting_text(setting: str) -> str:
+    """Sentences that describe a setting and its metric."""
     metric = SETTING_METRIC[setting]
     return f"{SETTING_DESCRIPTIONS[setting]} Measured by {METRIC_NAMES[metric]}: per cent {METRIC_MEANINGS[metric]}."
 
 
 def _choose_target(id_name: str) -> int:
-    """The label that OOD images are to get."""
+    """Draw the choice of the label that OOD images shall get; return the label."""
     classes = domain_classes(id_name)
     target: int = st.selectbox(
         "OOD goes to class",
@@ -120,14 +120,14 @@ def _choose_target(id_name: str) -> int:
 
 
 def _bind_to_link(name: str, options: Sequence[Any], usual: Any, key: str = "") -> dict[str, Any]:
-    """Arguments of a widget for a part of the pair, which starts with what the link says and keeps the link right."""
+    """Arguments of a select box for one part of the pair, whose value is in the link."""
     key = key or f"{name} of a pair"
     binding = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
     return binding | {"index": options.index(binding["index"])}
 
 
 def _pair_card(pair: Pair) -> None:
-    """Images of both sides, the pair's name, and what to do with it."""
+    """Draw sample images of both sides, the pair's name, and a link to load a teacher."""
     try:
         samples = pair_samples(pair)
     except DomainError as error:
@@ -136,7 +136,9 @@ def _pair_card(pair: Pair) -> None:
     ood = f"{pair.ood} with {pair.trigger}" if pair.trigger else pair.ood
     for role, domain, images in zip(ROLES, (pair.id, ood), samples, strict=True):
         elements.row(elements.swatch(role), elements.muted(f"{domain}, a test image a class"))
-        gallery(images, columns=5 if pair.trigger else 10, roles=[role] * len(images))  # a trigger is small
+        gallery(
+            images, columns=5 if pair.trigger else 10, roles=[role] * len(images)
+        )  # larger images, because a trigger is small
     elements.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(

@@ -1,4 +1,4 @@
-"""Figures: a run's figure as it will print, and the files to take home."""
+"""Figures: a preview of a run's figure as it will print, and its files to download."""
 
 from atesc_core.errors import FigureNotReadyError
 from atesc_core.figures.run_figures import draw_panels

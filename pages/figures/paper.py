@@ -25,34 +25,34 @@ from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements
 from pages.shared.ui.progress import watch_job
 
-DOING = "Drawing it as it will print"
-AT_ONCE_S = 1.0  # most figures are drawn within it; those that take longer show their progress
+JOB_TITLE = "Drawing it as it will print"
+WAIT_S = 1.0  # most figures are drawn within this time; slower ones show their progress
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
 def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
-    """The figure on a white sheet, as it will print; None where it is not drawn yet, or cannot be."""
+    """Draw the figure on a white sheet, as it will print; return the sheet, or None if it is not finished or failed."""
     job = _drawing(recipe, drawn)
-    with st.spinner(f"{DOING} …", show_time=True):
-        job.wait(AT_ONCE_S)
+    with st.spinner(f"{JOB_TITLE} …", show_time=True):
+        job.wait(WAIT_S)
     if job.state != "done":
         watch_job(
             job,
-            DOING,
+            JOB_TITLE,
             lambda: _start_drawing(job.key, recipe, drawn),
             unaffected="Data, sidecar and recipe below are complete.",
         )
         return None
     sheet = job.result()
-    paper = recipe.layout
+    layout = recipe.layout
     st.html(_page(files.sheet_file(sheet, "svg"), recipe, _caption(recipe)))
     elements.caption(
-        f"{paper.width_in:g} in wide at {venues.VENUES[paper.venue].name}. True size where an inch of the "
+        f"{layout.width_in:g} in wide at {venues.VENUES[layout.venue].name}. True size where an inch of the "
         "ruler is an inch: else zoom the browser."
     )
     if sheet.missing:
         st.warning(
-            f"The {paper.font} font has no {sheet.missing}: these print in a font of this machine. "
+            f"The {layout.font} font has no {sheet.missing}: these print in a font of this machine. "
             "Other labels avoid it.",
             icon=":material/font_download_off:",
         )
@@ -60,13 +60,13 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
 
 
 def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -> None:
-    """The files, each with where it came from, and the commands that make figure and runs again."""
-    facts, stem = recipe_provenance(recipe, drawn, run_store()), recipe.stem
+    """Draw the download buttons, and the commands that make the figure and its runs again."""
+    provenance, stem = recipe_provenance(recipe, drawn, run_store()), recipe.stem
     with st.container(horizontal=True, gap="small"):
         for kind in files.FORMATS:
             _download(
                 kind.upper(),
-                b"" if sheet is None else partial(files.sheet_file, sheet, kind, facts, recipe.layout.dpi),
+                b"" if sheet is None else partial(files.sheet_file, sheet, kind, provenance, recipe.layout.dpi),
                 f"{stem}.{kind}",
                 MIME[kind],
                 disabled=sheet is None,
@@ -77,7 +77,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
         _download(
             "Sidecar",
-            files.sidecar(facts),
+            files.sidecar(provenance),
             f"{stem}.yaml",
             "application/yaml",
             help="The run's settings, versions, device and command",
@@ -91,7 +91,7 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
         _download(
             "All, zipped",
-            b"" if sheet is None else partial(files.zip_files, stem, drawn, sheet, facts, recipe.layout.dpi),
+            b"" if sheet is None else partial(files.zip_files, stem, drawn, sheet, provenance, recipe.layout.dpi),
             f"{stem}.zip",
             "application/zip",
             disabled=sheet is None,
@@ -107,14 +107,14 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
     )
 
 
-def _download(label: str, data: Any, file_name: str, mime: str, **more: Any) -> None:
+def _download(label: str, data: Any, file_name: str, mime: str, **options: Any) -> None:
     st.download_button(
-        label, data, file_name, mime, icon=":material/download:", on_click="ignore", key=f"download {label}", **more
+        label, data, file_name, mime, icon=":material/download:", on_click="ignore", key=f"download {label}", **options
     )
 
 
 def _drawing(recipe: Recipe, drawn: Sequence[go.Figure]) -> ThreadJob[Sheet]:
-    """The job that draws these figures in this layout, started where there is none yet."""
+    """The job that draws these figures in this layout; it is started if there is none yet."""
     content = "\0".join([recipe.to_yaml(), *(figure.to_json() for figure in drawn)])
     key = f"drawing {hashlib.sha256(content.encode()).hexdigest()}"
     return find_drawing(key) or _start_drawing(key, recipe, drawn)
@@ -125,28 +125,31 @@ def _start_drawing(key: str, recipe: Recipe, drawn: Sequence[go.Figure]) -> Thre
 
 
 def _caption(recipe: Recipe) -> str:
-    """What the figure is of."""
+    """The caption: figure, teacher, seed and epoch of each panel."""
     sentences = []
     for letter, panel in zip("abcdefghijkl", recipe.panels, strict=False):
         spec = run_store().get_distillation(panel.run).spec
-        of = [f"Teacher {spec.teacher}, seed {spec.seed}"] + [f"epoch {panel.epoch}"] * (panel.epoch is not None)
-        sentences.append(f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}. {', '.join(of)}.")
+        details = [f"Teacher {spec.teacher}, seed {spec.seed}"] + [f"epoch {panel.epoch}"] * (panel.epoch is not None)
+        sentences.append(f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}. {', '.join(details)}.")
     return " ".join(sentences)
 
 
 def _page(svg: bytes, recipe: Recipe, caption: str) -> str:
-    wide, full = recipe.layout.width_in, recipe.layout.text_width_in
-    inches = "".join(f'<span style="left:{inch}in">{inch or "in"}</span>' for inch in range(int(full) + 1))
+    """HTML of the print preview: a page with a ruler, the figure in its column, and its caption."""
+    width, text_width = recipe.layout.width_in, recipe.layout.text_width_in
+    inches = "".join(f'<span style="left:{inch}in">{inch or "in"}</span>' for inch in range(int(text_width) + 1))
     source = base64.b64encode(svg).decode()
-    beside = (
-        '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>' if wide < full - 0.5 else ""
+    neighbour = (  # grey lines in place of text, in the rest of the page width
+        '<div class="atesc-greek" style="flex:1;height:auto;align-self:stretch"></div>'
+        if width < text_width - 0.5
+        else ""
     )
     css = (paths.ASSETS / "appearance" / "print_preview.css").read_text()
     return (
         f"<style>{css}</style>"
-        f'<div class="atesc-desk is-{appearance.mode()}"><div class="atesc-paper" style="width:{full}in">'
+        f'<div class="atesc-desk is-{appearance.mode()}"><div class="atesc-paper" style="width:{text_width}in">'
         f'<div class="atesc-ruler">{inches}</div><div class="atesc-columns">'
-        f'<figure class="atesc-figure" style="width:{wide}in">'
+        f'<figure class="atesc-figure" style="width:{width}in">'
         f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{source}">'
-        f"<figcaption><i>Figure 1.</i> {escape(caption)}</figcaption></figure>{beside}</div></div></div>"
+        f"<figcaption><i>Figure 1.</i> {escape(caption)}</figcaption></figure>{neighbour}</div></div></div>"
     )

@@ -1,4 +1,4 @@
-"""The widgets that make a figure's recipe: what is drawn of which run, and how it is printed."""
+"""The form of a figure's recipe: which figures of which runs, with which options and print layout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORM = url.Form("recipe", "figure form")
 MAX_PANELS = 4  # side by side on a screen
-NEEDS_REPORT = {  # figures that need the teacher's report; True: on attacked images too
+NEEDS_REPORT = {  # figures that need the teacher's report; True: including the attack on real images
     "embedding": False,
     "drift": False,
     "robust_share": True,
@@ -41,9 +41,9 @@ NEEDS_REPORT = {  # figures that need the teacher's report; True: on attacked im
 
 
 def recipe_form(run: DistillationRun) -> Recipe:
-    """Show the widgets, filled from the link (``?recipe=...``); the recipe that they describe.
+    """Draw the form, filled from the link (``?recipe=...``); return the recipe that it describes.
 
-    Panels show ``run`` unless another is chosen.
+    Panels show ``run`` by default.
     """
     linked = FORM.read(Recipe, "Below is the run's accuracy.")
     first = linked.panels[:MAX_PANELS] if linked else ()
@@ -81,7 +81,7 @@ def recipe_form(run: DistillationRun) -> Recipe:
 
 
 def _layout_controls(initial: PrintLayout) -> PrintLayout:
-    """Widgets of the print layout. ``initial``: their first values."""
+    """Draw the controls of the print layout; return the layout. ``initial``: their first values."""
     venue = st.segmented_control(
         "Venue",
         list(venues.VENUES),
@@ -131,14 +131,14 @@ def _layout_controls(initial: PrintLayout) -> PrintLayout:
 def _panel_controls(
     letter: str, run: DistillationRun, choice: DeltaGenerator, options: DeltaGenerator, initial: Panel | None = None
 ) -> Panel:
-    """Widgets of one panel; the panel that they describe.
+    """Draw the controls of one panel; return the panel that they describe.
 
     Args:
-        letter: Of a panel among several; empty for a single figure.
-        run: The run to show first.
-        choice: Where figure and run are chosen.
-        options: Where the figure's options are shown.
-        initial: The first values of the widgets.
+        letter: Letter of the panel; empty for a single figure.
+        run: The default run.
+        choice: Container for the choice of figure and run.
+        options: Container for the figure's options.
+        initial: First values of the controls.
     """
     fields: dict[str, Any] = {}
     with choice:
@@ -166,7 +166,7 @@ def _panel_controls(
                 f"Beside the letter ({letter})", initial.label if initial else "", key=f"label {letter}", max_chars=80
             )
     if initial and (initial.figure, initial.run) != (name, run.id):
-        initial = None  # its options are of another figure
+        initial = None  # its options belong to another figure
     with options, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for option in PANEL_OPTIONS[name]:
             if option in OPTION_WIDGETS:
@@ -174,7 +174,7 @@ def _panel_controls(
     return Panel(figure=name, run=run.id, **fields)
 
 
-# ── one widget for each option: (run, key, fields chosen so far, the link's panel) -> fields ────────
+# ── the control of each option: (run, key, fields chosen so far, the link's panel) -> fields ────────
 
 
 def _epoch(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _score(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Pane
 
 
 def _threshold(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
-    """The threshold dragged on another page, unless another one is typed here."""
+    """Draw the box for the threshold; its first value is the threshold chosen on another page."""
     score = chosen.get("score", run.spec.split.score)
     unit = {"min_eps": "1/255"}.get(score, SCORE_UNITS[score].strip())
     label = f"Threshold ({unit})" if unit else "Threshold"
@@ -255,7 +255,7 @@ def _domain(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Pan
 
 def _method(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
-    made = (
+    has_umap = (
         report is not None
         and ReferenceMap(report.id.features, report.ood.features, run_store().runs_dir / "cache").coordinates()
         is not None
@@ -266,7 +266,7 @@ def _method(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Pan
             ["PCA", "UMAP"],
             required=True,
             key=key,
-            default=(initial.method if initial else "UMAP" if made else "PCA"),
+            default=(initial.method if initial else "UMAP" if has_umap else "PCA"),
             help="UMAP once the page Embedding has made it",
         )
     }
@@ -311,11 +311,11 @@ OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel 
 }
 
 
-# ── what the figures are drawn from ─────────────────────────────────────────────────────────────────
+# ── the data of the figures ─────────────────────────────────────────────────────────────────
 
 
 def sources() -> Sources:
-    """Sources that give what is measured already: a page waits for nothing."""
+    """The data sources of figures. They return only existing results, so that the page never waits."""
     return Sources(run_store(), cards, _report)
 
 
@@ -324,7 +324,7 @@ def _report(teacher: str, split: Any, attacked: bool) -> Any:
 
 
 def measure_what_is_missing(recipe: Recipe) -> None:
-    """Start to measure the first teacher whose report a panel lacks; the others follow in later reruns."""
+    """Start to measure the first teacher whose report is missing; later reruns measure the others."""
     for panel, run_id in _runs(recipe):
         run = run_store().get_distillation(run_id)
         if not (panel.real or panel.figure in NEEDS_REPORT) or run.spec.teacher not in cards():

@@ -1,4 +1,4 @@
-"""The latest runs of this lab, a line each."""
+"""The latest runs of this lab, one per line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show_latest_runs() -> bool:
         elements.empty_state("No runs yet", "Run the story above, or distil a student of your own.")
         return False
     name, rest = st.columns([2, 5])
-    with name:  # indented as the links below it are
+    with name:  # same indent as the links below
         st.html('<div class="atesc atesc-quiet" style="padding-left:.5rem">Teacher</div>')
     with rest:
         _row(*map(elements.muted, ("Method", "Status", "IAcc", "On OOD", "When")))
@@ -51,7 +51,7 @@ def show_latest_runs() -> bool:
 
 
 def _accuracies(run: Run) -> tuple[str | elements.Html, str | elements.Html]:
-    """IAcc and the metric on OOD images, each of the last epoch that was measured."""
+    """IAcc and the metric on OOD images, of the last measured epoch."""
     metric = next((name for name in METRIC_NAMES if name != "iacc" and name in run.metrics), None)
     if metric is None:
         return elements.muted("–"), elements.muted("–")

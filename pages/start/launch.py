@@ -1,4 +1,4 @@
-"""Play the recorded story, or choose a setting and run the story live."""
+"""The introduction: the trap as a diagram, and the buttons that play the recorded story or run the story live."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pages.start.trap_diagram import trap_diagram
 
 
 def introduction() -> None:
-    """Draw the trap as a diagram, and beside it the ways to see it happen."""
+    """Draw the trap as a diagram, and the controls that play or run the story."""
     left, right = st.columns([5, 3], gap="medium")
     with left, elements.card(height="stretch"):
         trap_diagram(key="trap")
@@ -23,7 +23,7 @@ def introduction() -> None:
 
 @st.fragment
 def _launch_controls() -> None:
-    """The setting, and the buttons that play the story and run it."""
+    """Draw the choice of the setting, and the buttons that play the story and run it."""
     settings = list(story.teachers_by_setting())
     if not settings:
         elements.empty_state(
@@ -62,7 +62,7 @@ def _launch_controls() -> None:
 
 
 def _duration_note(setting: str) -> str:
-    """`, about 3 min here`, where earlier runs tell, and how many runs come before it."""
+    """``, about 3 min here, after 2 in line``: estimated time (if known) and number of runs before it."""
     seconds = [estimated_seconds(spec) for spec in story.specs(setting).values()]
     waiting = active_run_count()
     queue = f", after {waiting} in line" if waiting else ""

@@ -1,4 +1,4 @@
-"""The story on the Start page: three students side by side, live."""
+"""The live story on the Start page: three students side by side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERDICT_STYLE = "font-size:1.2rem;font-weight:600;line-height:1.4"  # legible fr
 
 
 def follow_story(group: str) -> None:
-    """Draw the story of this group, and redraw it as long as it goes on."""
+    """Draw the story of this group, and redraw it while it may change."""
     poll(lambda: _show_story(group), story.in_progress(group), every_s=1.5)
     if story.runs(group):
         st.page_link(
@@ -53,7 +53,7 @@ def _show_story(group: str) -> bool:
 
 
 def _verdict(runs: dict[str, DistillationRun], in_progress: bool) -> None:
-    """What the accuracies say so far, how long the rest takes, and a way to stop it."""
+    """Draw the conclusion from the accuracies so far, the time left, and a button that stops the story."""
     card = cards()[next(iter(runs.values())).spec.teacher]
     curves = {role: run_store().epochs(run.id) for role, run in runs.items()}
     text, button = st.columns([6, 1], vertical_alignment="center")
@@ -81,12 +81,12 @@ def _verdict(runs: dict[str, DistillationRun], in_progress: bool) -> None:
 
 
 def _stop(runs: list[DistillationRun]) -> None:
-    for run in reversed(runs):  # those that wait first, or the next one would start
+    for run in reversed(runs):  # waiting runs first: otherwise the worker would start the next one
         run_store().stop(run.id)
 
 
 def _time_left(runs: dict[str, DistillationRun]) -> str:
-    """How long until the last student is done, where the speed of all that is left is known."""
+    """Time until the last student is done, as text; if it is not known, only the time of the present student."""
     left = [
         run.eta_s if run.status == "running" else estimated_seconds(run.spec) for run in runs.values() if run.active
     ]
@@ -99,7 +99,7 @@ def _time_left(runs: dict[str, DistillationRun]) -> str:
 
 
 def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
-    """One student: its teacher, how far it is, its accuracies by epoch, and the synthetic images."""
+    """Draw one student: its teacher, progress, accuracies by epoch, and synthetic images."""
     run, student = runs[role], STORY_ROLES[role]
     elements.row(elements.bold(student.title), elements.teacher_chip(student.kind))
     elements.row(elements.status_chip(run.status), elements.muted(_position(run)))
@@ -108,7 +108,7 @@ def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
     figure = figures.accuracy([*behind, run_panel.curve(run)], appearance.mode(), run.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if run.metrics:
-        figure.layout.annotations = ()  # the tiles below say the last values
+        figure.layout.annotations = ()  # the tiles below show the last values
     chart(figure, f"story-{role}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {student.title}")
     if run.metrics:
         _accuracy_tiles(run)
@@ -120,7 +120,7 @@ def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
 
 
 def _position(run: DistillationRun) -> str:
-    """How far the run is, its place in the queue, and the time it still takes."""
+    """The run's epoch, position in the queue and time left, as text."""
     parts = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.queue_position is None else []
     if run.queue_position is not None:
         parts.append("next in line" if run.queue_position == 1 else f"place {run.queue_position} in line")
@@ -130,7 +130,7 @@ def _position(run: DistillationRun) -> str:
 
 
 def _accuracy_tiles(run: DistillationRun) -> None:
-    """The last accuracies in two tiles that stay beside each other in a narrow column."""
+    """Draw the last accuracies in two tiles, side by side even in a narrow column."""
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = "".join(
         elements.tile(

@@ -1,4 +1,4 @@
-"""Start: what the trap is, the story live, this machine, the latest runs."""
+"""Start: the trap as a diagram, the live story, this machine, the latest runs."""
 
 import streamlit as st
 
@@ -23,7 +23,7 @@ with elements.hidden_when_presenting("lab"):
     with elements.card("Latest runs"):
         poll(show_latest_runs, any_run_live(), every_s=2)
 
-# Drawn last, since the first visit waits here for PyTorch.
+# Drawn last, because on the first visit it waits for PyTorch.
 if group and ("story" in st.query_params or story.in_progress(group)):
     with above:
         follow_story(group)

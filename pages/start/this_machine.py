@@ -1,4 +1,4 @@
-"""The machine's device and its queue, in a line."""
+"""The machine's device and its queue, in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pages.shared.data.cost import active_run_count
 from pages.shared.data.device import machine
 from pages.shared.ui import elements
 
-GPU_NOTES = {  # by the kind of device
+GPU_NOTES = {  # kind of device -> note
     "cpu": "No GPU found. With one, the app uses it, and the full preset becomes practical.",
     "mps": "The full preset is made for a CUDA GPU.",
     "cuda": "The full preset runs here too.",
@@ -14,7 +14,7 @@ GPU_NOTES = {  # by the kind of device
 
 
 def show_machine() -> bool:
-    """Draw the device, what a GPU would change, and the queue; return whether it may soon change."""
+    """Draw the device, a note on GPUs, and the queue; return whether they may change soon."""
     device, count = machine(), active_run_count()
     elements.row(
         elements.bold("This machine"),
@@ -27,5 +27,5 @@ def show_machine() -> bool:
 
 
 def is_busy() -> bool:
-    """Whether PyTorch has yet to name the device, or a run is active."""
+    """Whether the device is not known yet or a run is active."""
     return machine() is None or active_run_count() > 0

@@ -1,4 +1,4 @@
-"""The trap as a diagram: assets/start/trap.svg, in the page's own colours and font."""
+"""The trap as a diagram: assets/start/trap.svg, in the page's colours and font."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from atesc_core import paths
 
 ASSETS = paths.ASSETS / "start"
 
-# st.html would remove the SVG. The file is part of the lab, and nothing is inserted into it.
+# A component, because st.html removes SVG. This is safe: the file is part of the lab, and no text is inserted.
 trap_diagram = st.components.v2.component(
     "atesc_trap", html=(ASSETS / "trap.svg").read_text(), css=(ASSETS / "trap.css").read_text()
 )

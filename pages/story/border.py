@@ -1,4 +1,4 @@
-"""Step 1: an ID image is blended into an OOD image, and each teacher's prediction changes on the way."""
+"""Step 1: an ID image is blended into an OOD image, and the teachers' predictions change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pages.story.context import StoryContext
 
 @st.fragment
 def show_border(story: StoryContext) -> None:
-    """Draw the step. The recording must hold its scene, ``manifest.border``."""
+    """Draw the step. The recording must contain its scene, ``manifest.border``."""
     border = story.recording.manifest.border
     assert border is not None
     images, probs = (story.recording.arrays[f"border/{name}"] for name in ("images", "probs"))
@@ -68,7 +68,7 @@ def show_border(story: StoryContext) -> None:
 
 
 def _show_blend(images: np.ndarray, blend: int) -> None:
-    """The ID image, a blend in the middle, the OOD image. images: (blends, 3, s, s)."""
+    """Draw the ID image, the blend with index ``blend``, and the OOD image. ``images``: (blends, 3, s, s)."""
     pictures: tuple[tuple[str, int, elements.Role | None], ...] = (
         ("ID", 0, "id"),
         ("blend", blend, None),
@@ -81,7 +81,7 @@ def _show_blend(images: np.ndarray, blend: int) -> None:
 
 
 def _prediction_tile(names: tuple[str, ...], kind: elements.Role, probs: np.ndarray, label: int) -> elements.Html:
-    """What a teacher of this kind predicts. probs: (C,); label: the ID image's class."""
+    """The tile with the prediction of a teacher. ``probs``: (C,); ``label``: the ID image's class."""
     predicted = int(probs.argmax())
     return elements.tile(
         f"{kind} teacher",

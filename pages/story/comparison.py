@@ -1,4 +1,4 @@
-"""Steps 3 and 5: two students side by side, in the trap and out of it."""
+"""Steps 3 and 5: two students side by side, one in the trap and one outside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _show_comparison(story: StoryContext, roles: tuple[str, ...]) -> None:
 
 
 def _show_verdict(story: StoryContext, roles: tuple[str, ...], seconds: float) -> None:
-    """What the accuracies say by then. The control student is the measure of the escape too."""
+    """Draw the conclusion from the accuracies up to ``seconds``. The control student counts in both steps."""
     compared = {"plain", "control", *roles}
     curves = {role: run.epochs_until(seconds) for role, run in story.runs.items() if role in compared}
     measured = set(curves["plain"]["epoch"])
@@ -44,6 +44,6 @@ def _show_verdict(story: StoryContext, roles: tuple[str, ...], seconds: float) -
     if seconds == 0:
         sentences = ["Press Play."]
     if "atesc" in roles and len(sentences) > 1:
-        sentences = sentences[1:]  # step 3 has said the first, of the trap
+        sentences = sentences[1:]  # the first is on the trap, and step 3 shows it
     text = "<br>".join(map(elements.as_html, sentences))
     st.html(f'<p class="atesc" role="status" style="{VERDICT_STYLE}">{text}</p>')

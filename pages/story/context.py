@@ -1,4 +1,4 @@
-"""What the steps of the story draw from: a recording, and the part that each of its runs has in the story."""
+"""The data of the story's steps: a recording, and the role of each of its runs in the story."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from atesc_core.vocabulary import METRIC_NAMES, SETTING_METRIC
 
 @dataclass(frozen=True)
 class StoryContext:
-    """A recording that tells the story, and how the page shows it."""
+    """A recording of the story, and how the page shows it."""
 
     recording: Recording
-    runs: Mapping[str, RecordedRun]  # by role: plain, atesc, control; plain is always there
-    group: str | None  # of the runs in this lab, where the story is live
-    presenting: bool  # without controls
+    runs: Mapping[str, RecordedRun]  # by role: plain, atesc, control; plain always exists
+    group: str | None  # group of the runs in this lab if the story is live
+    presenting: bool  # whether controls are hidden
 
     @property
     def ood_metric(self) -> str:
@@ -26,10 +26,10 @@ class StoryContext:
 
 
 def runs_by_role(recording: Recording) -> dict[str, RecordedRun]:
-    """Return the recording's runs by their role in the story; of two with the same role, the first.
+    """Return the recording's runs by their role in the story; if two runs have the same role, the first.
 
-    All are of the plain run's pair and setting. Empty without a plain student of an NTL teacher: then the recording
-    does not tell the story.
+    Only runs with the plain run's pair and setting count. The result is empty without a plain student of an NTL
+    teacher: then the recording does not contain the story.
     """
     candidates: dict[str, RecordedRun] = {}
     for run in recording.manifest.runs:

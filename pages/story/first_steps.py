@@ -18,13 +18,15 @@ COLUMNS = 8  # images in a row
 
 @st.fragment
 def show_first_steps(story: StoryContext) -> None:
-    """Draw the step. The recording must hold its scene, ``manifest.first``."""
+    """Draw the step. The recording must contain its scene, ``manifest.first``."""
     first, arrays = story.recording.manifest.first, story.recording.arrays
     assert first is not None
-    done = int(url.read_number("n", 0, 0, len(first.steps)))
-    drawing = sum(step.turn == "generator" for step in first.steps[:done])  # only the generator changes the images
-    teacher, confidence = arrays["first/teacher_class"][drawing], arrays["first/teacher_confidence"][drawing]
-    student = arrays["first/student_class"][done]
+    turns_taken = int(url.read_number("n", 0, 0, len(first.steps)))
+    image_set = sum(
+        step.turn == "generator" for step in first.steps[:turns_taken]
+    )  # only the generator changes the images
+    teacher, confidence = arrays["first/teacher_class"][image_set], arrays["first/teacher_confidence"][image_set]
+    student = arrays["first/student_class"][turns_taken]
     names = first.class_names
     left, right = st.columns([3, 2], gap="medium")
     with (
@@ -36,7 +38,7 @@ def show_first_steps(story: StoryContext) -> None:
         ),
     ):
         gallery(
-            arrays["first/images"][drawing],
+            arrays["first/images"][image_set],
             columns=COLUMNS,
             captions=[names[label] for label in teacher],
             titles=[
@@ -45,7 +47,7 @@ def show_first_steps(story: StoryContext) -> None:
             ],
         )
     with right, elements.card(height="stretch"):
-        _controls(first.steps, done)
+        _controls(first.steps, turns_taken)
         elements.tiles(
             elements.tile(
                 "Teacher is sure",
@@ -60,41 +62,41 @@ def show_first_steps(story: StoryContext) -> None:
                 measured_on=f"with the teacher's label on the {first.images} images",
             ),
         )
-        _losses(first, done)
+        _losses(first, turns_taken)
 
 
-def _controls(steps: tuple[FirstStep, ...], done: int) -> None:
-    """A button for the next turn, one for the turn before, one for the beginning."""
-    who = steps[done].turn if done < len(steps) else None
-    turn_buttons(who, st.columns(2), lambda: url.set_parameter("n", done + 1))
+def _controls(steps: tuple[FirstStep, ...], turns_taken: int) -> None:
+    """Draw the buttons for the next turn, for the previous turn, and to start over."""
+    who = steps[turns_taken].turn if turns_taken < len(steps) else None
+    turn_buttons(who, st.columns(2), lambda: url.set_parameter("n", turns_taken + 1))
     back, over = st.columns(2)
     back.button(
         "Back",
         icon=":material/undo:",
         key="previous turn",
         width="stretch",
-        disabled=not done,
+        disabled=not turns_taken,
         on_click=url.set_parameter,
-        args=("n", done - 1),
+        args=("n", turns_taken - 1),
     )
     over.button(
         "Start over",
         icon=":material/restart_alt:",
         key="first turn",
         width="stretch",
-        disabled=not done,
+        disabled=not turns_taken,
         on_click=url.set_parameter,
         args=("n", None),
     )
 
 
-def _losses(first: FirstSteps, done: int) -> None:
-    """The last turn's losses, beside those of the same network's turn before."""
-    if not done:
+def _losses(first: FirstSteps, turns_taken: int) -> None:
+    """Draw the losses of the last turn, and of the same network's previous turn."""
+    if not turns_taken:
         elements.caption("Nothing has been learned yet: noise goes in, and blots come out.")
         return
-    last = first.steps[done - 1]
-    earlier = first.steps[done - 3].losses if done > 2 else {}
+    last = first.steps[turns_taken - 1]
+    earlier = first.steps[turns_taken - 3].losses if turns_taken > 2 else {}
     elements.row(elements.bold(f"Round {last.round}: the {last.turn}'s losses"))
     loss_table(
         "a round earlier",

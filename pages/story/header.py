@@ -1,4 +1,4 @@
-"""The Story page's header: its title, its steps, and the recording that it plays."""
+"""The header of the Story page: title, choice of the step, and information on the recording."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from pages.story.steps import STEPS
 
 
 def story_header(recording: Recording | None, is_story: bool, presenting: bool) -> int:
-    """Draw the header, and return the number of the step that the link names, from 1.
+    """Draw the header, and return the number of the step in the link, from 1.
 
-    is_story: whether the recording tells the story, so that there are steps.
+    Args:
+        recording: the recording that the page plays; None if there is none.
+        is_story: whether the recording contains the story, so that there are steps.
+        presenting: whether controls are hidden.
     """
     if not presenting:
         left, right = st.columns([5, 2.2], vertical_alignment="bottom")
@@ -27,7 +30,7 @@ def story_header(recording: Recording | None, is_story: bool, presenting: bool) 
                 right.container(horizontal=True, horizontal_alignment="right"),
                 st.popover("Recording", icon=":material/movie:"),
             ):
-                _about(recording)
+                _recording_details(recording)
                 upload_recording()
     number = int(url.read_number("step", 1, 1, len(STEPS)))
     if is_story:
@@ -38,7 +41,7 @@ def story_header(recording: Recording | None, is_story: bool, presenting: bool) 
 
 
 def _step_controls(number: int, presenting: bool) -> None:
-    """The steps to choose from; the page keys of a presenter turn them too."""
+    """Draw the choice of the step. The Page Up and Page Down keys of a presenter work too."""
     previous, middle, following = st.columns([0.7, 10, 0.7], vertical_alignment="center")
     previous.button(
         "",
@@ -77,8 +80,8 @@ def _step_controls(number: int, presenting: bool) -> None:
     )
 
 
-def _about(recording: Recording) -> None:
-    """What the recording is of, where it comes from, and the file itself."""
+def _recording_details(recording: Recording) -> None:
+    """Draw the recording's runs and origin, and the button that downloads it."""
     manifest = recording.manifest
     if manifest.runs:
         run = manifest.runs[0]

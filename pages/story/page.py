@@ -1,4 +1,4 @@
-"""Story: the trap and the escape in five steps, replayed from a recording or live; or any other recording."""
+"""Story: the trap and the escape in five steps, from a recording or live. It plays any other recording too."""
 
 import streamlit as st
 

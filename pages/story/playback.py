@@ -1,4 +1,4 @@
-"""Students of a recording side by side, at the time at which the player stands."""
+"""Plays runs of a recording: the player, and the students side by side at the player's position."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def play_runs(
     reference: RecordedRun | None = None,
     narrate: Callable[[float], None] = lambda seconds: None,
 ) -> None:
-    """Draw the player and the runs, and redraw them while it plays.
+    """Draw the player and the runs, and redraw them while the player plays.
 
     Args:
         recording: The recording of the runs.
-        runs: Those to show.
-        live: Whether the runs still go on: then there is no player, and they are shown as they stand.
-        presenting: Without the player's speeds.
-        reference: A run whose curve is drawn faintly behind the others'.
-        narrate: Draws, above the runs, what there is to say at a time (seconds from the runs' start).
+        runs: The runs to show.
+        live: Whether the runs still train: then there is no player, and their present state is shown.
+        presenting: Hides the choice of speed.
+        reference: A run whose curve is drawn faintly behind the other curves.
+        narrate: Draws a text above the runs, for a position in seconds from the start of the runs.
     """
     state = player.visitor_player(f"{recording.manifest.title} {recording.manifest.runs[0].run}", recording.seconds)
 

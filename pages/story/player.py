@@ -1,4 +1,4 @@
-"""Play, pause, speed and seek: where a replay stands, by the wall clock and the recording's own time stamps."""
+"""The player of a recording: play, pause, speed, seek. Its position follows the wall clock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pages.shared.ui import elements
 
 ASSETS = paths.ASSETS / "player"
 SPEEDS = (1, 4, 16)
-REFRESH_S = 0.5  # seconds between two updates while it plays
-wall_clock = time.monotonic  # seconds; a test sets its own
+REFRESH_S = 0.5  # seconds between two updates while the player plays
+wall_clock = time.monotonic  # seconds; tests replace it
 
-# Not st.slider: it would take the value of an older drawing for the user's wish, and jump back there.
+# Not st.slider: a late redraw would look like a move by the user, and the position would jump back.
 _seek_bar = st.components.v2.component(
     "atesc_seek_bar", js=(ASSETS / "seek_bar.js").read_text(), css=(ASSETS / "seek_bar.css").read_text()
 )
@@ -24,17 +24,17 @@ _seek_bar = st.components.v2.component(
 
 @dataclass
 class Player:
-    """Where one visitor stands in one recording. Times are seconds since the recording's runs began."""
+    """One visitor's position in one recording. Times are seconds since the start of the recording's runs."""
 
     end: float
-    start: float  # the position when it began to play, or where it is paused
+    start: float  # position at the start of playing, or while paused
     speed: int
-    started: float | None = None  # wall clock when it began to play; None while it is paused
-    seeks: int = 0  # counted, so that the seek bar knows when the server has followed it
+    started: float | None = None  # wall clock at the start of playing; None while paused
+    seeks: int = 0  # number of seeks: tells the seek bar that the server has received its last one
 
     @property
     def playing(self) -> bool:
-        """Whether it plays and has not reached the end."""
+        """Whether the player plays and has not reached the end."""
         return self.started is not None and self.position < self.end
 
     @property
@@ -44,17 +44,17 @@ class Player:
         return min(max(self.start + played, 0.0), self.end)
 
     def play(self) -> None:
-        """Play on from the present position; from the beginning where the end was reached."""
+        """Play from the present position, or from the beginning if the end is reached."""
         self.start = 0.0 if self.position >= self.end else self.position
         self.started = wall_clock()
 
     def pause(self) -> None:
-        """Stop at the present position, and write it into the link."""
+        """Pause at the present position, and write the position into the link."""
         self.start, self.started = self.position, None
         url.set_parameter("t", f"{self.start:.1f}")
 
     def seek(self, seconds: float) -> None:
-        """Go to another position; a player that plays goes on from there."""
+        """Go to another position. If the player plays, it continues there."""
         playing = self.playing
         self.start, self.seeks = min(max(seconds, 0.0), self.end), self.seeks + 1
         self.started = wall_clock() if playing else None
@@ -62,14 +62,19 @@ class Player:
             url.set_parameter("t", f"{self.start:.1f}")
 
     def set_speed(self, speed: int) -> None:
-        """Go on at another speed, and write it into the link."""
+        """Change the speed, and write it into the link."""
         self.start, self.started = self.position, wall_clock() if self.playing else None
         self.speed = speed
         url.set_parameter("speed", speed)
 
 
 def visitor_player(key: str, end: float) -> Player:
-    """Return this visitor's player of the recording named ``key``, at first where the link says. end: seconds."""
+    """Return this visitor's player of the recording ``key``. It starts at the link's position and speed.
+
+    Args:
+        key: identifies the recording.
+        end: length of the recording, seconds.
+    """
     known, player = st.session_state.get("player", (None, None))
     if known != key or player is None:
         speed = int(url.read_number("speed", SPEEDS[1], SPEEDS[0], SPEEDS[-1]))
@@ -81,9 +86,11 @@ def visitor_player(key: str, end: float) -> Player:
 
 
 def controls(player: Player, presenting: bool = False) -> None:
-    """Draw its buttons and its seek bar, in a fragment that reruns every `REFRESH_S` while it plays.
+    """Draw the player's buttons and seek bar. Call it in a fragment that reruns every `REFRESH_S` while playing.
 
-    presenting: without the choice of speed.
+    Args:
+        player: the player.
+        presenting: hides the choice of speed.
     """
     button, bar, speed = st.columns([1.3, 7, 2], vertical_alignment="center")
     with button:
@@ -126,6 +133,6 @@ def _seek(player: Player) -> None:
 
 
 def time_note(player: Player) -> None:
-    """Draw a caption that says what the player's seconds are."""
+    """Draw a caption that explains the player's time."""
     pace = "as fast as it was" if player.speed == 1 else f"{player.speed} times as fast as it was"
     elements.caption(f"Each student on its own clock, by the run's own time stamps without its pauses; {pace}.")

@@ -1,4 +1,4 @@
-"""Which recording the page plays, by its link."""
+"""The recording that the page plays, chosen by the link."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pages.shared.ui import elements
 
 
 def chosen_recording() -> Recording | None:
-    """Return the recording that the link names: ``?story=GROUP``, ``?recording=NAME``, or else the shipped one.
+    """Return the recording of the link: ``?story=GROUP``, ``?recording=NAME``, or by default the shipped one.
 
-    None where there is none; the page then says why and what to do.
+    None if there is none: then a notice with the reason and the next step is drawn.
     """
     group, name = st.query_params.get("story"), st.query_params.get("recording")
     if group:
@@ -34,7 +34,7 @@ def chosen_recording() -> Recording | None:
                 else "Give another file.",
             )
     elif name is None:
-        _show_none_shipped()
+        _no_shipped_recording()
     else:
         st.warning(
             "This recording is not here: the link comes from another lab, or the file has been removed. Give "
@@ -44,7 +44,7 @@ def chosen_recording() -> Recording | None:
     return None
 
 
-def _show_none_shipped() -> None:
+def _no_shipped_recording() -> None:
     with elements.empty_state(
         "No recorded story",
         "This copy of the lab has none. Make it in a few minutes on a machine that "

@@ -1,4 +1,4 @@
-"""Steps 1 and 2 of a live story: no run logs what they show, so that a job computes it."""
+"""The job that computes the scenes of steps 1 and 2 of a live story, because runs do not log them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pages.shared.ui.progress import show_job
 
 
 def await_scenes(group: str) -> None:
-    """Start computing the scenes of this story if nobody has, and show the progress until the page can draw them."""
+    """Start the job that computes this story's scenes, unless it exists, and show its progress."""
     runs = story.runs(group)
     if not {"plain", "control"} <= runs.keys():
         elements.caption("This step needs the story's plain students, and they have been deleted.")

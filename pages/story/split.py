@@ -16,7 +16,7 @@ from pages.shared.ui.gallery import gallery
 from pages.story.context import StoryContext
 from pages.story.students import image_tooltips
 
-MAX_IMAGES, COLUMNS = 32, 8  # of a group
+MAX_IMAGES, COLUMNS = 32, 8  # largest number of images of a group; images in a row
 
 
 @st.fragment
@@ -51,13 +51,13 @@ def show_split(story: StoryContext) -> None:
 
 
 def _first_split_snapshot(run: RecordedRun) -> RecordedSnapshot | None:
-    """The snapshot of the last epoch without a split, whose images are of the kind that the first split gets."""
+    """The snapshot of the last epoch before the split: the first split gets images like these."""
     unsplit = run.spec.escape.warmup_epochs if run.spec.escape.kind != "none" else run.spec.epochs
     return next((snapshot for snapshot in reversed(run.snapshots) if snapshot.epoch <= max(unsplit, 1)), None)
 
 
 def _threshold_chart(run: RecordedRun, epoch: int, min_eps: np.ndarray, edges: np.ndarray, threshold: float) -> None:
-    """The histogram of min ε, with a handle that moves the threshold."""
+    """Draw the histogram of min ε, with a threshold that the user can drag."""
     figure = figures.scores(
         min_eps, threshold, appearance.mode(), max_epsilon=run.spec.split.max_epsilon, edges=edges, draw_threshold=False
     )
@@ -73,12 +73,12 @@ def _threshold_chart(run: RecordedRun, epoch: int, min_eps: np.ndarray, edges: n
 
 
 def _groups(min_eps: np.ndarray, threshold: float) -> tuple[tuple[elements.Role, np.ndarray], ...]:
-    """Both groups, each with a mask over the images."""
+    """Both groups with their masks, (N,) bool."""
     return ("fragile", min_eps <= threshold), ("robust", min_eps > threshold)
 
 
 def _group_tiles(run: RecordedRun, epoch: int, arrays: SnapshotArrays, threshold: float) -> None:
-    """The share of each group, and how many of its images carry the label that the teacher gives OOD images."""
+    """Draw the share of each group, and the share of its images with the label that the teacher gives OOD images."""
     target, tiles = run.teacher.target, []
     for role, mask in _groups(arrays.min_eps, threshold):
         tiles.append(
@@ -105,7 +105,7 @@ def _group_tiles(run: RecordedRun, epoch: int, arrays: SnapshotArrays, threshold
 
 
 def _image_walls(run: RecordedRun, arrays: SnapshotArrays, threshold: float) -> None:
-    """Images of both groups, nearest to the threshold first, the teacher's label under each."""
+    """Draw images of both groups, nearest to the threshold first, with the teacher's labels."""
     order = np.argsort(arrays.min_eps, kind="stable")
     for (role, mask), column in zip(_groups(arrays.min_eps, threshold), st.columns(2, gap="medium"), strict=True):
         nearest = order[mask[order]][:: -1 if role == "fragile" else 1][:MAX_IMAGES]

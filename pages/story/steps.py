@@ -1,4 +1,4 @@
-"""The story's five steps: a sentence each, and one thing to try."""
+"""The story's five steps: each has a sentence and one interactive view."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Step:
     """One step of the story."""
 
     title: str
-    sentence: Callable[[StoryContext], str]  # may hold [[terms]] of the glossary
+    sentence: Callable[[StoryContext], str]  # may contain [[terms]] of the glossary
     show: Callable[[StoryContext], None]
-    scene: str = ""  # the scene of the recording's manifest that it needs; no run logs it
+    scene: str = ""  # field of the recording's manifest that the step needs; runs do not log it
 
 
 STEPS = {
@@ -73,7 +73,7 @@ STEPS = {
 
 
 def show_step(story: StoryContext, number: int) -> None:
-    """Draw a step of `STEPS`, or say why the recording does not have it."""
+    """Draw a step of `STEPS`, or a notice if the recording does not contain it."""
     step = STEPS[number]
     st.html(f'<p class="atesc" style="{SENTENCE_STYLE}">{annotated(step.sentence(story))}</p>')
     if not step.scene or getattr(story.recording.manifest, step.scene) is not None:

@@ -1,4 +1,4 @@
-"""Students of a recording as they stood at a time: how far they were, their accuracies, their images."""
+"""Students of a recording at one point in time: progress, accuracies and images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
-MAX_IN_ROW = 3  # students
+MAX_IN_ROW = 3  # students side by side
 WALL_IMAGES, COLUMNS = 24, 8
 
 
 def show_students(
     recording: Recording, runs: Sequence[RecordedRun], seconds: float, reference: RecordedRun | None = None
 ) -> None:
-    """Draw runs side by side as they stood that many seconds after their start.
+    """Draw the state of runs at ``seconds`` after their start, side by side.
 
-    reference: a run whose curve is drawn faintly behind the others'.
+    Args:
+        recording: the recording of the runs.
+        runs: the runs to draw.
+        seconds: time since the start of the runs; infinity for the last state.
+        reference: a run whose curve is drawn faintly behind the other curves.
     """
     for first in range(0, len(runs), MAX_IN_ROW):
         row = runs[first : first + MAX_IN_ROW]
@@ -47,7 +51,7 @@ def _show_student(recording: Recording, run: RecordedRun, seconds: float, refere
     figure = figures.accuracy([*behind, _curve(run, epochs)], appearance.mode(), run.spec.epochs)
     figure.update_layout(showlegend=False, margin_r=14)
     if len(epochs):
-        figure.layout.annotations = ()  # the tiles below say the last values
+        figure.layout.annotations = ()  # the tiles below show the last values
     chart(figure, f"replay {run.run}", height=250, revision=run.run, label=f"Accuracy of the {run.label}")
     _accuracy_tiles(run, epochs)
     _show_images(recording, run, seconds)
@@ -60,7 +64,7 @@ def _curve(run: RecordedRun, epochs: pd.DataFrame, ghost: bool = False) -> figur
 
 
 def _accuracy_tiles(run: RecordedRun, epochs: pd.DataFrame) -> None:
-    """The last accuracies; before the first, dashes in the same place, so that nothing moves when they come."""
+    """Draw the last accuracies. Before the first ones, draw dashes, so that the layout does not change later."""
     tiles = []
     for name in METRIC_NAMES:
         if name not in run.epochs_until():
@@ -103,7 +107,7 @@ def _show_images(recording: Recording, run: RecordedRun, seconds: float) -> None
 
 
 def image_tooltips(run: RecordedRun, arrays: SnapshotArrays, indices: np.ndarray) -> list[str]:
-    """Return for each of these images the teacher's class and confidence, the student's class, and min ε, in words."""
+    """Return a tooltip for each of these images: teacher's class and confidence, student's class, min ε."""
     names, largest = run.teacher.class_names, run.spec.split.max_epsilon
     tooltips = []
     for index in indices:
