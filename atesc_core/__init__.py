@@ -1,1 +1,1 @@
-"""ATEsc Lab's core: everything that is true without a browser. Imports no streamlit."""
+"""ATEsc Lab's core: everything that does not need a browser. It does not import streamlit."""

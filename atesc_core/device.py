@@ -1,8 +1,8 @@
-"""The one place that chooses where a run computes, and says what that place can do.
+"""Choice of the device on which a run computes, and facts on that device. All other code asks this module.
 
     python -m atesc_core.device
 
-reports the device that ``auto`` takes, as a job (``atesc_core.jobs``), for those who do not import PyTorch.
+reports the device that ``auto`` means, as a job (``atesc_core.jobs``), for code that does not import PyTorch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atesc_core.jobs import report_result
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What the app says about a device. ``memory_gb`` is total memory in GB (10⁹ bytes)."""
+    """Facts on a device that the app shows. ``memory_gb`` is total memory in GB (10⁹ bytes)."""
 
     kind: str  # "cuda", "mps" or "cpu"
     name: str
@@ -33,23 +33,23 @@ class DeviceInfo:
         return f"{self.name}{cores}, {self.memory_gb:.0f} GB"
 
 
-def pick_device(wanted: str = "auto") -> torch.device:
-    """The device for ``wanted``: ``auto`` takes CUDA, then Apple MPS, then CPU.
+def pick_device(requested: str = "auto") -> torch.device:
+    """The device for ``requested``: ``auto`` takes CUDA, then Apple MPS, then CPU.
 
     Raises:
-        ValueError: ``wanted`` is not one of auto, cuda, mps, cpu, or is not present on this machine.
+        ValueError: ``requested`` is not one of auto, cuda, mps, cpu, or is not present on this machine.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
+    if requested == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
-    if wanted not in present:
-        raise ValueError(f"device: {wanted!r} is not a device; expected auto, cuda, mps or cpu")
-    if not present[wanted]:
+    if requested not in present:
+        raise ValueError(f"device: {requested!r} is not a device; expected auto, cuda, mps or cpu")
+    if not present[requested]:
         raise ValueError(
-            f"device: {wanted!r} is not present on this machine; expected one of "
+            f"device: {requested!r} is not present on this machine; expected one of "
             f"{', '.join(kind for kind, there in present.items() if there)}"
         )
-    return torch.device(wanted)
+    return torch.device(requested)
 
 
 def describe(device: torch.device) -> DeviceInfo:

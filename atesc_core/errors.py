@@ -1,4 +1,4 @@
-"""The errors that pages and commands catch. This module imports nothing, so that catching one needs no PyTorch."""
+"""The errors that pages and commands catch. It imports nothing, so that catching an error needs no PyTorch."""
 
 
 class SpecError(ValueError):
@@ -6,11 +6,11 @@ class SpecError(ValueError):
 
 
 class DomainError(ValueError):
-    """A domain or a pair cannot be had; the message names it, what was wrong, and what was expected."""
+    """A domain or a pair is not available; the message names it, the problem, and what was expected."""
 
 
 class TeacherError(ValueError):
-    """A teacher cannot be used; the message names what was wrong, and what was expected."""
+    """A teacher cannot be used; the message names the problem, and what was expected."""
 
 
 class StoreError(RuntimeError):
@@ -18,7 +18,7 @@ class StoreError(RuntimeError):
 
 
 class UnknownRunError(StoreError):
-    """There is no run of this id."""
+    """There is no run with this id."""
 
 
 class RunBusyError(StoreError):
@@ -26,7 +26,7 @@ class RunBusyError(StoreError):
 
 
 class TrialError(ValueError):
-    """No threshold can be tried on the run, or not this one; the message says why."""
+    """A trial is not possible on the run, or not with these values; the message says why."""
 
 
 class FigureNotReadyError(ValueError):
@@ -38,16 +38,16 @@ class BrowserMissingError(RuntimeError):
 
 
 class RenderError(RuntimeError):
-    """The browser did not give the figure, not even after a fresh start."""
+    """The browser did not draw the figure, not even after a restart."""
 
 
 class DrawingStoppedError(RuntimeError):
-    """Somebody stopped the drawing."""
+    """The drawing was stopped."""
 
 
 class RecordingError(ValueError):
-    """A file is no recording that can be played; the message says what was found and what was expected."""
+    """A file is not a valid recording; the message names the problem and what was expected."""
 
 
 class NotRecordableError(ValueError):
-    """What was asked to be recorded cannot be; the message names it, and what was expected."""
+    """These runs cannot be recorded; the message names the problem and what was expected."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files: a reader sees the old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that gets the name ``path`` when it is complete; ``path`` is untouched where the body raises.
+    """A temporary file to write. It is renamed to ``path`` at the end; if the body raises, ``path`` is not changed.
 
     Only one writer per path at a time.
     """
@@ -29,9 +29,9 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """Make ``path`` a hard link to ``source``, or a copy of it where the disk has no hard links.
+    """Make ``path`` a hard link to ``source``, or a copy of it if the disk has no hard links.
 
-    Safe for files that are only ever replaced, never written into. Raises FileNotFoundError.
+    Safe for files that are only replaced and never changed in place. Raises FileNotFoundError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
@@ -45,4 +45,4 @@ def link_or_copy(source: Path, path: Path) -> None:
             shutil.copyfile(source, temporary)
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)  # still there where both were the same file already
+        temporary.unlink(missing_ok=True)  # not renamed if both names already belonged to one file

@@ -1,7 +1,7 @@
-"""Where the lab's own files are, in a checkout and in an installed package alike.
+"""Paths of the lab's files, in a checkout and in an installed package.
 
-A checkout has ``app.py``, ``pages/`` and ``assets/`` beside ``atesc_core/``. The wheel holds them in the folder
-``atesc_lab`` beside the package ``atesc_core``.
+In a checkout, ``app.py``, ``pages/`` and ``assets/`` are next to ``atesc_core/``. In the wheel, they are in the folder
+``atesc_lab`` next to the package ``atesc_core``.
 """
 
 from __future__ import annotations

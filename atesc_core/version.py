@@ -1,4 +1,4 @@
-"""Which code this is, so that a figure can say what made it."""
+"""The version of this code, for the origin of figures and runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RELEASE = "0.2.0"  # pyproject.toml reads it from here
 def lab_version() -> str:
     """The release, ``0.1.0``; in a git checkout with its commit, ``0.1.0+1dce759``.
 
-    ``.dirty`` follows where files differ from that commit.
+    ``.dirty`` is added if files differ from that commit.
     """
     if not (IMPORT_ROOT / ".git").exists():
         return RELEASE
@@ -27,6 +27,6 @@ def lab_version() -> str:
             text=True,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):  # no git, or it may not look here
+    except (OSError, subprocess.SubprocessError):  # no git, or it refuses to read this folder
         return RELEASE
     return f"{RELEASE}+{described.stdout.strip()}"

@@ -1,6 +1,6 @@
-"""Words that people read, on every page, in every figure and on the command line: written once, here.
+"""Terms for users, the same on every page, in every figure and on the command line.
 
-Imports nothing of this lab, so that anything may import it.
+This module imports nothing of this lab, so that every module can import it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
-Metric = Literal["iacc", "oacc", "olacc", "asr"]  # what is measured on test images, in per cent
+Metric = Literal["iacc", "oacc", "olacc", "asr"]  # measured on test images, in per cent
 
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
@@ -45,7 +45,7 @@ SCORE_UNITS: dict[str, str] = {
     "oracle": " nats",
 }
 
-RULE_NAMES: dict[str, str] = {"otsu": "Otsu", "mixture": "mixture", "share": "share"}  # of suggested thresholds
+RULE_NAMES: dict[str, str] = {"otsu": "Otsu", "mixture": "mixture", "share": "share"}  # rules that suggest thresholds
 
 ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 

@@ -1,4 +1,4 @@
-"""Events of a distillation, beside those that it shares with a teacher's training (``training/events.py``)."""
+"""Events of a distillation; ``training/events.py`` has those that a teacher's training has too."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from atesc_core.training.events import TrainingEvent
 
 @dataclass(frozen=True)
 class SnapshotTaken:
-    """Synthetic images at the end of an epoch, with everything the app shows of them (on the CPU)."""
+    """Synthetic images at the end of an epoch, with all that the app shows about them (on the CPU)."""
 
     epoch: int
     images: Tensor  # (N, 3, H, W) uint8
     teacher_probs: Tensor  # (N, C) float32
     student_probs: Tensor  # (N, C) float32
     features: Tensor  # (N, F) float32, the teacher's penultimate layer
-    scores: dict[str, Tensor]  # (N,) float32 each, by name in SCORES; "min_eps" in 1/255, inf where never flipped
+    scores: dict[str, Tensor]  # (N,) float32 each, by name in SCORES; "min_eps" in 1/255, inf if never flipped
     fragile: Tensor  # (N,) bool, by the run's score and the threshold in force
     threshold: float
 
@@ -32,7 +32,7 @@ class ThresholdChanged:
     epoch: int
     round: int
     threshold: float
-    by: Literal["hand", "auto"]  # set by the user, or found by the spec's rule
+    by: Literal["hand", "auto"]  # by the user, or by the spec's rule
 
 
 Event = TrainingEvent | SnapshotTaken | ThresholdChanged | Turn

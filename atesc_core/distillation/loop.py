@@ -1,7 +1,8 @@
-"""The paper's third idea, and the one loop that everything drives: synthesize, split, distil, forget.
+"""The paper's third idea, and the loop of every distillation: synthesize, split, distil, forget.
 
-``distill`` is a generator of events. The worker, the command line, a notebook and a test ask it for the next event;
-not asking is a pause. The student sees synthetic images only: ``evaluate`` measures it and changes nothing.
+``distill`` is a generator of events. The worker, the command line, a notebook or a test takes the next event; a run
+pauses while nobody takes one. The student learns from synthetic images only: ``evaluate`` measures it and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
 
 @dataclass
 class Controls:
-    """What may be changed between two events of a run."""
+    """Values that the caller may change between two events of a run."""
 
-    threshold: float | None = None  # set by hand; in force from the next round on
+    threshold: float | None = None  # set by hand; applied from the next round on
     trace: bool = False  # yield every turn of generator and student too
 
 
@@ -40,14 +41,14 @@ def distill(
 ) -> Iterator[Event]:
     """Distils ``teacher`` into a student as ``spec`` says, and yields events.
 
-    StepDone after every round; EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged where
-    it happens; turns while ``controls.trace``.
+    StepDone after every round; EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged when
+    the threshold changes; turns while ``controls.trace`` is true.
 
     Args:
         spec: the run.
         teacher: the teacher that ``spec.teacher`` names.
-        evaluate: measures the student, in per cent; without it the same student comes out.
-        controls: may be changed while the run goes on.
+        evaluate: measures the student, in per cent; it does not change the student.
+        controls: the caller may change them during the run.
         resume: the state of a CheckpointReady of the same spec.
         until: the last epoch, if not the spec's. The learning rates stay those of the whole run.
 
@@ -61,7 +62,8 @@ def distill(
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):
-            # The automatic one first, even where one set by hand replaces it: the same random numbers are drawn.
+            # Always compute the automatic threshold, even if one set by hand replaces it: both cases draw the same
+            # random numbers.
             if run.splits_in(epoch) and run.threshold is None:
                 run.threshold = run.calibrate()
                 yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
@@ -80,7 +82,7 @@ def round_events(run: Distillation, epoch: int, round_: int, controls: Controls)
 
     Yields StepDone, and before it each turn while ``controls.trace``.
 
-    Values leave the device once a round, not once a step; while tracing, after each turn as well.
+    Values are copied from the device once per round, not once per step; while tracing, after each turn as well.
     """
     generator_terms: dict[str, torch.Tensor] = {}
     for number, update in enumerate(run.synthesizer.turns(run.student), 1):

@@ -1,7 +1,7 @@
 """The paper's second idea: the student learns from fragile images and forgets the teacher's answer to robust ones.
 
-Pure functions of logits, (B, C). A mask is (B,) bool and says which images count; a loss over none is 0 with a zero
-gradient. KL is in nats.
+Pure functions of logits, (B, C). A mask, (B,) bool, selects the images that count; a loss over no image is 0 with a
+zero gradient. KL is in nats.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from atesc_core.training.divergence import kl_divergence, masked_mean, total_los
 
 
 def student_losses(batch: StudentBatch, student: Tensor, spec: RunSpec) -> dict[str, Tensor]:
-    """L = CKD + λ · forgetting, scalars: ``fragile``, ``robust`` while ATEsc forgets, and their sum ``total``.
+    """L = CKD + λ · forgetting. Scalars ``fragile``, ``robust`` if ATEsc forgets, and their sum ``total``.
 
     Args:
         batch: M images.
-        student: (M, C), the student's logits of them.
-        spec: gives temperature, λ, and the form of forgetting.
+        student: (M, C), the student's logits of the images.
+        spec: sets temperature, λ, and the form of forgetting.
     """
     escape, count = spec.escape, batch.synthetic_count
     terms = {"fragile": ckd(batch.target_logits, student[:count], ~batch.forget_mask[:count], spec.temperature)}
@@ -50,12 +50,12 @@ def uniform(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
 def negative_learning(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
     """−log(1 − S_y), y = arg max T, of each image, (B,): only the teacher's label is unlearned [this lab].
 
-    0 once the label has no probability left. Written through the log-sum of the other classes, which stays finite as
-    S_y → 1. ``clamp`` is not used.
+    0 when S_y = 0. Computed from the log-sum of the other classes, which stays finite as S_y → 1. ``clamp`` is not
+    used.
     """
     y = teacher.argmax(1, keepdim=True)
-    others = student.scatter(1, y, float("-inf"))
-    return student.logsumexp(1) - others.logsumexp(1)
+    other_logits = student.scatter(1, y, float("-inf"))
+    return student.logsumexp(1) - other_logits.logsumexp(1)
 
 
 FORGETTING: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {

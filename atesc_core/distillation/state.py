@@ -1,4 +1,4 @@
-"""The state of one run, and the steps that change it: everything a checkpoint holds. ``loop.py`` says in which order."""
+"""The state of one run, which a checkpoint holds, and the steps that change it. ``loop.py`` sets their order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic thres
 
 
 class Distillation:
-    """One run: teacher, student, synthesizer, optimiser, randomness, threshold, and how many epochs are done.
+    """One run: teacher, student, synthesizer, optimiser, random generators, threshold, and number of finished epochs.
 
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
@@ -36,7 +36,7 @@ class Distillation:
         self.spec = spec
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
-        self.snapshot_random = torch.Generator(self.device)  # of its own: a snapshot must not change the run
+        self.snapshot_random = torch.Generator(self.device)  # separate, because a snapshot must not change the run
         self.teacher = teacher.model.to(self.device).to(memory_format=memory_format(self.device)).eval()
         self.teacher.requires_grad_(False)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
@@ -57,11 +57,11 @@ class Distillation:
 
     @property
     def learning_rate(self) -> float:
-        """Of the student's next step."""
+        """Learning rate of the student's next step."""
         return float(self.optimiser.param_groups[0]["lr"])
 
     def splits_in(self, epoch: int) -> bool:
-        """Whether images are split in this epoch: not by a plain run, and not while it warms up."""
+        """Whether images are split in this epoch: never in a plain run or during the warm-up."""
         return self.spec.escape.splits and epoch > self.spec.escape.warmup_epochs
 
     def calibrate(self) -> float:
@@ -72,7 +72,7 @@ class Distillation:
         return self.suggested_threshold(self.score(images) if scores is None else scores)
 
     def suggested_threshold(self, scores: Tensor) -> float:
-        """By the spec's rule, of scores (N,). Only where ``spec.split.threshold`` names a rule."""
+        """Threshold by the spec's rule from scores, (N,). Only if ``spec.split.threshold`` names a rule."""
         split = self.spec.split
         assert isinstance(split.threshold, str)
         return suggest(split.threshold, scores.cpu().numpy(), split.fragile_share)
@@ -82,7 +82,7 @@ class Distillation:
         return SCORES[self.spec.split.score](self.teacher, images, self.spec.split, self.random)
 
     def fragile_mask(self, images: Tensor, teacher_logits: Tensor, scores: Tensor | None) -> Tensor:
-        """Which images are fragile at the threshold, (B,) bool: by their ``scores``, or where None by an attack.
+        """Which images are fragile at the threshold, (B,) bool: by their ``scores``, or by an attack if these are None.
 
         The attack starts from ``teacher_logits``, (B, C), when these carry a graph to ``images``.
         """
@@ -100,11 +100,11 @@ class Distillation:
         )
 
     def student_batch(self, epoch: int) -> StudentBatch:
-        """Draws the next batch and asks the teacher; while splitting, robust images are to be forgotten."""
+        """Draws the next batch with the teacher's logits. If the epoch splits, marks robust images as to be forgotten."""
         splits, count = self.splits_in(epoch), self.spec.batch_size
         images, scores = self.synthesizer.draw(count, self.score if splits else None)
         images = images.contiguous(memory_format=memory_format(self.device))
-        # The attack of min ε starts from this very pass; not on CUDA, where it has only bfloat16's precision.
+        # The attack of min ε starts from this forward pass; not on CUDA, where it has only the precision of bfloat16.
         needs_graph = splits and scores is None and self.spec.split.score == "min_eps" and not images.is_cuda
         with torch.set_grad_enabled(needs_graph), autocast(self.device):
             features = self.teacher.features(images.requires_grad_(needs_graph))
@@ -121,8 +121,8 @@ class Distillation:
         """One update of the student.
 
         Returns:
-            The loss terms, scalars without gradient, with ``fragile_share`` (0..1) of the synthetic images while
-            splitting; and the student's logits before the update, (M, C).
+            The loss terms, scalars without gradient, with ``fragile_share`` (0..1) of the synthetic images if
+            the batch is split; and the student's logits before the update, (M, C).
         """
         self.student.train()
         with autocast(self.device):
@@ -141,12 +141,12 @@ class Distillation:
         return self.learn(self.student_batch(epoch))[0]
 
     def snapshot(self) -> SnapshotTaken:
-        """Synthetic images and everything shown of them. The run's randomness and statistics stay as they were."""
+        """Synthetic images and all that is shown about them. Does not change the run's random generators and statistics."""
         self.snapshot_random.manual_seed(self.spec.seed)
         random_state = self.random.get_state()
         images = self.synthesizer.sample(self.spec.snapshot_images)
         self.random.set_state(random_state)
-        images = (images * 255).round() / 255  # what is shown is what is scored
+        images = (images * 255).round() / 255  # score exactly the images that are shown
         scores = all_scores(self.teacher, images, self.spec.split, self.snapshot_random)
         threshold = self.threshold
         if threshold is None:
@@ -165,7 +165,7 @@ class Distillation:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a run goes on from, but its spec and its teacher."""
+        """Everything that is needed to continue the run, except its spec and its teacher."""
         return {
             "epoch": self.epoch,
             "threshold": self.threshold,
@@ -178,7 +178,7 @@ class Distillation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned, of a run with the same spec."""
+        """Restores the state that ``state_dict`` returned for a run with the same spec."""
         self.epoch, self.threshold = state["epoch"], state["threshold"]
         self.random.set_state(state["random"].cpu())
         self.student.load_state_dict(state["student"])

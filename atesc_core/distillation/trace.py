@@ -1,4 +1,4 @@
-"""Turns with the tensors behind them, computed after the fact: tracing draws no random numbers and changes no weight."""
+"""Traced turns: a step and its tensors, computed after the step. Tracing changes no random numbers and no weights."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ def trace_student_turn(
     logits_before: Tensor,
     learning_rate: float,
 ) -> StudentTurn:
-    """The student's step on ``batch``, which just was taken. The student is still in training mode.
+    """The student's last step, on ``batch``. The student is still in training mode.
 
     Args:
         run: the run after the step.
         epoch: from 1.
         round_: from 1.
-        number: of the step within the round, from 1.
+        number: number of the step in the round, from 1.
         batch: M images.
         terms: the loss terms that ``Distillation.learn`` returned.
-        logits_before: (M, C), which it returned too.
-        learning_rate: of the step.
+        logits_before: (M, C), the student's logits that it also returned.
+        learning_rate: learning rate of the step.
     """
     with autocast(run.device):
         logits_after = untouched(run.student, batch.images).float()
@@ -102,7 +102,7 @@ def trace_student_turn(
 
 
 def gradient_norm(model: nn.Module) -> tuple[float, int]:
-    """L2 norm over all gradients that the model's weights hold, and the number of these weights."""
+    """L2 norm over the gradients of all weights, and the number of weights."""
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     norms = torch.stack([torch.linalg.vector_norm(gradient.float()) for gradient in gradients])
     return float(torch.linalg.vector_norm(norms)), sum(gradient.numel() for gradient in gradients)

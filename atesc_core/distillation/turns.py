@@ -1,4 +1,4 @@
-"""One turn of the generator or of the student, with the tensors behind it. No torch: pages read turns too."""
+"""One turn of the generator or of the student, with its tensors. Imports no torch, because pages read turns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Array = NDArray[Any]
 class GeneratorTurn:
     """One turn of the generator: a step of DFQ, a call of CMI, a loop of NAYER. B images of its batch, C classes.
 
-    Logits are those that the generator is trained on, in evaluation mode: with ``escape.trap_projection`` the
-    teacher's are taken after the projection.
+    Logits are those that train the generator, in evaluation mode: with ``escape.trap_projection`` the teacher's
+    logits are those after the projection.
     """
 
     epoch: int  # from 1
@@ -27,14 +27,14 @@ class GeneratorTurn:
     losses: dict[str, Array]  # "g/bn" ...: (K,) each, weighted, of the turn's K steps
     gradient_norm: float  # L2 norm over all weights of the generator, in the last step
     weight_count: int  # of the generator
-    images_before: Array  # (B, 3, H, W) uint8, which the first step was taken on
-    images_after: Array  # (B, 3, H, W) uint8; DFQ: of the same noise after the step; CMI, NAYER: of the best step
+    images_before: Array  # (B, 3, H, W) uint8, the images of the first step
+    images_after: Array  # (B, 3, H, W) uint8; DFQ: from the same noise after the step; CMI, NAYER: from the best step
     teacher_logits_before: Array  # (B, C) float32
     teacher_logits_after: Array  # (B, C) float32
     student_logits_before: Array  # (B, C) float32
     student_logits_after: Array  # (B, C) float32
-    noise: Array | None = None  # (B, L) float32, which the images were made from
-    labels: Array | None = None  # (B,) int64, which the images were made for
+    noise: Array | None = None  # (B, L) float32, the noise of the images
+    labels: Array | None = None  # (B,) int64, the target labels of the images
 
     who = "generator"
 
@@ -50,20 +50,20 @@ class StudentTurn:
     round: int  # from 1, within the epoch
     number: int  # from 1, within the round
     turn_count: int  # steps of the student in this round
-    losses: dict[str, float]  # "s/fragile", "s/robust" while forgetting, "s/total": what the step minimised
-    losses_after: dict[str, float]  # the same, of the same batch after the step
+    losses: dict[str, float]  # "s/fragile", "s/robust" if it forgets, "s/total": the minimised loss
+    losses_after: dict[str, float]  # the same losses of the same batch after the step
     gradient_norm: float  # L2 norm over all weights of the student
     weight_count: int  # of the student
     learning_rate: float
     synthetic_count: int  # N
     images: Array  # (M, 3, H, W) uint8
     teacher_logits: Array  # (M, C) float32
-    target_logits: Array  # (N, C) float32, which the student learns to give
+    target_logits: Array  # (N, C) float32, the logits that the student learns to give
     student_logits_before: Array  # (M, C) float32
     student_logits_after: Array  # (M, C) float32
-    forget_mask: Array  # (M,) bool: these images do not teach, and ATEsc forgets the teacher's answer to them
-    fragile_mask: Array | None = None  # (M,) bool; None while nothing is split
-    threshold: float | None = None  # of the split; None while nothing is split
+    forget_mask: Array  # (M,) bool: these images do not teach, and the student forgets the teacher's answer to them
+    fragile_mask: Array | None = None  # (M,) bool; None in rounds without a split
+    threshold: float | None = None  # of the split; None in rounds without a split
 
     who = "student"
 
@@ -78,7 +78,7 @@ Turn = GeneratorTurn | StudentTurn
 
 
 def next_turn(last: Turn | None) -> Who:
-    """Which network's turn follows; a round begins with the generator's."""
+    """The network of the next turn; a round begins with the generator."""
     if last is None:
         return "generator"
     if last.number < last.turn_count:
@@ -99,5 +99,5 @@ def mean_confidence(logits: Array) -> float:
 
 
 def agreement(logits: Array, other_logits: Array) -> float:
-    """Share of images to which both give the same label, in per cent. Both (B, C), B > 0."""
+    """Share of images with the same label from both logits, in per cent. Both (B, C), B > 0."""
     return float(100 * (logits.argmax(-1) == other_logits.argmax(-1)).mean())

@@ -1,1 +1,1 @@
-"""The attack, the robustness scores, the split, and how well the split finds OOD."""
+"""The attack, the robustness scores, the split, and the quality of the split as a detector of OOD images."""

@@ -1,7 +1,7 @@
-"""Untargeted L∞ PGD from the teacher's own prediction (Madry et al., 2018), and the smallest ε that flips it.
+"""Untargeted L∞ PGD against the teacher's prediction (Madry et al., 2018), and the smallest ε that flips it.
 
 Budgets are in 1/255 everywhere; images are in [0, 1]. Gradients are taken with respect to the input
-only, and randomness comes from the generator that is passed in; ``flips`` and ``min_epsilon`` use none.
+only, and random numbers come from the ``generator`` argument; ``flips`` and ``min_epsilon`` use none.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ class Attack:
 
     adversarial: Tensor  # (B, 3, H, W), the end of each path
     flipped: Tensor  # (B,) bool: the prediction changed somewhere on the path
-    margin: Tensor  # (B,), the smallest on the path of logit y − best other logit
+    margin: Tensor  # (B,), minimum over the path of logit y − best other logit
 
 
 def margins(logits: Tensor, y: Tensor) -> Tensor:
-    """Logit of y − best other logit, (B,): below 0 the prediction is not y. logits: (B, C), y: (B,) int64."""
-    others = logits.scatter(1, y[:, None], float("-inf"))
-    return logits.gather(1, y[:, None])[:, 0] - others.amax(1)
+    """Logit of y − best other logit, (B,): negative if the prediction is not y. logits: (B, C), y: (B,) int64."""
+    other_logits = logits.scatter(1, y[:, None], float("-inf"))
+    return logits.gather(1, y[:, None])[:, 0] - other_logits.amax(1)
 
 
 def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int, generator: torch.Generator) -> Attack:
     """PGD: raises the cross-entropy of ``y`` by signed gradient steps of 2.5 ε / steps, from a random start.
 
     Args:
-        model: asked for logits.
+        model: the attacked model.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) int64, the predictions to change.
-        epsilon: the L∞ budget in 1/255, one for all or (B,).
+        epsilon: the L∞ budget in 1/255, one value for all images or (B,).
         steps: number of gradient steps.
-        generator: of the random start, on the device of ``x``.
+        generator: random generator of the start, on the device of ``x``.
     """
     budget = _budget(epsilon, x)
     noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) * 2 - 1
@@ -58,7 +58,7 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int,
 def flips(
     model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, steps: int, logits: Tensor | None = None
 ) -> Tensor:
-    """Whether ``pgd_early_exit`` changes the prediction, (B,) bool; its arguments."""
+    """Whether ``pgd_early_exit`` changes the prediction, (B,) bool. The arguments are the same."""
     return pgd_early_exit(model, x, y, epsilon, steps, logits)[1]
 
 
@@ -67,18 +67,18 @@ def pgd_early_exit(
 ) -> tuple[Tensor, Tensor]:
     """A cheap PGD in which images leave the attack as soon as their group is clear [this lab].
 
-    The first step, from the image itself, takes the whole budget. Then images leave that it flipped, and as robust
-    those that retained more than half of their margin. Up to ``steps`` signed steps of 2.5 ε / steps follow for the
-    others, until each is flipped. On CUDA all images stay to the end: knowing which leave would synchronise the device
-    at every step. Agreement with PGD-20, and cost: python -m benchmarks.split_cost.
+    The first step starts at the image and uses the whole budget. After it, two kinds of images leave: flipped images,
+    and images with more than half of their margin left, which count as robust. For the others follow up to ``steps``
+    signed steps of 2.5 ε / steps, until each is flipped. On CUDA all images stay to the end, because finding those that
+    leave would synchronise the device at every step. Agreement with PGD-20, and cost: python -m benchmarks.split_cost.
 
     Args:
-        model: asked for logits.
+        model: the attacked model.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) int64, the predictions to change.
         epsilon: the L∞ budget in 1/255, one for all or (B,).
-        steps: the most gradient steps after the first.
-        logits: (B, C) of ``x``, carrying a graph to it; the attack starts from them, which saves a forward pass.
+        steps: the largest number of gradient steps after the first.
+        logits: (B, C) of ``x``, with a graph to ``x``. The attack starts from them, which saves a forward pass.
 
     Returns:
         The attacked images, (B, 3, H, W), and whether the prediction changed, (B,) bool.
@@ -126,7 +126,7 @@ def _from_logits(x: Tensor, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _moved(x: Tensor, gradient: Tensor, step: float, origin: Tensor, budget: Tensor) -> Tensor:
-    """X after a signed step of ``step`` budgets, clipped to the budget around ``origin`` and to [0, 1]."""
+    """``x`` after a signed step of ``step`` budgets, clipped to the budget around ``origin`` and to [0, 1]."""
     moved = x + step * budget * gradient.sign()
     return torch.minimum(torch.maximum(moved, origin - budget), origin + budget).clamp(0, 1)
 
@@ -135,16 +135,16 @@ def min_epsilon(model: Model, x: Tensor, y: Tensor, max_epsilon: float, steps: i
     """The smallest budget, in 1/255, at which ``flips`` changes the prediction, by bisection over [0, max_epsilon].
 
     Args:
-        model: asked for logits.
+        model: the attacked model.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) int64, the predictions to change.
         max_epsilon: the largest budget, in 1/255.
-        steps: of each attack.
+        steps: number of gradient steps of each attack.
         bisections: number of attacks after the first.
 
     Returns:
-        (B,): the upper end of an interval of width max_epsilon / 2^bisections; ∞ where ``max_epsilon`` does not change
-        the prediction; 0 where the prediction is not ``y`` to begin with.
+        (B,): the upper end of an interval of width max_epsilon / 2^bisections; ∞ if ``max_epsilon`` does not change
+        the prediction; 0 if the prediction is not ``y`` even without an attack.
     """
     highest = torch.full((len(x),), float(max_epsilon), device=x.device)
     flips_at_most = flips(model, x, y, highest, steps)

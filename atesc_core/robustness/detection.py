@@ -1,4 +1,4 @@
-"""How well a score detects OOD images, and thresholds found without real data. NumPy only, no torch."""
+"""Scores as detectors of OOD images, and thresholds from synthetic images alone. NumPy only, no torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 class Roc:
     """The ROC curve of a score as a detector of OOD images: a score above the threshold, robust, means OOD.
 
-    K points, from no image robust to all.
+    K points, from no robust image to all images robust.
     """
 
-    thresholds: NDArray[np.float64]  # (K,) falling; the last is −∞
+    thresholds: NDArray[np.float64]  # (K,) decreasing; the last is −∞
     false_alarms: NDArray[np.float64]  # (K,) share of ID images that are robust, 0..1
     recall: NDArray[np.float64]  # (K,) share of OOD images that are robust, 0..1
 
@@ -31,16 +31,16 @@ class Rates:
     """The split at one threshold as a detector of OOD images: robust means OOD."""
 
     robust: int  # images
-    precision: float | None  # share of the robust that are OOD, 0..1; None where none is robust
-    recall: float | None  # share of OOD images that are robust, 0..1; None where there are none
-    false_alarms: float | None  # share of ID images that are robust, 0..1; None where there are none
+    precision: float | None  # share of robust images that are OOD, 0..1; None if no image is robust
+    recall: float | None  # share of OOD images that are robust, 0..1; None without OOD images
+    false_alarms: float | None  # share of ID images that are robust, 0..1; None without ID images
 
 
 def roc(scores: ArrayLike, is_ood: ArrayLike) -> Roc:
-    """The ROC curve of scores, (N,), where ∞ counts as largest. is_ood: (N,) bool.
+    """The ROC curve of scores, (N,), where ∞ is the largest. is_ood: (N,) bool.
 
     Raises:
-        ValueError: no ID or no OOD image.
+        ValueError: there are no ID or no OOD images.
     """
     scores, is_ood = np.asarray(scores, float), np.asarray(is_ood, bool)
     if not is_ood.any() or is_ood.all():
@@ -57,13 +57,13 @@ def auroc(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
     """Probability that an OOD image scores higher than an ID image, 0..1; ∞ counts as largest.
 
     Raises:
-        ValueError: either side is empty.
+        ValueError: there are no ID or no OOD images.
     """
     return roc(*labelled(id_scores, ood_scores)).auroc
 
 
 def labelled(id_scores: ArrayLike, ood_scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """All scores, (N,), ID first, and which of them are OOD, (N,) bool."""
+    """All scores, (N,), ID images first, and (N,) bool, which are OOD."""
     sides = [np.asarray(side, float) for side in (id_scores, ood_scores)]
     return np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
 
@@ -79,7 +79,7 @@ def rates(scores: ArrayLike, is_ood: ArrayLike, threshold: float) -> Rates:
 
 
 def _finite(scores: ArrayLike) -> NDArray[np.float64]:
-    """Scores with ∞ replaced by the largest finite one (0 without any), so that they can be binned and fitted."""
+    """Scores with ∞ replaced by the largest finite one (0 if there is none), so that they can be binned and fitted."""
     scores = np.asarray(scores, float)
     finite = scores[np.isfinite(scores)]
     return np.where(np.isfinite(scores), scores, finite.max(initial=0.0))
@@ -100,7 +100,7 @@ def otsu(scores: ArrayLike) -> float:
 def mixture(scores: ArrayLike) -> float:
     """The point between the means of a two-component Gaussian mixture where both components are equally likely."""
     values = _finite(scores)
-    from sklearn.mixture import GaussianMixture  # slow to import, and seldom needed
+    from sklearn.mixture import GaussianMixture  # slow to import, and rarely needed
 
     fit = GaussianMixture(2, random_state=0, n_init=2).fit(values[:, None])
     low, high = np.sort(fit.means_[:, 0])
@@ -121,9 +121,9 @@ def suggest(rule: str, scores: ArrayLike, share: float) -> float:
     """The threshold that a rule finds in the scores of synthetic images. No real data [this lab].
 
     Args:
-        rule: a name in SUGGESTIONS, or ``auto``, which is Otsu's.
+        rule: a name in SUGGESTIONS, or ``auto``, which means Otsu's.
         scores: (N,).
-        share: of the images that are fragile, 0..1, for the rule ``share``.
+        share: share of fragile images, 0..1, for the rule ``share``.
     """
     if rule == "share":
         return at_share(scores, share)

@@ -1,7 +1,7 @@
 """The oracle: a classifier of ID against OOD that was trained on both [this lab].
 
-It bounds what a robustness score could reach, and shows what synthetic images are closer to. It needs real data, so it
-is for display only: no run can be split by it, and it is not among the SCORES.
+It is an upper bound for robustness scores, and shows whether synthetic images are closer to ID or to OOD. It needs real
+data, so it is only displayed: no run can split by it, and it is not in SCORES.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Oracle:
     @classmethod
     def fit(cls, id_features: NDArray[np.float32], ood_features: NDArray[np.float32]) -> Oracle:
         """Fits on features of real training images, (N, F) and (M, F); both domains have equal weight."""
-        from sklearn.linear_model import LogisticRegression  # slow to import, and only a report is fitted
+        from sklearn.linear_model import LogisticRegression  # slow to import, and only reports need it
 
         features = np.concatenate([id_features, ood_features]).astype(float)
         is_ood = np.repeat([0, 1], [len(id_features), len(ood_features)])

@@ -1,9 +1,9 @@
 """Robustness scores: one value for each image, larger = more robust.
 
-The paper's split asks only whether an attack changes the teacher's prediction (Hong et al., 2025). A continuous score
+The paper's split uses only whether an attack changes the teacher's prediction (Hong et al., 2025). A continuous score
 lets the threshold be moved [this lab]. Each is a function of (teacher, x, split, generator) that returns (B,) float32.
 
-The last four attack nothing. They are for comparison: a split by something cheaper than an attack.
+The last four use no attack. They are for comparison, as cheaper ways to split.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def predictions(teacher: Model, x: Tensor) -> Tensor:
 
 
 def min_eps(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """Smallest ε, in 1/255, that changes the prediction; ∞ beyond ``split.max_epsilon``.
+    """Smallest ε, in 1/255, that changes the prediction; ∞ above ``split.max_epsilon``.
 
     The paper's split at budget ε is exactly ``min_eps > ε``: the threshold is the attack budget.
     """
@@ -43,7 +43,7 @@ def margin(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 
 
 def kl(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """−KL(T(x) ‖ T(x_adv)) in nats at ``split.epsilon``: 0 where the attack changes nothing."""
+    """−KL(T(x) ‖ T(x_adv)) in nats at ``split.epsilon``: 0 if the attack changes nothing."""
     attack = pgd(teacher, x, predictions(teacher, x), split.epsilon, split.steps, generator)
     with torch.no_grad():
         before, after = teacher(x).float().log_softmax(1), teacher(attack.adversarial).float().log_softmax(1)
@@ -51,7 +51,7 @@ def kl(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) 
 
 
 def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
-    """Uniform in [0, 1), whatever the image: chance, to compare other scores with at an equal fragile share."""
+    """Uniform in [0, 1), independent of the image: a baseline for other scores at an equal fragile share."""
     return torch.rand(len(x), generator=generator, device=x.device)
 
 
@@ -59,9 +59,9 @@ def random(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """Log-odds of the teacher's own label, log p / (1 − p) in nats: a margin that needs no attack.
 
-    As a robustness score: more confident = more robust [this lab]. Hendrycks & Gimpel (2017) use it the other way,
-    unsure = OOD; but an NTL teacher is most confident on OOD images. AUROC in this direction, shipped teachers, 500 + 500 test
-    images: close-set 0.29, open-set 0.995, backdoor 0.92.
+    As a robustness score: more confident = more robust [this lab]. Hendrycks & Gimpel (2017) use it in the
+    opposite direction, uncertain = OOD; but an NTL teacher is most confident on OOD images. AUROC in this
+    direction, shipped teachers, 500 + 500 test images: close-set 0.29, open-set 0.995, backdoor 0.92.
     """
     logits = teacher(x).float()
     y = logits.argmax(1, keepdim=True)
@@ -82,8 +82,8 @@ def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generat
 def gmm(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """Probability, 0..1, of the high-loss component of a two-Gaussian mixture fitted to the batch's losses.
 
-    The class-prior losses are CE(T(x), argmax T(x)): what TA-DFKD selects by (Shin & Choi, AAAI 2024), clean = at most
-    0.5.
+    The class-prior losses are CE(T(x), argmax T(x)): the criterion of TA-DFKD (Shin & Choi, AAAI 2024), where clean
+    means at most 0.5.
 
     As published, confident images are the clean ones, which teach: the opposite of ``confidence`` above. Published:
     batches of 32, and images are drawn until a batch of clean ones is full; here it is the batch as given (the
@@ -93,11 +93,11 @@ def gmm(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator)
     return high_component(F.cross_entropy(logits, logits.argmax(1), reduction="none"))
 
 
-EM_STEPS, EM_FLOOR = 10, 5e-4  # as published: iterations of the fit, and what is added to each variance
+EM_STEPS, EM_FLOOR = 10, 5e-4  # as published: iterations of the fit, and constant added to each variance
 
 
 def high_component(values: Tensor) -> Tensor:
-    """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 where all are equal.
+    """Posterior of the higher of two Gaussians fitted to ``values``, (B,): (B,) in 0..1; near 0 if all are equal.
 
     EM on values scaled to [0, 1], as published; it starts from the two halves of that range [this lab: published,
     k-means], always takes all its steps, and stays on the device.

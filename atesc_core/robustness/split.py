@@ -30,16 +30,16 @@ def fragile(
 ) -> Tensor:
     """Which images are fragile at the threshold, (B,) bool.
 
-    For ``min_eps`` one attack at ε = threshold decides: no bisection is needed to know the side of the threshold.
+    For ``min_eps``, one attack at ε = threshold is enough to find the side of the threshold, without a bisection.
 
     Args:
-        teacher: asked for logits.
+        teacher: the attacked model.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) int64, the teacher's predictions.
         split: score and attack.
         threshold: in units of the score.
-        generator: of scores that need random numbers.
-        logits: (B, C), the teacher's of ``x``, carrying a graph to it; the attack starts from them.
+        generator: random generator, for scores that need random numbers.
+        logits: (B, C), the teacher's logits of ``x``, with a graph to ``x``. The attack starts from them.
     """
     if split.score == "min_eps":
         return flips(teacher, x, y, threshold, split.steps, logits)

@@ -1,4 +1,4 @@
-"""What all specifications share: validation in readable sentences, YAML, links, and changes by dotted name."""
+"""Base of all specifications: validation with readable messages, YAML, links, and changes by dotted name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def setting(default: Any, description: str, source: Source, **bounds: Any) -> An
 
 
 class Spec(BaseModel):
-    """A frozen, validated group of settings; unknown fields, NaN and ∞ are refused."""
+    """A frozen, validated group of settings; unknown fields, NaN and ∞ are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,7 +38,7 @@ class Spec(BaseModel):
 
     @classmethod
     def from_token(cls, token: str) -> Self:
-        """The spec of a token that ``to_token`` made.
+        """The spec in a token that ``to_token`` made.
 
         Raises:
             SpecError: the token is damaged, or its fields are not those of this spec.
@@ -53,7 +53,7 @@ class Spec(BaseModel):
 
 
 class JobSpec(Spec):
-    """Everything that defines one run, as YAML beside the run and as a command."""
+    """Everything that defines one run; it can be written as YAML and as a command."""
 
     def to_yaml(self) -> str:
         """All fields as YAML."""
@@ -61,7 +61,7 @@ class JobSpec(Spec):
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
-        """The spec of a YAML text; what it leaves out has its default.
+        """The spec in a YAML text; missing fields have their defaults.
 
         Raises:
             SpecError: a field is unknown or its value is not allowed.
@@ -95,11 +95,11 @@ def parse(model: type[Model], values: Any) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        wrong: dict[tuple[str, str], list[str]] = {}
+        messages_by_field: dict[tuple[str, str], list[str]] = {}
         for each in error.errors():
             field = _path(each["loc"], values, each["type"] == "missing") or model.__name__
-            wrong.setdefault((field, _shown(each["input"])), []).append(each["msg"])
-        lines = [f"{field}: {shown}: {_either(messages)}" for (field, shown), messages in wrong.items()]
+            messages_by_field.setdefault((field, _shown(each["input"])), []).append(each["msg"])
+        lines = [f"{field}: {shown}: {_either(messages)}" for (field, shown), messages in messages_by_field.items()]
         raise SpecError("\n".join(lines)) from None
 
 

@@ -1,4 +1,4 @@
-"""Commands that do the same as the app."""
+"""Command lines that do the same as actions in the app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_command(spec: RunSpec) -> str:
     started_from = from_preset(
         preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
     )
-    words = [
+    arguments = [
         PROGRAM,
         "distill",
         "--teacher",
@@ -32,11 +32,11 @@ def run_command(spec: RunSpec) -> str:
         "--escape",
         spec.escape.kind,
     ]
-    mine, theirs = spec.model_dump(), started_from.model_dump()
-    for path in field_paths(mine):
-        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(mine, path) != _at(theirs, path):
-            words += ["--set", f"{path}={yaml.safe_dump(_at(mine, path)).splitlines()[0]}"]
-    return shlex.join(words)
+    values, preset_values = spec.model_dump(), started_from.model_dump()
+    for path in field_paths(values):
+        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(values, path) != _at(preset_values, path):
+            arguments += ["--set", f"{path}={yaml.safe_dump(_at(values, path)).splitlines()[0]}"]
+    return shlex.join(arguments)
 
 
 def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:

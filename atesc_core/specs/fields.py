@@ -11,12 +11,12 @@ from atesc_core.specs.run import SYNTHESES, RunSpec
 
 
 def describe_field(path: str, kind: str = "dfq", model: type[BaseModel] = RunSpec) -> tuple[str, Source | None]:
-    """The description of a dotted field and the source of its default (None where a field has no default).
+    """The description of a dotted field and the source of its default (None if the field has no default).
 
     Args:
-        path: of the field, e.g. ``escape.weight``.
+        path: the dotted name of the field, e.g. ``escape.weight``.
         kind: the ``synthesis.kind`` whose settings ``synthesis.*`` means.
-        model: the spec.
+        model: the class of the spec.
     """
     *groups, name = path.split(".")
     for group in groups:

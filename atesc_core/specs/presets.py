@@ -7,7 +7,8 @@ from typing import Any
 from atesc_core.errors import SpecError
 from atesc_core.specs.run import RunSpec
 
-# Chosen by measurement: docs/results.md. What an escape does is switched by its kind; ``none`` ignores the rest.
+# Chosen by measurement: docs/results.md. The kind of the escape decides which of these settings it uses; ``none``
+# uses none of them.
 ESCAPE: dict[str, Any] = {
     "escape.weight": 0.3,
     "escape.overrepresented_only": True,
@@ -26,8 +27,8 @@ FULL: dict[str, Any] = {
     **ESCAPE,
 }
 
-# By preset and synthesis.kind. CMI and NAYER make many images a call and keep them: a call is followed by many steps
-# of the student, 400 as published in full, at T = 20. Quick's shipped pairs are digits: nothing is mirrored.
+# By preset and synthesis.kind. CMI and NAYER make many images per call and store them, so many steps of the student
+# follow a call: in full 400, as published, at T = 20. The shipped pairs of quick are digits, which are not mirrored.
 POOLED_QUICK: dict[str, Any] = {
     "rounds": 4,
     "student_steps": 25,
@@ -51,7 +52,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "synthesis.negatives": 512,
             "synthesis.latent": 128,
         },
-        # in so few steps the published weights match the statistics, and the labels not at all: CE stays above log C
+        # in so few steps, the published weights fit the statistics but not the labels: CE stays above log C
         "nayer": QUICK
         | POOLED_QUICK
         | {
@@ -74,7 +75,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
-    """The run that starts from a preset.
+    """The spec of a run with the settings of a preset.
 
     Args:
         preset: a name in PRESETS.

@@ -42,7 +42,7 @@ class DFQSpec(Spec):
 class CMISpec(Spec):
     """Contrastive model inversion (Fang et al., 2021).
 
-    Generator and z start anew at each call, the best batch joins a pool that the student learns from.
+    Generator and z start again at each call. The best batch is added to a pool, from which the student learns.
     """
 
     kind: Literal["cmi"] = setting("cmi", SYNTHESIS, "paper")
@@ -81,8 +81,8 @@ class CMISpec(Spec):
 class NAYERSpec(Spec):
     """Noisy layer generation (Tran et al., 2024): a frozen label embedding instead of z.
 
-    It goes through a linear layer that is drawn anew every loop; the best batch of a loop joins a pool that the student
-    learns from.
+    It goes through a linear layer that is drawn again in every loop. The best batch of a loop is added to a pool, from
+    which the student learns.
     """
 
     kind: Literal["nayer"] = setting("nayer", SYNTHESIS, "paper")
@@ -119,7 +119,7 @@ SYNTHESES: dict[str, type[Spec]] = {"dfq": DFQSpec, "cmi": CMISpec, "nayer": NAY
 
 
 def _synthesis_kind(values: Any) -> Any:
-    """The kind of a synthesis, given as values or as a spec; DFQ, the default, where ``sparse`` left it out."""
+    """The kind of a synthesis in values or in a spec; DFQ, the default, if ``sparse`` left it out."""
     return values.get("kind", "dfq") if isinstance(values, dict) else getattr(values, "kind", None)
 
 
@@ -167,7 +167,7 @@ class SplitSpec(Spec):
 
 
 class EscapeSpec(Spec):
-    """What the student does with the two groups."""
+    """How the student uses the fragile and the robust group."""
 
     kind: EscapeKind = setting(
         "atesc",
@@ -213,8 +213,8 @@ class EscapeSpec(Spec):
         return self.kind in SPLITTING
 
 
-# Settings that a kind of escape needs. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD by another score, from the
-# first epoch on, without the additions of this lab.
+# Settings that a kind of escape requires. TA-DFKD's selection (Shin & Choi, AAAI 2024) is CKD with another score, from
+# the first epoch on, without the additions of this lab.
 ESCAPE_REQUIREMENTS: dict[str, dict[str, Any]] = {
     "tadfkd": {
         "split.score": "gmm",
@@ -254,15 +254,15 @@ class RunSpec(JobSpec):
         values = super().sparse()
         if (
             self.synthesis.kind != "dfq"
-        ):  # the default of its own class, so it was left out; without it the values read as DFQ's
+        ):  # ``kind`` has the default of its class, so it was left out; but without it, the values mean DFQ
             values["synthesis"]["kind"] = self.synthesis.kind
         return values
 
     def replaced(self, changes: dict[str, Any]) -> Self:
         """A copy with dotted fields set, validated anew; see ``JobSpec.replaced``.
 
-        Another ``synthesis.kind`` starts from its own defaults: no setting of the former kind stays. Another
-        ``escape.kind`` also sets what ``ESCAPE_REQUIREMENTS`` has for it.
+        Another ``synthesis.kind`` starts from its defaults, without settings of the former kind. Another
+        ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it.
         """
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):

@@ -15,7 +15,7 @@ SOURCES = {"paper": "paper", "lab": "this lab", None: ""}
 
 
 def settings_table() -> str:
-    """All settings in one table a group: name, default, source of the default, meaning."""
+    """All settings, one table per group: name, default, source of the default, meaning."""
     split, escape = (type(RunSpec.model_fields[name].default) for name in ("split", "escape"))
     groups: list[tuple[str, str, type[BaseModel], str]] = [
         ("A run", "", RunSpec, ""),

@@ -1,6 +1,6 @@
 """The specification of a teacher's training: the recipe that its card stores, and a training run.
 
-Needs no torch: pages and commands read it before anything heavy is imported.
+Needs no torch, so that pages and commands start fast.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class TeacherRecipe(Spec):
 
 
 class TeacherSpec(JobSpec, TeacherRecipe):
-    """One training run; its teacher is added to the user's own. Same spec, same kind of device: same teacher."""
+    """One training run. It adds its teacher to the user's teachers. Same spec, same kind of device: same teacher."""
 
-    rounds: ClassVar[int] = 20  # an epoch's steps come in so many parts: logged, and between them it can be paused
+    rounds: ClassVar[int] = 20  # parts of an epoch; each is logged, and the run can pause between two
 
     name: str = Field(
         pattern=rf"^{NAME.pattern}$",
@@ -83,7 +83,8 @@ METHODS: dict[Method, dict[str, Any]] = {
     "tntl": {"kind": "NTL", "method": "tntl"},
     "cuti": {"kind": "NTL", "method": "cuti"},
 }
-# What each reads besides the common settings; α bounds the OOD cross-entropy, which only the close set pushes up.
+# Settings that each method uses besides the common ones. α bounds the OOD cross-entropy, which only close-set training
+# increases.
 ONLY_FOR: dict[str, tuple[tuple[Method, ...], tuple[str, ...]]] = {
     "alpha": (("tntl", "cuti"), ("close",)),
     "beta": (("tntl",), ("close", "open", "backdoor")),

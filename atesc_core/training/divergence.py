@@ -1,4 +1,4 @@
-"""KL divergence between two classifiers' answers, and means over a part of a batch."""
+"""KL divergence between the outputs of two classifiers, and means over a part of a batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def kl_divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(T ‖ S) of each image in nats, times temperature² so that its gradient keeps its size (Hinton et al., 2015).
+    """KL(T ‖ S) of each image in nats, times temperature² to preserve the size of the gradient (Hinton et al., 2015).
 
     Args:
         teacher: (B, C) logits.
@@ -26,15 +26,15 @@ def kl_divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) ->
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values`` (B,) where ``mask`` (B,) is true; 0, with a zero gradient, where it is true nowhere."""
+    """Mean of ``values`` (B,) where ``mask`` (B,) is true; 0, with a zero gradient, if the mask is false everywhere."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)
 
 
 def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of scalar loss terms, added in the order of the mapping: the same bits every time."""
-    first, *others = terms.values()
+    """The sum of scalar loss terms, added in the order of the mapping, so that the result is bit-identical."""
+    first, *other_terms = terms.values()
     total = first
-    for term in others:
+    for term in other_terms:
         total = total + term
     return total
 

@@ -12,7 +12,7 @@ from atesc_core.domains.loading import PairData
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, batch_size: int = 500) -> Tensor:
-    """Logits of all images, (N, C) float32, asked in evaluation mode; the model's mode is restored afterwards."""
+    """Logits of all images, (N, C) float32, in evaluation mode; the model's mode is restored afterwards."""
     was_training = model.training
     model.eval()
     logits = torch.cat([model(part).float() for part in torch.split(images, batch_size)])
@@ -26,7 +26,7 @@ def share(hits: Tensor) -> float:
 
 
 def accuracy(predicted: Tensor, images: ImageSet) -> float:
-    """Share of images that are given their true label, in per cent. predicted: (N,) int64."""
+    """Share of images whose predicted label is true, in per cent. predicted: (N,) int64."""
     return share(predicted == images.labels)
 
 

@@ -1,6 +1,6 @@
-"""Events that the training of a student and of a teacher yield while they run.
+"""Events that the training of a student and of a teacher yield.
 
-They are for whoever drives it: the worker, the command line, a notebook, a test.
+The worker, the command line, a notebook or a test reads them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class StepDone:
 
     epoch: int  # from 1
     round: int  # from 1, within the epoch
-    images: int  # that the student, or the teacher in training, has learned from so far in the run
+    images: int  # number of images that the student, or the teacher in training, has learned from
     losses: dict[str, float]  # generator terms "g/bn" ...; student terms "s/fragile" ...; teacher terms "t/id" ...
-    fragile_share: float | None  # of the round's images, 0..1; None while nothing is split
-    threshold: float | None  # the split's threshold in force; None while nothing is split
+    fragile_share: float | None  # of the round's images, 0..1; None in rounds without a split
+    threshold: float | None  # threshold of the split; None in rounds without a split
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class CheckpointReady:
-    """Everything needed to go on from the end of ``epoch``: tensors and plain values only.
+    """Everything needed to continue from the end of ``epoch``: tensors and plain values only.
 
-    The tensors are the live ones: save them before asking for the next event.
+    The tensors are not copied: save them before you take the next event.
     """
 
     epoch: int

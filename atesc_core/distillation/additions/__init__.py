@@ -1,10 +1,11 @@
-"""What this lab adds to the paper's escape, each switched by a field of ``spec.escape``.
+"""Additions of this lab to the paper's escape. A field of ``spec.escape`` switches each of them on.
 
-- ``probes``: noise images, attacked like the synthetic ones; what is robust among them is forgotten too;
-- ``overrepresented_only``: of the robust images, only those with an over-represented label are forgotten;
-- ``trap_projection``: the direction of the trap is taken out of the teacher that teaches and drives the generator.
+- ``probes``: noise images are attacked like synthetic images, and the robust ones are forgotten too;
+- ``overrepresented_only``: only robust images with an over-represented label are forgotten;
+- ``trap_projection``: the direction of the trap is removed from the teacher that teaches the student and trains the
+  generator.
 
-The run calls ``Additions.extend`` once for each batch that was split. Measured in docs/results.md.
+The run calls ``Additions.extend`` once for each split batch. Measured in docs/results.md.
 """
 
 from __future__ import annotations
@@ -31,17 +32,19 @@ class Additions:
 
     def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, device: torch.device):
         self.spec, self.teacher, self.image_side, self.device = spec, teacher, image_side, device
-        self.label_counts = torch.zeros(2, teacher.num_classes, device=device)  # of robust, of fragile images; decayed
+        self.label_counts = torch.zeros(
+            2, teacher.num_classes, device=device
+        )  # decayed counts: row 0 of robust, row 1 of fragile images
         self.projection = TrapProjection(teacher)
 
     @property
     def generator_teacher(self) -> nn.Module:
-        """The teacher that drives the generator: with the projection as far as the trap's direction is known."""
+        """The teacher that trains the generator; with the projection, once the trap's direction is known."""
         return self.projection
 
     @cached_property
     def probes(self) -> Probes:
-        """Made and attacked when they are first needed."""
+        """The probes, made and attacked at the first use."""
         return Probes(self.teacher, self.image_side, self.spec.split, self.spec.seed, self.device)
 
     def extend(self, batch: StudentBatch, features: Tensor, threshold: float, random: torch.Generator) -> StudentBatch:
@@ -50,8 +53,8 @@ class Additions:
         Args:
             batch: N synthetic images, split; all robust ones are to be forgotten.
             features: (N, F), the teacher's features of them.
-            threshold: of the split, in units of the score.
-            random: of the run; P probes are drawn with it.
+            threshold: the threshold of the split, in units of the score.
+            random: the run's random generator, which draws P probes.
 
         Returns:
             N + P images.
@@ -85,7 +88,7 @@ class Additions:
             return head(features).float()
 
     def _count_labels(self, labels: Tensor, fragile: Tensor, synthetic_count: int) -> None:
-        """Adds a batch to the counts. Fragile probes are left out: a label is compared with what teaches."""
+        """Adds a batch to the counts. Fragile probes are left out, because they do not teach the student."""
         self.label_counts.mul_(DECAY)
         self.label_counts[0].index_add_(0, labels, (~fragile).float())
         self.label_counts[1].index_add_(0, labels[:synthetic_count], fragile[:synthetic_count].float())
@@ -95,6 +98,6 @@ class Additions:
         return {"label_counts": self.label_counts, "projection": self.projection.running_sums()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         self.label_counts = state["label_counts"].to(self.device)
         self.projection.load_running_sums(state["projection"])

@@ -1,4 +1,4 @@
-"""Over-represented labels: a sign of the label that a non-transferable teacher gives to OOD images [this lab]."""
+"""Over-represented labels. They show which label an NTL teacher gives to OOD images [this lab]."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ OVERREPRESENTED_RATIO = 2.0
 def overrepresented(robust_counts: Tensor, fragile_counts: Tensor) -> Tensor:
     """Which labels make up at least twice as large a share of the robust group as of the fragile group [this lab].
 
-    An NTL teacher gives OOD images one label, and robustly. A label that is equally common in both groups belongs to
-    ID images that happen to be robust.
+    An NTL teacher gives OOD images one label, with robust predictions. A label that is equally common in both groups
+    belongs to ID images that happen to be robust.
 
     Args:
         robust_counts: (C,) images of each label in the robust group, not negative.
-        fragile_counts: (C,) the same of the fragile group.
+        fragile_counts: (C,) the same for the fragile group.
 
     Returns:
         (C,) bool.

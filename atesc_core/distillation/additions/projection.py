@@ -1,8 +1,8 @@
-"""Projection of the trap direction: a direction of the teacher's feature space is hidden from its head [this lab].
+"""Projection of the trap direction: one direction of the teacher's features is removed before the head [this lab].
 
-An NTL teacher keeps the features of OOD images away from those of ID images (its MMD term asks for that). The split
-finds where: from the mean feature of fragile images to that of images to be forgotten. What lies along this direction
-is taken out before the head reads the features; ID images have next to nothing there. Measured: docs/results.md.
+The MMD term of an NTL teacher separates the features of OOD images from those of ID images. The split gives the
+direction: from the mean feature of fragile images to the mean feature of images to be forgotten. The component of the
+features along this direction is removed before the head; ID images have almost none. Measured: docs/results.md.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 from atesc_core.models import Classifier
 
-DECAY = 0.99  # of running sums, a batch: about the last hundred batches count
+DECAY = 0.99  # of running sums, per batch: about the last hundred batches count
 
 
 class TrapProjection(nn.Module):
     """The teacher without the direction of its trap: h(f − max(0, (f − μ)·w) w).
 
     f and h are the teacher's features and head, μ is the mean feature of fragile images and w the unit vector from μ to
-    the mean feature of trapped images. It answers as the teacher until it observed both groups.
+    the mean feature of trapped images. Until it has observed both groups, it is equal to the teacher.
     """
 
-    sums: Tensor  # (2, F): of the features of trapped, of fragile images
+    sums: Tensor  # (2, F): row 0 sums the features of trapped, row 1 of fragile images
     counts: Tensor  # (2,)
 
     def __init__(self, teacher: Classifier):
@@ -56,6 +56,6 @@ class TrapProjection(nn.Module):
         return {"sums": self.sums, "counts": self.counts}
 
     def load_running_sums(self, state: dict[str, Tensor]) -> None:
-        """Takes over what ``running_sums`` returned."""
+        """Restores the state that ``running_sums`` returned."""
         self.sums.copy_(state["sums"])
         self.counts.copy_(state["counts"])
