@@ -1,4 +1,4 @@
-"""Teachers: who there is, what each does with real images, a file of your own, and one trained here."""
+"""Teachers: the list of teachers, the view of one teacher, and the forms that load or train a teacher."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""A teacher on its shelf, and a teacher opened."""
+"""The list of teachers as cards, and the view of one teacher."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
-SPLIT = SplitSpec()  # how the opened teacher's images are attacked: as a run does by default
-IMAGES = 16  # images of each domain, opened
+SPLIT = SplitSpec()  # settings of the attack on real test images: the defaults of a run
+IMAGES = 16  # images of each domain in the view of one teacher
 ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
-SHELF_IMAGES = 6  # images of each domain, on the shelf
+SHELF_IMAGES = 6  # images of each domain in the list of teachers
 
 
-# ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
+# ── list of teachers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def teacher_shelf(known: dict[str, TeacherCard]) -> None:
-    """A column a setting, a card a teacher; row by row, so that neighbours stand level."""
+    """Draw a card for each teacher, one column per setting; row by row, so that cards in a row are aligned."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
     columns = {
         setting: cards_of_setting
         for setting in reversed(SETTING_NAMES)
         if (cards_of_setting := [card for card in ordered if card.setting == setting])
     }
-    # Two tiles side by side fit a card of a third of the page.
+    # A card is a third of the page wide: two tiles side by side fit.
     st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
     with st.container(key="shelf"):
-        for setting, place in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
-            with place:
+        for setting, column in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
+            with column:
                 st.subheader(SETTING_NAMES[setting].capitalize(), anchor=False)
                 elements.caption(SETTING_DESCRIPTIONS[setting])
-        for cards_of_setting, place in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
-            with place:
+        for cards_of_setting, column in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
+            with column:
                 _shelf_images(cards_of_setting[0].pair, cards_of_setting[0].image_side)
         for row in zip_longest(*columns.values()):
-            for card, place in zip(row, st.columns(len(columns), gap="medium"), strict=True):
+            for card, column in zip(row, st.columns(len(columns), gap="medium"), strict=True):
                 if card:
-                    with place:
+                    with column:
                         _card(card)
 
 
@@ -89,21 +89,21 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
 
 
 def _shelf_images(pair: str, side: int) -> None:
-    """A row of each domain's test images."""
+    """Draw a row of test images of each domain."""
     for role, images in zip(ROLES, first_test_images(pair, side, SHELF_IMAGES), strict=True):
         gallery(images, columns=SHELF_IMAGES, roles=[role] * len(images))
 
 
 def _open_teacher(name: str | None) -> None:
     url.set_parameter("teacher", name)
-    url.set_parameter("spec", None)  # of the form beside the shelf
+    url.set_parameter("spec", None)  # it belongs to the form next to the list
 
 
-# ── opened ──────────────────────────────────────────────────────────────────────────────────────────
+# ── one teacher ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
-    """Everything there is to see of one teacher."""
+    """Draw the view of one teacher: numbers, images, robustness, confusions, and how it was trained."""
     title, back, other, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         elements.header(card.name)
@@ -191,7 +191,7 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
 
 
 def _image_cards(report: Report) -> None:
-    """Test images of both domains, what the teacher says under each."""
+    """Draw test images of both domains, with the teacher's labels."""
     for domain, column in zip(ROLES, st.columns(2), strict=True):
         title = f"{domain.upper()} test images"
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
@@ -199,8 +199,8 @@ def _image_cards(report: Report) -> None:
         true_classes = [names[label] for label in side.labels[:IMAGES]]
         confidence = side.confidence[:IMAGES]
         titles = [
-            f"is {t}, given {g}, {100 * p:.1f} % sure"
-            for t, g, p in zip(true_classes, predicted, confidence, strict=True)
+            f"is {true_class}, given {label}, {100 * probability:.1f} % sure"
+            for true_class, label, probability in zip(true_classes, predicted, confidence, strict=True)
         ]
         with (
             column,

@@ -1,4 +1,4 @@
-"""A teacher of the user's own, trained here: the form, what it will cost, and the trainings so far."""
+"""The form that trains a new teacher, with the estimated time, and the list of the latest trainings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_labels import method_name, time_ago
 
-FIELD_LABELS = {  # in the form's order; name, pair, method and preset stand above
+FIELD_LABELS = {  # in the order of the form; name, pair, method and preset have their own controls
     "arch": "Architecture",
     "image_side": "Image side (px)",
     "epochs": "Epochs",
@@ -35,29 +35,29 @@ FIELD_LABELS = {  # in the form's order; name, pair, method and preset stand abo
     "device": "Device",
 }
 COLUMNS = 3
-LATEST_TRAININGS = 4  # in the list
+LATEST_TRAININGS = 4  # number of trainings in the list
 FORM = url.Form("spec", "new training")
-TIMED_TRAININGS = 12  # of the same kind, whose speed the estimate is from
+TIMED_TRAININGS = 12  # trainings of the same kind from which the speed is computed
 PAIR_HELP = (
     "ID and OOD domain. A pair of your own is typed: SETTING ID OOD [LABEL], e.g. open mnistm folder:/my/images 0"
 )
 
 
 def training_form() -> None:
-    """The form, folded away until it is asked for, by hand or by a link (?spec=...)."""
+    """Draw the form in an expander. A link with ``?spec=...`` opens it."""
     with st.expander("Train a teacher", expanded="spec" in st.query_params, icon=":material/model_training:"):
         poll(_form, machine() is None, every_s=2)
 
 
 def latest_trainings() -> bool:
-    """The latest trainings, a line each; whether any of them may still change."""
+    """Draw the latest trainings, one per line; return whether any of them may still change."""
     runs = run_store().trainings(LATEST_TRAININGS)
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
             st.page_link("pages/teachers/page.py", label=run.teacher, query_params={"run": run.id})
         with rest:
-            measured = [
+            accuracies = [
                 elements.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {formats.per_cent(value)} %")
                 for metric, value in run.metrics.items()
             ]
@@ -65,7 +65,7 @@ def latest_trainings() -> bool:
                 elements.muted(method_name(run.spec)),
                 elements.status_chip(run.status),
                 f"epoch {run.epoch}/{run.epochs}",
-                *measured,
+                *accuracies,
                 elements.muted(time_ago(run.created)),
             )
     return any(map(is_live, runs))
@@ -75,7 +75,7 @@ def latest_trainings() -> bool:
 
 
 def _form() -> bool:
-    """The form; returns whether its estimate still waits for PyTorch to name the device."""
+    """Draw the form; return whether the device is not known yet, so that there is no estimate."""
     linked = FORM.read(TeacherSpec, "Below are the preset's.")
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -86,15 +86,18 @@ def _form() -> bool:
             return machine() is None
         changes = _settings(base, origin)
     with right:
-        _offer(base, changes)
+        _summary(base, changes)
     return machine() is None
 
 
 def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
-    """Name, pair, method and preset: the spec to start from, and a name for it.
+    """Draw the choice of name, pair, method and preset.
+
+    Returns:
+        The spec to start from, and its origin as text, for the keys of widgets.
 
     Raises:
-        ValueError: There is no such pair.
+        ValueError: The pair is not valid.
     """
     left, right = st.columns(2)
     pairs = [*([linked.pair] if linked and linked.pair not in PAIRS else []), *PAIRS]
@@ -108,14 +111,14 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
     )
     setting = find_pair(pair).setting
     offered = [name for name in METHODS if name != "cuti" or setting == "close"]
-    first = linked.trained_by if linked and linked.trained_by in offered else "tntl"
+    default_method = linked.trained_by if linked and linked.trained_by in offered else "tntl"
     trained_by = left.segmented_control(
         "Method :gray-badge[paper]",
         offered,
-        default=first,
+        default=default_method,
         required=True,
         format_func=lambda name: ABOUT_METHODS[name][0],
-        key=f"method for {setting}, {first}",
+        key=f"method for {setting}, {default_method}",
         help=".  \n".join(f"{title}: {sentence}" for title, sentence in ABOUT_METHODS.values()),
     )
     sources = (["link"] if linked else []) + list(PRESETS)
@@ -147,12 +150,12 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
 
 
 def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
-    """A widget for every setting that this training reads; returns those that the user changed."""
+    """Draw a widget for every setting that this training uses; return the settings that the user has changed."""
     setting = find_pair(base.pair).setting
     names = [name for name in FIELD_LABELS if uses(name, base.trained_by, setting)]
     changes = {}
-    for at in range(0, len(names), COLUMNS):
-        for column, name in zip(st.columns(COLUMNS), names[at : at + COLUMNS], strict=False):
+    for start in range(0, len(names), COLUMNS):
+        for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS], strict=False):
             with column:
                 value = _field(name, getattr(base, name), key=f"training, {origin}: {name}")
             if value != getattr(base, name):
@@ -161,7 +164,7 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
 
 
 def _field(name: str, default: Any, key: str) -> Any:
-    """The widget of one setting. Bounds are the spec's to check, in its own words."""
+    """Draw the widget of one setting; return its value. The spec checks bounds later."""
     sentence, source = describe_field(name, model=TeacherSpec)
     common: dict[str, Any] = {
         "label": f"{FIELD_LABELS[name]} {elements.source_badge(source)}",
@@ -178,7 +181,7 @@ def _field(name: str, default: Any, key: str) -> Any:
 
 
 def _free_name(suggestion: str) -> str:
-    """``suggestion`` in the letters of a teacher's name, with a number behind it where that name is taken."""
+    """``suggestion`` in characters that a teacher's name may have; with a number at the end if the name is taken."""
     stem = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in suggestion.lower()
     ).strip("-_")[:58]
@@ -190,12 +193,12 @@ def _taken_names() -> set[str]:
     return taken_names(default_runs_dir()) | run_store().teachers_in_training()
 
 
-# ── what it will cost, and the button ───────────────────────────────────────────────────────────────
+# ── estimated time, and the button ───────────────────────────────────────────────────────────────
 
 
-def _offer(base: TeacherSpec, changes: dict[str, Any]) -> None:
-    """What the training will do here, its command, and the button."""
-    from atesc_core.teachers.training import check_spec  # PyTorch, where the form is open
+def _summary(base: TeacherSpec, changes: dict[str, Any]) -> None:
+    """Draw the number of images, the estimated time, the command, and the button that starts the training."""
+    from atesc_core.teachers.training import check_spec  # imports PyTorch, so only while the form is open
 
     try:
         spec = base.replaced(changes)
@@ -236,7 +239,7 @@ def _refuse(error: ValueError) -> None:
 
 
 def estimate(spec: TeacherSpec, images: int) -> float | None:
-    """Seconds, at the speed of earlier trainings of the same kind on this machine's device."""
+    """Seconds that a training takes, at the speed of earlier ones of the same kind on this device; None if unknown."""
     device = machine()
     if device is None or spec.device not in ("auto", device.kind):
         return None
@@ -245,13 +248,13 @@ def estimate(spec: TeacherSpec, images: int) -> float | None:
         for run in run_store().trainings()
         if run.device == device.summary and _cost_factors(run.spec) == _cost_factors(spec)
     ]
-    timed = []
+    seconds_per_image = []
     for run in same_kind[:TIMED_TRAININGS]:
         epochs = run_store().epochs(run.id)
-        timed += (epochs["time"].diff() / epochs["images"].diff()).dropna().tolist()
-    return images * median(timed) if timed else None
+        seconds_per_image += (epochs["time"].diff() / epochs["images"].diff()).dropna().tolist()
+    return images * median(seconds_per_image) if seconds_per_image else None
 
 
 def _cost_factors(spec: TeacherSpec) -> tuple[str, int, int, str]:
-    """What decides how long an image takes."""
+    """The settings that determine the time per image."""
     return spec.arch, spec.image_side, spec.batch_size, spec.trained_by

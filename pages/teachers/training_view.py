@@ -1,4 +1,4 @@
-"""The live view of one training: accuracies by epoch, losses, what happened, and the buttons of the run."""
+"""The live view of one training: accuracies by epoch, losses, events, and buttons."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHART_HEIGHT = 400
 
 
 def training_view(run: TrainingRun) -> None:
-    """The page of one training, live. A teacher that is done can be opened and distilled."""
+    """Draw the view of one training, and redraw it while the run may change. A finished teacher can be opened."""
     title, back, open_button, distil = st.columns([5, 1.8, 2, 2.2], vertical_alignment="bottom")
     with title:
         elements.header(run.teacher)
@@ -61,7 +61,7 @@ def _teacher_buttons(run: TrainingRun, open_button: DeltaGenerator, distil: Delt
 
 
 def _panel(run: TrainingRun) -> None:
-    """The whole run."""
+    """Draw the whole run."""
     _header(run)
     run_panel.status_notice(run)
     _accuracy_tiles(run)
@@ -93,7 +93,7 @@ def _header(run: TrainingRun) -> None:
 
 
 def _accuracy_tiles(run: TrainingRun) -> None:
-    """The last epoch's accuracies."""
+    """Draw the last epoch's accuracies."""
     if not run.metrics:
         return
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
@@ -124,7 +124,7 @@ def _accuracy_tiles(run: TrainingRun) -> None:
 
 
 def _accuracy_chart(run: TrainingRun) -> None:
-    # a full line, which among students is ATEsc's: a teacher escapes nothing
+    # "atesc" only for its full line: a teacher has no escape
     curve = figures.Curve(
         run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", curve_id=run.id
     )

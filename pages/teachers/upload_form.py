@@ -1,4 +1,4 @@
-"""A teacher from a file of the user's: see what it is, check it, add it. The file is data; nothing in it is run."""
+"""The form that adds a teacher from the user's file: upload, questions, check, add. No code in the file is run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 KINDS: tuple[Literal["NTL", "SL"], ...] = ("NTL", "SL")
 BY_HAND = "by hand"
-STAGED = "staged teacher"  # in the session state: (id of the uploaded file, its StagedTeacher)
-CHECKED = "checked teacher"  # in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
+STAGED = "staged teacher"  # key in the session state: (id of the uploaded file, its StagedTeacher)
+CHECKED = "checked teacher"  # key in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the user says of a file; the fields are the arguments of `StagedTeacher.check`."""
+    """The user's answers to the questions on a file. The fields are the arguments of `StagedTeacher.check`."""
 
     kind: Literal["SL", "NTL"]
     pair: str
@@ -42,7 +42,7 @@ class Answers:
 
 
 def upload_form() -> None:
-    """The uploader, the questions on the uploaded file, and the buttons that check and add it."""
+    """Draw the uploader, the questions on the uploaded file, and the buttons that check and add it."""
     with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
         uploaded = st.file_uploader(
             "Weights",
@@ -90,11 +90,11 @@ def upload_form() -> None:
 
 
 def _staged(uploaded: UploadedFile) -> StagedTeacher:
-    """The uploaded file on disk and listed, once an upload."""
+    """The uploaded file, written to disk and recognised; done once for each upload."""
     saved: tuple[str, StagedTeacher] | None = st.session_state.get(STAGED)
     if saved is not None and saved[0] == uploaded.file_id:
         return saved[1]
-    from atesc_core.teachers.staging import stage_upload  # PyTorch, not before there is a file
+    from atesc_core.teachers.staging import stage_upload  # imports PyTorch, so only once there is a file
 
     staged = stage_upload(uploaded.name, uploaded.getbuffer())
     st.session_state[STAGED] = (uploaded.file_id, staged)
@@ -102,7 +102,7 @@ def _staged(uploaded: UploadedFile) -> StagedTeacher:
 
 
 def _checked(uploaded: UploadedFile, answers: Answers) -> CheckedTeacher | None:
-    """What Check found, as long as neither the file nor the answers have changed."""
+    """The result of the last check; None if the file or the answers have changed since."""
     file_id, checked_answers, checked = st.session_state.get(CHECKED, (None, None, None))
     return checked if (file_id, checked_answers) == (uploaded.file_id, answers) else None
 
@@ -119,8 +119,12 @@ def _forget_upload() -> None:
 
 
 def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
-    """The teacher's name, and what the file does not say itself, with what was recognised as the first answer."""
-    known, found = architectures(), staged.recognised
+    """Draw the questions on the file; recognised values are the first answers.
+
+    Returns:
+        The teacher's name, and the answers.
+    """
+    known, recognised = architectures(), staged.recognised
     first_row, second_row = st.columns(3), st.columns(3)
     name = first_row[0].text_input(
         "Name", _suggested_name(staged.filename), max_chars=64, help="Lower-case letters, digits, - and _"
@@ -128,46 +132,48 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
     arch = first_row[1].selectbox(
         "Architecture",
         known,
-        index=known.index(found.arch) if found else 0,
+        index=known.index(recognised.arch) if recognised else 0,
         help=(
-            f"The file's tensors are those of {found.arch}."
-            if found
+            f"The file's tensors are those of {recognised.arch}."
+            if recognised
             else "None of these fits the file; Check says why."
         ),
     )
     kind = first_row[2].segmented_control("Kind", KINDS, default="NTL", required=True)
     pair = pick_pair(second_row[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
-    side = found.image_side if found and found.image_side in range(8, 257) else None
+    side = recognised.image_side if recognised and recognised.image_side in range(8, 257) else None
     image_side = second_row[1].number_input(
         "Image side (px)", 8, 256, side or architecture(arch).image_side, 4, key=f"image side of {arch} {side}"
     )
     with second_row[2]:
-        normalisation = _normalisation(found) if found and not found.says_normalisation else None
+        normalisation = _normalisation(recognised) if recognised and not recognised.says_normalisation else None
     class_names = st.text_input(
         "Class names",
-        ", ".join(found.class_names or ()) if found else "",
+        ", ".join(recognised.class_names or ()) if recognised else "",
         placeholder="the pair's own",
         help=(
             "In the order of the teacher's outputs, separated by commas. Empty takes the names of the pair's ID domain."
         ),
     )
     unavailable_pairs()
-    if found:
-        elements.caption(f"Recognised: {found.arch}, by the names of {found.source}. {architecture(arch).description}")
+    if recognised:
+        elements.caption(
+            f"Recognised: {recognised.arch}, by the names of {recognised.source}. {architecture(arch).description}"
+        )
     else:
         elements.caption(f"Not recognised. {staged.problem}.")
     return name, Answers(kind, pair, arch, int(image_side), normalisation, _split(class_names))
 
 
-def _normalisation(found: Recognised) -> str:
-    """For a file that does not say it: a name, or six numbers."""
+def _normalisation(recognised: Recognised) -> str:
+    """Draw the choice of the normalisation, if the file does not contain it; return its name or six numbers."""
     chosen = st.selectbox(
         "Normalisation",
         [*NORMALISATIONS, BY_HAND],
-        list(NORMALISATIONS).index(found.normalisation),
+        list(NORMALISATIONS).index(recognised.normalisation),
         help=(
-            f"The file does not say it; {found.normalisation} is usual for files of "
-            f"{found.source}. Images in [0, 1] less the mean, divided by the standard deviation "
+            f"The file does not say it; {recognised.normalisation} is usual for files of "
+            f"{recognised.source}. Images in [0, 1] less the mean, divided by the standard deviation "
             "of each channel."
         ),
     )
@@ -181,7 +187,7 @@ def _split(names: str) -> tuple[str, ...]:
 
 
 def _measured(card: TeacherCard) -> None:
-    """What the check found."""
+    """Draw the result of the check."""
     metric = next(name for name in card.metrics if name != "iacc")
     elements.row(
         elements.chip("fits", "SL"),
@@ -205,5 +211,5 @@ def _measured(card: TeacherCard) -> None:
 
 
 def _suggested_name(filename: str) -> str:
-    """A name that a teacher may have, made of the file's."""
+    """A valid teacher name, made from the file's name."""
     return re.sub(r"[^a-z0-9_-]+", "-", filename.rpartition(".")[0].lower()).strip("-_")[:64] or "my-teacher"
