@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests use; where each comes from is a module of tests/support."""
+"""Fixtures that several test folders share. They are defined in the modules of tests/support."""
 
 pytest_plugins = [
     "tests.support.figure_labs",

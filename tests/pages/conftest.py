@@ -1,4 +1,4 @@
-"""Labs for page tests: an empty one, and one with a run that the real worker really did."""
+"""Fixtures of the page tests: an empty lab, and a function that opens a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APP = Path(__file__).parents[2] / "app.py"
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """An empty lab of the test's own, which the app now shows; nothing that is queued in it starts."""
+    """A new empty lab, which the app uses during the test. Queued runs do not start: there is no worker."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.runs.launcher._start", lambda store, requested: None)
     return RunStore(tmp_path / "lab")
@@ -25,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 
 @pytest.fixture
 def open_page() -> Callable[..., AppTest]:
-    """`open_page("distill", run=ID)`: that page of the app, as a visitor's first look at it."""
+    """Function that opens a page as a new visitor: `open_page("distill", run=ID)`."""
 
     def open_(name: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=120)
@@ -39,5 +39,5 @@ def open_page() -> Callable[..., AppTest]:
 
 @pytest.fixture(scope="session", autouse=True)
 def device_known() -> None:
-    """The machine's device is asked for before a test replaces the jobs; it is asked for once."""
+    """Find the machine's device once, before a test replaces the jobs."""
     machine()

@@ -1,4 +1,4 @@
-"""What tests/jobs start: a job that works, hangs, fails, or reports a result, by its argument."""
+"""The job module of tests/jobs. Its argument decides whether the job works, hangs, fails or reports a result."""
 
 import sys
 import time

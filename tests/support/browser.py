@@ -1,11 +1,11 @@
-"""What a user sees and does in a real browser. Every wait ends when it shows, never after a fixed time."""
+"""Actions and waits in a real browser. Every wait ends when the page shows the result, never after a fixed time."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-TIMEOUT_MS = 60_000  # for anything the page does, on a machine that is busy with a run; a page that works is far faster
-WORKER_MS = 240_000  # for a worker, which first imports PyTorch, to start and end an epoch on such a machine
+TIMEOUT_MS = 60_000  # limit for any reaction of a page, on a machine that is busy with a run
+WORKER_MS = 240_000  # limit for a worker to start, import PyTorch and finish an epoch on such a machine
 WINDOW = {"width": 1280, "height": 900}
 SWITCHES = [
     "--no-sandbox",
@@ -19,7 +19,7 @@ SWITCHES = [
 
 
 def wait_until_idle(page: Page) -> None:
-    """Wait until the script has run to its end: what it draws comes piece by piece."""
+    """Wait until the page's script has finished, because its elements arrive one after the other."""
     expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
@@ -34,7 +34,7 @@ def wait_for_chart(page: Page, key: str) -> None:
 
 
 def drag(page: Page, start: tuple[float, float], *stops: tuple[float, float]) -> None:
-    """Drag the mouse from the start over the stops, all in px of the page."""
+    """Drag the mouse from ``start`` over the ``stops``. Positions are (x, y) in px of the page."""
     page.mouse.move(*start)
     page.mouse.down()
     for stop in stops:
@@ -43,7 +43,7 @@ def drag(page: Page, start: tuple[float, float], *stops: tuple[float, float]) ->
 
 
 def hold_key(page: Page, key: str, count: int) -> None:
-    """Hold a key until it has acted so many times, and let it go. The threshold reports its value only then."""
+    """Hold a key until it has repeated ``count`` times, then release it. Only then the threshold reports its value."""
     for _ in range(count):
         page.keyboard.down(key)
     page.keyboard.up(key)
@@ -69,7 +69,7 @@ def selected_points(page: Page, key: str) -> set[str]:
 
 
 def wait_for_selected_points(page: Page, key: str, count: int) -> None:
-    """Wait until Plotly draws so many points as selected."""
+    """Wait until Plotly draws ``count`` points as selected."""
     page.wait_for_function(
         "([key, count]) => document.querySelector(`[data-chart='${key}'] .js-plotly-plot`)?._fullData"
         "?.flatMap(trace => trace.selectedpoints ?? []).length === count",
@@ -78,22 +78,22 @@ def wait_for_selected_points(page: Page, key: str, count: int) -> None:
 
 
 def gallery_images(page: Page, key: str) -> Locator:
-    """The images of a gallery that can be pressed."""
+    """The images of a clickable gallery."""
     return page.locator(f'[data-gallery="{key}"] button')
 
 
 def status_chip(page: Page, status: str) -> Locator:
-    """The run's status in the page's own head, not in the queue of the sidebar."""
+    """The run's status in the page's main area, not in the queue of the sidebar."""
     return page.get_by_test_id("stMain").locator(".atesc-chip", has_text=status).first
 
 
-# How many points the run's own IAcc line has, in the chart whose key begins with a prefix; earlier runs are translucent.
+# Number of points of the run's IAcc curve, in the chart whose key starts with a prefix. Earlier runs are translucent.
 ACCURACY_POINTS = """prefix => document.querySelector(`[data-chart^="${prefix}"] .js-plotly-plot`)?._fullData
     ?.find(line => line.meta?.metric === 'IAcc' && line.opacity === 1)?._length ?? 0"""
 
 
 def wait_for_accuracies(page: Page, prefix: str, more_than: int = 0) -> int:
-    """Wait until a chart draws more accuracies than that; returns how many it draws."""
+    """Wait until a chart draws more than ``more_than`` accuracies; return their number."""
     page.wait_for_function(
         f"([prefix, count]) => ({ACCURACY_POINTS})(prefix) > count", arg=[prefix, more_than], timeout=WORKER_MS
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def copy_lab(runs_dir: Path, to: Path, *without: str) -> Path:
-    """All of a lab except what matches a pattern of `without`, while others may have it open.
+    """Copy a lab, except files that match a pattern in ``without``. Other connections to its database may be open.
 
-    Copied as files, its database lost -wal and -shm in mid-copy whenever the last page that read it was collected.
+    The database is copied by SQLite: as files, -wal and -shm could disappear during the copy, when another connection
+    closes.
     """
     shutil.copytree(runs_dir, to, ignore=shutil.ignore_patterns("runs.sqlite*", *without))
     with closing(sqlite3.connect(runs_dir / "runs.sqlite")) as old, closing(sqlite3.connect(to / "runs.sqlite")) as new:

@@ -1,4 +1,4 @@
-"""A lab of two-epoch runs with a tiny teacher, for figures and what exports them."""
+"""A lab with two-epoch runs of a tiny teacher, for tests of figures and their export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TWO_EPOCHS = RunSpec(
 
 @dataclass(frozen=True)
 class FiguresLab:
-    """Runs that the real worker really did: an ATEsc student, a plain one; and one that still waits."""
+    """Runs of the real worker: an ATEsc student and a plain student; and a third run that still waits."""
 
     runs_dir: Path
     store: RunStore
@@ -32,7 +32,7 @@ class FiguresLab:
 
 @pytest.fixture(scope="session")
 def figures_lab(tmp_path_factory: pytest.TempPathFactory) -> FiguresLab:
-    """Shared by all tests: look, but do not change it."""
+    """A lab that all tests share: do not change it."""
     runs_dir = tmp_path_factory.mktemp("figures lab")
     save_tiny_teacher(runs_dir)
     store = RunStore(runs_dir)
@@ -43,10 +43,11 @@ def figures_lab(tmp_path_factory: pytest.TempPathFactory) -> FiguresLab:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_browser():
+    """Close the drawing browser at the end of the session."""
     yield
     browser.close_browser()
 
 
 def drawing_browsers() -> list[psutil.Process]:
-    """Of the browser that draws: a test of the pages in a browser may have left another in this process."""
+    """Processes of the browser that draws figures. Browser tests of pages may have started another one."""
     return browser._browser._processes()

@@ -1,4 +1,4 @@
-"""Small made-up inputs, one set for every figure: name -> a call that draws it in a mode."""
+"""Small artificial inputs for every figure, and ``DRAW``: name of a figure -> function that draws it in a mode."""
 
 from collections.abc import Callable
 
@@ -55,8 +55,8 @@ BORDER = pd.DataFrame({"share": [0.0, 50.0, 100.0], "NTL": [99.0, 40.0, 0.1], "S
 CONFUSION = np.array([[45, 5], [3, 147]])
 
 
-def cloud(seed: int, count: int, at: float) -> np.ndarray:
-    return np.random.default_rng(seed).normal(at, 1, (count, 2))
+def cloud(seed: int, count: int, mean: float) -> np.ndarray:
+    return np.random.default_rng(seed).normal(mean, 1, (count, 2))
 
 
 REFERENCE = pd.DataFrame(np.concatenate([cloud(0, 40, 0), cloud(1, 40, 6)]), columns=["x", "y"]).assign(

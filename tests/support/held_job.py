@@ -1,4 +1,4 @@
-"""A job that stays where it is, for pages that show one."""
+"""A job without progress, for pages that show a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class HeldJob:
-    """As ``atesc_core.jobs.Job``; it does nothing and can be stopped."""
+    """Has the attributes of ``atesc_core.jobs.Job``, but does nothing. It can be stopped."""
 
     key: str = "held"
     state: str = "running"

@@ -1,4 +1,4 @@
-"""The lab installed from its wheel into an environment of its own."""
+"""The lab, installed from its wheel into a new environment."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from atesc_core.paths import IMPORT_ROOT
 
 @dataclass(frozen=True)
 class InstalledLab:
-    """``commands``: the folder of the environment's commands; ``folder``: an empty one, outside the checkout."""
+    """``commands``: the environment's folder of commands; ``folder``: an empty folder outside the checkout."""
 
     commands: Path
     folder: Path
 
     def run(self, command: str, *arguments: str) -> str:
-        """What the command prints; it must succeed."""
-        done = subprocess.run(
+        """Run a command; return its stdout. The test fails if the command fails."""
+        result = subprocess.run(
             [self.commands / command, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     @property
     def environment(self) -> dict[str, str]:
         hidden = ("PYTHONPATH", "VIRTUAL_ENV")
-        kept = {name: value for name, value in os.environ.items() if name not in hidden}
-        return kept | {"ATESC_RUNS_DIR": str(self.folder / "runs")}
+        visible = {name: value for name, value in os.environ.items() if name not in hidden}
+        return visible | {"ATESC_RUNS_DIR": str(self.folder / "runs")}
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> InstalledLab:
-    """The wheel in an empty environment, which finds the dependencies where these tests find them."""
+    """The wheel, installed into an empty environment that uses the dependencies of the tests' environment."""
     work = tmp_path_factory.mktemp("installed")
     python = work / "env" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

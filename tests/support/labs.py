@@ -1,4 +1,4 @@
-"""A lab whose small runs the real worker really did, shared by all tests that only look at it."""
+"""A lab with small runs of the real worker, shared by all tests that only read it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TINY = {
 
 @dataclass(frozen=True)
 class Lab:
-    """A runs folder in which a small story is done: a plain and an ATEsc student of one NTL teacher, and a plain
-    one of the SL teacher."""
+    """A runs folder with a finished small story: a plain and an ATEsc student of an NTL teacher, and a plain student
+    of the SL teacher."""
 
     runs_dir: Path
     store: RunStore
@@ -44,13 +44,13 @@ class Lab:
 
 
 def tiny_spec(escape: str = "atesc", teacher: str = TEACHER) -> RunSpec:
-    """A whole run of a second or two."""
+    """The spec of a whole run that takes a second or two."""
     return from_preset("quick", teacher, **TINY, **{"escape.kind": escape})
 
 
 @pytest.fixture(scope="session")
 def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Shared by all tests: look, but do not change it."""
+    """A lab that all tests share: do not change it."""
     runs_dir = tmp_path_factory.mktemp("lab")
     store = RunStore(runs_dir)
     specs = tiny_spec("none"), tiny_spec("atesc"), tiny_spec("none", CONTROL)
@@ -61,7 +61,7 @@ def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 @pytest.fixture
 def finished_run(lab_with_runs: Lab, monkeypatch: pytest.MonkeyPatch) -> DistillationRun:
-    """The ATEsc run of `lab_with_runs`, in the lab that the app now shows."""
+    """The ATEsc run of `lab_with_runs`; the app uses this lab during the test."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
     return lab_with_runs.store.get(lab_with_runs.atesc)
 
@@ -75,12 +75,12 @@ def logged_run(
     teacher: str = TEACHER,
     **changes,
 ) -> str:
-    """A run as a worker would have left it: epochs 1, 2, ... measured (IAcc, OOD metric); its id."""
+    """Create a run with the log of a worker; return its id. ``points``: (IAcc, OOD metric) of epochs 1, 2, ..."""
     run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
     log = RunLog(store, store.get(run_id))
     for epoch, (iacc, ood) in enumerate(points, 1):
-        for of_round in (1, 2):
-            log.write_round(epoch, of_round, 10 * epoch, {"s/total": of_round * 1.0, "g/bn": -1.0}, None, None)
+        for round_number in (1, 2):
+            log.write_round(epoch, round_number, 10 * epoch, {"s/total": round_number * 1.0, "g/bn": -1.0}, None, None)
         log.write_epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))

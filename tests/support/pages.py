@@ -1,4 +1,4 @@
-"""What a visitor reads and presses on a page that AppTest runs."""
+"""Reading and clicking elements of a page that AppTest runs."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ APP = Path(__file__).parents[2] / "app.py"
 
 
 def go_to(app: AppTest, page: str) -> None:
-    """The page that the next run of ``app`` shows. Until its first run AppTest takes the name of a page's file for its
-    path in the address, and the file of every page is named page.py."""
+    """Choose the page that the next run of ``app`` shows.
+
+    Before its first run, AppTest would derive a page's address from its file name, but every page's file is page.py.
+    """
     app._page_hash = calc_hash(page)
 
 
 def page_link(app: AppTest, label: str) -> PageLink:
-    """The link of that name to another page."""
+    """The link to another page with this label."""
     return next(link.proto for link in app.get("page_link") if link.proto.label == label)
 
 
 def follow_link(app: AppTest, label: str) -> AppTest:
-    """A press of it."""
-    to = page_link(app, label)
+    """Open the page of the link with this label."""
+    link = page_link(app, label)
     app.query_params.clear()
-    for name, values in parse_qs(to.query_string).items():
+    for name, values in parse_qs(link.query_string).items():
         app.query_params[name] = values
-    go_to(app, to.page or "start")
+    go_to(app, link.page or "start")
     return app.run()
 
 
 def page_text(app: AppTest) -> str:
-    """All text of the page outside widgets and charts, without its tags."""
+    """All text of the page outside widgets and charts, without HTML tags."""
     texts = [element.proto.body for element in app.get("html")]
     for kind in ("markdown", "caption", "warning", "info", "error"):
         texts += [element.value for element in app.get(kind)]
@@ -48,15 +50,15 @@ def page_text(app: AppTest) -> str:
 
 
 def charts(app: AppTest) -> dict[str, dict]:
-    """key -> the figure of each chart on the page, as JSON."""
-    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
-    return {data["key"]: json.loads(data["figure"]) for data in sent if data and "figure" in data}
+    """Key of each chart on the page -> its figure, as JSON."""
+    component_data = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: json.loads(data["figure"]) for data in component_data if data and "figure" in data}
 
 
 def image_walls(app: AppTest) -> dict[str, list[dict]]:
-    """key -> the pictures of each wall whose images can be pressed."""
-    sent = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
-    return {data["key"]: data["cells"] for data in sent if isinstance(data, dict) and "cells" in data}
+    """Key of each clickable gallery on the page -> its images."""
+    component_data = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: data["cells"] for data in component_data if isinstance(data, dict) and "cells" in data}
 
 
 def button(app, label):
@@ -64,15 +66,16 @@ def button(app, label):
 
 
 def set_status(store, run_id: str, status: str, error: str | None = None) -> None:
-    """What a worker, or its death, would have done to the run."""
+    """Set a run's status, as a worker would do."""
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = ?, error = ? WHERE id = ?", (status, error, run_id))
 
 
 def threshold_slider(app):
-    return next(threshold_slider for threshold_slider in app.slider if threshold_slider.key.startswith("slide"))
+    return next(slider for slider in app.slider if slider.key.startswith("slide"))
 
 
 def selection_link(run: DistillationRun, *indices: int, epoch: int = 2, image: int | None = None) -> dict[str, str]:
+    """The link's parameters for a run with these images selected."""
     query = {"run": run.id, "picked": Selection(epoch, indices).to_token()}
     return query if image is None else query | {"image": str(image)}

@@ -1,4 +1,4 @@
-"""Each archive as its publisher lays it out, small, served by this machine; torchvision is told to ask there."""
+"""Small archives in the publishers' formats, on a local server, and torchvision set to download from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torchvision import datasets
 
 from atesc_core.domains import downloads
 
-TRAIN, TEST = 30, 20  # images of each official part
+TRAIN, TEST = 30, 20  # number of images in the official training and test sets
 Part = tuple[np.ndarray, np.ndarray]
 
 
@@ -29,7 +29,7 @@ def md5(data: bytes) -> str:
 
 
 def images(count: int, *shape: int, seed: int) -> Part:
-    """Random images, and labels that go round 0 to 9."""
+    """Random images, with labels 0 to 9 in turn."""
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8), np.arange(count) % 10
 
 
@@ -48,7 +48,7 @@ def tar_gz(files: dict[str, bytes]) -> bytes:
 
 
 class Published:
-    """What is on the server; torchvision's addresses and checksums are set to it."""
+    """Puts archives on the local server, and sets torchvision's addresses and checksums to them."""
 
     def __init__(self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch):
         self.folder, self.url, self.patch = folder, url, monkeypatch
@@ -183,7 +183,7 @@ def publish(published: Published, name: str) -> tuple[Part, Part]:
 
 @pytest.fixture
 def data_folder(tmp_path, monkeypatch) -> Path:
-    """An empty data folder of this test's own."""
+    """A new empty data folder for the test."""
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     return tmp_path / "data"

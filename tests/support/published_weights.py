@@ -1,7 +1,7 @@
-"""Checkpoints as the repositories publish them: their keys and shapes, random weights, and what the net computes.
+"""Checkpoints in the formats of published repositories (keys and shapes, random weights), and their expected logits.
 
-Written from the repositories' own layers (see atesc_core/teachers/formats.py), not from this lab's classifiers.
-``*_logits`` walk through a state dict with functional calls: the answer that a loaded teacher must give.
+Written from the layers of those repositories (see atesc_core/teachers/formats.py), not from this lab's models. The
+functions ``*_logits`` compute the logits from a state dict with functional calls: a loaded teacher must give the same.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class _Writer:
 
 
 def resnet34(num_classes: int, imagenet: bool = False) -> State:
-    """CMI's (3×3 stem, shortcut, linear) or torchvision's, which NTLBench takes (7×7 stem, downsample, fc)."""
+    """ResNet-34 of CMI (3×3 stem, shortcut, linear), or of torchvision and NTLBench (7×7 stem, downsample, fc)."""
     write = _Writer()
     short, head = ("downsample", "fc") if imagenet else ("shortcut", "linear")
     write.conv("conv1", 3, 64, 7 if imagenet else 3)
     write.bn("bn1", 64)
     inside = 64
     for layer, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 1):
-        for at in range(blocks):
-            block = f"layer{layer}.{at}"
+        for index in range(blocks):
+            block = f"layer{layer}.{index}"
             write.conv(f"{block}.conv1", inside, width)
             write.bn(f"{block}.bn1", width)
             write.conv(f"{block}.conv2", width, width)
@@ -65,13 +65,13 @@ def resnet34(num_classes: int, imagenet: bool = False) -> State:
 
 
 def wrn(num_classes: int, blocks: int) -> State:
-    """CMI's WRN-(6·blocks+4)-2."""
+    """WRN-(6·blocks+4)-2 of CMI."""
     write = _Writer()
     write.conv("conv1", 3, 16)
     inside = 16
     for group, width in enumerate((32, 64, 128), 1):
-        for at in range(blocks):
-            block = f"block{group}.layer.{at}"
+        for index in range(blocks):
+            block = f"block{group}.layer.{index}"
             write.bn(f"{block}.bn1", inside)
             write.conv(f"{block}.conv1", inside, width)
             write.bn(f"{block}.bn2", width)
@@ -92,11 +92,11 @@ def cmi_vgg(num_classes: int, blocks: tuple[tuple[int, ...], ...], batch_norm: b
     write = _Writer()
     inside = 3
     for number, widths in enumerate(blocks):
-        for at, width in enumerate(widths):
-            place = at * (3 if batch_norm else 2)
-            write.conv(f"block{number}.{place}", inside, width, bias=True)
+        for index, width in enumerate(widths):
+            position = index * (3 if batch_norm else 2)
+            write.conv(f"block{number}.{position}", inside, width, bias=True)
             if batch_norm:
-                write.bn(f"block{number}.{place + 1}", width)
+                write.bn(f"block{number}.{position + 1}", width)
             inside = width
     write.linear("classifier", 512, num_classes)
     return write.state
@@ -104,21 +104,21 @@ def cmi_vgg(num_classes: int, blocks: tuple[tuple[int, ...], ...], batch_norm: b
 
 def ntl_vgg13(num_classes: int, image_side: int, batch_norm: bool = False, head: str = "classifier1") -> State:
     write = _Writer()
-    inside, place = 3, 0
+    inside, position = 3, 0
     for widths in VGG13:
         for width in widths:
-            write.conv(f"features.{place}", inside, width, bias=True)
+            write.conv(f"features.{position}", inside, width, bias=True)
             if batch_norm:
-                write.bn(f"features.{place + 1}", width)
-            inside, place = width, place + (3 if batch_norm else 2)
-        place += 1
+                write.bn(f"features.{position + 1}", width)
+            inside, position = width, position + (3 if batch_norm else 2)
+        position += 1
     write.linear(f"{head}.0", 512 * (image_side // 32) ** 2, 256)
     write.linear(f"{head}.3", 256, 256)
     write.linear(f"{head}.6", 256, num_classes)
     return write.state
 
 
-# ── what they compute, on images already normalised ─────────────────────────────────────────────────
+# ── expected logits of normalised images ─────────────────────────────────────────────────
 
 
 def _bn(state: State, name: str, x: Tensor) -> Tensor:
@@ -141,8 +141,8 @@ def resnet34_logits(state: State, x: Tensor) -> Tensor:
     if imagenet:
         x = F.max_pool2d(x, 3, 2, 1)
     for layer, blocks in enumerate((3, 4, 6, 3), 1):
-        for at in range(blocks):
-            block, stride = f"layer{layer}.{at}", 2 if layer > 1 and at == 0 else 1
+        for index in range(blocks):
+            block, stride = f"layer{layer}.{index}", 2 if layer > 1 and index == 0 else 1
             body = F.relu(_bn(state, f"{block}.bn1", _conv(state, f"{block}.conv1", x, stride)))
             body = _bn(state, f"{block}.bn2", _conv(state, f"{block}.conv2", body))
             short = f"{block}.{'downsample' if imagenet else 'shortcut'}"
@@ -155,25 +155,25 @@ def resnet34_logits(state: State, x: Tensor) -> Tensor:
 def wrn_logits(state: State, x: Tensor) -> Tensor:
     x = _conv(state, "conv1", x)
     for group in (1, 2, 3):
-        at = 0
-        while (block := f"block{group}.layer.{at}") + ".conv1.weight" in state:
-            stride = 2 if group > 1 and at == 0 else 1
+        index = 0
+        while (block := f"block{group}.layer.{index}") + ".conv1.weight" in state:
+            stride = 2 if group > 1 and index == 0 else 1
             active = F.relu(_bn(state, f"{block}.bn1", x))
             body = F.relu(_bn(state, f"{block}.bn2", _conv(state, f"{block}.conv1", active, stride)))
             body = _conv(state, f"{block}.conv2", body)
-            x = body + (_conv(state, f"{block}.convShortcut", active, stride) if at == 0 else x)
-            at += 1
+            x = body + (_conv(state, f"{block}.convShortcut", active, stride) if index == 0 else x)
+            index += 1
     return _linear(state, "fc", F.relu(_bn(state, "bn1", x)).mean((2, 3)))
 
 
 def cmi_vgg_logits(state: State, x: Tensor) -> Tensor:
     side = x.shape[-1]
     for number in range(5):
-        places = sorted({int(key.split(".")[1]) for key in state if key.startswith(f"block{number}.")})
-        for place in places:
-            name = f"block{number}.{place}"
+        positions = sorted({int(key.split(".")[1]) for key in state if key.startswith(f"block{number}.")})
+        for position in positions:
+            name = f"block{number}.{position}"
             x = (_bn if f"{name}.running_mean" in state else _conv)(state, name, x)
-            if f"block{number}.{place + 1}.running_mean" not in state:
+            if f"block{number}.{position + 1}.running_mean" not in state:
                 x = F.relu(x)
         if number < 3 or number == 3 and side == 64:
             x = F.max_pool2d(x, 2)
@@ -182,19 +182,19 @@ def cmi_vgg_logits(state: State, x: Tensor) -> Tensor:
 
 def ntl_vgg13_logits(state: State, x: Tensor) -> Tensor:
     convolutions = sorted(int(key.split(".")[1]) for key in state if key.endswith("weight") and state[key].ndim == 4)
-    for at, place in enumerate(convolutions):
-        x = _conv(state, f"features.{place}", x)
-        if f"features.{place + 1}.running_mean" in state:
-            x = _bn(state, f"features.{place + 1}", x)
+    for index, position in enumerate(convolutions):
+        x = _conv(state, f"features.{position}", x)
+        if f"features.{position + 1}.running_mean" in state:
+            x = _bn(state, f"features.{position + 1}", x)
         x = F.relu(x)
-        if at % 2:
+        if index % 2:
             x = F.max_pool2d(x, 2)
     head = "classifier1" if "classifier1.0.weight" in state else "classifier"
     x = F.relu(_linear(state, f"{head}.0", x.flatten(1)))
     return _linear(state, f"{head}.6", F.relu(_linear(state, f"{head}.3", x)))
 
 
-# name: (the checkpoint for a number of classes, what it computes, the architecture it is, its image side)
+# name: (checkpoint for a number of classes, its logits, name of the architecture, image side in px)
 PUBLISHED: dict[str, tuple[Callable[[int], State], Callable[[State, Tensor], Tensor], str, int]] = {
     "CMI ResNet-34": (resnet34, resnet34_logits, "resnet34", 32),
     "CMI WRN-40-2": (lambda n: wrn(n, 6), wrn_logits, "wrn_40_2", 32),

@@ -1,4 +1,4 @@
-"""A story that the real worker really did, recorded; and a recording made by hand, small enough to break."""
+"""Recordings: the story of `lab_with_runs`, and a small artificial recording that tests can change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEACHER = RecordedTeacher(
 
 
 def by_hand() -> Recording:
-    """One run of two epochs, images of the second one, a border of one pair and one round of first steps."""
+    """A recording: one run of two epochs, images of the second, one border pair, one round of first steps."""
     run = RecordedRun(
         run="abcdefgh",
         label="By hand",
@@ -46,13 +46,13 @@ def by_hand() -> Recording:
         ),
         steps=tuple(
             RecordedStep(
-                epoch=1 + at // 2,
-                round=1 + at % 2,
-                seconds=1.0 + at,
-                images=4 * (at + 1),
+                epoch=1 + index // 2,
+                round=1 + index % 2,
+                seconds=1.0 + index,
+                images=4 * (index + 1),
                 losses={"g/bn": 1.5, "s/total": None},
             )
-            for at in range(4)
+            for index in range(4)
         ),
         snapshots=(RecordedSnapshot(epoch=2, seconds=5.0, images=3, threshold=4.0, suggestions={"otsu": 3.5}),),
     )
@@ -74,15 +74,15 @@ def by_hand() -> Recording:
         ),
     )
     random = np.random.default_rng(0)
-    whole = "runs/0/2"
+    snapshot = "runs/0/2"
     arrays = {
-        f"{whole}/images": random.integers(0, 256, (3, 3, 8, 8), np.uint8),
-        f"{whole}/teacher_class": np.array([0, 1, 1], np.uint16),
-        f"{whole}/student_class": np.array([0, 0, 1], np.uint16),
-        f"{whole}/teacher_confidence": np.array([0.5, 0.9, 1.0], np.float32),
-        f"{whole}/min_eps": np.array([1.0, 4.0, np.inf], np.float32),
-        f"{whole}/margin": np.array([-1.0, 0.0, 2.0], np.float32),
-        f"{whole}/kl": np.array([-3.0, -1.0, 0], np.float32),
+        f"{snapshot}/images": random.integers(0, 256, (3, 3, 8, 8), np.uint8),
+        f"{snapshot}/teacher_class": np.array([0, 1, 1], np.uint16),
+        f"{snapshot}/student_class": np.array([0, 0, 1], np.uint16),
+        f"{snapshot}/teacher_confidence": np.array([0.5, 0.9, 1.0], np.float32),
+        f"{snapshot}/min_eps": np.array([1.0, 4.0, np.inf], np.float32),
+        f"{snapshot}/margin": np.array([-1.0, 0.0, 2.0], np.float32),
+        f"{snapshot}/kl": np.array([-3.0, -1.0, 0], np.float32),
         "border/images": random.integers(0, 256, (1, 2, 3, 8, 8), np.uint8),
         "border/probs": np.array([[[[0.1, 0.9], [0.8, 0.2]]], [[[0.0, 1.0], [0.25, 0.75]]]], np.float32),
         "first/images": random.integers(0, 256, (2, 2, 3, 8, 8), np.uint8),
@@ -105,7 +105,7 @@ def story_scenes(lab_with_runs: Lab) -> Recording:
 
 @pytest.fixture(scope="session")
 def recorded(lab_with_runs: Lab, story_scenes: Recording) -> Recording:
-    """The lab's story, with its scenes."""
+    """The recorded story of `lab_with_runs`, with its scenes."""
     cards = {card.name: card for card in list_teachers(lab_with_runs.runs_dir)}
     runs = [lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control]
     return record(lab_with_runs.store, runs, cards, "The story", "a command", story_scenes)

@@ -1,4 +1,4 @@
-"""Reports of teachers on real test images, small enough for a page test, where the app looks for them."""
+"""Small reports on teachers, in the files where the app expects them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from atesc_core.teachers.zoo import load_teacher
 from tests.support.held_job import HeldJob
 from tests.support.labs import TEACHER, TINY, Lab
 
-RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # how the runs of the tests attack
+RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # settings of the attack in the tests' runs
 
 
 def save_report(runs_dir: Path, teacher: str = TEACHER, splits: tuple[SplitSpec, ...] = (RUNS_SPLIT,)) -> Report:
-    """Really measured, on 40 images of each domain; saved as if it were the whole report for each of the splits."""
+    """Measure a report on 40 images of each domain, and save it as the complete report of each split."""
     loaded = load_teacher(teacher, runs_dir)
     data = load_pair(loaded.card.pair, loaded.card.image_side)
     *_, last = measure(loaded, data, splits[0], torch.device("cpu"), images=40, epsilons=(1.0, 4.0, 16.0))
@@ -33,21 +33,21 @@ def save_report(runs_dir: Path, teacher: str = TEACHER, splits: tuple[SplitSpec,
 
 @pytest.fixture(scope="session")
 def report(lab_with_runs: Lab) -> Report:
-    """In the lab with runs: the NTL teacher is measured."""
+    """The report on the NTL teacher, saved in `lab_with_runs`."""
     return save_report(lab_with_runs.runs_dir, splits=(RUNS_SPLIT, SplitSpec()))
 
 
 @pytest.fixture
 def held_job(monkeypatch: pytest.MonkeyPatch) -> HeldJob:
-    """Measuring starts, and gets no further than this."""
+    """A job without progress, which replaces every job."""
     job = HeldJob(share=0.3, message="Scores of ID test images", eta_s=12.0)
     monkeypatch.setattr("atesc_core.jobs.find", lambda key: job)
     monkeypatch.setattr("atesc_core.jobs.start", lambda *arguments, queue="long": job)
     return job
 
 
-def numbers(sent: Any) -> np.ndarray:
-    """An array of a figure as it was sent to the browser: a list, or its bytes."""
-    if isinstance(sent, dict):
-        return np.frombuffer(base64.b64decode(sent["bdata"]), sent["dtype"])
-    return np.asarray(sent)
+def numbers(values: Any) -> np.ndarray:
+    """An array of a figure's JSON, which is a list or bytes in base64."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.asarray(values)

@@ -1,4 +1,4 @@
-"""The app as a user serves it: a process of its own, with its own folder of runs."""
+"""The app, served from another process with a new runs folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 from atesc_core.runs import RunStore
 
 ROOT = Path(__file__).parents[2]
-START_S = 180  # for a start on a busy machine
+START_S = 180  # limit for a start on a busy machine
 STOP_S = 60
 
 
 class LabServer:
-    """A served script with a runs folder of its own, which can be stopped and started like a user's."""
+    """A server of a Streamlit script, with its own runs folder. It can be stopped and started again."""
 
     def __init__(self, script: Path, runs_dir: Path, environment: dict[str, str] | None = None):
         self.script, self.runs_dir, self.environment = script, runs_dir, environment or {}
@@ -34,8 +34,8 @@ class LabServer:
 
     def start(self) -> None:
         options = [f"--server.port={self.port}", "--server.headless=true", "--server.fileWatcherType=none"]
-        by_streamlit = [] if self.script.name == "app.py" else ["-m", "streamlit", "run"]  # the app serves itself
-        command = [sys.executable, *by_streamlit, str(self.script), *options]
+        launcher = [] if self.script.name == "app.py" else ["-m", "streamlit", "run"]  # the app serves itself
+        command = [sys.executable, *launcher, str(self.script), *options]
         environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)} | self.environment
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -46,7 +46,7 @@ class LabServer:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End the server; a run's worker goes on, as it does for a user."""
+        """Stop the server. The worker of a run continues, as it does for a user."""
         if self.process is None:
             return
         self.process.terminate()
@@ -57,7 +57,7 @@ class LabServer:
             self.process.wait()
 
     def close(self) -> None:
-        """End the server and ask every run that is left to stop."""
+        """Stop the server, and request a stop of every active run."""
         self.stop()
         self.stop_runs()
 

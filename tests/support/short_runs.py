@@ -1,4 +1,4 @@
-"""Runs of a second or less with a shipped teacher, for every synthesizer."""
+"""Specs of runs that take a second or less, with a shipped teacher, for every synthesizer."""
 
 from __future__ import annotations
 

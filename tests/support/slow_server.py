@@ -1,4 +1,4 @@
-"""What tests/domains/test_prepare.py starts: `prepare`, told that SVHN is published by the test's own server."""
+"""The job module of tests/domains/test_prepare.py: `prepare`, with SVHN from the test's server."""
 
 import sys
 

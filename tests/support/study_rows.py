@@ -1,4 +1,4 @@
-"""Made-up rows: what a run of a cell would have said."""
+"""Artificial rows of a study's results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from atesc_core.study import PlannedRun
 METRIC = {"mnistm-fashion": "olacc", "mnistm-badnet_sq": "asr", "mnistm-mnist": "oacc"}
 
 
-def row(cell: PlannedRun, iacc: float, other: float, **more) -> dict:
+def row(cell: PlannedRun, iacc: float, other: float, **fields) -> dict:
+    """The row of one planned run. ``other``: its metric on OOD images; ``fields`` replace other fields."""
     metrics = {"iacc": iacc, METRIC[cell.pair]: other}
     return {
         "spec": cell.spec.model_dump(mode="json"),
@@ -21,12 +22,12 @@ def row(cell: PlannedRun, iacc: float, other: float, **more) -> dict:
         "device": "abacus",
         "seconds": 60.0,
         "torch": "2.0",
-        **more,
+        **fields,
     }
 
 
 def write(file: Path, rows: list[dict]) -> Path:
-    file.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
 
 

@@ -1,4 +1,4 @@
-"""A teacher that drives the real loop in a second or two."""
+"""A tiny teacher, with which a real run takes a second or two, and a scripted run without any model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY = RunSpec(
 
 
 def save_tiny_teacher(runs_dir: Path) -> None:
-    """An untrained teacher of the user's own, 16 px, under the name "tiny"."""
+    """Save an untrained teacher of 16 px with the name "tiny"."""
     model = build("small", 10, seed=0)
     card = TeacherCard(
         name="tiny",
@@ -41,13 +41,13 @@ def save_tiny_teacher(runs_dir: Path) -> None:
 
 
 class ScriptedRun:
-    """Events in the loop's order. A run goes one round for each permit (``let``), or freely (``free``)."""
+    """Yields events in the loop's order. Each round needs a permit (``let``), until ``set_free``."""
 
     def __init__(self):
         self.permits = defaultdict(lambda: threading.Semaphore(0))
         self.free = False
-        self.waiting = False  # for a permit, the round before it all written down
-        self.opened: list[tuple[str, int]] = []  # (run, epoch it went on from)
+        self.waiting = False  # whether it waits for a permit; all events of the previous round are written
+        self.opened: list[tuple[str, int]] = []  # (run id, epoch from which it was resumed)
         self.rounds: list[tuple[str, int, int]] = []
 
     def let(self, run_id: str, rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""A pair of domains so small that a teacher is trained on it at once."""
+"""A pair of tiny domains, on which a teacher is trained in a moment."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from atesc_core.domains.loading import PairData
 
 
 def tiny(pair: str) -> PairData:
-    """32 random images a domain, ID dark and OOD light."""
+    """32 random images per domain: dark ID images, light OOD images."""
     random = torch.Generator().manual_seed(0)
 
-    def domain(name: str, lift: float) -> Domain:
+    def domain(name: str, brightness: float) -> Domain:
         images = ImageSet(
-            0.5 * torch.rand(32, 3, 16, 16, generator=random) + lift, torch.randint(10, (32,), generator=random)
+            0.5 * torch.rand(32, 3, 16, 16, generator=random) + brightness, torch.randint(10, (32,), generator=random)
         )
         return Domain(name, tuple("0123456789"), images, images)
 

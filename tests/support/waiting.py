@@ -1,4 +1,4 @@
-"""Waiting on what happens, never for how long it takes."""
+"""Waiting for a condition, instead of a fixed time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], at_most_s: float = 120.0) -> T:
-    """What ``condition`` returns once it is true. Fails the test where it never is."""
+    """Wait until ``condition`` returns a true value; return it. The test fails after ``at_most_s`` seconds."""
     end = time.monotonic() + at_most_s
     while not (value := condition()):
         assert time.monotonic() < end, "what the test waits for did not happen"

@@ -1,4 +1,4 @@
-"""Worker processes of a test: found, and ended with it."""
+"""The worker processes of a test's lab: find them, and end them after the test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def no_worker_is_left(store):
+    """End all workers of the lab after the test."""
     yield
     for process in workers(store):
         process.kill()
@@ -17,9 +18,10 @@ def no_worker_is_left(store):
 
 
 def workers(store) -> list[psutil.Process]:
-    found = []
+    """The running worker processes of the lab."""
+    processes = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        line = process.info["cmdline"] or []
-        if "atesc_core.runs.worker" in line and str(store.runs_dir) in line:
-            found.append(process)
-    return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
+        arguments = process.info["cmdline"] or []
+        if "atesc_core.runs.worker" in arguments and str(store.runs_dir) in arguments:
+            processes.append(process)
+    return [process for process in processes if process.info["status"] != psutil.STATUS_ZOMBIE]
