@@ -1,11 +1,11 @@
-// A Plotly chart that stays in the page while Streamlit reruns the script around it.
+// A Plotly chart that keeps its DOM node while Streamlit reruns the page's script.
 //
-// Streamlit calls the default export once per mount and again whenever the data or the theme changes.
-// The first call makes a Chart on the mount's own node; later calls hand it new data, which it draws
-// into the same node, so that zoom, pan and selection stay the user's.
+// Streamlit calls the default export when it mounts the component, and again when the data or the theme changes.
+// The first call creates a Chart in the component's node. Later calls pass new data to this Chart, which draws
+// into the same node: so the user's zoom, pan and selection stay.
 //
-// Streamlit takes a component's JavaScript as one text. pages/shared/ui/javascript.py joins this module and those
-// that it imports, so names at the top of a file are unique within this folder.
+// Streamlit accepts a component's JavaScript only as one text. pages/shared/ui/javascript.py joins this module and
+// the modules that it imports, so top-level names must be unique within this folder.
 
 import { element } from "./dom.js";
 import { plotlyFigure, readTheme } from "./figure.js";
@@ -14,7 +14,7 @@ import { SelectionFrame } from "./selection_frame.js";
 import { ThresholdHandle } from "./threshold_handle.js";
 import { ThumbnailTooltip } from "./thumbnail_tooltip.js";
 
-// Tools over the plot, by the key of the data that asks for them. In the order of the Tab key.
+// Tools over the plot. A tool exists while the data has a value for its key. The Tab key visits them in this order.
 const TOOLS = { threshold: ThresholdHandle, select: SelectionFrame, thumbnails: ThumbnailTooltip };
 
 const charts = new WeakMap();
@@ -30,7 +30,7 @@ export default function mount(component) {
   };
 }
 
-// Plotly is 4.8 MB: one script tag for the whole page, however many charts and reruns.
+// Plotly is 4.8 MB, so all charts of the page share one script tag.
 function loadPlotly(path) {
   window.atescPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -45,7 +45,7 @@ function loadPlotly(path) {
   return window.atescPlotly;
 }
 
-// The address of Streamlit's own script says where the server is, also behind a base path or a proxy.
+// The server's root address, from the address of Streamlit's script: so it is right behind a base path or a proxy too.
 function serverRoot() {
   const script = document.querySelector('script[type="module"][src*="static/js/"]');
   return script ? script.src.slice(0, script.src.lastIndexOf("static/js/")) : document.baseURI;
@@ -63,7 +63,7 @@ class Chart {
     this.onDown = () => (this.held = true);
     this.onUp = () => {
       this.held = false;
-      // Plotly finishes its own gesture in the same event; draw what waited after it.
+      // Plotly handles the same event to finish its gesture, so the waiting draw must come after it.
       setTimeout(() => this.draw());
     };
     this.plot.addEventListener("pointerdown", this.onDown);
@@ -167,7 +167,7 @@ class Chart {
     window.Plotly?.purge(this.plot);
   }
 
-  // Python drew in the colours of the theme it knew of; when the user switches, ask it once to draw again.
+  // The figure has the colours of the theme when Python drew it. After a change of theme, request one new drawing.
   requestTheme() {
     if (this.theme.mode === this.data.mode) this.requestedTheme = undefined;
     else if (this.requestedTheme !== this.theme.mode) {

@@ -1,4 +1,4 @@
-// Nodes of the chart's own tools.
+// Creates and positions the DOM nodes of the chart's tools.
 
 export function element(tag, className) {
   const node = document.createElement(tag);

@@ -1,13 +1,13 @@
-// The figure as Plotly gets it: Python's figure in the page's colours, with the chart's tools.
+// Converts Python's figure for Plotly: adds the page's colours and the settings of the chart's tools.
 
-// traces, layout and config for Plotly.react. data: what chart.py sent; theme: what readTheme returned.
+// Returns traces, layout and config for Plotly.react. data: sent by chart.py; theme: the result of readTheme.
 export function plotlyFigure(data, theme) {
   const { data: traces, layout } = JSON.parse(data.figure);
   if (data.thumbnails?.captions) for (const trace of traces) hideHoverLabel(trace);
   Object.assign(layout, {
     autosize: true,
     height: data.height,
-    uirevision: `view ${data.revision}`, // never empty: Plotly takes an empty one as "keep nothing"
+    uirevision: `view ${data.revision}`, // never empty: with an empty one, Plotly resets the view
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
   });
@@ -31,15 +31,15 @@ function plotlyConfig({ select, scroll_zoom }) {
   const tools = ["zoom2d", "pan2d", ...(select ? ["select2d", "lasso2d"] : [])];
   return {
     displaylogo: false,
-    responsive: false, // the chart's ResizeObserver also notices the sidebar and the columns
+    responsive: false, // the chart has a ResizeObserver, which also reacts to the sidebar and the columns
     scrollZoom: scroll_zoom,
     modeBarButtons: [tools, ["resetScale2d"]],
-    showSendToCloud: false, // Plotly 4's "Share chart" would send it to a server of Plotly's
+    showSendToCloud: false, // "Share chart" of Plotly 4 would send the data to a server of Plotly
     plotlyServerURL: "",
   };
 }
 
-// The page's colours and font go into the figure's template: what a figure sets itself still wins.
+// Puts the page's colours and font into the figure's template, so that the figure's own settings have priority.
 function themedTemplate(template, { text, background, border, font }) {
   const axis = { gridcolor: border, linecolor: border, tickcolor: border, zerolinecolor: border };
   const layout = template?.layout ?? {};
@@ -62,7 +62,7 @@ function themedTemplate(template, { text, background, border, font }) {
   };
 }
 
-// Streamlit's theme, from the CSS variables that it sets on the page.
+// Reads Streamlit's theme from the CSS variables of the page.
 export function readTheme(node) {
   const style = getComputedStyle(node);
   const read = (name) => style.getPropertyValue(`--st-${name}`).trim();

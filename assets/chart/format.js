@@ -1,14 +1,14 @@
-// What the threshold says: pure functions, tested in tests/e2e/test_chart_functions.py.
+// The text of the threshold's label: pure functions, tested in tests/e2e/test_chart_functions.py.
 
-// Halves to even, as Python writes them: the same share must not read differently next to the chart.
+// Rounds halves to even, as Python does, so that a share is the same number here and next to the chart.
 const PERCENT = new Intl.NumberFormat("en", {
   minimumFractionDigits: 1,
   maximumFractionDigits: 1,
   roundingMode: "halfEven",
 });
 
-// How many scores lie at or below the threshold. values: each score once, ascending; below: how many scores lie at or
-// below each value, or null where each value stands for one score.
+// Number of scores at or below the threshold. values: the distinct scores, ascending; below: for each value, the number
+// of scores at or below it, or null if every score is distinct.
 export function countAtOrBelow({ values, below }, threshold) {
   let low = 0;
   let high = values.length;

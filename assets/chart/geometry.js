@@ -1,14 +1,14 @@
-// Where things lie on the chart: pure functions of numbers, tested in tests/e2e/test_chart_functions.py.
+// Positions on the chart: pure functions of numbers, tested in tests/e2e/test_chart_functions.py.
 
-export const FRAME_STEP = 0.02; // share of the plot by which one arrow key moves or sizes the selection frame
+export const FRAME_STEP = 0.02; // share of the plot by which an arrow key moves or resizes the selection frame
 const TOOLTIP_GAP = 16; // px between the pointer and the tooltip
-const LABEL_GAP = 12; // px between the threshold and the end of its label, beside the label's own width
+const LABEL_GAP = 12; // px added to the label's width, for the distance between the threshold and its label
 
 export function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 
-// A frame { x, y, w, h } in shares of the plot, moved or resized by one step; it stays within the plot.
+// Moves or resizes a frame { x, y, w, h } by one step, within the plot. Units: shares of the plot.
 export function stepFrame({ x, y, w, h }, [right, down], resize) {
   if (resize) {
     return {
@@ -25,16 +25,16 @@ export function frameContains({ x, y, w, h }, right, down) {
   return right >= x && right <= x + w && down >= y && down <= y + h;
 }
 
-// CSS background-position of one picture on its sheet, the same as Thumbnails.position in pages/shared/ui/chart.py
-// (a test compares the two). Here because of 20 000 pictures only the one under the pointer needs it.
+// CSS background-position of one image on its sheet, equal to Thumbnails.position in pages/shared/ui/chart.py (a test
+// compares both). Computed here, because of 20 000 images only the one under the pointer needs a position.
 export function spritePosition(cell, { side, columns, rows }) {
-  const step = side + 2; // a picture has one pixel of margin on each side
+  const step = side + 2; // each image has a margin of one pixel on each side
   return [[cell % columns, columns], [Math.floor(cell / columns), rows]]
     .map(([index, count]) => `${(100 * (index * step + 1)) / (count * step - side)}%`)
     .join(" ");
 }
 
-// Right of the pointer, left of it where the right has no room; never above or below the chart. All in px.
+// Position of the tooltip: right of the pointer, or left of it if there is no room; within the chart's height. In px.
 export function tooltipPosition(pointer, tooltip, chart) {
   const right = pointer.x + TOOLTIP_GAP;
   return {
@@ -43,8 +43,8 @@ export function tooltipPosition(pointer, tooltip, chart) {
   };
 }
 
-// Whether the threshold's label stands left of it, and else by how many px it is shifted so that the chart's end
-// does not cut it: right of the threshold, else left of it, else as far left as needed.
+// Position of the threshold's label: right of the threshold if there is room, otherwise left of it (flipped),
+// otherwise right of it but shifted to the left by -shift px, so that the chart's edge does not cut the label.
 export function labelPosition(x, axisLength, labelWidth) {
   const width = labelWidth + LABEL_GAP;
   const room = axisLength - x - width;

@@ -9,14 +9,14 @@ export function idAt(trace, index) {
   return idOf({ customdata: trace.customdata?.[index] });
 }
 
-// Indices of the trace's points for which predicate(id, index, trace) holds.
+// Indices of the trace's points for which predicate(id, index, trace) is true.
 export function indicesWhere(trace, predicate) {
   return Array.from(trace.customdata ?? [], (_, index) => index).filter((index) =>
     predicate(idAt(trace, index), index, trace),
   );
 }
 
-// Equal as sets.
+// Whether two lists contain the same ids, in any order.
 export function sameIds(left, right) {
   const ids = new Set(left);
   return ids.size === new Set(right).size && right.every((id) => ids.has(id));

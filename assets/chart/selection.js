@@ -1,13 +1,13 @@
 import { idAt, idOf, indicesWhere, sameIds } from "./points.js";
 
-// The ids that are selected in a chart: made here by a gesture or by keys, or elsewhere and sent by Python.
+// The selected ids of a chart. A gesture or keys on this chart change them, or Python sends them from another widget.
 export class Selection {
   constructor(chart) {
     this.chart = chart;
     this.ids = [];
   }
 
-  // Plotly reports its own redraws too (an event without points); only a gesture may change a selection.
+  // Plotly also fires this event (without points) when it redraws, but only a gesture may change the selection.
   takeGesture(points) {
     if (this.chart.data.select && points !== undefined) this.reportChange(points.map(idOf));
   }
@@ -23,7 +23,7 @@ export class Selection {
     this.chart.setState("selection", { ids, revision: this.chart.data.revision, at: this.reportedAt });
   }
 
-  // Python's selection counts once it has received ours; until then it speaks of the one before.
+  // Python's selection counts only after Python has received our last one; before that, it is out of date.
   receive({ selected, acknowledged_at }, revisionChanged) {
     if (!selected) {
       if (revisionChanged) this.reportChange([]);
@@ -33,13 +33,13 @@ export class Selection {
     if (revisionChanged || (current && !sameIds(selected, this.ids))) this.pending = selected;
   }
 
-  // After Plotly has drawn new data: first what was selected elsewhere, then what was selected here.
+  // Called after Plotly has drawn new data: applies the selection sent by Python, then restores the one made here.
   async redraw() {
     await this.applyPending();
     await this.restore();
   }
 
-  // A selection made elsewhere or by keys: points, without a lasso or box.
+  // Applies a selection from Python or from keys. It consists of points, so a lasso or box is removed.
   async applyPending() {
     if (!this.pending) return;
     const ids = new Set(this.pending);
@@ -49,7 +49,7 @@ export class Selection {
     this.ids = await this.mark(ids);
   }
 
-  // Draw points as selected; returns the ids among them that the chart has.
+  // Draws points as selected; returns the ids that exist in the chart.
   async mark(ids) {
     const traces = this.chart.plot._fullData;
     const indices = traces.map((trace) => indicesWhere(trace, (id) => ids.has(id)));
@@ -58,8 +58,8 @@ export class Selection {
     return [...new Set(present)];
   }
 
-  // New data under an old selection. A lasso or box is a region: what lies in it now is selected. Clicked points are
-  // those points, wherever they are now.
+  // Restores the selection on new data. A lasso or box selects the points that are inside it now. Clicked points stay
+  // selected by id, even at new positions.
   async restore() {
     const { data, plot } = this.chart;
     if (!data.select || !this.ids.length) return;

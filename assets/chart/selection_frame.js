@@ -4,15 +4,16 @@ import { frameContains, stepFrame } from "./geometry.js";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const INSTRUCTIONS = "Arrows move the frame, with Shift they size it. Enter selects, Escape clears.";
 
-// The lasso of those who use the keyboard: a frame over the plot that arrow keys move and size.
+// Selection by keyboard, in place of the lasso: a frame over the plot that arrow keys move and resize.
 export class SelectionFrame {
   constructor(chart) {
     this.chart = chart;
-    // In shares of the plot, from its upper left corner. A bar is selected by its end, so there all heights count.
+    // In shares of the plot, from its upper left corner. For bars ("box") the frame is as high as the plot, because a bar
+    // is selected if its end is inside the frame.
     this.frame = chart.data.select === "box" ? { x: 0.4, y: 0, w: 0.2, h: 1 } : { x: 0.4, y: 0.4, w: 0.2, h: 0.2 };
     this.area = element("div", "atesc-chart-frame-area");
     this.area.tabIndex = 0;
-    this.area.setAttribute("role", "application"); // a screen reader leaves the arrow keys to the chart
+    this.area.setAttribute("role", "application"); // so that a screen reader passes the arrow keys to the chart
     this.area.setAttribute("aria-label", `Select in the chart. ${INSTRUCTIONS}`);
     this.outline = this.area.appendChild(element("div", "atesc-chart-frame"));
     this.area.appendChild(element("div", "atesc-chart-frame-hint")).textContent = INSTRUCTIONS;
@@ -45,7 +46,7 @@ export class SelectionFrame {
     else if (event.key === "Escape") this.chart.selection.selectWhere(() => false);
     else return;
     event.preventDefault();
-    event.stopPropagation(); // the page has keyboard shortcuts of its own
+    event.stopPropagation(); // otherwise the page's keyboard shortcuts react too
   }
 
   select() {

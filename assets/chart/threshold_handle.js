@@ -3,9 +3,10 @@ import { thresholdText } from "./format.js";
 import { clamp, labelPosition, roundToStep } from "./geometry.js";
 
 const KEY_STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
-const KEYS_REST_MS = 250; // after the last key, before the value is reported
+const KEYS_REST_MS = 250; // time between the release of the last key and the report
 
-// The vertical line that the user drags, or moves by keys, along the x axis. It reports its value when it is dropped.
+// The vertical line that the user moves along the x axis, by dragging or by keys. It reports its value at the end of a
+// move.
 export class ThresholdHandle {
   constructor(chart) {
     this.chart = chart;
@@ -35,8 +36,8 @@ export class ThresholdHandle {
     this.left.style.background = options.left_colour;
     this.right.style.background = options.right_colour;
     this.handle.setAttribute("aria-label", options.label);
-    // An update that left the server before the drop still carries the old value: what was dropped stays until
-    // Python answers with another one.
+    // An update that the server sent before the user's last move still has the old value. So the user's value stays
+    // until Python sends another value.
     const inHand = this.dragging || this.typing;
     if (!inHand && (changed || this.value === undefined)) this.value = options.value;
     this.place();
@@ -83,7 +84,7 @@ export class ThresholdHandle {
     this.dragging = false;
     this.chart.root.classList.remove("is-dragging");
     if (this.value !== this.before.value) this.report();
-    else if (this.received !== this.before.received) this.move(this.received); // not moved by hand, by a run meanwhile
+    else if (this.received !== this.before.received) this.move(this.received); // only Python has moved it meanwhile
   }
 
   press(event) {

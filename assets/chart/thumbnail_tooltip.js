@@ -2,7 +2,7 @@ import { element } from "./dom.js";
 import { spritePosition, tooltipPosition } from "./geometry.js";
 import { idOf } from "./points.js";
 
-// The picture and caption of the point under the pointer.
+// A tooltip with the image and the caption of the point under the pointer.
 export class ThumbnailTooltip {
   constructor(chart) {
     this.chart = chart;
@@ -24,7 +24,7 @@ export class ThumbnailTooltip {
   show({ points: [point], event }) {
     const { sheet } = this;
     const cell = sheet.cells ? sheet.cells[idOf(point)] : idOf(point);
-    this.node.hidden = !(cell < sheet.count); // also where the point has no id
+    this.node.hidden = !(cell < sheet.count); // hidden too if the point has no id
     if (this.node.hidden) return;
     Object.assign(this.picture.style, {
       backgroundImage: `url("${sheet.source}")`,

@@ -1,4 +1,4 @@
-// Images that can be pressed: a button each, which reports its id to Python. Mounted by pages/shared/ui/gallery.py.
+// Images as buttons: a click reports the image's id to Python. Mounted by pages/shared/ui/gallery.py.
 
 export default function mount({ parentElement, data, setTriggerValue }) {
   let grid = parentElement.querySelector(".atesc-gallery");

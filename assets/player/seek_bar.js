@@ -1,8 +1,8 @@
-// The position of a replay, and the handle that moves it. Between two updates of the server the clock runs on here.
-// An update does not move a handle that is held, and only a drag reports a position to Python.
+// The seek bar of a replay. While playing, it advances the position between two updates from the server. Updates do not
+// move the handle while the user holds it. Only a drag reports a position to Python.
 
 const bars = new WeakMap();
-const ANSWER_MS = 2000; // how long a dropped position stays while the server has not answered
+const ANSWER_MS = 2000; // how long the user's position stays without an answer from the server
 
 export default function mount(component) {
   const { parentElement } = component;

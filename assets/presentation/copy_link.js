@@ -1,4 +1,5 @@
-// A button that copies the page's address, which holds the whole state of the page. Mounted by pages/shared/ui/presentation.py.
+// A button that copies the page's address, which contains the page's whole state. Mounted by
+// pages/shared/ui/presentation.py.
 
 const MESSAGE_MS = 2500;
 
@@ -21,7 +22,7 @@ async function copy(button) {
     await navigator.clipboard.writeText(location.href);
     showMessage(button, "Copied");
   } catch {
-    showLinkField(button); // a page that came over plain HTTP from another machine may not write to the clipboard
+    showLinkField(button); // browsers deny the clipboard to a page from another machine over plain HTTP
   }
 }
 
