@@ -20,8 +20,9 @@ from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import RULE_NAMES, SCORE_NAMES, SCORE_UNITS
-from pages.robustness import trial_view
 from pages.robustness.detection_view import detection_view, real_tiles
+from pages.robustness.trial_form import trial_button, trial_form
+from pages.robustness.trial_result import trial_result
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection, url
@@ -110,12 +111,12 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
         _suggestions(split)
         with elements.hidden_when_presenting("uses", horizontal=True, gap="small"):
             _threshold_actions(split)
-            options = trial_view.trial_button(run, split.threshold, _refusal(split))
+            options = trial_button(run, split.threshold, _refusal(split))
         if options:
-            trial_view.trial_form(run, split.threshold, options)
+            trial_form(run, split.threshold, options)
     with right, st.container(key="split-numbers"):
         _numbers(split, real)
-    trial_view.trial_result(run)
+    trial_result(run)
     _selected(split)
     waiting = student_curve(run, snapshot, selected.indices if selected else ())
     if selected and selected.image is not None:

@@ -30,7 +30,7 @@ def lab(lab_with_runs: Lab, tmp_path: Path, held_job, monkeypatch) -> Lab:
     monkeypatch.setattr("atesc_core.runs.launcher._start", lambda store, requested: None)
     store = RunStore(tmp_path / "lab")
     here = Machine("cpu", store.get(lab_with_runs.atesc).device)
-    for module in ("robustness.trial_view", "shared.data.cost"):
+    for module in ("robustness.trial_form", "shared.data.cost"):
         monkeypatch.setattr(f"pages.{module}.machine", lambda: here)
     return Lab(store.runs_dir, store, lab_with_runs.plain, lab_with_runs.atesc, lab_with_runs.control)
 
