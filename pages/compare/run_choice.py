@@ -78,9 +78,11 @@ def _filtered(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
     """Draw a filter for each field in which the runs differ; return the runs that pass all filters."""
     values = _filter_values(runs)
     fields = [field for field, texts in values.items() if len(set(texts)) > 1]
-    *slots, more = st.columns([*[3] * min(len(fields), VISIBLE_FILTERS), 2], vertical_alignment="bottom")
+    *slots, more_slot = st.columns([*[3] * min(len(fields), VISIBLE_FILTERS), 2], vertical_alignment="bottom")
     passing = [True] * len(runs)
-    with more.popover("More", icon=":material/filter_list:", width="stretch", disabled=not fields[VISIBLE_FILTERS:]):
+    with more_slot.popover(
+        "More", icon=":material/filter_list:", width="stretch", disabled=not fields[VISIBLE_FILTERS:]
+    ):
         slots += [st.container() for _ in fields[VISIBLE_FILTERS:]]
     for field, slot in zip(fields, slots, strict=True):
         options = STATUSES if field == "status" else sorted(set(values[field]), key=_sort_key)

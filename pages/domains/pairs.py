@@ -119,10 +119,10 @@ def _choose_target(id_name: str) -> int:
     return target
 
 
-def _bind_to_link(name: str, options: Sequence[Any], usual: Any, key: str = "") -> dict[str, Any]:
+def _bind_to_link(name: str, options: Sequence[Any], default: Any, key: str = "") -> dict[str, Any]:
     """Arguments of a select box for one part of the pair, whose value is in the link."""
     key = key or f"{name} of a pair"
-    binding = url.bind_widget(name, url.read_choice(name, options, usual), key=key, usual=usual, initial="index")
+    binding = url.bind_widget(name, url.read_choice(name, options, default), key=key, default=default, initial="index")
     return binding | {"index": options.index(binding["index"])}
 
 

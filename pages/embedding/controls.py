@@ -9,7 +9,7 @@ import streamlit as st
 
 from atesc_core.figures.embedding import ColourBy
 from atesc_core.runs import DistillationRun
-from pages.embedding.feature_space import Method, Who
+from pages.embedding.feature_space import Method, Network
 from pages.shared.state import selection, url
 from pages.shared.ui.epoch_slider import epoch_slider
 
@@ -17,14 +17,14 @@ RealImages = Literal["density", "points"]  # how real images are drawn
 MAPS: tuple[Method, ...] = ("PCA", "UMAP")
 REAL_IMAGES: tuple[RealImages, ...] = ("density", "points")
 COLOURS: dict[ColourBy, str] = {"group": "Group", "score": "Score", "class": "Class", "domain": "Domain"}
-FEATURES: tuple[Who, ...] = ("teacher", "student")
+FEATURES: tuple[Network, ...] = ("teacher", "student")
 
 
 @dataclass(frozen=True)
 class MapOptions:
     """How the maps are drawn, as the user chose by the page's controls."""
 
-    who: Who
+    network: Network  # whose features are mapped
     method: Method
     colour: ColourBy
     real_images: RealImages

@@ -103,7 +103,7 @@ def draw_map(
     if method == "PCA":  # its first direction is far longer than its second: fill the card with both
         figure.update_yaxes(scaleanchor=None)
     ids, images, captions = point_thumbnails(epoch_map, options.real_images)
-    revision = f"{epoch_map.run.id} {options.who} {method} {options.real_images}"
+    revision = f"{epoch_map.run.id} {options.network} {method} {options.real_images}"
     draw = partial(
         chart,
         figure,

@@ -23,7 +23,7 @@ from pages.shared.data.store import run_store
 from pages.shared.ui.progress import ensure_result
 
 Method = Literal["PCA", "UMAP"]
-Who = Literal["teacher", "student"]
+Network = Literal["teacher", "student"]
 
 
 @dataclass(frozen=True, eq=False)

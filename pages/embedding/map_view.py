@@ -9,7 +9,7 @@ import streamlit as st
 from pages.embedding.controls import epoch_controls, map_controls, slider_key
 from pages.embedding.distances import distance_curves, distance_tiles
 from pages.embedding.epoch_map import EpochMap, draw_map
-from pages.embedding.feature_space import Space, Subject, Who, student_progress, student_space, teacher_space
+from pages.embedding.feature_space import Network, Space, Subject, student_progress, student_space, teacher_space
 from pages.embedding.selected_images import selected_images
 from pages.embedding.side_by_side import side_by_side
 from pages.shared.data.snapshots import load_snapshot
@@ -21,9 +21,9 @@ from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import pending_notice
 
-SPACES: dict[Who, Callable[[Subject], Space | None]] = {"teacher": teacher_space, "student": student_space}
+SPACES: dict[Network, Callable[[Subject], Space | None]] = {"teacher": teacher_space, "student": student_space}
 NOTE_ON_TWO_MAPS = (
-    "Each map is the feature space of its own {who}: compare where the synthetic images lie among the real "
+    "Each map is the feature space of its own {network}: compare where the synthetic images lie among the real "
     "ID and OOD ones, not positions on one map with those on the other."
 )
 NOTE_ON_STUDENTS = (
@@ -49,16 +49,16 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         return is_live(run)
     options = map_controls()
     subjects = [subject for subject in (first, second) if subject]
-    if options.who == "student" and not all(map(_has_student, subjects)):
+    if options.network == "student" and not all(map(_has_student, subjects)):
         return is_live(run)
     left, right = [st.container()] * 2 if two else st.columns([3, 1])
     with left, elements.card():
         epoch, playing = epoch_controls(run, epochs)
-        if options.who == "student":
+        if options.network == "student":
             elements.caption(NOTE_ON_STUDENTS)
         if two:
-            elements.caption(NOTE_ON_TWO_MAPS.format(who=options.who))
-        computed = [SPACES[options.who](subject) for subject in subjects]
+            elements.caption(NOTE_ON_TWO_MAPS.format(network=options.network))
+        computed = [SPACES[options.network](subject) for subject in subjects]
         spaces = [space for space in computed if space is not None]
         if len(spaces) < len(subjects):
             in_progress = [

@@ -3,7 +3,7 @@
 from atesc_core.errors import FigureNotReadyError
 from atesc_core.figures.run_figures import draw_panels
 from pages.figures.paper import downloads, preview
-from pages.figures.recipe_form import measure_what_is_missing, recipe_form, sources
+from pages.figures.recipe_form import measure_missing_reports, recipe_form, sources
 from pages.shared.ui import elements
 from pages.shared.ui.run_header import run_page_header
 
@@ -11,7 +11,7 @@ run = run_page_header("Figures", "As it will print, and to take home.")
 if run:
     with elements.hidden_when_presenting("recipe"):
         recipe = recipe_form(run)
-    measure_what_is_missing(recipe)
+    measure_missing_reports(recipe)
     try:
         drawn = draw_panels(recipe, sources())
     except FigureNotReadyError as reason:

@@ -90,17 +90,17 @@ def _layout_controls(initial: PrintLayout) -> PrintLayout:
         key="venue",
         format_func=lambda name: venues.VENUES[name].name,
     )
-    one, two = venues.VENUES[venue].column_in, venues.VENUES[venue].page_in
+    column_in, page_in = venues.VENUES[venue].column_in, venues.VENUES[venue].page_in
     columns: Literal[1, 2] = 1
     column_counts: tuple[Literal[1, 2], ...] = (1, 2)
-    if one != two:
+    if column_in != page_in:
         columns = st.segmented_control(
             "Columns",
             column_counts,
             default=initial.columns,
             required=True,
             key="columns",
-            format_func=lambda n: f"{n} · {(one, two)[n - 1]:g} in",
+            format_func=lambda n: f"{n} · {(column_in, page_in)[n - 1]:g} in",
         )
     fonts: tuple[FontName, ...] = ("sans", "serif")
     with st.popover("Type", icon=":material/format_size:"):
@@ -323,7 +323,7 @@ def _report(teacher: str, split: Any, attacked: bool) -> Any:
     return teacher_report(teacher, split)
 
 
-def measure_what_is_missing(recipe: Recipe) -> None:
+def measure_missing_reports(recipe: Recipe) -> None:
     """Start to measure the first teacher whose report is missing; later reruns measure the others."""
     for panel, run_id in _runs(recipe):
         run = run_store().get_distillation(run_id)

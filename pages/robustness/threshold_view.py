@@ -132,7 +132,7 @@ def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Repor
 
 def _score_choice(run: DistillationRun, scores: list[str]) -> str:
     """Draw the choice of the score, and return the chosen score."""
-    usual = run.spec.split.score
+    default = run.spec.split.score
     score = st.segmented_control(
         "Score",
         scores,
@@ -145,9 +145,9 @@ def _score_choice(run: DistillationRun, scores: list[str]) -> str:
             "logits; GMM: chance of a high loss, by TA-DFKD's mixture. Oracle: has seen real images of both domains; "
             "for display only."
         ),
-        **url.bind_widget("score", url.read_choice("score", scores, usual), key=f"score {run.id}", usual=usual),
+        **url.bind_widget("score", url.read_choice("score", scores, default), key=f"score {run.id}", default=default),
     )
-    return score or usual
+    return score or default
 
 
 def slider_key(run: DistillationRun) -> str:

@@ -42,7 +42,7 @@ def figures_lab(tmp_path_factory: pytest.TempPathFactory) -> FiguresLab:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_browser():
+def close_browser_at_end():
     """Close the drawing browser at the end of the session."""
     yield
     browser.close_browser()

@@ -77,7 +77,7 @@ def _write(name: str, text: str | None) -> None:
 
 
 def bind_widget(
-    name: str, value: object, *, key: str = "", usual: object = None, initial: str = "default"
+    name: str, value: object, *, key: str = "", default: object = None, initial: str = "default"
 ) -> dict[str, Any]:
     """Keyword arguments of a widget whose value is in the link: ``st.segmented_control("Map", MAPS, **bind_widget(...))``.
 
@@ -85,21 +85,21 @@ def bind_widget(
         name: name of the parameter.
         value: the value in the link now.
         key: key of the widget; by default ``link NAME``.
-        usual: for this value the parameter is left out of the link.
+        default: for this value the parameter is left out of the link.
         initial: name of the widget's parameter for its first value (``default``, ``value`` or ``index``).
     """
     return controlled_widget(
         key or f"link {name}",
         value,
-        lambda chosen: set_parameter(name, None if chosen == usual else chosen),
+        lambda chosen: set_parameter(name, None if chosen == default else chosen),
         initial=initial,
     )
 
 
 def bind_choice(name: str, options: Iterable[object], *, key: str = "") -> dict[str, Any]:
-    """``bind_widget`` for a choice among ``options``; the first one is the usual value. ``key``: by default ``name``."""
+    """``bind_widget`` for a choice among ``options``; the first one is the default. ``key``: by default ``name``."""
     options = list(options)
-    return bind_widget(name, read_choice(name, options, options[0]), key=key or name, usual=options[0])
+    return bind_widget(name, read_choice(name, options, options[0]), key=key or name, default=options[0])
 
 
 def clear_run_parameters() -> None:

@@ -150,9 +150,9 @@ def _budget(sample: Sample) -> float:
     min_eps = float(sample.snapshot.scores["min_eps"][sample.index])
     key = f"budget {sample.run.id} {sample.snapshot.epoch} {sample.index}"
     step = largest / 128  # the resolution of min ε
-    usual = min(min_eps, largest)
+    default = min(min_eps, largest)
     binding = url.bind_widget(
-        "budget", url.read_number("budget", usual, 0.0, largest), key=key, usual=usual, initial="value"
+        "budget", url.read_number("budget", default, 0.0, largest), key=key, default=default, initial="value"
     )
     budget: float = st.slider(
         "Attack budget ε (1/255)",
