@@ -68,7 +68,7 @@ class Inspection:
 
 
 def smallest_budget(min_eps: float, split: SplitSpec) -> float:
-    """The budget, in 1/255, that just changes the teacher's label by the score ``min_eps``, or the largest one tried."""
+    """The smallest budget, in 1/255, that changes the teacher's label by ``min_eps``; if none, the largest budget."""
     return split.max_epsilon if math.isinf(min_eps) else float(min_eps)
 
 

@@ -1,4 +1,4 @@
-"""Time that the server takes to update every chart of the page Robustness after the threshold was moved.
+"""Time that the server takes to update every chart of the page Robustness after a change of the threshold.
 
     python -m benchmarks.interaction [--images 20000] [--moves 100] [--json]
 
@@ -41,10 +41,13 @@ from atesc_core.teachers.report import EPSILONS, DomainReport, Report, report_fi
 
 ROOT = Path(__file__).parents[1]
 TEACHER, SIDE, CLASSES, FEATURES = "mnistm-badnet_sq-ntl", 16, 10, 64
-REAL = 250  # real test images of each domain, as the app measures
+REAL = 250  # real test images of each domain, as many as the app measures
 WARM_UP = 5
 TIMEOUT_S = 180
-FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)  # not: cut short
+FINISHED = (
+    ForwardMsg.FINISHED_SUCCESSFULLY,
+    ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY,
+)  # without interrupted reruns
 
 app = typer.Typer(add_completion=False)
 
@@ -72,9 +75,9 @@ def main(
             thresholds = np.random.default_rng(1).uniform(0.5, 16, WARM_UP + moves).round(1)
             for threshold in thresholds[:WARM_UP]:
                 visitor.move(threshold)
-            visitor.bytes, before = 0, cpu_ms(server)
+            visitor.bytes, cpu_start = 0, cpu_ms(server)
             times = np.array([visitor.move(threshold) for threshold in thresholds[WARM_UP:]])
-            sent, cpu = visitor.bytes / moves, (cpu_ms(server) - before) / moves
+            sent, cpu = visitor.bytes / moves, (cpu_ms(server) - cpu_start) / moves
     p50, p95 = np.percentile(times, [50, 95])
     result = {
         "p95_ms": round(p95, 1),
@@ -100,11 +103,11 @@ def cpu_ms(server: psutil.Process) -> float:
     return 1000 * (times.user + times.system)
 
 
-# ── what is shown ───────────────────────────────────────────────────────────────────────────────────
+# ── data of the page ───────────────────────────────────────────────────────────────────────────────────
 
 
 def make_run(runs_dir: Path, images: int) -> str:
-    """Write a finished run of one epoch and its teacher's report, random but of real size; the run's id."""
+    """Write a finished run of one epoch and its teacher's report, random but of realistic size. Returns its id."""
     random, store = np.random.default_rng(0), RunStore(runs_dir)
     run_id = store.create(RunSpec(teacher=TEACHER, device="cpu", epochs=1))
     log = RunLog(store, store.get(run_id))
@@ -166,7 +169,7 @@ def scores(random: np.random.Generator, images: int) -> dict[str, np.ndarray]:
 
 @contextmanager
 def served(runs_dir: Path) -> Iterator[tuple[int, psutil.Process]]:
-    """Start a server of the app: its port and process."""
+    """Start a server of the app; yields its port and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -218,7 +221,7 @@ class Visitor:
         self.bytes = 0
 
     def move(self, threshold: float) -> float:
-        """Move the threshold; milliseconds until every change of the page has arrived."""
+        """Move the threshold. Returns the milliseconds until every change of the page has arrived."""
         started = time.perf_counter()
         self._rerun(threshold, page_script_hash=self.page, fragment_id=self.fragment)
         return 1000 * (time.perf_counter() - started)
@@ -236,7 +239,7 @@ class Visitor:
             pass
 
     def _receive(self) -> bool:
-        """Receive one message; whether it is the last of the answer."""
+        """Receive one message. Returns whether it is the last of the response."""
         frame = self.socket.recv(TIMEOUT_S)
         self.bytes += len(frame)
         message = ForwardMsg.FromString(frame)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.print_points [--points 5000] [--json]
 
-Both are made from one drawing, in one browser, in turns; the numbers are medians of the rounds.
+Both PDFs are made from one drawing, in one browser, alternately; the numbers are medians over rounds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CENTRES = {"id": 0.0, "ood": 4.0}  # of the reference points
 
 
 def embedding(points: int) -> go.Figure:
-    """A map in print of that many synthetic images, half of them fragile."""
+    """A printed map of ``points`` synthetic images, half of them fragile."""
     random = np.random.default_rng(0)
     reference = pd.concat(
         [

@@ -35,10 +35,10 @@ from atesc_core.teachers.zoo import load_teacher
 from atesc_core.vocabulary import SYNTHESIZER_NAMES
 
 TEACHERS = tuple(f"{pair}-ntl" for pair in OFFLINE_PAIRS)
-IMAGES = 480  # attacked, in batches as the loop's
+IMAGES = 480  # attacked images, in batches of the size that the loop uses
 PLAIN_EPOCHS = 1
-ROUNDS = 7  # timed, of each run
-BUDGET = 4.0  # the ε besides the automatic threshold, in 1/255
+ROUNDS = 7  # timed rounds of each run
+BUDGET = 4.0  # a second ε, in addition to the automatic threshold, in 1/255
 AIMS = {"agreement": 99.0, "epoch_ratio": 1.5}
 
 Attack = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, H, W) and the teacher's labels (B,) -> flipped, (B,) bool
@@ -74,7 +74,7 @@ def measure(teacher: str) -> dict[str, Any]:
 
 
 def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[str, float]:
-    """Per cent of x, (B, 3, H, W), on which each attack says what PGD-20 says; and its time over PGD-20's.
+    """Per cent of x, (B, 3, H, W), on which each attack agrees with PGD-20; and its time relative to PGD-20.
 
     All attacks have the budget ``epsilon`` (1/255).
     """
@@ -94,9 +94,9 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
     for part in torch.split(x, run.spec.batch_size):
         y = predictions(run.teacher, part)
         for name, attack in attacks.items():
-            found, took = timed(partial(attack, part, y))
-            flipped[name].append(found)
-            seconds[name].append(took)
+            flipped_part, cpu_seconds = timed(partial(attack, part, y))
+            flipped[name].append(flipped_part)
+            seconds[name].append(cpu_seconds)
     reference = torch.cat(flipped.pop("pgd20"))
     row = {"epsilon": epsilon, "robust": per_cent(~reference)}
     for name, parts in flipped.items():
@@ -110,9 +110,9 @@ def agreement(run: Distillation, x: Tensor, epsilon: float, steps: int) -> dict[
 def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: float) -> dict[str, float]:
     """The cost of a splitting epoch and of a whole run over the cost without a split.
 
-    Rounds of both are timed in turn, the splitting epochs' first. ``run_ratio`` is of the whole run: plain epochs
-    first, the threshold (``calibrating`` seconds) and the first split, which also attacks the probes, then splitting
-    epochs; training alone, without measuring the student.
+    Rounds of both are timed alternately, first those of splitting epochs. ``run_ratio`` is for the whole run: plain
+    epochs, the threshold (``calibrating`` seconds), the first split, which also attacks the probes, and splitting
+    epochs. It counts training only, without measuring the student.
     """
     spec = atesc.spec
     epoch = spec.escape.warmup_epochs + 1
@@ -136,7 +136,7 @@ def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: flo
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What ``work`` returns, and the seconds of CPU time that it took."""
+    """The result of ``work``, and its CPU time in seconds."""
     began = time.process_time()
     return work(), time.process_time() - began
 
@@ -147,10 +147,10 @@ def per_cent(hits: Tensor) -> float:
 
 
 def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
-    """All rows, with the means that the aims are about.
+    """All rows, with their means, which are compared with the aims.
 
-    Agreement is over images and both budgets, the ratios by synthesizer, epoch over epoch; ``epoch_ratio`` is DFQ's,
-    the dearest: it splits every batch anew.
+    Agreement is a mean over images and both budgets. The ratios of epoch times are means for each synthesizer;
+    ``epoch_ratio`` is that of DFQ, the most expensive one, because it splits every batch.
     """
     budgets = [budget for row in teachers for budget in row["budgets"]]
     ratios = {
@@ -179,10 +179,10 @@ def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def page(found: dict[str, Any]) -> str:
-    """Both tables and what was reached, as Markdown."""
+def page(results: dict[str, Any]) -> str:
+    """Both tables and the comparison with the aims, as Markdown."""
     lines = [
-        f"`python -m benchmarks.split_cost`, on {found['device']}, CPU time of one thread, PyTorch {found['torch']}. "
+        f"`python -m benchmarks.split_cost`, on {results['device']}, CPU time of one thread, PyTorch {results['torch']}. "
         f"Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
         "again* is the ceiling: PGD-20 against itself, from another random start.",
         "",
@@ -190,7 +190,7 @@ def page(found: dict[str, Any]) -> str:
         "| time over PGD-20's: flips, PGD-4 |",
         "|---" * 8 + "|",
     ]
-    for row in found["teachers"]:
+    for row in results["teachers"]:
         for budget, name in zip(row["budgets"], ("auto, ", ""), strict=True):
             lines.append(
                 f"| `{row['teacher']}` | {row['images']} | {name}{budget['epsilon']:.2f} "
@@ -205,7 +205,7 @@ def page(found: dict[str, Any]) -> str:
         "|---" * 6 + "|",
     ]
     for at, synthesizer in enumerate(SYNTHESIZERS):
-        for row in found["teachers"]:
+        for row in results["teachers"]:
             cost = row["costs"][at]
             lines.append(
                 f"| {SYNTHESIZER_NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
@@ -213,11 +213,11 @@ def page(found: dict[str, Any]) -> str:
             )
     lines += [
         "",
-        f"Agreement, mean of both budgets: **{found['agreement']:.1f} %** (lowest "
-        f"{found['agreement_lowest']:.1f}; ceiling {found['ceiling']:.1f}; aim {AIMS['agreement']:.0f}). "
-        f"Splitting epoch over plain epoch, mean over teachers: {_by_synthesizer(found['epoch_ratios'])} "
+        f"Agreement, mean of both budgets: **{results['agreement']:.1f} %** (lowest "
+        f"{results['agreement_lowest']:.1f}; ceiling {results['ceiling']:.1f}; aim {AIMS['agreement']:.0f}). "
+        f"Splitting epoch over plain epoch, mean over teachers: {_by_synthesizer(results['epoch_ratios'])} "
         f"(aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs, the threshold and the probes, and "
-        f"without measuring the student: {_by_synthesizer(found['run_ratios'])}.",
+        f"without measuring the student: {_by_synthesizer(results['run_ratios'])}.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -232,12 +232,12 @@ def main(
 ) -> None:
     """Measure every teacher, then write split_cost.md and results.md next to the rows."""
     torch.set_num_threads(1)
-    found = overall([measure(teacher) for teacher in TEACHERS])
-    rows.with_name("split_cost.md").write_text(page(found))
+    results = overall([measure(teacher) for teacher in TEACHERS])
+    rows.with_name("split_cost.md").write_text(page(results))
     write_page(rows)
-    print(page(found))
+    print(page(results))
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The lab without a browser: ``atesc --help``.
 
-Commands are thin: they read what was typed, call the core and print. What is heavy (torch, pandas) is
-imported where it is needed, so that help comes at once.
+Commands are thin: they read the arguments, call the core and print. Slow imports (torch, pandas) are inside
+functions, so that help appears at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error in what was typed becomes one line and exit status 2."""
+    """Run the command line. An error in the arguments becomes one line and exit status 2."""
     try:
         app()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What the commands share: options, settings typed as KEY=VALUE, printing."""
+"""Shared code of the commands: options, settings in the form KEY=VALUE, printing."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def typed_settings(typed: list[str] | None) -> dict[str, Any]:
 
 
 def all_settings(options: dict[str, Any], typed: list[str] | None) -> dict[str, Any]:
-    """The options that have a value, by the field that each sets; settings typed with ``--set`` override them."""
+    """Field -> value, of the options that have a value; settings from ``--set`` override them."""
     return {name: value for name, value in options.items() if value is not None} | typed_settings(typed)
 
 
 def folder(runs_dir: Path | None) -> Path:
-    """The folder of the runs; the app's, unless one is given."""
+    """The folder of the runs; that of the app unless given."""
     from atesc_core.runs import default_runs_dir
 
     return runs_dir if runs_dir is not None else default_runs_dir()
@@ -71,12 +71,12 @@ def open_store(runs_dir: Path | None) -> RunStore:
 
 
 def print_message(text: str) -> None:
-    """Print a message for a person on stderr; stdout is for results."""
+    """Print a message for the user on stderr; stdout is for results."""
     print(text, file=sys.stderr)
 
 
 def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal, or in a pipe as wide as it needs."""
+    """Print a table with the width of the terminal; in a pipe, with the width that it needs."""
     width = None if sys.stdout.isatty() else 200
     Console(width=width).print(table)
 
@@ -101,7 +101,7 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
 
 @contextmanager
 def progress_bar(note: str) -> Iterator[Progress]:
-    """A progress bar on stderr; ``note``: a rich template for the text behind it."""
+    """A progress bar on stderr; ``note``: a rich template for the text after it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(note))
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield progress

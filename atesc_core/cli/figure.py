@@ -145,7 +145,7 @@ def _figure_recipe(name: str, run: str | None, panel: dict[str, Any], layout: di
     from atesc_core.specs.base import parse
 
     if run is None:
-        parse(Panel, {"figure": name, "run": "?"})  # an unknown figure is the first thing to say
+        parse(Panel, {"figure": name, "run": "?"})  # report an unknown figure first
         raise ValueError("run: missing; expected --run ID, as in `runs list`")
     return Recipe(panels=(parse(Panel, {"figure": name, "run": run} | panel),), layout=parse(PrintLayout, layout))
 
@@ -155,8 +155,8 @@ def _panels_recipe(
 ) -> Recipe:
     """The recipe of several panels.
 
-    Each panel gets the options that its figure takes. An option that no figure takes goes to the first, whose
-    validation then names it. Raises as ``_figure_recipe`` does.
+    Each panel gets the options that its figure takes. An option that no figure takes goes to the first
+    panel, whose validation then names it. Raises as ``_figure_recipe`` does.
     """
     from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
     from atesc_core.specs.base import parse
@@ -182,7 +182,7 @@ def _panels_recipe(
 
 
 def _write_figure(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
-    """Write one file, and its origin beside it."""
+    """Write one file, and its origin next to it."""
     from atesc_core.figures.export import files
     from atesc_core.figures.run_figures import draw_panels, draw_recipe, recipe_provenance, write_bytes
 
@@ -237,10 +237,10 @@ def _with_sources(store: RunStore, work: Callable[[Sources], Result]) -> Result:
     with progress_bar("{task.fields[note]}") as progress:
         task: list[TaskID] = []
 
-        def show_progress(share: float, stage: str) -> None:
+        def show_progress(share: float, message: str) -> None:
             if not task:
                 task.append(progress.add_task("Measuring the teacher", total=1, note=""))
-            progress.update(task[0], completed=share, note=stage)
+            progress.update(task[0], completed=share, note=message)
 
         return work(measuring_sources(store, show_progress))
 

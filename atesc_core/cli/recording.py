@@ -99,7 +99,7 @@ def _summary(run: RecordedRun) -> str:
 
 
 def _check_parent(out: Path) -> None:
-    """Raises ValueError where the folder of ``out`` does not exist."""
+    """Raises ValueError if the folder of ``out`` does not exist."""
     if not out.parent.is_dir():
         raise ValueError(f"out: {str(out)!r}: the folder {str(out.parent)!r} does not exist")
 
@@ -120,7 +120,7 @@ def _write_recording(
 
 
 def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, str]) -> Recording | None:
-    """The scenes of the story of these runs; None unless they are its three students."""
+    """The scenes of the story of these runs; None if they are not the three students of a story."""
     from atesc_core.recording.story import STORY_ROLES, story_role
 
     by_role = {story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}
@@ -134,12 +134,12 @@ def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, st
             by_role["plain"].spec,
             by_role["control"].spec.teacher,
             store.runs_dir,
-            lambda share, stage: progress.update(task, completed=share, description=stage),
+            lambda share, message: progress.update(task, completed=share, description=message),
         )
 
 
 def _run_all(store: RunStore, run_ids: list[str]) -> list[DistillationRun]:
-    """Wait for each run in turn. Raises ValueError for one that ends without being done."""
+    """Wait for each run in turn. Raises ValueError if a run ends without being done."""
     from atesc_core.cli.runs import follow
 
     runs = [follow(store, store.get_distillation(run_id)) for run_id in run_ids]

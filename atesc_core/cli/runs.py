@@ -1,4 +1,4 @@
-"""``distill``, ``runs list | show | export | student``, ``worker``: a run waits in line with those of the app."""
+"""``distill``, ``runs list | show | export | student``, ``worker``: a run waits in the queue of the app."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:
 
 
 def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
-    """Refuse at once what the worker would refuse in line; returns the teacher."""
+    """Raise now the errors that the worker would raise later. Returns the teacher."""
     from atesc_core.device import pick_device
     from atesc_core.models import ARCHITECTURES
     from atesc_core.teachers.zoo import load_teacher
@@ -198,7 +198,7 @@ def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
 def run_to_its_end(store: RunStore, spec: RunSpec | TeacherSpec, as_json: bool) -> None:
     """Queue a run, show its progress, print its last accuracies.
 
-    Ctrl-C stops it. Exit status 1 where it did not come to its end.
+    Ctrl-C stops it. Exit status 1 if it did not finish.
     """
     run = store.get(store.create(spec))
     try:
@@ -224,7 +224,7 @@ def follow(store: RunStore, run: AnyRun) -> AnyRun:
 
 
 def stop(store: RunStore, run: AnyRun) -> AnyRun:
-    """Stop the run after Ctrl-C, and wait until its worker has finished the round; what it logged is kept."""
+    """Stop the run after Ctrl-C, and wait until its worker has finished the round. Its log stays."""
     print_message("stopping after this round ...")
     store.stop(run.id)
     end = time.monotonic() + STOP_S
@@ -234,7 +234,7 @@ def stop(store: RunStore, run: AnyRun) -> AnyRun:
 
 
 def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
-    """The last epoch's metrics on stdout; exit status 1 where the run did not come to its end."""
+    """Print the last epoch's metrics on stdout; exit status 1 if the run did not finish."""
     last = {} if epochs.empty else {str(name): value for name, value in epochs.iloc[-1].items()}
     last = {name: value for name, value in last.items() if name not in ("images", "time")}
     if as_json and last:
@@ -245,7 +245,7 @@ def _report(run: Run, epochs: pd.DataFrame, as_json: bool) -> None:
 
 
 def expect_done(run: Run) -> None:
-    """Exit status 1 where the run did not come to its end."""
+    """Exit with status 1 if the run did not finish."""
     if run.status != "done":
         print_message(
             f"error: run {run.id} {run.status}"

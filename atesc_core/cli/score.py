@@ -1,4 +1,4 @@
-"""``score``: how robust the teacher is on each image, as a CSV file."""
+"""``score``: robustness scores of images by a teacher, as a CSV file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Images(StrEnum):
-    """Which images are scored."""
+    """The images to score."""
 
     id = "id"
     ood = "ood"
@@ -76,7 +76,7 @@ def score(
 
 
 def _test_images(teacher: Teacher, domain: Images) -> tuple[Tensor, list[int | None]]:
-    """Test images of the teacher's own pair, (N, 3, s, s) in [0, 1], and their true labels."""
+    """Test images of the teacher's pair, (N, 3, s, s) in [0, 1], and their true labels."""
     from atesc_core.domains.loading import load_pair
 
     data = load_pair(teacher.card.pair, teacher.card.image_side)

@@ -1,4 +1,4 @@
-"""``study``: the runs of the evidence, and the page made from them."""
+"""``study``: the runs of a study, and the page of results made from them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _slice(part: str) -> slice:
 
 
 def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
-    """The runs whose data and teacher are on this machine. Prints the commands that get what the others lack."""
+    """The runs whose data and teacher are on this machine. Prints the commands for what is missing."""
     from atesc_core.study import missing_data
 
     lacking = missing_data(cells, runs_dir)
@@ -83,34 +83,34 @@ def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> No
 
     from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
 
-    torch.set_num_threads(1)  # numbers do not depend on how many cores there are
+    torch.set_num_threads(1)  # results must not depend on the number of cores
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
         for number, cells in enumerate(runs):
-            done = read_rows(rows)  # again, since other processes add to it
-            left = [run for run in runs[number:] if any(outcome_key(cell.spec) not in done for cell in run)]
-            progress.update(task, completed=len(runs) - len(left))
-            lacking = [cell for cell in cells if outcome_key(cell.spec) not in done]
-            if not lacking:
+            done = read_rows(rows)  # read again, because other processes add rows
+            unfinished = [run for run in runs[number:] if any(outcome_key(cell.spec) not in done for cell in run)]
+            progress.update(task, completed=len(runs) - len(unfinished))
+            missing = [cell for cell in cells if outcome_key(cell.spec) not in done]
+            if not missing:
                 continue
-            times = [expected_seconds(run[0].spec, list(done.values())) for run in left]
-            tell = partial(_tell, progress, task, lacking[0], len(runs) - len(left), times)
-            tell(0)
+            seconds_left = [expected_seconds(run[0].spec, list(done.values())) for run in unfinished]
+            on_epoch = partial(_show_progress, progress, task, missing[0], len(runs) - len(unfinished), seconds_left)
+            on_epoch(0)
             for cell, row in zip(
-                lacking, run_and_measure([cell.spec for cell in lacking], runs_dir, tell), strict=True
+                missing, run_and_measure([cell.spec for cell in missing], runs_dir, on_epoch), strict=True
             ):
                 append_row(row, rows)
                 progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
-            progress.update(task, completed=len(runs) - len(left) + 1)
+            progress.update(task, completed=len(runs) - len(unfinished) + 1)
 
 
-def _tell(
-    progress: Progress, task: TaskID, cell: PlannedRun, finished: int, times: list[float | None], epoch: int
+def _show_progress(
+    progress: Progress, task: TaskID, cell: PlannedRun, finished: int, seconds_left: list[float | None], epoch: int
 ) -> None:
-    """Show progress. ``times``: expected seconds of this run and those after it."""
+    """Show progress. ``seconds_left``: expected seconds of this run and of each later run."""
     share = epoch / cell.spec.epochs
-    known = [seconds for seconds in times if seconds is not None]
-    eta = f"  {_duration(sum(known) - share * known[0])} left" if len(known) == len(times) else ""
+    estimates = [seconds for seconds in seconds_left if seconds is not None]
+    eta = f"  {_duration(sum(estimates) - share * estimates[0])} left" if len(estimates) == len(seconds_left) else ""
     progress.update(
         task,
         description=f"run {finished + 1} of {progress.tasks[task].total}",

@@ -153,19 +153,23 @@ def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisa
 
     staged = StagedTeacher(file)
     model = staged.read(arch, normalisation)
-    found = staged.recognised
-    if found is None:
+    recognised = staged.recognised
+    if recognised is None:
         raise TeacherError(f"{file.name}: not recognised")
-    name = arch or found.arch
+    name = arch or recognised.arch
     parameters = sum(values.numel() for values in model.parameters())
     print(f"{file.name}: {name}, {model.num_classes} classes, {parameters:,} parameters")
-    print(f"recognised: {found.arch}, by the names of {found.source}")
-    names = ", ".join(found.class_names) if found.class_names else "not in the file; the pair's, unless you name them"
+    print(f"recognised: {recognised.arch}, by the names of {recognised.source}")
+    names = (
+        ", ".join(recognised.class_names)
+        if recognised.class_names
+        else "not in the file; the pair's, unless you name them"
+    )
     print(f"class names: {names}")
     mean, std = (
         " ".join(f"{value:g}" for value in model.get_buffer(part).flatten().tolist()) for part in ("mean", "std")
     )
-    print(f"normalisation: mean {mean}, std {std} ({_normalisation_origin(found, normalisation)})")
+    print(f"normalisation: mean {mean}, std {std} ({_normalisation_origin(recognised, normalisation)})")
     print(f"architecture: {ARCHITECTURES[name].description}")
 
 
@@ -206,8 +210,8 @@ def add_teacher(
     print(f"{card.name}: {card.arch}, {card.image_side} px, {metrics_text(card.metrics)}")
 
 
-def _normalisation_origin(found: Recognised, named: str | None) -> str:
-    """Where a checked file's normalisation comes from; ``named``: what --normalisation says."""
-    if found.says_normalisation:
+def _normalisation_origin(recognised: Recognised, option: str | None) -> str:
+    """The origin of a checked file's normalisation. ``option``: the value of --normalisation."""
+    if recognised.says_normalisation:
         return "of the file"
-    return "as typed" if named else f"not in the file; {found.normalisation}, unless --normalisation says other"
+    return "as typed" if option else f"not in the file; {recognised.normalisation}, unless --normalisation says other"

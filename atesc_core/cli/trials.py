@@ -1,4 +1,4 @@
-"""``try``: another threshold on a run, from one of its checkpoints, against the one that it has."""
+"""``try``: compare another threshold with a run's current one, from one of the run's checkpoints."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _follow_arms(store: RunStore, trial: Trial) -> None:
 
 
 def _report(store: RunStore, trial: Trial, as_json: bool) -> None:
-    """The difference by epoch on stdout; exit status 1 where an arm did not come to its end."""
+    """Print the difference by epoch on stdout; exit status 1 if an arm did not finish."""
     from atesc_core.figures.trial import signed_points
 
     rows = trial.difference(store)
@@ -87,7 +87,7 @@ def _report(store: RunStore, trial: Trial, as_json: bool) -> None:
     else:
         table = Table(
             "epoch",
-            *(f"{METRIC_NAMES[name]} {what}" for name in metrics for what in ("old", "new", "new − old")),
+            *(f"{METRIC_NAMES[name]} {column}" for name in metrics for column in ("old", "new", "new − old")),
             title=f"{trial.new.group}, per cent of test images, one seed ({trial.new.spec.seed})",
         )
         for row in rows.to_dict("records"):

@@ -100,7 +100,7 @@ class Distillation:
         )
 
     def student_batch(self, epoch: int) -> StudentBatch:
-        """Draws the next batch with the teacher's logits. If the epoch splits, marks robust images as to be forgotten."""
+        """Draws the next batch with the teacher's logits. If the epoch splits, robust images are to be forgotten."""
         splits, count = self.splits_in(epoch), self.spec.batch_size
         images, scores = self.synthesizer.draw(count, self.score if splits else None)
         images = images.contiguous(memory_format=memory_format(self.device))
@@ -141,7 +141,7 @@ class Distillation:
         return self.learn(self.student_batch(epoch))[0]
 
     def snapshot(self) -> SnapshotTaken:
-        """Synthetic images and all that is shown about them. Does not change the run's random generators and statistics."""
+        """Synthetic images and all that is shown about them. Does not change random generators or statistics."""
         self.snapshot_random.manual_seed(self.spec.seed)
         random_state = self.random.get_state()
         images = self.synthesizer.sample(self.spec.snapshot_images)

@@ -246,7 +246,7 @@ def _label_ends(figure: go.Figure, style: Style, curves: Sequence[Curve]) -> Non
 
 
 def spread_labels(values: Sequence[float], gap: float, low: float = 0.0, high: float = 100.0) -> list[float]:
-    """Positions of labels close to ``values``, in the same order, at least ``gap`` apart if ``low``..``high`` allows it.
+    """Positions of labels close to ``values``, in the same order, at least ``gap`` apart if there is room.
 
     The positions minus their minimal distances must not decrease; the nearest such sequence (least squares) comes from
     pooling neighbours that are out of order (isotonic regression).

@@ -13,7 +13,7 @@ def border(curves: pd.DataFrame, mode: Mode = "light", marked_share: float | Non
     """Trust in the ID label from ID to OOD.
 
     ``curves``: columns ``share``, per cent of the OOD image in the blend, and ``NTL`` and ``SL``, if known:
-    the probability that this teacher gives to the ID image's true class, in per cent. ``marked_share``: a share to mark.
+    the probability that this teacher gives to the ID image's true class, in per cent. ``marked_share``: to mark.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "border", "Share of the OOD image (%)", "Probability of the ID image's class (%)")

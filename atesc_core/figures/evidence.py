@@ -18,8 +18,8 @@ def evidence(runs: pd.DataFrame, mode: Mode = "light") -> go.Figure:
 
     ``runs``: one row per run of one synthesizer, columns ``setting`` (close, open, backdoor), ``pair``, ``metric``
     (oacc, olacc, asr), ``kind`` of teacher (NTL, SL), ``form``, ``seed``, and ``iacc`` and ``other`` (the metric), per
-    cent, NaN for a run that was not done. One panel per pair. Dots: mean ± one standard deviation over seeds, filled for
-    NTL teachers and open for SL teachers. Small dots: seeds.
+    cent, NaN for a run that was not done. One panel per pair. Dots: mean ± one standard deviation over seeds, filled
+    for NTL teachers and open for SL teachers. Small dots: seeds.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "evidence", "", "Student accuracy (%)", aspect=0.5)

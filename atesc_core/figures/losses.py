@@ -34,7 +34,7 @@ TEACHER_TERMS: dict[str, str] = {
 
 
 def epoch_position(steps: pd.DataFrame) -> NDArray[np.float64]:
-    """(N,) position of each round in epochs: round 20 of 40 in epoch 3 is 2.5. Needs columns ``epoch`` and ``round``."""
+    """(N,) position of each round in epochs: round 20 of 40 in epoch 3 is 2.5. Columns: ``epoch`` and ``round``."""
     rounds = max(int(steps["round"].max()), 1) if len(steps) else 1
     return (steps["epoch"] - 1 + steps["round"] / rounds).to_numpy(float)
 

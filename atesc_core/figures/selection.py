@@ -46,7 +46,7 @@ def mark_samples(figure: go.Figure, values: ArrayLike, ids: Sequence[str], edges
 
 
 def in_bins(values: ArrayLike, edges: ArrayLike, names: Sequence[str]) -> NDArray[np.int64]:
-    """Ascending indices of the samples whose score is in one of the named bins (``bin_names``, the bars' customdata)."""
+    """Ascending indices of the samples with scores in the named bins (``bin_names``, the bars' customdata)."""
     edges = np.asarray(edges, float)
     bins = [index for index, name in enumerate(bin_names(edges)) if name in set(names)]
     return np.flatnonzero(np.isin(bin_index(np.asarray(values, float), edges), bins))

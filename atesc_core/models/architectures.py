@@ -1,4 +1,4 @@
-"""The one table of architectures, for teachers and students alike."""
+"""The table of architectures, for teachers and students."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ CLASSES = range(2, 10_001)
 
 
 def build(arch: str, num_classes: int, seed: int = 0) -> Classifier:
-    """A classifier with new random weights. The global random state is left as it was.
+    """A classifier with new random weights. The global random state does not change.
 
     Args:
         arch: a name in ARCHITECTURES.
         num_classes: one of CLASSES.
-        seed: of the weights.
+        seed: seed of the weights.
 
     Raises:
-        ValueError: the architecture or the number of classes is not possible.
+        ValueError: the architecture is unknown or the number of classes is not possible.
     """
     if arch not in ARCHITECTURES:
         raise ValueError(f"arch: {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")

@@ -1,4 +1,4 @@
-"""The classifier that all architectures build: images in [0, 1] to features to logits, with normalisation inside."""
+"""The classifier of all architectures: images in [0, 1] to features to logits. It normalises images itself."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Classifier(nn.Module):
         backbone: maps normalised images to features, (B, F).
         num_features: F.
         num_classes: C; a linear ``head`` maps features to logits.
-        stages: names of the backbone's modules whose output ends a stage; CUTI-domain changes the style there.
-        mean: of the three channels; stored with the weights.
-        std: of the three channels; stored with the weights.
+        stages: names of the backbone's modules that end a stage; CUTI-domain changes the style of their output.
+        mean: mean of each of the three channels; stored with the weights.
+        std: standard deviation of each of the three channels; stored with the weights.
     """
 
     mean: Tensor
@@ -68,25 +68,25 @@ def untouched(model: nn.Module, x: Tensor) -> Tensor:
 class Architecture:
     """An entry of ARCHITECTURES: calling it with a number of classes builds the classifier."""
 
-    make: Callable[[int], Classifier]
+    builder: Callable[[int], Classifier]
     about: str
-    image_side: int = 32  # pixels it was made for; others work
+    image_side: int = 32  # pixels; the published side, but others work
     batch_norm: bool = True
 
     def __call__(self, num_classes: int) -> Classifier:
         """A new classifier of this architecture, with weights drawn at random."""
-        return self.make(num_classes)
+        return self.builder(num_classes)
 
     @property
     def description(self) -> str:
-        """For the user: what it is, and a warning where it has no BatchNorm."""
+        """Description for the user, with a warning if the architecture has no BatchNorm."""
         return self.about + ("." if self.batch_norm else f". {NO_BATCH_NORM}.")
 
 
 def he_init(model: nn.Module) -> nn.Module:
     """The model, its convolutions drawn from N(0, 2 / fan out), their biases 0 (He et al., 2015).
 
-    Deep nets without BatchNorm do not train otherwise.
+    Deep nets without BatchNorm do not train with other weights.
     """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):

@@ -8,7 +8,7 @@ from atesc_core.models.base import Architecture, Classifier
 
 
 class _Pool(nn.AdaptiveAvgPool2d):
-    """Leaves a map of the wanted side alone: at 16 px the mean over one pixel took 5 % of a step on the CPU."""
+    """Skips pooling if the map already has the output size: at 16 px this saves 5 % of a step on the CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x if x.shape[-2:] == (self.output_size, self.output_size) else super().forward(x)
@@ -17,7 +17,7 @@ class _Pool(nn.AdaptiveAvgPool2d):
 def small(num_classes: int) -> Classifier:
     """Four convolutions with BatchNorm, 90 k parameters.
 
-    The head sees a 4×4 map rather than one mean: a backdoor trigger is known by its place.
+    The head gets a 4×4 map, not one mean, because the position of a backdoor trigger matters.
     """
     layers = [*_conv_bn(3, 32), *_conv_bn(32, 48, 2), *_conv_bn(48, 64), *_conv_bn(64, 64, 2)]
     backbone = nn.Sequential(*layers, _Pool(4), nn.Flatten())

@@ -3,7 +3,7 @@
 ``vgg``: CMI and NAYER (zju-vipa/CMI and tmtuan1307/NAYER, datafree/models/classifiers/vgg.py, which follow
 HobbitLong/RepDistiller): five blocks, global pooling, one Linear layer. ``vgg_dense``: NTLBench and TransNTL
 (tmllab/NTLBench and tmllab/2024_CVPR_TransNTL, models/ntl_vggnet.py): five poolings and a classifier of three
-Linear layers, the first as wide as the last map, which ties it to an image side. Modules carry the published
+Linear layers, the first as wide as the last map, which fixes the image side. Modules carry the published
 names, so that published weights fit.
 """
 
@@ -44,10 +44,10 @@ def vgg(num_classes: int, depth: int, batch_norm: bool) -> Classifier:
 
 
 def vgg_dense(num_classes: int, depth: int, batch_norm: bool, image_side: int) -> Classifier:
-    """x: (B, 3, s, s); features: (B, 256). Of another side than ``image_side``, the last map is pooled to fit.
+    """x: (B, 3, s, s); features: (B, 256). For another side than ``image_side``, the last map is pooled.
 
-    The published net has dropout after its two hidden Linear layers. It is left out [this lab]: it changes nothing
-    in a loaded teacher, and it would draw from the global random state.
+    The published net has dropout after its two hidden Linear layers. It is left out [this lab], because it has no
+    effect in a loaded teacher and would draw from the global random state.
     """
     layers: list[nn.Module] = []
     inside = 3

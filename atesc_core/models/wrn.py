@@ -16,7 +16,7 @@ from atesc_core.models.base import Architecture, Classifier, he_init
 
 
 class _PreActivated(nn.Module):
-    """BatchNorm and ReLU come before each convolution; a shortcut that changes width starts after them."""
+    """Block with BatchNorm and ReLU before each convolution; a shortcut that changes the width starts after them."""
 
     def __init__(self, inside: int, outside: int, stride: int):
         super().__init__()

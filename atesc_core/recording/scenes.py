@@ -91,7 +91,7 @@ def record_border(
 
 
 def _correct_images(teachers: Sequence[Teacher], data: PairData, count: int) -> list[int]:
-    """Indices of the first ID test image of each class that every teacher classifies correctly; [0] if there is none."""
+    """Indices of the first ID test image of each class that all teachers classify correctly; [0] if none."""
     test = data.id.test
     right = torch.stack([predict(teacher.model, test.images).argmax(1) == test.labels for teacher in teachers]).all(0)
     first: dict[int, int] = {}

@@ -66,7 +66,7 @@ class TurnControl:
         return request.state != "run"
 
     def wait_for_next_turn(self, leaving: Callable[[], bool], obey_requests: Callable[[], bool]) -> bool:
-        """In slow motion, wait until the next turn is due. Returns true if the user meanwhile requests a pause or stop."""
+        """In slow motion, wait until the next turn is due. Returns true if a pause or stop is requested."""
         began = time.monotonic()
         while self._seconds_per_turn and time.monotonic() < began + self._seconds_per_turn and not leaving():
             time.sleep(POLL_S)

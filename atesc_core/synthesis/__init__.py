@@ -1,4 +1,4 @@
-"""Synthesizers make images from a teacher alone, without data. One file and one line in ``SYNTHESIZERS`` each."""
+"""Synthesizers make images from a teacher without data. Each is one file and one entry of ``SYNTHESIZERS``."""
 
 from atesc_core.synthesis.base import Synthesizer, batchnorm_notice
 from atesc_core.synthesis.cmi import CMI

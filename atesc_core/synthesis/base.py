@@ -18,14 +18,14 @@ from atesc_core.training.divergence import kl_divergence
 
 @dataclass(frozen=True)
 class GeneratorUpdate:
-    """One turn of the generator: its losses, and images before and after it. B images, all without gradient."""
+    """One turn of the generator: its losses, and images before and after it. All tensors have no gradient; B images."""
 
     turn_count: int  # turns in this round
-    losses: list[dict[str, Tensor]]  # of each step of the turn: the weighted terms, scalars
-    images_before: Tensor  # (B, 3, H, W) in [0, 1], which the first step was taken on
+    losses: list[dict[str, Tensor]]  # weighted terms of each step of the turn, scalars
+    images_before: Tensor  # (B, 3, H, W) in [0, 1], the images of the first step
     images_after: Callable[[], Tensor]  # (B, 3, H, W) in [0, 1] after the last step; computed only when called
-    noise: Tensor | None = None  # (B, L), which the images were made from
-    labels: Tensor | None = None  # (B,) int64, which the images were made for
+    noise: Tensor | None = None  # (B, L), the noise of the images
+    labels: Tensor | None = None  # (B,) int64, the target labels of the images
 
 
 class Synthesizer(ABC):
@@ -34,10 +34,10 @@ class Synthesizer(ABC):
     Args:
         spec: the run; ``spec.synthesis`` holds the settings.
         teacher: the teacher, frozen.
-        image_side: of the images, in pixels.
-        random: the source of all randomness; its device is where everything is computed.
+        image_side: side of the images in pixels.
+        random: the generator of all random numbers; its device is the device of all computations.
         generator_teacher: the model whose logits and BatchNorm inputs train the generator, (B, 3, H, W) in [0, 1] to
-            (B, C). The teacher itself unless another is given.
+            (B, C). The teacher unless given.
     """
 
     generator: nn.Module
@@ -62,10 +62,10 @@ class Synthesizer(ABC):
 
     @abstractmethod
     def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
-        """Trains the generator for one round, one turn for each item that is asked for.
+        """Trains the generator for one round: each ``next()`` does one turn.
 
-        The gradient of a turn's last step stays in the generator's weights until the next item is asked for. Stopping
-        before the last item leaves the synthesizer in an undefined state.
+        The gradient of a turn's last step stays in the generator's weights until the next turn. If the caller stops
+        before the last turn, the state of the synthesizer is undefined.
         """
 
     def train_round(self, student: Classifier) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ class Synthesizer(ABC):
         """``count`` images for the student, (count, 3, H, W) in [0, 1], without gradient."""
 
     def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
-        """Images as by ``sample``, and their scores, (count,), where a pool stores them (else None).
+        """Images as ``sample`` returns them, and their scores, (count,), if a pool stores them, else None.
 
         ``score`` maps images, (B, 3, H, W) in [0, 1], to (B,). A pool calls it once for each of its images.
         """
@@ -92,13 +92,13 @@ class Synthesizer(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
 
 
 def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
     """L_adv = −mean[KL(T ‖ S) · 1(arg max T = arg max S)], of logits (B, C): a scalar.
 
-    Seeks images near the student's border, not images that it gets wrong anyway (CMI, NAYER).
+    It favours images near the student's decision border, not images that the student gets wrong anyway (CMI, NAYER).
     """
     return -(kl_divergence(teacher, student) * (teacher.argmax(1) == student.argmax(1))).mean()
 
@@ -106,7 +106,7 @@ def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
 def batchnorm_notice(arch: str, kind: str) -> str | None:
     """A warning for the user that R_BN of the synthesizer ``kind`` has nothing to match in a teacher of ``arch``.
 
-    None where the architecture has BatchNorm. No teacher needs to be loaded.
+    None if the architecture has BatchNorm. It does not load a teacher.
     """
     if ARCHITECTURES[arch].batch_norm:
         return None
@@ -117,9 +117,9 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
 
 
 class LayerInputs(ABC):
-    """Context manager that measures what enters ``layers``.
+    """Context manager that measures the inputs of ``layers``.
 
-    While it is open, ``_measure(layer, inputs)`` is called for each of them in each forward pass.
+    While it is open, each forward pass calls ``_measure(layer, inputs)`` for each layer.
     """
 
     def __init__(self, layers: list[nn.Module]):
@@ -141,7 +141,7 @@ class BatchNormMatch(LayerInputs):
     """R_BN = Σ over BatchNorm layers ‖σ²_run − σ²_batch‖₂ + ‖μ_run − μ_batch‖₂, of each layer's input.
 
     Within ``with BatchNormMatch(teacher) as match:`` a forward pass of the teacher fills ``match.loss()``.
-    The running statistics of an NTL teacher mix ID and OOD images, so that matching them pulls towards OOD.
+    The running statistics of an NTL teacher mix ID and OOD images, so matching them pulls synthetic images towards OOD.
     """
 
     def __init__(self, teacher: nn.Module):

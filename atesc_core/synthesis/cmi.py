@@ -19,10 +19,11 @@ from atesc_core.training.divergence import detached, total_loss
 
 
 def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Tensor:
-    """L_cr: each image's local view finds its own global view among those of all images; (scalar, nats).
+    """L_cr: each image's local view must find its global view among the global views of all images. A scalar in nats.
 
-    local, whole: (B + N, F) unit vectors, the batch's first, then the bank's. The global side is a target without
-    gradient; batch and bank are averaged apart, so that a large bank leaves the batch its gradient (as published).
+    local, whole: (B + N, F) unit vectors of local and global views, first of the batch, then of the bank. The global
+    views are targets without gradient. Batch and bank are averaged separately, so that a large bank does not reduce the
+    gradient of the batch (as published).
     """
     similar = local @ whole.detach().T / temperature
     losses = F.cross_entropy(similar, torch.arange(len(local), device=local.device), reduction="none")
@@ -30,10 +31,10 @@ def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Te
 
 
 class LayerMeans(LayerInputs):
-    """The mean over places of what enters each BatchNorm layer, (B, D) for all layers together.
+    """The input of each BatchNorm layer, averaged over positions: (B, D) for all layers together.
 
-    Where a teacher has none, of what enters each convolution [this lab]. Within ``with`` each forward pass of the
-    teacher fills it anew.
+    For a teacher without BatchNorm, the input of each convolution [this lab]. Within ``with``, each forward pass of the
+    teacher replaces the values.
     """
 
     def __init__(self, teacher: nn.Module):
@@ -47,7 +48,7 @@ class LayerMeans(LayerInputs):
         self.means.append(inputs[0].float().mean((2, 3)))
 
     def take(self) -> Tensor:
-        """(B, D) of the pass just made."""
+        """(B, D) of the last forward pass."""
         taken = torch.cat(self.means, 1)
         self.means.clear()
         return taken
@@ -56,8 +57,8 @@ class LayerMeans(LayerInputs):
 class CMI(PooledSynthesizer):
     """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv + contrast·L_cr.
 
-    Generator and z start anew at each call. The head of L_cr, its optimiser and the feature bank live as long as
-    the run.
+    Generator and z start again at each call. The head of L_cr, its optimiser and the feature bank stay for the whole
+    run.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class CMI(PooledSynthesizer):
         self.head_optimiser = torch.optim.Adam(self.head.parameters(), lr=self.settings.lr)
 
     def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
-        """A call is one turn. The images after it are those of the step with the lowest loss."""
+        """A call is one turn. Its result is the images of the step with the lowest loss."""
         student.eval()
         restart(self.generator, self.random)
         z = torch.randn(self.batch_size, self.settings.latent, generator=self.random, device=self.device)
@@ -134,15 +135,15 @@ class CMI(PooledSynthesizer):
         return terms, features
 
     def _contrast(self, features: Tensor) -> Tensor:
-        both = features
+        rows = features
         if len(self.bank):
-            places = self.bank.draw(min(self.settings.negatives, len(self.bank)), self.random)
-            both = torch.cat([features, self.bank.filled_rows()[places]])
-        local, whole = (F.normalize(self.head(part).float(), dim=1) for part in both.chunk(2, 1))
+            indices = self.bank.draw(min(self.settings.negatives, len(self.bank)), self.random)
+            rows = torch.cat([features, self.bank.filled_rows()[indices]])
+        local, whole = (F.normalize(self.head(part).float(), dim=1) for part in rows.chunk(2, 1))
         return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
 
     def state_dict(self) -> dict[str, Any]:
-        """The pool, the feature bank, and the head with its optimiser; the generator starts anew at each call."""
+        """The pool, the feature bank, and the head with its optimiser; the generator starts again at each call."""
         return super().state_dict() | {
             "bank": self.bank.state_dict(),
             "head": self.head.state_dict(),
@@ -150,7 +151,7 @@ class CMI(PooledSynthesizer):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         super().load_state_dict(state)
         self.bank.load_state_dict(state["bank"])
         self.head.load_state_dict(state["head"])

@@ -64,7 +64,7 @@ class DFQ(Synthesizer):
 
     @torch.no_grad()
     def _images_of(self, z: Tensor) -> Tensor:
-        """Images that the generator, as it is now, makes of this noise."""
+        """Images of the current generator from this noise."""
         with autocast(self.device):
             return untouched(self.generator, z).float()
 
@@ -80,6 +80,6 @@ class DFQ(Synthesizer):
         return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         self.generator.load_state_dict(state["generator"])
         self.optimiser.load_state_dict(state["optimiser"])

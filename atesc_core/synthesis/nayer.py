@@ -1,13 +1,13 @@
 """NAYER: a noisy layer instead of a latent vector (Tran et al., 2024).
 
-Left out of the published code (tmtuan1307/NAYER), besides what is marked [this lab] below:
+Differences from the published code (tmtuan1307/NAYER), besides those marked [this lab] below:
 
-- ``bn_mmt`` (0.9 there): from the second loop on it asks of a mean of this batch's statistics and those of earlier
-  loops, weighed 1 to 9, what R_BN here asks of every batch alone [this lab: one R_BN for all synthesizers; a batch
-  here holds every class about equally often, so that its own statistics can be asked to be those of all].
-- The student's own augmentation: there the pool is read through the data set's training transform, so that the
-  student sees its images shifted and mirrored, anew each time. Here it sees them as they are, as with CMI: the
-  robustness score that splits them is that of the very image, and is kept with it (pool.py).
+- ``bn_mmt`` (0.9 in the published code): from the second loop on, R_BN there compares a mean of the statistics of this
+  batch and of earlier loops, weighted 1 to 9. Here it compares the statistics of each batch alone [this lab: one R_BN
+  for all synthesizers; a batch here has every class about equally often, so its statistics can match those of all].
+- Augmentation for the student: the published code reads the pool through the data set's training transform, so the
+  student gets images that are shifted and mirrored differently each time. Here it gets the images unchanged, as with
+  CMI, because their stored robustness scores are valid only for the unchanged images (pool.py).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer
 from atesc_core.synthesis.views import shifted
 from atesc_core.training.divergence import detached, total_loss
 
-EMBEDDING = 512  # length of a CLIP text embedding, which the published code uses
+EMBEDDING = 512  # the length of a CLIP text embedding, as published
 
 
 class LabelGenerator(nn.Module):
     """Labels → frozen embedding → BatchNorm1d → noisy Linear → Generator.
 
-    The embedding is one fixed orthogonal vector a class [this lab: the published code takes CLIP's embeddings of "a
-    image of {class}"; no text encoder is needed here, nor what it knows of the classes' names]. Images i·C to
-    (i + 1)·C of a batch share the i-th noisy layer: within a layer each label is there once, so that it is the
-    layers that make the images of a label differ (as published).
+    The embedding is one fixed orthogonal vector per class [this lab: the published code uses CLIP's embeddings of "a
+    image of {class}"; here no text encoder and none of its knowledge about class names is used]. Images i·C to
+    (i + 1)·C of a batch share the i-th noisy layer. In a layer each label occurs once, so the images of a label differ
+    because of the layers (as published).
     """
 
     embedding: Tensor  # (C, E)
@@ -46,7 +46,7 @@ class LabelGenerator(nn.Module):
         self.num_classes, layers = num_classes, -(-batch_size // num_classes)
         length = max(EMBEDDING, num_classes)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # the same for every generator of a run
+            torch.manual_seed(0)  # the same embedding for every generator of a run
             self.register_buffer("embedding", nn.init.orthogonal_(torch.empty(num_classes, length)))
         self.norm = nn.BatchNorm1d(length)
         self.weight = nn.Parameter(torch.zeros(layers, length, noise))
@@ -60,25 +60,25 @@ class LabelGenerator(nn.Module):
         self.bias.zero_()
 
     def labels(self, count: int, random: torch.Generator) -> Tensor:
-        """(count,): every class once a noisy layer; which classes the last layer has is drawn."""
+        """(count,) labels: every class once per noisy layer; the classes of an incomplete last layer are random."""
         layers, device = len(self.weight), self.embedding.device
         last = torch.randperm(self.num_classes, generator=random, device=device)
         return torch.cat([torch.arange(self.num_classes, device=device).repeat(layers - 1), last])[:count]
 
     def forward(self, y: Tensor) -> Tensor:
         """y: (B,) labels in the order of ``labels``; returns (B, 3, H, W) in [0, 1]."""
-        known = self.norm(self.embedding[y])
+        embedded = self.norm(self.embedding[y])
         missing = len(self.weight) * self.num_classes - len(y)
-        by_layer = F.pad(known, (0, 0, 0, missing)).view(len(self.weight), self.num_classes, -1)
+        by_layer = F.pad(embedded, (0, 0, 0, missing)).view(len(self.weight), self.num_classes, -1)
         noisy = torch.baddbmm(self.bias, by_layer, self.weight)
         images: Tensor = self.body(noisy.flatten(0, 1)[: len(y)])
         return images
 
 
 class NAYER(PooledSynthesizer):
-    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv; no adversarial term while it warms up.
+    """bn·R_BN + onehot·CE(T, y) + adversarial·L_adv; no adversarial term during the warm-up.
 
-    A loop draws new noisy layers, trains them with the generator and puts its best batch into the pool.
+    A loop draws new noisy layers, trains them with the generator and adds its best batch to the pool.
     """
 
     generator: LabelGenerator
@@ -104,7 +104,7 @@ class NAYER(PooledSynthesizer):
         return generator.to(self.device).to(memory_format=memory_format(self.device))
 
     def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
-        """Each loop is a turn. The images after it are those of its step with the lowest loss."""
+        """Each loop is a turn. Its result is the images of the step with the lowest loss."""
         student.eval()
         settings = self.settings
         epoch, round_ = divmod(self.rounds_done, self.spec.rounds)
@@ -149,7 +149,7 @@ class NAYER(PooledSynthesizer):
         return super().state_dict() | {"rounds": self.rounds_done, "generator": self.generator.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         super().load_state_dict(state)
         self.rounds_done = state["rounds"]
         self.generator.load_state_dict(state["generator"])

@@ -1,8 +1,8 @@
-"""The bounded pool of images that CMI and NAYER draw from, on the run's own device.
+"""The bounded pool of images from which CMI and NAYER draw, on the run's device.
 
-The published code writes its images as PNG files and builds a DataLoader at every call. Here they stay where they
-are made, 8 bits a channel as in a PNG, with the robustness score that each was given once. The student sees them as
-they are; the published code shifts and mirrors them on their way to it, which would change their scores [this lab].
+The published code writes images as PNG files and builds a DataLoader at every call. Here they stay on the device, with
+8 bits per channel as in a PNG, and each is scored once. The student gets them unchanged; the published code shifts and
+mirrors them first, which would change their scores [this lab].
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Ring:
 
     def __init__(self, capacity: int, device: torch.device):
         self.capacity, self.device = capacity, device
-        self.added = 0  # rows ever
-        self.rows: Tensor | None = None  # (capacity, ...); made when the shape is known
+        self.added = 0  # number of rows ever added
+        self.rows: Tensor | None = None  # (capacity, ...); None until the shape is known
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
     def add(self, rows: Tensor) -> None:
-        """Adds rows, (B, ...); of more than ``capacity``, only the last ones."""
+        """Adds rows, (B, ...); if there are more than ``capacity``, only the last ones."""
         if self.rows is None:
             self.rows = torch.empty(self.capacity, *rows.shape[1:], dtype=rows.dtype, device=self.device)
         self.added += len(rows)
@@ -40,13 +40,13 @@ class Ring:
         self.rows[self.newest(len(rows))] = rows.detach()
 
     def filled_rows(self) -> Tensor:
-        """The rows, (capacity, ...); what ``draw`` and ``newest`` return are indices into it. Raises ValueError: empty."""
+        """The rows, (capacity, ...), for the indices of ``draw`` and ``newest``. Raises ValueError if empty."""
         if self.rows is None:
             raise ValueError("rows: the ring is empty; add rows first")
         return self.rows
 
     def newest(self, count: int) -> Tensor:
-        """Indices of the ``count`` newest rows, oldest of them first: (count,) int64."""
+        """Indices of the ``count`` newest rows, (count,) int64; the newest is last."""
         return torch.arange(self.added - count, self.added, device=self.device) % self.capacity
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
@@ -67,7 +67,7 @@ class Ring:
         return {"added": self.added, "rows": None if self.rows is None else self.rows[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         self.added, self.rows = 0, None
         if state["rows"] is not None:
             Ring.add(self, state["rows"].to(self.device))
@@ -80,7 +80,7 @@ class ImagePool(Ring):
     def __init__(self, capacity: int, device: torch.device):
         super().__init__(capacity, device)
         self.scores = torch.full((capacity,), torch.nan, device=device)
-        self.scored = 0  # of all images ever added, the number that have a score
+        self.scored = 0  # number of images that were ever scored
 
     def add(self, images: Tensor) -> None:
         """Adds images, (B, 3, H, W) in [0, 1]."""
@@ -102,14 +102,14 @@ class ImagePool(Ring):
         return super().state_dict() | {"scored": self.scored, "scores": self.scores[: len(self)].clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         super().load_state_dict(state)
         self.scored = state["scored"]
         self.scores[: len(self)] = state["scores"].to(self.device)
 
 
 class BestBatch:
-    """The batch with the lowest loss so far. Compared on the device: no value leaves it."""
+    """The batch with the lowest loss so far. Losses are compared on the device, without copying values to the CPU."""
 
     def __init__(self) -> None:
         self.loss: Tensor | None = None
@@ -127,7 +127,7 @@ class BestBatch:
 
 
 class PooledSynthesizer(Synthesizer):
-    """A synthesizer whose best batches join a pool, which the student's images are drawn from."""
+    """A synthesizer that adds its best batches to a pool, from which the student's images are drawn."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class PooledSynthesizer(Synthesizer):
 
     @property
     def has_images(self) -> bool:
-        """Whether the pool has images; not before the first round."""
+        """Whether the pool has images; it is empty before the first round."""
         return len(self.pool) > 0
 
     def draw(self, count: int, score: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
@@ -162,5 +162,5 @@ class PooledSynthesizer(Synthesizer):
         return {"pool": self.pool.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what ``state_dict`` returned."""
+        """Restores the state that ``state_dict`` returned."""
         self.pool.load_state_dict(state["pool"])

@@ -1,9 +1,11 @@
-"""ABD's shuffling vaccine (Hong et al., ICML 2023): the generator is kept from what survives shuffled channels.
+"""ABD's shuffling vaccine (Hong et al., ICML 2023): the generator avoids images whose label survives a shuffle.
 
-A backdoor needs few channels: a teacher's copy with its last convolutions' input channels shuffled forgets its
-classes and still gives the backdoor's label. So images that such copies label as the teacher does are suspect, and
-the generator is asked to pull both apart on them. It is the generator's half of ABD; self-retrospection, which works
-on the student afterwards, is not here. Published constants: github.com/illidanlab/ABD, zskt/main.py and its sweeps.
+A backdoor needs few channels: a copy of the teacher with shuffled input channels in its last convolutions forgets the
+classes and still gives the backdoor's label. So images that get the same label from teacher and copies are suspect, and
+the generator is trained to make both differ on them. This is the part of ABD for the generator; self-retrospection,
+which changes the student afterwards, is not implemented.
+
+Published constants: github.com/illidanlab/ABD, zskt/main.py and its sweeps.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
 from atesc_core.training.divergence import kl_divergence, masked_mean
 
-COPIES = 3  # as published: one alone depends too much on its shuffle
+COPIES = 3  # as published; a single copy depends too much on its shuffle
 LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half of a net's convolutions [this lab]
 
 
 def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
     """A copy of the teacher whose last convolutions have their input channels in random order. ``random``: on the CPU.
 
-    Were all convolutions of a small net shuffled, no class would survive. Share of test images on which three
-    copies label as the shipped backdoor teacher does, two of four convolutions: 11 % of ID, 98 % of OOD.
+    If all convolutions of a small net were shuffled, no class would survive. Share of test images with the same label
+    from three copies as from the shipped backdoor teacher, two of four convolutions shuffled: 11 % of ID, 98 % of OOD.
     """
     twin = copy.deepcopy(teacher).requires_grad_(False)
     convolutions = [layer for layer in twin.modules() if isinstance(layer, nn.Conv2d)]
@@ -39,8 +41,8 @@ def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
 class Vaccine:
     """An additional term of any synthesizer's loss when ``escape.kind`` is abd; no term otherwise.
 
-    The copies follow from the run's seed, so that a checkpoint need not hold them. Left out, as in the published
-    runs by default: drawing other copies when synthetic images show that these are of no use.
+    The copies follow from the run's seed, so a checkpoint does not hold them. Left out, as in the published default:
+    new copies if synthetic images show that these copies do not work.
     """
 
     def __init__(self, spec: RunSpec, teacher: Classifier):
@@ -49,7 +51,7 @@ class Vaccine:
         self.copies = [shuffled(teacher, random) for _ in range(COPIES)] if spec.escape.kind == "abd" else []
 
     def terms(self, images: Tensor, teacher_logits: Tensor) -> dict[str, Tensor]:
-        """{"vaccine": −weight · mean KL(T ‖ copies) / C}, or {} without copies. The gradient goes through both arguments.
+        """{"vaccine": −weight · mean KL(T ‖ copies) / C}, or {} without copies. Both arguments get a gradient.
 
         The mean is over the images to which the copies' mean logits give the teacher's label.
 

@@ -1,6 +1,6 @@
-"""Random views of images, as CMI and NAYER show them to the teacher: shifted, zoomed, mirrored, each on its own.
+"""Random views of images that CMI and NAYER show to the teacher: shifted, zoomed, mirrored, each image separately.
 
-Both are differentiable. x: (B, 3, H, H) in [0, 1]; so is what comes back. The published code uses kornia's
+Both functions are differentiable. x and the result: (B, 3, H, H) in [0, 1]. The published code uses kornia's
 RandomCrop (padding 4 at 32 px), RandomResizedCrop (25 to 100 % of the area) and RandomHorizontalFlip; here a zoomed
 part keeps the image's proportions [this lab].
 """
@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SMALLEST_AREA = 0.25
-SHIFT = 8  # at most an eighth of the side
+SHIFT = 8  # largest shift: an eighth of the side
 
 
 def shifted(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
-    """The global view: moved by whole pixels, up to an eighth of the side each way; black comes in at the edges."""
+    """The global view: shifted by whole pixels, up to an eighth of the side in each direction; the border is black."""
     side = x.shape[-1]
     most = side // SHIFT
     pixels = torch.randint(-most, most + 1, (len(x), 2), generator=random, device=x.device)
@@ -24,7 +24,7 @@ def shifted(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
 
 
 def zoomed(x: Tensor, random: torch.Generator, flip: bool) -> Tensor:
-    """The local view: a square of 25 to 100 % of the area, anywhere inside, at the image's own size."""
+    """The local view: a random square of 25 to 100 % of the area, scaled to the size of the image."""
     area = SMALLEST_AREA + (1 - SMALLEST_AREA) * torch.rand(len(x), generator=random, device=x.device)
     scale = area.sqrt()
     centre = (2 * torch.rand(len(x), 2, generator=random, device=x.device) - 1) * (1 - scale)[:, None]

@@ -1,4 +1,4 @@
-"""The card of a teacher: what is known of it, without its weights. Needs no PyTorch."""
+"""The card of a teacher: the facts about it, without its weights. Needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHIPPED = ASSETS / "teachers"
 
 
 class TeacherCard(Spec):
-    """What is known of a teacher. Accuracies are per cent on the test sets of its pair."""
+    """Facts about a teacher. Accuracies are per cent on the test sets of its pair."""
 
     name: str = Field(pattern=rf"^{NAME.pattern}$")
     kind: Literal["SL", "NTL"]
@@ -42,7 +42,7 @@ class TeacherCard(Spec):
 
 
 def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
-    """Cards of the shipped teachers, then of those added under ``runs_dir``, by name.
+    """Cards of the shipped teachers, then of the teachers added under ``runs_dir``, each sorted by name.
 
     Raises:
         TeacherError: a card cannot be read.
@@ -51,7 +51,7 @@ def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
 
 
 def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
-    """The card of the teacher ``name``; None where there is no such teacher.
+    """The card of the teacher ``name``; None if there is no such teacher.
 
     Raises:
         TeacherError: the card cannot be read.
@@ -73,7 +73,7 @@ def read_card(path: Path) -> TeacherCard:
 
 
 def card_file(name: str, runs_dir: Path | None = None) -> Path:
-    """Where the card of the teacher ``name`` is; its weights are beside it, see `weights_file`.
+    """Path of the card of the teacher ``name``. The weights are in the same folder, see `weights_file`.
 
     Raises:
         TeacherError: there is no such teacher.
@@ -82,12 +82,12 @@ def card_file(name: str, runs_dir: Path | None = None) -> Path:
         raise TeacherError(f"teacher: {name!r} is not known; expected lower-case letters, digits, '-' and '_'")
     if (path := _existing_card(name, runs_dir)) is not None:
         return path
-    known = ", ".join(card.name for card in list_teachers(runs_dir))
-    raise TeacherError(f"teacher: {name!r} is not known; expected one of {known}")
+    names = ", ".join(card.name for card in list_teachers(runs_dir))
+    raise TeacherError(f"teacher: {name!r} is not known; expected one of {names}")
 
 
 def weights_file(name: str, runs_dir: Path | None = None) -> Path:
-    """Where the weights of the teacher ``name`` are.
+    """Path of the weights of the teacher ``name``.
 
     Raises:
         TeacherError: there is no such teacher.
@@ -96,7 +96,7 @@ def weights_file(name: str, runs_dir: Path | None = None) -> Path:
 
 
 def fingerprint(name: str, runs_dir: Path | None = None) -> str:
-    """A text that changes with all that a student can see of a teacher: its weights and the side of its images.
+    """A text that changes if the teacher changes for a student: it depends on its weights and its image side.
 
     Raises:
         TeacherError: there is no such teacher.
@@ -110,6 +110,6 @@ def _folders(runs_dir: Path | None) -> list[Path]:
 
 
 def _existing_card(name: str, runs_dir: Path | None) -> Path | None:
-    """A name that no teacher can have never becomes a path."""
+    """Path of the card if it exists, else None. An invalid name never becomes a path."""
     candidates = (folder / f"{name}.json" for folder in _folders(runs_dir) if NAME.fullmatch(name))
     return next((path for path in candidates if path.exists()), None)

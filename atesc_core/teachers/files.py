@@ -1,4 +1,4 @@
-"""A user's file of weights: data, never code. Its list of tensors is checked before any of its weights is read."""
+"""A user's file of weights, which is never executed. Its list of tensors is checked before weights are read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SUFFIXES = {".safetensors": "safetensors", ".pt": "PyTorch", ".pth": "PyTorch"}
 
 @dataclass(frozen=True)
 class Listing:
-    """What a file says it holds."""
+    """The content of a file, as the file lists it."""
 
     name: str  # of the file, for messages
     shapes: dict[str, tuple[int, ...]]
-    floating: dict[str, bool]  # whether a tensor holds floating-point numbers
-    class_names: tuple[str, ...] | None  # of a ``class_names`` beside the ``state_dict``, or in safetensors' header
+    floating: dict[str, bool]  # tensor name -> whether it holds floating-point numbers
+    class_names: tuple[str, ...] | None  # from ``class_names`` next to the ``state_dict``, or from safetensors' header
     image_side: int | None = None  # pixels, in the header of a student's file
 
 
@@ -35,8 +35,8 @@ def list_file(path: Path, name: str | None = None) -> Listing:
     """Names and shapes of the file's tensors; no weight is read or allocated.
 
     Args:
-        path: Of the file.
-        name: Of the file in messages; that on disk unless given.
+        path: Path of the file.
+        name: Name of the file in messages; that on disk unless given.
 
     Raises:
         TeacherError: absent, empty, oversize, truncated, wrongly named or unreadable file, or pickled code.
@@ -55,7 +55,7 @@ def list_file(path: Path, name: str | None = None) -> Listing:
 
 
 def read_tensors(path: Path, name: str | None = None) -> dict[str, Tensor]:
-    """The weights themselves, on the CPU. Arguments and errors as `list_file`."""
+    """The weights, on the CPU. Arguments and errors as in `list_file`."""
     name = name or path.name
     if _checked_suffix(path, name) == ".safetensors":
         try:
@@ -66,12 +66,12 @@ def read_tensors(path: Path, name: str | None = None) -> dict[str, Tensor]:
 
 
 def check_size(name: str, size: int, where: str = "") -> None:
-    """Refuse a file that is empty or too large.
+    """Raise an error for a file that is empty or too large.
 
     Args:
-        name: Of the file, for the message.
-        size: Bytes.
-        where: What the size is of, after a space, where it is not the file's own.
+        name: Name of the file, for the message.
+        size: Size in bytes.
+        where: If it is not the size of the file: a text that says whose size it is, starting with a space.
 
     Raises:
         TeacherError: the file is empty, or larger than MAX_FILE_BYTES.
@@ -79,17 +79,17 @@ def check_size(name: str, size: int, where: str = "") -> None:
     if size == 0:
         raise TeacherError(f"{name}: the file is empty; expected safetensors or a PyTorch state dict")
     if size > MAX_FILE_BYTES:
-        found, limit = (f"{count / 1e6:,.0f} MB" for count in (size, MAX_FILE_BYTES))
-        raise TeacherError(f"{name}: {found}{where}; expected at most {limit}")
+        file_size, limit = (f"{count / 1e6:,.0f} MB" for count in (size, MAX_FILE_BYTES))
+        raise TeacherError(f"{name}: {file_size}{where}; expected at most {limit}")
 
 
 def printable(key: str) -> str:
-    """A name out of a file, fit for a message: short, on one line and without markup."""
+    """A name from a file in a form for messages: short, on one line and without markup."""
     return re.sub(r"[^\w.-]", "?", key if len(key) <= 80 else key[:77] + "...")
 
 
 def _checked_suffix(path: Path, name: str) -> str:
-    """The ending of the file's name, after its size and its first bytes have been checked against it."""
+    """The suffix of the file's name, after checks of the file's size and first bytes."""
     if not path.is_file():
         raise TeacherError(f"{name}: no such file")
     check_size(name, path.stat().st_size)
@@ -106,7 +106,7 @@ def _checked_suffix(path: Path, name: str) -> str:
 
 
 def _content_kind(path: Path) -> str | None:
-    """By the first bytes: a JSON header after its length is safetensors', an archive or a pickle is PyTorch's."""
+    """Format by the first bytes: safetensors (length and JSON header) or PyTorch (zip archive or pickle)."""
     with path.open("rb") as file:
         start = file.read(9)
     if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
@@ -131,7 +131,7 @@ def _list_safetensors(path: Path, name: str) -> Listing:
 
 
 def _parse_header(header: dict[str, str]) -> tuple[tuple[str, ...] | None, int | None]:
-    """Class names and image side in a safetensors file's header; None for what is absent or not of this lab's form."""
+    """Class names and image side in a safetensors file's header; None for each that is missing or invalid."""
     try:
         names = json.loads(header.get("class_names", "null"))
     except (ValueError, RecursionError):
@@ -141,7 +141,7 @@ def _parse_header(header: dict[str, str]) -> tuple[tuple[str, ...] | None, int |
 
 
 def _as_class_names(value: Any) -> tuple[str, ...] | None:
-    """``value``, out of a file, where it is a list of texts."""
+    """``value``, from a file, as class names if it is a list of texts, else None."""
     is_list = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
     return tuple(value) if is_list else None
 
@@ -151,13 +151,13 @@ def _raise_unreadable(name: str, error: Exception) -> NoReturn:
 
 
 def _load_restricted(path: Path, name: str, device: str) -> dict[str, Any]:
-    """PyTorch's own reader, restricted to tensors and plain containers; on ``meta`` no weight is read."""
+    """PyTorch's own reader, restricted to tensors and plain containers; on the device ``meta`` it reads no weights."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:  # a small file may unpack to a huge one
+        with zipfile.ZipFile(path) as archive:  # a small archive may unpack to a huge file
             check_size(name, sum(part.file_size for part in archive.infolist()), " when unpacked")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many types on hostile or damaged files; all mean the same here
+    except Exception as error:  # on hostile or damaged files torch raises many types of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TeacherError(
             f"{name}: not a plain PyTorch state dict; it was not loaded, and nothing in it was run ({reason[:160]})"
@@ -168,7 +168,7 @@ def _load_restricted(path: Path, name: str, device: str) -> dict[str, Any]:
 
 
 def _state_dict(name: str, content: dict[str, Any]) -> dict[str, Tensor]:
-    """The state dict, bare or under the key that CMI and NAYER save it under."""
+    """The state dict: the whole content, or the entry in which CMI and NAYER save it."""
     inner = content.get("state_dict")
     state: dict[str, Any] = inner if isinstance(inner, dict) else content
     for key, value in state.items():

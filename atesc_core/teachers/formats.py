@@ -1,13 +1,13 @@
-"""Which architecture a file's keys and shapes are, in this lab's names or in the published ones.
+"""Recognise the architecture of a file by its keys and shapes, in this lab's names or in published names.
 
-Published names, as read in the repositories' own classifiers:
+Published names, from the classifiers in the repositories:
 - CMI and NAYER (zju-vipa/CMI and tmtuan1307/NAYER; ``registry.py``, ``train_scratch.py``): ``{'state_dict': ...}``.
   ResNet ``conv1``, ``layer1.0.shortcut.0``, ``linear``; WRN ``block1.layer.0.convShortcut``, ``fc``; VGG
   ``block0.0``, ``classifier``. Their ``vgg11`` is VGG-11 with BatchNorm, and convolutions have biases.
 - NTLBench and TransNTL (tmllab/NTLBench, tmllab/2024_CVPR_TransNTL; ``models/ntl_vggnet.py``,
   ``utils/load_utils.py``): bare state dicts. VGG ``features.0``, ``classifier1.0``, ``.3``, ``.6``; ResNet is
   torchvision's: ``layer2.0.downsample.0``, ``fc``.
-``module.``, which DataParallel puts before every name, is taken off.
+The prefix ``module.`` of DataParallel is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
 from atesc_core.teachers.files import Listing, list_file, printable, read_tensors
 from atesc_core.teachers.normalisation import read_normalisation
 
-NORMALISATION_KEYS = {"mean", "std"}  # in this lab's files; published ones do not say their normalisation
+NORMALISATION_KEYS = {"mean", "std"}  # in this lab's files; published files do not store their normalisation
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Format:
     source: str
     marker: str  # a key that, with the head's weight, tells this format from the others
     head: str
-    renamed: tuple[tuple[str, str], ...] = ()  # (their part of a name, this lab's)
+    renamed: tuple[tuple[str, str], ...] = ()  # (part of a name in the repository, in this lab)
 
     def to_lab(self, key: str) -> str:
         """This lab's name for the tensor that the repository calls ``key``."""
@@ -73,13 +73,13 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a file is, as far as it says so itself."""
+    """The architecture of a file, and other facts that the file gives."""
 
     arch: str
-    source: str  # the repository whose names it uses
+    source: str  # the repository whose tensor names it uses
     num_classes: int
     says_normalisation: bool
-    normalisation: str  # what to take where the file says none: a name of NORMALISATIONS
+    normalisation: str  # default if the file has none: a name of NORMALISATIONS
     class_names: tuple[str, ...] | None
     image_side: int | None = None
 
@@ -119,12 +119,12 @@ def read_classifier(
     """A file's weights in a classifier, frozen and in evaluation mode. Nothing in the file is executed.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         arch: Name of the architecture.
-        num_classes: That the file must have; None takes the file's.
-        normalisation: For a file that does not say its own: a name, or six numbers, see `read_normalisation`. None
-            takes what is usual where the file comes from.
-        listing: What `list_file` gave for this file, so that it is not listed again.
+        num_classes: Number of classes that the file must have; None accepts any.
+        normalisation: For a file without normalisation: a name, or six numbers, see `read_normalisation`. None
+            takes the usual one of the repository that the file comes from.
+        listing: The result of `list_file` for this file, so that it is not listed again.
 
     Raises:
         TeacherError: unreadable, empty, oversize, truncated or wrongly named file; pickled code; unlisted
@@ -165,7 +165,7 @@ class _Layout:
 
 
 def _layout(listing: Listing, expected: str) -> _Layout:
-    """The listing in this lab's names; ``expected`` is for the message where its keys are in no known format."""
+    """The listing in this lab's names; ``expected`` is for the error message if the format is unknown."""
     keys = listing.shapes.keys()
     prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
     bare = {key: key.removeprefix(prefix) for key in keys}
@@ -199,14 +199,14 @@ def _empty_state(arch: str, num_classes: int) -> dict[str, Tensor]:
 
 
 def _missing(layout: _Layout, arch: str) -> set[str]:
-    """A file need not say its normalisation, nor how many batches BatchNorm saw: evaluation does not use it."""
+    """Missing required tensors. Normalisation and BatchNorm's counts of batches are not required for evaluation."""
     missing = _empty_state(arch, layout.num_classes).keys() - layout.shapes.keys()
     missing = {key for key in missing if not key.endswith("num_batches_tracked")}
     return missing - NORMALISATION_KEYS if missing >= NORMALISATION_KEYS else missing
 
 
 def _difference(layout: _Layout, arch: str) -> str | None:
-    """What keeps the file from being ``arch``, in the file's own names; None where it fits."""
+    """The first reason why the file is not ``arch``, in the file's names; None if it fits."""
     expected = _empty_state(arch, layout.num_classes)
     if missing := _missing(layout, arch):
         return f"not {arch}: missing {_first_three(map(layout.file_key, missing))}"
@@ -221,13 +221,13 @@ def _difference(layout: _Layout, arch: str) -> str | None:
 
 
 def _differing_tensors(layout: _Layout, arch: str) -> int:
-    """How many tensors differ, by name or shape."""
+    """Number of tensors that differ in name or shape."""
     expected = {key: tuple(value.shape) for key, value in _empty_state(arch, layout.num_classes).items()}
     return len(expected.items() ^ layout.shapes.items())
 
 
 def _normalisation(layout: _Layout, text: str | None) -> dict[str, Tensor]:
-    """``mean`` and ``std`` for a file that has none; empty for one that has."""
+    """``mean`` and ``std`` for a file without them; empty for a file that has them."""
     if layout.shapes.keys() >= NORMALISATION_KEYS:
         if text is not None:
             raise TeacherError(
@@ -239,7 +239,7 @@ def _normalisation(layout: _Layout, text: str | None) -> dict[str, Tensor]:
 
 
 def _usual_normalisation(source: str, num_classes: int) -> str:
-    """The normalisation of that repository's main data sets."""
+    """The normalisation of the repository's main data sets."""
     if source == NTL:
         return "imagenet"
     if source == CMI:
@@ -257,7 +257,7 @@ def _check_values(layout: _Layout, weights: dict[str, Tensor]) -> None:
 
 
 def _first_three(keys: Iterable[str]) -> str:
-    """The first three of ``keys``, and how many more there are."""
+    """The first three of ``keys``, and the number of further keys."""
     order = sorted(keys)
     more = f" and {len(order) - 3} more" if len(order) > 3 else ""
     return ", ".join(map(printable, order[:3])) + more

@@ -1,8 +1,8 @@
-"""Measure what a teacher does with real ID and OOD test images: labels, attacks, scores.
+"""Measure a teacher on real ID and OOD test images: labels, attacks, scores.
 
     python -m atesc_core.teachers.measurement NAME --runs-dir DIR
 
-measures in a process of its own, prints its progress as JSON lines, and leaves the report in DIR/cache.
+measures in a separate process, prints its progress as JSON lines, and writes the report into DIR/cache.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from atesc_core.teachers.zoo import Teacher, load_teacher
 from atesc_core.training.evaluation import predict
 
 BATCH_SIZE = 100
-ORACLE_IMAGES = 1000  # training images of each domain that the oracle is fitted on
-SCORES_COST = 20  # all scores of an image cost as much time as so many points of the robust-share curve
+ORACLE_IMAGES = 1000  # training images of each domain, to fit the oracle
+SCORES_COST = 20  # all scores of an image take as long as this many points of the robust-share curve
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a measurement is."""
+    """Progress of a measurement."""
 
     share: float  # done, 0..1
-    current: str  # what is measured next
-    report: Report | None  # so far: labels first, attacks at the end
+    current: str  # a text that says what is measured next
+    report: Report | None  # the results so far: labels first, attacks at the end
 
 
 def measure(
@@ -61,10 +61,10 @@ def measure(
     Args:
         teacher: Its model is moved to ``device``.
         data: The images of its pair.
-        split: How the attack is done.
-        device: Where to compute.
-        images: How many test images of each domain are attacked.
-        epsilons: In 1/255, of the robust-share curve.
+        split: Settings of the attack.
+        device: The device to compute on.
+        images: Number of attacked test images of each domain.
+        epsilons: The ε of the robust-share curve, in 1/255.
     """
     model = teacher.model.to(device)
     tests = {"id": data.id.test.to(device), "ood": data.ood.test.to(device)}
@@ -88,12 +88,12 @@ def measure(
         return Progress(done / total, current, report)
 
     yield progress("Scores")
-    both, random = torch.cat(list(x.values())), torch.Generator(device).manual_seed(0)
+    all_images, random = torch.cat(list(x.values())), torch.Generator(device).manual_seed(0)
     batches = -(-count // BATCH_SIZE)
     scores: dict[str, torch.Tensor] = {}
-    for first in range(batches):  # both domains in each batch: a score that is fitted to its batch compares them
+    for first in range(batches):  # both domains in each batch, for scores that are fitted to their batch
         mixed = torch.arange(first, count, batches, device=device)
-        for name, values in all_scores(model, both[mixed], split, random).items():
+        for name, values in all_scores(model, all_images[mixed], split, random).items():
             scores.setdefault(name, torch.empty(count, device=device))[mixed] = values.float()
         done += SCORES_COST * len(mixed)
         yield progress("Scores of test images")
@@ -126,7 +126,7 @@ def _features(model: Classifier, x: torch.Tensor) -> NDArray[np.float32]:
 
 
 def _without_attack(model: Classifier, test: ImageSet, images: int) -> DomainReport:
-    """All that takes no attack: labels, images and features."""
+    """The part of the report without an attack: labels, images and features."""
     x = test.images[:images]
     confidence, predicted = predict(model, test.images).softmax(1).max(1)
     return DomainReport(
@@ -147,14 +147,14 @@ def measured_report(
     attacked: bool = True,
     on_progress: Callable[[float, str], None] = lambda share, current: None,
 ) -> Report:
-    """The report of a teacher, from the disk or measured now.
+    """The report of a teacher, from the cache or measured now.
 
     Args:
-        name: Of the teacher.
-        runs_dir: Where the user's teachers and the reports are.
-        split: How the attack is done.
-        attacked: False: what takes no attack is enough, labels and features.
-        on_progress: Is called with the share that is done, 0..1, and what comes next.
+        name: Name of the teacher.
+        runs_dir: The folder with the user's teachers and the reports.
+        split: Settings of the attack.
+        attacked: Whether the report must include the attack; if not, labels and features are enough.
+        on_progress: Called with the progress, 0..1, and a text that says what is measured next.
 
     Raises:
         TeacherError: there is no such teacher.
@@ -164,7 +164,7 @@ def measured_report(
         return saved
     path.parent.mkdir(parents=True, exist_ok=True)
     on_progress(0, "Waiting for its turn")
-    with FileLock(path.parent / "reports.lock"):  # two at a time would each take twice as long
+    with FileLock(path.parent / "reports.lock"):  # one at a time: two would each take twice as long
         saved = _saved_report(path, attacked)
         return saved if saved is not None else _measure_and_save(path, name, runs_dir, split, attacked, on_progress)
 
@@ -177,7 +177,7 @@ def _saved_report(path: Path, attacked: bool) -> Report | None:
 def _measure_and_save(
     path: Path, name: str, runs_dir: Path, split: SplitSpec, attacked: bool, on_progress: Callable[[float, str], None]
 ) -> Report:
-    """Measure, and write the report to ``path``: first with labels only, at the end with all of it."""
+    """Measure, and write the report to ``path``: first with labels only, then complete."""
     teacher = load_teacher(name, runs_dir)
     data = load_pair(teacher.card.pair, teacher.card.image_side)
     saved: Report | None = None

@@ -6,7 +6,7 @@ from atesc_core.errors import TeacherError
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
-# Mean and standard deviation of R, G, B as the repositories have them (CMI's registry.py; NTLBench's data_split.py).
+# Mean and standard deviation of R, G, B from the repositories (CMI's registry.py; NTLBench's data_split.py).
 NORMALISATIONS: dict[str, Normalisation] = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
@@ -19,7 +19,7 @@ def read_normalisation(text: str) -> Normalisation:
     """A normalisation by its name, or from six numbers: mean, then standard deviation of R, G, B.
 
     Args:
-        text: A name of NORMALISATIONS, or such as ``0.5,0.5,0.5,0.2,0.2,0.2``.
+        text: A name of NORMALISATIONS, or numbers such as ``0.5,0.5,0.5,0.2,0.2,0.2``.
 
     Raises:
         TeacherError: ``text`` is neither.

@@ -17,9 +17,9 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
         b: (B, F).
     """
     n = len(a)
-    both = torch.cat([a, b])
-    distances = torch.cdist(both, both).square()
-    base = distances.detach().sum() / (len(both) ** 2 - len(both)) / 4
+    rows = torch.cat([a, b])
+    distances = torch.cdist(rows, rows).square()
+    base = distances.detach().sum() / (len(rows) ** 2 - len(rows)) / 4
     kernels = (torch.exp(-distances / (base * 2**i).clamp_min(1e-12)) for i in range(5))
     kernel = sum(kernels, torch.zeros_like(distances))
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
@@ -42,10 +42,10 @@ def ntl_loss(
     L_id + CE(ood, target) − min(1, β·MMD).
 
     Args:
-        logits_id: (B, C), of ID images.
-        logits_ood: (B, C), of OOD images.
-        features_id: (B, F), of ID images.
-        features_ood: (B, F), of OOD images.
+        logits_id: (B, C), logits of ID images.
+        logits_ood: (B, C), logits of OOD images.
+        features_id: (B, F), features of ID images.
+        features_ood: (B, F), features of OOD images.
         labels_id: (B,), true labels of ID images.
         labels_ood: (B,), true labels of OOD images.
         target: The label for OOD images.

@@ -1,4 +1,4 @@
-"""How teachers are trained: the shipped ones by name, and a user's own from a preset. Needs no PyTorch."""
+"""Recipes of the shipped teachers by name, and presets for a user's teachers. Needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RECIPES: dict[str, TeacherRecipe] = {
 
 
 def taken_names(runs_dir: Path | str, unless_made_by: TeacherSpec | None = None) -> set[str]:
-    """Names that a new teacher cannot have; that of the teacher which ``unless_made_by`` made is free."""
+    """Names that a new teacher cannot have. The name of the teacher that ``unless_made_by`` trained is free."""
     spec = unless_made_by
     cards = [
         card
@@ -45,10 +45,10 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
 
     Args:
         preset: One of PRESETS.
-        name: Of the teacher.
-        pair: What it is trained on.
+        name: Name of the teacher.
+        pair: The pair that it is trained on.
         method: One of METHODS.
-        changes: Fields of TeacherSpec that are to differ from the preset.
+        changes: Fields of TeacherSpec that differ from the preset.
 
     Raises:
         SpecError: a setting is wrong.
@@ -66,12 +66,12 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
 
 
 def command(spec: TeacherSpec) -> str:
-    """The command that trains this very teacher."""
+    """The command that trains the teacher of this spec."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
     fields = spec.model_dump(exclude={"preset"})
     defaults = from_preset(preset, spec.name, spec.pair, spec.trained_by).model_dump()
-    words = [PROGRAM, "teachers", "train", spec.name]
-    words += ["--pair", spec.pair, "--method", spec.trained_by, "--preset", preset]
+    arguments = [PROGRAM, "teachers", "train", spec.name]
+    arguments += ["--pair", spec.pair, "--method", spec.trained_by, "--preset", preset]
     for name, value in fields.items():
-        words += ["--set", f"{name}={value}"] if value != defaults[name] else []
-    return shlex.join(words)
+        arguments += ["--set", f"{name}={value}"] if value != defaults[name] else []
+    return shlex.join(arguments)

@@ -1,6 +1,6 @@
-"""What a teacher does with real ID and OOD test images, as `measurement` leaves it on disk. Needs no PyTorch.
+"""Report on a teacher on real ID and OOD test images, which `measurement` writes. Needs no PyTorch.
 
-It is only shown: no student ever learns from it.
+It is only displayed: no student learns from it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,33 @@ from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.cards import card_file, read_card, weights_file
 from atesc_core.vocabulary import Metric
 
-ATTACKED_IMAGES = 250  # test images of each domain that are attacked; labels are given to all of them
+ATTACKED_IMAGES = 250  # attacked test images of each domain; labels are measured for all test images
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
-FORMAT = 4  # of the file; the names of the arrays in it are part of it
-SCORE = "_score_"  # in the file, between a domain and a score's name
+FORMAT = 4  # of the file, with the names of its arrays
+SCORE = "_score_"  # in names of arrays, between the domain and the score
 
 
 @dataclass(frozen=True)
 class DomainReport:
-    """A teacher on the M test images of one domain, of which the first N are attacked (N = 0: none so far)."""
+    """A teacher on the M test images of one domain, of which the first N are attacked (N = 0: not attacked yet)."""
 
     labels: NDArray[np.int64]  # (M,) the true classes
     predicted: NDArray[np.int64]  # (M,) the teacher's labels
     confidence: NDArray[np.float32]  # (M,) the probability of that label
     images: NDArray[np.uint8]  # (N, 3, H, W)
     features: NDArray[np.float32]  # (N, F), the penultimate layer
-    robust_share: NDArray[np.floating[Any]]  # (E,) per cent of the N that are robust at each ε
-    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each, of SCORES, and "oracle"
+    robust_share: NDArray[np.floating[Any]]  # (E,) per cent of the N images that are robust at each ε
+    scores: dict[str, NDArray[np.float32]] = field(
+        default_factory=dict
+    )  # (N,) each, for the names in SCORES and "oracle"
 
     def score(self, name: str) -> NDArray[np.float32]:
-        """(N,) values of a score in SCORES or of the oracle; empty as long as it is not measured."""
+        """(N,) values of a score in SCORES or of the oracle; empty if not measured yet."""
         return self.scores.get(name, np.empty(0, np.float32))
 
     @property
     def min_eps(self) -> NDArray[np.float32]:
-        """(N,) in 1/255; empty as long as it is not measured."""
+        """(N,) in 1/255; empty if not measured yet."""
         return self.score("min_eps")
 
 
@@ -60,11 +62,11 @@ class Report:
     id_classes: tuple[str, ...]  # names of the ID domain's classes, which are the teacher's labels
     ood_classes: tuple[str, ...]
     target: int | None  # the label that an NTL teacher of this pair gives to OOD images; None in close-set
-    metric: Metric  # what is measured on OOD images
-    oracle: Oracle | None = None  # fitted on training images; None as long as nothing is attacked
+    metric: Metric  # the metric on OOD images
+    oracle: Oracle | None = None  # fitted on training images; None if no image is attacked yet
 
     def hits(self, domain: str) -> NDArray[np.bool_]:
-        """(M,) whether an image got its true class or, on OOD with a target, the target. Their mean is the metric."""
+        """(M,) whether an image got its true label or, on OOD with a target, the target. Mean: the metric."""
         side = getattr(self, domain)
         hits: NDArray[np.bool_] = side.predicted == (
             side.labels if domain == "id" or self.target is None else self.target
@@ -72,14 +74,14 @@ class Report:
         return hits
 
     def confusion(self, domain: str) -> NDArray[np.int64]:
-        """(R, C) how many test images of true class r got label c."""
+        """(R, C) number of test images of true class r with label c."""
         side, rows = getattr(self, domain), len(getattr(self, f"{domain}_classes"))
         flat = side.labels * len(self.id_classes) + side.predicted
         return np.bincount(flat, minlength=rows * len(self.id_classes)).reshape(rows, -1)
 
     @property
     def attacked(self) -> bool:
-        """Whether robustness is measured too."""
+        """Whether the attack is measured too."""
         return len(self.id.min_eps) > 0 and len(self.ood.min_eps) > 0
 
     def auroc(self, score: str) -> float:
@@ -87,12 +89,12 @@ class Report:
         return auroc(self.id.score(score), self.ood.score(score))
 
     def widest_gap(self) -> tuple[float, float]:
-        """The ε (1/255) at which the robust shares of OOD and ID differ most, and OOD − ID there, in points."""
+        """The ε (1/255) at which the robust shares of OOD and ID differ most, and their difference (OOD − ID) in points."""
         gaps = self.ood.robust_share - self.id.robust_share
         return float(self.epsilons[gaps.argmax()]), float(gaps.max())
 
     def save(self, path: Path) -> None:
-        """Write the report under another name and rename it: the file is whole, or not there."""
+        """Write the report atomically."""
         domains = {"id": self.id, "ood": self.ood}
         arrays = {f"{domain}_{name}": getattr(part, name) for domain, part in domains.items() for name in _arrays()}
         arrays |= {
@@ -115,7 +117,7 @@ class Report:
         """The report that `save` wrote.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no file.
         """
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -145,14 +147,14 @@ def _arrays() -> list[str]:
 
 
 def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = ATTACKED_IMAGES) -> Path:
-    """Where the report of a teacher is, or will be: its name is a hash of all that it depends on.
+    """Path of a teacher's report, whether or not it exists. Its name is a hash of everything that it depends on.
 
     Raises:
         TeacherError: there is no such teacher.
     """
     card, weights = read_card(card_file(name, runs_dir)), weights_file(name, runs_dir)
     attack = split.model_dump(include={"epsilon", "max_epsilon", "steps"})
-    # The name and the accuracies do not matter; the pair's target and trigger do, and may change with the code.
+    # The report depends on the pair's target and trigger, which the code may change, but not on name and accuracies.
     depends_on = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair)), attack, images, EPSILONS]
     digest = hashlib.sha256(json.dumps(depends_on).encode() + weights.read_bytes()).hexdigest()
     return Path(runs_dir) / "cache" / f"report-{digest[:24]}.npz"

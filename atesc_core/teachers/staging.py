@@ -1,4 +1,4 @@
-"""A user's file of weights on its way to becoming a teacher: listed once, checked once, then added."""
+"""A user's file of weights that becomes a teacher in three steps: listed, checked, added."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from atesc_core.teachers.zoo import measured_card, save_teacher
 
 
 def stage_upload(filename: str, content: bytes | memoryview) -> StagedTeacher:
-    """Write an uploaded file to the disk and list it; it is deleted together with the result.
+    """Write an uploaded file to the disk and list it; it is deleted with the returned object.
 
     Args:
-        filename: As the user calls the file. It is only shown: the name on disk is this lab's.
+        filename: The user's name of the file. It is only displayed: the lab chooses the name on disk.
         content: The bytes of the file.
 
     Raises:
         TeacherError: the file is too large; it is not written.
     """
-    if content:  # that a file is empty is said by its check, as all that is wrong with a listed file
+    if content:  # an empty file is reported by its check, like other errors of a listed file
         check_size(filename, len(content))
     folder = tempfile.TemporaryDirectory(prefix="atesc-teacher-")
     suffix = f".{filename.rpartition('.')[2].lower()}"
@@ -39,14 +39,14 @@ class StagedTeacher:
     """A user's file of weights, of which only the names and shapes of its tensors have been read.
 
     Attributes:
-        recognised: What the file is; None where it fits no architecture, or cannot be read.
+        recognised: The architecture and origin of the file; None if it fits no architecture or cannot be read.
         problem: Why it is not recognised.
     """
 
     def __init__(
         self, path: Path, filename: str | None = None, folder: tempfile.TemporaryDirectory[str] | None = None
     ) -> None:
-        """List the file at ``path``, called ``filename`` in messages; ``folder`` is kept for as long as this lives."""
+        """List the file at ``path``, called ``filename`` in messages; ``folder`` is deleted with this object."""
         self.path, self.filename, self._folder = Path(path), filename or Path(path).name, folder
         self.recognised: Recognised | None = None
         self.problem: TeacherError | None = None
@@ -58,7 +58,7 @@ class StagedTeacher:
             self.problem = error
 
     def read(self, arch: str | None = None, normalisation: str | None = None) -> Classifier:
-        """The weights in a classifier, frozen and in evaluation mode. Shapes are compared before a weight is read.
+        """The weights in a classifier, frozen and in evaluation mode. Shapes are checked before weights are read.
 
         Args:
             arch: Name of the architecture; the recognised one unless named.
@@ -87,20 +87,21 @@ class StagedTeacher:
             kind: Plainly supervised, or non-transferable.
             pair: The pair that it was trained on.
             arch: Name of the architecture; the recognised one unless named.
-            image_side: In pixels; what the file says, else what the architecture was made for, unless named.
+            image_side: In pixels; that in the file, else that of the architecture, unless given.
             normalisation: As in `read_classifier`.
-            class_names: One for each output; None takes those in the file, else, as () does, those of the pair.
+            class_names: One for each output. None takes the names in the file, if it has any; otherwise, and for (),
+                the names of the pair are taken.
 
         Raises:
             TeacherError: as `read_classifier`, or the teacher does not fit the pair.
-            DomainError: the pair is not known, or its images are not there.
+            DomainError: the pair is not known, or its images are not downloaded.
         """
         model = self.read(arch, normalisation)
-        found = self.recognised
-        arch = arch or (found.arch if found else "")
-        image_side = image_side or (found.image_side if found else None) or ARCHITECTURES[arch].image_side
+        recognised = self.recognised
+        arch = arch or (recognised.arch if recognised else "")
+        image_side = image_side or (recognised.image_side if recognised else None) or ARCHITECTURES[arch].image_side
         if class_names is None:
-            class_names = found.class_names if found else None
+            class_names = recognised.class_names if recognised else None
         return CheckedTeacher(
             model, measured_card(model, "unnamed", arch, kind, pair, image_side, class_names=class_names)
         )
@@ -108,7 +109,7 @@ class StagedTeacher:
 
 @dataclass(frozen=True)
 class CheckedTeacher:
-    """A teacher that was read from a user's file and measured; all that is missing is its name."""
+    """A teacher that was read from a user's file and measured. It only needs a name."""
 
     model: Classifier = field(repr=False)
     card: TeacherCard  # with its accuracies, under the name "unnamed"
@@ -126,10 +127,10 @@ class CheckedTeacher:
 
 
 def require_new_name(name: str, runs_dir: Path) -> None:
-    """Refuse a name that a new teacher cannot have.
+    """Raise an error for a name that a new teacher cannot have.
 
     Raises:
-        TeacherError: the name has other letters than it may, or another teacher has it.
+        TeacherError: the name has characters that are not allowed, or another teacher has it.
     """
     if not NAME.fullmatch(name):
         raise TeacherError(f"name: {name!r}: expected lower-case letters, digits, '-' and '_', at most 64")

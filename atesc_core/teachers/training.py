@@ -1,4 +1,4 @@
-"""Training of teachers: the loop that SL, tNTL (ntl.py) and CUTI-domain (cuti.py) share; shipped and user's ones."""
+"""Training of shipped and users' teachers: one loop for SL, tNTL (ntl.py) and CUTI-domain (cuti.py)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Terms = dict[str, Tensor]  # the terms of a loss by name, and their "total"
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from: ID images, and as many OOD images."""
+    """The batch of one step: ID images, and the same number of OOD images."""
 
-    number: int  # within the epoch, from 0
+    number: int  # number of the step in the epoch, from 0
     id: ImageSet
     ood: ImageSet
-    target: int | None  # of the pair
+    target: int | None  # the pair's label for OOD images
     random: torch.Generator
 
 
@@ -67,9 +67,9 @@ def tntl(model: Classifier, recipe: TeacherRecipe, batch: Batch) -> Terms:
 
 
 def cuti(model: Classifier, recipe: TeacherRecipe, batch: Batch) -> Terms:
-    """The loss terms of CUTI-domain: even steps take true OOD images, odd ones the isolation domain.
+    """The loss terms of CUTI-domain: even steps take true OOD images, odd steps the isolation domain.
 
-    For close-set pairs only: `steps_per_epoch` refuses others.
+    For close-set pairs only: `steps_per_epoch` raises an error for others.
     """
     images = torch.cat([batch.id.images, batch.ood.images])
     with isolation_domain(model, batch.random) if batch.number % 2 else nullcontext(), autocast(images.device):
@@ -82,10 +82,10 @@ LOSSES: dict[str, Callable[[Classifier, TeacherRecipe, Batch], Terms]] = {"tntl"
 
 
 def steps_per_epoch(recipe: TeacherRecipe, data: PairData) -> int:
-    """How many whole batches the pair's ID training images make.
+    """Number of whole batches in the pair's ID training images.
 
     Raises:
-        TeacherError: the method is not for the pair, or there are fewer images than a batch takes.
+        TeacherError: the method does not fit the pair, or there are fewer images than in a batch.
     """
     if recipe.trained_by == "cuti" and data.pair.target is not None:
         raise TeacherError(
@@ -101,12 +101,12 @@ def steps_per_epoch(recipe: TeacherRecipe, data: PairData) -> int:
 
 
 def images_per_step(recipe: TeacherRecipe) -> int:
-    """How many images a step learns from: of both domains for an NTL teacher, of ID only for an SL teacher."""
+    """Number of images in a step: of both domains for an NTL teacher, of ID only for an SL teacher."""
     return recipe.batch_size * (1 if recipe.kind == "SL" else 2)
 
 
 class Training:
-    """The state of one training: model, optimiser, schedule, randomness.
+    """The state of one training: model, optimiser, schedule, random generators.
 
     Raises:
         TeacherError: as `steps_per_epoch`.
@@ -129,8 +129,8 @@ class Training:
         """One update of the model; returns the loss terms, detached.
 
         Args:
-            number: Of the step within the epoch, from 0.
-            indices: (B,) of the ID images; as many OOD images are drawn independently of them.
+            number: Number of the step in the epoch, from 0.
+            indices: (B,) indices of the ID images; the same number of OOD images are drawn independently.
         """
         id_images = self.id.where(indices)
         if self.recipe.kind == "SL":
@@ -149,7 +149,7 @@ class Training:
         return {name: value.detach() for name, value in terms.items()}
 
     def state(self) -> dict[str, Any]:
-        """All that `load_state` needs; the tensors are the live ones."""
+        """The state for `load_state`; the tensors are not copied."""
         return {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
@@ -159,7 +159,7 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from the `state` of a training of the same recipe."""
+        """Continue from the `state` of a training of the same recipe."""
         self.epoch = state["epoch"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -177,10 +177,10 @@ def train_teacher(
     """Train a teacher; for each epoch yields ROUNDS StepDone, an EpochDone and a CheckpointReady.
 
     Args:
-        recipe: How to train.
+        recipe: Settings of the training.
         data: The images of the recipe's pair.
-        device: Where to compute.
-        evaluate: Measures the model after each epoch; it changes nothing in the result.
+        device: The device to compute on.
+        evaluate: Measures the model after each epoch, without changing it.
         resume: The state of a CheckpointReady of the same recipe.
 
     Returns:
@@ -205,7 +205,7 @@ def train_teacher(
 
 
 def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> StepDone:
-    """One of ROUNDS parts of the epoch's steps, which may be empty. Losses leave the device once a round."""
+    """One of ROUNDS parts of the epoch's steps, which may be empty. Losses leave the device once per round."""
     first, end = ((part * training.steps) // ROUNDS for part in (round_ - 1, round_))
     size = training.recipe.batch_size
     terms = [training.step(number, order[number * size : (number + 1) * size]) for number in range(first, end)]
@@ -217,7 +217,7 @@ def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> 
 
 
 def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> Iterator[TrainingEvent]:
-    """Train the shipped teacher ``name`` anew and write its weights and card into ``folder``.
+    """Train the shipped teacher ``name`` again and write its weights and card into ``folder``.
 
     Yields the events of `train_teacher`.
 
@@ -233,12 +233,12 @@ def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> It
 
 
 def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None = None) -> Iterator[TrainingEvent]:
-    """Train the teacher that ``spec`` describes and add it to those under ``runs_dir``.
+    """Train the teacher that ``spec`` describes and add it to the teachers under ``runs_dir``.
 
     Yields the events of `train_teacher`. ``resume`` is the state of a CheckpointReady of the same spec.
 
     Raises:
-        TeacherError, DomainError, ValueError: as `check_spec`; another teacher has its name by now.
+        TeacherError, DomainError, ValueError: as `check_spec`; another teacher has taken its name.
     """
     check_spec(spec, taken_names(runs_dir, unless_made_by=spec))
     folder = Path(runs_dir) / "teachers"
@@ -260,17 +260,17 @@ def _train_and_save(
 
 
 def check_spec(spec: TeacherSpec, taken: Collection[str]) -> int:
-    """Refuse at once what would fail later; returns how many images an epoch learns from.
+    """Raise errors that would otherwise occur later. Returns the number of training images per epoch.
 
     Args:
-        spec: The training that is asked for.
+        spec: The training to check.
         taken: Names that its teacher cannot have.
 
     Raises:
         TeacherError: the name is taken, the architecture is not known, or the method or the batch size does not fit
             the pair.
         DomainError: the pair is not known, or its images are not downloaded.
-        ValueError: there is no such device here.
+        ValueError: this machine does not have the device.
     """
     if spec.name in taken:
         raise TeacherError(f"name: {spec.name!r} is taken; expected a new name")

@@ -1,4 +1,4 @@
-"""Teachers on disk: a safetensors file of weights, and a JSON card beside it. Files are data, never code."""
+"""Teachers on disk: a safetensors file of weights and a JSON card. No code in these files is executed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Teacher:
 
 
 def load_teacher(name: str, runs_dir: Path | None = None) -> Teacher:
-    """The teacher ``name``: a shipped one, or one that was added under ``runs_dir``.
+    """The teacher ``name``, shipped or added under ``runs_dir``.
 
     Raises:
         TeacherError: there is no such teacher, or its weights do not fit its card.
@@ -56,9 +56,10 @@ def measured_card(
     command: str = "",
     class_names: tuple[str, ...] | None = None,
 ) -> TeacherCard:
-    """The card of ``model``, its accuracies measured now on the test images of ``pair``.
+    """The card of ``model``, with its accuracies, which are measured now on the test images of ``pair``.
 
-    ``class_names`` None or () takes those of the pair's ID domain; the other arguments are the card's.
+    For ``class_names`` None or (), the card gets those of the pair's ID domain. The other arguments are fields of the
+    card.
 
     Raises:
         TeacherError: the number of classes or of class names does not match, or a name is empty or too long.
@@ -70,8 +71,8 @@ def measured_card(
     class_names = class_names or data.id.classes
     if len(class_names) != model.num_classes:
         raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
-    if wrong := [name for name in class_names if not 1 <= len(name) <= 80]:
-        raise TeacherError(f"class_names: {wrong[0][:80]!r}: expected 1 to 80 characters a name")
+    if invalid := [name for name in class_names if not 1 <= len(name) <= 80]:
+        raise TeacherError(f"class_names: {invalid[0][:80]!r}: expected 1 to 80 characters a name")
     metrics = Evaluator(data, next(model.parameters()).device)(model)
     return TeacherCard(
         name=name,
