@@ -19,6 +19,7 @@ FILE = re.compile(r"(?<![\w/.-])((?:[\w.-]+/)*[\w-]+\.(?:py|md|js|css|jsonl))\b"
 # Files of other projects, which the sentence around them names, and a program's name.
 ELSEWHERE = {
     "data_split.py",
+    "forward_msg_queue.py",
     "models/cmi_models/classifiers/resnet_in.py",
     "models/ntl_vggnet.py",
     "pretrain/trainer_CUTI.py",

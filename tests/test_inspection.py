@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 
@@ -94,16 +93,17 @@ def test_an_earlier_epochs_student_is_asked_itself(run):
 
 
 @pytest.fixture
-def old_run(run, tmp_path):
-    """A copy of the lab, from before students were kept."""
+def thinned_run(run, tmp_path):
+    """A copy of the lab whose run keeps the student of its last epoch only."""
     store, run_id = run
     copy_lab(store.runs_dir, tmp_path / "lab")
-    shutil.rmtree(tmp_path / "lab" / "runs" / run_id / "students")
-    return RunStore(tmp_path / "lab"), run_id
+    thinned = RunStore(tmp_path / "lab")
+    thinned.student_file(run_id, 1).unlink()
+    return thinned, run_id
 
 
-def test_of_an_old_run_only_the_checkpoints_student_is_asked(run, old_run):
-    last, earlier = inspect(*old_run, 2, 5, 8.0), inspect(*old_run, 1, 5, 8.0)
+def test_no_other_student_replaces_one_that_is_not_kept(run, thinned_run):
+    last, earlier = inspect(*thinned_run, 2, 5, 8.0), inspect(*thinned_run, 1, 5, 8.0)
     np.testing.assert_array_equal(last.student, inspect(*run, 2, 5, 8.0).student)
     assert earlier.student is None  # no other replaces it
     assert earlier.students == last.students == (2,)

@@ -64,7 +64,7 @@ def test_settings_and_images_are_there(figures_lab: FiguresLab, tmp_path):
     }
     told = {tag: value.tensor.string_val[0].decode() for tag, value in values.items() if value.tensor.string_val}
     assert any("teacher: tiny" in text for text in told.values())
-    assert any("atesc_core distill --teacher tiny" in text for text in told.values())
+    assert any("atesc distill --teacher tiny" in text for text in told.values())
     assert values["synthetic_images"].image.encoded_image_string.startswith(b"\x89PNG")
 
 

@@ -110,11 +110,13 @@ def test_every_score_is_offered_and_explained(open_page, store):
 
 def run_by_command(store, command: str) -> DistillationRun:
     """The run that the command line makes of the command; it is stopped before it starts."""
-    _, _, _, *words = shlex.split(command)
+    _, *words = shlex.split(command)
+    before = {run.id for run in store.distillations()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.get(run.id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
-    return store.distillations()[0]
+    [made] = [run for run in store.distillations() if run.id not in before]
+    return made
 
 
 def test_a_wrong_value_is_explained_beside_the_form_and_cannot_start(open_page, store):

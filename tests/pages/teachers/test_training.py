@@ -15,6 +15,7 @@ from atesc_core.runs.worker import work
 from atesc_core.specs.fields import describe_field
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
+from pages.shared.ui import elements
 from pages.teachers import training_form
 from pages.teachers.training_form import FIELD_LABELS, estimate
 from tests.support.labs import tiny_spec
@@ -67,7 +68,7 @@ def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, stor
     for name in FIELD_LABELS:
         sentence, source = describe_field(name, model=TeacherSpec)
         assert field(app, name).help == sentence
-        assert f"[{source}]" in field(app, name).label
+        assert elements.source_badge(source) in field(app, name).label
     assert not button(app, "Train").disabled
 
 
@@ -83,7 +84,7 @@ def test_what_was_set_is_what_is_queued_and_the_command_queues_the_same(open_pag
     assert app.query_params["run"] == run.id
     assert app.title[0].value == "mnistm-mnist-tntl"
     store.stop(run.id)
-    _, _, _, *words = shlex.split(shown)
+    _, *words = shlex.split(shown)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.get(run.id))
         CliRunner().invoke(cli.app, [*words, "--runs-dir", str(store.runs_dir)])
