@@ -14,7 +14,7 @@ from atesc_core.figures.run_data import evenly_thinned
 from atesc_core.jobs import Job
 from atesc_core.runs import DistillationRun, Snapshot
 from pages.embedding.controls import MapOptions
-from pages.embedding.feature_space import Method, Space, Subject
+from pages.embedding.feature_space import FeatureSpace, Method, Subject
 from pages.shared.state import selection
 from pages.shared.state.threshold import threshold_in_view
 from pages.shared.ui import appearance, elements, formats
@@ -29,10 +29,10 @@ class EpochMap:
     """A run's synthetic images of one epoch, on a map of one feature space."""
 
     subject: Subject
-    space: Space
+    space: FeatureSpace
     snapshot: Snapshot
-    selected: selection.Selection | None = None  # of this epoch's images
-    key: str = "map"  # of its chart
+    selected: selection.Selection | None = None  # the selection, if it is of this epoch
+    key: str = "map"  # key of the chart
 
     @property
     def run(self) -> DistillationRun:

@@ -36,7 +36,7 @@ class Subject:
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class FeatureSpace:
     """Features of the report's real images, (N, F) and (M, F), and of an epoch's synthetic ones."""
 
     model_name: str  # "teacher", or "student of epoch 12"
@@ -77,15 +77,15 @@ class Space:
         return reference_points(report, *(umap or (self.positions(method, side) for side in (self.id, self.ood))))
 
 
-def teacher_space(subject: Subject) -> Space:
+def teacher_space(subject: Subject) -> FeatureSpace:
     """The features that the run's teacher computes."""
     report = subject.report
-    return Space(
+    return FeatureSpace(
         "teacher", report.id.features, report.ood.features, lambda epoch: load_snapshot(subject.run.id, epoch).features
     )
 
 
-def student_space(subject: Subject) -> Space | None:
+def student_space(subject: Subject) -> FeatureSpace | None:
     """The features that the run's student computes; None while they are being computed.
 
     Real images and the synthetic images of all epochs go through one student, the last one on disk, so that the
@@ -108,12 +108,12 @@ def student_space(subject: Subject) -> Space | None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _student_space(
     versions: tuple[tuple[str, int], ...], epochs: tuple[int, ...], real: str, _subject: Subject
-) -> Space:
+) -> FeatureSpace:
     sets: dict[Hashable, np.ndarray] = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, outputs = cached_features(run_store(), _subject.run.id, sets)
     features = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}
-    return Space(f"student of epoch {epoch}", features["id"], features["ood"], features.__getitem__)
+    return FeatureSpace(f"student of epoch {epoch}", features["id"], features["ood"], features.__getitem__)
 
 
 def student_progress(subject: Subject) -> bool:

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.embedding.controls import epoch_controls, map_controls, slider_key
 from pages.embedding.distances import distance_curves, distance_tiles
 from pages.embedding.epoch_map import EpochMap, draw_map
-from pages.embedding.feature_space import Network, Space, Subject, student_progress, student_space, teacher_space
+from pages.embedding.feature_space import FeatureSpace, Network, Subject, student_progress, student_space, teacher_space
 from pages.embedding.selected_images import selected_images
 from pages.embedding.side_by_side import side_by_side
 from pages.shared.data.snapshots import load_snapshot
@@ -21,7 +21,7 @@ from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
 from pages.shared.ui.threshold_controls import pending_notice
 
-SPACES: dict[Network, Callable[[Subject], Space | None]] = {"teacher": teacher_space, "student": student_space}
+SPACES: dict[Network, Callable[[Subject], FeatureSpace | None]] = {"teacher": teacher_space, "student": student_space}
 NOTE_ON_TWO_MAPS = (
     "Each map is the feature space of its own {network}: compare where the synthetic images lie among the real "
     "ID and OOD ones, not positions on one map with those on the other."

@@ -21,7 +21,10 @@ from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
 OTHER = "other"
-SWITCH_KEY, PICKER_KEY = "two maps", "second run picker"  # of widgets; their values are always copied from the link
+SWITCH_KEY, PICKER_KEY = (
+    "two maps",
+    "second run picker",
+)  # keys of widgets; their values are always copied from the link
 
 
 def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]:

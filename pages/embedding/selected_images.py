@@ -16,7 +16,7 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import clickable_gallery, gallery
 
-GALLERY_IMAGES = 60  # of a selection
+GALLERY_IMAGES = 60  # largest number of selected images shown
 
 
 def selected_images(epoch_map: EpochMap, real: list[str], columns: int = 6) -> None:

@@ -10,7 +10,7 @@ from pages.embedding import second_run
 from pages.embedding.controls import MapOptions
 from pages.embedding.distances import distance_tiles
 from pages.embedding.epoch_map import EpochMap, draw_map, drawable_method
-from pages.embedding.feature_space import Method, Space, Subject
+from pages.embedding.feature_space import FeatureSpace, Method, Subject
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats
@@ -19,7 +19,7 @@ from pages.shared.ui.run_labels import method_name
 
 
 def side_by_side(
-    epoch_map: EpochMap, second: Subject | None, space: Space, options: MapOptions, epochs: list[int]
+    epoch_map: EpochMap, second: Subject | None, space: FeatureSpace, options: MapOptions, epochs: list[int]
 ) -> tuple[list[str], bool]:
     """Draw both maps and the curve that compares them.
 

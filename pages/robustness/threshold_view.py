@@ -53,7 +53,7 @@ class ImageSplit:
     values: np.ndarray  # (N,) the images' scores
     threshold: float
     class_names: tuple[str, ...]
-    selected: selection.Selection | None = None  # of this epoch's images
+    selected: selection.Selection | None = None  # the selection, if it is of this epoch
 
     @property
     def by_run_score(self) -> bool:

@@ -7,7 +7,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
 from pages.shared.ui.polling import is_live, poll
-from pages.teachers.teacher_view import teacher_shelf, teacher_view
+from pages.teachers.teacher_view import teacher_list, teacher_view
 from pages.teachers.training_form import FORM, LATEST_TRAININGS, latest_trainings, training_form
 from pages.teachers.training_view import training_view
 from pages.teachers.upload_form import upload_form
@@ -40,6 +40,6 @@ else:
         upload_form()
         training_form()
     if known:
-        teacher_shelf(known)
+        teacher_list(known)
     else:
         elements.empty_state("No teachers yet", "Load a file of your own, or train one, above.")

@@ -23,13 +23,13 @@ from pages.shared.ui.gallery import gallery
 SPLIT = SplitSpec()  # settings of the attack on real test images: the defaults of a run
 IMAGES = 16  # images of each domain in the view of one teacher
 ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
-SHELF_IMAGES = 6  # images of each domain in the list of teachers
+LIST_IMAGES = 6  # images of each domain in the list of teachers
 
 
 # ── list of teachers ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def teacher_shelf(known: dict[str, TeacherCard]) -> None:
+def teacher_list(known: dict[str, TeacherCard]) -> None:
     """Draw a card for each teacher, one column per setting; row by row, so that cards in a row are aligned."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
     columns = {
@@ -46,7 +46,7 @@ def teacher_shelf(known: dict[str, TeacherCard]) -> None:
                 elements.caption(SETTING_DESCRIPTIONS[setting])
         for cards_of_setting, column in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
             with column:
-                _shelf_images(cards_of_setting[0].pair, cards_of_setting[0].image_side)
+                _sample_images(cards_of_setting[0].pair, cards_of_setting[0].image_side)
         for row in zip_longest(*columns.values()):
             for card, column in zip(row, st.columns(len(columns), gap="medium"), strict=True):
                 if card:
@@ -88,10 +88,10 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
     return tiles
 
 
-def _shelf_images(pair: str, side: int) -> None:
+def _sample_images(pair: str, side: int) -> None:
     """Draw a row of test images of each domain."""
-    for role, images in zip(ROLES, first_test_images(pair, side, SHELF_IMAGES), strict=True):
-        gallery(images, columns=SHELF_IMAGES, roles=[role] * len(images))
+    for role, images in zip(ROLES, first_test_images(pair, side, LIST_IMAGES), strict=True):
+        gallery(images, columns=LIST_IMAGES, roles=[role] * len(images))
 
 
 def _open_teacher(name: str | None) -> None:
