@@ -41,13 +41,13 @@ def pick_device(requested: str = "auto") -> torch.device:
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if requested == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
+        return torch.device(next(kind for kind, available in present.items() if available))
     if requested not in present:
         raise ValueError(f"device: {requested!r} is not a device; expected auto, cuda, mps or cpu")
     if not present[requested]:
         raise ValueError(
             f"device: {requested!r} is not present on this machine; expected one of "
-            f"{', '.join(kind for kind, there in present.items() if there)}"
+            f"{', '.join(kind for kind, available in present.items() if available)}"
         )
     return torch.device(requested)
 

@@ -30,7 +30,7 @@ class TrialError(ValueError):
 
 
 class FigureNotReadyError(ValueError):
-    """The figure has no data so far; the message says what it waits for."""
+    """The figure has no data yet; the message says what is missing."""
 
 
 class BrowserMissingError(RuntimeError):

@@ -39,7 +39,7 @@ def distill(
     resume: dict[str, Any] | None = None,
     until: int | None = None,
 ) -> Iterator[Event]:
-    """Distils ``teacher`` into a student as ``spec`` says, and yields events.
+    """Distils ``teacher`` into a student with the settings of ``spec``, and yields events.
 
     StepDone after every round; EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged when
     the threshold changes; turns while ``controls.trace`` is true.

@@ -14,7 +14,7 @@ ArraySplit = tuple[Images, Labels, Images, Labels]  # train images and labels, t
 
 
 def shuffled(images: Images, labels: Labels, test: int) -> ArraySplit:
-    """All images in the order of a fixed seed; the first ``test`` of them are the test set."""
+    """All images, shuffled with a fixed seed; the first ``test`` images are the test set."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
     train, held_out = order[test:], order[:test]
     return images[train], labels[train], images[held_out], labels[held_out]

@@ -30,7 +30,7 @@ from atesc_core.errors import DomainError
 CHUNK = 2**18
 TIMEOUT_S = 30.0  # without receiving a byte
 IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-# STL-10's labels in the order of CIFAR-10, whose frog and automobile are a monkey and a car here (NTLBench).
+# STL-10's labels in the order of CIFAR-10; CIFAR-10's frog and automobile are monkey and car in STL-10 (NTLBench).
 CIFAR_LABEL_OF_STL = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])
 
 
@@ -60,10 +60,10 @@ class Fetching:
 
     file: str
     bytes: int
-    total: int | None  # bytes; None where the server does not say
+    total: int | None  # bytes; None if the server does not report it
 
 
-# ── URL and reader of each archive ───────────────────────────────────────────────────────
+# ── URL and reader of each archive ──────────────────────────────────────────────────────────────────
 
 
 def _idx(kind: str, megabytes: int) -> Archive:

@@ -1,4 +1,4 @@
-"""Prepare a domain in a process of its own: download what it needs, or read a folder's images.
+"""Prepare a domain in a separate process: download what it needs, or read a folder's images.
 
     python -m atesc_core.domains.prepare NAME
 

@@ -39,9 +39,9 @@ class MapWorker:
                 self._model(folder)
             while requested := folder.requested():
                 for name in requested:
-                    self._place(folder, name)
+                    self._place_batch(folder, name)
 
-    def _place(self, folder: MapFolder, name: str) -> None:
+    def _place_batch(self, folder: MapFolder, name: str) -> None:
         features = folder.read(folder.request(name))
         if features is not None and not folder.has(folder.positions(name)):
             model = self._model(folder)

@@ -1,6 +1,6 @@
 """Comparison of runs: seeds grouped by spec, means over seeds, and the differences between specs.
 
-Runs are averaged only if they differ in nothing but the seed. A run whose threshold was changed by hand no longer
+Runs are averaged only if they differ only in the seed. A run whose threshold was changed by hand no longer
 follows its spec, so it is grouped with runs that had the same changes.
 """
 
@@ -20,7 +20,9 @@ from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SE
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 MAX_FIELDS_IN_LABEL = 3  # for further fields, only their number is given
-FIELD_TEXT: dict[str, Callable[[str], str]] = {  # fields whose value a label shows without their name
+FIELD_TEXT: dict[
+    str, Callable[[str], str]
+] = {  # field -> text of its value; labels show these without the field's name
     "teacher": str,
     "synthesis.kind": str.upper,
     "escape.kind": ESCAPE_NAMES.__getitem__,

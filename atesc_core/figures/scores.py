@@ -37,7 +37,7 @@ def scores(
     """Robustness scores.
 
     Args:
-        values: (N,) scores of synthetic images, stacked by group; a score of ∞ is in a bin of its own, "> max".
+        values: (N,) scores of synthetic images, stacked by group; scores of ∞ have a separate bin, "> max".
         threshold: Images at or below it are fragile; None draws all images in grey.
         mode: light, dark or print.
         score: Name of the score.

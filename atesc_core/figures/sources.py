@@ -32,7 +32,7 @@ class Sources:
 def measuring_sources(
     store: RunStore, on_progress: Callable[[float, str], None] = lambda share, message: None
 ) -> Sources:
-    """Sources that measure what is missing, in this process.
+    """Sources that measure missing reports in this process.
 
     Args:
         store: The store that has the runs.

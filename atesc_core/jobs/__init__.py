@@ -1,6 +1,6 @@
 """Work in the background that takes longer than a page can wait. Every page can watch it and stop it.
 
-``start`` runs a module in a process of its own, ``start_thread`` a function in a thread; both return a ``Job`` at once.
+``start`` runs a module in a separate process, ``start_thread`` a function in a thread; both return a ``Job`` at once.
 ``LIMITS`` says how many jobs of a queue run at once; the others wait in order. A run of distillation or of teacher
 training is not a job: it has its own worker (``atesc_core.runs``).
 """

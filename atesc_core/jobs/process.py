@@ -90,7 +90,7 @@ class ModuleProcess:
 
 
 class ProcessJob(Job):
-    """A module in a process of its own, which reports with ``report_progress`` and ``report_result``.
+    """A module in a separate process, which reports with ``report_progress`` and ``report_result``.
 
     The job is done if the process ends with status 0. A stopped process may clean up; the job is stopped once it ends.
     """

@@ -126,7 +126,7 @@ def record_first_steps(
         teacher: The teacher of the run.
         rounds: Number of rounds, at most those of the first epoch.
         images: Images observed before and after each turn.
-        on_progress: Called with the share done, 0..1, and what is being made.
+        on_progress: Called with the progress, 0..1, and a text that says what is being made.
 
     Returns:
         The manifest of the scene, and its arrays.
@@ -195,7 +195,7 @@ def record_scenes(
         spec: The spec of the story's plain run.
         sl_teacher: Name of the SL teacher of the same pair.
         runs_dir: The store's folder.
-        on_progress: Called with the share done, 0..1, and what is being made.
+        on_progress: Called with the progress, 0..1, and a text that says what is being made.
 
     Raises:
         TeacherError: A teacher cannot be loaded.

@@ -247,6 +247,6 @@ class RunClock:
 def _in_slow_motion(history: pd.DataFrame) -> Callable[[float, float], bool]:
     """A function that tells whether the run was in slow motion between two times, in Unix seconds."""
     events = history[history["kind"].isin(START_EVENTS | PAUSE_EVENTS | {"slow"})]
-    times, slow = events["time"].to_numpy(float), (events["kind"] == "slow").to_numpy()
-    ends = np.append(times[1:], math.inf)
-    return lambda first, last: bool((slow & (times < last) & (ends > first)).any())
+    starts, slow = events["time"].to_numpy(float), (events["kind"] == "slow").to_numpy()
+    ends = np.append(starts[1:], math.inf)
+    return lambda first, last: bool((slow & (starts < last) & (ends > first)).any())

@@ -1,7 +1,7 @@
 """Starts a worker for each device that queued runs wait for.
 
-A worker is a process of its own, in its own session: it outlives reruns, closed tabs, the app and
-the shell that started it.
+A worker is a separate process in its own session. It continues after reruns, closed tabs, and the end of the app or
+of the shell that started it.
 """
 
 from __future__ import annotations

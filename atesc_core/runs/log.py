@@ -181,7 +181,7 @@ class RunLog:
             note(connection, self.run.id, kind, value, text)
 
     def note_start(self, epoch: int) -> None:
-        """Write into the history that the run begins, or goes on from the end of ``epoch``."""
+        """Note in the history that the run begins, or continues from the end of ``epoch``."""
         started_before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
         if started_before:
             self.note("resumed", text=f"from the end of epoch {epoch}" if epoch else "from the beginning")
@@ -199,7 +199,7 @@ class RunLog:
             stepping: whether the run was doing single rounds or turns.
 
         Returns:
-            Its new status: paused or stopped; queued if the user has meanwhile requested to go on.
+            Its new status: paused or stopped; queued if the user has meanwhile requested to continue it.
         """
         with self.database.write() as connection:
             request = self.read_request()

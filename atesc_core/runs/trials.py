@@ -125,7 +125,7 @@ def start(
 
     Args:
         store: the run's store.
-        run_id: the run whose threshold is to be compared with another one.
+        run_id: the run whose threshold is compared with another one.
         threshold: the new threshold.
         epochs: number of epochs that the new threshold splits; 2, or fewer if fewer are left, unless given.
         after: both arms branch off at the end of this epoch, one of ``options(...).fork_epochs``; the first of them
@@ -169,7 +169,7 @@ def start(
 
 
 def threshold_text(threshold: float) -> str:
-    """The threshold as it is shown, with two decimals."""
+    """The threshold as text, with two decimals."""
     return f"{threshold:.2f}"
 
 

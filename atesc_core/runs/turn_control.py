@@ -20,7 +20,7 @@ Boundary = Literal["round", "turn"]
 
 @dataclass
 class TurnControl:
-    """Decides between the events of a run whether it goes on, and switches tracing of its turns on and off."""
+    """Decides between the events of a run whether it continues, and switches tracing of its turns on and off."""
 
     log: RunLog
     controls: Controls
@@ -75,7 +75,7 @@ class TurnControl:
         return False
 
     def _note_speed(self, request: Request) -> None:
-        """Write into the history that slow motion begins, changes its pace, or ends while the run goes on."""
+        """Note in the history that slow motion begins, changes its speed, or ends while the run continues."""
         seconds = request.seconds_per_turn if request.state == "run" else None
         if seconds and seconds != self._seconds_per_turn:
             self.log.note("slow", seconds)

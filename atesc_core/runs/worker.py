@@ -1,4 +1,4 @@
-"""The process that runs what is queued for one device: ``python -m atesc_core.runs.worker --runs-dir D``.
+"""The process that runs the queue of one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
 The process holds the device's lock, takes runs from the queue until it is empty, and exits. A run is a generator of
 events, from the distillation loop or from a teacher's training. The worker stores each event, and between rounds (or
@@ -54,7 +54,7 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
 
 
 class Worker:
-    """Runs what is queued for one device; call ``drain`` while holding ``lock``."""
+    """Runs the queue of one device; call ``drain`` while holding ``lock``."""
 
     def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
         """Setting ``leaving`` ends the work after the current round."""

@@ -69,7 +69,7 @@ class JobSpec(Spec):
         return parse(cls, yaml.safe_load(text))
 
     def replaced(self, changes: dict[str, Any]) -> Self:
-        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated anew.
+        """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated again.
 
         Raises:
             SpecError: a field is unknown or its value is not allowed.

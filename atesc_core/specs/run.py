@@ -259,7 +259,7 @@ class RunSpec(JobSpec):
         return values
 
     def replaced(self, changes: dict[str, Any]) -> Self:
-        """A copy with dotted fields set, validated anew; see ``JobSpec.replaced``.
+        """A copy with dotted fields set, validated again; see ``JobSpec.replaced``.
 
         Another ``synthesis.kind`` starts from its defaults, without settings of the former kind. Another
         ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it.

@@ -127,11 +127,11 @@ class NAYER(PooledSynthesizer):
                 x = self.generator(y).float()
                 view = shifted(x, self.random, self.settings.flip)
                 t = self.teacher(view).float()
-                known = agreed_kl(t, student(view).float()) if adversarial else t.new_zeros(())
+                adversarial_term = agreed_kl(t, student(view).float()) if adversarial else t.new_zeros(())
             terms = {
                 "bn": self.settings.bn * match.loss(),
                 "onehot": self.settings.onehot * F.cross_entropy(t, y),
-                "adversarial": adversarial * known,
+                "adversarial": adversarial * adversarial_term,
             } | self.vaccine.terms(view, t)
             first = x.detach() if first is None else first
             losses.append(detached(terms))

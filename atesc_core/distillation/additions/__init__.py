@@ -52,7 +52,7 @@ class Additions:
 
         Args:
             batch: N synthetic images, split; all robust ones are to be forgotten.
-            features: (N, F), the teacher's features of them.
+            features: (N, F), the teacher's features of these images.
             threshold: the threshold of the split, in units of the score.
             random: the run's random generator, which draws P probes.
 

@@ -167,7 +167,7 @@ async def _render_page(browser: Kaleido, page: str, kind: str, width: float, hei
         await _send(tab, "Page.setDocumentContent", frameId=frame, html=page)
         await _send(tab, "Runtime.evaluate", expression="document.fonts.ready.then(() => 0)", awaitPromise=True)
         if kind == "pdf":
-            none = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
+            no_margins = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
             answer = await _send(
                 tab,
                 "Page.printToPDF",
@@ -175,7 +175,7 @@ async def _render_page(browser: Kaleido, page: str, kind: str, width: float, hei
                 preferCSSPageSize=True,
                 pageRanges="1",
                 generateTaggedPDF=False,
-                **none,
+                **no_margins,
             )
         else:
             await _send(
