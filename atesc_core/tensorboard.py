@@ -77,6 +77,6 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
 def _scalars(writer: Any, frame: pd.DataFrame, steps: Any, tags: dict[str, str]) -> None:
     """Write columns of a frame as scalars, without missing values. ``tags``: column -> tag."""
     for name, tag in tags.items():
-        for step, at, value in zip(steps, frame["time"], frame[name], strict=True) if len(frame) else ():
+        for step, time_s, value in zip(steps, frame["time"], frame[name], strict=True) if len(frame) else ():
             if not np.isnan(value):
-                writer.add_scalar(tag, float(value), int(step), walltime=at)
+                writer.add_scalar(tag, float(value), int(step), walltime=time_s)

@@ -55,7 +55,7 @@ def measure(points: int) -> dict[str, float]:
             file = browser.print_svg(svg, "pdf", figure.layout.width, figure.layout.height)
             seconds[name].append(time.perf_counter() - started)
             measured[f"{name}_mb"] = len(file) / 1e6
-    return measured | {f"{name}_s": median(taken) for name, taken in seconds.items()}
+    return measured | {f"{name}_s": median(times) for name, times in seconds.items()}
 
 
 def main() -> None:

@@ -182,8 +182,8 @@ def overall(teachers: list[dict[str, Any]]) -> dict[str, Any]:
 def page(results: dict[str, Any]) -> str:
     """Both tables and the comparison with the aims, as Markdown."""
     lines = [
-        f"`python -m benchmarks.split_cost`, on {results['device']}, CPU time of one thread, PyTorch {results['torch']}. "
-        f"Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
+        f"`python -m benchmarks.split_cost`, on {results['device']}, CPU time of one thread, "
+        f"PyTorch {results['torch']}. Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
         "again* is the ceiling: PGD-20 against itself, from another random start.",
         "",
         "| teacher | images | ε, 1/255 | robust, PGD-20 | agree with PGD-20: flips | PGD-4 | PGD-20 again "
@@ -204,9 +204,9 @@ def page(results: dict[str, Any]) -> str:
         "| synthesizer | teacher | plain round | ATEsc round | splitting epoch / plain epoch | whole run / plain run |",
         "|---" * 6 + "|",
     ]
-    for at, synthesizer in enumerate(SYNTHESIZERS):
+    for index, synthesizer in enumerate(SYNTHESIZERS):
         for row in results["teachers"]:
-            cost = row["costs"][at]
+            cost = row["costs"][index]
             lines.append(
                 f"| {SYNTHESIZER_NAMES[synthesizer]} | `{row['teacher']}` | {cost['plain_round_s']:.2f} s "
                 f"| {cost['atesc_round_s']:.2f} s | {cost['epoch_ratio']:.2f} | {cost['run_ratio']:.2f} |"

@@ -52,8 +52,8 @@ def distill(
     escape: Annotated[
         EscapeKind | None,
         typer.Option(
-            help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: shuffling "
-            "vaccine; tadfkd: TA-DFKD's selection."
+            help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: "
+            "shuffling vaccine; tadfkd: TA-DFKD's selection."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
@@ -124,7 +124,7 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
     epochs = store.epochs(run_id).drop(columns="time")
     print_table(as_table(epochs.rename(columns=METRIC_NAMES)))
     history = store.history(run_id)
-    history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) for at in history["time"]]
+    history["time"] = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) for seconds in history["time"]]
     print_table(as_table(history))
 
 

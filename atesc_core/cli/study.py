@@ -32,8 +32,8 @@ def study(
     rows: Annotated[
         Path | None,
         typer.Option(
-            help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl, unless named. The page is beside "
-            "it.",
+            help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl, unless named. "
+            "The page is beside it.",
             show_default=False,
         ),
     ] = None,

@@ -68,7 +68,8 @@ def train_teacher(
     pair: Annotated[
         str | None,
         typer.Option(
-            help="The pair of domains of a teacher of your own, e.g. mnistm-mnist, or 'open mnistm folder:/my/images 0'.",
+            help="The pair of domains of a teacher of your own, e.g. mnistm-mnist, or "
+            "'open mnistm folder:/my/images 0'.",
             show_default=False,
         ),
     ] = None,

@@ -46,7 +46,10 @@ class Domain:
 def image_set(images: Images, labels: Labels, image_side: int) -> ImageSet:
     """The arrays as an ImageSet, resized to ``image_side`` pixels (bilinear, antialiased)."""
     resized = torch.cat(
-        [_resized(images[at : at + RESIZED_AT_ONCE], image_side) for at in range(0, len(images), RESIZED_AT_ONCE)]
+        [
+            _resized(images[start : start + RESIZED_AT_ONCE], image_side)
+            for start in range(0, len(images), RESIZED_AT_ONCE)
+        ]
     )
     return ImageSet(resized, torch.from_numpy(np.asarray(labels)).long())
 

@@ -176,7 +176,7 @@ def _draw(folder: Folder) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]
 
 
 def _in_random_order(images: list[tuple[Path, int]], rng: np.random.Generator) -> list[tuple[Path, int]]:
-    return [images[at] for at in rng.permutation(len(images))]
+    return [images[index] for index in rng.permutation(len(images))]
 
 
 def _image(file: Path, side: int) -> Images | str:

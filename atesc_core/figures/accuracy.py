@@ -197,13 +197,13 @@ def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name
 
 
 def _mark_changes(figure: go.Figure, style: Style, key: str, changes: pd.DataFrame) -> None:
-    at, to = changes["epoch"].to_numpy(float), changes["threshold"].to_numpy(float)
-    gap = np.full(len(at), np.nan)
-    texts = [f"threshold {value:.3g}" for value in to]
-    show_texts = len(at) <= 3
+    epochs, thresholds = changes["epoch"].to_numpy(float), changes["threshold"].to_numpy(float)
+    gap = np.full(len(epochs), np.nan)
+    texts = [f"threshold {value:.3g}" for value in thresholds]
+    show_texts = len(epochs) <= 3
     figure.add_scatter(
-        x=np.column_stack([at, at, gap]).ravel(),
-        y=np.tile([-2, CHANGE_MARK_TOP[style.mode], np.nan], len(at)),
+        x=np.column_stack([epochs, epochs, gap]).ravel(),
+        y=np.tile([-2, CHANGE_MARK_TOP[style.mode], np.nan], len(epochs)),
         uid=trace_id(key, "threshold"),
         name="threshold changed",
         showlegend=not show_texts,

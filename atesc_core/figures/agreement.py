@@ -73,8 +73,8 @@ def agreement(
                     "color": style.surface if thin else style.ink,
                     "line": {"color": style.ink, "width": style.thin_width if thin else 0},
                 },
-                hovertemplate=f"<b>%{{y:.1f}} %</b> {label}, student of epoch %{{x}}<extra>{theme.format_count(count)} images"
-                "</extra>",
+                hovertemplate=f"<b>%{{y:.1f}} %</b> {label}, student of epoch %{{x}}"
+                f"<extra>{theme.format_count(count)} images</extra>",
                 meta={"images": who, "series": series},
             )
     return figure

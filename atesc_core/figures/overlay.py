@@ -280,8 +280,8 @@ def _draw(
         line={"color": colour, "dash": DASHES[curve.escape], "width": _width(style, curve)},
         marker=_marker(style, curve, symbol, colour),
         customdata=points[["sd", "low", "high"]],
-        hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {quantity_title(quantity).partition(' (')[0]}, epoch %{{x}}<br>"
-        f"{curve.label}, {_seeds(curve)}<extra></extra>",
+        hovertemplate=f"<b>%{{y:{digits}}}{unit}</b>{spreads} {quantity_title(quantity).partition(' (')[0]}, "
+        f"epoch %{{x}}<br>{curve.label}, {_seeds(curve)}<extra></extra>",
         meta={
             "run": curve.label,
             "quantity": quantity,

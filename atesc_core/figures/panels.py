@@ -202,8 +202,8 @@ def _embedding(data: PanelData) -> go.Figure:
 def _drift(data: PanelData) -> go.Figure:
     """The run and the runs to compare it with, each in the feature space of its teacher."""
     store = data.sources.store
-    runs = [data, *(replace(data, run=store.get_distillation(other)) for other in data.panel.against)]
-    return figures.drift([_drift_line(each) for each in runs], "print")
+    data_of_runs = [data, *(replace(data, run=store.get_distillation(run_id)) for run_id in data.panel.against)]
+    return figures.drift([_drift_line(data_of_run) for data_of_run in data_of_runs], "print")
 
 
 def _drift_line(data: PanelData) -> Drift:

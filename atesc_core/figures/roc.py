@@ -96,14 +96,14 @@ def _point(
     scores: NDArray[np.float64],
     is_ood: NDArray[np.bool_],
 ) -> None:
-    at, is_split = rates(scores, is_ood, threshold), name == "threshold"
-    if at.false_alarms is None or at.recall is None:  # only ID images or only OOD images: there is no curve either
-        return
+    point, is_split = rates(scores, is_ood, threshold), name == "threshold"
+    if point.false_alarms is None or point.recall is None:
+        return  # only ID images or only OOD images: there is no curve either
     label = RULE_NAMES.get(name, name)
-    precision = "–" if at.precision is None else f"{100 * at.precision:.1f} %"
+    precision = "–" if point.precision is None else f"{100 * point.precision:.1f} %"
     figure.add_scatter(
-        x=[100 * at.false_alarms],
-        y=[100 * at.recall],
+        x=[100 * point.false_alarms],
+        y=[100 * point.recall],
         uid=trace_id("roc", images, name),
         mode="markers",
         name=label,
@@ -115,7 +115,7 @@ def _point(
             "color": style.colour(ROLES[images]) if is_split else style.muted,
             "line": {"color": style.surface, "width": style.thin_width if is_split else 0},
         },
-        hovertemplate=f"<b>{label} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, false alarms "
-        f"%{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
+        hovertemplate=f"<b>{label} {format_number(threshold)}</b><br>precision {precision}, recall %{{y:.1f}} %, "
+        f"false alarms %{{x:.1f}} %<br>{NAMES[images]}<extra></extra>",
         meta={"images": images, "group": name},
     )

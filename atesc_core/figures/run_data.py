@@ -46,8 +46,8 @@ def run_curve(
 def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:
     """The run's threshold changes, the last of each round: columns epoch (fractional) and threshold."""
     history = store.history(run.id)
-    at = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
-    return pd.DataFrame({"epoch": at["epoch"] - 1 + at["round"] / run.rounds, "threshold": at["value"]})
+    changes = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
+    return pd.DataFrame({"epoch": changes["epoch"] - 1 + changes["round"] / run.rounds, "threshold": changes["value"]})
 
 
 def comparable_runs(run: DistillationRun, store: RunStore, cards: dict[str, TeacherCard]) -> list[DistillationRun]:

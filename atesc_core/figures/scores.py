@@ -256,10 +256,10 @@ def _draw_suggestions(
     figure.update_layout(
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True, "showgrid": False}
     )
-    at = list(suggestions.values())
+    thresholds = list(suggestions.values())
     levels = [1 - LABEL_ROW[style.mode] * (placements[name].row + 0.5) for name in suggestions]
     figure.add_scatter(
-        x=at,
+        x=thresholds,
         y=levels,
         yaxis="y2",
         uid=trace_id("scores", "suggestions"),
@@ -273,7 +273,7 @@ def _draw_suggestions(
         hovertemplate="%{text} suggests %{x:.2f}<extra></extra>",
         meta={"group": "suggested threshold"},
     )
-    for x, level in zip(at, levels, strict=True):
+    for x, level in zip(thresholds, levels, strict=True):
         figure.add_shape(
             type="line",
             x0=x,

@@ -87,8 +87,8 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     figure.layout.meta.update(x="per cent of test images", y="class")
     names = {"id": METRIC_NAMES["iacc"], "ood": METRIC_NAMES[metric]}
     sides = {domain: accuracies[accuracies["domain"] == domain] for domain in DOMAINS}
-    same = list(sides["id"]["class"]) == list(sides["ood"]["class"])
-    gap = 0.05 if same else 0.06 + _label_share(style, sides["ood"]["class"].astype(str))
+    same_classes = list(sides["id"]["class"]) == list(sides["ood"]["class"])
+    gap = 0.05 if same_classes else 0.06 + _label_share(style, sides["ood"]["class"].astype(str))
     spans = {"id": [0, (1 - gap) / 2], "ood": [(1 + gap) / 2, 1]}
     for index, (domain, title) in enumerate(DOMAINS.items()):
         rows, axis = sides[domain], "" if index == 0 else "2"
@@ -129,7 +129,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
                     "showgrid": False,
                     "type": "category",
                     "dtick": 1 if len(rows) <= 30 else None,
-                    "showticklabels": index == 0 or not same,
+                    "showticklabels": index == 0 or not same_classes,
                     "title": {"text": ""},
                 },
             }

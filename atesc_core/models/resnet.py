@@ -20,17 +20,19 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 class _Basic(nn.Module):
-    def __init__(self, inside: int, outside: int, stride: int):
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outside)
-        same = stride == 1 and inside == outside
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        keeps_shape = stride == 1 and in_channels == out_channels
         self.shortcut = (
             nn.Sequential()
-            if same
-            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+            if keeps_shape
+            else nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,11 +46,13 @@ def resnet(num_classes: int, depth: int, large_stem: bool = False) -> Classifier
     layers = OrderedDict(conv1=stem, bn1=nn.BatchNorm2d(64), relu=nn.ReLU(inplace=True))
     if large_stem:
         layers["maxpool"] = nn.MaxPool2d(3, 2, 1)
-    inside = 64
-    for number, (blocks, outside) in enumerate(zip(BLOCKS[depth], (64, 128, 256, 512), strict=True), 1):
-        first = _Basic(inside, outside, 1 if number == 1 else 2)
-        layers[f"layer{number}"] = nn.Sequential(first, *(_Basic(outside, outside, 1) for _ in range(blocks - 1)))
-        inside = outside
+    in_channels = 64
+    for number, (blocks, out_channels) in enumerate(zip(BLOCKS[depth], (64, 128, 256, 512), strict=True), 1):
+        first = _Basic(in_channels, out_channels, 1 if number == 1 else 2)
+        layers[f"layer{number}"] = nn.Sequential(
+            first, *(_Basic(out_channels, out_channels, 1) for _ in range(blocks - 1))
+        )
+        in_channels = out_channels
     backbone = nn.Sequential(layers | {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten()})
     return Classifier(backbone, 512, num_classes, stages=("relu", "layer1", "layer2", "layer3", "layer4"))
 

@@ -24,8 +24,12 @@ def small(num_classes: int) -> Classifier:
     return Classifier(backbone, 64 * 4 * 4, num_classes, stages=("2", "5", "8", "11"))
 
 
-def _conv_bn(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
+def _conv_bn(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    ]
 
 
 SMALL = {"small": Architecture(small, "Four convolutions with BatchNorm, made for two cores", image_side=16)}

@@ -33,12 +33,12 @@ class _LatePool(nn.Module):
 def vgg(num_classes: int, depth: int, batch_norm: bool) -> Classifier:
     """x: (B, 3, s, s) with s at least 8; features: (B, 512)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    inside = 3
+    in_channels = 3
     pools = (nn.MaxPool2d(2), nn.MaxPool2d(2), nn.MaxPool2d(2), _LatePool(), nn.AdaptiveAvgPool2d(1))
     for number, (widths, pool) in enumerate(zip(WIDTHS[depth], pools, strict=True)):
-        *block, last_relu = _convolutions(inside, widths, batch_norm)
+        *block, last_relu = _convolutions(in_channels, widths, batch_norm)
         layers |= {f"block{number}": nn.Sequential(*block), f"relu{number}": last_relu, f"pool{number}": pool}
-        inside = widths[-1]
+        in_channels = widths[-1]
     backbone = he_init(nn.Sequential(layers | {"flat": nn.Flatten()}))
     return Classifier(backbone, 512, num_classes, stages=tuple(f"relu{number}" for number in range(5)))
 
@@ -50,11 +50,11 @@ def vgg_dense(num_classes: int, depth: int, batch_norm: bool, image_side: int) -
     effect in a loaded teacher and would draw from the global random state.
     """
     layers: list[nn.Module] = []
-    inside = 3
+    in_channels = 3
     for widths in WIDTHS[depth]:
-        layers += [*_convolutions(inside, widths, batch_norm), nn.MaxPool2d(2, ceil_mode=True)]
-        inside = widths[-1]
-    ends = tuple(f"features.{at}" for at, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
+        layers += [*_convolutions(in_channels, widths, batch_norm), nn.MaxPool2d(2, ceil_mode=True)]
+        in_channels = widths[-1]
+    ends = tuple(f"features.{index}" for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
     side = image_side // 32
     backbone = nn.Sequential(
         OrderedDict(
@@ -76,15 +76,15 @@ def vgg_dense(num_classes: int, depth: int, batch_norm: bool, image_side: int) -
     return Classifier(backbone, 256, num_classes, stages=ends)
 
 
-def _convolutions(inside: int, widths: tuple[int, ...], batch_norm: bool) -> list[nn.Module]:
+def _convolutions(in_channels: int, widths: tuple[int, ...], batch_norm: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for outside in widths:
+    for out_channels in widths:
         layers += [
-            nn.Conv2d(inside, outside, 3, padding=1),
-            *([nn.BatchNorm2d(outside)] if batch_norm else []),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            *([nn.BatchNorm2d(out_channels)] if batch_norm else []),
             nn.ReLU(inplace=True),
         ]
-        inside = outside
+        in_channels = out_channels
     return layers
 
 

@@ -18,13 +18,15 @@ from atesc_core.models.base import Architecture, Classifier, he_init
 class _PreActivated(nn.Module):
     """Block with BatchNorm and ReLU before each convolution; a shortcut that changes the width starts after them."""
 
-    def __init__(self, inside: int, outside: int, stride: int):
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(inside)
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.convShortcut = None if inside == outside else nn.Conv2d(inside, outside, 1, stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.convShortcut = (
+            None if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         active = torch.relu(self.bn1(x))
@@ -37,19 +39,21 @@ def wrn(num_classes: int, depth: int, widen: int) -> Classifier:
     """x: (B, 3, s, s); features: (B, 64 · widen). ``depth`` is 6 n + 4, with n blocks in each of three groups."""
     blocks = (depth - 4) // 6
     layers: OrderedDict[str, nn.Module] = OrderedDict(conv1=nn.Conv2d(3, 16, 3, 1, 1, bias=False))
-    inside = 16
-    for number, outside in enumerate((16 * widen, 32 * widen, 64 * widen), 1):
-        first = _PreActivated(inside, outside, 1 if number == 1 else 2)
-        group = nn.Sequential(first, *(_PreActivated(outside, outside, 1) for _ in range(blocks - 1)))
+    in_channels = 16
+    for number, out_channels in enumerate((16 * widen, 32 * widen, 64 * widen), 1):
+        first = _PreActivated(in_channels, out_channels, 1 if number == 1 else 2)
+        group = nn.Sequential(first, *(_PreActivated(out_channels, out_channels, 1) for _ in range(blocks - 1)))
         layers[f"block{number}"] = nn.Sequential(OrderedDict(layer=group))
-        inside = outside
+        in_channels = out_channels
     layers |= {
-        "bn1": nn.BatchNorm2d(inside),
+        "bn1": nn.BatchNorm2d(in_channels),
         "relu": nn.ReLU(inplace=True),
         "pool": nn.AdaptiveAvgPool2d(1),
         "flat": nn.Flatten(),
     }
-    return Classifier(he_init(nn.Sequential(layers)), inside, num_classes, stages=("conv1", "block1", "block2", "relu"))
+    return Classifier(
+        he_init(nn.Sequential(layers)), in_channels, num_classes, stages=("conv1", "block1", "block2", "relu")
+    )
 
 
 WRNS = {

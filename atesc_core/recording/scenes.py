@@ -1,4 +1,4 @@
-"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run, one by one.
+"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run one by one.
 
     python -m atesc_core.recording.scenes RUN_ID SL_TEACHER --runs-dir D
 
@@ -93,9 +93,11 @@ def record_border(
 def _correct_images(teachers: Sequence[Teacher], data: PairData, count: int) -> list[int]:
     """Indices of the first ID test image of each class that all teachers classify correctly; [0] if none."""
     test = data.id.test
-    right = torch.stack([predict(teacher.model, test.images).argmax(1) == test.labels for teacher in teachers]).all(0)
+    all_correct = torch.stack(
+        [predict(teacher.model, test.images).argmax(1) == test.labels for teacher in teachers]
+    ).all(0)
     first: dict[int, int] = {}
-    for index in right.nonzero().flatten().tolist():
+    for index in all_correct.nonzero().flatten().tolist():
         label = int(test.labels[index])
         if label != data.pair.target:
             first.setdefault(label, index)

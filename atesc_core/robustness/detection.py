@@ -93,8 +93,8 @@ def otsu(scores: ArrayLike) -> float:
     total = np.cumsum(ordered)[:-1]
     between = (total[-1] + ordered[-1]) * below / n - total
     spread = between**2 / (below * (n - below))
-    at = int(spread.argmax())
-    return float((ordered[at] + ordered[at + 1]) / 2)
+    cut = int(spread.argmax())
+    return float((ordered[cut] + ordered[cut + 1]) / 2)
 
 
 def mixture(scores: ArrayLike) -> float:

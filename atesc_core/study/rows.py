@@ -117,9 +117,9 @@ def run_and_measure(
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:
     """Mean seconds of runs with the same synthesizer and escape, else with the same preset; None without such runs."""
     same_preset = [row for row in rows if row["spec"]["preset"] == spec.preset]
-    alike = [
+    same_methods = [
         row
         for row in same_preset
         if row["spec"]["synthesis"]["kind"] == spec.synthesis.kind and row["spec"]["escape"]["kind"] == spec.escape.kind
     ]
-    return mean(row["seconds"] for row in alike or same_preset) if same_preset else None
+    return mean(row["seconds"] for row in same_methods or same_preset) if same_preset else None

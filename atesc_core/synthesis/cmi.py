@@ -18,15 +18,15 @@ from atesc_core.synthesis.views import shifted, zoomed
 from atesc_core.training.divergence import detached, total_loss
 
 
-def contrast(local: Tensor, whole: Tensor, batch: int, temperature: float) -> Tensor:
+def contrast(local_views: Tensor, global_views: Tensor, batch: int, temperature: float) -> Tensor:
     """L_cr: each image's local view must find its global view among the global views of all images. A scalar in nats.
 
-    local, whole: (B + N, F) unit vectors of local and global views, first of the batch, then of the bank. The global
-    views are targets without gradient. Batch and bank are averaged separately, so that a large bank does not reduce the
-    gradient of the batch (as published).
+    local_views, global_views: (B + N, F) unit vectors, first of the batch, then of the bank. The global views are
+    targets without gradient. Batch and bank are averaged separately, so that a large bank does not reduce the gradient
+    of the batch (as published).
     """
-    similar = local @ whole.detach().T / temperature
-    losses = F.cross_entropy(similar, torch.arange(len(local), device=local.device), reduction="none")
+    similar = local_views @ global_views.detach().T / temperature
+    losses = F.cross_entropy(similar, torch.arange(len(local_views), device=local_views.device), reduction="none")
     return losses[:batch].mean() + (losses[batch:].mean() if len(losses) > batch else 0)
 
 
@@ -49,9 +49,9 @@ class LayerMeans(LayerInputs):
 
     def take(self) -> Tensor:
         """(B, D) of the last forward pass."""
-        taken = torch.cat(self.means, 1)
+        means = torch.cat(self.means, 1)
         self.means.clear()
-        return taken
+        return means
 
 
 class CMI(PooledSynthesizer):
@@ -123,9 +123,9 @@ class CMI(PooledSynthesizer):
         with LayerMeans(self.teacher) as means:
             with BatchNormMatch(self.teacher) as match:
                 t = self.teacher(view).float()
-            whole = means.take()
+            global_features = means.take()
             self.teacher(zoomed(x, self.random, settings.flip))
-            features = torch.cat([means.take(), whole], 1)
+            features = torch.cat([means.take(), global_features], 1)
         terms = {
             "bn": settings.bn * match.loss(),
             "onehot": settings.onehot * F.cross_entropy(t, y),
@@ -139,8 +139,8 @@ class CMI(PooledSynthesizer):
         if len(self.bank):
             indices = self.bank.draw(min(self.settings.negatives, len(self.bank)), self.random)
             rows = torch.cat([features, self.bank.filled_rows()[indices]])
-        local, whole = (F.normalize(self.head(part).float(), dim=1) for part in rows.chunk(2, 1))
-        return contrast(local, whole, self.batch_size, self.settings.contrast_temperature)
+        local_views, global_views = (F.normalize(self.head(part).float(), dim=1) for part in rows.chunk(2, 1))
+        return contrast(local_views, global_views, self.batch_size, self.settings.contrast_temperature)
 
     def state_dict(self) -> dict[str, Any]:
         """The pool, the feature bank, and the head with its optimiser; the generator starts again at each call."""

@@ -27,7 +27,7 @@ def read_normalisation(text: str) -> Normalisation:
     if text in NORMALISATIONS:
         return NORMALISATIONS[text]
     try:
-        numbers = [float(word) for word in text.split(",")]
+        numbers = [float(number) for number in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) != 6 or not all(abs(value) < 1e3 for value in numbers) or min(numbers[3:]) <= 0:

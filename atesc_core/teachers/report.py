@@ -89,7 +89,7 @@ class Report:
         return auroc(self.id.score(score), self.ood.score(score))
 
     def widest_gap(self) -> tuple[float, float]:
-        """The ε (1/255) at which the robust shares of OOD and ID differ most, and their difference (OOD − ID) in points."""
+        """The ε (1/255) at which the robust shares of OOD and ID differ most, and the gap OOD − ID, in points."""
         gaps = self.ood.robust_share - self.id.robust_share
         return float(self.epsilons[gaps.argmax()]), float(gaps.max())
 
