@@ -183,8 +183,9 @@ def page(results: dict[str, Any]) -> str:
     """Both tables and the comparison with the aims, as Markdown."""
     lines = [
         f"`python -m benchmarks.split_cost`, on {results['device']}, CPU time of one thread, "
-        f"PyTorch {results['torch']}. Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. *Flips* is the split's attack; *PGD-20 "
-        "again* is the ceiling: PGD-20 against itself, from another random start.",
+        f"PyTorch {results['torch']}. Synthetic images of {PLAIN_EPOCHS} plain epoch of `quick`, DFQ. "
+        "*Flips* is the split's attack; *PGD-20 again* is the ceiling: "
+        "PGD-20 against itself, from another random start.",
         "",
         "| teacher | images | ε, 1/255 | robust, PGD-20 | agree with PGD-20: flips | PGD-4 | PGD-20 again "
         "| time over PGD-20's: flips, PGD-4 |",
