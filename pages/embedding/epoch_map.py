@@ -134,7 +134,7 @@ def drawable_method(chosen: Method, epoch_map: EpochMap) -> tuple[Method, Job | 
 
 
 def _synthetic_points(epoch_map: EpochMap, method: Method) -> pd.DataFrame | None:
-    """A row for each synthetic image: x, y, id, fragile, score, class, to_id, to_ood; None until UMAP has placed them."""
+    """A row for each synthetic image: x, y, id, fragile, score, class, to_id, to_ood; None until UMAP is done."""
     xy = epoch_map.space.positions(method, epoch_map.space.synthetic(epoch_map.snapshot.epoch))
     if xy is None:
         return None
@@ -217,6 +217,6 @@ def _captions(epoch_map: EpochMap, method: Method, job: Job | None) -> None:
     share = f" · PCA, {100 * sum(epoch_map.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"
     elements.caption(
-        f"{formats.measured_on('synthetic', len(epoch_map.scores), epoch_map.snapshot.epoch)} · real: {real} · features of the "
-        f"{epoch_map.space.model_name}{share} · {hint}"
+        f"{formats.measured_on('synthetic', len(epoch_map.scores), epoch_map.snapshot.epoch)} · real: {real} · "
+        f"features of the {epoch_map.space.model_name}{share} · {hint}"
     )

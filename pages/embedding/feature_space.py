@@ -54,7 +54,7 @@ class FeatureSpace:
 
     @property
     def real_nearer_to_ood(self) -> float:
-        """The same percentage for the real ID images, each compared with all others: how well the space separates domains."""
+        """The same percentage for the real ID images, each compared with all others."""
         return nearer_to_ood(*_real_knn(self.id, self.ood))
 
     @property

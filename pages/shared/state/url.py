@@ -79,7 +79,7 @@ def _write(name: str, text: str | None) -> None:
 def bind_widget(
     name: str, value: object, *, key: str = "", default: object = None, initial: str = "default"
 ) -> dict[str, Any]:
-    """Keyword arguments of a widget whose value is in the link: ``st.segmented_control("Map", MAPS, **bind_widget(...))``.
+    """Keyword arguments of a widget whose value is in the link: ``st.slider("Epoch", 1, 9, **bind_widget(...))``.
 
     Args:
         name: name of the parameter.
@@ -134,7 +134,7 @@ class Form:
         return base
 
     def reset(self) -> None:
-        """Forget the written tokens, when the page shows no form: the form starts from the next token, whatever it is."""
+        """Forget the written tokens, when the page shows no form: the form then starts from the next token."""
         st.session_state.pop(self.key, None)
 
     def read(self, kind: type[S], fallback: str) -> S | None:

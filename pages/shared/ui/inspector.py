@@ -132,7 +132,8 @@ def _attack(sample: Sample) -> bool:
         )
         if inspection and inspection.student is None:
             elements.caption(
-                f"Not asked about the attacked image: of this run's students, {_students_kept(inspection.students)} kept."
+                "Not asked about the attacked image: of this run's students, "
+                f"{_students_kept(inspection.students)} kept."
             )
     return inspection is None and _is_in_progress(sample, budget)
 

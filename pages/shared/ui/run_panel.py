@@ -111,7 +111,8 @@ def status_notice(run: Run) -> None:
         )
     elif run.status == "interrupted":
         st.warning(
-            f"**Its process ended before the run did** (closed, killed, or the machine went down).  \n{results} {again}",
+            "**Its process ended before the run did** (closed, killed, or the machine went down).  \n"
+            f"{results} {again}",
             icon=":material/power_off:",
         )
     elif run.status == "stopped":
@@ -231,8 +232,8 @@ def download_student(run: DistillationRun) -> None:
         key=f"student file {run.id}",
         on_click="ignore",
         help=(
-            f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are in "
-            "the file, so that the page Teachers can load it"
+            f"As it was at the end of epoch {epoch}, as safetensors: its architecture, classes and normalisation are "
+            "in the file, so that the page Teachers can load it"
         ),
     )
 

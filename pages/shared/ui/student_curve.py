@@ -37,7 +37,8 @@ def student_curve(run: DistillationRun, snapshot: Snapshot, indices: Sequence[in
     probabilities = {epoch: values for epoch, output in outputs.items() if (values := output.read()) is not None}
     probabilities[snapshot.epoch] = snapshot.student_probs
     labels = snapshot.teacher_probs.argmax(1)
-    scope = f"{formats.count(len(indices))} selected of {formats.count(len(labels))} synthetic images of epoch {snapshot.epoch}"
+    counts = f"{formats.count(len(indices))} selected of {formats.count(len(labels))}"
+    scope = f"{counts} synthetic images of epoch {snapshot.epoch}"
     with elements.card("What the students say of the selection", f"{scope}; agreement with the teacher, not accuracy"):
         figure = agreement_figure(
             agreement(probabilities, labels, indices),

@@ -127,10 +127,8 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
         assert set(roles) == {None}
     else:
         n = student_turn.synthetic_count
-        assert (
-            f"fragile {student_turn.fragile_mask[:n].sum()} robust {(~student_turn.fragile_mask[:n]).sum()} of 32 synthetic"
-            in words
-        )
+        fragile = student_turn.fragile_mask[:n]
+        assert f"fragile {fragile.sum()} robust {(~fragile).sum()} of 32 synthetic" in words
         assert roles[:32] == ["fragile" if each else "robust" for each in student_turn.fragile_mask[:32]]
         assert ("noise probes" in words) == bool(spec.escape.probes)
 
