@@ -109,8 +109,8 @@ def folder_form() -> None:
             key="folder",
             placeholder="/home/me/pictures",
             help=(
-                "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five images "
-                "a class. They are read, never changed or copied elsewhere than into this lab's own data folder."
+                "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five "
+                "images a class. They are read, never changed or copied elsewhere than into this lab's own data folder."
             ),
         )
         check = right.button(

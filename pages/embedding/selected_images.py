@@ -37,8 +37,8 @@ def selected_images(epoch_map: EpochMap, real: list[str], columns: int = 6) -> N
             )
             return
         # All in one container, so that the caption above replaces it. An element that a fragment does not draw again
-        # may stay in the browser: if another fragment's timer runs right after it, Streamlit 1.67 believes that its run was
-        # interrupted, and does not remove old elements (forward_msg_queue.py).
+        # may stay in the browser: if another fragment's timer runs right after it, Streamlit 1.67 believes that its
+        # run was interrupted, and does not remove old elements (forward_msg_queue.py).
         with st.container():
             if len(indices):
                 to_id, to_ood = epoch_map.distances
