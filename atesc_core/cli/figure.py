@@ -67,7 +67,7 @@ def figure(
         int | None, typer.Option(help="Epoch of the synthetic images; the last one, unless named.", show_default=False)
     ] = None,
     score: Annotated[
-        str | None, typer.Option(help="min_eps, margin or kl; the run's own, unless named.", show_default=False)
+        str | None, typer.Option(help="One that the run keeps; its own, unless named.", show_default=False)
     ] = None,
     threshold: Annotated[
         float | None,

@@ -13,9 +13,9 @@ from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
 from atesc_core.distillation.losses import student_losses
 from atesc_core.models import build
-from atesc_core.robustness.detection import suggest
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
+from atesc_core.robustness.thresholds import suggest
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers.zoo import Teacher

@@ -14,7 +14,7 @@ import pandas as pd
 
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 

@@ -26,7 +26,7 @@ from atesc_core.figures.run_data import (
     threshold_changes,
 )
 from atesc_core.figures.sources import Sources
-from atesc_core.robustness.detection import SUGGESTIONS
+from atesc_core.robustness.thresholds import SUGGESTIONS
 from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report

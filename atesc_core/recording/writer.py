@@ -25,7 +25,7 @@ from atesc_core.recording.manifest import (
     RecordedTeacher,
     Recording,
 )
-from atesc_core.robustness.detection import SUGGESTIONS
+from atesc_core.robustness.thresholds import SUGGESTIONS
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import Metric

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import SYNTHESES, RunSpec
 from atesc_core.specs.teacher import TeacherRecipe
 

@@ -17,9 +17,11 @@ from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state.threshold import choose_threshold, chosen_threshold, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.apply_threshold import apply_controls
 from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.image_wall import image_wall
+from pages.shared.ui.pause_resume_stop import run_buttons
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.run_header import run_summary
 from pages.shared.ui.run_labels import run_link
@@ -30,11 +32,9 @@ from pages.shared.ui.run_panel import (
     metric_tile,
     plain_run,
     progress_text,
-    run_buttons,
     run_history,
     status_notice,
 )
-from pages.shared.ui.threshold_controls import apply_controls
 from pages.shared.ui.turn.card import turn_card
 
 

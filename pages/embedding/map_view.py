@@ -16,10 +16,10 @@ from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state import selection
 from pages.shared.ui import elements
+from pages.shared.ui.apply_threshold import pending_notice
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
-from pages.shared.ui.threshold_controls import pending_notice
 
 SPACES: dict[Network, Callable[[Subject], FeatureSpace | None]] = {"teacher": teacher_space, "student": student_space}
 NOTE_ON_TWO_MAPS = (

@@ -15,7 +15,7 @@ from atesc_core import figures
 from atesc_core.figures.run_data import available_scores, image_scores
 from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
-from atesc_core.robustness.detection import SUGGESTIONS, at_share
+from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
@@ -29,12 +29,12 @@ from pages.shared.state import selection, url
 from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.state.threshold import choose_threshold, suggestions, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.apply_threshold import apply_controls
 from pages.shared.ui.chart import ThresholdHandle, chart, last_selected, thumbnails
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.student_curve import student_curve
-from pages.shared.ui.threshold_controls import apply_controls
 
 EQUAL_RATE = "same share"  # suggestion: the threshold with as many fragile images as in the run's split
 GROUP_IMAGES = 32  # largest number of images shown of each group

@@ -10,7 +10,7 @@ import streamlit as st
 from atesc_core.domains import PAIRS, find_pair
 from atesc_core.errors import DomainError, SpecError
 from atesc_core.runs import default_runs_dir, ensure_worker
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from atesc_core.teachers.recipes import command, from_preset, taken_names
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES

@@ -12,7 +12,7 @@ from atesc_core.teachers.recipes import command
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards, forget_cards
-from pages.shared.ui import appearance, elements, formats, run_panel
+from pages.shared.ui import appearance, elements, formats, pause_resume_stop, run_panel
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, watch_run
 from pages.shared.ui.run_labels import method_name
@@ -89,7 +89,7 @@ def _header(run: TrainingRun) -> None:
         if is_live(run):
             st.html(elements.progress_bar(run.progress))
     with right, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        run_panel.run_buttons(run)
+        pause_resume_stop.run_buttons(run)
 
 
 def _accuracy_tiles(run: TrainingRun) -> None:

@@ -15,7 +15,7 @@ from atesc_core.figures.comparison import MeasuredRun, group_by_seed, group_labe
 from atesc_core.figures.export import table
 from atesc_core.runs import DistillationRun
 from atesc_core.runs.run import Fork
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import RunSpec
 
 SPEC = RunSpec(teacher="t", epochs=3)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atesc_core.robustness.detection import SUGGESTIONS, auroc, otsu, rates, roc, suggest
+from atesc_core.robustness.detection import auroc, rates, roc
+from atesc_core.robustness.thresholds import SUGGESTIONS, otsu, suggest
 
 
 def test_auroc_by_hand_counts_infinity_as_most_robust():

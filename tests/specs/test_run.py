@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import field_paths, parse
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import SYNTHESES, RunSpec
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import parse
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.teacher import METHODS, TeacherRecipe, TeacherSpec, uses
 
 specs = st.sampled_from(list(METHODS)).flatmap(

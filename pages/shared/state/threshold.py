@@ -11,7 +11,7 @@ import math
 import numpy as np
 import streamlit as st
 
-from atesc_core.robustness.detection import SUGGESTIONS, suggest
+from atesc_core.robustness.thresholds import SUGGESTIONS, suggest
 from atesc_core.runs import DistillationRun, Snapshot
 from pages.shared.state import url
 

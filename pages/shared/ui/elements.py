@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 
 Role = Literal["id", "ood", "fragile", "robust", "SL", "NTL", "synthetic"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +15,6 @@ from atesc_core.specs.command import run_command, try_command
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
-from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.recording_files import download_runs
@@ -44,56 +42,6 @@ def speed_and_eta(run: Run) -> list[str]:
     """Images per second and the time left, as texts; without unknown values."""
     texts = [] if run.images_per_s is None else [f"{formats.count(round(run.images_per_s))} images/s"]
     return texts if run.eta_s is None else [*texts, f"{formats.duration(run.eta_s)} left"]
-
-
-def run_buttons(run: Run) -> None:
-    """Draw the buttons for the run's state: pause or resume, one step, stop, or a new run with these settings."""
-    store, waiting = run_store(), run.status == "paused" or run.stepping
-    pausing = run.status == "running" and run.requested_state == "pause" and not waiting
-    if run.status in ("queued", "running") and not (pausing or waiting):
-        _button("Pause", "pause", store.pause, run)
-    if run.status in ("stopped", "interrupted", "failed") or waiting or run.in_slow_motion:
-        _button("Resume", "play_arrow", store.resume, run, help_text="At full speed" if run.in_slow_motion else None)
-    if pausing:
-        _button("Pausing", "pause", store.pause, run, disabled=True)
-    if run.status == "running" or waiting:
-        _button("Step", "skip_next", store.step, run, help_text="One round, or the rest of one, then pause")
-    if is_live(run):
-        _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
-    else:
-        st.button(
-            "Again, changed",
-            icon=":material/tune:",
-            key=f"again {run.id}",
-            on_click=_open_form,
-            args=(run,),
-            help="Open the form with this run's settings",
-        )
-
-
-def _button(
-    label: str,
-    icon: str,
-    action: Callable[[str], None],
-    run: Run,
-    *,
-    disabled: bool = False,
-    help_text: str | None = None,
-) -> None:
-    st.button(
-        label,
-        icon=f":material/{icon}:",
-        key=f"{label} {run.id}",
-        on_click=action,
-        args=(run.id,),
-        disabled=disabled,
-        help=help_text,
-    )
-
-
-def _open_form(run: Run) -> None:
-    show_run(None)
-    st.query_params["spec"] = run.spec.to_token()
 
 
 def status_notice(run: Run) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from atesc_core import cli
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
 from atesc_core.teachers import list_teachers

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atesc_core.robustness.detection import SUGGESTIONS, at_share, auroc, rates
+from atesc_core.robustness.detection import auroc, rates
+from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from atesc_core import cli
 from atesc_core.runs import RunStore, TrainingRun
 from atesc_core.runs.worker import work
-from atesc_core.specs.fields import describe_field
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
 from pages.shared.ui import elements
