@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from atesc_core.version import RELEASE
 
 
@@ -20,3 +22,8 @@ def test_the_installed_core_is_not_the_checkouts(installed):
 
 def test_the_app_says_its_options(installed):
     assert "--runs-dir" in installed.run("atesc-lab", "--help")
+
+
+def test_a_port_that_cannot_be_is_named(installed):
+    with pytest.raises(AssertionError, match="argument --port: '99999999': expected a number from 1 to 65535"):
+        installed.run("atesc-lab", "--port", "99999999")

@@ -43,7 +43,7 @@ def typed_settings(typed: list[str] | None) -> dict[str, Any]:
             raise SpecError(f"--set: {word!r}: expected KEY=VALUE, e.g. escape.weight=0.3")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # a ValueError: a date that does not exist
             value = [text]
         if isinstance(value, (list, dict)):
             raise SpecError(f"{key}: {text!r}: expected a number, a word, true or false")

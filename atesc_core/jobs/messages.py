@@ -51,6 +51,7 @@ def parse(line: str) -> Progress | Result | None:
         return None
     if "result" in message:
         return Result(message["result"])
-    if "share" not in message:
-        return None
-    return Progress(message["share"], message.get("message", ""), message.get("expected_s"))
+    share, text, expected_s = message.get("share"), message.get("message", ""), message.get("expected_s")
+    if isinstance(share, int | float) and isinstance(text, str) and isinstance(expected_s, int | float | None):
+        return Progress(share, text, expected_s)
+    return None

@@ -36,7 +36,8 @@ class ModuleProcess:
             [sys.executable, "-m", module, *arguments],
             cwd=IMPORT_ROOT,
             env={**os.environ, **(environment or {})},
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             stdin=subprocess.PIPE if accepts_requests else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -107,12 +108,15 @@ class ProcessJob(Job):
             if self.stop_requested.is_set():
                 raise ProcessError("stopped before it started")
             self._process = process = ModuleProcess(self._module, *self._arguments)
-        for message in process.messages():
-            if isinstance(message, Result):
-                self.result = message.value
-            else:
-                self.report(message.share, message.message, message.expected_s)
-        process.check_exit()
+        try:
+            for message in process.messages():
+                if isinstance(message, Result):
+                    self.result = message.value
+                else:
+                    self.report(message.share, message.message, message.expected_s)
+            process.check_exit()
+        finally:
+            process.kill()  # where reading it failed, it must not go on beside a new one
 
     def _interrupt(self) -> None:
         with self._starting:

@@ -17,7 +17,7 @@ from typing import Any
 from atesc_core.errors import StoreError
 from atesc_core.runs.locks import gate
 
-VERSION = 1  # raised when TABLES change
+VERSION = 5  # raised when TABLES change; 1 to 4 were those of version 0.1
 
 TABLES = """
 CREATE TABLE runs (

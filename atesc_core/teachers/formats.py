@@ -138,9 +138,11 @@ def read_classifier(
     if problem := _difference(layout, arch):
         raise TeacherError(f"{layout.name}: {problem}")
     mean_std = _normalisation(layout, normalisation)
+    tensors = read_tensors(path, layout.name)
+    if tensors.keys() != layout.lab_keys.keys():  # another file is there now
+        raise TeacherError(f"{layout.name}: it changed after it was listed; expected the same file")
     weights = {
-        layout.lab_keys[key]: value.float() if value.is_floating_point() else value
-        for key, value in read_tensors(path, layout.name).items()
+        layout.lab_keys[key]: value.float() if value.is_floating_point() else value for key, value in tensors.items()
     }
     _check_values(layout, weights)
     model = build(arch, layout.num_classes)
@@ -250,6 +252,8 @@ def _usual_normalisation(source: str, num_classes: int) -> str:
 def _check_values(layout: _Layout, weights: dict[str, Tensor]) -> None:
     for key, tensor in weights.items():
         where = f"{layout.name}: {layout.file_key(key)}"
+        if tensor.is_meta or tensor.shape != layout.shapes[key]:
+            raise TeacherError(f"{where} is not what the file lists; expected {tuple(layout.shapes[key])} numbers")
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise TeacherError(f"{where} holds NaN or infinite values; expected finite weights")
         if key.endswith("running_var") and (tensor < 0).any() or key == "std" and (tensor <= 0).any():

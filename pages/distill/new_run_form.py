@@ -70,6 +70,13 @@ def new_run_form() -> None:
         elements.empty_state("No teachers yet", "Add one on the page Teachers, then come back.")
         return
     linked = FORM.read(RunSpec, "Below are the preset's.")
+    if linked and linked.student not in architectures():
+        elements.problem(
+            "This link's settings cannot be read.",
+            f"student: {linked.student!r}: expected one of {', '.join(architectures())}.",
+            "Below are the preset's.",
+        )
+        linked = None
     left, right = st.columns([3, 2], gap="medium")
     with left, elements.card(height="stretch"):
         base, origin = _basics(known, linked)

@@ -67,7 +67,7 @@ def choose(studies: list[str]) -> Choice:
         list(SYNTHESIZER_NAMES),
         default="dfq",
         required=True,
-        format_func=SYNTHESIZER_NAMES.__getitem__,
+        format_func=lambda name: SYNTHESIZER_NAMES.get(name, name),
         key="synthesizer",
         bind="query-params",
     )
@@ -83,7 +83,8 @@ def choose(studies: list[str]) -> Choice:
     kind = st.segmented_control(
         "Teacher", [ALL, *KINDS], default=ALL, required=True, key="teacher", bind="query-params"
     )
-    return Choice(study, synthesizer, setting, kind)
+    # An empty parameter of a link is a widget without a value.
+    return Choice(study, synthesizer or "dfq", setting or ALL, kind or ALL)
 
 
 def evidence_view(choice: Choice) -> None:

@@ -36,11 +36,18 @@ def serve(arguments: list[str]) -> None:
     sys.exit(main())
 
 
+def _port(text: str) -> int:
+    """A port number. Raises ValueError, which argparse shows with the option's name."""
+    if not 1 <= (port := int(text)) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 to 65535")
+    return port
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="atesc-lab", description="Serves ATEsc Lab in your browser. Options of `streamlit run` are taken too."
     )
-    parser.add_argument("--port", type=int, help="port to listen on (8501)")
+    parser.add_argument("--port", type=_port, help="port to listen on (8501)")
     parser.add_argument("--address", help="address to listen on; 127.0.0.1 unless named: nobody else reaches the lab")
     parser.add_argument("--runs-dir", help="folder of runs and teachers; also $ATESC_RUNS_DIR")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")

@@ -66,6 +66,12 @@ def test_a_small_result_comes_with_the_job(service):
     assert job.result == {"cores": 2}
 
 
+def test_output_that_is_no_message_is_passed_over(service):
+    """Bytes that are no UTF-8, and a share that is no number, ended the job while its process went on."""
+    job = ended(service.start("job", WORKER, "garbage"))
+    assert (job.state, job.error, job.share) == ("done", "", 1)
+
+
 def test_one_job_a_key():
     assert jobs.find("a key of this test") is None
     job = jobs.start("a key of this test", WORKER, "hang")

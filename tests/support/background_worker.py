@@ -17,4 +17,7 @@ if __name__ == "__main__":
         time.sleep(60)
     if sys.argv[1] == "result":
         report_result({"cores": 2})
+    if sys.argv[1] == "garbage":
+        sys.stdout.buffer.write(b'\xff\xfe{"share": null}\n{"share": null, "message": "x"}\n{"share": 0.5}\n[1]\n')
+        sys.stdout.buffer.flush()
     report_progress(1, "done")

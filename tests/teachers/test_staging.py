@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+import torch
 from safetensors.torch import save
 
 from atesc_core.errors import DomainError, TeacherError
@@ -75,3 +76,22 @@ def test_a_file_that_is_not_recognised_says_why_when_it_is_checked(tmp_path):
 def test_a_pair_that_is_not_known_is_refused(content):
     with pytest.raises(DomainError, match="'nowhere' is not known"):
         stage_upload("mine.safetensors", content).check("SL", "nowhere")
+
+
+def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path, content):
+    path = tmp_path / "teacher.safetensors"
+    path.write_bytes(content)
+    staged = StagedTeacher(path)
+    state = {key: value.contiguous() for key, value in build("small", 10).state_dict().items()}
+    path.write_bytes(save({**state, "extra": state["head.bias"].clone()}))
+    with pytest.raises(TeacherError, match="teacher.safetensors: it changed after it was listed"):
+        staged.read()
+    path.write_bytes(save({**state, "head.bias": torch.zeros(11)}))
+    with pytest.raises(TeacherError, match="head.bias is not what the file lists"):
+        staged.read()
+
+
+def test_a_tensor_without_values_is_refused(tmp_path):
+    torch.save(build("small", 10).to("meta").state_dict(), tmp_path / "meta.pt")
+    with pytest.raises(TeacherError, match="meta.pt"):
+        StagedTeacher(tmp_path / "meta.pt").read()

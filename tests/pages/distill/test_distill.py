@@ -183,6 +183,13 @@ def test_a_damaged_link_says_so_and_shows_the_preset(open_page, store):
     assert not button(app, "Start").disabled
 
 
+def test_a_link_with_an_unknown_architecture_says_which_there_are(open_page, store):
+    spec = from_preset("quick", TEACHER).replaced({"student": "zz"})
+    app = open_page("distill", spec=spec.to_token())
+    assert not app.exception
+    assert "student: 'zz': expected one of small" in page_text(app)
+
+
 def test_the_cost_is_measured_on_earlier_runs(lab_with_runs):
     runs = lab_with_runs.store.distillations()
     with pytest.MonkeyPatch.context() as patch:

@@ -57,3 +57,9 @@ def test_a_synthesizer_that_was_not_run_says_so(open_page, store, some):
     assert "Not run yet." in page_text(app)
     assert "0 of 90 runs" in page_text(app)
     assert not charts(app)
+
+
+def test_an_empty_parameter_is_no_choice(open_page, store, some):
+    app = open_page("results", synthesizer="", setting="", teacher="")
+    assert not app.exception
+    assert "Not run yet" not in page_text(app)
