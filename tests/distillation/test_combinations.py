@@ -43,7 +43,7 @@ def latin_square() -> Iterator[tuple[TeacherCard, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("card", "synthesizer", "escape"), latin_square(), ids=lambda value: getattr(value, "name", value)
+    ("card", "synthesizer", "escape"), list(latin_square()), ids=lambda value: getattr(value, "name", value)
 )
 def test_teachers_synthesizers_and_escapes_run_together(tmp_path, monkeypatch, card, synthesizer, escape):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run: work(tmp_path, "cpu") or store.get(run.id))
