@@ -1,5 +1,11 @@
 """Fixtures that several test folders share. They are defined in the modules of tests/support."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
 pytest_plugins = [
     "tests.support.figure_labs",
     "tests.support.installed",
@@ -9,3 +15,11 @@ pytest_plugins = [
     "tests.support.reports",
     "tests.support.workers",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_runs_in_the_users_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test that names no runs folder gets an empty one, never that of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATESC_RUNS_DIR", str(tmp_path_factory.mktemp("runs of nobody")))
+        yield

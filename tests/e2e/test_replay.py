@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from atesc_core.recording import save
-from tests.support.browser import chart, wait_for_accuracies
+from tests.support.browser import chart, wait_for_accuracies, wait_until_idle
 from tests.support.server import ROOT, LabServer
 
 pytestmark = pytest.mark.e2e
@@ -40,6 +40,7 @@ def test_the_replay_plays_and_keeps_its_charts(page: Page, still: LabServer, sto
     handle = page.get_by_role("slider", name="Seconds of each run")
     expect(handle).to_be_visible()
     chart(page, f"replay {run}").locator(".main-svg").first.wait_for()
+    wait_until_idle(page)
     page.evaluate(f"window.node = document.querySelector('[data-chart=\"replay {run}\"] .main-svg')")
     page.get_by_role("button", name="Play", exact=True).click()
     wait_for_accuracies(page, f"replay {run}", more_than=1)

@@ -13,6 +13,9 @@ pytestmark = pytest.mark.e2e
 def test_a_threshold_is_tried_and_the_difference_comes(page: Page, lab, run_id: str):
     page.goto(f"{lab.url}/robustness?run={run_id}")
     page.locator('[data-chart="scores"] .main-svg').first.wait_for()
+    # Until PyTorch has said what this machine is, nobody knows that the run's own epochs were made on it.
+    expect(page.get_by_text("Asking PyTorch")).to_have_count(0)
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("cores")
     button = page.get_by_role("button", name="Try it")
     expect(button).to_be_disabled()
     line = page.get_by_role("spinbutton")
