@@ -101,6 +101,7 @@ class Session:
     def write(self, event: Event) -> Boundary | None:
         """Store the event. Returns what it ends if the run can pause after it, else None."""
         run = self.log.run
+        self.turns.expect(event)
         match event:
             case StepDone():
                 self.log.write_round(

@@ -26,7 +26,13 @@ class TurnControl:
     controls: Controls
     mid_round: bool = False  # between two turns of a round
     _turn_written: bool = False  # since the last request; a round that began before tracing has no turns
+    _step_requested: bool = False  # before the last turn, or untraced round, could be seen
     _seconds_per_turn: float | None = None  # while in slow motion; see Request
+
+    def expect(self, event: Event) -> None:
+        """Note, before the event is stored, whether a step is requested: one requested later wants the next one."""
+        if isinstance(event, GeneratorTurn | StudentTurn) or not self._turn_written:
+            self._step_requested = self.log.read_request().steps_left > 0
 
     def follow(self, event: Event) -> Boundary | None:
         """What this event ends if the run can pause after it, else None.
@@ -59,7 +65,8 @@ class TurnControl:
         self._note_speed(request)
         turn_written, self._turn_written = self._turn_written, self._turn_written and ended is None
         if request.state == "pause" and request.steps_left:
-            stepped = ended is not None and (turn_written if self.controls.trace else ended == "round")
+            ended_one = turn_written if self.controls.trace else ended == "round"
+            stepped = ended is not None and ended_one and self._step_requested
             if stepped:
                 self.log.count_step()
             return stepped and request.steps_left == 1

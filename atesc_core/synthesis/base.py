@@ -54,6 +54,11 @@ class Synthesizer(ABC):
         self.random, self.device = random, random.device
         self.teacher: nn.Module = teacher if generator_teacher is None else generator_teacher
         self.vaccine = Vaccine(spec, teacher)
+        self._build()
+
+    @abstractmethod
+    def _build(self) -> None:
+        """Makes the generator, and what else the synthesizer trains or keeps."""
 
     @property
     def has_images(self) -> bool:

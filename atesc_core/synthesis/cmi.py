@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
-from atesc_core.specs.run import CMISpec, RunSpec
+from atesc_core.specs.run import CMISpec
 from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, LayerInputs, agreed_kl
 from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer, Ring
 from atesc_core.synthesis.views import shifted, zoomed
@@ -61,25 +61,18 @@ class CMI(PooledSynthesizer):
     run.
     """
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        teacher: Classifier,
-        image_side: int,
-        random: torch.Generator,
-        generator_teacher: nn.Module | None = None,
-    ):
-        super().__init__(spec, teacher, image_side, random, generator_teacher)
-        assert isinstance(spec.synthesis, CMISpec)
-        self.settings, self.batch_size = spec.synthesis, spec.batch_size
-        self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
+    def _build(self) -> None:
+        super()._build()
+        assert isinstance(self.spec.synthesis, CMISpec)
+        self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
+        self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
         with torch.no_grad(), LayerMeans(self.teacher) as means:
-            self.teacher(torch.zeros(1, 3, image_side, image_side, device=self.device))
+            self.teacher(torch.zeros(1, 3, self.image_side, self.image_side, device=self.device))
             length = means.take().shape[1]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(spec.seed)
+            torch.manual_seed(self.spec.seed)
             self.head = nn.Sequential(
                 nn.Linear(length, length), nn.ReLU(inplace=True), nn.Linear(length, self.settings.head)
             ).to(self.device)

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator, untouched
-from atesc_core.specs.run import DFQSpec, RunSpec
+from atesc_core.specs.run import DFQSpec
 from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, Synthesizer
 from atesc_core.training.divergence import detached, kl_divergence, total_loss
 
@@ -20,18 +20,10 @@ from atesc_core.training.divergence import detached, kl_divergence, total_loss
 class DFQ(Synthesizer):
     """L_G = bn·R_BN + onehot·CE(T, argmax T) − adversarial·KL(T‖S) + balance·Σ p̄ log p̄."""
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        teacher: Classifier,
-        image_side: int,
-        random: torch.Generator,
-        generator_teacher: nn.Module | None = None,
-    ):
-        super().__init__(spec, teacher, image_side, random, generator_teacher)
-        assert isinstance(spec.synthesis, DFQSpec)
-        self.settings, self.batch_size = spec.synthesis, spec.batch_size
-        self.generator = Generator(self.settings.latent, image_side, self.settings.width, spec.seed)
+    def _build(self) -> None:
+        assert isinstance(self.spec.synthesis, DFQSpec)
+        self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
+        self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
-from atesc_core.specs.run import NAYERSpec, RunSpec
+from atesc_core.specs.run import NAYERSpec
 from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, agreed_kl
 from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer
 from atesc_core.synthesis.views import shifted
@@ -83,19 +83,12 @@ class NAYER(PooledSynthesizer):
 
     generator: LabelGenerator
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        teacher: Classifier,
-        image_side: int,
-        random: torch.Generator,
-        generator_teacher: nn.Module | None = None,
-    ):
-        super().__init__(spec, teacher, image_side, random, generator_teacher)
-        assert isinstance(spec.synthesis, NAYERSpec)
-        self.settings = spec.synthesis
+    def _build(self) -> None:
+        super()._build()
+        assert isinstance(self.spec.synthesis, NAYERSpec)
+        self.settings = self.spec.synthesis
         self.rounds_done = 0
-        self.generator = self._generator(spec.seed)
+        self.generator = self._generator(self.spec.seed)
 
     def _generator(self, seed: int) -> LabelGenerator:
         generator = LabelGenerator(

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from atesc_core.models import Classifier
-from atesc_core.specs.run import CMISpec, NAYERSpec, RunSpec
+from atesc_core.specs.run import CMISpec, NAYERSpec
 from atesc_core.synthesis.base import Synthesizer
 
 SCORED_AT_ONCE = 256  # images
@@ -129,17 +128,9 @@ class BestBatch:
 class PooledSynthesizer(Synthesizer):
     """A synthesizer that adds its best batches to a pool, from which the student's images are drawn."""
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        teacher: Classifier,
-        image_side: int,
-        random: torch.Generator,
-        generator_teacher: nn.Module | None = None,
-    ):
-        super().__init__(spec, teacher, image_side, random, generator_teacher)
-        assert isinstance(spec.synthesis, CMISpec | NAYERSpec)
-        self.pool = ImagePool(spec.synthesis.pool, self.device)
+    def _build(self) -> None:
+        assert isinstance(self.spec.synthesis, CMISpec | NAYERSpec)
+        self.pool = ImagePool(self.spec.synthesis.pool, self.device)
 
     @property
     def has_images(self) -> bool:

@@ -38,8 +38,8 @@ SCORES_COST = 20  # all scores of an image take as long as this many points of t
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Progress of a measurement."""
+class Measurement:
+    """What a measurement has so far."""
 
     share: float  # done, 0..1
     current: str  # a text that says what is measured next
@@ -53,8 +53,8 @@ def measure(
     device: torch.device,
     images: int = ATTACKED_IMAGES,
     epsilons: tuple[float, ...] = EPSILONS,
-) -> Iterator[Progress]:
-    """Measure a teacher on the test images of a pair; the last Progress holds the whole report.
+) -> Iterator[Measurement]:
+    """Measure a teacher on the test images of a pair; the last Measurement holds the whole report.
 
     Same teacher, data and split: same numbers (bit-identical on CPU).
 
@@ -68,14 +68,14 @@ def measure(
     """
     model = teacher.model.to(device)
     tests = {"id": data.id.test.to(device), "ood": data.ood.test.to(device)}
-    yield Progress(0.0, "Labels", None)
+    yield Measurement(0.0, "Labels", None)
     parts = {domain: _without_attack(model, test, images) for domain, test in tests.items()}
     x = {domain: test.images[:images] for domain, test in tests.items()}
     count = sum(map(len, x.values()))
     total, done = (SCORES_COST + len(epsilons)) * count, 0
     oracle = None
 
-    def progress(current: str) -> Progress:
+    def progress(current: str) -> Measurement:
         report = Report(
             **parts,
             epsilons=np.asarray(epsilons),
@@ -85,7 +85,7 @@ def measure(
             metric=data.pair.metric,
             oracle=oracle,
         )
-        return Progress(done / total, current, report)
+        return Measurement(done / total, current, report)
 
     yield progress("Scores")
     all_images, random = torch.cat(list(x.values())), torch.Generator(device).manual_seed(0)
@@ -188,7 +188,7 @@ def _measure_and_save(
             saved.save(path)
         if saved is not None and not attacked:
             break
-    assert saved is not None, "the second Progress holds a report"
+    assert saved is not None, "the second Measurement holds a report"
     return saved
 
 

@@ -26,25 +26,16 @@ from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
 
 ROOT = Path(cli.__file__).parents[2]
-TINY = [
-    "--teacher",
-    "tiny",
-    "--set",
-    "split.threshold=4",
-    "--set",
-    "epochs=2",
-    "--set",
-    "rounds=2",
-    "--set",
-    "batch_size=16",
-    "--set",
-    "snapshot_images=16",
-    "--set",
-    "lr=1e-2",
-    "--device",
-    "cpu",
-]
-
+SETTINGS = {
+    "split.threshold": 4,
+    "epochs": 2,
+    "rounds": 2,
+    "batch_size": 16,
+    "snapshot_images": 16,
+    "lr": 1e-2,
+    "device": "cpu",
+}
+DISTILL = ["distill", "--teacher", "tiny", *(word for key in SETTINGS for word in ("--set", f"{key}={SETTINGS[key]}"))]
 MINE = ["teachers", "train", "mine", "--pair", "mnistm-mnist"]
 
 
@@ -70,9 +61,7 @@ def test_help_comes_without_the_heavy_imports():
 
 def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     run_in_process = ("--runs-dir", runs_dir)
-    out = run_process(
-        "distill", "--preset", "quick", *TINY, "--escape", "ckd", "--seed", "3", "--json", *run_in_process
-    )
+    out = run_process(*DISTILL, "--preset", "quick", "--escape", "ckd", "--seed", "3", "--json", *run_in_process)
     result = json.loads(out.splitlines()[-1])
     assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
     assert result["epoch"] == 2
@@ -136,7 +125,7 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
 def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, words, score, threshold):
     """The worker works in this process: a process each would take most of the time to start."""
     monkeypatch.setattr(cli.runs, "follow", lambda store, run: work(runs_dir, "cpu") or store.refresh(run))
-    run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
+    run_in_process(*DISTILL, "--set", "escape.warmup_epochs=1", *words, "--runs-dir", runs_dir)
     [kept] = RunStore(runs_dir).distillations()
     assert (kept.status, kept.spec.split.score) == ("done", score)
     steps = RunStore(runs_dir).rounds(kept.id)
@@ -151,7 +140,7 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     for module in (cli.runs, cli.trials):
         monkeypatch.setattr(module, "follow", follow)
     at = ("--runs-dir", runs_dir)
-    run_in_process("distill", *TINY, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
+    run_in_process(*DISTILL, "--set", "escape.warmup_epochs=1", "--set", "split.score=energy", *at)
     store = RunStore(runs_dir)
     [kept] = store.distillations()
     result = json.loads(run_in_process("try", kept.id, "--threshold", "9", "--json", *at).splitlines()[-1])
@@ -182,7 +171,7 @@ def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
 )
 def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys, words, kind, temperature, steps):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.refresh(run))
-    monkeypatch.setattr(sys, "argv", ["atesc_core", "distill", *TINY, *words, "--runs-dir", str(runs_dir)])
+    monkeypatch.setattr(sys, "argv", ["atesc_core", *DISTILL, *words, "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
     [kept] = RunStore(runs_dir).distillations()
@@ -193,16 +182,14 @@ def test_a_synthesizer_brings_its_presets_settings(runs_dir, monkeypatch, capsys
 def test_a_teacher_without_batchnorm_is_said_before_the_run(runs_dir, monkeypatch, capsys):
     monkeypatch.setattr(cli.runs, "follow", lambda store, run: store.stop(run.id) or store.refresh(run))
     monkeypatch.setitem(ARCHITECTURES, "small", dataclasses.replace(ARCHITECTURES["small"], batch_norm=False))
-    monkeypatch.setattr(
-        sys, "argv", ["atesc_core", "distill", *TINY, "--synthesizer", "nayer", "--runs-dir", str(runs_dir)]
-    )
+    monkeypatch.setattr(sys, "argv", ["atesc_core", *DISTILL, "--synthesizer", "nayer", "--runs-dir", str(runs_dir)])
     with pytest.raises(SystemExit):
         cli.main()
     assert "note: The teacher has no BatchNorm layer: NAYER's R_BN" in capsys.readouterr().err
 
 
 def test_ctrl_c_stops_the_run_and_keeps_what_it_logged(runs_dir):
-    process = command("distill", *TINY, "--set", "epochs=1000", "--runs-dir", runs_dir)
+    process = command(*DISTILL, "--set", "epochs=1000", "--runs-dir", runs_dir)
     store = RunStore(runs_dir)
     until(lambda: (found := store.distillations()) and found[0].epoch >= 2)
     process.send_signal(signal.SIGINT)
@@ -324,18 +311,15 @@ def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["distill", *TINY, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
-        (["distill", *TINY, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
-        (["distill", *TINY, "--set", "epochs"], ["--set", "'epochs'", "expected KEY=VALUE"]),
-        (["distill", *TINY, "--set", "escape.wait=1"], ["escape.wait", "known settings"]),
-        (["distill", *TINY, "--synthesizer", "gan"], ["--synthesizer", "'gan'", "nayer"]),
-        (
-            ["distill", *TINY, "--synthesizer", "cmi", "--set", "synthesis.balance=3"],
-            ["synthesis.balance", "synthesis.bank"],
-        ),
-        (["distill", *TINY, "--set", "student=huge"], ["student", "'huge'", "small"]),
-        (["distill", *TINY, "--preset", "slow"], ["preset", "'slow'", "quick"]),
-        (["distill", *TINY, "--escape", "run"], ["--escape", "'run'", "atesc"]),
+        ([*DISTILL, "--set", "epochs=0"], ["epochs", "0", "greater than or equal to 1"]),
+        ([*DISTILL, "--set", "epochs=[1]"], ["epochs", "[1]", "expected a number"]),
+        ([*DISTILL, "--set", "epochs"], ["--set", "'epochs'", "expected KEY=VALUE"]),
+        ([*DISTILL, "--set", "escape.wait=1"], ["escape.wait", "known settings"]),
+        ([*DISTILL, "--synthesizer", "gan"], ["--synthesizer", "'gan'", "nayer"]),
+        ([*DISTILL, "--synthesizer", "cmi", "--set", "synthesis.balance=3"], ["synthesis.balance", "synthesis.bank"]),
+        ([*DISTILL, "--set", "student=huge"], ["student", "'huge'", "small"]),
+        ([*DISTILL, "--preset", "slow"], ["preset", "'slow'", "quick"]),
+        ([*DISTILL, "--escape", "run"], ["--escape", "'run'", "atesc"]),
         (["distill", "--teacher", "nobody"], ["teacher", "'nobody'", "expected one of"]),
         (["distill", "--teacher", "../tiny"], ["teacher", "'../tiny'"]),
         (["runs", "show", "zzzzzzzz"], ["run", "'zzzzzzzz'"]),

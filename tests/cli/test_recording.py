@@ -9,7 +9,7 @@ from atesc_core.recording import load
 from atesc_core.recording.story import STORY_ROLES, story_role
 from atesc_core.runs.worker import work
 from tests.support.commands import run_in_process
-from tests.support.labs import TINY, Lab
+from tests.support.labs import SMALL, Lab
 
 
 def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
@@ -48,7 +48,7 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cli.runs, "follow", follow)
     out = tmp_path / "made here" / "story.atesc"
-    small = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    small = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
     run_in_process("recording", "story", "--setting", "open", "--out", out, *small, "--runs-dir", tmp_path / "lab")
     recording = load(out)
     assert {story_role(run.teacher.kind, run.spec.escape.kind) for run in recording.manifest.runs} == set(STORY_ROLES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from atesc_core.runs.worker import work
 from tests.support.browser import SWITCHES, TIMEOUT_MS, WINDOW
 from tests.support.labs import tiny_spec
 from tests.support.reports import save_report
-from tests.support.server import ROOT, LabServer
+from tests.support.server import APP, ROOT, LabServer
 
 # Under a page's path Streamlit's client first looks for its server there, and then at the root.
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
@@ -22,12 +22,11 @@ EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LabServer]]:
-    """`serve(script, NAME=value)` starts a server of its own for a script, its environment changed; all end with the
-    module."""
+    """`serve(command, folder, NAME=value)` starts a server of its own, as `LabServer` says; all end with the module."""
     servers: list[LabServer] = []
 
-    def start(script: Path, **environment: str) -> LabServer:
-        servers.append(LabServer(script, tmp_path_factory.mktemp("runs"), environment))
+    def start(command: Sequence[str | Path] = APP, folder: Path = ROOT, **environment: str | None) -> LabServer:
+        servers.append(LabServer(tmp_path_factory.mktemp("runs"), command, folder, environment))
         servers[-1].start()
         return servers[-1]
 
@@ -37,9 +36,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., La
 
 
 @pytest.fixture(scope="module")
-def lab(serve: Callable[[Path], LabServer]) -> LabServer:
+def lab(serve: Callable[[], LabServer]) -> LabServer:
     """The app with an empty runs folder, a server for each test module."""
-    return serve(ROOT / "app.py")
+    return serve()
 
 
 @pytest.fixture(scope="module")

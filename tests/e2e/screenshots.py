@@ -36,7 +36,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     runs_dir = runs_dir or Path(tempfile.mkdtemp(prefix="atesc-story-"))
     size = {"width": width, "height": HEIGHT}
-    lab = LabServer(ROOT / "app.py", runs_dir)
+    lab = LabServer(runs_dir)
     lab.start()
     try:
         with sync_playwright() as playwright:

@@ -4,8 +4,6 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.server import ROOT
-
 pytestmark = pytest.mark.e2e
 TITLES = ["Start", "Domains", "Teachers", "Distill", "Robustness", "Embedding", "Compare", "Figures", "Results"]
 
@@ -16,7 +14,7 @@ def menu(page: Page):
 
 def test_a_link_to_a_page_opens_it_in_its_frame_on_a_fresh_server(serve, page: Page):
     """Nobody has been at "/" yet: Streamlit would run the page's file alone."""
-    page.goto(f"{serve(ROOT / 'app.py').url}/teachers")
+    page.goto(f"{serve().url}/teachers")
     expect(menu(page)).to_contain_text(TITLES)
     assert page.url.endswith("/teachers")
 

@@ -1,6 +1,7 @@
 """The chart in a real browser: what the user did to it outlives what the script does to it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ ALONE = 12  # the point of the cloud that is farthest from any other
 
 @pytest.fixture(scope="module")
 def chart_server(serve):
-    return serve(Path(__file__).with_name("chart_app.py"))
+    return serve([sys.executable, "-m", "streamlit", "run", Path(__file__).with_name("chart_app.py")])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from tests.support.browser import wait_until_idle
 from tests.support.labs import logged_run
-from tests.support.server import ROOT, LabServer
+from tests.support.server import LabServer
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +61,7 @@ SEEN = """() => {
 
 def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
     """The bug: the chart's revision held what each line says, its last value too, so that every epoch took the zoom."""
-    lab = serve(ROOT / "app.py")
+    lab = serve()
     store = RunStore(lab.runs_dir)
     plain = logged_run(store, (50, 90), (60, 80), (62, 70), escape="none", epochs=40)
     growing = logged_run(store, (40, 90), (45, 60), status="paused", epochs=40)

@@ -16,10 +16,10 @@ from tests.support.browser import (
     wait_for_chart,
     wait_for_selected_points,
 )
-from tests.support.labs import TINY
+from tests.support.labs import SMALL
 
 pytestmark = pytest.mark.e2e
-IMAGES = TINY["snapshot_images"]
+IMAGES = SMALL["snapshot_images"]
 
 
 def test_lasso_gallery_inspector_and_another_browser(page: Page, lab, run_id: str, visitor: Callable[[str], Page]):

@@ -16,10 +16,10 @@ from tests.support.browser import (
     wait_for_chart,
     wait_for_selected_points,
 )
-from tests.support.labs import TINY
+from tests.support.labs import SMALL
 
 pytestmark = pytest.mark.e2e
-IMAGES = TINY["snapshot_images"]
+IMAGES = SMALL["snapshot_images"]
 
 
 def present(page: Page) -> str:

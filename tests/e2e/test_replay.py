@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from atesc_core.recording import save
 from tests.support.browser import chart, wait_for_accuracies, wait_until_idle
-from tests.support.server import ROOT, LabServer
+from tests.support.server import LabServer
 
 pytestmark = pytest.mark.e2e
 NAME = "0123456789abcdef"
@@ -22,7 +22,7 @@ def still(serve, tmp_path_factory: pytest.TempPathFactory) -> LabServer:
     """A lab in which nothing can be computed: whoever imports PyTorch there, server or worker, fails."""
     folder = tmp_path_factory.mktemp("still")
     (folder / "torch.py").write_text('raise ImportError("nothing is computed here")\n')
-    return serve(ROOT / "app.py", PYTHONPATH=str(folder))
+    return serve(PYTHONPATH=str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.support.browser import chart, gallery_images, lasso_all, wait_for_chart
-from tests.support.labs import CONTROL, TINY, tiny_spec
+from tests.support.labs import CONTROL, SMALL, tiny_spec
 from tests.support.reports import save_report
 
 pytestmark = pytest.mark.e2e
-IMAGES = TINY["snapshot_images"]
+IMAGES = SMALL["snapshot_images"]
 
 
 @pytest.fixture(scope="module")

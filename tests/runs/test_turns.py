@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 
 import numpy as np
 import pytest
@@ -16,11 +15,10 @@ from atesc_core.runs import ensure_worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.session import Session
 from atesc_core.runs.traces import load_turn, save_turn
-from atesc_core.runs.worker import work
 from atesc_core.teachers.zoo import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
-from tests.support.workers import workers
+from tests.support.workers import WorkerThread, workers
 
 HOUR = 3600.0
 
@@ -30,29 +28,11 @@ def unmeasured(run, runs_dir, controls, resume):
     return distill(run.spec, load_teacher(run.spec.teacher, runs_dir), None, controls, resume)
 
 
-class Lab:
-    """A worker in a thread."""
-
-    def __init__(self, store):
-        self.store, self.leaving = store, threading.Event()
-        self.thread = threading.Thread(target=work, args=(store.runs_dir, "cpu", unmeasured, self.leaving))
-
-    def turn(self, run_id: str) -> tuple[str, int, int, int, int]:
-        """Take the next one, wait until it is there: who, epoch, round, number, of."""
-        self.store.take_turn(run_id)
-        self.wait(run_id, "paused")
-        return place(self.store.last_turn(run_id))
-
-    def wait(self, run_id: str, status: str) -> None:
-        def there() -> bool:
-            run = self.store.get(run_id)
-            assert run.status != "failed", run.error
-            return run.status == status
-
-        until(there)
-
-    def kinds(self, run_id: str) -> list[str]:
-        return list(self.store.history(run_id)["kind"])
+def next_turn(lab: WorkerThread, run_id: str) -> tuple[str, int, int, int, int]:
+    """Take the next turn, wait until it is there: who, epoch, round, number, of."""
+    lab.store.take_turn(run_id)
+    lab.wait(run_id, "paused")
+    return place(lab.store.last_turn(run_id))
 
 
 def place(turn) -> tuple[str, int, int, int, int]:
@@ -71,12 +51,9 @@ def same_student(store, one: str, other: str) -> bool:
 @pytest.fixture
 def lab(store):
     save_tiny_teacher(store.runs_dir)
-    lab = Lab(store)
+    lab = WorkerThread(store, unmeasured)
     yield lab
-    lab.leaving.set()
-    if lab.thread.ident:
-        lab.thread.join(60)
-        assert not lab.thread.is_alive()
+    lab.end()
 
 
 def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
@@ -85,15 +62,15 @@ def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
         store.create(spec.replaced({"synthesis.steps": 2})),
     )
     store.take_turn(run_id)
-    lab.thread.start()
+    lab.start()
     lab.wait(run_id, "paused")
     assert place(store.last_turn(run_id)) == ("generator", 1, 1, 1, 2)
     assert (store.get(run_id).epoch, len(store.rounds(run_id))) == (0, 0), "the round is not over"
-    assert lab.turn(run_id) == ("generator", 1, 1, 2, 2)
-    assert lab.turn(run_id) == ("student", 1, 1, 1, 2)
-    assert lab.turn(run_id) == ("student", 1, 1, 2, 2)
+    assert next_turn(lab, run_id) == ("generator", 1, 1, 2, 2)
+    assert next_turn(lab, run_id) == ("student", 1, 1, 1, 2)
+    assert next_turn(lab, run_id) == ("student", 1, 1, 2, 2)
     assert (store.get(run_id).epoch, store.get(run_id).round) == (1, 1)
-    assert lab.turn(run_id) == ("generator", 1, 2, 1, 2)
+    assert next_turn(lab, run_id) == ("generator", 1, 2, 1, 2)
     store.step(run_id)  # the rest of the round
     lab.wait(run_id, "paused")
     assert (store.get(run_id).round, store.last_turn(run_id)) == (2, None), "the run has gone on past the last turn"
@@ -114,12 +91,12 @@ def test_a_run_goes_turn_by_turn_and_ends_as_if_it_had_not(lab, store, spec):
 def test_the_last_turn_of_an_epoch_brings_its_end(lab, store, spec):
     run_id = store.create(spec.replaced({"rounds": 1, "student_steps": 1}))
     store.take_turn(run_id)
-    lab.thread.start()
+    lab.start()
     lab.wait(run_id, "paused")
-    assert lab.turn(run_id) == ("student", 1, 1, 1, 1)
+    assert next_turn(lab, run_id) == ("student", 1, 1, 1, 1)
     assert store.snapshot_epochs(run_id) == [1]
     assert list(store.epochs(run_id)["epoch"]) == [1]
-    assert lab.turn(run_id) == ("generator", 2, 1, 1, 1)
+    assert next_turn(lab, run_id) == ("generator", 2, 1, 1, 1)
     store.stop(run_id)
     assert store.get(run_id).status == "stopped"
 
@@ -127,7 +104,7 @@ def test_the_last_turn_of_an_epoch_brings_its_end(lab, store, spec):
 def test_slow_motion_waits_for_the_next_turn_and_for_no_pause(lab, store, spec):
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
-    lab.thread.start()
+    lab.start()
     until(lambda: store.last_turn(run_id))
     assert store.get(run_id).in_slow_motion
     assert lab.kinds(run_id)[-1] == "slow"
@@ -148,7 +125,7 @@ def test_slow_motion_waits_for_the_next_turn_and_for_no_pause(lab, store, spec):
 def test_the_pace_can_be_changed_and_slow_motion_left_at_any_time(lab, store, spec):
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
-    lab.thread.start()
+    lab.start()
     until(lambda: store.last_turn(run_id))
     store.slow_motion(run_id, 0.01)
     until(lambda: store.get(run_id).epoch == 2)
@@ -180,7 +157,7 @@ def test_a_turn_asked_for_in_the_middle_of_a_round_is_the_next_rounds(lab, store
 def test_a_worker_asked_to_leave_does_not_wait_for_the_next_turn(lab, store, spec):
     run_id = store.create(spec)
     store.slow_motion(run_id, HOUR)
-    lab.thread.start()
+    lab.start()
     until(lambda: store.last_turn(run_id))
     lab.leaving.set()
     lab.wait(run_id, "interrupted")
@@ -192,15 +169,15 @@ def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, s
     """It holds from the next round on; the end of the round that was going on must not take it for used."""
     run_id = store.create(spec.replaced({"escape.warmup_epochs": 0}))
     store.take_turn(run_id)
-    lab.thread.start()
+    lab.start()
     lab.wait(run_id, "paused")
     store.set_threshold(run_id, 2.5)
-    lab.turn(run_id)
-    assert lab.turn(run_id) == ("student", 1, 1, 2, 2)
+    next_turn(lab, run_id)
+    assert next_turn(lab, run_id) == ("student", 1, 1, 2, 2)
     run = store.get(run_id)
     assert (run.round, run.pending_threshold) == (1, 2.5)
     for _ in range(3):
-        lab.turn(run_id)
+        next_turn(lab, run_id)
     assert list(store.rounds(run_id)["threshold"]) == [4.0, 2.5]
     assert store.get(run_id).pending_threshold is None
     assert store.last_turn(run_id).threshold == 2.5
@@ -209,15 +186,15 @@ def test_a_threshold_set_between_turns_is_not_lost_before_it_holds(lab, store, s
 @pytest.mark.usefixtures("no_worker_is_left")
 def test_a_run_killed_between_turns_resumes_to_the_same_result(store, spec):
     save_tiny_teacher(store.runs_dir)
-    lab, killed = Lab(store), store.create(spec)
+    lab, killed = WorkerThread(store, unmeasured), store.create(spec)
     store.step(killed)
     ensure_worker(store.runs_dir)
     for _ in range(2):
         lab.wait(killed, "paused")
         store.step(killed)
     until(lambda: store.get(killed).status == "paused" and store.get(killed).round == 3)
-    assert lab.turn(killed) == ("generator", 2, 1, 1, 1)
-    assert lab.turn(killed) == ("student", 2, 1, 1, 2)
+    assert next_turn(lab, killed) == ("generator", 2, 1, 1, 1)
+    assert next_turn(lab, killed) == ("student", 2, 1, 1, 2)
     [process] = workers(store)
     process.send_signal(signal.SIGKILL)
     process.wait(60)
@@ -295,3 +272,19 @@ def test_turns_of_what_is_no_run_are_refused(store, spec):
         for run_id in ("../../x", "zzzzzzzz"):
             with pytest.raises(UnknownRunError):
                 ask(run_id)
+
+
+def test_a_turn_asked_for_after_one_was_seen_is_the_next(store, spec):
+    """Pressed just after a turn of slow motion appeared, the button paused at that turn and gave no new one."""
+    save_tiny_teacher(store.runs_dir)
+    run_id = store.create(spec)
+    store.slow_motion(run_id, HOUR)
+    session = Session.open(RunLog(store, store.get(run_id)), unmeasured)
+    session.obey_requests()
+    session.write(next(session.events))
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run_id,))
+    store.take_turn(run_id)
+    assert not session.obey_requests("turn")
+    session.write(next(session.events))
+    assert session.obey_requests("turn")

@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import torch
 
-from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
-from tests.support.tiny_runs import ScriptedRun
 from tests.support.waiting import until
-
-
-class Lab:
-    """A worker in a thread, for the store's runs."""
-
-    def __init__(self, store: RunStore):
-        self.store, self.script, self.leaving = store, ScriptedRun(), threading.Event()
-        self.thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self.leaving.clear()
-        self.thread = threading.Thread(
-            target=work, args=(self.store.runs_dir, "cpu", self.script, self.leaving), daemon=True
-        )
-        self.thread.start()
-
-    def end(self) -> None:
-        self.leaving.set()
-        self.script.set_free()
-        if self.thread:
-            self.thread.join(60)
-            assert not self.thread.is_alive()
-
-    def leave_after_a_round(self, run_id: str) -> None:
-        """A worker that had not yet looked whether to leave after the round before left without this one."""
-        until(lambda: self.script.waiting)
-        self.leaving.set()
-        self.script.let(run_id, 1)
-        self.thread.join(60)
-
-    def wait(self, run_id: str, status: str) -> None:
-        until(lambda: self.store.get(run_id).status == status)
-
-    def at(self, run_id: str, epoch: int, number: int) -> None:
-        """Let the run go to this round, wait until it is logged."""
-        run = self.store.get(run_id)
-        self.script.let(run_id, (epoch - 1) * run.rounds + number - self.done(run_id))
-        self.logged(run_id, epoch, number)
-
-    def done(self, run_id: str) -> int:
-        run = self.store.get(run_id)
-        return max(0, (run.epoch - 1) * run.rounds + run.round)
-
-    def logged(self, run_id: str, epoch: int, number: int) -> None:
-        def there() -> bool:
-            run = self.store.get(run_id)
-            return (run.epoch, run.round) == (epoch, number)
-
-        until(there)
-
-    def kinds(self, run_id: str) -> list[str]:
-        return list(self.store.history(run_id)["kind"])
+from tests.support.workers import ScriptedWorker
 
 
 @pytest.fixture
 def lab(store):
-    lab = Lab(store)
+    lab = ScriptedWorker(store)
     yield lab
     lab.end()
 

@@ -13,6 +13,8 @@ import pytest
 
 from atesc_core.paths import IMPORT_ROOT
 
+HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV")  # variables that would show the checkout to the installed app
+
 
 @dataclass(frozen=True)
 class InstalledLab:
@@ -31,8 +33,7 @@ class InstalledLab:
 
     @property
     def environment(self) -> dict[str, str]:
-        hidden = ("PYTHONPATH", "VIRTUAL_ENV")
-        visible = {name: value for name, value in os.environ.items() if name not in hidden}
+        visible = {name: value for name, value in os.environ.items() if name not in HIDDEN}
         return visible | {"ATESC_RUNS_DIR": str(self.folder / "runs")}
 
 

@@ -17,7 +17,7 @@ TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
 
 STORY = "story-tests"
 
-TINY = {
+SMALL = {
     "device": "cpu",
     "epochs": 2,
     "rounds": 4,
@@ -45,7 +45,7 @@ class Lab:
 
 def tiny_spec(escape: str = "atesc", teacher: str = TEACHER) -> RunSpec:
     """The spec of a whole run that takes a second or two."""
-    return from_preset("quick", teacher, **TINY, **{"escape.kind": escape})
+    return from_preset("quick", teacher, **SMALL, **{"escape.kind": escape})
 
 
 @pytest.fixture(scope="session")

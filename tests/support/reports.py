@@ -16,9 +16,9 @@ from atesc_core.teachers.measurement import measure
 from atesc_core.teachers.report import Report, report_file
 from atesc_core.teachers.zoo import load_teacher
 from tests.support.held_job import HeldJob
-from tests.support.labs import TEACHER, TINY, Lab
+from tests.support.labs import SMALL, TEACHER, Lab
 
-RUNS_SPLIT = SplitSpec(steps=TINY["split.steps"])  # settings of the attack in the tests' runs
+RUNS_SPLIT = SplitSpec(steps=SMALL["split.steps"])  # settings of the attack in the tests' runs
 
 
 def save_report(runs_dir: Path, teacher: str = TEACHER, splits: tuple[SplitSpec, ...] = (RUNS_SPLIT,)) -> Report:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,27 @@ import pytest
 from atesc_core.runs import RunStore
 
 ROOT = Path(__file__).parents[2]
+APP = [sys.executable, "app.py"]
 START_S = 180  # limit for a start on a busy machine
 STOP_S = 60
 
 
 class LabServer:
-    """A server of a Streamlit script, with its own runs folder. It can be stopped and started again."""
+    """A server of the app, or of another script, with its own runs folder. It can be stopped and started again.
 
-    def __init__(self, script: Path, runs_dir: Path, environment: dict[str, str] | None = None):
-        self.script, self.runs_dir, self.environment = script, runs_dir, environment or {}
+    ``command`` starts it in ``folder``; ``environment`` is added to that of this process, None removes a variable.
+    """
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        command: Sequence[str | Path] = APP,
+        folder: Path = ROOT,
+        environment: Mapping[str, str | None] | None = None,
+    ):
+        self.runs_dir, self.command, self.folder = runs_dir, command, folder
+        changes = {"ATESC_RUNS_DIR": str(runs_dir)} | dict(environment or {})
+        self.environment = {name: value for name, value in (os.environ | changes).items() if value is not None}
         self.log = runs_dir.parent / f"{runs_dir.name}.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -34,11 +47,10 @@ class LabServer:
 
     def start(self) -> None:
         options = [f"--server.port={self.port}", "--server.headless=true", "--server.fileWatcherType=none"]
-        launcher = [] if self.script.name == "app.py" else ["-m", "streamlit", "run"]  # the app serves itself
-        command = [sys.executable, *launcher, str(self.script), *options]
-        environment = os.environ | {"ATESC_RUNS_DIR": str(self.runs_dir)} | self.environment
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*self.command, *options], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + START_S
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:

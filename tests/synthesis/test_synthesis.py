@@ -16,7 +16,7 @@ from atesc_core.synthesis.cmi import LayerMeans, contrast, restart
 from atesc_core.synthesis.nayer import LabelGenerator
 from atesc_core.training.divergence import kl_divergence
 
-TINY = {
+SETTINGS = {
     "dfq": {},
     "cmi": {"steps": 4, "bank": 64, "negatives": 8, "head": 8, "latent": 16, "width": 8, "pool": 40},
     "nayer": {"steps": 4, "loops": 1, "warmup_loops": 2, "warmup_epochs": 1, "noise": 8, "width": 8, "pool": 40},
@@ -24,7 +24,7 @@ TINY = {
 
 
 def made(kind: str, teacher: Classifier, seed: int = 0, **changes) -> Synthesizer:
-    settings = {f"synthesis.{name}": value for name, value in TINY[kind].items()}
+    settings = {f"synthesis.{name}": value for name, value in SETTINGS[kind].items()}
     spec = from_preset("full", "t", **({"synthesis.kind": kind, "batch_size": 16} | settings | changes))
     return SYNTHESIZERS[kind](spec, teacher, 16, torch.Generator().manual_seed(seed))
 

@@ -15,7 +15,7 @@ from atesc_core.errors import TeacherError
 from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import SplitSpec
-from atesc_core.teachers.measurement import Progress, measure
+from atesc_core.teachers.measurement import Measurement, measure
 from atesc_core.teachers.report import Report, report_file
 from atesc_core.teachers.zoo import Teacher, load_teacher
 from atesc_core.training.evaluation import Evaluator
@@ -36,12 +36,12 @@ def data(teacher: Teacher) -> PairData:
 
 
 @pytest.fixture(scope="module")
-def steps(teacher: Teacher, data: PairData) -> list[Progress]:
+def steps(teacher: Teacher, data: PairData) -> list[Measurement]:
     return list(measure(teacher, data, SPLIT, CPU, images=60, epsilons=EPSILONS))
 
 
 @pytest.fixture(scope="module")
-def whole(steps: list[Progress]) -> Report:
+def whole(steps: list[Measurement]) -> Report:
     return steps[-1].report
 
 
@@ -110,7 +110,7 @@ def test_robust_share_falls_with_epsilon_and_the_gap_is_where_it_says(whole: Rep
     assert gap == pytest.approx(whole.ood.robust_share[at] - whole.id.robust_share[at])
 
 
-def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Progress]):
+def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Measurement]):
     shares = [step.share for step in steps]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
