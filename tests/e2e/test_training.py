@@ -12,7 +12,7 @@ from tests.support.browser import WORKER_MS, status_chip, wait_for_accuracies
 
 pytestmark = pytest.mark.e2e
 
-SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=40, batch_size=128, device="cpu")
+SPEC = from_preset("quick", "mine", "close digits mnist", "tntl", image_side=8, epochs=20, batch_size=128, device="cpu")
 
 
 def test_a_teacher_is_trained_watched_stopped_resumed_and_distilled(page: Page, lab):
