@@ -45,8 +45,9 @@ Attack = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, H, W) and the teach
 
 
 def quick(teacher: str, synthesizer: str, escape: str) -> RunSpec:
-    """The quick preset on the CPU with this teacher, synthesizer and escape."""
-    return from_preset("quick", teacher, device="cpu", **{"synthesis.kind": synthesizer, "escape.kind": escape})
+    """The quick preset on the CPU with this teacher, synthesizer and escape, and an automatic threshold."""
+    changes = {"synthesis.kind": synthesizer, "escape.kind": escape, "split.threshold": "auto"}
+    return from_preset("quick", teacher, device="cpu", **changes)
 
 
 def measure(teacher: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_attacks_agree_where_the_model_is_linear():
 
 def test_the_cost_of_a_run_adds_up(monkeypatch):
     """Rounds of 1 s and 2 s, a first split of 5 s, a threshold of 4 s: (4·1 + 4·2)·20 + 4 + 3 s against 8·20 s."""
-    spec = from_preset("quick", "any")
+    spec = from_preset("quick", "any", **{"escape.warmup_epochs": 4})
     plain, atesc = Timed(spec, 1.0), Timed(spec, 2.0)
     monkeypatch.setattr(split_cost, "one_round", lambda run, epoch, round_: (epoch, round_))
     monkeypatch.setattr(split_cost, "timed", lambda work: (None, 5.0 if work()[1] == 1 else work.args[0].round))

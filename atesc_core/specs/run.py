@@ -146,7 +146,7 @@ class SplitSpec(Spec):
         "lab",
     )
     threshold: float | Literal["auto", "mixture", "share"] = setting(
-        "auto",
+        4.0,
         "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
         "from the synthetic images' own scores when the split begins, without real data: auto, by Otsu's method; "
         "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile",
@@ -177,9 +177,9 @@ class EscapeSpec(Spec):
         "TA-DFKD's mixture calls clean teach",
         "paper",
     )
-    weight: float = setting(1.0, "λ, the weight of forgetting", "paper", ge=0, le=1e3)
+    weight: float = setting(0.3, "λ, the weight of forgetting", "lab", ge=0, le=1e3)
     forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
-        "negative_learning", "What forgetting asks of the student on robust images", "lab"
+        "negative_kl", "What forgetting asks of the student on robust images", "lab"
     )
     clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", "lab", gt=0, le=100)
     warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", "lab", ge=0, le=1000)

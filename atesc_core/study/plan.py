@@ -36,15 +36,8 @@ BATCH_SIZES = (96, 144)
 ESCAPE_FORMS: dict[str, dict[str, Any]] = {
     "plain": {"escape.kind": "none"},
     "ATEsc": {"escape.kind": "atesc"},
-    "ATEsc, paper's form": {
-        "escape.kind": "atesc",
-        "escape.weight": 1.0,
-        "escape.overrepresented_only": False,
-        "escape.probes": 0,
-        "escape.trap_projection": False,
-    },
+    "ATEsc, λ = 1": {"escape.kind": "atesc", "escape.weight": 1.0},
     "CKD": {"escape.kind": "ckd"},
-    "ATEsc without the projection": {"escape.kind": "atesc", "escape.trap_projection": False},
 }
 MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms only at the first
 

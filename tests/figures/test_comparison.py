@@ -212,15 +212,15 @@ def test_results_are_of_the_last_epoch_and_survive_csv():
 
 
 def test_a_difference_has_only_what_differs_with_its_sentence_and_source():
-    one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.3, "escape.trap_projection": True})
+    one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.9, "escape.trap_projection": True})
     rows = spec_difference(one, other)
     assert list(rows["field"]) == ["escape.weight", "escape.trap_projection"]
-    assert list(rows["first"]) == ["1.0", "false"]
-    assert list(rows["second"]) == ["0.3", "true"]
+    assert list(rows["first"]) == ["0.3", "false"]
+    assert list(rows["second"]) == ["0.9", "true"]
     assert (
         tuple(rows.iloc[0][["description", "source"]])
         == describe_field("escape.weight")
-        == ("λ, the weight of forgetting", "paper")
+        == ("λ, the weight of forgetting", "lab")
     )
 
 

@@ -27,6 +27,7 @@ SMALL = {
     "synthesis.steps": 1,
     "synthesis.width": 8,
     "split.steps": 2,
+    "split.threshold": "auto",
     "escape.warmup_epochs": 1,
 }
 

@@ -41,5 +41,6 @@ STUDY_SETTINGS = {
     "synthesis.steps": 1,
     "synthesis.width": 4,
     "split.steps": 1,
+    "split.threshold": "auto",
     "escape.warmup_epochs": 1,
 }
