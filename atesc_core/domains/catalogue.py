@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from atesc_core.domains import downloads, drawn, folder, offline
-from atesc_core.domains.arrays import TEST_IMAGES, TRAIN_IMAGES, ArraySplit
+from atesc_core.domains.arrays import TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Labelled
 from atesc_core.domains.downloads import ARCHIVES, Fetching
 from atesc_core.errors import DomainError
 
@@ -52,22 +52,23 @@ def _downloaded(archive: str, about: str, origin: str, classes: tuple[str, ...])
 
 def _digits5() -> ArraySplit:
     """Equal parts of five digit domains, at 32 × 32 pixels."""
-    parts = [_resized(DOMAINS[name].read()) for name in DIGITS5]
-    train_images, train_labels, test_images, test_labels = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return train_images, train_labels, test_images, test_labels
+    parts = [DOMAINS[name].read() for name in DIGITS5]
+    counts = ArraySplit._fields, (TRAIN_IMAGES, TEST_IMAGES, TEST_IMAGES)
+    return ArraySplit(
+        *(
+            _joined([getattr(part, field).at(slice(count // len(DIGITS5))) for part in parts])
+            for field, count in zip(*counts, strict=True)
+        )
+    )
 
 
-def _resized(arrays: ArraySplit) -> ArraySplit:
+def _joined(parts: list[Labelled]) -> Labelled:
+    """Images of several sizes as one array of DIGITS5_SIDE pixels."""
     from atesc_core.domains.domain import image_set  # imports PyTorch, only if this domain is read
 
-    train_images, train_labels, test_images, test_labels = arrays
-    train_count, test_count = TRAIN_IMAGES // len(DIGITS5), TEST_IMAGES // len(DIGITS5)
-    train = image_set(train_images[:train_count], train_labels[:train_count], DIGITS5_SIDE)
-    test = image_set(test_images[:test_count], test_labels[:test_count], DIGITS5_SIDE)
-    train_images, test_images = (
-        (part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in (train, test)
-    )
-    return train_images, train.labels.numpy(), test_images, test.labels.numpy()
+    resized = [image_set(*part, DIGITS5_SIDE) for part in parts]
+    images = [(part.images * 255).round().byte().permute(0, 2, 3, 1).numpy() for part in resized]
+    return Labelled(np.concatenate(images), np.concatenate([part.labels for part in parts]))
 
 
 DOMAINS: dict[str, Source] = {

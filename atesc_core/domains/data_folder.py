@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from atesc_core.domains.arrays import ArraySplit, Images, Labels
+from atesc_core.domains.arrays import ArraySplit, Labelled
 
-PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+PARTS = ArraySplit._fields
 
 
 def data_dir() -> Path:
@@ -49,10 +49,11 @@ def cached_arrays(name: str, key: str, compute: Callable[[], ArraySplit]) -> Arr
         contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
         np.load(path, allow_pickle=False) as arrays,
     ):
-        train_images, train_labels, test_images, test_labels = (arrays[part] for part in PARTS)
-        return train_images, train_labels, test_images, test_labels
+        return ArraySplit(*(Labelled(*(arrays[f"{part}_{kind}"] for kind in Labelled._fields)) for part in PARTS))
     split = compute()
-    named: dict[str, Images | Labels] = dict(zip(PARTS, split, strict=True))
+    named = {
+        f"{name}_{kind}": values for name, part in split._asdict().items() for kind, values in part._asdict().items()
+    }
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{path.name}.{os.getpid()}.npz"

@@ -1,4 +1,4 @@
-"""A domain as tensors: labelled images with a fixed division into train and test."""
+"""A domain as tensors: labelled images with a fixed division into train, validation and test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Domain:
     name: str
     classes: tuple[str, ...]
     train: ImageSet
-    test: ImageSet
+    validation: ImageSet  # settings and teachers are chosen on it
+    test: ImageSet  # accuracies are reported on it
 
 
 def image_set(images: Images, labels: Labels, image_side: int) -> ImageSet:

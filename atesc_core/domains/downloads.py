@@ -23,10 +23,20 @@ from urllib.parse import urlsplit
 import numpy as np
 from filelock import FileLock
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, shuffled
+from atesc_core.domains.arrays import (
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    ArraySplit,
+    Images,
+    Labelled,
+    Labels,
+    official,
+    shuffled,
+)
 from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps
 from atesc_core.errors import DomainError
 
+OfficialParts = tuple[Images, Labels, Images, Labels]  # train images and labels, test images and labels
 CHUNK = 2**18
 TIMEOUT_S = 30.0  # without receiving a byte
 IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
@@ -50,8 +60,8 @@ class Archive:
     files: tuple[str, ...]
     megabytes: int
     remotes: Callable[[], list[Remote]]
-    read: Callable[[Path], ArraySplit]  # reads the official train and test parts from the data folder
-    pooled: bool = False  # train and test images are drawn from both official parts together (NTLBench, STL-10)
+    read: Callable[[Path], OfficialParts]  # from the data folder
+    pooled: bool = False  # all images are drawn from both official parts together (NTLBench, STL-10)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ def _idx(kind: str, megabytes: int) -> Archive:
             for name, md5 in published.resources
         ]
 
-    def read(folder: Path) -> ArraySplit:
+    def read(folder: Path) -> OfficialParts:
         from torchvision import datasets
 
         train, test = (getattr(datasets, kind)(folder, train=part) for part in (True, False))
@@ -95,7 +105,7 @@ def _usps_remotes() -> list[Remote]:
     return [Remote((url,), md5, (name,)) for url, name, md5 in USPS.split_list.values()]
 
 
-def _read_usps(folder: Path) -> ArraySplit:
+def _read_usps(folder: Path) -> OfficialParts:
     from torchvision.datasets import USPS
 
     train, test = (USPS(folder, train=part) for part in (True, False))
@@ -108,7 +118,7 @@ def _svhn_remotes() -> list[Remote]:
     return [Remote((url,), md5, (name,)) for url, name, md5 in (SVHN.split_list[part] for part in ("train", "test"))]
 
 
-def _read_svhn(folder: Path) -> ArraySplit:
+def _read_svhn(folder: Path) -> OfficialParts:
     from torchvision.datasets import SVHN
 
     train, test = (SVHN(folder, part) for part in ("train", "test"))
@@ -126,7 +136,7 @@ def _cifar10_remotes() -> list[Remote]:
     return [Remote((CIFAR10.url,), CIFAR10.tgz_md5, CIFAR10_FILES)]
 
 
-def _read_cifar10(folder: Path) -> ArraySplit:
+def _read_cifar10(folder: Path) -> OfficialParts:
     from torchvision.datasets import CIFAR10
 
     train, test = (CIFAR10(folder, train=part) for part in (True, False))  # checks every md5 before it unpickles
@@ -142,7 +152,7 @@ def _stl10_remotes() -> list[Remote]:
     return [Remote((STL10.url,), STL10.tgz_md5, STL10_FILES)]
 
 
-def _read_stl10(folder: Path) -> ArraySplit:
+def _read_stl10(folder: Path) -> OfficialParts:
     from torchvision.datasets import STL10
 
     class Labelled(STL10):  # type: ignore[misc]  # torchvision has no types
@@ -189,7 +199,7 @@ def version(name: str) -> str:
 
 
 def read(name: str) -> ArraySplit:
-    """Up to 8 000 training and 1 000 test images, drawn by a fixed seed from the official parts.
+    """Up to 8 000 training, 1 000 validation and 1 000 test images, drawn by a fixed seed from the official parts.
 
     Raises:
         DomainError: the archive is not downloaded, or is damaged.
@@ -210,11 +220,9 @@ def _drawn(name: str, archive: Archive) -> ArraySplit:
         ) from error
     if archive.pooled:
         images, labels = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
-        train_x, train_y, test_x, test_y = shuffled(images, labels, min(TEST_IMAGES, len(labels) // 2))
-        return train_x[:TRAIN_IMAGES], train_y[:TRAIN_IMAGES], test_x, test_y
-    rng = np.random.default_rng(SPLIT_SEED)
-    train, test = rng.permutation(len(train_y))[:TRAIN_IMAGES], rng.permutation(len(test_y))[:TEST_IMAGES]
-    return train_x[train], train_y[train].astype(np.int64), test_x[test], test_y[test].astype(np.int64)
+        split = shuffled(images, labels, min(TEST_IMAGES, len(labels) // 2))
+        return split._replace(train=split.train.at(slice(TRAIN_IMAGES)))
+    return official(Labelled(train_x, train_y.astype(np.int64)), Labelled(test_x, test_y.astype(np.int64)))
 
 
 def _check(*split: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images, Labelled
 from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.domains.offline import package_folder
 
@@ -33,19 +33,18 @@ NEIGHBOUR_SHARE = 0.5  # share of images with a cut-off digit at one side, as on
 
 
 def syn() -> ArraySplit:
-    """8 000 + 1 000 images, (N, 32, 32, 3): font, size, rotation, position, colours and blur by a fixed seed."""
+    """8 000 + 1 000 + 1 000 images, (N, 32, 32, 3): font, size, rotation, place, colours and blur by a fixed seed."""
     fonts = [package_folder("matplotlib") / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf" for name in FONTS]
     key = digest(Path(__file__).read_bytes(), file_stamps(fonts))
-    return cached_arrays(
-        "syn", key, lambda: (*draw(fonts, TRAIN_IMAGES, SPLIT_SEED), *draw(fonts, TEST_IMAGES, SPLIT_SEED + 1))
-    )
+    counts = ((TRAIN_IMAGES, SPLIT_SEED), (TEST_IMAGES, SPLIT_SEED + 2), (TEST_IMAGES, SPLIT_SEED + 1))
+    return cached_arrays("syn", key, lambda: ArraySplit(*(draw(fonts, count, seed) for count, seed in counts)))
 
 
-def draw(fonts: list[Path], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(fonts: list[Path], count: int, seed: int) -> Labelled:
     """``count`` images of digits, (count, 32, 32, 3), and their labels, (count,), each class equally often."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 10)
-    return np.stack([_image(fonts, label, rng) for label in labels]), labels.astype(np.int64)
+    return Labelled(np.stack([_image(fonts, label, rng) for label in labels]), labels.astype(np.int64))
 
 
 def _image(fonts: list[Path], label: int, rng: np.random.Generator) -> Images:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images, Labelled
 from atesc_core.domains.data_folder import cached_arrays, digest, file_stamps
 from atesc_core.errors import DomainError
 
@@ -28,7 +28,7 @@ FORMATS = (
     "WEBP",
 )  # Pillow knows many more formats, and starts other programs for some of them
 MIN_CLASS_IMAGES = 5
-TEST_SHARE = 5  # one image in five is held out, up to TEST_IMAGES in all
+TEST_SHARE = 5  # one image in five is for testing, up to TEST_IMAGES in all; as many are for validation
 MAX_CLASSES = 1000
 MAX_CLASS_IMAGES = 100_000
 MAX_FILE_BYTES = 32 * 1024**2
@@ -118,7 +118,7 @@ def version(folder: Folder) -> str:
 def read_folder(
     folder: Folder, image_side: int, on_image: Callable[[int, int], None] = lambda read, total: None
 ) -> ArraySplit:
-    """Up to 8 000 + 1 000 images of the folder, drawn with a fixed seed. Each is cut to its middle square and scaled.
+    """Up to 8 000 + 1 000 + 1 000 images of the folder, drawn with a fixed seed, cut to their middle square and scaled.
 
     Each class has the same number of images if there are enough.
 
@@ -138,8 +138,9 @@ def read_folder(
 
 
 def _read(folder: Folder, image_side: int, on_image: Callable[[int, int], None]) -> ArraySplit:
-    train, test = _draw(folder)
-    files = [file for file, _ in train + test]
+    parts = _draw(folder)
+    drawn = [image for part in parts for image in part]
+    files = [file for file, _ in drawn]
     results: list[Images | str] = []
     with ThreadPoolExecutor() as pool:
         pending = [pool.submit(_image, file, image_side) for file in files]
@@ -158,25 +159,23 @@ def _read(folder: Folder, image_side: int, on_image: Callable[[int, int], None])
             f"{'; '.join(bad[:NAMED])}{more}"
         )
     images = np.stack([result for result in results if not isinstance(result, str)])
-    labels = np.array([label for _, label in train + test], np.int64)
-    return images[: len(train)], labels[: len(train)], images[len(train) :], labels[len(train) :]
+    everything = Labelled(images, np.array([label for _, label in drawn], np.int64))
+    ends = np.cumsum([len(part) for part in parts])
+    return ArraySplit(*(everything.at(slice(end - len(part), end)) for part, end in zip(parts, ends, strict=True)))
 
 
-def _draw(folder: Folder) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
-    """(file, label) of the training and of the test images, each in random order."""
+def _draw(folder: Folder) -> list[list[tuple[Path, int]]]:
+    """(file, label) of the training, of the validation and of the test images, each in random order."""
     rng = np.random.default_rng(SPLIT_SEED)
     classes = len(folder.classes)
-    train, test = [], []
+    train, validation, test = [], [], []
     for label, files in enumerate(folder.files):
         order = [(files[at], label) for at in rng.permutation(len(files))]
         held_out = min(len(order) // TEST_SHARE, TEST_IMAGES // classes)
         test += order[:held_out]
-        train += order[held_out : held_out + TRAIN_IMAGES // classes]
-    return _in_random_order(train, rng), _in_random_order(test, rng)
-
-
-def _in_random_order(images: list[tuple[Path, int]], rng: np.random.Generator) -> list[tuple[Path, int]]:
-    return [images[index] for index in rng.permutation(len(images))]
+        validation += order[held_out : 2 * held_out]
+        train += order[2 * held_out : 2 * held_out + TRAIN_IMAGES // classes]
+    return [[part[index] for index in rng.permutation(len(part))] for part in (train, validation, test)]
 
 
 def _image(file: Path, side: int) -> Images | str:

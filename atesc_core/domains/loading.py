@@ -20,8 +20,8 @@ from atesc_core.errors import DomainError
 class PairData:
     """The images of a pair, with their true labels.
 
-    Backdoor: ``ood`` holds ID images with the trigger, and its test set leaves out the target class, because
-    a hit on it would prove nothing.
+    Backdoor: ``ood`` holds ID images with the trigger, and its validation and test sets leave out the target class,
+    because a hit on it would prove nothing.
     """
 
     pair: Pair
@@ -44,13 +44,8 @@ def load_domain(name: str, image_side: int) -> Domain:
 
 @cache
 def _read_domain(name: str, image_side: int, version: str) -> Domain:
-    train_images, train_labels, test_images, test_labels = read_arrays(name, image_side)
-    return Domain(
-        name,
-        domain_classes(name),
-        image_set(train_images, train_labels, image_side),
-        image_set(test_images, test_labels, image_side),
-    )
+    parts = (image_set(*part, image_side) for part in read_arrays(name, image_side))
+    return Domain(name, domain_classes(name), *parts)
 
 
 def class_samples(name: str, image_side: int, most: int = 10) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -64,7 +59,7 @@ def class_samples(name: str, image_side: int, most: int = 10) -> tuple[NDArray[n
     Raises:
         DomainError: as `load_domain`.
     """
-    *_, images, labels = read_arrays(name, image_side)
+    images, labels = read_arrays(name, image_side).test
     present, first = np.unique(labels, return_index=True)
     classes = domain_classes(name)
     samples = image_set(images[first[:most]], present[:most], image_side)
@@ -90,13 +85,13 @@ def _read_pair(pair: Pair, image_side: int, *versions: str) -> PairData:
 
 
 def _triggered(domain: Domain, trigger: str, target: int | None) -> Domain:
-    test = domain.test.where(domain.test.labels.ne(-1 if target is None else target))
-    return Domain(
-        f"{domain.name}+{trigger}",
-        domain.classes,
-        ImageSet(stamp(trigger, domain.train.images), domain.train.labels),
-        ImageSet(stamp(trigger, test.images), test.labels),
+    def stamped(images: ImageSet) -> ImageSet:
+        return ImageSet(stamp(trigger, images.images), images.labels)
+
+    validation, test = (
+        part.where(part.labels.ne(-1 if target is None else target)) for part in (domain.validation, domain.test)
     )
+    return Domain(f"{domain.name}+{trigger}", domain.classes, stamped(domain.train), stamped(validation), stamped(test))
 
 
 def pair_samples(pair: Pair, image_side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

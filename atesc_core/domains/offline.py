@@ -1,6 +1,6 @@
 """Domains that need no download: their images ship inside Python packages or in this lab's assets.
 
-A fixed seed divides train and test, so that all cards, runs and tests use the same images.
+A fixed seed divides them, so that all cards, runs and tests use the same images.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, ArraySplit, shuffled
+from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, ArraySplit, Images, Labelled, shuffled
 from atesc_core.paths import ASSETS
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
-MNISTM_COPIES = 2  # training images with different backgrounds for each digit; the test set has one
+MNISTM_COPIES = 2  # training images with different backgrounds for each digit; validation and test have one
 
 
 def package_folder(package: str) -> Path:
@@ -49,8 +49,7 @@ def _photographs() -> list[np.ndarray]:
 def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
     """Random crops of the two photographs, (count, 28, 28, 3) uint8.
 
-    Test crops come from the right quarter, training crops from the rest, so that training never sees a test
-    background.
+    Test crops come from the right quarter, other crops from the rest, so that training never sees a test background.
     """
     rng = np.random.default_rng(seed)
     photographs = _photographs()
@@ -65,15 +64,25 @@ def _crops(count: int, from_right: bool, seed: int) -> np.ndarray:
 
 
 def mnistm() -> ArraySplit:
-    """MNIST-M by its published recipe (Ganin et al., 2016): |digit − crop of a photograph|, per channel."""
-    train_x, train_y, test_x, test_y = mnist()
-    train_x, train_y = np.tile(train_x, (MNISTM_COPIES, 1, 1)), np.tile(train_y, MNISTM_COPIES)
+    """MNIST-M by its published recipe (Ganin et al., 2016): |digit − crop of a photograph|, per channel.
 
-    def blended(digits: np.ndarray, from_right: bool, seed: int) -> np.ndarray:
-        crops = _crops(len(digits), from_right, seed)
+    Its validation digits are MNIST's: no copy of them is trained on.
+    """
+    train, validation, test = mnist()
+    held_out, kept = len(validation.labels), len(train.labels)
+
+    def blended(digits: Images, crops: Images) -> Images:
         return np.abs(crops.astype(np.int16) - digits[..., None].astype(np.int16)).astype(np.uint8)
 
-    return blended(train_x, False, SPLIT_SEED), train_y, blended(test_x, True, SPLIT_SEED + 1), test_y
+    crops = _crops(MNISTM_COPIES * (held_out + kept), False, SPLIT_SEED).reshape(MNISTM_COPIES, -1, 28, 28, 3)
+    return ArraySplit(
+        Labelled(
+            np.concatenate([blended(train.images, copy[held_out:]) for copy in crops]),
+            np.tile(train.labels, MNISTM_COPIES),
+        ),
+        Labelled(blended(validation.images, crops[0, :held_out]), validation.labels),
+        Labelled(blended(test.images, _crops(len(test.labels), True, SPLIT_SEED + 1)), test.labels),
+    )
 
 
 def digits() -> ArraySplit:

@@ -1,6 +1,8 @@
-"""IAcc, OAcc, OLAcc and ASR of a classifier, measured on real test images. The student never learns from them."""
+"""IAcc, OAcc, OLAcc and ASR of a classifier, measured on real images. No student learns from them."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +33,17 @@ def accuracy(predicted: Tensor, images: ImageSet) -> float:
 
 
 class Evaluator:
-    """Measures a classifier on the test sets of a pair when it is called."""
+    """Measures a classifier on real images of a pair when it is called.
 
-    def __init__(self, data: PairData, device: torch.device):
+    Args:
+        data: The images of the pair.
+        device: The device to compute on.
+        images: ``test`` to report, ``validation`` to choose a setting, a threshold or a teacher.
+    """
+
+    def __init__(self, data: PairData, device: torch.device, images: Literal["validation", "test"] = "test"):
         self.pair, self.device = data.pair, device
-        self.id, self.ood = data.id.test.to(device), data.ood.test.to(device)
+        self.id, self.ood = (getattr(domain, images).to(device) for domain in (data.id, data.ood))
         self.format = memory_format(device)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,15 @@ import pytest
 import torch
 
 from atesc_core.domains import DOMAINS, OFFLINE
+from atesc_core.domains.arrays import ArraySplit, Labelled, shuffled
 from atesc_core.domains.data_folder import cached_arrays
 from atesc_core.domains.domain import image_set
 from atesc_core.domains.drawn import draw
 from atesc_core.domains.fashion_subset import read_idx
 from atesc_core.domains.loading import load_domain
-from atesc_core.domains.offline import package_folder
+from atesc_core.domains.offline import mnist, package_folder
 from atesc_core.errors import DomainError
+from tests.support.splits import assert_disjoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("side", [16, 32])
 def test_every_domain_gives_what_it_promises(name, side):
     domain = load_domain(name, side)
-    for part in (domain.train, domain.test):
+    for part in (domain.train, domain.validation, domain.test):
         assert part.images.shape == (len(part), 3, side, side)
         assert part.images.dtype == torch.float32
         assert part.images.min() >= 0
@@ -39,18 +43,50 @@ def test_offline_and_downloaded_domains_are_told_apart(data_folder):
     assert {source.status for name, source in DOMAINS.items() if name not in OFFLINE} == {"downloadable"}
 
 
-def test_splits_are_fixed_and_do_not_overlap():
-    first, again = load_domain("mnist", 16), DOMAINS["mnist"].read()
-    assert torch.equal(first.test.images, image_set(again[2], again[3], 16).images)
-    train = {image.numpy().tobytes() for image in load_domain("mnist", 28).train.images}
-    assert not any(image.numpy().tobytes() in train for image in load_domain("mnist", 28).test.images)
+# number of train, validation and test images, and a hash of the test images, on which all results are reported
+SIZES = {
+    "mnist": (3000, 1000, 1000, "6f468e3bf6864b60"),
+    "mnistm": (6000, 1000, 1000, "cecdc94a345ff3eb"),
+    "digits": (997, 400, 400, "e40028f663755f27"),
+    "syn": (8000, 1000, 1000, "d61010878622af09"),
+    "fashion": (4000, 1000, 1000, "9afbe5d31776f3f9"),
+}
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_the_three_parts_are_fixed_and_disjoint(name):
+    mnist.cache_clear()
+    split, again = DOMAINS[name].read(), DOMAINS[name].read()
+    assert_disjoint(split, distinct=name != "digits")
+    *sizes, test_images = SIZES[name]
+    assert [len(part.labels) for part in split] == sizes
+    assert all(np.array_equal(a, b) for a, b in zip(chain(*split), chain(*again), strict=True))
+    assert sha256(split.test.images.tobytes() + split.test.labels.tobytes()).hexdigest()[:16] == test_images
+
+
+def test_no_digit_of_mnistm_is_in_two_parts():
+    """The copies of one digit differ in their background, so that disjoint images alone would not show it."""
+    for part, digits in zip(DOMAINS["mnistm"].read(), mnist(), strict=True):
+        assert np.array_equal(part.labels, np.resize(digits.labels, len(part.labels)))
+        black = np.resize(digits.images, part.images.shape[:3]) == 0
+        white = np.resize(digits.images, part.images.shape[:3]) == 255
+        photograph = part.images.mean(3)
+        assert abs(255 - photograph[white].mean() - photograph[black].mean()) < 15
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(100, (60, 20, 20)), (50, (15, 15, 20)), (21, (1, 0, 20))])
+def test_a_validation_set_takes_half_of_the_other_images_at_most(count, sizes):
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1)
+    split = shuffled(images, np.arange(count), test=20)
+    assert tuple(len(part.labels) for part in split) == sizes
+    assert sorted(np.concatenate([part.labels for part in split])) == list(range(count))
 
 
 def test_mnistm_is_the_absolute_difference_of_digit_and_photograph():
     """Where the digit is black, the photograph is seen as it is; MNIST-M has colour, MNIST has none."""
-    mnist, mnistm = load_domain("mnist", 28), load_domain("mnistm", 28)
-    assert torch.equal(mnist.test.labels, mnistm.test.labels)
-    ink = mnist.test.images[:, 0]
+    digits, mnistm = load_domain("mnist", 28), load_domain("mnistm", 28)
+    assert torch.equal(digits.test.labels, mnistm.test.labels)
+    ink = digits.test.images[:, 0]
     inverted = mnistm.test.images[(ink == 1).unsqueeze(1).expand(-1, 3, -1, -1)]
     plain = mnistm.test.images[(ink == 0).unsqueeze(1).expand(-1, 3, -1, -1)]
     assert abs((1 - inverted).mean() - plain.mean()) < 0.05
@@ -86,20 +122,23 @@ def test_what_is_kept_is_made_again_only_when_its_key_changes_or_its_file_is_dam
 
     def make():
         made.append(1)
-        return np.zeros((3, 2, 2), np.uint8), np.arange(3), np.ones((1, 2, 2), np.uint8), np.array([len(made)])
+        part = Labelled(np.zeros((3, 2, 2), np.uint8), np.arange(3))
+        return ArraySplit(part, part, Labelled(np.ones((1, 2, 2), np.uint8), np.array([len(made)])))
 
-    assert [cached_arrays("x", "a", make)[3].item(), cached_arrays("x", "a", make)[3].item()] == [1, 1]
-    assert cached_arrays("x", "b", make)[3].item() == 2
+    def made_as(key):
+        return cached_arrays("x", key, make).test.labels.item()
+
+    assert [made_as("a"), made_as("a")] == [1, 1]
+    assert made_as("b") == 2
     [file] = (data_folder / "made").iterdir()  # the older one is gone
     file.write_bytes(file.read_bytes()[:200])
-    assert cached_arrays("x", "b", make)[3].item() == 3
-    assert cached_arrays("x", "b", make)[3].item() == 3
+    assert [made_as("b"), made_as("b")] == [3, 3]
 
 
 def test_an_unwritable_data_folder_only_costs_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "file"))
-    split = tuple(np.zeros(n) for n in (1, 1, 1, 1))
+    split = ArraySplit(*[Labelled(np.zeros((1, 2, 2), np.uint8), np.zeros(1, np.int64))] * 3)
     assert cached_arrays("x", "a", lambda: split) is split
 
 

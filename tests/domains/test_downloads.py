@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import json
 import pickle
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from torchvision import datasets
 from typer.testing import CliRunner, Result
 
 from atesc_core import cli
-from atesc_core.domains import DOMAINS, PAIRS, downloads, fetch_domain
+from atesc_core.domains import DOMAINS, PAIRS, arrays, downloads, fetch_domain
 from atesc_core.domains.data_folder import data_dir
 from atesc_core.domains.loading import load_domain, load_pair
 from atesc_core.errors import DomainError
 from tests.support.published_domains import TEST, TRAIN, idx, publish
+from tests.support.splits import assert_disjoint
 
 
 def as_set(part_images: np.ndarray, labels: np.ndarray) -> set[tuple[bytes, int]]:
@@ -36,9 +38,11 @@ def test_what_is_downloaded_is_what_was_published(published, name):
     assert progress[0].bytes == 0
     assert progress[-1].bytes == progress[-1].total == (published.folder / progress[-1].file).stat().st_size
     read = downloads.read(name)
-    assert as_set(*read[:2]) == as_set(*train)
-    assert as_set(*read[2:]) == as_set(*test)
-    assert [part.dtype for part in read] == [np.uint8, np.int64, np.uint8, np.int64]
+    assert as_set(*read.train) | as_set(*read.validation) == as_set(*train)
+    assert as_set(*read.test) == as_set(*test)
+    assert [len(part.labels) for part in read] == [TRAIN // 2, TRAIN // 2, TEST]
+    assert_disjoint(read)
+    assert [array.dtype for array in chain(*read)] == 3 * [np.uint8, np.int64]
     left = {file.name for file in data_dir().rglob("*") if file.is_file()}
     expected = {Path(file).name for file in downloads.ARCHIVES[name].files} | {f".{name}.lock"}
     assert {file for file in left if not file.endswith(".npz")} == expected
@@ -50,9 +54,10 @@ def test_usps_grey_levels_are_those_of_its_text(published):
     train, test = publish(published, "usps")
     list(fetch_domain("usps"))
     read = downloads.read("usps")
-    assert sorted(read[1].tolist()) == sorted(train[1].tolist())
-    for read_images, published_images in ((read[0], train[0]), (read[2], test[0])):
-        nearest = np.abs(read_images[:, None].astype(int) - published_images[None]).max((2, 3)).min(1)
+    assert sorted([*read.train.labels, *read.validation.labels]) == sorted(train[1].tolist())
+    assert_disjoint(read)
+    for part, published_images in zip(read, (train[0], train[0], test[0]), strict=True):
+        nearest = np.abs(part.images[:, None].astype(int) - published_images[None]).max((2, 3)).min(1)
         assert nearest.max() <= 1
 
 
@@ -61,14 +66,15 @@ def test_stl10_has_cifar10s_labels_and_both_of_its_parts(published):
     list(fetch_domain("stl10"))
     read = downloads.read("stl10")
     assert not (data_dir() / "stl10_binary/unlabeled_X.bin").exists()
-    assert (len(read[1]), len(read[3])) == (25, 25)
+    assert [len(part.labels) for part in read] == [13, 12, 25]
+    assert_disjoint(read)
     aligned = np.array([0, 2, 1, 3, 4, 5, 7, 6, 8, 9])  # bird and car, horse and monkey change places
     both = np.concatenate([train[0], test[0]]), aligned[np.concatenate([train[1], test[1]])]
-    assert as_set(*read[:2]) | as_set(*read[2:]) == as_set(*both)
+    assert set().union(*(as_set(*part) for part in read)) == as_set(*both)
     stl_classes = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
     named = [DOMAINS["stl10"].classes[label].replace("automobile", "car") for label in aligned]
     assert tuple(named) == stl_classes
-    assert load_domain("stl10", 32).train.images.shape == (25, 3, 32, 32)
+    assert load_domain("stl10", 32).train.images.shape == (13, 3, 32, 32)
 
 
 def test_the_papers_pairs_load_once_their_domains_are_here(published):
@@ -77,11 +83,13 @@ def test_the_papers_pairs_load_once_their_domains_are_here(published):
         list(fetch_domain(name))
     assert DOMAINS["digits5"].status == "present"
     loaded = {name: load_pair(name, 32) for name in ("svhn-mnistm", "cifar10-stl10", "svhn-cifar10", "cifar10-digits5")}
-    assert len(loaded["svhn-mnistm"].ood.train) == 8000
+    assert len(loaded["svhn-mnistm"].ood.train) == 6000
     assert loaded["svhn-cifar10"].ood.classes == DOMAINS["cifar10"].classes
     five = loaded["cifar10-digits5"].ood
-    assert len(five.train) == 3 * 1600 + 2 * TRAIN
+    assert len(five.train) == 3 * 1600 + 2 * TRAIN // 2
+    assert len(five.validation) == 3 * 200 + 2 * TRAIN // 2
     assert len(five.test) == 3 * 200 + 2 * TEST
+    assert_disjoint(DOMAINS["digits5"].read())
     mnist = load_domain("mnist", 32)
     assert (five.train.images[:1600] - mnist.train.images[:1600]).abs().max() <= 0.5 / 255 + 1e-6
     assert torch.equal(five.train.labels[:1600], mnist.train.labels[:1600])
@@ -90,11 +98,12 @@ def test_the_papers_pairs_load_once_their_domains_are_here(published):
 def test_a_share_of_a_large_part_is_drawn_by_the_seed(published, monkeypatch):
     publish(published, "svhn")
     list(fetch_domain("svhn"))
-    monkeypatch.setattr(downloads, "TRAIN_IMAGES", 7)
-    monkeypatch.setattr(downloads, "TEST_IMAGES", 3)
+    monkeypatch.setattr(arrays, "TRAIN_IMAGES", 7)
+    monkeypatch.setattr(arrays, "TEST_IMAGES", 3)
     first, again = (downloads._drawn("svhn", downloads.ARCHIVES["svhn"]) for _ in range(2))
-    assert (len(first[1]), len(first[3])) == (7, 3)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert [len(part.labels) for part in first] == [7, 3, 3]
+    assert all(np.array_equal(a, b) for a, b in zip(chain(*first), chain(*again), strict=True))
+    assert_disjoint(first)
 
 
 @pytest.mark.parametrize("name", downloads.ARCHIVES)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from atesc_core.domains import domain_classes, folder_name, make_pair
 from atesc_core.domains import folder as folders
 from atesc_core.domains.loading import class_samples, load_domain, load_pair
 from atesc_core.errors import DomainError
+from tests.support.splits import assert_disjoint
 
 
 def save(path, colour=(0, 0, 0), size=(20, 20), **options):
@@ -31,17 +34,17 @@ def test_a_folder_is_a_domain(pictures):
     domain = load_domain(folder_name(pictures), 16)
     assert domain.classes == ("Green", "red")
     assert domain_classes(folder_name(pictures)) == domain.classes
-    assert (len(domain.train), len(domain.test)) == (16, 4)
-    for part in (domain.train, domain.test):
+    parts = (domain.train, domain.validation, domain.test)
+    assert [len(part) for part in parts] == [12, 4, 4]
+    for part in parts:
         assert part.images.shape[1:] == (3, 16, 16)
         green = part.images[part.labels == 0]
         assert (green[:, 1] > 0.98).all()  # JPEG
         red = part.images[part.labels == 1]
         assert (red[:, 0] == 1).all()
         assert (red[:, 2] == 0).all()
-    shades = (domain.train.images[domain.train.labels == 1][:, 1, 0, 0] * 255).round().int().tolist()
-    held_out = (domain.test.images[domain.test.labels == 1][:, 1, 0, 0] * 255).round().int().tolist()
-    assert sorted(shades + held_out) == list(range(10))
+    shades = [(part.images[part.labels == 1][:, 1, 0, 0] * 255).round().int().tolist() for part in parts]
+    assert sorted(chain(*shades)) == list(range(10))  # each image is in one part
 
 
 def test_its_samples_are_an_image_of_each_class(pictures):
@@ -63,7 +66,8 @@ def test_its_split_is_fixed_and_its_images_are_read_once(pictures, monkeypatch):
     folder = folders.open_folder(folder_name(pictures))
     first = folders.read_folder(folder, 16)
     monkeypatch.setattr(folders, "_read", lambda *_: pytest.fail("read again"))
-    assert all(np.array_equal(a, b) for a, b in zip(first, folders.read_folder(folder, 16), strict=True))
+    again = folders.read_folder(folder, 16)
+    assert all(np.array_equal(a, b) for a, b in zip(chain(*first), chain(*again), strict=True))
 
 
 def test_a_changed_folder_is_read_again(pictures):
@@ -100,7 +104,7 @@ def test_a_folder_is_either_domain_of_a_pair(pictures):
     as_ood = load_pair(make_pair("open", "digits", name, 5).name, 16)
     assert (as_ood.ood.name, as_ood.pair.target, as_ood.pair.offline) == (name, 5, True)
     as_id = load_pair(make_pair("backdoor", name, "badnet_sq", 1).name, 16)
-    assert set(as_id.ood.test.labels.tolist()) == {0}
+    assert [set(part.labels.tolist()) for part in (as_id.ood.validation, as_id.ood.test)] == [{0}, {0}]
     with pytest.raises(DomainError, match="target: 2: expected a class of .*, 0 to 1"):
         make_pair("backdoor", name, "badnet_sq", 2)
 
@@ -198,6 +202,15 @@ def test_too_few_classes_and_images_are_clear_errors(tmp_path, monkeypatch):
         load_domain(name, 16)
 
 
+def test_five_images_of_a_class_give_three_to_train_and_one_each_to_choose_and_report(tmp_path, data_folder):
+    for label, colour in (("red", (255, 0, 0)), ("green", (0, 255, 0))):
+        for i in range(5):
+            save(tmp_path / "few" / label / f"{i}.png", (*colour[:2], 40 * i))
+    split = folders.read_folder(folders.open_folder(folder_name(tmp_path / "few")), 16)
+    assert [np.bincount(part.labels).tolist() for part in split] == [[3, 3], [1, 1], [1, 1]]
+    assert_disjoint(split)
+
+
 def test_a_class_name_that_cannot_be_shown_is_refused(tmp_path):
     (tmp_path / "red").mkdir()
     (tmp_path / "gre\nen").mkdir()
@@ -208,8 +221,6 @@ def test_a_class_name_that_cannot_be_shown_is_refused(tmp_path):
 def test_caps_are_shared_by_the_classes(pictures, monkeypatch):
     monkeypatch.setattr(folders, "TRAIN_IMAGES", 8)
     monkeypatch.setattr(folders, "TEST_IMAGES", 2)
-    train_x, train_y, test_x, test_y = folders.read_folder(folders.open_folder(folder_name(pictures)), 16)
-    assert np.bincount(train_y).tolist() == [4, 4]
-    assert np.bincount(test_y).tolist() == [1, 1]
-    assert train_x.shape == (8, 16, 16, 3)
-    assert test_x.shape == (2, 16, 16, 3)
+    split = folders.read_folder(folders.open_folder(folder_name(pictures)), 16)
+    assert [np.bincount(part.labels).tolist() for part in split] == [[4, 4], [1, 1], [1, 1]]
+    assert [part.images.shape for part in split] == [(count, 16, 16, 3) for count in (8, 2, 2)]

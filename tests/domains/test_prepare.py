@@ -47,7 +47,7 @@ def test_a_download_tells_how_far_it_is_and_is_read_once(published, monkeypatch,
     assert told[-3]["share"] == pytest.approx(0.95 * size / 9e6)
     assert [line["message"] for line in told[-2:]] == ["Reading it once", "Done"]
     monkeypatch.setattr("atesc_core.domains.downloads._drawn", lambda *_: pytest.fail("read again"))
-    assert DOMAINS["usps"].read()[0].shape[1:] == (16, 16)
+    assert DOMAINS["usps"].read().train.images.shape[1:] == (16, 16)
     assert len(prepared("usps", monkeypatch, capsys)) == 3  # nothing is downloaded twice
 
 
@@ -73,7 +73,7 @@ def test_a_folder_is_read_whole_and_kept(pictures, monkeypatch, capsys):
     assert [line["message"] for line in told[1:-1]] == [f"{read} of 20 images" for read in range(1, 21)]
     assert told[10]["share"] == 0.5
     monkeypatch.setattr(folders, "_read", lambda *_: pytest.fail("read again"))
-    assert folders.read_folder(folders.open_folder(folder_name(pictures)), 32)[0].shape == (16, 32, 32, 3)
+    assert folders.read_folder(folders.open_folder(folder_name(pictures)), 32).train.images.shape == (12, 32, 32, 3)
 
 
 def test_a_bad_image_ends_it_in_one_line_that_names_it(pictures, monkeypatch, capsys):

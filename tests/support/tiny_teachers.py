@@ -10,13 +10,13 @@ from atesc_core.domains.loading import PairData
 
 
 def tiny(pair: str) -> PairData:
-    """32 random images per domain: dark ID images, light OOD images."""
+    """32 random images per domain, the same in each part: dark ID images, light OOD images."""
     random = torch.Generator().manual_seed(0)
 
     def domain(name: str, brightness: float) -> Domain:
         images = ImageSet(
             0.5 * torch.rand(32, 3, 16, 16, generator=random) + brightness, torch.randint(10, (32,), generator=random)
         )
-        return Domain(name, tuple("0123456789"), images, images)
+        return Domain(name, tuple("0123456789"), images, images, images)
 
     return PairData(PAIRS[pair], domain("dark", 0.0), domain("light", 0.5))
