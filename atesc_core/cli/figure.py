@@ -73,11 +73,13 @@ def figure(
         float | None,
         typer.Option(help="Threshold between fragile and robust; the run's own, unless named.", show_default=False),
     ] = None,
-    real: Annotated[bool, typer.Option(help="scores: real test images too; the teacher is measured once.")] = False,
+    real: Annotated[
+        bool, typer.Option(help="scores: real validation images too; the teacher is measured once.")
+    ] = False,
     against: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="accuracy, drift: a run to draw beside it; may be repeated.")
     ] = None,
-    domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which test images.")] = "id",
+    domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which validation images.")] = "id",
     method: Annotated[
         Literal["PCA", "UMAP"], typer.Option(help="embedding: UMAP takes a minute, once a teacher.")
     ] = "PCA",

@@ -68,7 +68,12 @@ class Curve:
         return self.epochs["seed"].nunique() if "seed" in self.epochs else 1
 
 
-def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None = None) -> go.Figure:
+def accuracy(
+    curves: Sequence[Curve],
+    mode: Mode = "light",
+    epochs: int | None = None,
+    images: Literal["validation", "test"] = "test",
+) -> go.Figure:
     """Student accuracy by epoch.
 
     IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid.
@@ -77,12 +82,13 @@ def accuracy(curves: Sequence[Curve], mode: Mode = "light", epochs: int | None =
         curves: One for each run.
         mode: light, dark or print.
         epochs: The end of the axis: number of epochs of the run.
+        images: What it was measured on.
     """
     style = theme.style(mode)
     metrics = [metric for metric in METRIC_NAMES if any(metric in curve.metrics for curve in curves)]
     legend = LEGEND_ROW * max(0, len(curves) - 2)
     figure = theme.new_figure(mode, "accuracy", "Epoch", f"{_named(style, metrics)} (%)", aspect=0.64 + legend)
-    figure.layout.meta["y"] = "per cent of test images"
+    figure.layout.meta["y"] = f"per cent of {images} images"
     marked = any(curve.changes is not None and len(curve.changes) for curve in curves)
     figure.update_yaxes(theme.per_cent_axis(range=[-2, CHANGE_MARK_TOP[mode] if marked else 102]))
     for curve in curves:

@@ -104,8 +104,8 @@ def _draw_level(figure: go.Figure, style: Style, line: Drift, level: float, x_ra
         mode="lines",
         opacity=0.45,
         line={"color": style.colour(line.teacher), "width": style.thin_width},
-        hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID test images, {line.teacher} teacher<extra></extra>",
-        meta={"teacher": line.teacher, "images": "real ID test"},
+        hovertemplate=f"<b>%{{y:.1f}} %</b> of real ID validation images, {line.teacher} teacher<extra></extra>",
+        meta={"teacher": line.teacher, "images": "real ID validation"},
     )
 
 

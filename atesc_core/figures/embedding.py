@@ -63,7 +63,7 @@ def embedding(
         if ground == "density":
             _density(figure, style, domain, rows, ranges)
         else:
-            _dots(figure, style, rows, role=domain, name=f"{domain.upper()} test", size=0.6, opacity=0.35)
+            _dots(figure, style, rows, role=domain, name=f"{domain.upper()} validation", size=0.6, opacity=0.35)
     if synthetic is not None and len(synthetic):
         _SYNTHETIC[colour](figure, style, synthetic, score, threshold, class_names)
     bare = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
@@ -124,7 +124,7 @@ def _density(figure: go.Figure, style: Style, domain: str, rows: pd.DataFrame, r
         x=[None],
         y=[None],
         mode="markers",
-        name=f"{domain.upper()} test",
+        name=f"{domain.upper()} validation",
         uid=trace_id("embedding", domain, "key"),
         meta={"skip": True},
         marker={"symbol": "square", "size": 1.5 * style.dot_size, "color": theme.tint(style.colour(domain), 0.4)},

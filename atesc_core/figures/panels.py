@@ -115,7 +115,7 @@ class PanelData:
         return self.card.class_names if self.card else tuple(map(str, range(self.snapshot.teacher_probs.shape[1])))
 
     def report(self, attacked: bool) -> Report:
-        """The teacher's report on real test images.
+        """The teacher's report on real validation images.
 
         Args:
             attacked: Whether the report must include the attack.
@@ -127,7 +127,7 @@ class PanelData:
         report = self.sources.report(card.name, self.run.spec.split, attacked)
         if report is None or attacked and not report.attacked:
             raise FigureNotReadyError(
-                f"teacher: {card.name!r} is not measured on real test images yet; {self.panel.figure!r} "
+                f"teacher: {card.name!r} is not measured on real validation images yet; {self.panel.figure!r} "
                 "is drawn as soon as it is"
             )
         return report

@@ -17,7 +17,7 @@ from atesc_core.vocabulary import RULE_NAMES
 
 Images = Literal["real", "synthetic"]
 ROLES: dict[str, str] = {"real": "ood", "synthetic": "synthetic"}
-NAMES: dict[str, str] = {"real": "real test images", "synthetic": "synthetic, by the oracle"}
+NAMES: dict[str, str] = {"real": "real validation images", "synthetic": "synthetic, by the oracle"}
 
 MAX_POINTS = 500  # per curve: 20 000 images would give more points than a screen has pixels
 

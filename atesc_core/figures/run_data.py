@@ -97,7 +97,7 @@ def _images_per_epoch(spec: RunSpec) -> int:
 
 
 def robust_curves(report: Report) -> pd.DataFrame:
-    """Robust share of real test images: columns epsilon (1/255), id and ood (per cent)."""
+    """Robust share of real validation images: columns epsilon (1/255), id and ood (per cent)."""
     return pd.DataFrame({"epsilon": report.epsilons, "id": report.id.robust_share, "ood": report.ood.robust_share})
 
 
@@ -122,8 +122,8 @@ def reference_points(
 
     Args:
         report: The teacher's report.
-        id_positions: (N, 2) of the first N ID test images.
-        ood_positions: (M, 2) of the first M OOD test images.
+        id_positions: (N, 2) of the first N ID validation images.
+        ood_positions: (M, 2) of the first M OOD validation images.
     """
     frames = []
     for domain, positions in (("id", id_positions), ("ood", ood_positions)):

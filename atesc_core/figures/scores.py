@@ -41,8 +41,8 @@ def scores(
         threshold: Images at or below it are fragile; None draws all images in grey.
         mode: light, dark or print.
         score: Name of the score.
-        id_values: (M,) scores of real ID test images, drawn as an outline of the same area as the bars.
-        ood_values: The same for OOD test images.
+        id_values: (M,) scores of real ID validation images, drawn as an outline of the same area as the bars.
+        ood_values: The same for OOD validation images.
         suggestions: Rule -> suggested threshold, drawn as ticks.
         max_epsilon: The largest ε of the attack, in 1/255.
         edges: Edges of the bins, if several figures must share them.
@@ -172,10 +172,10 @@ def _outline(
         uid=trace_id("scores", role, "outline"),
         mode="lines",
         connectgaps=False,
-        name=f"{role.upper()}{'' if style.mode == 'print' else ' test'}, same area",
+        name=f"{role.upper()}{'' if style.mode == 'print' else ' validation'}, same area",
         customdata=np.column_stack([names, share.round(1)])[steps],
-        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.format_count(len(values))} {role.upper()} test images, "
-        "score %{customdata[0]}<extra></extra>",
+        hovertemplate=f"<b>%{{customdata[1]}} %</b> of {theme.format_count(len(values))} {role.upper()} "
+        "validation images, score %{customdata[0]}<extra></extra>",
         line={"color": style.colour(role), "width": style.line_width * 0.8},
         meta={"group": f"{role} outline"},
     )

@@ -18,7 +18,7 @@ class Sources:
     Attributes:
         store: The runs.
         cards: Returns teacher -> card.
-        report: (teacher, split, attacked) -> the teacher's report on real test images, attacked or not; None if
+        report: (teacher, split, attacked) -> the teacher's report on real validation images, attacked or not; None if
             it is not measured yet.
         wait_for_umap: Whether to wait until a missing UMAP is made, instead of raising FigureNotReadyError.
     """

@@ -34,7 +34,7 @@ def robust_share(
     figure = theme.new_figure(mode, "robust_share", "Attack budget ε (1/255)", "Robust images (%)")
     figure.layout.meta["y"] = "per cent of images"
     figure.update_yaxes(theme.per_cent_axis())
-    for role, name in {"synthetic": "synthetic", "id": "ID test", "ood": "OOD test"}.items():
+    for role, name in {"synthetic": "synthetic", "id": "ID validation", "ood": "OOD validation"}.items():
         if role not in curves:
             continue
         count = f", {theme.format_count(images[role])} images" if images and role in images else ""
@@ -84,7 +84,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "per_class", "", "", aspect=0.8)
-    figure.layout.meta.update(x="per cent of test images", y="class")
+    figure.layout.meta.update(x="per cent of validation images", y="class")
     names = {"id": METRIC_NAMES["iacc"], "ood": METRIC_NAMES[metric]}
     sides = {domain: accuracies[accuracies["domain"] == domain] for domain in DOMAINS}
     same_classes = list(sides["id"]["class"]) == list(sides["ood"]["class"])
@@ -109,7 +109,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
             textposition="outside",
             constraintext="none",
             textfont={"color": style.muted},
-            hovertemplate=f"<b>%{{x:.1f}} %</b> {names[domain]}, %{{y}}<br>%{{customdata}} {title} test images"
+            hovertemplate=f"<b>%{{x:.1f}} %</b> {names[domain]}, %{{y}}<br>%{{customdata}} {title} validation images"
             "<extra></extra>",
             meta={"domain": domain, "metric": names[domain], "customdata": ["images"]},
         )
@@ -136,7 +136,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
         )
         mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
         figure.add_annotation(
-            text=f"{title} test <b>{mean:.1f} %</b>",
+            text=f"{title} validation <b>{mean:.1f} %</b>",
             x=spans[domain][0],
             xref="paper",
             y=1.01,
@@ -165,7 +165,7 @@ def confusion(
 ) -> go.Figure:
     """Confusion matrix.
 
-    ``counts``: (R, C) test images of true class r given label c; shaded by the share of each row, in the colour
+    ``counts``: (R, C) validation images of true class r given label c; shaded by the share of each row, in the colour
     of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, if not the
     true classes.
     """
@@ -175,9 +175,13 @@ def confusion(
     full = style.colour(domain)
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = theme.new_figure(
-        mode, "confusion", "Given label (% of each true class)", f"True class, {DOMAINS[domain]} test", aspect=0.95
+        mode,
+        "confusion",
+        "Given label (% of each true class)",
+        f"True class, {DOMAINS[domain]} validation",
+        aspect=0.95,
     )
-    figure.layout.meta["z"] = "per cent of the class's test images"
+    figure.layout.meta["z"] = "per cent of the class's validation images"
     figure.add_heatmap(
         z=share,
         x=list(map(str, columns)),
@@ -193,8 +197,8 @@ def confusion(
         texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None,
         customdata=counts,
         name=DOMAINS[domain],
-        hovertemplate=f"<b>%{{z:.1f}} %</b> of true %{{y}} given %{{x}}<br>%{{customdata:,}} {DOMAINS[domain]} test "
-        "images<extra></extra>",
+        hovertemplate=f"<b>%{{z:.1f}} %</b> of true %{{y}} given %{{x}}<br>%{{customdata:,}} {DOMAINS[domain]} "
+        "validation images<extra></extra>",
         meta={"domain": domain, "customdata": ["images"]},
     )
     figure.update_xaxes(type="category", showline=False, ticks="", showgrid=False, constrain="domain")

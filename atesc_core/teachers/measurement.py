@@ -1,4 +1,4 @@
-"""Measure a teacher on real ID and OOD test images: labels, attacks, scores.
+"""Measure a teacher on real ID and OOD validation images: labels, attacks, scores.
 
     python -m atesc_core.teachers.measurement NAME --runs-dir DIR
 
@@ -54,7 +54,7 @@ def measure(
     images: int = ATTACKED_IMAGES,
     epsilons: tuple[float, ...] = EPSILONS,
 ) -> Iterator[Measurement]:
-    """Measure a teacher on the test images of a pair; the last Measurement holds the whole report.
+    """Measure a teacher on the validation images of a pair; the last Measurement holds the whole report.
 
     Same teacher, data and split: same numbers (bit-identical on CPU).
 
@@ -63,14 +63,14 @@ def measure(
         data: The images of its pair.
         split: Settings of the attack.
         device: The device to compute on.
-        images: Number of attacked test images of each domain.
+        images: Number of attacked validation images of each domain.
         epsilons: The ε of the robust-share curve, in 1/255.
     """
     model = teacher.model.to(device)
-    tests = {"id": data.id.test.to(device), "ood": data.ood.test.to(device)}
+    images_of = {"id": data.id.validation.to(device), "ood": data.ood.validation.to(device)}
     yield Measurement(0.0, "Labels", None)
-    parts = {domain: _without_attack(model, test, images) for domain, test in tests.items()}
-    x = {domain: test.images[:images] for domain, test in tests.items()}
+    parts = {domain: _without_attack(model, part, images) for domain, part in images_of.items()}
+    x = {domain: part.images[:images] for domain, part in images_of.items()}
     count = sum(map(len, x.values()))
     total, done = (SCORES_COST + len(epsilons)) * count, 0
     oracle = None
@@ -96,13 +96,13 @@ def measure(
         for name, values in all_scores(model, all_images[mixed], split, random).items():
             scores.setdefault(name, torch.empty(count, device=device))[mixed] = values.float()
         done += SCORES_COST * len(mixed)
-        yield progress("Scores of test images")
+        yield progress("Scores of validation images")
     robust: dict[str, list[float]] = {domain: [] for domain in x}
     for domain, attacked in x.items():
         for epsilon in epsilons:
             robust[domain] += robust_share(model, attacked, [epsilon], split.steps)
             done += len(attacked)
-            yield progress(f"{domain.upper()} test images at ε = {epsilon:g}")
+            yield progress(f"{domain.upper()} validation images at ε = {epsilon:g}")
     id_features, ood_features = (
         _features(model, domain.train.images[:ORACLE_IMAGES].to(device)) for domain in (data.id, data.ood)
     )
@@ -125,12 +125,12 @@ def _features(model: Classifier, x: torch.Tensor) -> NDArray[np.float32]:
     return features
 
 
-def _without_attack(model: Classifier, test: ImageSet, images: int) -> DomainReport:
+def _without_attack(model: Classifier, validation: ImageSet, images: int) -> DomainReport:
     """The part of the report without an attack: labels, images and features."""
-    x = test.images[:images]
-    confidence, predicted = predict(model, test.images).softmax(1).max(1)
+    x = validation.images[:images]
+    confidence, predicted = predict(model, validation.images).softmax(1).max(1)
     return DomainReport(
-        labels=test.labels.cpu().numpy(),
+        labels=validation.labels.cpu().numpy(),
         predicted=predicted.cpu().numpy(),
         confidence=confidence.cpu().numpy(),
         images=(x * 255).round().to(torch.uint8).cpu().numpy(),

@@ -1,6 +1,7 @@
-"""Report on a teacher on real ID and OOD test images, which `measurement` writes. Needs no PyTorch.
+"""Report on a teacher on real ID and OOD validation images, which `measurement` writes. Needs no PyTorch.
 
-It is only displayed: no student learns from it.
+It shows which ε and which score part the domains: choices, so that test images take no part in them. It is only
+displayed: no student learns from it.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers.cards import card_file, read_card, weights_file
 from atesc_core.vocabulary import Metric
 
-ATTACKED_IMAGES = 250  # attacked test images of each domain; labels are measured for all test images
+ATTACKED_IMAGES = 250  # attacked validation images of each domain; labels are measured for all of them
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
-FORMAT = 4  # of the file, with the names of its arrays
+FORMAT = 5  # of the file, with the names of its arrays
 SCORE = "_score_"  # in names of arrays, between the domain and the score
 
 
 @dataclass(frozen=True)
 class DomainReport:
-    """A teacher on the M test images of one domain, of which the first N are attacked (N = 0: not attacked yet)."""
+    """A teacher on the M validation images of one domain; the first N are attacked (N = 0: not attacked yet)."""
 
     labels: NDArray[np.int64]  # (M,) the true classes
     predicted: NDArray[np.int64]  # (M,) the teacher's labels
@@ -54,7 +55,7 @@ class DomainReport:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A teacher on the test images of both domains of its pair."""
+    """A teacher on the validation images of both domains of its pair."""
 
     id: DomainReport
     ood: DomainReport
@@ -74,7 +75,7 @@ class Report:
         return hits
 
     def confusion(self, domain: str) -> NDArray[np.int64]:
-        """(R, C) number of test images of true class r with label c."""
+        """(R, C) number of validation images of true class r with label c."""
         side, rows = getattr(self, domain), len(getattr(self, f"{domain}_classes"))
         flat = side.labels * len(self.id_classes) + side.predicted
         return np.bincount(flat, minlength=rows * len(self.id_classes)).reshape(rows, -1)

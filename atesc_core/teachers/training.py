@@ -253,8 +253,9 @@ def _train_and_save(
     folder: Path,
     resume: dict[str, Any] | None = None,
 ) -> Generator[TrainingEvent, None, None]:
+    """Yields the events of `train_teacher`: accuracies by epoch on validation images; the card's, on test images."""
     data = load_pair(recipe.pair, recipe.image_side)
-    model = yield from train_teacher(recipe, data, device, Evaluator(data, device), resume)
+    model = yield from train_teacher(recipe, data, device, Evaluator(data, device, "validation"), resume)
     card = measured_card(model, name, recipe.arch, recipe.kind, recipe.pair, recipe.image_side, recipe, made_by)
     save_teacher(model, card, folder)
 

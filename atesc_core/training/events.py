@@ -26,7 +26,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is over, and the network was measured on test images."""
+    """An epoch is over, and the network was measured: a student on test, a teacher in training on validation images."""
 
     epoch: int  # from 1
     images: int  # as in StepDone

@@ -1,4 +1,4 @@
-"""One map of a feature space: an epoch's synthetic images among real test images."""
+"""One map of a feature space: an epoch's synthetic images among real validation images."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def point_thumbnails(epoch_map: EpochMap, real_images: str) -> tuple[list[str], 
         ids += [f"{domain}:{index}" for index in range(len(side.images))]
         images.append(side.images)
         captions += [
-            f"{domain.upper()} test image\n{true[label]}, teacher: {names[given]}"
+            f"{domain.upper()} validation image\n{true[label]}, teacher: {names[given]}"
             for label, given in zip(side.labels[: len(side.images)], side.predicted, strict=False)
         ]
     return ids, np.concatenate(images), captions
@@ -213,7 +213,7 @@ def _captions(epoch_map: EpochMap, method: Method, job: Job | None) -> None:
     if job is not None:
         note = "This is PCA until UMAP is there." if method == "PCA" else ""
         show_job(job, "UMAP", epoch_map.space.umap.restart, unaffected="PCA stands.", note=note, key=epoch_map.key)
-    real = f"{len(epoch_map.space.id)} ID and {len(epoch_map.space.ood)} OOD test images"
+    real = f"{len(epoch_map.space.id)} ID and {len(epoch_map.space.ood)} OOD validation images"
     share = f" · PCA, {100 * sum(epoch_map.space.pca.explained):.1f} % of the variance" if method == "PCA" else ""
     hint = "lasso or click to see images" if epoch_map.key == "map" else "point at a dot to see its image"
     elements.caption(

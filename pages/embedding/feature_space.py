@@ -28,7 +28,7 @@ Network = Literal["teacher", "student"]
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A run whose images are shown, its teacher, and the teacher's report on real test images."""
+    """A run whose images are shown, its teacher, and the teacher's report on real validation images."""
 
     run: DistillationRun
     card: TeacherCard

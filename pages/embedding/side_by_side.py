@@ -88,6 +88,6 @@ def _drift(maps: dict[EpochMap, list[int]]) -> None:
     ):
         chart(figures.drift(curves, appearance.mode(), next(iter(maps)).snapshot.epoch), "drift", height=290)
         elements.caption(
-            "Faint: the real ID test images themselves, each among all others. The higher that level, the "
+            "Faint: the real ID validation images themselves, each among all others. The higher that level, the "
             "less these features tell the domains apart, and the less it says that an image is nearer to OOD."
         )

@@ -221,10 +221,10 @@ def _real(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel
     attacked = report is not None and report.attacked
     return {
         "real": st.toggle(
-            "Real test images",
+            "Real validation images",
             initial.real if initial else attacked,
             key=key,
-            help=("Outlines of real ID and OOD test images; the teacher is measured for them once"),
+            help=("Outlines of real ID and OOD validation images; the teacher is measured for them once"),
         )
     }
 

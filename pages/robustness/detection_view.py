@@ -1,4 +1,4 @@
-"""How well a score detects OOD images, among real test images and among synthetic images. For display only.
+"""How well a score detects OOD images, among real validation images and among synthetic images. For display only.
 
 Synthetic images have no true domain: the oracle, a domain classifier, labels them.
 """
@@ -32,12 +32,12 @@ def detection_view(
         score: name of the score.
         threshold: threshold of the rates.
         suggested: rule -> suggested threshold, marked on the curves.
-        real: complete report on the teacher, with the attack on real test images.
+        real: complete report on the teacher, with the attack on real validation images.
     """
     by_source = labelled_scores(snapshot, score, real)
     note = (
-        f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(by_source['real'][1], 'real test images')} · "
-        f"{_sides(by_source['synthetic'][1], 'synthetic images, by the oracle')}, epoch {snapshot.epoch}"
+        f"robust as a sign of OOD, by {SCORE_NAMES[score]} · {_sides(by_source['real'][1], 'real validation images')}"
+        f" · {_sides(by_source['synthetic'][1], 'synthetic images, by the oracle')}, epoch {snapshot.epoch}"
     )
     with elements.card("Detection", note):
         left, right = st.columns([3, 2], gap="large")
@@ -51,7 +51,7 @@ def detection_view(
                 hide_index=True,
                 width="stretch",
                 column_config={
-                    "real": st.column_config.NumberColumn("real test", format="%.3f"),
+                    "real": st.column_config.NumberColumn("real validation", format="%.3f"),
                     "synthetic": st.column_config.NumberColumn("synthetic", format="%.3f"),
                 },
             )
@@ -93,26 +93,26 @@ def _tiles(snapshot: Snapshot, synthetic: tuple[np.ndarray, np.ndarray], thresho
 
 
 def real_tiles(score: str, threshold: float, real: Report) -> list[elements.Html]:
-    """AUROC, precision and recall on real test images, as tiles."""
+    """AUROC, precision and recall on real validation images, as tiles."""
     at_threshold = rates(*labelled(real.id.score(score), real.ood.score(score)), threshold)
     images = len(real.id.score(score)), len(real.ood.score(score))
     return [
         elements.tile(
             "AUROC",
             f"{real.auroc(score):.3f}",
-            measured_on=f"real test images: {images[0]} ID, {images[1]} OOD",
+            measured_on=f"real validation images: {images[0]} ID, {images[1]} OOD",
             help_text=("How often an OOD image scores more robust than an ID image, whatever the threshold"),
         ),
         elements.tile(
             "Precision",
             *_share(at_threshold.precision),
-            measured_on=f"of {at_threshold.robust} robust real test images are OOD",
+            measured_on=f"of {at_threshold.robust} robust real validation images are OOD",
             help_text="Of “robust means OOD”, at this threshold",
         ),
         elements.tile(
             "Recall",
             *_share(at_threshold.recall),
-            measured_on=f"of {images[1]} OOD test images are robust",
+            measured_on=f"of {images[1]} OOD validation images are robust",
             help_text="Of “robust means OOD”, at this threshold",
         ),
     ]
@@ -129,7 +129,7 @@ def _auroc(scores: tuple[np.ndarray, np.ndarray]) -> float | None:
 
 @lru_cache(maxsize=8)  # independent of the threshold
 def _aurocs(snapshot: Snapshot, real: Report) -> pd.DataFrame:
-    """A row for each score: its name, AUROC on real test images, AUROC on synthetic ones by the oracle."""
+    """A row for each score: its name, AUROC on real validation images, AUROC on synthetic ones by the oracle."""
     rows = [
         (
             SCORE_NAMES[name],

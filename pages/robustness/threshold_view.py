@@ -297,7 +297,7 @@ def _rule_description(split: ImageSplit, rule: str) -> str:
 
 
 def _numbers(split: ImageSplit, real: Report | None) -> None:
-    """Draw the size of each group, and the detection rates on real test images."""
+    """Draw the size of each group, and the detection rates on real validation images."""
     images = len(split.values)
     tiles = []
     groups: dict[elements.Role, np.ndarray] = {"fragile": split.fragile, "robust": ~split.fragile}

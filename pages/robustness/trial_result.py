@@ -59,7 +59,8 @@ def trial_result(run: DistillationRun) -> None:
         return _running(current)
 
     seed = f"one seed ({trial.new.spec.seed}): what one seed shows may be chance"
-    note = f"{_span(trial)} · from {fork_point(trial.new, trial.fork.epoch)} · {seed}"
+    images = "on test images, like the run itself: a threshold chosen by it has seen them"
+    note = f"{_span(trial)} · from {fork_point(trial.new, trial.fork.epoch)} · {seed} · {images}"
     with elements.card(f"Try: {_thresholds(trial)}", note):
         poll(show, _running(trial), every_s=2.0)
 

@@ -20,7 +20,7 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
-SPLIT = SplitSpec()  # settings of the attack on real test images: the defaults of a run
+SPLIT = SplitSpec()  # settings of the attack on real validation images: the defaults of a run
 IMAGES = 16  # images of each domain in the view of one teacher
 ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
 LIST_IMAGES = 6  # images of each domain in the list of teachers
@@ -140,7 +140,7 @@ def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         left, right = st.columns(2)
         with left:
             _working_range(report)
-        metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real test images"
+        metrics = f"IAcc and {METRIC_NAMES[report.metric]} of real validation images"
         with right, elements.card("By true class", metrics, height="stretch"):
             figure = figures.per_class(class_accuracies(report), appearance.mode(), report.metric)
             chart(figure, f"class {card.name}", height=380)
@@ -164,7 +164,7 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
     tiles = _accuracies(card)
     if report is not None and report.attacked:
         epsilon, gap = report.widest_gap()
-        images = f"{len(report.id.min_eps)} ID, {len(report.ood.min_eps)} OOD test images"
+        images = f"{len(report.id.min_eps)} ID, {len(report.ood.min_eps)} OOD validation images"
         tiles.append(
             elements.tile(
                 "AUROC",
@@ -191,9 +191,9 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
 
 
 def _image_cards(report: Report) -> None:
-    """Draw test images of both domains, with the teacher's labels."""
+    """Draw validation images of both domains, with the teacher's labels."""
     for domain, column in zip(ROLES, st.columns(2), strict=True):
-        title = f"{domain.upper()} test images"
+        title = f"{domain.upper()} validation images"
         side, names = getattr(report, domain), getattr(report, f"{domain}_classes")
         predicted = [report.id_classes[label] for label in side.predicted[:IMAGES]]
         true_classes = [names[label] for label in side.labels[:IMAGES]]
@@ -224,13 +224,13 @@ def _working_range(report: Report) -> None:
         chart(figure, "robust share", height=340)
         elements.caption(
             f"A threshold works where the curves part: widest at ε = {epsilon:g}/255. First {images['id']} ID "
-            f"and {images['ood']} OOD test images."
+            f"and {images['ood']} OOD validation images."
         )
 
 
 def _confusions(card: TeacherCard, report: Report) -> None:
     for domain, column in zip(("id", "ood"), st.columns(2), strict=True):
-        images = formats.measured_on(f"{domain.upper()} test", len(getattr(report, domain).labels))
+        images = formats.measured_on(f"{domain.upper()} validation", len(getattr(report, domain).labels))
         with column, elements.card(f"Confusion on {domain.upper()}", images):
             figure = figures.confusion(
                 report.confusion(domain),

@@ -66,7 +66,14 @@ def _panel(run: TrainingRun) -> None:
     run_panel.status_notice(run)
     _accuracy_tiles(run)
     left, right = st.columns(2)
-    with left, elements.card("Teacher accuracy by epoch", "real test images", height="stretch"):
+    with (
+        left,
+        elements.card(
+            "Teacher accuracy by epoch",
+            "real validation images; its card has its accuracy on test images",
+            height="stretch",
+        ),
+    ):
         _accuracy_chart(run)
     with right, elements.card("Loss by term", "each round, as it adds up", height="stretch"):
         steps = run_store().rounds(run.id, at_most=run_panel.ROUNDS_DRAWN)
@@ -97,7 +104,6 @@ def _accuracy_tiles(run: TrainingRun) -> None:
     if not run.metrics:
         return
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
-    card = cards().get(run.teacher)
     tiles = []
     for metric, value in run.metrics.items():
         side = METRIC_ROLES[metric]
@@ -108,9 +114,7 @@ def _accuracy_tiles(run: TrainingRun) -> None:
                 "%",
                 role=side,
                 help_text=f"Per cent {METRIC_MEANINGS[metric]}",
-                measured_on=formats.measured_on(
-                    f"{side.upper()} test", card.test_images[side] if card else None, epoch
-                ),
+                measured_on=formats.measured_on(f"{side.upper()} validation", epoch=epoch),
             )
         )
     elements.tiles(
@@ -128,7 +132,7 @@ def _accuracy_chart(run: TrainingRun) -> None:
     curve = figures.Curve(
         run_store().epochs(run.id), f"{run.spec.kind} teacher", run.spec.kind, "atesc", curve_id=run.id
     )
-    figure = figures.accuracy([curve], appearance.mode(), run.epochs)
+    figure = figures.accuracy([curve], appearance.mode(), run.epochs, images="validation")
     figure.update_layout(showlegend=False)
     chart(figure, f"accuracy-{run.id}", height=CHART_HEIGHT, label="Teacher accuracy by epoch")
 

@@ -99,4 +99,4 @@ def test_the_map_as_it_was_left(page: Page, lab, run_id: str, visitor: Callable[
     seen = "plot => plot.data.map(trace => [trace.name, trace.x.length])"
     there, here = (chart(one, "map").locator(".js-plotly-plot").evaluate(seen) for one in (other, page))
     assert there == here  # the class colours, the real images as points
-    assert {"ID test", "OOD test"} <= {name for name, _ in there}
+    assert {"ID validation", "OOD validation"} <= {name for name, _ in there}

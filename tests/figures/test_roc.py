@@ -18,7 +18,7 @@ def test_a_perfect_score_goes_through_the_corner_and_says_its_auroc():
     curve = trace(roc({"real": (SCORES, IS_OOD)}), "real")
     assert (0.0, 100.0) in zip(curve.x, curve.y, strict=True)
     assert "AUROC <b>1.000</b>" in curve.name
-    assert "4 real test images" in curve.hovertemplate
+    assert "4 real validation images" in curve.hovertemplate
 
 
 def test_the_threshold_is_a_dot_on_each_curve():

@@ -83,7 +83,7 @@ def test_outlines_have_the_area_of_the_synthetic_bars():
 
 def test_hovering_an_outline_tells_what_it_is_a_share_of():
     line = outline(scores(SCORES, 4.0, id_values=ID_SCORES), "id")
-    assert "4 ID test images" in line.hovertemplate
+    assert "4 ID validation images" in line.hovertemplate
     assert len(line.customdata) == len(line.x)
 
 

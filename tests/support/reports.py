@@ -40,7 +40,7 @@ def report(lab_with_runs: Lab) -> Report:
 @pytest.fixture
 def held_job(monkeypatch: pytest.MonkeyPatch) -> HeldJob:
     """A job without progress, which replaces every job."""
-    job = HeldJob(share=0.3, message="Scores of ID test images", eta_s=12.0)
+    job = HeldJob(share=0.3, message="Scores of ID validation images", eta_s=12.0)
     monkeypatch.setattr("atesc_core.jobs.find", lambda key: job)
     monkeypatch.setattr("atesc_core.jobs.start", lambda *arguments, queue="long": job)
     return job

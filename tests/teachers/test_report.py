@@ -46,21 +46,21 @@ def whole(steps: list[Measurement]) -> Report:
 
 
 def test_accuracies_are_the_evaluators(whole: Report, teacher: Teacher, data: PairData):
-    expected = Evaluator(data, CPU)(teacher.model)
+    expected = Evaluator(data, CPU, "validation")(teacher.model)
     assert 100 * whole.hits("id").mean() == pytest.approx(expected["iacc"])
     assert 100 * whole.hits("ood").mean() == pytest.approx(expected["olacc"])
     assert (whole.metric, whole.target) == ("olacc", 0)
 
 
 def test_confusion_counts_every_image_once(whole: Report, data: PairData):
-    for domain, images in (("id", data.id.test), ("ood", data.ood.test)):
+    for domain, images in (("id", data.id.validation), ("ood", data.ood.validation)):
         counts = whole.confusion(domain)
         np.testing.assert_array_equal(counts.sum(1), np.bincount(images.labels, minlength=10))
     assert np.trace(whole.confusion("id")) == whole.hits("id").sum()
 
 
 def test_attacked_images_come_with_features_and_scores(whole: Report, teacher: Teacher, data: PairData):
-    x = data.ood.test.images[:60]
+    x = data.ood.validation.images[:60]
     np.testing.assert_array_equal(whole.ood.images, (x * 255).round().byte().numpy())
     np.testing.assert_allclose(whole.ood.features, teacher.model.features(x).numpy(), atol=1e-5)
     for name in (*SCORES, "oracle"):
@@ -69,7 +69,7 @@ def test_attacked_images_come_with_features_and_scores(whole: Report, teacher: T
 
 
 def test_scores_are_those_of_their_own_image(whole: Report, teacher: Teacher, data: PairData):
-    for side, images in ((whole.id, data.id.test.images), (whole.ood, data.ood.test.images)):
+    for side, images in ((whole.id, data.id.validation.images), (whole.ood, data.ood.validation.images)):
         expected = SCORES["confidence"](teacher.model, images[:60], SPLIT, torch.Generator())
         np.testing.assert_allclose(side.score("confidence"), expected.numpy(), atol=1e-4)
         labels = side.predicted[:60]
@@ -89,11 +89,11 @@ def test_both_domains_are_in_every_batch_that_is_scored(teacher: Teacher, data: 
     )
     *_, last = measure(teacher, data, SPLIT, CPU, images=20, epsilons=())
     assert [len(batch) for batch in batches] == [14, 13, 13]
-    id_images = data.id.test.images[:20].flatten(1)
+    id_images = data.id.validation.images[:20].flatten(1)
     for batch in batches:
         of_id = sum((image == id_images).all(1).any() for image in batch.flatten(1))
         assert 0.4 < of_id / len(batch) < 0.6
-    np.testing.assert_array_equal(last.report.ood.min_eps, data.ood.test.images[:20].mean((1, 2, 3)).numpy())
+    np.testing.assert_array_equal(last.report.ood.min_eps, data.ood.validation.images[:20].mean((1, 2, 3)).numpy())
 
 
 def test_the_oracle_tells_real_domains_apart_and_was_fitted_on_other_images(whole: Report):

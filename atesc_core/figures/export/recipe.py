@@ -50,9 +50,9 @@ class Panel(Spec):
         "of that epoch, and for a score that is not the run's Otsu's threshold",
         "lab",
     )
-    real: bool = setting(False, "Outlines of real test images; the teacher is measured for them once", "lab")
+    real: bool = setting(False, "Outlines of real validation images; the teacher is measured for them once", "lab")
     against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "lab", max_length=20)
-    domain: Literal["id", "ood"] = setting("id", "Which test images", "lab")
+    domain: Literal["id", "ood"] = setting("id", "Which validation images", "lab")
     method: Literal["PCA", "UMAP"] = setting("PCA", "PCA is there at once, UMAP takes a minute, once a teacher", "lab")
     colour: Literal["group", "score", "class", "domain"] = setting("group", "What colours synthetic images", "lab")
     ground: Literal["density", "points"] = setting("density", "How real images are drawn", "lab")

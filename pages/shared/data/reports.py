@@ -1,4 +1,4 @@
-"""Reports on teachers, measured on real test images: reading them, and measuring what is missing."""
+"""Reports on teachers, measured on real validation images: reading them, and measuring what is missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
 
     Args:
         name: Name of the teacher.
-        split: Settings of the attack on the real test images.
+        split: Settings of the attack on the real validation images.
         report: The report so far.
     """
     if report is not None and report.attacked:
@@ -46,7 +46,9 @@ def measuring(name: str, split: SplitSpec, report: Report | None) -> None:
     job = jobs.find(str(path))
     if job is None or job.state == "done":
         job = start()
-    watch_job(job, f"Measuring {name} on real test images", start, has_more=lambda: report is None and path.exists())
+    watch_job(
+        job, f"Measuring {name} on real validation images", start, has_more=lambda: report is None and path.exists()
+    )
 
 
 def _start(key: str, name: str, split: SplitSpec) -> jobs.Job:

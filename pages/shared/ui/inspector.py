@@ -297,4 +297,4 @@ def _neighbours(sample: Sample, report: Report, domain: Literal["id", "ood"]) ->
         titles=titles,
         captions=[f"{distance:.1f}" for distance in distances],
     )
-    elements.caption(f"Distance; of {formats.count(len(side.features))} {domain.upper()} test images")
+    elements.caption(f"Distance; of {formats.count(len(side.features))} {domain.upper()} validation images")

@@ -198,7 +198,7 @@ def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
     page = Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
     with pytest.raises(
-        FigureNotReadyError, match="teacher: 'tiny' is not measured on real test images yet; 'confusion'"
+        FigureNotReadyError, match="teacher: 'tiny' is not measured on real validation images yet; 'confusion'"
     ):
         draw_panel(Panel(figure="confusion", run=figures_lab.atesc), page)
 

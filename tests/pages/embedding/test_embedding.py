@@ -38,7 +38,7 @@ def test_pca_is_there_at_once_with_distances(
     features = lab_with_runs.store.snapshot(finished_run.id, 2).features
     nearer = knn_distance(features, report.ood.features) < knn_distance(features, report.id.features)
     assert f"{100 * nearer.mean():.1f}" in page_text(app)
-    assert "40 ID and 40 OOD test images" in page_text(app)
+    assert "40 ID and 40 OOD validation images" in page_text(app)
     assert any("fragile" in name for name in names(app))
     assert len(numbers(charts(app)["distances"]["data"][0]["y"])) == 2  # epochs
 
@@ -58,7 +58,7 @@ def test_points_of_real_images_can_be_pointed_at(open_page, finished_run: Distil
     app = open_page("embedding", run=finished_run.id)
     app.segmented_control(key="ground").set_value("points").run()
     assert not app.exception
-    assert {"ID test", "OOD test"} <= set(names(app))
+    assert {"ID validation", "OOD validation"} <= set(names(app))
 
 
 def test_the_axes_stay_still_from_epoch_to_epoch(open_page, finished_run: DistillationRun, report: Report):
@@ -246,7 +246,7 @@ def test_two_runs_of_one_teacher_wait_for_one_measurement(
     app = open_page("embedding", run=finished_run.id, second=lab_with_runs.plain)
     assert not app.exception
     [bar] = app.get("progress")
-    assert "Measuring mnistm-badnet_sq-ntl on real test images" in bar.proto.text
+    assert "Measuring mnistm-badnet_sq-ntl on real validation images" in bar.proto.text
 
 
 def test_both_maps_are_of_one_method(

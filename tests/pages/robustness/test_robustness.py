@@ -58,7 +58,7 @@ def test_the_numbers_are_those_of_the_snapshot_and_the_report(
     assert bars(app) == {"fragile": fragile.sum(), "robust": (~fragile).sum()}
     robust_id, robust_ood = (side.min_eps > shown.threshold for side in (report.id, report.ood))
     precision = 100 * robust_ood.sum() / (robust_id.sum() + robust_ood.sum())
-    assert f"AUROC ? {report.auroc('min_eps'):.3f} real test images: 40 ID, 40 OOD" in text(app)
+    assert f"AUROC ? {report.auroc('min_eps'):.3f} real validation images: 40 ID, 40 OOD" in text(app)
     assert f"Precision ? {precision:.1f} %" in text(app)
     assert f"Recall ? {100 * robust_ood.mean():.1f} %" in text(app)
 
@@ -115,7 +115,7 @@ def test_detection_says_what_it_is_of(open_page, finished_run: DistillationRun, 
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     is_ood = report.oracle(shown.features) > 0
     assert (
-        f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real test images · {(~is_ood).sum()} ID and "
+        f"robust as a sign of OOD, by min ε · 40 ID and 40 OOD real validation images · {(~is_ood).sum()} ID and "
         f"{is_ood.sum()} OOD synthetic images, by the oracle, epoch 2"
     ) in text(app)
     curves = {trace["meta"]["images"]: trace for trace in charts(app)["roc"]["data"] if "group" not in trace["meta"]}

@@ -68,10 +68,10 @@ def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, repo
     drawn = charts(app)
     assert set(drawn) == {"robust share", f"class {TEACHER}", f"confusion id {TEACHER}", f"confusion ood {TEACHER}"}
     shares = {trace["name"]: numbers(trace["y"]) for trace in drawn["robust share"]["data"]}
-    assert shares["ID test"] == pytest.approx(report.id.robust_share)
+    assert shares["ID validation"] == pytest.approx(report.id.robust_share)
     text = page_text(app)
     assert f"{report.auroc('min_eps'):.3f}" in text
-    assert "40 ID, 40 OOD test images" in text
+    assert "40 ID, 40 OOD validation images" in text
     assert not app.get("progress")
 
 
@@ -90,7 +90,7 @@ def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: 
 
 def test_measuring_can_be_stopped_and_begun_again(open_page, store, held_job):
     app = open_page("teachers", teacher=TEACHER)
-    assert "Scores of ID test images" in app.get("progress")[0].proto.text
+    assert "Scores of ID validation images" in app.get("progress")[0].proto.text
     button(app, "Stop").click().run()
     app.run()
     assert "was stopped" in page_text(app)
