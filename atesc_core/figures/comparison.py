@@ -257,14 +257,16 @@ def spec_difference(first: RunSpec, second: RunSpec) -> pd.DataFrame:
 
     Returns:
         Columns field (dotted), first, second (as in YAML; a dash for a field that a spec does not have), description,
-        source (of the default: paper, lab, or None).
+        published (values for the methods of the first spec, of the second if they differ; empty if none).
     """
     rows = []
     for path in varying_fields([first, second]):
-        first_fields, second_fields = spec_fields(first), spec_fields(second)
-        sentence, source = describe_field(path, (first if path in first_fields else second).synthesis.kind)
-        rows.append((path, value_text(first_fields.get(path)), value_text(second_fields.get(path)), sentence, source))
-    return pd.DataFrame(rows, columns=["field", "first", "second", "description", "source"])
+        fields = [spec_fields(spec) for spec in (first, second)]
+        helps = [describe_field(path, spec) for spec in (first, second) if path in spec_fields(spec)]
+        published = "; ".join(dict.fromkeys(each.published_text for each in helps if each.published))
+        values = [value_text(each.get(path)) for each in fields]
+        rows.append((path, *values, helps[0].description, published))
+    return pd.DataFrame(rows, columns=["field", "first", "second", "description", "published"])
 
 
 def group_labels(groups: Sequence[SeedGroup]) -> list[str]:

@@ -6,26 +6,38 @@ import base64
 import json
 import zlib
 from contextlib import suppress
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atesc_core.errors import SpecError
 
-Source = Literal["paper", "lab"]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def setting(default: Any, description: str, source: Source, **bounds: Any) -> Any:
-    """A field with a description and the source of its default; ``bounds`` are pydantic's (ge, gt, le, lt ...)."""
-    return Field(default, description=description, json_schema_extra={"source": source}, **bounds)
+def setting(default: Any, description: str, published: Any = None, **bounds: Any) -> Any:
+    """A field with a description and what is published for it.
+
+    Args:
+        default: its value unless another is given.
+        description: one or two sentences for the user, with the unit.
+        published: the value in the paper or in its public code; a tuple where several are published; a dict from
+            variant (``Spec.variants``) to either where that differs. None if nothing is published.
+        bounds: pydantic's (ge, gt, le, lt ...).
+    """
+    return Field(default, description=description, json_schema_extra={"published": published}, **bounds)
 
 
 class Spec(BaseModel):
     """A frozen, validated group of settings; unknown fields, NaN and ∞ are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The methods in these settings, for which different values are published; the first that has one decides."""
+        return ()
 
     def sparse(self) -> dict[str, Any]:
         """The fields that differ from their defaults."""

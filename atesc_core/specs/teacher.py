@@ -16,36 +16,66 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 Method = Literal["sl", "tntl", "cuti"]
 
 
+# VGG-13 and ResNet-34 as NTLBench and TransNTL train them; CUTI-domain's own code trains VGG-11 on digits.
+VGG_13 = ("vgg13", "vgg13_bn", "vgg13_dense32", "vgg13_bn_dense32", "vgg13_dense64", "vgg13_bn_dense64")
+PUBLISHED_ARCHITECTURES = (*VGG_13, "resnet34", "resnet34_imagenet")
+
+
 class TeacherRecipe(Spec):
-    """How a teacher is trained; stored on its card."""
+    """How a teacher is trained; stored on its card.
+
+    Published values are those of TransNTL's and CUTI-domain's public code (tmllab/2024_CVPR_TransNTL, config/cifarstl;
+    LyWang12/CUTI-Domain, train_ts_digit.py).
+    """
 
     pair: str = Field(min_length=1, max_length=1000, description="ID and OOD domain, and what it must do on the latter")
     kind: Literal["SL", "NTL"] = Field(description="SL: learns the ID domain only. NTL: also learns to fail on OOD")
     method: Literal["tntl", "cuti"] = setting(
-        "tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for close-set pairs", "paper"
+        "tntl", "How an NTL teacher is trained; cuti, CUTI-domain, is for close-set pairs", ("tntl", "cuti")
     )
-    arch: str = setting("small", "Architecture", "lab", min_length=1, max_length=100)
-    image_side: int = setting(16, "Image side in pixels", "lab", ge=8, le=256)
-    epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", "lab", ge=1, le=1000)
-    batch_size: int = setting(128, "Images of each domain a step", "lab", ge=4, le=4096)
-    lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0)", "lab", gt=0, le=1)
+    arch: str = setting(
+        "small",
+        "Architecture, from random weights (published: from ImageNet's)",
+        {"sl": PUBLISHED_ARCHITECTURES, "tntl": PUBLISHED_ARCHITECTURES, "cuti": (*PUBLISHED_ARCHITECTURES, "vgg11")},
+        min_length=1,
+        max_length=100,
+    )
+    image_side: int = setting(16, "Image side in pixels", (32, 64), ge=8, le=256)
+    epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", 30, ge=1, le=1000)
+    batch_size: int = setting(128, "Images of each domain a step", 32, ge=4, le=4096)
+    lr: float = setting(
+        1e-3,
+        "Learning rate (Adam, cosine to 0; published: times 0.999 a step)",
+        {"tntl": 1e-4, "cuti": 1e-4},
+        gt=0,
+        le=1,
+    )
     alpha: float = setting(
-        0.1, "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)", "paper", gt=0, le=10
+        0.1,
+        "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)",
+        {"tntl": 0.1, "cuti": 0.1},
+        gt=0,
+        le=10,
     )
     beta: float = setting(
         0.1,
         "β: weight of the MMD between ID and OOD features, clamped at 1. 1 saturates at once, "
         "and the OOD side stays fragile",
-        "lab",
+        {"tntl": 0.1},
         ge=0,
         le=10,
     )
-    seed: int = setting(0, "Seed of initialisation and batches", "lab", ge=0, lt=2**31)
+    seed: int = setting(0, "Seed of initialisation and batches", ge=0, lt=2**31)
 
     @property
     def trained_by(self) -> Method:
         """The training method: ``sl`` for an SL teacher, whatever ``method`` is."""
         return "sl" if self.kind == "SL" else self.method
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The training method."""
+        return (self.trained_by,)
 
 
 class TeacherSpec(JobSpec, TeacherRecipe):
@@ -57,8 +87,8 @@ class TeacherSpec(JobSpec, TeacherRecipe):
         pattern=rf"^{NAME.pattern}$",
         description="Its name from now on: lower-case letters, digits, - and _, at most 64",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU", "lab")
-    preset: str = setting("custom", "The preset these settings started from", "lab", max_length=40)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU")
+    preset: str = setting("custom", "The preset these settings started from", max_length=40)
 
     @property
     def recipe(self) -> TeacherRecipe:

@@ -341,6 +341,6 @@ def _differences(groups: Sequence[SeedGroup]) -> None:
         same = first == second
         elements.caption("Choose two." if same else "The same settings: what tells them apart is in their names.")
         return
-    differences["source"] = differences["source"].replace({"lab": "this lab"}).fillna("–")
-    heads = ["Field", f"{first} · {names[first]}", f"{second} · {names[second]}", "What it is", "Default from"]
+    differences["published"] = differences["published"].replace("", "–")
+    heads = ["Field", f"{first} · {names[first]}", f"{second} · {names[second]}", "What it is", "Published"]
     elements.table(differences.set_axis(heads, axis=1))

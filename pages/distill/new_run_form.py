@@ -1,4 +1,4 @@
-"""The form of a new run: every field of RunSpec with its description and source, and the estimated time."""
+"""The form of a new run: every field of RunSpec with its description and badge, and the estimated time."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ LABELS = {
     "student_steps": "Steps a round",
     "snapshot_images": "Images kept an epoch",
     "synthesis.steps": "Steps a round",
+    "synthesis.batch_size": "Images made at once",
     "synthesis.bn": "BatchNorm weight",
     "synthesis.onehot": "One-hot weight",
     "synthesis.adversarial": "Adversarial weight",
@@ -60,6 +61,7 @@ LABELS = {
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
+BY_HAND = "by hand"  # the option of a field that is a number or one of a few words
 FORM = url.Form("spec", "new run")
 
 
@@ -111,24 +113,29 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
             + ("; link: the settings the link brought." if linked else ".")
         ),
     )
+    start = linked or RunSpec(teacher=teacher)
+    key = f"method, at first {start.synthesis.kind}"
     method = left.segmented_control(
-        **elements.setting("synthesis.kind", "Method"),
+        **elements.setting("synthesis.kind", "Method", start, start.synthesis.kind),
         options=list(SYNTHESES),
         format_func=str.upper,
         required=True,
-        default=linked.synthesis.kind if linked else next(iter(SYNTHESES)),
+        default=start.synthesis.kind,
+        key=key,
     )
     base = (
         linked.replaced({"teacher": teacher, "synthesis.kind": method})
         if linked and preset == "link"
         else from_preset(preset, teacher, **{"synthesis.kind": method})
     )
+    key = f"escape, at first {base.escape.kind}"
     kind = st.segmented_control(
-        **elements.setting("escape.kind", "Escape"),
+        **elements.setting("escape.kind", "Escape", base, st.session_state.get(key, base.escape.kind)),
         options=list(ESCAPE_NAMES),
         required=True,
         default=base.escape.kind,
         format_func=ESCAPE_NAMES.__getitem__,
+        key=key,
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
         st.warning(notice, icon=":material/rule:")
@@ -173,21 +180,21 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
                 for column, path in zip(st.columns(COLUMNS), paths[start : start + COLUMNS], strict=False):
                     with column:
                         default = _value(base, path)
-                        value = _field(
-                            path,
-                            model.model_fields[path.split(".")[-1]].annotation,
-                            default,
-                            base.synthesis.kind,
-                            key=f"new run, {origin}: {path}",
-                        )
+                        annotation = model.model_fields[path.split(".")[-1]].annotation
+                        value = _field(path, annotation, base, key=f"new run, {origin}: {path}")
                     if value != default:
                         changes[path] = value
     return changes
 
 
-def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
+def _field(path: str, kind: Any, base: RunSpec, key: str) -> Any:
     """Draw the widget of one field; return its value. The spec checks bounds later."""
-    texts = elements.setting(path, LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize()), synthesis)
+    default = _value(base, path)
+    shown = st.session_state.get(key, default)
+    if shown == BY_HAND:
+        shown = st.session_state.get(_by_hand(key), default)
+    label = LABELS.get(path, path.split(".")[-1].replace("_", " ").capitalize())
+    texts = elements.setting(path, label, base, shown)
     if path == "student":
         return st.selectbox(**texts, options=architectures(), index=architectures().index(default), key=key)
     if get_origin(kind) is Literal:
@@ -204,17 +211,21 @@ def _field(path: str, kind: Any, default: Any, synthesis: str, key: str) -> Any:
 def _choice_or_number(texts: dict[str, Any], kind: Any, default: Any, key: str) -> Any:
     """Draw a field whose value is a number or one of a few options, e.g. the threshold: a number or ``auto``."""
     options = [option for member in get_args(kind) if get_origin(member) is Literal for option in get_args(member)]
-    by_hand = "by hand"
     chosen = st.selectbox(
         **texts,
-        options=[*options, by_hand],
+        options=[*options, BY_HAND],
         key=key,
         index=options.index(default) if default in options else len(options),
     )
-    if chosen != by_hand:
+    if chosen != BY_HAND:
         return chosen
     number = default if isinstance(default, float) else None
-    return _number({"label": "Its value", "help": texts["help"]}, float, number, f"{key}, by hand")
+    return _number({"label": "Its value", "help": texts["help"]}, float, number, _by_hand(key))
+
+
+def _by_hand(key: str) -> str:
+    """The key of the number beside a choice whose key is ``key``."""
+    return f"{key}, by hand"
 
 
 def _number(texts: dict[str, Any], kind: type, default: float | None, key: str) -> float | None:

@@ -10,7 +10,6 @@ import streamlit as st
 from atesc_core.domains import PAIRS, find_pair
 from atesc_core.errors import DomainError, SpecError
 from atesc_core.runs import default_runs_dir, ensure_worker
-from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from atesc_core.teachers.recipes import command, from_preset, taken_names
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
@@ -113,7 +112,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
     offered = [name for name in METHODS if name != "cuti" or setting == "close"]
     default_method = linked.trained_by if linked and linked.trained_by in offered else "tntl"
     trained_by = left.segmented_control(
-        "Method :gray-badge[paper]",
+        f"Method {elements.BADGES['paper']}",  # each of them is published
         offered,
         default=default_method,
         required=True,
@@ -134,7 +133,7 @@ def _basics(linked: TeacherSpec | None) -> tuple[TeacherSpec, str]:
         "Name",
         _free_name(linked.name if linked else f"{pair}-{trained_by}"),
         max_chars=64,
-        help=describe_field("name", model=TeacherSpec)[0],
+        help=TeacherSpec.model_fields["name"].description,
     )
     elements.caption(
         f"{ABOUT_METHODS[trained_by][1]}. {preset.capitalize()}: "
@@ -157,20 +156,16 @@ def _settings(base: TeacherSpec, origin: str) -> dict[str, Any]:
     for start in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS], strict=False):
             with column:
-                value = _field(name, getattr(base, name), key=f"training, {origin}: {name}")
+                value = _field(name, base, key=f"training, {origin}: {name}")
             if value != getattr(base, name):
                 changes[name] = value
     return changes
 
 
-def _field(name: str, default: Any, key: str) -> Any:
+def _field(name: str, base: TeacherSpec, key: str) -> Any:
     """Draw the widget of one setting; return its value. The spec checks bounds later."""
-    sentence, source = describe_field(name, model=TeacherSpec)
-    common: dict[str, Any] = {
-        "label": f"{FIELD_LABELS[name]} {elements.source_badge(source)}",
-        "help": sentence,
-        "key": key,
-    }
+    default = getattr(base, name)
+    common = {"key": key, **elements.setting(name, FIELD_LABELS[name], base, st.session_state.get(key, default))}
     kind = TeacherSpec.model_fields[name].annotation
     if name == "arch" or get_origin(kind) is Literal:
         options = architectures() if name == "arch" else list(get_args(kind))

@@ -211,17 +211,14 @@ def test_results_are_of_the_last_epoch_and_survive_csv():
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(table.csv(rows))), rows)
 
 
-def test_a_difference_has_only_what_differs_with_its_sentence_and_source():
+def test_a_difference_has_only_what_differs_with_its_sentence_and_what_is_published():
     one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.9, "escape.trap_projection": True})
     rows = spec_difference(one, other)
     assert list(rows["field"]) == ["escape.weight", "escape.trap_projection"]
     assert list(rows["first"]) == ["0.3", "false"]
     assert list(rows["second"]) == ["0.9", "true"]
-    assert (
-        tuple(rows.iloc[0][["description", "source"]])
-        == describe_field("escape.weight")
-        == ("λ, the weight of forgetting", "lab")
-    )
+    assert rows.loc[0, "description"] == describe_field("escape.weight", one).description
+    assert list(rows["published"]) == ["1", ""]
 
 
 def test_equal_specs_have_no_difference():
@@ -232,7 +229,8 @@ def test_a_field_of_another_synthesis_is_a_dash():
     rows = spec_difference(SPEC, SPEC.replaced({"synthesis.kind": "nayer"})).set_index("field")
     assert tuple(rows.loc["synthesis.balance", ["first", "second"]]) == ("20.0", "–")
     assert tuple(rows.loc["synthesis.noise", ["first", "second"]]) == ("–", "1000")
-    assert rows.loc["synthesis.noise", "description"] == describe_field("synthesis.noise", "nayer")[0]
+    assert rows.loc["synthesis.noise", "description"] == "Length of what the noisy layer makes of a label"
+    assert rows.loc["synthesis.bn", "published"] == "1; 10"
 
 
 @pytest.mark.parametrize(

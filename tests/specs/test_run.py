@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from atesc_core.errors import SpecError
 from atesc_core.specs.base import field_paths, parse
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import PRESETS, from_preset
-from atesc_core.specs.run import SYNTHESES, RunSpec
+from atesc_core.specs.run import SYNTHESES, EscapeKind, RunSpec
 
 specs = st.builds(
     RunSpec,
@@ -40,13 +42,73 @@ def test_a_damaged_link_is_a_clear_error(token):
         assert RunSpec.from_token(spec.to_token()) == spec
 
 
+def value_of(spec, path):
+    for name in path.split("."):
+        spec = getattr(spec, name)
+    return spec
+
+
+def published_for(spec, path, *variants):
+    """The raw declaration, resolved by hand."""
+    *groups, name = path.split(".")
+    field = type(value_of(spec, ".".join(groups)) if groups else spec).model_fields[name]
+    found = (field.json_schema_extra or {}).get("published")
+    if isinstance(found, dict):
+        found = next((found[variant] for variant in variants if variant in found), None)
+    return found if isinstance(found, tuple) else () if found is None else (found,)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("kind", SYNTHESES)
-def test_every_setting_says_what_it_is_and_whose_choice(kind):
-    spec = RunSpec(teacher="t").replaced({"synthesis.kind": kind})
+@pytest.mark.parametrize("escape", get_args(EscapeKind))
+def test_a_badge_says_paper_exactly_where_the_value_is_published(preset, kind, escape):
+    spec = from_preset(preset, "t", **{"synthesis.kind": kind, "escape.kind": escape})
     for path in field_paths(spec.model_dump()):
-        sentence, source = describe_field(path, kind)
-        assert sentence, path
-        assert source in ("paper", "lab") or path == "teacher", path
+        field, value = describe_field(path, spec), value_of(spec, path)
+        assert field.description, path
+        published = published_for(spec, path, escape, kind)
+        expected = None if path == "teacher" else "paper" if value in published else "this lab"
+        assert field.badge(value) == expected, path
+        assert (field.text(value) == field.description) == (value in published or not published), path
+
+
+@given(specs, st.sampled_from(["epochs", "lr", "batch_size", "synthesis.steps", "synthesis.lr", "synthesis.bn"]))
+def test_the_badge_follows_the_value(spec, path):
+    field = describe_field(path, spec)
+    for value in field.published:
+        assert field.badge(value) == "paper"
+        assert field.badge(value * 2 + 1) == "this lab"
+        assert field.text(value * 2 + 1) == f"{field.description}  \nPublished: {field.published_text}."
+
+
+@pytest.mark.parametrize("kind", SYNTHESES)
+def test_full_is_what_is_published(kind):
+    """λ and, with NAYER, nothing else differs; ``said`` has nothing published, or says beside it why not."""
+    spec = from_preset("full", "t", **{"synthesis.kind": kind})
+    differing = {
+        path
+        for path in field_paths(spec.model_dump())
+        if (field := describe_field(path, spec)).published and field.badge(value_of(spec, path)) == "this lab"
+    }
+    assert differing == {"escape.weight"}
+
+
+def test_published_values_in_words():
+    nayer = RunSpec(teacher="t").replaced({"synthesis.kind": "nayer"})
+    assert describe_field("epochs", nayer).published_text == "120, 220 or 320"
+    assert describe_field("synthesis.adversarial", nayer).published_text == "1.33"
+    assert describe_field("split.steps", nayer).published_text == ""
+
+
+@pytest.mark.parametrize("kind", SYNTHESES)
+def test_ta_dfkds_generator_has_no_class_prior_with_any_synthesizer(kind):
+    chosen = from_preset("quick", "t", **{"synthesis.kind": kind, "escape.kind": "tadfkd"})
+    switched = from_preset("quick", "t", **{"escape.kind": "tadfkd"}).replaced({"synthesis.kind": kind})
+    for spec in (chosen, switched):
+        assert spec.synthesis.onehot == 0
+        assert getattr(spec.synthesis, "balance", 0) == 0
+        assert describe_field("synthesis.onehot", spec).badge(0.0) == "paper"
+    assert chosen.replaced({"synthesis.onehot": 1.0}).synthesis.onehot == 1
 
 
 @pytest.mark.parametrize("preset", PRESETS)

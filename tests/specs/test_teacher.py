@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import parse
 from atesc_core.specs.field_help import describe_field
-from atesc_core.specs.teacher import METHODS, TeacherRecipe, TeacherSpec, uses
+from atesc_core.specs.teacher import METHODS, PRESETS, TeacherRecipe, TeacherSpec, uses
 
 specs = st.sampled_from(list(METHODS)).flatmap(
     lambda method: st.builds(
@@ -36,11 +36,28 @@ def test_a_card_keeps_the_recipe_and_nothing_of_the_run(spec):
     assert not {"name", "device", "preset"} & kept.keys()
 
 
-@pytest.mark.parametrize("name", TeacherSpec.model_fields)
-def test_every_setting_says_what_it_is_and_whose_choice(name):
-    sentence, source = describe_field(name, model=TeacherSpec)
-    assert sentence
-    assert source in ("paper", "lab") or name in ("name", "pair", "kind")
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_badge_says_paper_exactly_where_the_value_is_published(preset, method):
+    spec = TeacherSpec(name="t", pair="mnistm-mnist", **METHODS[method] | PRESETS[preset])
+    for name, info in TeacherSpec.model_fields.items():
+        field, value = describe_field(name, spec), getattr(spec, name)
+        assert field.description
+        published = (info.json_schema_extra or {}).get("published")
+        if isinstance(published, dict):
+            published = published.get(method)
+        published = published if isinstance(published, tuple) else () if published is None else (published,)
+        expected = None if name in ("name", "pair", "kind") else "paper" if value in published else "this lab"
+        assert field.badge(value) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("method", "chosen"), [("tntl", {"seed", "device", "preset"}), ("cuti", {"seed", "device", "preset", "beta"})]
+)
+def test_the_paper_preset_is_what_is_published(method, chosen):
+    spec = TeacherSpec(name="t", pair="mnistm-mnist", **METHODS[method] | PRESETS["paper"])
+    badges = {name: describe_field(name, spec).badge(getattr(spec, name)) for name in TeacherSpec.model_fields}
+    assert {name for name, badge in badges.items() if badge == "this lab"} == chosen
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a b", "x" * 65, "-x", "a\n"])

@@ -13,7 +13,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from atesc_core.specs.field_help import describe_field
+from atesc_core.specs.base import JobSpec
+from atesc_core.specs.field_help import Badge, describe_field
 
 Role = Literal["id", "ood", "fragile", "robust", "SL", "NTL", "synthetic"]
 
@@ -234,18 +235,21 @@ def problem(error: str, unaffected: str, next_step: str) -> None:
     st.error(f"**{error}**  \n{unaffected} {next_step}", icon=":material/error:")
 
 
-def source_badge(source: str | None) -> str:
-    """The source of a default value (paper or this lab), as Markdown for a widget's label."""
-    return {"paper": ":gray-badge[paper]", "lab": ":primary-badge[this lab]", None: ""}[source]
+BADGES: dict[Badge | None, str] = {"paper": ":gray-badge[paper]", "this lab": ":primary-badge[this lab]", None: ""}
 
 
-def setting(path: str, label: str, kind: str = "dfq") -> dict[str, Any]:
-    """``label`` and ``help`` of the widget of a RunSpec field: ``st.slider(**setting("split.steps", "PGD steps"))``.
+def setting(path: str, label: str, spec: JobSpec, value: Any) -> dict[str, Any]:
+    """``label``, with the badge of ``value``, and ``help`` of a setting's widget.
+
+    The badge is the value's that is in the widget now. As the label comes before the value, ask the session state for
+    it: ``st.number_input(**setting("epochs", "Epochs", spec, st.session_state.get(key, 8)), value=8, key=key)``. The
+    key is the widget's identity, so that another label makes no other widget.
 
     Args:
         path: the field's dotted name.
         label: the field's name on the page.
-        kind: ``synthesis.kind``; the descriptions of the ``synthesis`` fields depend on it.
+        spec: its methods decide which values are published.
+        value: the value in the widget.
     """
-    sentence, source = describe_field(path, kind)
-    return {"label": f"{label} {source_badge(source)}".strip(), "help": sentence}
+    field = describe_field(path, spec)
+    return {"label": f"{label} {BADGES[field.badge(value)]}".strip(), "help": field.text(value)}

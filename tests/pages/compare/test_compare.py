@@ -204,11 +204,13 @@ def test_the_table_leaves_as_latex_and_csv(open_page, store, two_seeds):
     assert not button(app, "CSV").proto.disabled
 
 
-def test_a_difference_has_what_differs_with_its_sentence_and_source(open_page, store, two_seeds):
+def test_a_difference_has_what_differs_with_its_sentence_and_what_is_published(open_page, store, two_seeds):
     logged_run(store, (70, 99), (71, 100), **{"escape.weight": 0.9})
     app = open_page("compare")
     assert not app.exception
-    assert "escape.weight 0.3 0.9 λ, the weight of forgetting paper" in " ".join(page_text(app).split())
+    words = " ".join(page_text(app).split())
+    assert "escape.weight 0.3 0.9 λ, the weight of forgetting." in words
+    assert "so that its gradient keeps its size 1" in words  # what is published
     assert "Learning rate" not in page_text(app)
 
 

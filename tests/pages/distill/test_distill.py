@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from dataclasses import replace
 from typing import get_args
@@ -45,15 +46,33 @@ def test_an_empty_lab_shows_the_form(open_page, store):
 
 
 @pytest.mark.parametrize("kind", SYNTHESES)
-def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store, kind):
+def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store, kind):
     spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind})
     app = open_page("distill", spec=spec.to_token())
     paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.BASIC_FIELDS]
     assert len(paths) > 15
     for path in paths:
-        sentence, source = describe_field(path, kind)
-        assert field(app, path).help == sentence
-        assert elements.source_badge(source) in field(app, path).label
+        value = functools.reduce(getattr, path.split("."), spec)
+        help_ = describe_field(path, spec)
+        assert field(app, path).help == help_.text(value)
+        assert elements.BADGES[help_.badge(value)] in field(app, path).label
+
+
+def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):
+    app = open_page("distill")
+    for path, published, chosen in (("batch_size", 256, 96), ("synthesis.bn", 1.0, 2.5), ("escape.weight", 1.0, 0.3)):
+        for value, badge in ((published, "[paper]"), (chosen, "[this lab]"), (published, "[paper]")):
+            field(app, path).set_value(value).run()
+            assert badge in field(app, path).label
+            assert (f"Published: {published:g}." in field(app, path).help) == (badge == "[this lab]")
+            assert field(app, path).value == value
+
+
+def test_the_threshold_by_hand_has_the_badge_of_its_number(open_page, store):
+    app = open_page("distill")
+    for choice in ("auto", "by hand"):
+        field(app, "split.threshold").set_value(choice).run()
+        assert "[this lab]" in field(app, "split.threshold").label
 
 
 def test_what_was_set_is_what_starts(open_page, store):

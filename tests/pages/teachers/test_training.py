@@ -13,7 +13,6 @@ from atesc_core import cli
 from atesc_core.runs import RunStore, TrainingRun
 from atesc_core.runs.worker import work
 from atesc_core.specs.field_help import describe_field
-from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.teachers.recipes import from_preset
 from pages.shared.ui import elements
 from pages.teachers import training_form
@@ -62,14 +61,25 @@ def trained(trained_lab: Trained, monkeypatch) -> Trained:
 # ── the form ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_setting_has_a_widget_with_its_sentence_and_source(open_page, store):
+def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store):
     app = open_page("teachers")
     assert not app.exception
+    spec = from_preset("quick", "t", "mnistm-mnist", "tntl")
     for name in FIELD_LABELS:
-        sentence, source = describe_field(name, model=TeacherSpec)
-        assert field(app, name).help == sentence
-        assert elements.source_badge(source) in field(app, name).label
+        help_, value = describe_field(name, spec), getattr(spec, name)
+        assert field(app, name).help == help_.text(value)
+        assert elements.BADGES[help_.badge(value)] in field(app, name).label
     assert not button(app, "Train").disabled
+
+
+def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):
+    app = open_page("teachers")
+    for name, published, chosen in (("epochs", 30, 15), ("lr", 1e-4, 1e-3), ("arch", "vgg13_bn", "small")):
+        for value, badge in ((published, "[paper]"), (chosen, "[this lab]"), (published, "[paper]")):
+            field(app, name).set_value(value).run()
+            assert badge in field(app, name).label
+            assert ("Published: " in field(app, name).help) == (badge == "[this lab]")
+            assert field(app, name).value == value
 
 
 def test_what_was_set_is_what_is_queued_and_the_command_queues_the_same(open_page, store):
