@@ -64,7 +64,7 @@ class CMI(PooledSynthesizer):
     def _build(self) -> None:
         super()._build()
         assert isinstance(self.spec.synthesis, CMISpec)
-        self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
+        self.settings, self.batch_size = self.spec.synthesis, self.spec.synthesis.batch_size
         self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)

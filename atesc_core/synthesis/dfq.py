@@ -23,7 +23,8 @@ class DFQ(Synthesizer):
     def _build(self) -> None:
         assert isinstance(self.spec.synthesis, DFQSpec)
         self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
-        self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
+        latent, width = self.settings.latent, self.settings.width
+        self.generator = Generator(latent, self.image_side, width, self.spec.seed, large=True)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
 
@@ -33,6 +34,7 @@ class DFQ(Synthesizer):
     def turns(self, student: Classifier) -> Iterator[GeneratorUpdate]:
         """Each step of the generator is a turn."""
         student.eval()
+        self.generator.train()
         for _ in range(self.settings.steps):
             z = self._noise(self.batch_size)
             with autocast(self.device), BatchNormMatch(self.teacher) as match:
@@ -62,7 +64,12 @@ class DFQ(Synthesizer):
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """``count`` new images from the generator, (count, 3, H, W) in [0, 1], without gradient."""
+        """``count`` new images, (count, 3, H, W) in [0, 1], without gradient.
+
+        The generator is in evaluation mode, as in the published code: its BatchNorm layers take their running
+        statistics, not those of these images.
+        """
+        self.generator.eval()
         with autocast(self.device):
             images: Tensor = self.generator(self._noise(count)).float()
         return images

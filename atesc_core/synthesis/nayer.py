@@ -86,13 +86,13 @@ class NAYER(PooledSynthesizer):
     def _build(self) -> None:
         super()._build()
         assert isinstance(self.spec.synthesis, NAYERSpec)
-        self.settings = self.spec.synthesis
+        self.settings, self.batch_size = self.spec.synthesis, self.spec.synthesis.batch_size
         self.rounds_done = 0
         self.generator = self._generator(self.spec.seed)
 
     def _generator(self, seed: int) -> LabelGenerator:
         generator = LabelGenerator(
-            self.num_classes, self.spec.batch_size, self.settings.noise, self.image_side, self.settings.width, seed
+            self.num_classes, self.batch_size, self.settings.noise, self.image_side, self.settings.width, seed
         )
         return generator.to(self.device).to(memory_format=memory_format(self.device))
 
@@ -111,7 +111,7 @@ class NAYER(PooledSynthesizer):
 
     def _loop(self, student: Classifier, adversarial: float, turn_count: int) -> GeneratorUpdate:
         self.generator.redraw(self.random)
-        y = self.generator.labels(self.spec.batch_size, self.random)
+        y = self.generator.labels(self.batch_size, self.random)
         optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
         best, losses = BestBatch(), []
         first: Tensor | None = None

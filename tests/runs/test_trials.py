@@ -124,6 +124,7 @@ def test_what_is_kept_after_each_epoch(store, spec, changes, kept):
         (
             {
                 "synthesis.kind": "nayer",
+                "synthesis.batch_size": 16,
                 "synthesis.width": 8,
                 "synthesis.steps": 2,
                 "synthesis.pool": 60,

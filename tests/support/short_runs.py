@@ -19,7 +19,7 @@ SHORT = {
     "escape.probes": 16,
 }
 
-POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}
+POOLED = {"synthesis.batch_size": 24, "synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}
 SHORT_SYNTHESIS = {
     "dfq": {},
     "cmi": {
@@ -40,7 +40,7 @@ def short_run(**changes) -> RunSpec:
     )
 
 
-SMALLEST_POOLED = {"synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 40}
+SMALLEST_POOLED = {"synthesis.batch_size": 16, "synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 40}
 
 SMALLEST_SYNTHESIS = {
     "dfq": {"synthesis.width": 8, "synthesis.steps": 1},

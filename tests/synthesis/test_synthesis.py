@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atesc_core.models import ARCHITECTURES, Classifier, build
+from atesc_core.models import ARCHITECTURES, Classifier, Generator, build
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice
@@ -17,14 +17,16 @@ from atesc_core.synthesis.nayer import LabelGenerator
 from atesc_core.training.divergence import kl_divergence
 
 SETTINGS = {
-    "dfq": {},
-    "cmi": {"steps": 4, "bank": 64, "negatives": 8, "head": 8, "latent": 16, "width": 8, "pool": 40},
-    "nayer": {"steps": 4, "loops": 1, "warmup_loops": 2, "warmup_epochs": 1, "noise": 8, "width": 8, "pool": 40},
+    "dfq": {"steps": 3, "latent": 32, "width": 16},
+    "cmi": {"bank": 64, "negatives": 8, "head": 8, "latent": 16, "width": 8},
+    "nayer": {"loops": 1, "warmup_loops": 2, "warmup_epochs": 1, "noise": 8, "width": 8},
 }
+POOLED = {"steps": 4, "batch_size": 16, "pool": 40}
 
 
 def made(kind: str, teacher: Classifier, seed: int = 0, **changes) -> Synthesizer:
-    settings = {f"synthesis.{name}": value for name, value in SETTINGS[kind].items()}
+    own = SETTINGS[kind] | ({} if kind == "dfq" else POOLED)
+    settings = {f"synthesis.{name}": value for name, value in own.items()}
     spec = from_preset("full", "t", **({"synthesis.kind": kind, "batch_size": 16} | settings | changes))
     return SYNTHESIZERS[kind](spec, teacher, 16, torch.Generator().manual_seed(seed))
 
@@ -137,6 +139,42 @@ def test_dfq_keeps_nothing():
     assert synthesizer.draw(8, lambda x: x.mean((1, 2, 3)))[1] is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "z", "channels"),
+    [("dfq", 256, [256, 128, 64]), ("cmi", 256, [128, 128, 64]), ("nayer", 1000, [128, 128, 64])],
+)
+def test_the_full_presets_generator_is_the_published_one(kind, z, channels):
+    spec = from_preset("full", "t", **{"synthesis.kind": kind})
+    generator = SYNTHESIZERS[kind](spec, frozen(build("small", 10, 0)), 32, torch.Generator()).generator
+    body = generator if isinstance(generator, Generator) else generator.body
+    assert body.dense.in_features == z
+    assert [layer.num_features for layer in body.body if isinstance(layer, nn.BatchNorm2d)] == channels
+
+
+def test_dfq_samples_in_evaluation_mode_and_trains_in_training_mode():
+    synthesizer = made("dfq", frozen(build("small", 4, 0)))
+    synthesizer.train_round(build("small", 4, 1))
+    before = copy.deepcopy(synthesizer.generator.state_dict())
+    state = synthesizer.random.get_state()
+    many = synthesizer.sample(8)
+    synthesizer.random.set_state(state)
+    z = synthesizer._noise(8)
+    one = synthesizer.generator(z[:1]).detach()
+    assert torch.allclose(many[:1], one, atol=1e-5), "an image does not depend on those beside it"
+    after = synthesizer.generator.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before), "statistics stay as they were trained"
+    synthesizer.train_round(build("small", 4, 1))
+    assert synthesizer.generator.training
+
+
+@pytest.mark.parametrize("kind", ["cmi", "nayer"])
+def test_a_call_makes_another_number_of_images_than_a_step_takes(kind):
+    synthesizer = made(kind, frozen(build("small", 4, 0)), **{"batch_size": 6, "synthesis.batch_size": 10})
+    synthesizer.train_round(build("small", 4, 1))
+    assert len(synthesizer.pool) == 10 * (1 if kind == "cmi" else 2)
+    assert synthesizer.sample(6).shape == (6, 3, 16, 16)
+
+
 def test_l_adv_by_hand():
     """Two classes. They agree on the first image, T (3/4, 1/4), S even-handed but for the tie-break towards class 0;
     they disagree on the second, which does not count: −½ · KL."""
@@ -182,7 +220,7 @@ def test_layer_means_by_hand():
 
 
 def test_cmi_starts_anew_at_each_call_and_its_bank_grows():
-    synthesizer = made("cmi", frozen(build("small", 4, 0)), batch_size=24)
+    synthesizer = made("cmi", frozen(build("small", 4, 0)), **{"synthesis.batch_size": 24})
     for held in (24, 40, 40):  # of a pool of 40
         synthesizer.train_round(build("small", 4, 1))
         assert len(synthesizer.pool) == held
@@ -248,5 +286,6 @@ def test_the_adversarial_term_is_what_the_student_does_not_know():
     spec = RunSpec(teacher="t", batch_size=16)
     synthesizer, twin = (SYNTHESIZERS["dfq"](spec, teacher, 16, torch.Generator().manual_seed(0)) for _ in range(2))
     with torch.no_grad():
-        expected = -kl_divergence(teacher(twin.sample(16)), student.head.bias.expand(16, 4)).mean().item()
+        images = twin.generator(twin._noise(16))
+        expected = -kl_divergence(teacher(images), student.head.bias.expand(16, 4)).mean().item()
     assert synthesizer.train_round(student)["adversarial"].item() == pytest.approx(expected, rel=1e-4)

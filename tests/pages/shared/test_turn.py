@@ -16,7 +16,7 @@ from tests.support.pages import button, image_walls, page_text, set_status
 from tests.support.waiting import until
 
 CARD = "Trace of one turn"
-POOLED = {"synthesis.steps": 3, "synthesis.width": 8, "synthesis.pool": 100}
+POOLED = {"synthesis.batch_size": 32, "synthesis.steps": 3, "synthesis.width": 8, "synthesis.pool": 100}
 
 
 def unmeasured(run, runs_dir, controls, resume):
