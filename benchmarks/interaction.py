@@ -120,6 +120,7 @@ def make_run(runs_dir: Path, images: int) -> str:
             teacher_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
             student_probs=random.dirichlet(np.full(CLASSES, 0.2), images).astype(np.float32),
             features=random.normal(size=(images, FEATURES)).astype(np.float32),
+            batchnorm=np.empty((2, 0), np.float32),
             scores=scores(random, images),
             fragile=np.zeros(images, bool),
         )

@@ -77,7 +77,8 @@ def figure(
         bool, typer.Option(help="scores: real validation images too; the teacher is measured once.")
     ] = False,
     against: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="accuracy, drift: a run to draw beside it; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="accuracy, drift, batchnorm: a run to draw beside it; may be repeated."),
     ] = None,
     domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which validation images.")] = "id",
     method: Annotated[

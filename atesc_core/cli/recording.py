@@ -38,7 +38,7 @@ def make_recording(
     images: Annotated[int, typer.Option(min=1, max=512, help=IMAGES_HELP)] = 96,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Record runs as they now stand. The three students of a story get its first two scenes too."""
+    """Record runs as they now stand. The three students of a story get its scenes too."""
     _check_parent(out)
     store = open_store(runs_dir)
     _write_recording(
@@ -86,7 +86,7 @@ def show_recording(file: Annotated[Path, typer.Argument(help="A recording.")]) -
     print(f"{recording.manifest.title}: {created}, {recording.seconds:.0f} s, {file.stat().st_size / 1e6:.2f} MB")
     for run in recording.manifest.runs:
         print(f"  {_summary(run)}")
-    scenes = [name for name in ("border", "first") if getattr(recording.manifest, name)]
+    scenes = [name for name in ("border", "first", "batchnorm") if getattr(recording.manifest, name)]
     if scenes:
         print(f"  scenes: {', '.join(scenes)}")
 

@@ -20,6 +20,7 @@ class SnapshotTaken:
     teacher_probs: Tensor  # (N, C) float32
     student_probs: Tensor  # (N, C) float32
     features: Tensor  # (N, F) float32, the teacher's penultimate layer
+    batchnorm: Tensor  # (2, K) float32, statistics of the teacher's BatchNorm inputs: models/batchnorm.py
     scores: dict[str, Tensor]  # (N,) float32 each, by name in SCORES; "min_eps" in 1/255, inf if never flipped
     fragile: Tensor  # (N,) bool, by the run's score and the threshold in force
     threshold: float

@@ -13,6 +13,7 @@ from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
 from atesc_core.distillation.losses import student_losses
 from atesc_core.models import build
+from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.robustness.thresholds import suggest
@@ -151,7 +152,7 @@ class Distillation:
         threshold = self.threshold
         if threshold is None:
             threshold = self.suggested_threshold(scores[self.spec.split.score])
-        with torch.no_grad():
+        with torch.no_grad(), BatchNormInputs(self.teacher) as inputs:
             features = torch.cat([self.teacher.features(part).float() for part in torch.split(images, 256)])
         return SnapshotTaken(
             epoch=self.epoch,
@@ -159,6 +160,7 @@ class Distillation:
             teacher_probs=predict(self.teacher, images).softmax(1).cpu(),
             student_probs=predict(self.student, images).softmax(1).cpu(),
             features=features.cpu(),
+            batchnorm=inputs.statistics(),
             scores={name: value.float().cpu() for name, value in scores.items()},
             fragile=split_by_score(scores[self.spec.split.score], threshold).cpu(),
             threshold=threshold,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
+from atesc_core.figures.batchnorm import TeacherLine, batchnorm, batchnorm_epochs, format_position
 from atesc_core.figures.border import border
 from atesc_core.figures.drift import Drift, drift
 from atesc_core.figures.embedding import embedding
@@ -35,6 +36,8 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "per_class": per_class,
     "confusion": confusion,
     "border": border,
+    "batchnorm": batchnorm,
+    "batchnorm_epochs": batchnorm_epochs,
 }
 
 
@@ -48,13 +51,17 @@ __all__ = [
     "Curve",
     "Drift",
     "Images",
+    "TeacherLine",
     "accuracy",
+    "batchnorm",
+    "batchnorm_epochs",
     "border",
     "class_sides",
     "confusion",
     "contact_sheet",
     "drift",
     "embedding",
+    "format_position",
     "fragile_share",
     "losses_generator",
     "losses_student",

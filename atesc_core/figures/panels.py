@@ -17,6 +17,7 @@ from atesc_core.errors import FigureNotReadyError
 from atesc_core.figures.drift import Drift
 from atesc_core.figures.export.recipe import Panel
 from atesc_core.figures.run_data import (
+    batchnorm_by_epoch,
     class_accuracies,
     evenly_thinned,
     labelled_scores,
@@ -29,6 +30,7 @@ from atesc_core.figures.sources import Sources
 from atesc_core.robustness.thresholds import SUGGESTIONS
 from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.batchnorm import BatchNormReport
 from atesc_core.teachers.report import Report
 
 Positions = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]  # of (ID, OOD), synthetic
@@ -129,6 +131,21 @@ class PanelData:
             raise FigureNotReadyError(
                 f"teacher: {card.name!r} is not measured on real validation images yet; {self.panel.figure!r} "
                 "is drawn as soon as it is"
+            )
+        return report
+
+    def batchnorm(self) -> BatchNormReport:
+        """Where the teacher's BatchNorm statistics lie on real images.
+
+        Raises:
+            FigureNotReadyError: It is not measured yet, or the teacher was deleted.
+        """
+        card = self.required_card()
+        report = self.sources.batchnorm(card.name)
+        if report is None:
+            raise FigureNotReadyError(
+                f"teacher: the BatchNorm layers of {card.name!r} are not measured on real images yet; "
+                f"{self.panel.figure!r} is drawn as soon as they are"
             )
         return report
 
@@ -282,6 +299,33 @@ def _confusion(data: PanelData) -> go.Figure:
     )
 
 
+def _batchnorm(data: PanelData) -> go.Figure:
+    """The run's teacher, and the first of the other runs' teachers that is of the other kind."""
+    lines: dict[str, figures.TeacherLine] = {}
+    for run_id in (data.run.id, *data.panel.against):
+        data_of_run = replace(data, run=data.sources.store.get_distillation(run_id))
+        kind = data_of_run.required_card().kind
+        if kind not in lines:
+            report = data_of_run.batchnorm()
+            lines[kind] = figures.TeacherLine(kind, report.layers, report.positions(report.running))
+    return figures.batchnorm(list(lines.values()), "print")
+
+
+def _batchnorm_epochs(data: PanelData) -> go.Figure:
+    report, store = data.batchnorm(), data.sources.store
+    statistics = batchnorm_by_epoch(data.run.id, store, report)
+    if not statistics:
+        _ = data.snapshot  # raises FigureNotReadyError
+    return figures.batchnorm_epochs(
+        list(statistics),
+        [report.positions(values) for values in statistics.values()],
+        report.layers,
+        "print",
+        target=report.positions(report.running),
+        images=data.run.spec.snapshot_images,
+    )
+
+
 PANEL_BUILDERS: dict[str, Callable[[PanelData], go.Figure]] = {
     "accuracy": _accuracy,
     "losses_generator": _by_step(figures.losses_generator),
@@ -296,4 +340,6 @@ PANEL_BUILDERS: dict[str, Callable[[PanelData], go.Figure]] = {
     "roc": _roc,
     "per_class": _per_class,
     "confusion": _confusion,
+    "batchnorm": _batchnorm,
+    "batchnorm_epochs": _batchnorm_epochs,
 }

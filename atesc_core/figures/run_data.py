@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,10 @@ from atesc_core.figures.accuracy import Curve
 from atesc_core.robustness.detection import labelled
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
+from atesc_core.runs.snapshots import read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.batchnorm import BatchNormReport
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import ESCAPE_NAMES, SCORE_NAMES
 
@@ -140,6 +144,26 @@ def reference_points(
             )
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def batchnorm_by_epoch(
+    run_id: str, store: RunStore, report: BatchNormReport, read: Callable[[Path], NDArray[np.float32]] = read_batchnorm
+) -> dict[int, NDArray[np.float32]]:
+    """Epoch -> (2, K), statistics of the teacher's BatchNorm inputs on the synthetic images of at most MAX_EPOCHS.
+
+    Epochs of another teacher that had the same name are left out, and those that were deleted meanwhile.
+
+    Args:
+        run_id: The run's id.
+        store: The store that has the run.
+        report: Of the run's teacher.
+        read: Reads ``Snapshot.batchnorm`` of a file; a page passes a cached one.
+    """
+    statistics = {}
+    for epoch in evenly_thinned(store.snapshot_epochs(run_id)):
+        with suppress(FileNotFoundError):
+            statistics[epoch] = read(store.snapshot_file(run_id, epoch))
+    return {epoch: values for epoch, values in statistics.items() if values.shape == report.running.shape}
 
 
 def evenly_thinned(epochs: Sequence[int]) -> list[int]:

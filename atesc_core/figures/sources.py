@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard, list_teachers
+from atesc_core.teachers.batchnorm import BatchNormReport
 from atesc_core.teachers.report import Report
 
 
@@ -20,12 +21,14 @@ class Sources:
         cards: Returns teacher -> card.
         report: (teacher, split, attacked) -> the teacher's report on real validation images, attacked or not; None if
             it is not measured yet.
+        batchnorm: teacher -> where its BatchNorm statistics lie on real images; None if that is not measured yet.
         wait_for_umap: Whether to wait until a missing UMAP is made, instead of raising FigureNotReadyError.
     """
 
     store: RunStore
     cards: Callable[[], dict[str, TeacherCard]]
     report: Callable[[str, SplitSpec, bool], Report | None]
+    batchnorm: Callable[[str], BatchNormReport | None]
     wait_for_umap: bool = False
 
 
@@ -47,4 +50,9 @@ def measuring_sources(
 
         return measured_report(teacher, store.runs_dir, split, attacked=attacked, on_progress=on_progress)
 
-    return Sources(store, cards, report, wait_for_umap=True)
+    def batchnorm(teacher: str) -> BatchNormReport:
+        from atesc_core.teachers.batchnorm_measurement import measured_batchnorm
+
+        return measured_batchnorm(teacher, store.runs_dir, on_progress)
+
+    return Sources(store, cards, report, batchnorm, wait_for_umap=True)

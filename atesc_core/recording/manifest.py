@@ -173,6 +173,34 @@ class FirstSteps(Spec):
         return sum(step.turn == "generator" for step in self.steps)
 
 
+class TeacherPositions(Spec):
+    """Where a teacher's running statistics lie between real ID (0) and real OOD (1): ``teachers/batchnorm.py``.
+
+    A value a BatchNorm layer, by depth; None where ID and OOD images have the same statistics.
+    """
+
+    kind: Literal["NTL", "SL"]
+    layers: tuple[PlainText, ...] = Field(max_length=1000, description="Names of the modules")
+    mean: tuple[float | None, ...]
+    mean_distance: tuple[float | None, ...] = Field(description="From the line between ID and OOD, in its lengths")
+    variance: tuple[float | None, ...]
+    variance_distance: tuple[float | None, ...]
+
+    @model_validator(mode="after")
+    def _one_a_layer(self) -> TeacherPositions:
+        for name in ("mean", "mean_distance", "variance", "variance_distance"):
+            if len(getattr(self, name)) != len(self.layers):
+                raise ValueError(f"{name}: {len(getattr(self, name))} values; expected {len(self.layers)}, one a layer")
+        return self
+
+
+class BatchNormPositions(Spec):
+    """Teachers' running statistics between real ID and real OOD images."""
+
+    teachers: tuple[TeacherPositions, ...] = Field(min_length=1, max_length=2)
+    images: dict[Literal["id", "ood"], int] = Field(description="Real training images of each domain")
+
+
 class Manifest(Spec):
     """The manifest. Arrays are named and shaped by `arrays`."""
 
@@ -184,6 +212,7 @@ class Manifest(Spec):
     runs: tuple[RecordedRun, ...] = Field(max_length=MAX_RUNS)
     border: Border | None = None
     first: FirstSteps | None = None
+    batchnorm: BatchNormPositions | None = None
 
     @model_validator(mode="after")
     def _each_once(self) -> Manifest:

@@ -1,8 +1,8 @@
-"""Two scenes of the story that no run logs: a teacher's border, and the first steps of a run one by one.
+"""Three scenes of the story that no run logs: a teacher's border, the first steps of a run, BatchNorm statistics.
 
     python -m atesc_core.recording.scenes RUN_ID SL_TEACHER --runs-dir D
 
-computes both for the story whose plain run is RUN_ID, and saves them as ``scenes_file``: a recording without runs.
+computes them for the story whose plain run is RUN_ID, and saves them as ``scenes_file``: a recording without runs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,10 +22,22 @@ from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.jobs import report_progress
 from atesc_core.recording.file import save
-from atesc_core.recording.manifest import Border, BorderPair, FirstStep, FirstSteps, Manifest, Recording, Turn
+from atesc_core.recording.manifest import (
+    BatchNormPositions,
+    Border,
+    BorderPair,
+    FirstStep,
+    FirstSteps,
+    Manifest,
+    Recording,
+    TeacherPositions,
+    Turn,
+)
 from atesc_core.recording.writer import plain_text, scenes_file
 from atesc_core.runs import RunStore
 from atesc_core.specs.run import RunSpec
+from atesc_core.teachers.batchnorm import BatchNormReport
+from atesc_core.teachers.batchnorm_measurement import measured_batchnorm
 from atesc_core.teachers.zoo import Teacher, load_teacher
 from atesc_core.training.evaluation import predict
 
@@ -188,10 +201,38 @@ def _step(turn: Turn, round_: int, terms: dict[str, float], observed: Arrays) ->
     return FirstStep(turn=turn, round=round_, losses=finite, agreement=_agreement(observed))
 
 
+def record_batchnorm(
+    teachers: Sequence[Teacher], runs_dir: Path, on_progress: OnProgress = lambda share, message: None
+) -> BatchNormPositions:
+    """Where the running statistics of teachers lie between real ID and real OOD images, from the cache or measured now.
+
+    Args:
+        teachers: NTL, or NTL and SL, of one pair and image side.
+        runs_dir: The folder with the user's teachers and the cache.
+        on_progress: Called with the progress, 0..1, and a text that says what is being made.
+    """
+    reports = [measured_batchnorm(teacher.card.name, runs_dir, on_progress) for teacher in teachers]
+    return BatchNormPositions(
+        teachers=tuple(
+            _teacher_positions(teacher.card.kind, report) for teacher, report in zip(teachers, reports, strict=True)
+        ),
+        images={"id": reports[0].id_images, "ood": reports[0].ood_images},
+    )
+
+
+def _teacher_positions(kind: Literal["NTL", "SL"], report: BatchNormReport) -> TeacherPositions:
+    positions = vars(report.positions(report.running))
+    values = {
+        name: tuple(None if np.isnan(value) else float(f"{value:.6g}") for value in part)
+        for name, part in positions.items()
+    }
+    return TeacherPositions(kind=kind, layers=tuple(map(plain_text, report.layers)), **values)
+
+
 def record_scenes(
     spec: RunSpec, sl_teacher: str, runs_dir: Path, on_progress: OnProgress = lambda share, message: None
 ) -> Recording:
-    """Both scenes of a story, as a recording without runs.
+    """The scenes of a story, as a recording without runs.
 
     Args:
         spec: The spec of the story's plain run.
@@ -206,11 +247,16 @@ def record_scenes(
     """
     teacher, control = load_teacher(spec.teacher, runs_dir), load_teacher(sl_teacher, runs_dir)
     on_progress(0.0, "Where the teacher's border is")
-    at_border, border_arrays = record_border((teacher, control), load_pair(teacher.card.pair, teacher.card.image_side))
+    data = load_pair(teacher.card.pair, teacher.card.image_side)
+    at_border, border_arrays = record_border((teacher, control), data)
+    batchnorm = record_batchnorm((teacher, control), runs_dir)
     first, first_arrays = record_first_steps(spec, teacher, on_progress=on_progress)
     arrays = {f"border/{name}": values for name, values in border_arrays.items()}
     arrays |= {f"first/{name}": values for name, values in first_arrays.items()}
-    return Recording(Manifest(title="Scenes", created=time.time(), runs=(), border=at_border, first=first), arrays)
+    manifest = Manifest(
+        title="Scenes", created=time.time(), runs=(), border=at_border, first=first, batchnorm=batchnorm
+    )
+    return Recording(manifest, arrays)
 
 
 def main() -> None:

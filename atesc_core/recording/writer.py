@@ -78,7 +78,7 @@ def record(
                 f"run: {run.id}: its teacher {run.spec.teacher!r} is not among the teachers any more"
             )
         recorded.append(_recorded_run(store, run, cards[run.spec.teacher], number, images, arrays))
-    border, first = (scenes.manifest.border, scenes.manifest.first) if scenes else (None, None)
+    shown = scenes.manifest if scenes else None
     if scenes:
         arrays |= scenes.arrays
     manifest = Manifest(
@@ -86,8 +86,9 @@ def record(
         created=time.time(),
         command=plain_text(command),
         runs=tuple(recorded),
-        border=border,
-        first=first,
+        border=shown.border if shown else None,
+        first=shown.first if shown else None,
+        batchnorm=shown.batchnorm if shown else None,
     )
     return Recording(manifest, arrays)
 

@@ -153,6 +153,7 @@ def as_snapshot(event: SnapshotTaken) -> Snapshot:
         event.teacher_probs.numpy(),
         event.student_probs.numpy(),
         event.features.numpy(),
+        event.batchnorm.numpy(),
         {name: values.numpy() for name, values in event.scores.items()},
         event.fragile.numpy(),
         event.threshold,

@@ -20,6 +20,7 @@ class Snapshot:
     teacher_probs: np.ndarray  # (N, C) float32
     student_probs: np.ndarray  # (N, C) float32
     features: np.ndarray  # (N, F) float32, the teacher's penultimate layer
+    batchnorm: np.ndarray  # (2, K) float32, mean and variance of the teacher's BatchNorm inputs, all layers by depth
     scores: dict[str, np.ndarray]  # (N,) float32 each, by name in SCORES; min_eps in 1/255, inf if never flipped
     fragile: np.ndarray  # (N,) bool, by the run's score and the threshold in force
     threshold: float
@@ -27,7 +28,8 @@ class Snapshot:
     def save(self, path: Path) -> None:
         """Write all fields as arrays, each score as ``score_<name>``."""
         arrays: dict[str, Any] = {
-            name: getattr(self, name) for name in ("images", "teacher_probs", "student_probs", "features", "fragile")
+            name: getattr(self, name)
+            for name in ("images", "teacher_probs", "student_probs", "features", "batchnorm", "fragile")
         }
         arrays |= {f"score_{name}": values for name, values in self.scores.items()}
         with atomic_write(path) as file:
@@ -40,3 +42,10 @@ class Snapshot:
             values = dict(arrays)
         scores = {name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")}
         return cls(epoch=int(values.pop("epoch")), threshold=float(values.pop("threshold")), scores=scores, **values)
+
+
+def read_batchnorm(path: Path) -> np.ndarray:
+    """``Snapshot.batchnorm`` of a file, without its images: (2, K) float32. Raises FileNotFoundError."""
+    with np.load(path, allow_pickle=False) as arrays:
+        statistics: np.ndarray = arrays["batchnorm"]
+    return statistics

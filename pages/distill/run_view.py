@@ -18,6 +18,7 @@ from pages.shared.data.store import run_store
 from pages.shared.state.threshold import choose_threshold, chosen_threshold, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.apply_threshold import apply_controls
+from pages.shared.ui.batchnorm import batchnorm_curve
 from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.image_wall import image_wall
@@ -38,8 +39,8 @@ from pages.shared.ui.run_panel import (
 from pages.shared.ui.turn.card import turn_card
 
 
-def run_view(run: DistillationRun) -> None:
-    """Draw the whole run."""
+def run_view(run: DistillationRun) -> bool:
+    """Draw the whole run. Returns whether its teacher is being measured."""
     run_state(run)
     status_notice(run)
     turn_card(run)
@@ -60,8 +61,11 @@ def run_view(run: DistillationRun) -> None:
     left, right = st.columns(2)
     with left, elements.card("Generator loss by term", "each round, weighted", height="stretch"):
         chart(figures.losses_generator(steps, appearance.mode(), run.epochs), f"generator-{run.id}", height=420)
-    with right, elements.card("What happened", height="stretch"):
+    with right, elements.card("Synthetic images between ID and OOD", "by BatchNorm layer", height="stretch"):
+        waiting = batchnorm_curve(run)
+    with elements.card("What happened"):
         run_history(run)
+    return waiting
 
 
 def run_state(run: DistillationRun) -> None:

@@ -17,6 +17,7 @@ from pages.shared.data.store import run_store
 from pages.shared.state import selection
 from pages.shared.ui import elements
 from pages.shared.ui.apply_threshold import pending_notice
+from pages.shared.ui.batchnorm import batchnorm_curve
 from pages.shared.ui.inspector import Sample, inspector
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
@@ -86,8 +87,19 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
         st.empty()  # replaces the inspector, see selected_images
     if not two:
         distance_curves(epoch_map, epochs)
+    waiting = _batchnorm_cards(subjects, epoch) or waiting
     live = is_live(run) or second is not None and is_live(second.run)
     return playing or waiting or live or computing
+
+
+def _batchnorm_cards(subjects: list[Subject], epoch: int) -> bool:
+    """Draw where each run's images lie by BatchNorm layer. Returns whether a teacher is being measured."""
+    waiting = False
+    for subject, column in zip(subjects, st.columns(len(subjects)), strict=True):
+        note = f"by BatchNorm layer of the {subject.card.kind} teacher"
+        with column, elements.card("Synthetic images between ID and OOD", note, height="stretch"):
+            waiting = batchnorm_curve(subject.run, epoch=epoch) or waiting
+    return waiting
 
 
 def _has_student(subject: Subject) -> bool:

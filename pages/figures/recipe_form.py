@@ -18,6 +18,7 @@ from atesc_core.figures.sources import Sources
 from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data import snapshots
+from pages.shared.data.batchnorm import batchnorm_report, watch_batchnorm
 from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -38,6 +39,7 @@ NEEDS_REPORT = {  # figures that need the teacher's report; True: including the 
     "per_class": False,
     "confusion": False,
 }
+BATCHNORM_FIGURES = ("batchnorm", "batchnorm_epochs")
 
 
 def recipe_form(run: DistillationRun) -> Recipe:
@@ -316,7 +318,7 @@ OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel 
 
 def sources() -> Sources:
     """The data sources of figures. They return only existing results, so that the page never waits."""
-    return Sources(run_store(), cards, _report)
+    return Sources(run_store(), cards, _report, batchnorm_report)
 
 
 def _report(teacher: str, split: Any, attacked: bool) -> Any:
@@ -327,6 +329,11 @@ def measure_missing_reports(recipe: Recipe) -> None:
     """Start to measure the first teacher whose report is missing; later reruns measure the others."""
     for panel, run_id in _runs(recipe):
         run = run_store().get_distillation(run_id)
+        if panel.figure in BATCHNORM_FIGURES and run.spec.teacher in cards():
+            if batchnorm_report(run.spec.teacher) is None:
+                watch_batchnorm(run.spec.teacher)
+                return
+            continue
         if not (panel.real or panel.figure in NEEDS_REPORT) or run.spec.teacher not in cards():
             continue
         report = teacher_report(run.spec.teacher, run.spec.split)

@@ -9,13 +9,15 @@ from pages.shared.data.story import in_progress
 from pages.shared.ui import elements
 from pages.story.context import StoryContext
 from pages.story.playback import play_runs
+from pages.story.trap_reason import show_reason
 
 VERDICT_STYLE = "font-size:1.15rem;font-weight:550;line-height:1.4;min-height:1.4em"
 
 
 def show_trap(story: StoryContext) -> None:
-    """Draw step 3: plain students of the NTL teacher and of the SL teacher."""
+    """Draw step 3: plain students of the NTL teacher and of the SL teacher, and the reason of the trap."""
     _show_comparison(story, ("plain", "control"))
+    show_reason(story)
 
 
 def show_escape(story: StoryContext) -> None:

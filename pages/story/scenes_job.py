@@ -1,4 +1,4 @@
-"""The job that computes the scenes of steps 1 and 2 of a live story, because runs do not log them."""
+"""The job that computes a live story's scenes, because runs do not log them."""
 
 from __future__ import annotations
 

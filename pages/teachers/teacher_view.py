@@ -10,6 +10,7 @@ from atesc_core import figures
 from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard
+from atesc_core.teachers.batchnorm import BatchNormReport
 from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images
@@ -17,6 +18,7 @@ from pages.shared.data.reports import measuring, teacher_report
 from pages.shared.data.teachers import architecture
 from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.batchnorm import FAR_DOTS, NO_BATCHNORM, real_images, with_reports
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
 
@@ -24,6 +26,10 @@ SPLIT = SplitSpec()  # settings of the attack on real validation images: the def
 IMAGES = 16  # images of each domain in the view of one teacher
 ROLES: tuple[elements.Role, elements.Role] = ("id", "ood")
 LIST_IMAGES = 6  # images of each domain in the list of teachers
+BATCHNORM_MEANING = (
+    "A synthesizer's $R_{BN}$ asks for images with the teacher's running statistics. Where these are half ID and "
+    "half OOD, it asks for images halfway out of the domain."
+)
 
 
 # ── list of teachers ───────────────────────────────────────────────────────────────────────────────────────
@@ -137,6 +143,8 @@ def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     measuring(card.name, SPLIT, report)
     if report is not None:
         _image_cards(report)
+    _batchnorm_card(card, counterpart)
+    if report is not None:
         left, right = st.columns(2)
         with left:
             _working_range(report)
@@ -209,6 +217,44 @@ def _image_cards(report: Report) -> None:
             gallery(
                 side.images[:IMAGES], columns=8, roles=[domain] * len(true_classes), captions=predicted, titles=titles
             )
+
+
+def _batchnorm_card(card: TeacherCard, counterpart: TeacherCard | None) -> None:
+    """Draw where the running statistics of the teacher and of its counterpart lie between ID and OOD."""
+    shown = {teacher.name: teacher for teacher in (card, counterpart) if teacher}
+
+    def draw(reports: dict[str, BatchNormReport]) -> None:
+        if (own := reports.get(card.name)) is None:
+            return
+        if not own.layers:
+            elements.caption(NO_BATCHNORM)
+            return
+        measured = [(shown[name], report) for name, report in reports.items() if report.layers]
+        lines = [
+            figures.TeacherLine(teacher.kind, report.layers, report.positions(report.running))
+            for teacher, report in measured
+        ]
+        left, right = st.columns([3, 1.2], gap="medium")
+        with left:
+            chart(figures.batchnorm(lines, appearance.mode()), f"batchnorm {card.name}", height=360)
+        with right:
+            elements.tiles(*(_position_tile(teacher, report) for teacher, report in measured))
+            st.markdown(BATCHNORM_MEANING)
+        elements.caption(f"Real images: {real_images(own.id_images, own.ood_images)}. {FAR_DOTS}")
+
+    with elements.card(figures.title("batchnorm"), "running mean and variance of each layer"):
+        with_reports(f"batchnorm of {card.name}", list(shown), draw)
+
+
+def _position_tile(card: TeacherCard, report: BatchNormReport) -> elements.Html:
+    mean = report.positions(report.running).mean
+    return elements.tile(
+        f"{card.kind} teacher, last layer",
+        figures.format_position(mean[-1]),
+        role=card.kind,
+        measured_on=f"0 is ID, 1 is OOD · {len(report.layers)} layers",
+        help_text="Position of the running mean of the last BatchNorm layer between real ID and OOD images",
+    )
 
 
 def _working_range(report: Report) -> None:

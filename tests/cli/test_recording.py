@@ -55,7 +55,7 @@ def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     assert {run.teacher.setting for run in recording.manifest.runs} == {"open"}
     assert recording.manifest.border
     assert recording.manifest.first
-    assert "scenes: border, first" in run_in_process("recording", "show", out)
+    assert "scenes: border, first, batchnorm" in run_in_process("recording", "show", out)
     assert out.stat().st_size < 1_000_000
 
 

@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import RunStore
 from pages.shared.data.device import machine
+from tests.support.batchnorm import save_batchnorm
+from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import go_to
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -20,6 +22,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     """A new empty lab, which the app uses during the test. Queued runs do not start: there is no worker."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr("atesc_core.runs.launcher._start", lambda store, requested: None)
+    save_batchnorm(tmp_path / "lab", TEACHER, CONTROL)
     return RunStore(tmp_path / "lab")
 
 

@@ -109,6 +109,8 @@ IMAGES = "runs/0/2/images"
         (setting("runs.0.snapshots.0.images", 512), [IMAGES, "expected 98304"]),
         (setting("border.pairs.0.label", 2), ["border", "label"]),
         (setting("first.steps.0.losses", {"__class__": 1}), ["losses", "__class__"]),
+        (setting("batchnorm.teachers.0.mean", [0.5]), ["mean", "1 values", "expected 2"]),
+        (setting("batchnorm.teachers.0.layers.0", "<b>"), ["layers", "<b>"]),
         (lambda members: members.pop(IMAGES), [IMAGES, "missing"]),
         (put(IMAGES, b"short"), [IMAGES, "5 bytes"]),
         (put("../../evil.py", b"import os"), ["../../evil.py", "no part of this recording"]),
@@ -123,7 +125,7 @@ IMAGES = "runs/0/2/images"
         (put("runs/0/2/min_eps", np.array([0, 1, np.nan], np.float32)), ["min_eps", "scores"]),
         (put("runs/0/2/margin", np.array([0, 1, np.inf], np.float32)), ["margin", "finite"]),
     ],
-    ids=range(30),
+    ids=range(32),
 )
 def test_what_is_wrong_is_named(recording: Recording, change, named):
     with pytest.raises(RecordingError) as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from atesc_core.domains.loading import load_pair
 from atesc_core.recording import Recording
-from atesc_core.recording.scenes import record_border, record_first_steps
+from atesc_core.recording.scenes import record_batchnorm, record_border, record_first_steps
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import predict
+from tests.support.batchnorm import small_report
 from tests.support.labs import CONTROL, TEACHER, Lab
 
 
@@ -68,6 +71,24 @@ def test_agreement_is_that_of_the_images_shown(story_scenes: Recording):
         same = arrays["first/teacher_class"][drawn] == arrays["first/student_class"][number]
         assert step.agreement == pytest.approx(100 * same.mean())
     assert (arrays["first/images"][0] != arrays["first/images"][-1]).any()
+
+
+def test_the_ntl_teacher_is_halfway_and_the_sl_teacher_at_id(story_scenes: Recording):
+    ntl, sl = story_scenes.manifest.batchnorm.teachers
+    assert (ntl.kind, sl.kind) == ("NTL", "SL")
+    for teacher, name in ((ntl, TEACHER), (sl, CONTROL)):
+        report = small_report(name)
+        assert teacher.layers == report.layers
+        assert teacher.mean == pytest.approx(report.positions(report.running).mean, rel=1e-5)
+    assert story_scenes.manifest.batchnorm.images == {"id": 200, "ood": 200}
+
+
+def test_a_position_that_does_not_exist_is_none(tmp_path, monkeypatch):
+    report = small_report(TEACHER)
+    equal = dataclasses.replace(report, ood=report.id)
+    monkeypatch.setattr("atesc_core.recording.scenes.measured_batchnorm", lambda *arguments: equal)
+    recorded = record_batchnorm([load_teacher(TEACHER)], tmp_path)
+    assert recorded.teachers[0].mean == (None,) * 4
 
 
 def test_a_synthesizer_without_first_images_is_named(lab_with_runs: Lab):

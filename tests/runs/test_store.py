@@ -16,6 +16,7 @@ from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import TrainingRun
+from atesc_core.runs.snapshots import read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 
@@ -196,6 +197,7 @@ def a_snapshot(epoch: int) -> Snapshot:
         random.random((5, 10), dtype=np.float32),
         random.random((5, 10), dtype=np.float32),
         random.random((5, 7), dtype=np.float32),
+        random.random((2, 12), dtype=np.float32),
         {"min_eps": np.array([1, 2, 3, 4, np.inf], np.float32), "kl": random.random(5, dtype=np.float32)},
         np.array([True, False, True, False, False]),
         3.7,
@@ -209,9 +211,10 @@ def test_a_snapshot_comes_back_as_it_was(store, spec):
     assert store.snapshot_epochs(run_id) == [2, 10]
     saved, loaded = a_snapshot(10), store.snapshot(run_id, 10)
     assert (loaded.epoch, loaded.threshold, set(loaded.scores)) == (10, 3.7, {"min_eps", "kl"})
-    for name in ("images", "teacher_probs", "student_probs", "features", "fragile"):
+    for name in ("images", "teacher_probs", "student_probs", "features", "batchnorm", "fragile"):
         np.testing.assert_array_equal(getattr(saved, name), getattr(loaded, name), strict=True)
     np.testing.assert_array_equal(saved.scores["min_eps"], loaded.scores["min_eps"], strict=True)
+    np.testing.assert_array_equal(read_batchnorm(store.snapshot_file(run_id, 10)), saved.batchnorm, strict=True)
     with pytest.raises(StoreError, match="there are: 2, 10"):
         store.snapshot(run_id, 3)
 

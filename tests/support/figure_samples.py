@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from atesc_core.figures import FIGURES, Curve, Drift
+from atesc_core.figures import FIGURES, Curve, Drift, TeacherLine
+from atesc_core.teachers.batchnorm import Positions
 
 EPOCHS = [1, 2, 3]
 PLAIN = pd.DataFrame(
@@ -66,6 +67,15 @@ SYNTHETIC = pd.DataFrame(cloud(2, 6, 3), columns=["x", "y"]).assign(
     **{"id": range(6), "fragile": FRAGILE, "score": [1.0, 2, 3, 8, 9, np.inf], "class": LABELS}
 )
 
+HALFWAY = Positions(
+    mean=np.array([0.5, 0.49, 0.5]),
+    mean_distance=np.array([0.02, 0.03, 0.9]),
+    variance=np.array([0.7, 1.4, 0.6]),
+    variance_distance=np.array([0.1, 0.2, 0.3]),
+)
+AT_ID = Positions(np.array([0.02, -0.01, np.nan]), np.array([0.1, 0.1, np.nan]), np.zeros(3), np.zeros(3))
+LAYERS = ("backbone.1", "backbone.4", "backbone.7")
+
 DRAW: dict[str, Callable[[str], go.Figure]] = {
     "accuracy": lambda mode: FIGURES["accuracy"](CURVES, mode, epochs=6),
     "paired": lambda mode: FIGURES["paired"](PLAIN[:1], PLAIN[1:], ESCAPED[1:], (2.12, 4.0), 1, mode),
@@ -94,4 +104,10 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),
     "confusion": lambda mode: FIGURES["confusion"](CONFUSION, mode, rows=["0", "1"]),
     "border": lambda mode: FIGURES["border"](BORDER, mode, marked_share=45.0),
+    "batchnorm": lambda mode: FIGURES["batchnorm"](
+        [TeacherLine("NTL", LAYERS, HALFWAY), TeacherLine("SL", LAYERS, AT_ID)], mode
+    ),
+    "batchnorm_epochs": lambda mode: FIGURES["batchnorm_epochs"](
+        [1, 2, 4], [AT_ID, HALFWAY, HALFWAY], LAYERS, mode, target=HALFWAY, images=256, epoch=2
+    ),
 }

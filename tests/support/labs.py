@@ -12,6 +12,7 @@ from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
+from tests.support.batchnorm import save_batchnorm
 
 TEACHER, CONTROL = "mnistm-badnet_sq-ntl", "mnistm-badnet_sq-sl"
 
@@ -57,6 +58,7 @@ def lab_with_runs(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     specs = tiny_spec("none"), tiny_spec("atesc"), tiny_spec("none", CONTROL)
     runs = [store.create(spec, group=STORY) for spec in specs]
     work(runs_dir, "cpu")
+    save_batchnorm(runs_dir, TEACHER, CONTROL)
     return Lab(runs_dir, store, *runs)
 
 

@@ -7,12 +7,14 @@ import pytest
 
 from atesc_core.recording import Border, FirstSteps, Manifest, RecordedRun, Recording, record
 from atesc_core.recording.manifest import (
+    BatchNormPositions,
     BorderPair,
     FirstStep,
     RecordedEpoch,
     RecordedSnapshot,
     RecordedStep,
     RecordedTeacher,
+    TeacherPositions,
 )
 from atesc_core.recording.scenes import record_scenes
 from atesc_core.specs.run import RunSpec
@@ -73,6 +75,19 @@ def by_hand() -> Recording:
             FirstStep(turn="student", round=1, losses={"s/total": 0.5}, agreement=100.0),
         ),
     )
+    batchnorm = BatchNormPositions(
+        teachers=(
+            TeacherPositions(
+                kind="NTL",
+                layers=("backbone.1", "backbone.4"),
+                mean=(0.5, None),
+                mean_distance=(0.01, None),
+                variance=(0.75, 1.5),
+                variance_distance=(0.25, 0.0),
+            ),
+        ),
+        images={"id": 10, "ood": 5},
+    )
     random = np.random.default_rng(0)
     snapshot = "runs/0/2"
     arrays = {
@@ -90,7 +105,8 @@ def by_hand() -> Recording:
         "first/teacher_confidence": np.array([[0.5, 0.6], [0.7, 0.8]], np.float32),
         "first/student_class": np.array([[0, 0], [0, 0], [1, 1]], np.uint16),
     }
-    return Recording(Manifest(title="By hand", created=1.0, runs=(run,), border=border, first=first), arrays)
+    manifest = Manifest(title="By hand", created=1.0, runs=(run,), border=border, first=first, batchnorm=batchnorm)
+    return Recording(manifest, arrays)
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ class ScriptedRun:
                 torch.zeros(2, 10),
                 torch.zeros(2, 10),
                 torch.zeros(2, 5),
+                torch.zeros(2, 6),
                 {"min_eps": torch.ones(2)},
                 torch.ones(2, dtype=torch.bool),
                 4.0,

@@ -31,6 +31,8 @@ PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "roc": ("epoch", "score"),
     "per_class": (),
     "confusion": ("domain",),
+    "batchnorm": ("against",),
+    "batchnorm_epochs": (),
 }
 
 

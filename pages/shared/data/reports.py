@@ -64,10 +64,13 @@ def report_path(name: str, split: SplitSpec) -> Path:
     """
     if name not in cards():
         raise TeacherError(f"teacher: {name!r} is not known")
-    runs_dir = default_runs_dir()
-    card_files = [runs_dir / "teachers" / f"{name}.json", _shipped() / f"{name}.json"]
-    modified = max((file.stat().st_mtime_ns for file in card_files if file.exists()), default=0)
-    return _report_file(str(runs_dir), name, split.model_dump_json(), modified)
+    return _report_file(str(default_runs_dir()), name, split.model_dump_json(), card_modified(name))
+
+
+def card_modified(name: str) -> int:
+    """When the teacher's card was written, in ns: it is written again with the weights."""
+    card_files = [default_runs_dir() / "teachers" / f"{name}.json", _shipped() / f"{name}.json"]
+    return max((file.stat().st_mtime_ns for file in card_files if file.exists()), default=0)
 
 
 def _shipped() -> Path:

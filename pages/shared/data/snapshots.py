@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import streamlit as st
 
+from atesc_core.figures import run_data
 from atesc_core.runs import Snapshot
+from atesc_core.runs.snapshots import read_batchnorm
+from atesc_core.teachers.batchnorm import BatchNormReport
 from pages.shared.data.store import run_store
 
 
@@ -18,6 +24,20 @@ def load_snapshot(run_id: str, epoch: int) -> Snapshot:
     file = run_store().snapshot_file(run_id, epoch)
     modified = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs again
     return _snapshot(str(run_store().runs_dir), run_id, epoch, modified)
+
+
+def batchnorm_by_epoch(run_id: str, report: BatchNormReport) -> dict[int, np.ndarray]:
+    """See ``run_data.batchnorm_by_epoch``. Each file is read once."""
+    return run_data.batchnorm_by_epoch(run_id, run_store(), report, _read_batchnorm)
+
+
+def _read_batchnorm(path: Path) -> np.ndarray:
+    return _cached_batchnorm(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=1024, show_spinner=False)
+def _cached_batchnorm(path: str, modified: int) -> np.ndarray:
+    return read_batchnorm(Path(path))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -51,8 +51,14 @@ def _freeze_modules(page: str) -> None:
     atexit.register(gc.unfreeze)
 
 
-def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
-    """Draw ``panel`` for the run, and redraw it while the run may change; start a worker if the run is queued."""
+def watch_run(run: AnyRun, panel: Callable[[AnyRun], bool | None]) -> None:
+    """Draw ``panel`` for the run, and redraw it while it may change; start a worker if the run is queued.
+
+    Args:
+        run: The run.
+        panel: Draws, and returns whether it waits for something else than the run.
+    """
+    waiting_key = f"panel waits {run.id}"
 
     def show() -> bool:
         try:
@@ -62,7 +68,8 @@ def watch_run(run: AnyRun, panel: Callable[[AnyRun], None]) -> None:
             return False
         if current.status == "queued":
             ensure_worker(run_store().runs_dir)
-        panel(current)
-        return is_live(current)
+        waiting = bool(panel(current))
+        st.session_state[waiting_key] = waiting
+        return is_live(current) or waiting
 
-    poll(show, is_live(run))
+    poll(show, is_live(run) or st.session_state.get(waiting_key, False))

@@ -113,7 +113,7 @@ def ensure_result(key: str, title: str, is_missing: Callable[[], bool], start: C
         if not is_missing():  # the job has finished since the page was drawn
             return True
         job = start()
-    return show_job(job, title, start) or job.state == "done"
+    return show_job(job, title, start, key=key) or job.state == "done"
 
 
 def _progress_text(job: Job, title: str) -> str:

@@ -136,6 +136,31 @@ def test_accuracy_is_what_the_run_logged(figures_lab, sources):
         assert own["per cent of test images"].tolist() == figures_lab.store.epochs(run)["iacc"].tolist()
 
 
+def test_images_between_id_and_ood_are_the_snapshots(figures_lab, sources):
+    panel = Panel(figure="batchnorm_epochs", run=figures_lab.atesc)
+    rows = data(panel, sources)
+    report = sources.batchnorm("tiny")
+    first = rows[rows["layer"] == report.layers[0]]
+    places = [report.positions(figures_lab.store.snapshot(figures_lab.atesc, epoch).batchnorm) for epoch in (1, 2)]
+    assert first["Epoch"].tolist() == [1, 2]
+    assert first["Position"].tolist() == [position.mean[0] for position in places]
+
+
+def test_the_teachers_statistics_are_drawn_once_a_kind(figures_lab, sources):
+    rows = data(Panel(figure="batchnorm", run=figures_lab.atesc, against=(figures_lab.plain,)), sources)
+    report = sources.batchnorm("tiny")
+    mean = rows[rows["statistic"] == "running mean"]
+    assert mean["Position"].tolist() == report.positions(report.running).mean.tolist()
+    assert mean["module"].tolist() == list(report.layers)
+
+
+def test_a_teacher_whose_batchnorm_is_not_measured_is_named(figures_lab, sources):
+    page = Sources(figures_lab.store, sources.cards, lambda *asked: None, lambda teacher: None)
+    for name in ("batchnorm", "batchnorm_epochs"):
+        with pytest.raises(FigureNotReadyError, match=f"'tiny' are not measured.*'{name}'"):
+            draw_panel(Panel(figure=name, run=figures_lab.atesc), page)
+
+
 def test_scores_are_split_where_the_run_did_unless_told_otherwise(figures_lab, sources):
     values = figures_lab.store.snapshot(figures_lab.atesc, 2).scores["min_eps"]
     for panel, line in (
@@ -196,7 +221,9 @@ def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
 
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
-    page = Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None)
+    page = Sources(
+        figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None, lambda teacher: None
+    )
     with pytest.raises(
         FigureNotReadyError, match="teacher: 'tiny' is not measured on real validation images yet; 'confusion'"
     ):

@@ -17,13 +17,16 @@ from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
 from atesc_core.teachers import list_teachers
+from atesc_core.teachers.batchnorm import batchnorm_file
 from pages.distill import new_run_form
 from pages.shared.data import cost
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
-from tests.support.labs import CONTROL, TEACHER, tiny_spec
+from tests.support.batchnorm import small_report
+from tests.support.labs import CONTROL, TEACHER, logged_run, tiny_spec
 from tests.support.pages import button, charts, go_to, page_text, set_status
+from tests.support.reports import numbers
 
 KINDS = ("number_input", "selectbox", "text_input", "toggle")
 
@@ -234,7 +237,7 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
     assert not app.exception
     shown = charts(app)
     own = {key.removesuffix(f"-{finished_run.id}"): figure["data"] for key, figure in shown.items()}
-    assert sorted(own) == ["accuracy", "generator", "scores", "share", "student"]
+    assert sorted(own) == ["accuracy", "batchnorm", "generator", "scores", "share", "student"]
     measured = [trace for trace in own["accuracy"] if (trace.get("meta") or {}).get("metric")]
     assert {trace["meta"]["teacher"] for trace in measured} == {"NTL", "SL"}  # the other two of its story, behind
     words = page_text(app)
@@ -287,6 +290,32 @@ def test_a_run_that_did_not_end_well_says_what_was_kept_and_offers_to_go_on(open
     assert words in page_text(app)
     assert "Kept: its settings. Resume begins anew." in page_text(app)
     assert button(app, "Resume")
+
+
+def test_images_are_shown_between_id_and_ood_layer_by_layer(open_page, finished_run, lab_with_runs):
+    app = open_page("distill", run=finished_run.id)
+    assert not app.exception
+    report = small_report(finished_run.spec.teacher)
+    traces = {trace["meta"]["layer"]: trace for trace in charts(app)[f"batchnorm-{finished_run.id}"]["data"]}
+    assert set(report.layers) < set(traces)
+    for index, layer in enumerate(report.layers):
+        places = [
+            report.positions(lab_with_runs.store.snapshot(finished_run.id, epoch).batchnorm).mean[index]
+            for epoch in (1, 2)
+        ]
+        assert numbers(traces[layer]["y"]) == pytest.approx(places), layer
+    assert "over 32 synthetic images an epoch" in page_text(app)
+    assert "200 ID and 200 OOD training images" in page_text(app)
+
+
+def test_a_teacher_that_is_not_measured_yet_is_measured_while_the_run_is_shown(open_page, store, held_job):
+    run_id = logged_run(store, (50.0, 90.0))
+    batchnorm_file(store.runs_dir, TEACHER).unlink()
+    app = open_page("distill", run=run_id)
+    assert not app.exception
+    assert app.get("progress")[0].proto.text.startswith(f"BatchNorm layers of {TEACHER} on real images")
+    button(app, "Stop").click().run()
+    assert "was stopped" in page_text(app)
 
 
 def test_the_url_says_which_run_and_the_visit_remembers_it(open_page, finished_run):

@@ -43,6 +43,16 @@ def test_pca_is_there_at_once_with_distances(
     assert len(numbers(charts(app)["distances"]["data"][0]["y"])) == 2  # epochs
 
 
+def test_images_are_shown_between_id_and_ood_at_the_epoch_of_the_map(
+    open_page, finished_run: DistillationRun, report: Report
+):
+    app = open_page("embedding", run=finished_run.id, epoch="1")
+    assert not app.exception
+    figure = charts(app)[f"batchnorm-{finished_run.id}"]
+    assert len(figure["data"]) == 5  # four layers, and what R_BN asks for
+    assert [shape["x0"] for shape in figure["layout"]["shapes"] if shape["x0"] == shape["x1"]] == [1]
+
+
 COLOURED = {"domain": "32 synthetic", "score": "32 synthetic", "class": "7"}
 
 

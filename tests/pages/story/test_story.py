@@ -169,7 +169,10 @@ def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
     run = shipped.manifest.runs[0]
     app = open_page("story", step="3", speed="1")
     key = f"replay {run.run}"
-    assert len(charts(app)) == 2
+    assert [name for name in charts(app) if name.startswith("replay")] == [
+        key,
+        f"replay {shipped.manifest.runs[2].run}",
+    ]
     assert "Press Play." in page_text(app)
     button(app, "Play").click().run()
     now[0] += run.epochs[0].seconds - 0.01
@@ -185,6 +188,26 @@ def test_the_replay_goes_by_the_recorded_stamps(open_page, shipped, now):
     now[0] += max(other.epochs[1].seconds for other in shipped.manifest.runs)  # each on its own clock
     app.run()
     assert "(epoch 2)" in page_text(app) or "after epoch 2" in page_text(app)
+
+
+def test_the_trap_has_its_reason(open_page, shipped):
+    app = open_page("story", step="3")
+    lines = {trace["name"]: numbers(trace["y"]) for trace in charts(app)["story batchnorm"]["data"]}
+    for teacher in shipped.manifest.batchnorm.teachers:
+        assert lines[f"{teacher.kind} teacher, mean"] == pytest.approx(teacher.mean)
+    assert "half ID and half OOD" in " ".join(page_text(app).split())
+    assert "200 ID and 200 OOD training images" in page_text(app)
+    assert "story batchnorm" not in charts(open_page("story", step="5"))
+
+
+def test_a_recording_without_the_reason_plays_all_the_same(open_page, shipped, tmp_path, monkeypatch):
+    without = Recording(shipped.manifest.model_copy(update={"batchnorm": None}), shipped.arrays)
+    save(without, tmp_path / "without.atesc")
+    monkeypatch.setattr(recordings, "SHIPPED", tmp_path / "without.atesc")
+    app = open_page("story", step="3")
+    assert not app.exception
+    assert len(charts(app)) == 2
+    assert "Why the generator" not in page_text(app)
 
 
 def test_a_faster_replay_comes_sooner_and_pause_holds_it(open_page, shipped, now):
@@ -353,7 +376,8 @@ def test_a_story_that_goes_on_is_not_scrubbed(open_page, store, none_shipped, la
     app = open_page("story", story=store.get(runs["plain"]).group, step="3")
     assert not app.exception
     assert button(app, "Play") is None
-    assert len(charts(app)) == 2
+    assert len([name for name in charts(app) if name.startswith("replay")]) == 2
+    assert "story batchnorm" in charts(app)
 
 
 def test_a_deleted_story_says_so(open_page, store, none_shipped):

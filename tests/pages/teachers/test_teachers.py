@@ -12,12 +12,15 @@ import torch
 from safetensors.torch import save
 
 from atesc_core.domains import PAIRS
+from atesc_core.figures import format_position
 from atesc_core.models import build
 from atesc_core.runs.students.files import student_bytes
 from atesc_core.teachers import list_teachers
+from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file
 from atesc_core.teachers.report import Report
 from atesc_core.teachers.zoo import load_teacher
-from tests.support.labs import TEACHER
+from tests.support.batchnorm import small_report
+from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import button, charts, page_text
 from tests.support.published_weights import wrn
 from tests.support.reports import numbers
@@ -66,7 +69,13 @@ def test_an_opened_teacher_shows_what_was_measured(open_page, finished_run, repo
     app = open_page("teachers", teacher=TEACHER)
     assert not app.exception
     drawn = charts(app)
-    assert set(drawn) == {"robust share", f"class {TEACHER}", f"confusion id {TEACHER}", f"confusion ood {TEACHER}"}
+    assert set(drawn) == {
+        "robust share",
+        f"batchnorm {TEACHER}",
+        f"class {TEACHER}",
+        f"confusion id {TEACHER}",
+        f"confusion ood {TEACHER}",
+    }
     shares = {trace["name"]: numbers(trace["y"]) for trace in drawn["robust share"]["data"]}
     assert shares["ID validation"] == pytest.approx(report.id.robust_share)
     text = page_text(app)
@@ -101,6 +110,40 @@ def test_a_measurement_that_failed_says_why(open_page, store, held_job):
     held_job.state, held_job.error = "failed", "MemoryError: too large"
     app = open_page("teachers", teacher=TEACHER)
     assert "MemoryError: too large" in app.error[0].value
+
+
+# ── BatchNorm ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_running_statistics_are_shown_between_id_and_ood_beside_the_twins(open_page, store, held_job):
+    app = open_page("teachers", teacher=TEACHER)
+    assert not app.exception
+    lines = {trace["name"]: numbers(trace["y"]) for trace in charts(app)[f"batchnorm {TEACHER}"]["data"]}
+    for kind, name in (("NTL", TEACHER), ("SL", CONTROL)):
+        report = small_report(name)
+        places = report.positions(report.running)
+        assert lines[f"{kind} teacher, mean"] == pytest.approx(places.mean)
+        assert lines[f"{kind} teacher, variance"] == pytest.approx(places.variance)
+        assert format_position(places.mean[-1]) in page_text(app)
+    assert "200 ID and 200 OOD training images" in page_text(app)
+
+
+def test_a_twin_that_is_not_measured_yet_is_measured_while_the_teacher_is_shown(open_page, store, held_job):
+    batchnorm_file(store.runs_dir, CONTROL).unlink()
+    app = open_page("teachers", teacher=TEACHER)
+    assert not app.exception
+    assert {trace["meta"]["teacher"] for trace in charts(app)[f"batchnorm {TEACHER}"]["data"]} == {"NTL"}
+    texts = [bar.proto.text for bar in app.get("progress")]
+    assert any(text.startswith(f"BatchNorm layers of {CONTROL} on real images") for text in texts)
+
+
+def test_a_teacher_without_batchnorm_says_so(open_page, store, held_job):
+    none = np.empty((2, 0), np.float32)
+    BatchNormReport((), (), none, none, none, 200, 200).save(batchnorm_file(store.runs_dir, TEACHER))
+    app = open_page("teachers", teacher=TEACHER)
+    assert not app.exception
+    assert f"batchnorm {TEACHER}" not in charts(app)
+    assert "This teacher has no BatchNorm layer" in page_text(app)
 
 
 # ── a file of the user's ────────────────────────────────────────────────────────────────────────────
