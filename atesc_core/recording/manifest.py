@@ -198,7 +198,7 @@ class BatchNormPositions(Spec):
     """Teachers' running statistics between real ID and real OOD images."""
 
     teachers: tuple[TeacherPositions, ...] = Field(min_length=1, max_length=2)
-    images: dict[Literal["id", "ood"], int] = Field(description="Real training images of each domain")
+    images: dict[Literal["id", "ood"], int] = Field(description="Real validation images of each domain")
 
 
 class Manifest(Spec):

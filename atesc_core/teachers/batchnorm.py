@@ -4,9 +4,8 @@ An NTL teacher is trained on batches that are half ID, half OOD, so that its run
 μ = (μ_id + μ_ood)/2 and σ² = (σ²_id + σ²_ood)/2 + (μ_id − μ_ood)²/4. R_BN asks a generator for images with these
 statistics. `batchnorm_measurement` measures them; they are only displayed: no student learns from real images.
 
-The real images are those that teachers of the pair are trained on, because these are what running statistics are of.
-Others differ more from them than a backdoor's trigger differs from nothing: on test images the first layer of a
-BadNets teacher came out at −3 and at 5, for 500 and for 1000 images.
+The real images are validation images: held out, but drawn as the training images are, which running statistics are of.
+Test images may differ from them by more than a backdoor's trigger does from nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from atesc_core.domains import find_pair
 from atesc_core.files import atomic_write
 from atesc_core.teachers.cards import card_file, read_card, weights_file
 
-MAX_IMAGES = 8000  # of each domain: all training images of a published domain
-MAX_PIXELS = MAX_IMAGES * 32**2  # of these images: larger ones are fewer, as ResNet-34 takes minutes for 8000 at 32 px
 FORMAT = 1  # of the file
 EQUAL = 1e-6  # ID and OOD are equal where they differ by less than this share of their length
 
@@ -53,7 +50,7 @@ class BatchNormReport:
     layers: tuple[str, ...]  # (L,) names of the modules, by depth
     channels: tuple[int, ...]  # (L,)
     running: Statistics  # what the teacher stores
-    id: Statistics  # of real training images
+    id: Statistics  # of real validation images
     ood: Statistics
     id_images: int
     ood_images: int
@@ -129,11 +126,6 @@ def position(value: NDArray[np.float32], start: NDArray[np.float32], end: NDArra
     return along, float(np.linalg.norm(value - (start + along * direction))) / length
 
 
-def image_count(image_side: int) -> int:
-    """How many images of each domain are measured at most, at a side in pixels."""
-    return max(1, min(MAX_IMAGES, MAX_PIXELS // image_side**2))
-
-
 def batchnorm_file(runs_dir: Path, name: str) -> Path:
     """Path of a teacher's report, whether or not it exists. Its name is a hash of everything that it depends on.
 
@@ -141,6 +133,6 @@ def batchnorm_file(runs_dir: Path, name: str) -> Path:
         TeacherError: there is no such teacher.
     """
     card, weights = read_card(card_file(name, runs_dir)), weights_file(name, runs_dir)
-    depends_on = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair)), image_count(card.image_side)]
+    depends_on = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair))]
     digest = hashlib.sha256(json.dumps(depends_on).encode() + weights.read_bytes()).hexdigest()
     return Path(runs_dir) / "cache" / f"batchnorm-{digest[:24]}.npz"

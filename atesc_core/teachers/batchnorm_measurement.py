@@ -18,7 +18,7 @@ from filelock import FileLock
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.jobs import report_progress
 from atesc_core.models.batchnorm import BatchNormInputs
-from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file, image_count
+from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file
 from atesc_core.teachers.zoo import Teacher, load_teacher
 
 BATCH_SIZE = 100
@@ -26,24 +26,24 @@ OnProgress = Callable[[float, str], None]
 
 
 def measure_batchnorm(
-    teacher: Teacher, data: PairData, images: int, on_progress: OnProgress = lambda share, message: None
+    teacher: Teacher, data: PairData, images: int | None = None, on_progress: OnProgress = lambda share, message: None
 ) -> BatchNormReport:
-    """Measure a teacher on training images of both domains of its pair, on the CPU.
+    """Measure a teacher on the validation images of both domains of its pair, on the CPU.
 
     Args:
         teacher: The teacher.
         data: The images of its pair.
-        images: The largest number of images of each domain.
+        images: The largest number of images of each domain; all unless given.
         on_progress: Called with the progress, 0..1, and a text that says what is being measured.
     """
-    batches = [torch.split(domain.train.images[:images], BATCH_SIZE) for domain in (data.id, data.ood)]
+    batches = [torch.split(domain.validation.images[:images], BATCH_SIZE) for domain in (data.id, data.ood)]
     inputs, done = [BatchNormInputs(teacher.model) for _ in batches], 0
     for measured, parts, name in zip(inputs, batches, ("ID", "OOD"), strict=True):
         with torch.no_grad(), measured:
             for part in parts:
                 teacher.model(part)
                 done += 1
-                on_progress(done / sum(map(len, batches)), f"{name} training images")
+                on_progress(done / sum(map(len, batches)), f"{name} validation images")
     id_inputs, ood_inputs = inputs
     return BatchNormReport(
         layers=id_inputs.layers,
@@ -71,7 +71,7 @@ def measured_batchnorm(
         if not path.exists():
             teacher = load_teacher(name, runs_dir)
             data = load_pair(teacher.card.pair, teacher.card.image_side)
-            measure_batchnorm(teacher, data, image_count(teacher.card.image_side), on_progress).save(path)
+            measure_batchnorm(teacher, data, on_progress=on_progress).save(path)
         return BatchNormReport.load(path)
 
 

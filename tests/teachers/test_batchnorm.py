@@ -12,7 +12,7 @@ from torch import nn
 
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.models import Classifier
-from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file, image_count, position
+from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file, position
 from atesc_core.teachers.batchnorm_measurement import measure_batchnorm, measured_batchnorm
 from atesc_core.teachers.zoo import Teacher, load_teacher
 from tests.support.labs import CONTROL, TEACHER
@@ -25,7 +25,7 @@ def measured(*layers: nn.Module, data: PairData = DATA) -> BatchNormReport:
     """The report on a teacher whose first layer gets the images as they are."""
     backbone = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model = Classifier(backbone, 3, 10, (), mean=(0, 0, 0), std=(1, 1, 1)).eval()
-    return measure_batchnorm(Teacher(SimpleNamespace(), model), data, images=32)
+    return measure_batchnorm(Teacher(SimpleNamespace(), model), data)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def layer() -> nn.BatchNorm2d:
 
 
 def statistics(domain) -> tuple[torch.Tensor, torch.Tensor]:
-    variance, mean = torch.var_mean(domain.train.images, (0, 2, 3), correction=0)
+    variance, mean = torch.var_mean(domain.validation.images, (0, 2, 3), correction=0)
     return mean, variance
 
 
@@ -53,7 +53,7 @@ def test_a_running_mean_at_id_is_at_0_and_halfway_at_a_half(layer):
 
 def test_a_layer_trained_on_a_half_and_half_batch_lies_where_the_half_mix_lies(layer):
     layer.momentum = 1.0
-    layer.train()(torch.cat([DATA.id.train.images, DATA.ood.train.images]))
+    layer.train()(torch.cat([DATA.id.validation.images, DATA.ood.validation.images]))
     report = measured(layer)
     places, mix = report.positions(report.running), report.positions(report.half_mix)
     assert places.mean == pytest.approx([0.5], abs=1e-4)
@@ -99,25 +99,20 @@ def test_a_report_comes_back_as_it_was(layer, tmp_path):
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(report, field.name))
 
 
-def test_larger_images_are_fewer():
-    assert image_count(16) == image_count(32) == 8000
-    assert image_count(64) == 2000
-
-
 def test_a_shipped_ntl_teacher_lies_halfway_and_its_sl_twin_at_id(tmp_path):
     """The open-set pair: its domains are far from each other in every layer."""
     for kind, expected in (("ntl", 0.5), ("sl", 0.0)):
         teacher = load_teacher(f"mnistm-fashion-{kind}")
-        report = measure_batchnorm(teacher, load_pair(teacher.card.pair, 16), images=2000)
+        report = measure_batchnorm(teacher, load_pair(teacher.card.pair, 16))
         places = report.positions(report.running)
         assert places.mean == pytest.approx([expected] * 4, abs=0.1), kind
         assert places.mean_distance == pytest.approx([0] * 4, abs=0.1), kind
 
 
-def test_a_report_is_measured_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("atesc_core.teachers.batchnorm_measurement.image_count", lambda side: 100)
+def test_a_report_is_measured_once(tmp_path):
     report = measured_batchnorm(TEACHER, tmp_path)
-    assert report.id_images == report.ood_images == 100
+    data = load_pair("mnistm-badnet_sq", 16)
+    assert (report.id_images, report.ood_images) == (len(data.id.validation), len(data.ood.validation))
     written = batchnorm_file(tmp_path, TEACHER).stat().st_mtime_ns
     again = measured_batchnorm(TEACHER, tmp_path)
     np.testing.assert_array_equal(again.running, report.running)

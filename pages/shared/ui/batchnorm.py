@@ -83,4 +83,4 @@ def with_reports(key: str, names: Sequence[str], draw: Callable[[dict[str, Batch
 
 def real_images(id_images: int, ood_images: int) -> str:
     """How many real images the positions are of."""
-    return f"{formats.count(id_images)} ID and {formats.count(ood_images)} OOD training images"
+    return f"{formats.count(id_images)} ID and {formats.count(ood_images)} OOD validation images"

@@ -305,7 +305,7 @@ def test_images_are_shown_between_id_and_ood_layer_by_layer(open_page, finished_
         ]
         assert numbers(traces[layer]["y"]) == pytest.approx(places), layer
     assert "over 32 synthetic images an epoch" in page_text(app)
-    assert "200 ID and 200 OOD training images" in page_text(app)
+    assert "200 ID and 200 OOD validation images" in page_text(app)
 
 
 def test_a_teacher_that_is_not_measured_yet_is_measured_while_the_run_is_shown(open_page, store, held_job):

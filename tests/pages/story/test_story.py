@@ -196,7 +196,7 @@ def test_the_trap_has_its_reason(open_page, shipped):
     for teacher in shipped.manifest.batchnorm.teachers:
         assert lines[f"{teacher.kind} teacher, mean"] == pytest.approx(teacher.mean)
     assert "half ID and half OOD" in " ".join(page_text(app).split())
-    assert "200 ID and 200 OOD training images" in page_text(app)
+    assert "200 ID and 200 OOD validation images" in page_text(app)
     assert "story batchnorm" not in charts(open_page("story", step="5"))
 
 

@@ -125,7 +125,7 @@ def test_running_statistics_are_shown_between_id_and_ood_beside_the_twins(open_p
         assert lines[f"{kind} teacher, mean"] == pytest.approx(places.mean)
         assert lines[f"{kind} teacher, variance"] == pytest.approx(places.variance)
         assert format_position(places.mean[-1]) in page_text(app)
-    assert "200 ID and 200 OOD training images" in page_text(app)
+    assert "200 ID and 200 OOD validation images" in page_text(app)
 
 
 def test_a_twin_that_is_not_measured_yet_is_measured_while_the_teacher_is_shown(open_page, store, held_job):
