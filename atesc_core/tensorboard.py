@@ -75,8 +75,8 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
 
 
 def _scalars(writer: Any, frame: pd.DataFrame, steps: Any, tags: dict[str, str]) -> None:
-    """Write columns of a frame as scalars, without missing values. ``tags``: column -> tag."""
+    """Write columns of a frame as scalars, without missing and infinite values. ``tags``: column -> tag."""
     for name, tag in tags.items():
         for step, time_s, value in zip(steps, frame["time"], frame[name], strict=True) if len(frame) else ():
-            if not np.isnan(value):
+            if np.isfinite(value):
                 writer.add_scalar(tag, float(value), int(step), walltime=time_s)

@@ -5,6 +5,7 @@ This module imports nothing of this lab, so that every module can import it.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
@@ -45,7 +46,14 @@ SCORE_UNITS: dict[str, str] = {
     "oracle": " nats",
 }
 
-RULE_NAMES: dict[str, str] = {"otsu": "Otsu", "mixture": "mixture", "share": "share"}  # rules that suggest thresholds
+RULE_NAMES: dict[str, str] = {  # rules that suggest thresholds
+    "auto": "auto",
+    "otsu": "Otsu",
+    "mixture": "mixture",
+    "share": "share",
+}
+
+ONE_GROUP = "one group: no image is held back"  # a threshold of ∞
 
 ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
 
@@ -75,3 +83,13 @@ METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
 METRIC_ROLES: dict[str, Literal["id", "ood"]] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
 
 METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "asr": "↓"}
+
+
+def threshold_text(threshold: float) -> str:
+    """A threshold as text, with two decimals; ``one group`` for ∞."""
+    return "one group" if math.isinf(threshold) else f"{threshold:.2f}"
+
+
+def threshold_json(threshold: float | None) -> float | str | None:
+    """A threshold for JSON, which has no infinity: ``"inf"`` for ∞. ``float`` reads both."""
+    return "inf" if threshold is not None and math.isinf(threshold) else threshold

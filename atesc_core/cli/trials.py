@@ -10,7 +10,7 @@ from rich.table import Table
 
 from atesc_core.cli.common import RunsDir, open_store, print_message, print_table
 from atesc_core.cli.runs import expect_done, follow, stop
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_NAMES, threshold_json
 
 if TYPE_CHECKING:
     from atesc_core.runs import RunStore
@@ -79,7 +79,10 @@ def _report(store: RunStore, trial: Trial, as_json: bool) -> None:
                     "new": trial.new.id,
                     "old": trial.fork.old,
                     "after": trial.fork.epoch,
-                    "thresholds": {"old": trial.fork.old_threshold, "new": trial.fork.threshold},
+                    "thresholds": {
+                        "old": threshold_json(trial.fork.old_threshold),
+                        "new": threshold_json(trial.fork.threshold),
+                    },
                     "epochs": rows.to_dict("records"),
                 }
             )

@@ -205,7 +205,7 @@ def _legend_key(figure: go.Figure, style: Style, curve: Curve, faint: bool, name
 def _mark_changes(figure: go.Figure, style: Style, key: str, changes: pd.DataFrame) -> None:
     epochs, thresholds = changes["epoch"].to_numpy(float), changes["threshold"].to_numpy(float)
     gap = np.full(len(epochs), np.nan)
-    texts = [f"threshold {value:.3g}" for value in thresholds]
+    texts = [theme.format_threshold(value) for value in thresholds]
     show_texts = len(epochs) <= 3
     figure.add_scatter(
         x=np.column_stack([epochs, epochs, gap]).ravel(),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from atesc_core.figures.theme import format_threshold
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
@@ -295,7 +296,7 @@ def _label(group: SeedGroup, paths: Sequence[str]) -> str:
     fork = group.runs[0].run.fork
     if fork:
         first_epoch = max(fork.epoch, group.spec.escape.warmup_epochs) + 1
-        parts.append(f"threshold {fork.threshold:.3g} from epoch {first_epoch}")
+        parts.append(f"{format_threshold(fork.threshold)} from epoch {first_epoch}")
     elif group.threshold_changes:
         parts.append("threshold moved by hand")
     return ", ".join(parts) or ESCAPE_NAMES[group.spec.escape.kind]

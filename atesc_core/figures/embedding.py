@@ -243,7 +243,13 @@ def _by_score(
     """Colour of the fragile group below the threshold, of the robust one above, stronger with distance from it."""
     scores = points["score"].to_numpy(float)
     finite = scores[np.isfinite(scores)]
-    middle = float(np.median(finite) if len(finite) else 0) if threshold is None else threshold
+    if threshold is None:
+        middle = float(np.median(finite) if len(finite) else 0)
+    elif np.isinf(threshold):  # one group: all are fragile
+        middle = finite.max(initial=0)
+        scores = np.minimum(scores, middle)
+    else:
+        middle = threshold
     low, high = min(finite.min(initial=middle), middle - 1e-9), max(finite.max(initial=middle), middle + 1e-9)
     reach = np.where(scores <= middle, middle - low, high - middle)
     shade = np.clip((scores - middle) / reach, -1, 1)

@@ -204,7 +204,7 @@ def fragile_share(
             yanchor="top",
             xanchor="left",
             xshift=3,
-            text=f"threshold {theme.format_number(threshold)}",
+            text=theme.format_threshold(threshold),
             font={"color": style.muted},
         )
     return figure

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, format_number, trace_id
-from atesc_core.vocabulary import RULE_NAMES, SCORE_TITLES
+from atesc_core.vocabulary import ONE_GROUP, RULE_NAMES, SCORE_TITLES
 
 BINS = 40
 MIN_EPS_BINS, MIN_EPS_STRETCH = 32, 8  # 1/255 wide where 32/255 is the largest ε; axes end at a multiple of 8 bins
@@ -38,12 +38,13 @@ def scores(
 
     Args:
         values: (N,) scores of synthetic images, stacked by group; scores of ∞ have a separate bin, "> max".
-        threshold: Images at or below it are fragile; None draws all images in grey.
+        threshold: Images at or below it are fragile; None draws all images in grey. ∞ (one group) draws no line, and a
+            note says so.
         mode: light, dark or print.
         score: Name of the score.
         id_values: (M,) scores of real ID validation images, drawn as an outline of the same area as the bars.
         ood_values: The same for OOD validation images.
-        suggestions: Rule -> suggested threshold, drawn as ticks.
+        suggestions: Rule -> suggested threshold, drawn as ticks; ∞ has none.
         max_epsilon: The largest ε of the attack, in 1/255.
         edges: Edges of the bins, if several figures must share them.
         draw_threshold: False if the page draws a movable threshold over the figure.
@@ -68,7 +69,12 @@ def scores(
         f"> {max_epsilon:g}" if score == "min_eps" else "∞" if np.isposinf(np.concatenate(all_values)).any() else ""
     )
     _axis(figure, edges, infinite)
-    placements = _place_labels(figure, style, suggestions or {}, threshold, draw_threshold)
+    suggestions = {name: value for name, value in (suggestions or {}).items() if np.isfinite(value)}
+    if threshold is not None and np.isinf(threshold):
+        draw_threshold = False
+        top = {"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top"}
+        figure.add_annotation(theme.muted_note(style, ONE_GROUP, **top))
+    placements = _place_labels(figure, style, suggestions, threshold, draw_threshold)
     heights = [bin_counts(values, edges), *(_outline_height(part, edges, len(values)) for part in real.values())]
     headroom = LABEL_ROW[mode] * (1 + max((placement.row for placement in placements.values()), default=-1))
     figure.update_yaxes(range=[0, max(np.max(heights), 1) / (0.98 - headroom)])

@@ -7,6 +7,7 @@ the colours. Sizes in print are points on paper: a figure is laid out at its pri
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -236,8 +237,13 @@ def format_count(items: int) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number with three significant digits and a typographic minus."""
-    return f"{value:.3g}".replace("-", "−")
+    """A number with three significant digits, a typographic minus and ∞."""
+    return f"{value:.3g}".replace("-", "−").replace("inf", "∞")
+
+
+def format_threshold(threshold: float) -> str:
+    """``threshold 3.2``; ``one group`` for a threshold of ∞."""
+    return "one group" if math.isinf(threshold) else f"threshold {format_number(threshold)}"
 
 
 def pt_to_px(size: float) -> float:

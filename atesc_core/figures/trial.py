@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from atesc_core.figures.accuracy import Curve, accuracy
-from atesc_core.figures.theme import Mode
+from atesc_core.figures.theme import Mode, format_threshold
 from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import METRIC_BETTER
 
@@ -44,8 +44,8 @@ def paired(
     figure = accuracy(
         [
             *shared,
-            Curve(branches[0], f"old threshold {thresholds[0]:.3g}", escape=escape, thin=True, curve_id="old"),
-            Curve(branches[1], f"new threshold {thresholds[1]:.3g}", escape=escape, changes=change, curve_id="new"),
+            Curve(branches[0], f"old {format_threshold(thresholds[0])}", escape=escape, thin=True, curve_id="old"),
+            Curve(branches[1], f"new {format_threshold(thresholds[1])}", escape=escape, changes=change, curve_id="new"),
         ],
         mode,
         epochs,

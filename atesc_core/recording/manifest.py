@@ -67,7 +67,7 @@ class RecordedSnapshot(Spec):
     epoch: int = Field(ge=1)
     seconds: Seconds
     images: int = Field(ge=1, le=MAX_IMAGES)
-    threshold: float
+    threshold: float | None = Field(default=None, description="None: one group, all images are fragile")
     suggestions: dict[Annotated[str, Field(pattern=r"^[a-z_ ]{1,40}$")], float] = {}
 
 

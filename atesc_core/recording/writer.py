@@ -128,7 +128,7 @@ def _recorded_run(
                 epoch=epoch,
                 seconds=clock(_end_time(epochs, epoch)),
                 images=len(part["images"]),
-                threshold=snapshot.threshold,
+                threshold=snapshot.threshold if math.isfinite(snapshot.threshold) else None,
                 suggestions=_suggested_thresholds(part[run.spec.split.score]),
             )
         )
@@ -170,10 +170,9 @@ def snapshot_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
 
 
 def _suggested_thresholds(values: np.ndarray) -> dict[str, float]:
-    """Thresholds from the synthetic images' scores alone."""
-    if np.isfinite(values).sum() < 2:
-        return {}
-    return {name: rule(values) for name, rule in SUGGESTIONS.items()}
+    """Rule -> threshold from the synthetic images' scores alone, where it finds two groups."""
+    found = {name: rule(values) for name, rule in SUGGESTIONS.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _end_time(epochs: pd.DataFrame, epoch: int) -> float:

@@ -37,10 +37,12 @@ def fragile(
         x: (B, 3, H, W) in [0, 1].
         y: (B,) int64, the teacher's predictions.
         split: score and attack.
-        threshold: in units of the score.
+        threshold: in units of the score; ∞: every image is fragile, and none is attacked.
         generator: random generator, for scores that need random numbers.
         logits: (B, C), the teacher's logits of ``x``, with a graph to ``x``. The attack starts from them.
     """
+    if threshold == float("inf"):
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
     if split.score == "min_eps":
         return flips(teacher, x, y, threshold, split.steps, logits)
     return split_by_score(SCORES[split.score](teacher, x.detach(), split, generator), threshold)

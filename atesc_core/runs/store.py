@@ -33,6 +33,7 @@ from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
+from atesc_core.vocabulary import threshold_json
 
 SAME_NAMES = tuple(  # columns that are fields of a Run under the same name
     field.name for field in fields(Run) if field.name not in ("spec", "group", "queue_position", "metrics")
@@ -253,8 +254,7 @@ class RunStore:
             StoreError: the parent has no checkpoint of that epoch.
             ValueError: the parent has no threshold, or a number is out of range.
         """
-        if not math.isfinite(fork.threshold):
-            raise ValueError(f"threshold: {fork.threshold!r} is not a finite number")
+        _check_threshold(fork.threshold)
         parent = self.get(fork.parent)
         if not isinstance(parent, DistillationRun) or not parent.spec.escape.splits:
             raise ValueError(f"run: {parent.id} splits nothing; expected one whose escape has a threshold")
@@ -276,7 +276,7 @@ class RunStore:
             _set(
                 connection,
                 run_id,
-                fork=json.dumps(asdict(fork)),
+                fork=_fork_json(fork),
                 epochs=until,
                 epoch=fork.epoch,
                 round=parent.rounds if fork.epoch else 0,
@@ -341,9 +341,12 @@ class RunStore:
                 note(connection, run_id, "stopped")
 
     def set_threshold(self, run_id: str, value: float) -> None:
-        """Use another threshold from the next round on; pending until then. Raises ValueError if it is not finite."""
-        if not math.isfinite(value):
-            raise ValueError(f"threshold: {value!r} is not a finite number")
+        """Use another threshold from the next round on; pending until then. ∞: one group.
+
+        Raises:
+            ValueError: the threshold is NaN or −∞.
+        """
+        _check_threshold(value)
         with self.database.write() as connection:
             _row(connection, run_id)
             _set(connection, run_id, pending_threshold=float(value))
@@ -552,6 +555,23 @@ def _spec(row: sqlite3.Row) -> RunSpec | TeacherSpec:
     return spec
 
 
+def _check_threshold(threshold: float) -> None:
+    if math.isnan(threshold) or threshold == -math.inf:
+        raise ValueError(f"threshold: {threshold!r}: expected a number, or inf for one group")
+
+
+def _fork_json(fork: Fork) -> str:
+    thresholds = {name: threshold_json(getattr(fork, name)) for name in ("threshold", "old_threshold")}
+    return json.dumps(asdict(fork) | thresholds)
+
+
+def _fork(text: str) -> Fork:
+    values = json.loads(text)
+    for name in ("threshold", "old_threshold"):
+        values[name] = None if values[name] is None else float(values[name])
+    return Fork(**values)
+
+
 def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
     """The run of a row. Raises SpecError if this version does not know the spec."""
     columns = {name: row[name] for name in SAME_NAMES} | {
@@ -562,7 +582,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
     spec = _spec(row)
     if isinstance(spec, TeacherSpec):
         return TrainingRun(spec=spec, **columns)
-    return DistillationRun(spec=spec, fork=Fork(**json.loads(row["fork"])) if row["fork"] else None, **columns)
+    return DistillationRun(spec=spec, fork=_fork(row["fork"]) if row["fork"] else None, **columns)
 
 
 def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[Run]:

@@ -15,6 +15,7 @@ import pandas as pd
 from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.runs.run import DistillationRun, Fork, Run
 from atesc_core.runs.store import RunStore
+from atesc_core.vocabulary import threshold_text
 
 DEFAULT_EPOCHS = 2  # epochs that the new threshold splits
 ENDED = ("done", "stopped", "failed")
@@ -126,7 +127,7 @@ def start(
     Args:
         store: the run's store.
         run_id: the run whose threshold is compared with another one.
-        threshold: the new threshold.
+        threshold: the new threshold; ∞: one group.
         epochs: number of epochs that the new threshold splits; 2, or fewer if fewer are left, unless given.
         after: both arms branch off at the end of this epoch, one of ``options(...).fork_epochs``; the first of them
             unless given.
@@ -146,8 +147,8 @@ def start(
         raise TrialError(
             f"after: {after!r}: expected {expected}: what run {run_id} keeps a checkpoint of (0: its start)"
         )
-    if not math.isfinite(threshold):
-        raise TrialError(f"threshold: {threshold!r} is not a finite number")
+    if math.isnan(threshold) or threshold == -math.inf:
+        raise TrialError(f"threshold: {threshold!r}: expected a number, or inf for one group")
     if threshold == old_threshold:
         raise TrialError(f"threshold: {threshold:g} is the one that run {run_id} has; expected another")
     left = epochs_left(run, after)
@@ -166,11 +167,6 @@ def start(
             store.stop(old)
         raise
     return find(store, new)
-
-
-def threshold_text(threshold: float) -> str:
-    """The threshold as text, with two decimals."""
-    return f"{threshold:.2f}"
 
 
 def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until: int, device: str | None) -> str:

@@ -192,8 +192,9 @@ class SplitSpec(Spec):
     threshold: float | Literal["auto", "mixture", "share"] = setting(
         4.0,
         "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
-        "from the synthetic images' own scores when the split begins, without real data: auto, by Otsu's method; "
-        "mixture, where two fitted Gaussians are equally likely; share, so that a given share is fragile",
+        "from the synthetic images' own scores when the split begins, without real data: auto, the lowest density "
+        "between two groups, if a test finds two; mixture, where two fitted Gaussians are equally likely, if one does "
+        "not suffice; otherwise one group, and no image is held back; share, so that a given share is fragile",
     )
     fragile_share: float = setting(
         0.5, "Share of images that are fragile where the threshold is share: two scores at an equal rate", gt=0, lt=1

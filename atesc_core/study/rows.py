@@ -15,6 +15,7 @@ from atesc_core.errors import SpecError
 from atesc_core.paths import HOME
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
+from atesc_core.vocabulary import threshold_json
 
 if TYPE_CHECKING:
     from atesc_core.models import Classifier
@@ -103,7 +104,7 @@ def run_and_measure(
             "spec": spec.model_dump(mode="json"),
             "metrics": curve[-1],
             "curve": curve,
-            "threshold": threshold,
+            "threshold": threshold_json(threshold),
             "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)},
             "device": describe(device).summary,
             "seconds": seconds,

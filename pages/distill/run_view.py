@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pandas as pd
@@ -167,7 +168,11 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
         figures.scores(values, threshold, mode, score=split.score, max_epsilon=split.max_epsilon, draw_threshold=False),
         f"scores-{run.id}",
         height=360,
-        threshold=ThresholdHandle(threshold, low, high, unit=SCORE_UNITS[split.score], scores=values),
+        threshold=(
+            ThresholdHandle(threshold, low, high, unit=SCORE_UNITS[split.score], scores=values)
+            if math.isfinite(threshold)
+            else None
+        ),
         on_threshold=partial(choose_threshold, run),
     )
     moved = chosen_threshold(run) not in (None, snapshot.threshold)
@@ -185,5 +190,7 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
                 on_click=choose_threshold,
                 args=(run, None),
             )
-    if not moved:
+    if math.isinf(threshold):
+        elements.caption("One group: no image is held back. The Robustness page can set a threshold.")
+    elif not moved:
         elements.caption("Drag the threshold.")

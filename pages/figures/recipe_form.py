@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Literal
@@ -207,6 +208,8 @@ def _threshold(run: DistillationRun, key: str, chosen: dict[str, Any], initial: 
     label = f"Threshold ({unit})" if unit else "Threshold"
     is_run_score = score == run.spec.split.score
     value = initial.threshold if initial else threshold.chosen_threshold(run, score)
+    if value is not None and math.isinf(value):
+        value = None  # a panel has no threshold of ∞
     value = st.number_input(
         label,
         value=value,

@@ -76,6 +76,10 @@ class ImageSplit:
             return f"> {self.run.spec.split.max_epsilon:g}"
         return f"{value:.1f}" if self.score == "min_eps" else f"{value:.2f}"
 
+    def threshold_text(self, value: float) -> str:
+        """A threshold as text, without its unit."""
+        return "one group" if math.isinf(value) else self.score_text(value)
+
 
 def threshold_view(run: DistillationRun, card: TeacherCard | None, report: Report | None) -> bool:
     """Draw the whole page below its header. Call it in a fragment.
@@ -185,7 +189,7 @@ def _range(split: ImageSplit, edges: np.ndarray) -> tuple[float, float, float]:
 
 
 def _histogram(split: ImageSplit, real: Report | None) -> None:
-    """Draw the histogram of the scores, with the threshold as a line, a slider and a number."""
+    """Draw the histogram of the scores, with the threshold as a line, a slider and a number; one group has no line."""
     run, score = split.run, split.score
     reference = {"id_values": real.id.score(score), "ood_values": real.ood.score(score)} if real else {}
     newest = load_snapshot(run.id, run_store().snapshot_epochs(run.id)[-1])  # so that all epochs have the same axis
@@ -209,7 +213,11 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         height=400,
         revision=f"{run.id} {score}",
         on_threshold=choose,
-        threshold=ThresholdHandle(split.threshold, low, high, step, unit=SCORE_UNITS[score], scores=split.values),
+        threshold=(
+            ThresholdHandle(split.threshold, low, high, step, unit=SCORE_UNITS[score], scores=split.values)
+            if math.isfinite(split.threshold)
+            else None
+        ),
         **_selection_arguments(split, figure, edges),
     )
     digits = max(0, -math.floor(math.log10(step)))
@@ -229,7 +237,8 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         step=step,
         format=f"%.{digits}f",
         label_visibility="collapsed",
-        **controlled_widget(f"type {run.id} {score}", value, choose, initial="value"),
+        placeholder="one group",
+        **controlled_widget(f"type {run.id} {score}", value if math.isfinite(value) else None, choose, initial="value"),
     )
 
 
@@ -268,7 +277,7 @@ def _suggestions(split: ImageSplit) -> None:
         st.caption("Suggested", width="content")
         for rule, value in suggested_thresholds(split).items():
             st.button(
-                f"{RULE_NAMES.get(rule, rule)} {split.score_text(value)}",
+                f"{RULE_NAMES.get(rule, rule)} {split.threshold_text(value)}",
                 key=f"suggest {rule}",
                 help=_rule_description(split, rule),
                 on_click=choose_threshold,
@@ -276,7 +285,7 @@ def _suggestions(split: ImageSplit) -> None:
             )
         if split.by_run_score:
             st.button(
-                f"this run's {split.score_text(split.snapshot.threshold)}",
+                f"this run's {split.threshold_text(split.snapshot.threshold)}",
                 key="suggest run",
                 help=(f"In force at the end of epoch {split.snapshot.epoch}"),
                 on_click=choose_threshold,
@@ -326,21 +335,21 @@ def _threshold_actions(split: ImageSplit) -> None:
     """Draw the buttons that use the threshold: for this run while it is live, and for the next run."""
     run = split.run
     apply_controls(run, split.threshold, _refusal(split))
+    refusal = ""
+    if split.score == "oracle":
+        refusal = "The oracle has seen real images: no student may learn by it"
+    elif math.isinf(split.threshold):
+        refusal = "One group: a run that holds no image back is a plain one"
     changes: dict[str, Any] = {"split.score": split.score, "split.threshold": round(split.threshold, 6)}
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
-    display_only = split.score == "oracle"
     elements.page_button(
         "pages/distill/page.py",
         "Use for the next run",
         icon=":material/experiment:",
-        disabled=display_only,
-        help=(
-            "The oracle has seen real images: no student may learn by it"
-            if display_only
-            else "Opens the form of a new run with these settings and this threshold"
-        ),
-        query_params=None if display_only else {"spec": run.spec.replaced(changes).to_token()},
+        disabled=bool(refusal),
+        help=refusal or "Opens the form of a new run with these settings and this threshold",
+        query_params=None if refusal else {"spec": run.spec.replaced(changes).to_token()},
     )
 
 

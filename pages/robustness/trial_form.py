@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from atesc_core.errors import StoreError, TrialError
 from atesc_core.runs import DistillationRun, trials
-from atesc_core.runs.trials import TrialOptions, threshold_text
+from atesc_core.runs.trials import TrialOptions
 from atesc_core.specs.command import try_command
+from atesc_core.vocabulary import threshold_text
 from pages.shared.data import cost
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
@@ -64,7 +63,7 @@ def _trial_refusal(run: DistillationRun, threshold: float, options: TrialOptions
     """Why a trial cannot start; empty if it can."""
     if run.spec.teacher not in cards():
         return f"Its teacher {run.spec.teacher} is not among the teachers any more"
-    if not math.isfinite(threshold) or threshold == options.threshold:
+    if threshold == options.threshold:
         return f"Move the threshold first: {threshold_text(options.threshold)} is the one that the run has"
     return ""
 

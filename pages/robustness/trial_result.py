@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -11,8 +12,8 @@ from atesc_core import figures
 from atesc_core.errors import UnknownRunError
 from atesc_core.figures.trial import signed_points, verdict
 from atesc_core.runs import DistillationRun, ensure_worker, trials
-from atesc_core.runs.trials import Trial, threshold_text
-from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from atesc_core.runs.trials import Trial
+from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES, threshold_text
 from pages.robustness.trial_form import error_key, fork_point
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -230,14 +231,15 @@ def _buttons(trial: Trial) -> None:
             "Resume", icon=":material/play_arrow:", key="try resume", on_click=_for_each, args=(store.resume, halted)
         )
     if new.status == "done":
-        spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
-        elements.page_button(
-            "pages/distill/page.py",
-            f"Use {threshold_text(trial.fork.threshold)} for the next run",
-            icon=":material/experiment:",
-            query_params={"spec": spec.to_token()},
-            help="Opens the form of a new run with these settings and this threshold",
-        )
+        if math.isfinite(trial.fork.threshold):  # a run that holds no image back is a plain one
+            spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
+            elements.page_button(
+                "pages/distill/page.py",
+                f"Use {threshold_text(trial.fork.threshold)} for the next run",
+                icon=":material/experiment:",
+                query_params={"spec": spec.to_token()},
+                help="Opens the form of a new run with these settings and this threshold",
+            )
         if trial.old:
             st.page_link(
                 "pages/compare/page.py",

@@ -30,7 +30,8 @@ def show_split(story: StoryContext) -> None:
     arrays = story.recording.pictures(run, snapshot.epoch)
     edges = bin_edges("min_eps", [arrays.min_eps], run.spec.split.max_epsilon)
     end = float(edges[-1])
-    default = snapshot.threshold if run.spec.split.score == "min_eps" else end / 4
+    by_min_eps = run.spec.split.score == "min_eps"
+    default = snapshot.threshold if by_min_eps and snapshot.threshold is not None else end / 4
     threshold = round(url.read_number("eps", default, 0.0, end), 1)
     left, right = st.columns([3, 1.1], gap="medium")
     with left, elements.card():
@@ -47,6 +48,10 @@ def show_split(story: StoryContext) -> None:
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
         _group_tiles(run, snapshot.epoch, arrays, threshold)
+    if by_min_eps and snapshot.threshold is None:
+        elements.caption(
+            "The run's own rule found one group here: it holds no image back. The threshold is yours to move."
+        )
     _image_walls(run, arrays, threshold)
 
 

@@ -92,7 +92,7 @@ def _show_images(recording: Recording, run: RecordedRun, seconds: float) -> None
     arrays = recording.pictures(run, snapshot.epoch)
     scores = arrays.score(run.spec.split.score)
     indices = np.argsort(scores[:WALL_IMAGES], kind="stable")
-    fragile = scores <= snapshot.threshold
+    fragile = scores <= (np.inf if snapshot.threshold is None else snapshot.threshold)
     gallery(
         arrays.images[indices],
         columns=COLUMNS,

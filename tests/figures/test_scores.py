@@ -92,6 +92,17 @@ def test_the_threshold_is_the_first_shape_unless_the_page_draws_it():
     assert not scores(SCORES, 4.0, draw_threshold=False).layout.shapes
 
 
+def test_one_group_has_a_note_and_no_line():
+    figure = scores(SCORES, np.inf, suggestions={"auto": np.inf, "otsu": 6.0})
+    found = bars(figure)
+    assert (found["fragile"].y.sum(), found["robust"].y.sum()) == (len(SCORES), 0)
+    assert [note.text for note in figure.layout.annotations] == ["one group: no image is held back"]
+    assert "threshold" not in [shape.name for shape in figure.layout.shapes]
+    ticks = next(trace for trace in figure.data if trace.meta["group"] == "suggested threshold")
+    assert list(ticks.text) == ["Otsu"]
+    assert "Infinity" not in figure.to_json()
+
+
 def test_moving_the_threshold_keeps_traces_bins_and_axis():
     figures = [scores(SCORES, threshold, id_values=ID_SCORES) for threshold in (2.0, 9.0)]
     assert len({tuple(trace.uid for trace in figure.data) for figure in figures}) == 1

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from atesc_core.errors import NotRecordableError, UnknownRunError
 from atesc_core.recording import Recording, record
+from atesc_core.recording.manifest import Manifest
 from atesc_core.recording.writer import RunClock, evenly_thinned
+from atesc_core.runs import RunStore
+from atesc_core.runs.log import RunLog
 from atesc_core.teachers import list_teachers
+from tests.support.copies import copy_lab
 from tests.support.labs import Lab
 
 
@@ -27,6 +34,19 @@ def test_the_runs_numbers_and_images_are_the_stores(lab_with_runs: Lab, recorded
         np.testing.assert_array_equal(ours.score("min_eps"), shown.scores["min_eps"])
         np.testing.assert_array_equal(ours.teacher_class, shown.teacher_probs.argmax(1))
         assert own.snapshots[-1].threshold == shown.threshold
+
+
+def test_a_snapshot_of_one_group_has_no_threshold(lab_with_runs: Lab, tmp_path):
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
+    store = RunStore(tmp_path / "lab")
+    run = store.get_distillation(lab_with_runs.atesc)
+    RunLog(store, run).write_snapshot(replace(store.snapshot(run.id, 2), threshold=np.inf))
+    cards = {card.name: card for card in list_teachers()}
+    manifest = record(store, [run.id], cards).manifest
+    json.loads(manifest.model_dump_json(exclude_none=True), parse_constant=pytest.fail)  # JSON has no Infinity
+    assert Manifest.model_validate_json(manifest.model_dump_json(exclude_none=True)) == manifest
+    assert manifest.runs[0].snapshots[-1].threshold is None
+    assert manifest.runs[0].snapshots[0].threshold is not None
 
 
 def test_times_are_the_stamps_since_the_run_began(lab_with_runs: Lab, recorded: Recording):

@@ -29,12 +29,6 @@ def test_otsu_survives_images_that_never_flip():
     assert 2.0 <= otsu(np.array([1.0, 1.2, 1.1, np.inf, np.inf, 8.0])) <= 8.0
 
 
-@pytest.mark.parametrize("name", SUGGESTIONS)
-def test_suggestions_survive_scores_that_are_all_infinite(name):
-    """A teacher that no attack flips failed its run at the first snapshot."""
-    assert SUGGESTIONS[name](np.full(10, np.inf)) == pytest.approx(0.0, abs=1e-3)
-
-
 def test_roc_by_hand():
     curve = roc(np.array([1.0, 2.0, 2.0, np.inf]), np.array([False, False, True, True]))
     assert curve.thresholds.tolist() == [np.inf, 2.0, 1.0, -np.inf]
@@ -62,8 +56,3 @@ def test_rates_by_hand():
 def test_share_leaves_that_share_fragile(share):
     scores = np.random.default_rng(0).random(1000)
     assert (scores <= suggest("share", scores, share)).mean() == pytest.approx(share, abs=1e-3)
-
-
-def test_auto_is_otsu():
-    scores = np.array([1.0, 1.1, 5.0, 5.2])
-    assert suggest("auto", scores, 0.9) == suggest("otsu", scores, 0.9) == otsu(scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.support.tiny_runs import TINY, save_tiny_teacher
 LONG = {
     "epochs": 4,
     "escape.warmup_epochs": 2,
-    "split.threshold": "auto",
+    "split.threshold": "share",
     "split.score": "energy",
     "split.steps": 1,
     "snapshot_images": 8,
@@ -150,6 +151,20 @@ def test_with_the_same_threshold_a_fork_is_its_parents_own_continuation(store, s
     assert store.fork_points(fork) == []
 
 
+def test_one_group_is_a_threshold_that_can_be_tried(store, parent):
+    trial = trials.start(store, parent, math.inf, epochs=1, device=store.get(parent).device)
+    assert "one group" in trial.new.group
+    done(store, trial.new.id)
+    new = store.get(trial.new.id)
+    assert new.fork.threshold == math.inf
+    assert set(store.rounds(new.id)["threshold"]) == {math.inf}
+    assert set(store.rounds(new.id)["fragile_share"]) == {1.0}
+    assert store.snapshot(new.id, new.epochs).fragile.all()
+    (stored,) = store.database.read("SELECT fork FROM runs WHERE id = ?", new.id)
+    json.loads(stored["fork"], parse_constant=pytest.fail)  # JSON has no Infinity
+    assert trials.find(store, new.id).fork.threshold == math.inf
+
+
 def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_different(store, parent):
     fork = store.fork(Fork(parent, 2, 9.5), until=3, label="new")
     waiting = store.get(fork)
@@ -270,7 +285,7 @@ def test_a_teacher_that_is_gone_is_named(store, parent):
 @pytest.mark.parametrize(
     ("fork", "until", "says"),
     [
-        ({"threshold": math.nan}, 3, "threshold: nan is not a finite number"),
+        ({"threshold": math.nan}, 3, "threshold: nan: expected a number, or inf"),
         ({"epoch": 1}, 3, "epoch: 1 of run .* there are: 0, 2"),
         ({}, 2, "until: 2: expected an epoch after 2, at most 4"),
         ({}, 5, "until: 5: expected an epoch after 2, at most 4"),
@@ -398,7 +413,7 @@ def test_a_training_and_a_try_cannot_be_tried(store, parent):
         ({"epochs": 0}, "epochs: 0"),
         ({"after": 1}, "after: 1: expected 2"),
         ({"threshold": None}, "is the one that run .* has"),
-        ({"threshold": math.nan}, "nan is not a finite number"),
+        ({"threshold": math.nan}, "nan: expected a number, or inf"),
     ],
 )
 def test_what_cannot_be_tried_is_said(store, parent, wish, says):

@@ -28,7 +28,7 @@ SMALL = {
     "synthesis.steps": 1,
     "synthesis.width": 8,
     "split.steps": 2,
-    "split.threshold": "auto",
+    "split.threshold": "share",
     "escape.warmup_epochs": 1,
 }
 

@@ -44,6 +44,7 @@ def threshold_in_view(
     """The threshold by which a page splits a snapshot's images.
 
     This is the threshold that the user chose. Without a choice it is the run's threshold at the time of the snapshot.
+    ∞: one group, every image is fragile.
     For a score that does not split the run, it is the score's threshold in ``INITIAL``, or else Otsu's threshold of
     ``values``.
 
@@ -93,4 +94,4 @@ def _parse(text: str | None) -> float | None:
         value = float(text or "")
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return None if math.isnan(value) or value == -math.inf else value

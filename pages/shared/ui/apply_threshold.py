@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core.runs import DistillationRun
-from atesc_core.runs.trials import threshold_text
+from atesc_core.vocabulary import threshold_text
 from pages.shared.data.store import run_store
 from pages.shared.ui.polling import is_live
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 
@@ -12,7 +13,7 @@ from atesc_core import figures
 from atesc_core.figures import run_data
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
-from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, ONE_GROUP, threshold_text
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements, formats
@@ -131,7 +132,7 @@ def timeline(run: Run) -> None:
     for event in run_store().history(run.id).to_dict("records"):
         if event["kind"] == "threshold":
             by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event["text"]]
-            text = f"threshold {event['value']:.2f}, {by}"
+            text = f"{ONE_GROUP if math.isinf(event['value']) else 'threshold ' + threshold_text(event['value'])}, {by}"
         elif event["kind"] == "slow":
             text = f"slow motion, {event['value']:g} s a turn"
         else:

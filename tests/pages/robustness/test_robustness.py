@@ -11,6 +11,7 @@ import pytest
 from atesc_core.robustness.detection import auroc, rates
 from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, RunStore
+from atesc_core.runs.log import RunLog
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import _snapshot
@@ -263,3 +264,46 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
     assert "Threshold 2.50 is applied from the next round" in text(app)
     app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
     assert button(app, "Apply to this run").disabled  # it is not this run's score
+
+
+@pytest.fixture
+def one_group(lab_with_runs: Lab, tmp_path: Path, monkeypatch) -> DistillationRun:
+    """The ATEsc run, as if its rule had found one group."""
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path / "lab"))
+    store = RunStore(tmp_path / "lab")
+    run = store.get_distillation(lab_with_runs.atesc)
+    for epoch in store.snapshot_epochs(run.id):
+        snapshot = store.snapshot(run.id, epoch)
+        everything = np.ones_like(snapshot.fragile)
+        RunLog(store, run).write_snapshot(replace(snapshot, threshold=np.inf, fragile=everything))
+    RunLog(store, run).write_threshold(2, 1, np.inf, "auto")
+    with store.database.write() as connection:
+        connection.execute("UPDATE rounds SET threshold = ? WHERE run = ? AND epoch > 1", (np.inf, run.id))
+    return run
+
+
+def test_one_group_has_no_line(open_page, one_group: DistillationRun, report: Report):
+    app = open_page("robustness", run=one_group.id)
+    assert not app.exception
+    assert bars(app)["robust"] == 0
+    assert "Fragile 100.0 % 32 of 32" in text(app)
+    notes = [note["text"] for note in charts(app)["scores"]["layout"]["annotations"]]
+    assert "one group: no image is held back" in notes
+    assert next(widget for widget in app.number_input if widget.key.startswith("type")).value is None
+    assert "this run's one group" in [each.label for each in app.button]
+    threshold_slider(app).set_value(1.5).run()
+    assert not app.exception
+    assert app.query_params["threshold"] == "1.5"
+    app.button(key="suggest run").click().run()
+    assert app.query_params["threshold"] == "inf"
+    assert bars(app)["robust"] == 0
+
+
+@pytest.mark.parametrize("page", ["distill", "embedding", "compare", "figures"])
+def test_every_page_shows_a_run_with_one_group(open_page, one_group: DistillationRun, report: Report, page: str):
+    app = open_page(page, **{"runs" if page == "compare" else "run": one_group.id})
+    assert not app.exception
+    if page == "distill":
+        assert "one group: no image is held back, from the synthetic images alone" in text(app)
+        assert "One group: no image is held back." in text(app)

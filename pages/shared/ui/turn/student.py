@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -103,7 +104,9 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
         return
     fragile = turn.fragile_mask[:n].sum()
     threshold = f"{turn.threshold:.2f}{SCORE_UNITS[split.score]}"
-    if split.score == "min_eps":
+    if turn.threshold == math.inf:
+        heading(2, "No attack: one group", "no image is held back")
+    elif split.score == "min_eps":
         heading(2, f"An attack within [[ε]] = {threshold} on the teacher", "")
     else:
         heading(2, f"The threshold: {SCORE_NAMES[split.score]} {threshold}", "above it: robust")
