@@ -30,6 +30,20 @@ def test_kl_at_a_temperature_keeps_the_gradients_size():
     assert math.isclose(kl_divergence(t, s, 100.0).item(), 0.5 * 0.25, rel_tol=0.01)
 
 
+def test_the_gradient_at_a_temperature_is_up_to_so_many_times_as_large():
+    """T²·KL pulls by T times a difference of probabilities: λ, at temperature 1, weighs less the surer the teacher."""
+
+    def pull(teacher: torch.Tensor, temperature: float) -> float:
+        student = torch.zeros_like(teacher, requires_grad=True)
+        (gradient,) = torch.autograd.grad(kl_divergence(teacher, student, temperature).sum(), student)
+        return gradient.norm().item()
+
+    unsure, sure, over_confident = (torch.tensor([[margin, 0.0, 0.0]]) for margin in (1.0, 10.0, 300.0))
+    assert pull(unsure, 20.0) == pytest.approx(pull(unsure, 1.0), rel=0.1)
+    assert 2 < pull(sure, 20.0) / pull(sure, 1.0) < 6
+    assert pull(over_confident, 20.0) == pytest.approx(20 * pull(over_confident, 1.0), rel=0.01)
+
+
 def test_ckd_is_the_mean_over_the_fragile():
     assert torch.isclose(ckd(T, S, torch.tensor([True, False])), torch.tensor(0.25 * math.log(2)))
     assert torch.isclose(ckd(T, S, torch.tensor([True, True])), torch.tensor(0.125 * math.log(2)))

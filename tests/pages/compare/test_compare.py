@@ -210,7 +210,7 @@ def test_a_difference_has_what_differs_with_its_sentence_and_what_is_published(o
     assert not app.exception
     words = " ".join(page_text(app).split())
     assert "escape.weight 0.3 0.9 λ, the weight of forgetting." in words
-    assert "so that its gradient keeps its size 1" in words  # what is published
+    assert "the same λ forgets less 1" in words  # what is published
     assert "Learning rate" not in page_text(app)
 
 
