@@ -220,7 +220,7 @@ class EscapeSpec(Spec):
         0.3,
         "λ, the weight of forgetting. Forgetting is at temperature 1, whatever that of the distillation loss. That is "
         "T²·KL, whose gradient is up to T times as large where the teacher is sure: at T = 20 the same λ forgets less",
-        1.0,
+        {"atesc": 1.0},
         ge=0,
         le=1e3,
     )

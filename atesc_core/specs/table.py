@@ -19,9 +19,7 @@ from atesc_core.specs.teacher import PRESETS as TRAINING_PRESETS
 from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
 
 # the methods for which a published value may differ, in the order of a cell
-VARIANTS = (
-    SYNTHESIZER_NAMES | {"tadfkd": ESCAPE_NAMES["tadfkd"]} | {name: about[0] for name, about in ABOUT_METHODS.items()}
-)
+VARIANTS = SYNTHESIZER_NAMES | ESCAPE_NAMES | {name: about[0] for name, about in ABOUT_METHODS.items()}
 
 
 def settings_table() -> str:
