@@ -24,7 +24,7 @@ from pages.shared.ui.run_labels import method_name, time_ago
 
 FIELD_LABELS = {  # in the order of the form; name, pair, method and preset have their own controls
     "arch": "Architecture",
-    "image_side": "Image side (px)",
+    "image_side": "Side (px)",
     "epochs": "Epochs",
     "batch_size": "Images a step",
     "lr": "Learning rate",
