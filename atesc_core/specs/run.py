@@ -6,7 +6,7 @@ defences' papers, or in the public code of the synthesizers, each with its scrip
 - DFQ: zju-vipa/CMI, scripts/dfq/dfq_cifar10_wrn402_wrn161.sh
 - CMI: zju-vipa/CMI, scripts/cmi/scratch_cmi_cifar10_wrn402_wrn161.sh (ABD's sweep has the same values)
 - NAYER: tmtuan1307/NAYER, scripts/nayer_100.sh and run/nayer_{200,300}.sh
-- TA-DFKD: bigdata-inha/TA-DFKD-Official, TA-DFKD-main-CIFAR.py; ABD: illidanlab/ABD, cmi/sweeps/cmi_cifar10.yml
+- TA-DFKD: bigdata-inha/TA-DFKD-Official, the script for CIFAR; ABD: illidanlab/ABD, cmi/sweeps/cmi_cifar10.yml
 
 Any other value is this lab's choice. The app and the user guide show both.
 """
