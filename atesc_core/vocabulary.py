@@ -9,7 +9,7 @@ import math
 from typing import Literal, get_args
 
 Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
-Metric = Literal["iacc", "oacc", "olacc", "asr"]  # measured on test images, in per cent
+Metric = Literal["iacc", "oacc", "olacc", "asr"]  # in per cent of real images
 
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
@@ -78,6 +78,18 @@ METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
     "oacc": "of OOD images right",
     "olacc": "of OOD images given the label the teacher was trained to give",
     "asr": "of triggered images sent to the target class",
+}
+
+COST_NAMES: dict[str, str] = {  # what an escape costs, measured beside the metrics, in per cent
+    "worst_recall": "worst class",
+    "trap_recall": "trap label's class",
+    "trap_share": "trap label on OOD",
+}
+
+COST_MEANINGS: dict[str, str] = {  # after "92.0 %"
+    "worst_recall": "of the ID images of the class with the lowest recall right",
+    "trap_recall": "of the ID images of the trap label's own class right",
+    "trap_share": "of OOD images given the trap label (close-set; elsewhere OLAcc and ASR are this share)",
 }
 
 METRIC_ROLES: dict[str, Literal["id", "ood"]] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}

@@ -29,8 +29,9 @@ from atesc_core.robustness.attack import flips, pgd
 from atesc_core.robustness.scores import predictions
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
-from atesc_core.study import ROWS, write_page
+from atesc_core.study import write_page
 from atesc_core.study.plan import OFFLINE_PAIRS, SYNTHESIZERS
+from atesc_core.study.rows import ROWS
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.vocabulary import SYNTHESIZER_NAMES
 

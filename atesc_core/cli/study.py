@@ -14,48 +14,55 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from atesc_core.study import PlannedRun
+    from atesc_core.study.rows import Images
 
 
 def study(
     name: Annotated[
-        Literal["offline", "escape", "paper"],
+        Literal["offline", "escape", "paper", "development"],
         typer.Argument(
             help="offline: the shipped teachers, every synthesizer, the quick preset; escape: which part of the escape "
-            "does it; paper: the paper's pairs, the full preset."
+            "does it; paper: the paper's pairs, the full preset; development: settings of the escape, on validation "
+            "images."
         ),
     ],
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="Seeds, from 0; 5 for offline, else 3, unless named.", show_default=False),
+        typer.Option(
+            min=1,
+            max=100,
+            help="Seeds, from 0; 5 for offline and development, else 3, unless named.",
+            show_default=False,
+        ),
     ] = None,
     part: Annotated[str, typer.Option(help="i/n: of n processes at once this is the i-th.")] = "1/1",
     rows: Annotated[
         Path | None,
         typer.Option(
-            help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl, unless named. "
-            "The page is beside it.",
+            help="Where finished runs are kept, one JSON object a line; docs/rows.jsonl or docs/development.jsonl, "
+            "unless named. The page is beside it.",
             show_default=False,
         ),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Only write the page.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Run what the evidence still lacks, then write results.md. What is in the rows is not run again."""
-    from atesc_core.study import ROWS, SEEDS, STUDIES, group_by_student, write_page
+    """Run what a study still lacks, then write results.md or development.md. What is in the rows is not run again."""
+    from atesc_core.study import STUDIES, group_by_student, write_development, write_page
 
-    seed_counts: dict[str, int] = {name: seeds or SEEDS[name]}
-    share, rows = _slice(part), rows or ROWS
+    chosen = STUDIES[name]
+    seed_counts: dict[str, int] = {name: seeds or chosen.seeds}
+    share, rows = _slice(part), rows or chosen.rows
     try:
         if not table:
-            _run_missing(
-                group_by_student(_runnable(STUDIES[name](seed_counts[name]), folder(runs_dir)), folder(runs_dir))[
-                    share
-                ],
-                rows,
-                folder(runs_dir),
-            )
+            planned = _runnable(chosen.plan(seed_counts[name]), folder(runs_dir))
+            groups = group_by_student(planned, folder(runs_dir))[share]
+            _run_missing(groups, rows, folder(runs_dir), chosen.images_from)
     finally:
-        print(write_page(rows, seed_counts))
+        if name == "development":
+            print(write_development(rows, seed_counts, folder(runs_dir)))
+        else:
+            print(write_page(rows, seed_counts))
 
 
 def _slice(part: str) -> slice:
@@ -78,7 +85,7 @@ def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
     return [cell for cell in cells if cell.spec.teacher not in lacking]
 
 
-def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> None:
+def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, images_from: Images) -> None:
     import torch
 
     from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
@@ -87,17 +94,19 @@ def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path) -> No
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
         for number, cells in enumerate(runs):
-            done = read_rows(rows)  # read again, because other processes add rows
-            unfinished = [run for run in runs[number:] if any(outcome_key(cell.spec) not in done for cell in run)]
+            done = read_rows(rows, runs_dir)  # read again, because other processes add rows
+            unfinished = [
+                run for run in runs[number:] if any(outcome_key(cell.spec, images_from) not in done for cell in run)
+            ]
             progress.update(task, completed=len(runs) - len(unfinished))
-            missing = [cell for cell in cells if outcome_key(cell.spec) not in done]
+            missing = [cell for cell in cells if outcome_key(cell.spec, images_from) not in done]
             if not missing:
                 continue
             seconds_left = [expected_seconds(run[0].spec, list(done.values())) for run in unfinished]
             on_epoch = partial(_show_progress, progress, task, missing[0], len(runs) - len(unfinished), seconds_left)
             on_epoch(0)
             for cell, row in zip(
-                missing, run_and_measure([cell.spec for cell in missing], runs_dir, on_epoch), strict=True
+                missing, run_and_measure([cell.spec for cell in missing], runs_dir, on_epoch, images_from), strict=True
             ):
                 append_row(row, rows)
                 progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")

@@ -20,7 +20,7 @@ from atesc_core.distillation.turns import Turn
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.zoo import Teacher
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, Measured, StepDone
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Controls:
 def distill(
     spec: RunSpec,
     teacher: Teacher,
-    evaluate: Callable[[Classifier], dict[str, float]] | None = None,
+    evaluate: Callable[[Classifier], Measured] | None = None,
     controls: Controls | None = None,
     resume: dict[str, Any] | None = None,
     until: int | None = None,
@@ -47,7 +47,7 @@ def distill(
     Args:
         spec: the run.
         teacher: the teacher that ``spec.teacher`` names.
-        evaluate: measures the student, in per cent; it does not change the student.
+        evaluate: measures the student; it does not change the student.
         controls: the caller may change them during the run.
         resume: the state of a CheckpointReady of the same spec.
         until: the last epoch, if not the spec's. The learning rates stay those of the whole run.
@@ -72,7 +72,8 @@ def distill(
                 yield ThresholdChanged(epoch, round_, run.threshold, by="hand")
             yield from round_events(run, epoch, round_, controls)
         run.epoch = epoch
-        yield EpochDone(epoch, _images_learned(spec, epoch, spec.rounds), evaluate(run.student) if evaluate else {})
+        measured = evaluate(run.student) if evaluate else ()
+        yield EpochDone(epoch, _images_learned(spec, epoch, spec.rounds), *measured)
         yield run.snapshot()
         yield CheckpointReady(epoch, run.state_dict())
 

@@ -17,7 +17,7 @@ from typing import Any
 from atesc_core.errors import StoreError
 from atesc_core.runs.locks import gate
 
-VERSION = 5  # raised when TABLES change; 1 to 4 were those of version 0.1
+VERSION = 6  # raised when TABLES change; 1 to 4 were those of version 0.1
 
 TABLES = """
 CREATE TABLE runs (
@@ -67,6 +67,8 @@ CREATE TABLE epochs (
     time REAL NOT NULL,
     images INTEGER NOT NULL,
     metrics TEXT NOT NULL,                -- JSON object, percentages
+    recalls TEXT NOT NULL,                -- JSON list: of each ID class, by label, in per cent
+    trap_label INTEGER,                   -- the label that the teacher gives most OOD images
     PRIMARY KEY (run, epoch)
 ) WITHOUT ROWID;
 CREATE TABLE history (

@@ -6,6 +6,7 @@ import collections
 import json
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -108,12 +109,19 @@ class RunLog:
                 (epoch, round_number, images, self.speed.images_per_s, self.speed.eta_s, self.run.id),
             )
 
-    def write_epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> None:
-        """Commit an epoch's metrics, in per cent."""
+    def write_epoch(
+        self,
+        epoch: int,
+        images: int,
+        metrics: dict[str, float],
+        recalls: Sequence[float | None] = (),
+        trap_label: int | None = None,
+    ) -> None:
+        """Commit an epoch's metrics and the recall of each class, in per cent."""
         with self.database.write() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?)",
-                (self.run.id, epoch, time.time(), images, json.dumps(metrics)),
+                "INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (self.run.id, epoch, time.time(), images, json.dumps(metrics), json.dumps(recalls), trap_label),
             )
 
     def keep_fork_point(self, epoch: int) -> None:

@@ -29,6 +29,20 @@ class Fork:
     old_threshold: float | None = None  # threshold of that run
 
 
+@dataclass(frozen=True)
+class ClassRecalls:
+    """The recall of each ID class at the end of an epoch."""
+
+    epoch: int
+    by_label: tuple[float | None, ...]  # per cent; None for a class without test images
+    trap_label: int | None  # the label that the teacher gives most OOD images; None: not known
+
+    @property
+    def of_trap_label(self) -> float | None:
+        """Recall of the trap label's own class, in per cent."""
+        return None if self.trap_label is None else self.by_label[self.trap_label]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run(ABC):
     """The current state of a run. Times are unix seconds."""

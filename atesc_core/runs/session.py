@@ -117,7 +117,7 @@ class Session:
             case ThresholdChanged():
                 self.log.write_threshold(event.epoch, event.round, event.threshold, event.by)
             case EpochDone():
-                self.log.write_epoch(event.epoch, event.images, event.metrics)
+                self.log.write_epoch(event.epoch, event.images, event.metrics, event.recalls, event.trap_label)
             case SnapshotTaken():
                 self.log.write_snapshot(as_snapshot(event))
             case CheckpointReady():

@@ -27,7 +27,7 @@ from atesc_core.errors import RunBusyError, SpecError, StoreError, UnknownRunErr
 from atesc_core.files import atomic_write, link_or_copy
 from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
-from atesc_core.runs.run import AnyRun, DistillationRun, Fork, RequestedState, Run, TrainingRun
+from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
@@ -144,11 +144,22 @@ class RunStore:
         return {run.teacher for run in _readable(rows, {})}
 
     def epochs(self, run_id: str) -> pd.DataFrame:
-        """One row per epoch: epoch, images, time, and the metrics in per cent (iacc, and oacc, olacc or asr)."""
+        """One row per epoch: epoch, images, time, and the metrics in per cent.
+
+        These are those of ``METRIC_NAMES`` and ``COST_NAMES`` (in ``atesc_core.vocabulary``) that apply to the pair.
+        """
         rows = self.database.read(
             "SELECT epoch, images, time, metrics FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id)
         )
         return _frame(rows, ["epoch", "images", "time"], "metrics")
+
+    def recalls(self, run_id: str) -> ClassRecalls | None:
+        """The recall of each ID class at the last epoch; None before the first, or where it was not measured."""
+        rows = self.database.read(
+            "SELECT epoch, recalls, trap_label FROM epochs WHERE run = ? ORDER BY epoch DESC LIMIT 1", _checked(run_id)
+        )
+        by_label = json.loads(rows[0]["recalls"]) if rows else []
+        return ClassRecalls(rows[0]["epoch"], tuple(by_label), rows[0]["trap_label"]) if by_label else None
 
     def rounds(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
         """One row per round: epoch, round, images, time, threshold, fragile_share, and the losses g/..., s/..., t/...

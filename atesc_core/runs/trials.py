@@ -15,7 +15,7 @@ import pandas as pd
 from atesc_core.errors import StoreError, TrialError, UnknownRunError
 from atesc_core.runs.run import DistillationRun, Fork, Run
 from atesc_core.runs.store import RunStore
-from atesc_core.vocabulary import threshold_text
+from atesc_core.vocabulary import METRIC_NAMES, threshold_text
 
 DEFAULT_EPOCHS = 2  # epochs that the new threshold splits
 ENDED = ("done", "stopped", "failed")
@@ -82,7 +82,7 @@ class Trial:
         """
         old, new = self.epochs(store)
         merged = old.astype({"epoch": int}).merge(new.astype({"epoch": int}), on="epoch", suffixes=("_old", "_new"))
-        metrics = [name for name in new.columns if name not in ("epoch", "images", "time") and f"{name}_old" in merged]
+        metrics = [name for name in METRIC_NAMES if f"{name}_old" in merged]
         merged = merged.assign(**{name: merged[f"{name}_new"] - merged[f"{name}_old"] for name in metrics})
         columns = ["epoch", *(column for name in metrics for column in (f"{name}_old", f"{name}_new", name))]
         return merged.loc[merged["epoch"] >= self.first_epoch, columns].reset_index(drop=True)

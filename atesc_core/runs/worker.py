@@ -49,7 +49,8 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
         return train_own(run.spec, runs_dir, resume)
     assert isinstance(run, DistillationRun)
     teacher = load_teacher(run.spec.teacher, runs_dir)
-    evaluate = Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), pick_device(run.spec.device))
+    data = load_pair(teacher.card.pair, teacher.card.image_side)
+    evaluate = Evaluator(data, pick_device(run.spec.device), teacher=teacher.model)
     return distill(run.spec, teacher, evaluate, controls, resume, until=run.epochs)
 
 

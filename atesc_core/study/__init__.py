@@ -1,14 +1,13 @@
 """Studies: the runs that give evidence, their results, and tables of these results."""
 
-from atesc_core.study.plan import SEEDS, STUDIES, PlannedRun, group_by_student, missing_data
-from atesc_core.study.rows import ROWS, append_row, expected_seconds, outcome_key, read_rows, run_and_measure
-from atesc_core.study.tables import provenance_sentence, results, summary, summary_table, write_page
+from atesc_core.study.plan import STUDIES, PlannedRun, Study, group_by_student, missing_data
+from atesc_core.study.rows import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
+from atesc_core.study.tables import provenance_sentence, results, summary, summary_table, write_development, write_page
 
 __all__ = [
-    "ROWS",
-    "SEEDS",
     "STUDIES",
     "PlannedRun",
+    "Study",
     "append_row",
     "expected_seconds",
     "group_by_student",
@@ -20,5 +19,6 @@ __all__ = [
     "run_and_measure",
     "summary",
     "summary_table",
+    "write_development",
     "write_page",
 ]

@@ -10,7 +10,10 @@ from typing import Any
 from atesc_core.domains import DOMAINS, find_pair
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
+from atesc_core.specs.teacher import TeacherSpec
+from atesc_core.study.rows import DEVELOPMENT_ROWS, ROWS, Images
 from atesc_core.teachers import fingerprint, list_teachers
+from atesc_core.teachers.recipes import RECIPES, command
 
 EVIDENCE_FORMS = {
     "plain": "none",
@@ -40,6 +43,15 @@ ESCAPE_FORMS: dict[str, dict[str, Any]] = {
     "CKD": {"escape.kind": "ckd"},
 }
 MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms only at the first
+
+# Study on which the lab's own escape and its settings are chosen: validation images, DFQ. Evidence is measured on other
+# seeds.
+DEVELOPMENT_FORMS: dict[str, dict[str, Any]] = {
+    "plain": {"escape.kind": "none"},
+    "CKD": {"escape.kind": "ckd"},
+    "ATEsc": {"escape.kind": "atesc"},
+}
+TEACHER_SEEDS = (0, 1)  # of the teachers' training
 
 
 @dataclass(frozen=True)
@@ -102,8 +114,44 @@ def escape(seeds: int) -> list[PlannedRun]:
     ]
 
 
-STUDIES: dict[str, Callable[[int], list[PlannedRun]]] = {"offline": offline, "escape": escape, "paper": paper}
-SEEDS = {"offline": 5, "escape": 3, "paper": 3}  # default number of seeds of each study
+def development(seeds: int) -> list[PlannedRun]:
+    """Forms of the escape on DFQ, the three offline pairs and TEACHER_SEEDS; and plain students of the SL teachers."""
+    return [
+        PlannedRun(
+            pair,
+            kind,
+            form,
+            from_preset("quick", development_teacher(pair, kind, teacher_seed), device="cpu", seed=seed, **changes),
+        )
+        for seed in range(seeds)
+        for teacher_seed in TEACHER_SEEDS
+        for pair in OFFLINE_PAIRS
+        for kind, forms in (("SL", {"plain": DEVELOPMENT_FORMS["plain"]}), ("NTL", DEVELOPMENT_FORMS))
+        for form, changes in forms.items()
+    ]
+
+
+def development_teacher(pair: str, kind: str, seed: int) -> str:
+    """Name of the teacher of a pair that was trained with ``seed``: of seed 0 the shipped one."""
+    return f"{pair}-{kind.lower()}" + (f"-seed{seed}" if seed else "")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: its runs, and where its rows are."""
+
+    plan: Callable[[int], list[PlannedRun]]  # seeds -> runs
+    seeds: int  # number of seeds, unless another is asked for
+    rows: Path = ROWS
+    images_from: Images = "test"
+
+
+STUDIES: dict[str, Study] = {
+    "offline": Study(offline, 5),
+    "escape": Study(escape, 3),
+    "paper": Study(paper, 3),
+    "development": Study(development, 5, DEVELOPMENT_ROWS, "validation"),
+}
 
 
 def group_by_student(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -> list[list[PlannedRun]]:
@@ -136,7 +184,16 @@ def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -
             if DOMAINS[domain].status == "downloadable"
         ]
         if teacher not in present:
-            commands.append(f"atesc teachers train {teacher}")
+            commands.append(_training_command(teacher))
         if commands:
             missing[teacher] = commands
     return missing
+
+
+def _training_command(teacher: str) -> str:
+    """The command that trains a teacher of a study."""
+    shipped, _, seed = teacher.partition("-seed")
+    if not seed:
+        return f"atesc teachers train {teacher}"
+    recipe = RECIPES[shipped].model_copy(update={"seed": int(seed)})
+    return command(TeacherSpec(name=teacher, **recipe.model_dump()))

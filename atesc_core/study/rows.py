@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
-from atesc_core.errors import SpecError
+from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import HOME
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
+from atesc_core.teachers import fingerprint
 from atesc_core.vocabulary import threshold_json
 
 if TYPE_CHECKING:
@@ -22,28 +24,37 @@ if TYPE_CHECKING:
 
 DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
+DEVELOPMENT_ROWS = DOCS / "development.jsonl"
+Images = Literal["validation", "test"]
 FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # on a run's outcome
 
 
-def outcome_key(spec: RunSpec) -> Hashable:
-    """The fields that determine a run's outcome; for a plain run without the settings of split and escape."""
+def outcome_key(spec: RunSpec, images_from: str = "test") -> Hashable:
+    """What determines a row: fields of the spec, and the images that the student was measured on.
+
+    The settings of split and escape do not count for a plain run.
+    """
     unused = ("split", "escape") if spec.escape.kind == "none" else ()
-    return spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *unused)))
+    return images_from, spec.model_copy(update=dict.fromkeys((*FIELDS_WITHOUT_EFFECT, *unused)))
 
 
-def read_rows(file: Path) -> dict[Hashable, dict[str, Any]]:
-    """Rows of a file by the ``outcome_key`` of their spec; of rows with equal keys the first. Empty without a file.
+def read_rows(file: Path, runs_dir: Path | None = None) -> dict[Hashable, dict[str, Any]]:
+    """Rows of a file by their ``outcome_key``; of rows with equal keys the first. Empty without a file.
 
-    A row whose spec is not valid any more is skipped.
+    A row is skipped if its spec is not valid any more, or if the teacher of that name now has other weights. Teachers
+    that are not on this machine (shipped, or under ``runs_dir``) cannot be compared.
 
     Raises:
         ValueError: A line is not a row.
     """
     rows: dict[Hashable, dict[str, Any]] = {}
+    weights = cache(partial(_weights, runs_dir=runs_dir))
     for number, line in enumerate(file.read_text().splitlines() if file.exists() else (), 1):
         try:
             row = json.loads(line)
-            rows.setdefault(outcome_key(parse(RunSpec, row["spec"])), row)
+            spec = parse(RunSpec, row["spec"])
+            if weights(spec.teacher) in (None, row.get("weights")):
+                rows.setdefault(outcome_key(spec, row["images_from"]), row)
         except SpecError:
             continue
         except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -53,6 +64,14 @@ def read_rows(file: Path) -> dict[Hashable, dict[str, Any]]:
     return rows
 
 
+def _weights(teacher: str, runs_dir: Path | None) -> str | None:
+    """Fingerprint of the teacher; None if it is not on this machine."""
+    try:
+        return fingerprint(teacher, runs_dir)
+    except TeacherError:
+        return None
+
+
 def append_row(row: dict[str, Any], file: Path) -> None:
     """Add a row to the file; several processes may do so at once."""
     with FileLock(f"{file}.lock"), file.open("a") as out:
@@ -60,7 +79,10 @@ def append_row(row: dict[str, Any], file: Path) -> None:
 
 
 def run_and_measure(
-    specs: Sequence[RunSpec], runs_dir: Path | None = None, on_epoch: Callable[[int], None] = lambda epoch: None
+    specs: Sequence[RunSpec],
+    runs_dir: Path | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+    images_from: Images = "test",
 ) -> list[dict[str, Any]]:
     """Distil one student to the last epoch and measure it on the pair of each spec's teacher.
 
@@ -68,6 +90,7 @@ def run_and_measure(
         specs: Specs that differ only in the teacher's name, as ``plan.group_by_student`` groups them.
         runs_dir: The folder of runs, with the teachers that were added on this machine.
         on_epoch: Called with the number of each finished epoch.
+        images_from: The real images that it is measured on.
 
     Returns:
         A row for each spec.
@@ -80,17 +103,20 @@ def run_and_measure(
     from atesc_core.domains.loading import load_pair
     from atesc_core.teachers.zoo import load_teacher
     from atesc_core.training.evaluation import Evaluator
-    from atesc_core.training.events import EpochDone
+    from atesc_core.training.events import EpochDone, Measured
 
     device = pick_device(specs[0].device)
     teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]
-    evaluators = [Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device) for teacher in teachers]
+    evaluators = [
+        Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device, images_from, teacher.model)
+        for teacher in teachers
+    ]
     started, threshold = time.monotonic(), None
-    curves: list[list[dict[str, float]]] = [[] for _ in specs]
+    curves: list[list[Measured]] = [[] for _ in specs]
 
-    def evaluate(student: Classifier) -> dict[str, float]:
+    def evaluate(student: Classifier) -> Measured:
         for curve, evaluator in zip(curves, evaluators, strict=True):
-            curve.append({name: round(value, 2) for name, value in evaluator(student).items()})
+            curve.append(evaluator(student))
         return curves[0][-1]
 
     for event in distill(specs[0], teachers[0], evaluate):
@@ -102,8 +128,12 @@ def run_and_measure(
     return [
         {
             "spec": spec.model_dump(mode="json"),
-            "metrics": curve[-1],
-            "curve": curve,
+            "images_from": images_from,
+            "weights": fingerprint(spec.teacher, runs_dir),
+            "metrics": _rounded(curve[-1].metrics),
+            "recalls": [recall and round(recall, 1) for recall in curve[-1].recalls],
+            "trap_label": curve[-1].trap_label,
+            "curve": [_rounded(measured.metrics) for measured in curve],
             "threshold": threshold_json(threshold),
             "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)},
             "device": describe(device).summary,
@@ -113,6 +143,10 @@ def run_and_measure(
         }
         for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)
     ]
+
+
+def _rounded(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in metrics.items()}
 
 
 def expected_seconds(spec: RunSpec, rows: list[dict[str, Any]]) -> float | None:

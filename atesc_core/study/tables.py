@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from atesc_core.domains import find_pair
+from atesc_core.outcome import Outcome, trap_outcome
+from atesc_core.specs.run import RunSpec
 from atesc_core.study import plan
-from atesc_core.study.plan import ESCAPE_FORMS, MAIN_ESCAPE_FORMS, SEEDS, STUDIES, PlannedRun
-from atesc_core.study.rows import DOCS, outcome_key, read_rows
-from atesc_core.teachers import list_teachers
+from atesc_core.study.plan import ESCAPE_FORMS, MAIN_ESCAPE_FORMS, STUDIES, PlannedRun
+from atesc_core.study.rows import DOCS, Images, outcome_key, read_rows
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SYNTHESIZER_NAMES
 
 MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences means almost nothing
@@ -25,25 +26,29 @@ CASE_COLUMNS = [
     "pair",
     "metric",
     "kind",
+    "teacher",
 ]  # the forms of distillation are compared within each case
 
 
 # ── numbers ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd.DataFrame:
+def results(
+    cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]], images_from: Images = "test"
+) -> pd.DataFrame:
     """One line for each planned run, in the study's order.
 
     Returns:
-        Columns synthesizer, setting, pair, metric, kind, form, batch, seed; iacc and other (the pair's metric), per
-        cent; id_images and ood_images (their numbers of images); seconds, device, torch. NaN if it was not run.
+        Columns synthesizer, setting, pair, metric, kind and name of the teacher, form, batch, seed; iacc, other (the
+        pair's metric), trap_recall (of the trap label's own class) and worst_recall, per cent; outcome, as
+        `trap_outcome` says against the plain student of the SL teacher with the same seeds; id_images and ood_images
+        (their numbers of images); seconds, device, torch. NaN or None if it was not run.
     """
-    shipped = {card.name: card.test_images for card in list_teachers()}
     lines = []
     for cell in cells:
         pair, spec = find_pair(cell.pair), cell.spec
-        row = rows.get(outcome_key(spec), {})
-        metrics, images = row.get("metrics", {}), row.get("images") or (shipped[spec.teacher] if row else {})
+        row = rows.get(outcome_key(spec, images_from), {})
+        metrics, images = row.get("metrics", {}), row.get("images", {})
         lines.append(
             {
                 "synthesizer": spec.synthesis.kind,
@@ -51,11 +56,15 @@ def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd
                 "pair": pair.name,
                 "metric": pair.metric,
                 "kind": cell.kind,
+                "teacher": spec.teacher,
                 "form": cell.form,
                 "batch": spec.batch_size,
                 "seed": spec.seed,
                 "iacc": metrics.get("iacc", np.nan),
                 "other": metrics.get(pair.metric, np.nan),
+                "trap_recall": metrics.get("trap_recall", np.nan),
+                "worst_recall": metrics.get("worst_recall", np.nan),
+                "outcome": _outcome(row, rows.get(outcome_key(control_spec(cell), images_from))) if row else None,
                 "id_images": images.get("id", np.nan),
                 "ood_images": images.get("ood", np.nan),
                 "seconds": row.get("seconds", np.nan),
@@ -66,11 +75,25 @@ def results(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> pd
     return pd.DataFrame(lines)
 
 
+def control_spec(cell: PlannedRun) -> RunSpec:
+    """The plain run of the same settings and seeds from the SL teacher of the pair."""
+    name = f"{cell.pair}-sl" + cell.spec.teacher.removeprefix(f"{cell.pair}-{cell.kind.lower()}")
+    return cell.spec.replaced({"teacher": name, "escape.kind": "none"})
+
+
+def _outcome(row: dict[str, Any], control: dict[str, Any] | None) -> Outcome | None:
+    if control is None:
+        return trap_outcome(row["metrics"])
+    label = row["trap_label"]
+    return trap_outcome(row["metrics"], control["metrics"], None if label is None else control["recalls"][label])
+
+
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """``results`` over seeds, one line for each form of a case, in the study's order.
 
-    Columns: CASE_COLUMNS, form, planned and n (seeds), id_images, ood_images, seconds (mean of a run), and for
-    value in (iacc, other): ``{value}_mean``, ``{value}_sd``, and against plain on the same seeds ``{value}_pairs``,
+    Columns: CASE_COLUMNS, form, planned and n (seeds), id_images, ood_images, seconds (mean of a run); numbers of runs
+    for each outcome: trapped, partly_trapped, over_forgetting; for value in (iacc, other, trap_recall, worst_recall)
+    ``{value}_mean``, ``{value}_sd``; and for iacc and other, against plain on the same seeds, ``{value}_pairs``,
     ``{value}_difference``, ``{value}_p``.
     """
     lines = []
@@ -84,10 +107,13 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                 "planned": int((runs.form == form).sum()),
                 "n": len(of_form),
                 **of_form[["id_images", "ood_images", "seconds"]].mean(),
+                "trapped": int((of_form.outcome == "trapped").sum()),
+                "partly_trapped": int((of_form.outcome == "partly trapped").sum()),
+                "over_forgetting": int((of_form.outcome == "over-forgetting").sum()),
             }
-            for value in ("iacc", "other"):
+            for value in ("iacc", "other", "trap_recall", "worst_recall"):
                 line |= {f"{value}_mean": of_form[value].mean(), f"{value}_sd": of_form[value].std()}
-                if form != "plain":
+                if value in ("iacc", "other") and form != "plain":
                     pairs, difference, p = paired_t_test(of_form[value], plain[value])
                     line |= {f"{value}_pairs": pairs, f"{value}_difference": difference, f"{value}_p": p}
             lines.append(line)
@@ -116,7 +142,9 @@ def paired_t_test(values: pd.Series, plain: pd.Series) -> tuple[int, float, floa
 
 
 def mean_sd_text(mean: float, sd: float) -> str:
-    """``63.2 ± 13.1``; ``63.2`` for one seed."""
+    """``63.2 ± 13.1``; ``63.2`` for one seed; a dash where it was not measured."""
+    if pd.isna(mean):
+        return "–"
     return f"{mean:.1f}" + ("" if pd.isna(sd) else f" ± {sd:.1f}")
 
 
@@ -172,9 +200,23 @@ def _summary_texts(line: pd.Series) -> dict[str, str]:
         "OOD metric": _METRIC_HEADS[line.metric],
         "its value": mean_sd_text(line.other_mean, line.other_sd) if ran else NOT_RUN,
         "its value against plain": _difference_from_plain(line, "other") if ran else "",
+        "trapped": _trapped_text(line) if ran else "",
+        "trap label's recall ↑": _trap_recall_text(line) if ran else "",
+        "worst class ↑": mean_sd_text(line.worst_recall_mean, line.worst_recall_sd) if ran else "",
         "test images a run": f"{line.id_images:,.0f} ID, {line.ood_images:,.0f} OOD" if ran else "",
         "a run takes": f"{line.seconds:.0f} s" if ran else "",
     }
+
+
+def _trapped_text(line: pd.Series) -> str:
+    """``2 of 3, partly 1``."""
+    return f"{line.trapped} of {line.n}" + (f", partly {line.partly_trapped}" if line.partly_trapped else "")
+
+
+def _trap_recall_text(line: pd.Series) -> str:
+    """``4.1 ± 2.0, over-forgetting on 3``: of the trap label's own class."""
+    marked = f", over-forgetting on {line.over_forgetting}" if line.over_forgetting else ""
+    return mean_sd_text(line.trap_recall_mean, line.trap_recall_sd) + marked
 
 
 def _difference_from_plain(line: pd.Series, value: str) -> str:
@@ -255,7 +297,11 @@ def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
     ``seeds``: study -> number of seeds, where it is not the default.
     """
     rows = read_rows(rows_file)
-    frames = {name: results(cells((SEEDS | (seeds or {}))[name]), rows) for name, cells in STUDIES.items()}
+    frames = {
+        name: results(study.plan((seeds or {}).get(name, study.seeds)), rows)
+        for name, study in STUDIES.items()
+        if study.images_from == "test"
+    }
     cost = rows_file.with_name("split_cost.md")
     parts = {
         "made": provenance_sentence(list(rows.values())),
@@ -265,10 +311,54 @@ def write_page(rows_file: Path, seeds: dict[str, int] | None = None) -> Path:
         "forms": forms_table(frames["escape"]),
         "split_cost": cost.read_text().strip() if cost.exists() else f"{NOT_RUN.capitalize()}.",
     }
-    text = (DOCS / "results.head.md").read_text()
-    for name, part in parts.items():
-        text = text.replace(f"{{{{{name}}}}}", part)
-    page = rows_file.with_name("results.md")
+    return _write("results", parts, rows_file)
+
+
+def write_development(rows_file: Path, seeds: dict[str, int] | None = None, runs_dir: Path | None = None) -> Path:
+    """Write development.md next to the rows file, from the rows and docs/development.head.md.
+
+    Args:
+        rows_file: The file with the rows.
+        seeds: study -> number of seeds, where it is not the default.
+        runs_dir: The folder of runs, with the teachers that were added on this machine.
+    """
+    rows, study = read_rows(rows_file, runs_dir), STUDIES["development"]
+    cells = study.plan((seeds or {}).get("development", study.seeds))
+    parts = {
+        "made": provenance_sentence(list(rows.values())),
+        "table": development_table(results(cells, rows, study.images_from)),
+    }
+    return _write("development", parts, rows_file)
+
+
+def development_table(frame: pd.DataFrame) -> str:
+    """Each form from each teacher, with its single seeds, as a Markdown table."""
+    columns = (
+        "form",
+        "seeds",
+        "IAcc ↑",
+        "OOD metric",
+        "its value",
+        "trapped",
+        "trap label's recall ↑",
+        "worst class ↑",
+    )
+    table = [f"| teacher | {' | '.join(columns)} | by seed: IAcc; OOD metric |", "|---" * (len(columns) + 2) + "|"]
+    for _, line in summary(frame).iterrows():
+        texts = _summary_texts(line)
+        runs = frame[(frame.teacher == line.teacher) & (frame.form == line.form)].dropna(subset="iacc")
+        by_seed = [f"{run.seed}: {run.iacc:.1f}; {run.other:.1f}" for _, run in runs.iterrows()]
+        cells = [f"`{line.teacher}`", *(texts[column] for column in columns), "<br>".join(by_seed)]
+        table.append(f"| {' | '.join(cells)} |")
+    return "\n".join(table)
+
+
+def _write(name: str, parts: dict[str, str], rows_file: Path) -> Path:
+    """Write ``name``.md next to the rows file: docs/``name``.head.md with the parts in their places."""
+    text = (DOCS / f"{name}.head.md").read_text()
+    for part, content in parts.items():
+        text = text.replace(f"{{{{{part}}}}}", content)
+    page = rows_file.with_name(f"{name}.md")
     unfinished = page.with_suffix(".md.part")
     unfinished.write_text(text)
     unfinished.replace(page)

@@ -24,7 +24,7 @@ from atesc_core.teachers.ntl import ntl_loss
 from atesc_core.teachers.recipes import RECIPES, command, taken_names
 from atesc_core.teachers.zoo import measured_card, save_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone, TrainingEvent
+from atesc_core.training.events import CheckpointReady, EpochDone, Measured, StepDone, TrainingEvent
 
 ROUNDS = TeacherSpec.rounds
 Terms = dict[str, Tensor]  # the terms of a loss by name, and their "total"
@@ -171,7 +171,7 @@ def train_teacher(
     recipe: TeacherRecipe,
     data: PairData,
     device: torch.device,
-    evaluate: Callable[[Classifier], dict[str, float]] | None = None,
+    evaluate: Callable[[Classifier], Measured] | None = None,
     resume: dict[str, Any] | None = None,
 ) -> Generator[TrainingEvent, None, Classifier]:
     """Train a teacher; for each epoch yields ROUNDS StepDone, an EpochDone and a CheckpointReady.
@@ -199,7 +199,7 @@ def train_teacher(
             yield _train_round(training, epoch, round_, order)
         training.epoch = epoch
         images = epoch * training.steps * training.images
-        yield EpochDone(epoch, images, evaluate(training.model) if evaluate else {})
+        yield EpochDone(epoch, images, *(evaluate(training.model) if evaluate else ()))
         yield CheckpointReady(epoch, training.state())
     return training.model.eval()
 

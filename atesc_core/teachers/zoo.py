@@ -15,6 +15,7 @@ from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cards import TeacherCard, card_file, read_card, weights_file
 from atesc_core.teachers.formats import read_classifier
 from atesc_core.training.evaluation import Evaluator
+from atesc_core.vocabulary import METRIC_NAMES
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def measured_card(
         raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
     if invalid := [name for name in class_names if not 1 <= len(name) <= 80]:
         raise TeacherError(f"class_names: {invalid[0][:80]!r}: expected 1 to 80 characters a name")
-    metrics = Evaluator(data, next(model.parameters()).device)(model)
+    metrics = Evaluator(data, next(model.parameters()).device)(model).metrics
     return TeacherCard(
         name=name,
         kind=kind,
@@ -83,7 +84,7 @@ def measured_card(
         num_classes=model.num_classes,
         class_names=class_names,
         parameters=sum(p.numel() for p in model.parameters()),
-        metrics={key: round(value, 2) for key, value in metrics.items()},
+        metrics={name: round(metrics[name], 2) for name in METRIC_NAMES if name in metrics},
         test_images={"id": len(data.id.test), "ood": len(data.ood.test)},
         recipe=recipe,
         command=command,

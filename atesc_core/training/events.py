@@ -5,8 +5,8 @@ The worker, the command line, a notebook or a test reads them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,23 @@ class StepDone:
     threshold: float | None  # threshold of the split; None in rounds without a split
 
 
+class Measured(NamedTuple):
+    """What an `Evaluator` measured."""
+
+    metrics: dict[str, float]  # per cent, the names in vocabulary.METRIC_NAMES and COST_NAMES that apply
+    recalls: tuple[float | None, ...]  # per cent of each class' ID images that are right, by label; None: no images
+    trap_label: int | None  # the label that the teacher gives most OOD images; None: not known
+
+
 @dataclass(frozen=True)
 class EpochDone:
     """An epoch is over, and the network was measured: a student on test, a teacher in training on validation images."""
 
     epoch: int  # from 1
     images: int  # as in StepDone
-    metrics: dict[str, float]  # per cent: iacc, and oacc, olacc or asr; empty without real data to measure on
+    metrics: dict[str, float] = field(default_factory=dict)  # as in Measured; empty without real data to measure on
+    recalls: tuple[float | None, ...] = ()
+    trap_label: int | None = None
 
 
 @dataclass(frozen=True)

@@ -138,5 +138,5 @@ def _read(file: str, modified: int) -> tuple[int, dict[str, pd.DataFrame], str]:
     from atesc_core.study import plan, provenance_sentence, read_rows, results
 
     rows = read_rows(Path(file))
-    frames = {name: results(plan.STUDIES[name](plan.SEEDS[name]), rows) for name in STUDIES}
+    frames = {name: results(plan.STUDIES[name].plan(plan.STUDIES[name].seeds), rows) for name in STUDIES}
     return len(rows), frames, provenance_sentence(list(rows.values()))

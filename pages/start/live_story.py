@@ -141,5 +141,6 @@ def _accuracy_tiles(run: DistillationRun) -> None:
             measured_on=f"{'ID' if metric == 'iacc' else 'OOD'}, epoch {epoch}",
         )
         for metric, value in run.metrics.items()
+        if metric in METRIC_NAMES
     )
     st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{tiles}</div>')

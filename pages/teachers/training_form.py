@@ -59,6 +59,7 @@ def latest_trainings() -> bool:
             accuracies = [
                 elements.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {formats.per_cent(value)} %")
                 for metric, value in run.metrics.items()
+                if metric in METRIC_NAMES
             ]
             elements.row(
                 elements.muted(method_name(run.spec)),

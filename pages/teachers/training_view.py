@@ -105,8 +105,8 @@ def _accuracy_tiles(run: TrainingRun) -> None:
         return
     epoch = int(run_store().epochs(run.id)["epoch"].iloc[-1])
     tiles = []
-    for metric, value in run.metrics.items():
-        side = METRIC_ROLES[metric]
+    for metric in [name for name in METRIC_NAMES if name in run.metrics]:
+        value, side = run.metrics[metric], METRIC_ROLES[metric]
         tiles.append(
             elements.tile(
                 METRIC_NAMES[metric],

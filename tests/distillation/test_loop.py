@@ -48,7 +48,8 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     assert ("s/robust" in steps[-1].losses) == (escape == "atesc")
     epochs = [e for e in events if isinstance(e, EpochDone)]
     assert [e.epoch for e in epochs] == [1, 2, 3]
-    assert all(set(e.metrics) == {"iacc", "asr"} for e in epochs)
+    assert all(set(e.metrics) == {"iacc", "asr", "worst_recall", "trap_recall"} for e in epochs)
+    assert [(len(e.recalls), e.trap_label) for e in epochs] == 3 * [(10, 0)]
     snapshot = [e for e in events if isinstance(e, SnapshotTaken)][-1]
     assert snapshot.images.shape == (16, 3, 16, 16)
     assert snapshot.images.dtype == torch.uint8

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import product
 
 import pytest
 
 from atesc_core.domains import DOMAINS, PAIRS, find_pair
 from atesc_core.specs.presets import from_preset
-from atesc_core.study import SEEDS, STUDIES, missing_data, plan
+from atesc_core.study import STUDIES, missing_data, plan
 from atesc_core.teachers import list_teachers
+from atesc_core.teachers import recipes as teachers
 from atesc_core.teachers.recipes import RECIPES
 
 
 def test_offline_holds_every_combination_once():
-    cells = STUDIES["offline"](5)
+    cells = STUDIES["offline"].plan(5)
     found = [
         (cell.kind, find_pair(cell.pair).setting, cell.spec.synthesis.kind, cell.spec.escape.kind, cell.spec.seed)
         for cell in cells
@@ -28,7 +30,7 @@ def test_offline_holds_every_combination_once():
 
 def test_a_prefix_is_a_useful_table():
     """A seed is done before the next begins; in it DFQ from NTL teachers first, with all that it is compared with."""
-    cells = STUDIES["offline"](2)
+    cells = STUDIES["offline"].plan(2)
     assert [cell.spec.seed for cell in cells] == [0] * 54 + [1] * 54
     blocks = [(cell.spec.synthesis.kind, cell.kind) for cell in cells[:54:9]]
     assert blocks == [("dfq", "NTL"), ("dfq", "SL"), ("cmi", "NTL"), ("cmi", "SL"), ("nayer", "NTL"), ("nayer", "SL")]
@@ -37,23 +39,23 @@ def test_a_prefix_is_a_useful_table():
 
 
 def test_a_run_is_the_presets():
-    cell = STUDIES["offline"](1)[2]
+    cell = STUDIES["offline"].plan(1)[2]
     assert cell.spec == from_preset(
         "quick", "mnistm-fashion-ntl", device="cpu", seed=0, **{"synthesis.kind": "dfq", "escape.kind": "atesc"}
     )
 
 
 def test_the_offline_study_lacks_nothing():
-    assert missing_data(STUDIES["offline"](1)) == {}
+    assert missing_data(STUDIES["offline"].plan(1)) == {}
 
 
 def test_more_seeds_only_add_runs():
-    for name, cells in STUDIES.items():
-        assert set(cells(SEEDS[name])) < set(cells(SEEDS[name] + 1))
+    for study in STUDIES.values():
+        assert set(study.plan(study.seeds)) < set(study.plan(study.seeds + 1))
 
 
 def test_the_papers_pairs_have_recipes_and_all_settings():
-    cells = STUDIES["paper"](1)
+    cells = STUDIES["paper"].plan(1)
     assert {cell.spec.teacher for cell in cells} <= set(RECIPES)
     assert {find_pair(cell.pair).setting for cell in cells} == {"close", "open", "backdoor"}
     assert {cell.spec.preset for cell in cells} == {"full"}
@@ -62,7 +64,7 @@ def test_the_papers_pairs_have_recipes_and_all_settings():
 
 def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path))
-    cells = [cell for cell in STUDIES["paper"](1) if cell.pair == "svhn-mnistm"]
+    cells = [cell for cell in STUDIES["paper"].plan(1) if cell.pair == "svhn-mnistm"]
     assert DOMAINS["svhn"].status == "downloadable"
     assert missing_data(cells) == {
         f"svhn-mnistm-{kind}-32": ["atesc domains get svhn", f"atesc teachers train svhn-mnistm-{kind}-32"]
@@ -70,11 +72,35 @@ def test_what_is_missing_comes_with_its_commands(tmp_path, monkeypatch):
     }
 
 
+def test_the_development_study_has_controls_and_teachers_of_two_seeds():
+    cells = STUDIES["development"].plan(2)
+    assert STUDIES["development"].images_from == "validation"
+    assert {(cell.kind, cell.form) for cell in cells} == {
+        ("SL", "plain"),
+        *(("NTL", form) for form in plan.DEVELOPMENT_FORMS),
+    }
+    assert {cell.spec.teacher for cell in cells if cell.pair == "mnistm-mnist"} == {
+        f"mnistm-mnist-{kind}{seed}" for kind in ("sl", "ntl") for seed in ("", "-seed1")
+    }
+
+
+def test_a_teacher_of_another_seed_is_trained_by_a_command_that_parses(tmp_path):
+    cells = [cell for cell in STUDIES["development"].plan(1) if cell.spec.teacher == "mnistm-mnist-ntl-seed1"]
+    [made_by] = missing_data(cells, tmp_path)["mnistm-mnist-ntl-seed1"]
+    words = shlex.split(made_by)
+    assert words[:4] == ["atesc", "teachers", "train", "mnistm-mnist-ntl-seed1"]
+    changes = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+    assert "seed=1" in changes
+    spec = teachers.from_preset("quick", words[3], "mnistm-mnist", words[words.index("--method") + 1])
+    spec = spec.replaced(dict(change.split("=") for change in changes))
+    assert spec.recipe == RECIPES["mnistm-mnist-ntl"].model_copy(update={"seed": 1})
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_no_run_is_planned_twice(name):
-    specs = [cell.spec for cell in STUDIES[name](2)]
+    specs = [cell.spec for cell in STUDIES[name].plan(2)]
     assert len(set(specs)) == len(specs)
 
 
 def test_teachers_of_the_offline_study_are_shipped():
-    assert {cell.spec.teacher for cell in STUDIES["offline"](1)} <= {card.name for card in list_teachers()}
+    assert {cell.spec.teacher for cell in STUDIES["offline"].plan(1)} <= {card.name for card in list_teachers()}

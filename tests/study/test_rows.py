@@ -36,14 +36,14 @@ def test_watching_changes_no_run():
 
 def test_runs_of_both_studies_are_done_once():
     """The forms study's DFQ runs at the first batch size are the evidence's too."""
-    evidence = {outcome_key(cell.spec) for cell in STUDIES["offline"](3)}
-    shared = [cell for cell in STUDIES["escape"](3) if outcome_key(cell.spec) in evidence]
+    evidence = {outcome_key(cell.spec) for cell in STUDIES["offline"].plan(3)}
+    shared = [cell for cell in STUDIES["escape"].plan(3) if outcome_key(cell.spec) in evidence]
     assert {(cell.form, cell.spec.batch_size) for cell in shared} == {("plain", 96), ("CKD", 96), ("ATEsc", 96)}
     assert len(shared) == 27
 
 
 def test_rows_are_found_by_their_spec(tmp_path):
-    first, second = STUDIES["offline"](1)[:2]
+    first, second = STUDIES["offline"].plan(1)[:2]
     file = tmp_path / "rows.jsonl"
     append_row(row(first, 60, 90), file)
     append_row(row(second, 61, 91), file)
@@ -58,16 +58,29 @@ def test_without_a_file_there_are_no_rows(tmp_path):
 
 
 def test_a_row_from_before_a_setting_has_its_default(tmp_path):
-    cell = STUDIES["offline"](1)[0]
+    cell = STUDIES["offline"].plan(1)[0]
     old = row(cell, 60, 90)
     del old["spec"]["temperature"]
     assert outcome_key(cell.spec) in read_rows(write(tmp_path / "rows.jsonl", [old]))
 
 
 def test_a_row_with_a_setting_that_is_no_more_is_nobodys(tmp_path):
-    old = row(STUDIES["offline"](1)[0], 60, 90)
+    old = row(STUDIES["offline"].plan(1)[0], 60, 90)
     old["spec"]["escape"]["gone"] = 1
     assert read_rows(write(tmp_path / "rows.jsonl", [old])) == {}
+
+
+def test_a_row_of_a_teacher_that_was_trained_anew_is_nobodys(tmp_path):
+    cell = STUDIES["offline"].plan(1)[0]
+    assert read_rows(write(tmp_path / "rows.jsonl", [row(cell, 60, 90, weights="16 of before")])) == {}
+
+
+def test_rows_on_test_and_on_validation_images_are_kept_apart(tmp_path):
+    cell = STUDIES["offline"].plan(1)[0]
+    file = write(tmp_path / "rows.jsonl", [row(cell, 60, 90), row(cell, 50, 80, images_from="validation")])
+    found = read_rows(file)
+    assert found[outcome_key(cell.spec)]["metrics"]["iacc"] == 60
+    assert found[outcome_key(cell.spec, "validation")]["metrics"]["iacc"] == 50
 
 
 @pytest.mark.parametrize("line", ["{", "3", '{"metrics": {}}'])
@@ -95,11 +108,16 @@ def test_a_run_becomes_a_row():
     assert epochs == [1, 2]
     assert made["metrics"] == made["curve"][-1]
     assert len(made["curve"]) == 2
-    assert set(made["metrics"]) == {"iacc", "olacc"}
+    assert set(made["metrics"]) == {"iacc", "olacc", "worst_recall", "trap_recall"}
+    assert (made["images_from"], made["trap_label"], len(made["recalls"])) == ("test", 0, 10)
+    assert made["metrics"]["trap_recall"] == pytest.approx(made["recalls"][0], abs=0.06)
     assert made["images"] == {"id": 1000, "ood": 1000}
     assert float(made["threshold"]) > 0  # "inf": one group
     assert made["with"] == []
     assert made["torch"] == torch.__version__
     assert made["device"].startswith("CPU")
+    [other] = run_and_measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)], images_from="validation")
+    assert other["images_from"] == "validation"
+    assert other["curve"] != made["curve"]
     [again] = run_and_measure([from_preset("quick", TEACHER, **STUDY_SETTINGS)])
     assert (again["curve"], again["threshold"]) == (made["curve"], made["threshold"])

@@ -7,11 +7,11 @@ import math
 import pandas as pd
 import pytest
 
-from atesc_core.study import STUDIES, results, summary, tables, write_page
+from atesc_core.study import STUDIES, results, summary, tables, write_development, write_page
 from atesc_core.study.rows import read_rows
 from tests.support.study_rows import row, write
 
-CELLS = STUDIES["offline"](3)
+CELLS = STUDIES["offline"].plan(3)
 
 
 def cell(form: str, seed: int, pair: str = "mnistm-fashion"):
@@ -82,7 +82,7 @@ def test_the_page_shows_what_was_run_and_nothing_else(file):
     assert "0.1 hours in all, on abacus; PyTorch 2.0." in page
     assert (
         "| open-set | mnistm-fashion | NTL | ATEsc | 3 of 3 | 64.0 ± 3.0 | +2.0 (p = 0.074, n = 3) | OLAcc ↓ "
-        "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 1,000 ID, 891 OOD | 60 s |"
+        "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 0 of 3 | – | – | 1,000 ID, 891 OOD | 60 s |"
     ) in page
     assert "| open-set | mnistm-fashion | NTL | CKD | 1 of 3 | 63.0 | −1.0 (no test, n = 1) |" in page
     assert "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
@@ -113,9 +113,44 @@ def test_the_cost_of_the_split_is_the_benchmarks_own_table(tmp_path):
     assert "## What the split costs\n\n| made | here |\n" in write_page(tmp_path / "rows.jsonl").read_text()
 
 
-def test_a_row_without_its_counts_has_those_of_the_shipped_teacher(tmp_path):
-    old = row(cell("plain", 0, "mnistm-badnet_sq"), 60, 90)
-    del old["images"], old["device"]
-    file = write(tmp_path / "rows.jsonl", [old])
-    done = results(CELLS, read_rows(file)).dropna(subset="iacc")
-    assert done[["id_images", "ood_images"]].to_numpy().tolist() == [[1000, 891]]
+def test_what_an_escape_costs_is_counted_run_by_run(tmp_path):
+    """Against the SL student of the same seed, which gives the trap label to 20 %, and is right on 80 % of its class.
+
+    The bounds: trapped from 60 %, partly above 25 %, over-forgetting below a recall of 40 %.
+    """
+
+    def measured(form, seed, olacc, recall, kind="NTL"):
+        cell = next(c for c in CELLS if (c.form, c.spec.seed, c.kind, c.pair) == (form, seed, kind, "mnistm-fashion"))
+        made = row(cell, 70, olacc, recalls=[recall, 50.0], trap_label=0)
+        return made | {"metrics": made["metrics"] | {"trap_recall": recall, "worst_recall": min(recall, 50.0)}}
+
+    rows = [measured("plain", seed, 20, 80, "SL") for seed in range(3)]
+    rows += [measured("plain", 0, 60, 80), measured("plain", 1, 26, 80), measured("plain", 2, 25, 80)]
+    rows += [measured("ATEsc", seed, 0, recall) for seed, recall in enumerate((0, 39, 40))]
+    file = write(tmp_path / "rows.jsonl", rows)
+    lines = summary(results(CELLS, read_rows(file)))
+    lines = lines[(lines.teacher == "mnistm-fashion-ntl") & (lines.synthesizer == "dfq")].set_index("form")
+    counts = ["trapped", "partly_trapped", "over_forgetting"]
+    assert lines.loc["plain", counts].tolist() == [1, 1, 0]
+    assert lines.loc["ATEsc", counts].tolist() == [0, 0, 2]
+    page = write_page(file, {"offline": 3}).read_text()
+    assert "| 1 of 3, partly 1 | 80.0 ± 0.0 | 50.0 ± 0.0 |" in page
+    assert "| 0 of 3 | 26.3 ± 22.8, over-forgetting on 2 | 26.3 ± 22.8 |" in page
+
+
+def test_the_development_page_reads_validation_rows_only(tmp_path):
+    cells = STUDIES["development"].plan(1)
+    twin = next(c for c in cells if (c.form, c.spec.teacher) == ("plain", "mnistm-fashion-ntl-seed1"))
+    shipped = next(c for c in cells if (c.form, c.spec.teacher) == ("plain", "mnistm-fashion-ntl"))
+    rows = [
+        row(shipped, 60, 90, images_from="validation"),
+        row(twin, 61, 91, images_from="validation"),
+        row(next(c for c in cells if c.form == "ATEsc"), 62, 92),  # on test images
+    ]
+    page = write_development(write(tmp_path / "development.jsonl", rows), {"development": 1})
+    assert page == tmp_path / "development.md"
+    text = page.read_text()
+    assert "| `mnistm-fashion-ntl` | plain | 1 of 1 | 60.0 | OLAcc ↓ | 90.0 | 1 of 1 | – | – | 0: 60.0; 90.0 |" in text
+    assert "| `mnistm-fashion-ntl-seed1` | plain | 1 of 1 | 61.0 |" in text
+    assert "| `mnistm-fashion-ntl` | ATEsc | 0 of 1 | not run |" in text
+    assert "{{" not in text

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from atesc_core.domains import find_pair
 from atesc_core.study import PlannedRun
-
-METRIC = {"mnistm-fashion": "olacc", "mnistm-badnet_sq": "asr", "mnistm-mnist": "oacc"}
+from atesc_core.teachers import find_card, fingerprint
 
 
 def row(cell: PlannedRun, iacc: float, other: float, **fields) -> dict:
     """The row of one planned run. ``other``: its metric on OOD images; ``fields`` replace other fields."""
-    metrics = {"iacc": iacc, METRIC[cell.pair]: other}
+    metrics = {"iacc": iacc, find_pair(cell.pair).metric: other}
     return {
         "spec": cell.spec.model_dump(mode="json"),
+        "images_from": "test",
+        "weights": fingerprint(cell.spec.teacher) if find_card(cell.spec.teacher) else None,
         "metrics": metrics,
+        "recalls": [],
+        "trap_label": None,
         "curve": [metrics],
         "threshold": None,
         "images": {"id": 1000, "ood": 891},

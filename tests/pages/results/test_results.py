@@ -18,7 +18,7 @@ def file(tmp_path, monkeypatch):
 @pytest.fixture
 def some(file):
     """Two seeds of every form, DFQ, NTL teachers: IAcc 60 and 62, the other 20 and 20."""
-    cells = [cell for cell in STUDIES["offline"](2) if (cell.spec.synthesis.kind, cell.kind) == ("dfq", "NTL")]
+    cells = [cell for cell in STUDIES["offline"].plan(2) if (cell.spec.synthesis.kind, cell.kind) == ("dfq", "NTL")]
     return write(file, [row(cell, 60 + 2 * cell.spec.seed, 20) for cell in cells])
 
 
