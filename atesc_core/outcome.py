@@ -39,8 +39,8 @@ def trap_outcome(
     Args:
         metrics: ``iacc``; ``olacc``, ``asr`` or ``trap_share``; ``trap_recall`` if measured.
         control: The same metrics of the plain student of the SL teacher, on the same pair.
-        control_recall: The control's recall of *this* student's trap label, where that is not the control's own
-            (close-set); its ``trap_recall`` unless given.
+        control_recall: The control's recall of *this* student's trap label. Unless given, its ``trap_recall``; in
+            close-set, where the control has another trap label, its IAcc.
 
     Returns:
         None if it was not measured which share of OOD images gets the trap label.
@@ -55,10 +55,9 @@ def trap_outcome(
         return "trapped"
     if share > free_until:
         return "partly trapped"
-    reference = (
-        control_recall if control_recall is not None else (control or {}).get("trap_recall", metrics.get("iacc"))
-    )
-    recall = metrics.get("trap_recall")
+    if control_recall is None:
+        control_recall = (control or {}).get("iacc" if "trap_share" in metrics else "trap_recall")
+    recall, reference = metrics.get("trap_recall"), control_recall if control else metrics.get("iacc")
     if recall is not None and reference is not None and recall < LOST_RECALL * reference:
         return "over-forgetting"
     return "free"

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 Setting = Literal["close", "open", "backdoor"]  # how the OOD domain of a pair differs from the ID domain
 Metric = Literal["iacc", "oacc", "olacc", "asr"]  # in per cent of real images
+Cost = Literal["worst_recall", "trap_recall", "trap_share"]  # what an escape costs, in per cent of real images
 
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
@@ -80,13 +81,13 @@ METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
     "asr": "of triggered images sent to the target class",
 }
 
-COST_NAMES: dict[str, str] = {  # what an escape costs, measured beside the metrics, in per cent
+COST_NAMES: dict[Cost, str] = {  # measured beside the metrics
     "worst_recall": "worst class",
     "trap_recall": "trap label's class",
     "trap_share": "trap label on OOD",
 }
 
-COST_MEANINGS: dict[str, str] = {  # after "92.0 %"
+COST_MEANINGS: dict[Cost, str] = {  # after "92.0 %"
     "worst_recall": "of the ID images of the class with the lowest recall right",
     "trap_recall": "of the ID images of the trap label's own class right",
     "trap_share": "of OOD images given the trap label (close-set; elsewhere OLAcc and ASR are this share)",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES
+from atesc_core.outcome import trap_outcome
+from atesc_core.vocabulary import COST_NAMES, METRIC_MEANINGS, METRIC_NAMES
 
 MIN_DIFFERENCE = 5.0  # percentage points: a smaller difference between two single runs counts as none
 
@@ -20,7 +21,8 @@ def story_verdict(curves: Curves, finished: bool) -> list[str]:
 
     Args:
         curves: For each role (``plain``, ``atesc``, ``control``) its epochs so far: columns ``epoch``, ``iacc``, and
-            one of ``oacc``, ``olacc`` and ``asr``; accuracies in per cent.
+            one of ``oacc``, ``olacc`` and ``asr``; if measured, ``trap_recall`` and, in close-set, ``trap_share``,
+            without which nobody can say who is trapped there; all in per cent.
         finished: Whether no student trains any longer.
     """
     if "plain" not in curves or curves["plain"].empty:
@@ -44,8 +46,11 @@ def _trap_sentence(curves: Curves, metric: str) -> str:
             f"{last[metric]:.1f} % {METRIC_MEANINGS[metric]}."
         )
     epoch, plain, control = common
-    trapped = _ood_gap(metric, plain[metric], control[metric]) >= 2 * MIN_DIFFERENCE
-    verdict = "The plain student is in the trap" if trapped else "The plain student is not in the trap"
+    verdict = {
+        "trapped": "The plain student is in the trap",
+        "partly trapped": "The plain student is partly in the trap",
+        None: "The plain student",
+    }.get(trap_outcome(_measured(plain), _measured(control)), "The plain student is not in the trap")
     return (
         f"{verdict}: {_accuracies(plain, metric)}, from the SL teacher {_accuracies(control, metric)} (epoch {epoch})."
     )
@@ -63,8 +68,7 @@ def _escape_sentence(curves: Curves, metric: str) -> str | None:
     elif gain < MIN_DIFFERENCE:
         verdict = "ATEsc has not helped" if epoch == curves["plain"]["epoch"].max() else "ATEsc has not helped yet"
     else:
-        half_way = _trap_depth(curves, metric, epoch, plain) / 2
-        verdict = "ATEsc is out of it" if gain >= half_way else "ATEsc is on its way out"
+        verdict = _way_out(atesc, _row(curves.get("control"), epoch))
     return (
         f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
         f"{_iacc_cost(plain['iacc'] - atesc['iacc'])} (epoch {epoch})."
@@ -78,12 +82,23 @@ def _iacc_cost(points: float) -> str:
     return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
 
 
-def _trap_depth(curves: Curves, metric: str, epoch: int, plain: pd.Series) -> float:
-    """Points between the plain student and one that was not misled: the SL teacher's, or else 0 % OLAcc or ASR."""
-    control = curves.get("control")
-    if control is not None and len(rows := control[control["epoch"] == epoch]):
-        return max(_ood_gap(metric, plain[metric], rows.iloc[0][metric]), 2 * MIN_DIFFERENCE)
-    return float(plain[metric]) if metric != "oacc" else float("inf")
+def _way_out(atesc: pd.Series, control: pd.Series | None) -> str:
+    """How far out a student is that is better off than the plain one."""
+    outcome = trap_outcome(_measured(atesc), None if control is None else _measured(control))
+    if outcome == "over-forgetting":
+        recall = atesc["trap_recall"]
+        return f"ATEsc is out of it, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
+    return {"free": "ATEsc is out of it", None: "ATEsc has helped"}.get(outcome, "ATEsc is on its way out")
+
+
+def _measured(row: pd.Series) -> dict[str, float]:
+    return {name: float(row[name]) for name in (*METRIC_NAMES, *COST_NAMES) if name in row and pd.notna(row[name])}
+
+
+def _row(curve: pd.DataFrame | None, epoch: int) -> pd.Series | None:
+    """The row of an epoch, if there is one."""
+    rows = curve[curve["epoch"] == epoch] if curve is not None and len(curve) else ()
+    return rows.iloc[0] if len(rows) else None
 
 
 def _ood_gap(metric: str, value: float, reference: float) -> float:
@@ -104,4 +119,5 @@ def _last_common_epoch(curves: Curves, first: str, second: str) -> tuple[int, pd
 
 
 def _accuracies(row: pd.Series, metric: str) -> str:
-    return f"IAcc {row['iacc']:.1f}, {METRIC_NAMES[metric]} {row[metric]:.1f} %"
+    share = f", {COST_NAMES['trap_share']} {row['trap_share']:.1f} %" if "trap_share" in row else ""
+    return f"IAcc {row['iacc']:.1f}, {METRIC_NAMES[metric]} {row[metric]:.1f} %{share}"

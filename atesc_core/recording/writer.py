@@ -28,10 +28,10 @@ from atesc_core.recording.manifest import (
 from atesc_core.robustness.thresholds import SUGGESTIONS
 from atesc_core.runs import DistillationRun, RunStore, Snapshot
 from atesc_core.teachers import TeacherCard
-from atesc_core.vocabulary import Metric
+from atesc_core.vocabulary import Cost, Metric
 
 DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
-METRICS: tuple[Metric, ...] = get_args(Metric)
+METRICS: tuple[Metric | Cost, ...] = (*get_args(Metric), *get_args(Cost))
 MAX_IMAGES_PER_EPOCH = 96  # about 2 MB for three runs of eight epochs at 16 px
 MAX_SNAPSHOTS = 24  # epochs of a run whose images are recorded, evenly thinned
 MAX_STEPS = 600  # rounds of a run, evenly thinned

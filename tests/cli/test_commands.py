@@ -14,12 +14,15 @@ import pytest
 import torch
 
 from atesc_core import cli
+from atesc_core.domains.loading import load_pair
 from atesc_core.figures.trial import signed_points
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from atesc_core.teachers import list_teachers
+from atesc_core.teachers.zoo import load_teacher
+from atesc_core.training.evaluation import Evaluator
 from tests.support.commands import command, run_in_process, run_process
 from tests.support.published_weights import wrn
 from tests.support.tiny_runs import save_tiny_teacher
@@ -63,16 +66,13 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     run_in_process = ("--runs-dir", runs_dir)
     out = run_process(*DISTILL, "--preset", "quick", "--escape", "ckd", "--seed", "3", "--json", *run_in_process)
     result = json.loads(out.splitlines()[-1])
-    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    measured = ["iacc", "oacc", "worst_recall", "trap_recall", "trap_share"]
+    assert list(result) == ["run_id", "epoch", *measured]
     assert result["epoch"] == 2
 
     store = RunStore(runs_dir)
     [kept] = store.distillations()
-    assert (kept.id, kept.status, kept.metrics) == (
-        result["run_id"],
-        "done",
-        {"iacc": result["iacc"], "oacc": result["oacc"]},
-    )
+    assert (kept.id, kept.status, kept.metrics) == (result["run_id"], "done", {name: result[name] for name in measured})
     assert (kept.spec.escape.kind, kept.spec.seed, kept.spec.lr, kept.spec.preset) == ("ckd", 3, 0.01, "quick")
 
     [listed] = json.loads(run_process("runs", "list", "--json", *run_in_process))
@@ -221,14 +221,17 @@ def test_a_teacher_of_ones_own_is_trained_in_line_and_listed(runs_dir):
         runs_dir,
     )
     result = json.loads(out.splitlines()[-1])
-    assert list(result) == ["run_id", "epoch", "iacc", "oacc"]
+    assert list(result) == ["run_id", "epoch", "iacc", "oacc", "worst_recall"]
     [kept] = RunStore(runs_dir).trainings()
     assert (kept.id, kept.status, kept.teacher) == (result["run_id"], "done", "mine")
     assert (kept.spec.trained_by, kept.spec.epochs, kept.spec.device, kept.spec.preset) == ("sl", 2, "cpu", "quick")
     cards = {
         card["name"]: card for card in json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))
     }
-    assert cards["mine"]["metrics"] == pytest.approx({"iacc": result["iacc"], "oacc": result["oacc"]}, abs=0.005)
+    # the run's accuracies are on validation, the card's on test images
+    teacher = load_teacher("mine", Path(runs_dir))
+    on_test = Evaluator(load_pair(teacher.card.pair, 8), torch.device("cpu"))(teacher.model).metrics
+    assert cards["mine"]["metrics"] == pytest.approx({name: on_test[name] for name in ("iacc", "oacc")}, abs=0.005)
     assert "training, sl" in run_in_process("runs", "list", "--runs-dir", runs_dir)
     assert "name: mine" in run_in_process("runs", "show", kept.id, "--runs-dir", runs_dir)
 

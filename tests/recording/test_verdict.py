@@ -14,8 +14,16 @@ def curve(metric: str, *points: tuple[float, float]) -> pd.DataFrame:
     return pd.DataFrame([{"epoch": epoch, "iacc": iacc, metric: other} for epoch, (iacc, other) in rows])
 
 
+def costly(curve: pd.DataFrame, worst: float, recall: float, share: float | None = None) -> pd.DataFrame:
+    """The curve with what it cost, the same at each epoch."""
+    costs = {"worst_recall": worst, "trap_recall": recall} | ({} if share is None else {"trap_share": share})
+    return curve.assign(**costs)
+
+
 TRAPPED = curve("asr", (50, 90), (70, 99.8))
-CONTROL = curve("asr", (60, 1), (85, 0.4))
+CONTROL = costly(curve("asr", (60, 1), (85, 0.4)), 70, 80)
+CLOSE = costly(curve("oacc", (77, 2)), 60, 90, share=96)
+CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
 
 
 @pytest.mark.parametrize(
@@ -45,19 +53,34 @@ CONTROL = curve("asr", (60, 1), (85, 0.4))
         ),
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97))}, True, ["ATEsc has not helped: "]),
         ({"plain": CONTROL, "atesc": TRAPPED}, True, ["ATEsc is worse off"]),
-        # Close-set: higher OAcc is better, and how far out is judged by the SL teacher's student.
         (
-            {"plain": curve("oacc", (77, 2)), "control": curve("oacc", (80, 92)), "atesc": curve("oacc", (70, 30))},
+            {"plain": TRAPPED, "control": CONTROL, "atesc": costly(curve("asr", (50, 91), (69, 3)), 70, 20)},
+            True,
+            ["ATEsc is out of it, but has forgotten the trap label's own class (20.0 % of it right): ASR 99.8 → 3.0"],
+        ),
+        (
+            {"plain": TRAPPED, "control": CONTROL, "atesc": curve("asr", (50, 91), (69, 30))},
+            True,
+            ["ATEsc is on its way out"],
+        ),
+        # Close-set: higher OAcc is better; who is trapped is judged by the share of the trap label.
+        (
+            {"plain": CLOSE, "control": CLOSE_CONTROL, "atesc": costly(curve("oacc", (70, 30)), 50, 60, share=50)},
             True,
             [
-                "is in the trap: IAcc 77.0, OAcc 2.0 %",
+                "is in the trap: IAcc 77.0, OAcc 2.0 %, trap label on OOD 96.0 %, from the SL teacher IAcc 80.0",
                 "ATEsc is on its way out: OAcc 2.0 → 30.0 %, for 7.0 points of IAcc",
             ],
         ),
         (
+            {"plain": CLOSE, "control": CLOSE_CONTROL, "atesc": costly(curve("oacc", (70, 60)), 70, 60, share=8)},
+            True,
+            ["trap", "ATEsc is out of it: OAcc"],
+        ),
+        (
             {"plain": curve("oacc", (77, 2)), "control": curve("oacc", (80, 92)), "atesc": curve("oacc", (70, 60))},
             True,
-            ["trap", "ATEsc is out of it"],
+            ["The plain student: IAcc 77.0, OAcc 2.0 %, from", "ATEsc has helped: OAcc 2.0 → 60.0 %"],
         ),
     ],
 )
