@@ -201,7 +201,7 @@ class SplitSpec(Spec):
     )
     epsilon: float = setting(4.0, "Attack budget ε in 1/255 at which margin and KL are measured", gt=0, le=255)
     max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", gt=0, le=255)
-    steps: int = setting(4, "PGD steps of the attack", ge=1, le=1000)
+    steps: int = setting(8, "PGD steps of the attack", ge=1, le=1000)
 
 
 class EscapeSpec(Spec):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atesc_core.robustness.attack import flips, margins, min_epsilon, pgd, pgd_early_exit
+from atesc_core.robustness.attack import flips, margins, min_epsilon, normalised_loss, pgd, pgd_early_exit
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
+from atesc_core.robustness.strong_attack import strong_flips
 from atesc_core.specs.run import SplitSpec
 
 
@@ -60,8 +61,77 @@ def test_the_cheap_attack_goes_on_where_its_first_step_does_not_settle_it():
     x, y = torch.full((1, 3, 4, 4), 0.6), torch.tensor([0])
     assert flips(model, x, y, 255 * 0.04, 4).tolist() == [False]  # at 0.56, margin 0.04
     assert flips(model, x, y, 255 * 0.13, 4).tolist() == [True]  # at 0.47, margin −0.08
-    assert flips(model, x, y, 255 * 0.17, 4).tolist() == [True]  # at 0.43, margin 0.08; then back, 0.536 and −0.056
-    assert flips(model, x, y, 255 * 0.20, 4).tolist() == [False]  # at 0.4, margin 0.2 as before: what it cannot see
+    assert flips(model, x, y, 255 * 0.17, 4).tolist() == [True]  # at 0.43, margin 0.08; then 0.702 and 0.498
+    assert flips(model, x, y, 255 * 0.20, 4).tolist() == [True]  # at 0.4, margin 0.2 as before; then 0.72 and 0.48
+
+
+def confident(scale: float):
+    """(model, images): a random network with logits that a factor spreads, as an over-confident teacher's are."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(48, 64), torch.nn.Tanh(), torch.nn.Linear(64, 10, bias=False)
+    ).requires_grad_(False)
+    x = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    return (lambda images: scale * 20 * network(images)), x
+
+
+@pytest.mark.parametrize("scale", [4, 16])
+def test_a_scaled_head_changes_no_split(scale):
+    """An attack on cross-entropy fails here: its gradient weighs labels by temperature, and vanishes at last."""
+    (model, x), (scaled, _) = confident(1), confident(scale)
+    y = model(x).argmax(1)
+    for epsilon in (2.0, 8.0, 24.0):
+        assert torch.equal(flips(model, x, y, epsilon, 4), flips(scaled, x, y, epsilon, 4))
+        one, other = (pgd(each, x, y, epsilon, 10, generator()) for each in (model, scaled))
+        assert torch.equal(one.margin.sign(), other.margin.sign())
+        assert torch.equal(one.adversarial, other.adversarial)
+    found = min_epsilon(model, x, y, 32, 4)
+    assert torch.equal(found, min_epsilon(scaled, x, y, 32, 4))
+    assert found.isfinite().float().mean() > 0.5
+
+
+def test_a_factor_that_is_no_power_of_two_changes_hardly_a_split():
+    (model, x), (scaled, _) = confident(1), confident(7.3)
+    found, other = (min_epsilon(each, x, model(x).argmax(1), 32, 4) for each in (model, scaled))
+    assert (found == other).float().mean() > 0.98
+
+
+@pytest.mark.parametrize("margin", [0.1, 17.0, 100.0, 1e4])
+def test_the_gradient_never_vanishes(margin):
+    logits = torch.tensor([[margin, 0.0, -margin, -2 * margin]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(normalised_loss(logits, torch.tensor([0])).sum(), logits)
+    assert gradient[0, 0] < 0
+    assert gradient[0, 1] > 0
+    assert (gradient * margin).abs().amax() == pytest.approx(10 / 3)  # the range of 10 over that of the logits
+
+
+def test_equal_logits_have_a_finite_gradient():
+    logits = torch.zeros(1, 4, requires_grad=True)
+    (gradient,) = torch.autograd.grad(normalised_loss(logits, torch.tensor([0])).sum(), logits)
+    assert gradient.isfinite().all()
+    assert gradient[0, 0] < 0
+
+
+@pytest.mark.parametrize("attack", [strong_flips, lambda *args: flips(*args[:4], 8)])
+def test_the_strong_attack_finds_the_exact_distance_too(attack):
+    """Of a linear model, with a third logit that is never the best, so that DLR is defined."""
+    model, x, y, exact = linear()
+    three = lambda images: torch.cat([model(images), torch.full((len(images), 1), -50.0)], 1)  # noqa: E731
+    for epsilon in exact.quantile(torch.tensor([0.1, 0.5, 0.9])) + 1e-2:
+        assert torch.equal(attack(three, x, y, float(epsilon), generator()), exact < epsilon)
+
+
+def test_the_strong_attack_flips_more_than_the_cheap_one():
+    model, x = confident(1)
+    y = model(x).argmax(1)
+    for epsilon in (1.0, 2.0, 4.0):
+        strong, cheap, cheaper = (
+            strong_flips(model, x, y, epsilon, generator()),
+            flips(model, x, y, epsilon, 8),
+            flips(model, x, y, epsilon, 1),
+        )
+        assert not (cheap & ~strong).any()
+        assert strong.sum() >= cheap.sum() >= cheaper.sum()
 
 
 def test_adversarial_images_stay_in_the_budget_and_in_range():
