@@ -56,7 +56,14 @@ RULE_NAMES: dict[str, str] = {  # rules that suggest thresholds
 
 ONE_GROUP = "one group: no image is held back"  # a threshold of ∞
 
-ESCAPE_NAMES: dict[str, str] = {"none": "plain", "ckd": "CKD", "atesc": "ATEsc", "abd": "ABD", "tadfkd": "TA-DFKD"}
+ESCAPE_NAMES: dict[str, str] = {
+    "none": "plain",
+    "ckd": "CKD",
+    "atesc": "ATEsc",
+    "twin": "Twin",
+    "abd": "ABD",
+    "tadfkd": "TA-DFKD",
+}
 
 SYNTHESIZER_NAMES: dict[str, str] = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
 

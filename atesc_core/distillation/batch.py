@@ -9,18 +9,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class StudentBatch:
-    """N synthetic images and what the student learns from each.
+    """M synthetic images and what the student does with each.
 
-    More images, which are only forgotten, may follow: M ≥ N images in all.
+    With twin synthesis the last images are those of the OOD half, which never teach.
     """
 
     images: Tensor  # (M, 3, H, W) in [0, 1]
     teacher_logits: Tensor  # (M, C)
-    target_logits: Tensor  # (N, C), the logits that the student learns to give
-    forget_mask: Tensor  # (M,) bool: these images do not teach, and the student forgets the teacher's answer to them
+    teach_mask: Tensor  # (M,) bool: the student learns the teacher's answer to these images
+    forget_mask: Tensor | None = None  # (M,) bool: it forgets the answer to these; None in rounds without forgetting
     fragile_mask: Tensor | None = None  # (M,) bool; None in rounds without a split
-
-    @property
-    def synthetic_count(self) -> int:
-        """N: the first N images are synthetic."""
-        return len(self.target_logits)

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from atesc_core.distillation.turns import Turn
+from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.training.events import TrainingEvent
 
 
@@ -36,4 +37,11 @@ class ThresholdChanged:
     by: Literal["hand", "auto"]  # by the user, or by the spec's rule
 
 
-Event = TrainingEvent | SnapshotTaken | ThresholdChanged | Turn
+@dataclass(frozen=True)
+class TrapSought:
+    """What noise images say about a trap, before the first round of a run with twin synthesis."""
+
+    evidence: TrapEvidence
+
+
+Event = TrainingEvent | SnapshotTaken | ThresholdChanged | TrapSought | Turn

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from atesc_core.distillation.events import Event, ThresholdChanged
+from atesc_core.distillation.events import Event, ThresholdChanged, TrapSought
 from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.trace import trace_generator_turn, trace_student_turn
 from atesc_core.distillation.turns import Turn
@@ -41,8 +41,9 @@ def distill(
 ) -> Iterator[Event]:
     """Distils ``teacher`` into a student with the settings of ``spec``, and yields events.
 
-    StepDone after every round; EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged when
-    the threshold changes; turns while ``controls.trace`` is true.
+    TrapSought before the first round of twin synthesis; StepDone after every round; EpochDone, SnapshotTaken and
+    CheckpointReady after every epoch; ThresholdChanged when the threshold changes; turns while ``controls.trace`` is
+    true.
 
     Args:
         spec: the run.
@@ -59,6 +60,8 @@ def distill(
     run = Distillation(spec, teacher)
     if resume is not None:
         run.load_state_dict(resume)
+    if run.synthesizer.trap is not None and run.epoch == 0:
+        yield TrapSought(run.synthesizer.trap)
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):

@@ -17,17 +17,17 @@ from atesc_core.training.divergence import kl_divergence, masked_mean, total_los
 
 
 def student_losses(batch: StudentBatch, student: Tensor, spec: RunSpec) -> dict[str, Tensor]:
-    """L = CKD + λ · forgetting. Scalars ``fragile``, ``robust`` if ATEsc forgets, and their sum ``total``.
+    """L = CKD + λ · forgetting. Scalars ``fragile``, ``robust`` if the round forgets, and their sum ``total``.
 
     Args:
         batch: M images.
         student: (M, C), the student's logits of the images.
         spec: sets temperature, λ, and the form of forgetting.
     """
-    escape, count = spec.escape, batch.synthetic_count
-    terms = {"fragile": ckd(batch.target_logits, student[:count], ~batch.forget_mask[:count], spec.temperature)}
-    if batch.fragile_mask is not None and escape.kind == "atesc":
-        forgetting = FORGETTING[escape.forgetting](batch.teacher_logits, student, escape.clamp)
+    escape, teacher = spec.escape, batch.teacher_logits
+    terms = {"fragile": ckd(teacher, student, batch.teach_mask, spec.temperature)}
+    if batch.forget_mask is not None:
+        forgetting = FORGETTING[escape.forgetting](teacher, student, escape.clamp)
         terms["robust"] = escape.weight * masked_mean(forgetting, batch.forget_mask)
     return terms | {"total": total_loss(terms)}
 

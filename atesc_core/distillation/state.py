@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from atesc_core.device import autocast, memory_format, pick_device
-from atesc_core.distillation.additions import Additions
 from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
 from atesc_core.distillation.losses import student_losses
@@ -43,10 +42,7 @@ class Distillation:
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device).to(memory_format=memory_format(self.device))
         self.image_side = teacher.card.image_side
-        self.additions = Additions(spec, self.teacher, self.image_side, self.device)
-        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](
-            spec, self.teacher, self.image_side, self.random, self.additions.generator_teacher
-        )
+        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.teacher, self.image_side, self.random)
         self.optimiser = torch.optim.SGD(
             self.student.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay
         )
@@ -101,22 +97,32 @@ class Distillation:
         )
 
     def student_batch(self, epoch: int) -> StudentBatch:
-        """Draws the next batch with the teacher's logits. If the epoch splits, robust images are to be forgotten."""
+        """Draws the next batch, with what the escape lets the student do with each image."""
         splits, count = self.splits_in(epoch), self.spec.batch_size
         images, scores = self.synthesizer.draw(count, self.score if splits else None)
         images = images.contiguous(memory_format=memory_format(self.device))
         # The attack of min ε starts from this forward pass; not on CUDA, where it has only the precision of bfloat16.
         needs_graph = splits and scores is None and self.spec.split.score == "min_eps" and not images.is_cuda
         with torch.set_grad_enabled(needs_graph), autocast(self.device):
-            features = self.teacher.features(images.requires_grad_(needs_graph))
-            logits = self.teacher.head(features).float()
-        if not splits:
-            return StudentBatch(images, logits, logits, torch.zeros(count, dtype=torch.bool, device=self.device))
-        is_fragile = self.fragile_mask(images, logits, scores)
-        images, features, logits = images.detach(), features.detach(), logits.detach()
-        batch = StudentBatch(images, logits, logits, ~is_fragile, is_fragile)
-        assert self.threshold is not None
-        return self.additions.extend(batch, features, self.threshold, self.random)
+            logits = self.teacher(images.requires_grad_(needs_graph)).float()
+        everything = torch.ones(count, dtype=torch.bool, device=self.device)
+        if splits:
+            is_fragile = self.fragile_mask(images, logits, scores)
+            forget = ~is_fragile if self.spec.escape.kind == "atesc" else None
+            return StudentBatch(images.detach(), logits.detach(), is_fragile, forget, is_fragile)
+        half, ood_count = self.synthesizer.ood_half, self.spec.escape.ood_images
+        if half is None or not ood_count or epoch <= self.spec.escape.warmup_epochs:
+            return StudentBatch(images, logits, everything)
+        ood_images = half.sample(ood_count)
+        with torch.no_grad(), autocast(self.device):
+            ood_logits = self.teacher(ood_images).float()
+        trapped = ood_logits.argmax(1) == half.label
+        return StudentBatch(
+            torch.cat([images, ood_images]),
+            torch.cat([logits, ood_logits]),
+            torch.cat([everything, torch.zeros_like(trapped)]),
+            torch.cat([~everything, trapped]),
+        )
 
     def learn(self, batch: StudentBatch) -> tuple[dict[str, Tensor], Tensor]:
         """One update of the student.
@@ -134,7 +140,7 @@ class Distillation:
         self.optimiser.step()
         self.schedule.step()
         if batch.fragile_mask is not None:
-            terms["fragile_share"] = batch.fragile_mask[: batch.synthetic_count].float().mean()
+            terms["fragile_share"] = batch.fragile_mask.float().mean()
         return detached(terms), logits.detach()
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
@@ -176,7 +182,6 @@ class Distillation:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "synthesizer": self.synthesizer.state_dict(),
-            "additions": self.additions.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -187,4 +192,3 @@ class Distillation:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.synthesizer.load_state_dict(state["synthesizer"])
-        self.additions.load_state_dict(state["additions"])

@@ -16,8 +16,7 @@ Array = NDArray[Any]
 class GeneratorTurn:
     """One turn of the generator: a step of DFQ, a call of CMI, a loop of NAYER. B images of its batch, C classes.
 
-    Logits are those that train the generator, in evaluation mode: with ``escape.trap_projection`` the teacher's
-    logits are those after the projection.
+    Logits are those that train the generator, in evaluation mode.
     """
 
     epoch: int  # from 1
@@ -41,7 +40,7 @@ class GeneratorTurn:
 
 @dataclass(frozen=True, eq=False)
 class StudentTurn:
-    """One step of the student on M images: N synthetic ones, then noise probes.
+    """One step of the student on M synthetic images; with twin synthesis the last are the OOD half.
 
     The student's logits are those of training mode, before and after the step, on the same batch.
     """
@@ -55,23 +54,16 @@ class StudentTurn:
     gradient_norm: float  # L2 norm over all weights of the student
     weight_count: int  # of the student
     learning_rate: float
-    synthetic_count: int  # N
     images: Array  # (M, 3, H, W) uint8
     teacher_logits: Array  # (M, C) float32
-    target_logits: Array  # (N, C) float32, the logits that the student learns to give
     student_logits_before: Array  # (M, C) float32
     student_logits_after: Array  # (M, C) float32
-    forget_mask: Array  # (M,) bool: these images do not teach, and the student forgets the teacher's answer to them
+    teach_mask: Array  # (M,) bool: the student learns the teacher's answer to these images
+    forget_mask: Array | None = None  # (M,) bool: it forgets the answer to these; None in rounds without forgetting
     fragile_mask: Array | None = None  # (M,) bool; None in rounds without a split
     threshold: float | None = None  # of the split; None in rounds without a split
 
     who = "student"
-
-    @property
-    def teaching_mask(self) -> Array:
-        """Which synthetic images teach, (N,) bool."""
-        mask: Array = ~self.forget_mask[: self.synthetic_count]
-        return mask
 
 
 Turn = GeneratorTurn | StudentTurn

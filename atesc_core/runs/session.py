@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from atesc_core.distillation.events import Event, SnapshotTaken, ThresholdChanged
+from atesc_core.distillation.events import Event, SnapshotTaken, ThresholdChanged, TrapSought
 from atesc_core.distillation.loop import Controls
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.files import atomic_write
@@ -116,6 +116,8 @@ class Session:
                 self.log.write_turn(event)
             case ThresholdChanged():
                 self.log.write_threshold(event.epoch, event.round, event.threshold, event.by)
+            case TrapSought():
+                self.log.note("trap", event.evidence.label if event.evidence.is_trap else None, event.evidence.sentence)
             case EpochDone():
                 self.log.write_epoch(event.epoch, event.images, event.metrics, event.recalls, event.trap_label)
             case SnapshotTaken():

@@ -21,7 +21,7 @@ from atesc_core.errors import SpecError
 from atesc_core.specs.base import JobSpec, Spec, _shown, setting
 
 ScoreName = Literal["min_eps", "margin", "kl", "random", "confidence", "energy", "gmm"]
-EscapeKind = Literal["none", "ckd", "atesc", "abd", "tadfkd"]
+EscapeKind = Literal["none", "ckd", "atesc", "twin", "abd", "tadfkd"]
 SPLITTING: tuple[EscapeKind, ...] = ("ckd", "atesc", "tadfkd")
 
 
@@ -209,11 +209,12 @@ class EscapeSpec(Spec):
 
     kind: EscapeKind = setting(
         "atesc",
-        "none: plain distillation from every image; ckd: only the fragile group teaches; "
-        "atesc: CKD and forgetting on the robust group. Other papers' defences: abd, the generator is kept from images "
-        "that copies of the teacher with shuffled channels label alike (shuffling vaccine); tadfkd, only images that "
-        "TA-DFKD's mixture calls clean teach, and the generator is not asked for sure and balanced labels (left out: "
-        "its L1 loss of logits, total variation and JS term)",
+        "none: plain distillation from every image; ckd: only the fragile group teaches; atesc: CKD and forgetting on "
+        "the robust group. This lab's escape: twin, a second generator makes the OOD half of each batch, and only the "
+        "ID half teaches; plain where noise shows no trap. Other papers' defences: abd, the generator is kept from "
+        "images that copies of the teacher with shuffled channels label alike (shuffling vaccine); tadfkd, only images "
+        "that TA-DFKD's mixture calls clean teach, and the generator is not asked for sure and balanced labels (left "
+        "out: its L1 loss of logits, total variation and JS term)",
         ("none", "ckd", "atesc", "abd", "tadfkd"),
     )
     weight: float = setting(
@@ -229,23 +230,13 @@ class EscapeSpec(Spec):
     )
     clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", gt=0, le=100)
     warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", ge=0, le=1000)
-    overrepresented_only: bool = setting(
-        False,
-        "Only robust images with an over-represented label (twice its share of the fragile group) are "
-        "held back and forgotten; other robust images go on teaching",
+    trap: float = setting(
+        1.0, "twin: weight of CE(T, trap label) of the OOD half, of its images and of their mixtures", ge=0, le=1e3
     )
-    probes: int = setting(
-        0,
-        "Noise images a step, attacked like the synthetic ones; the student forgets what the teacher robustly "
-        "says of them. Shows the label that a non-transferable teacher gives to anything strange",
-        ge=0,
-        le=4096,
+    mixing: float = setting(
+        1.0, "twin: weight of −log(1 − T's probability of the trap label) of mixtures of the ID half", ge=0, le=1e3
     )
-    trap_projection: bool = setting(
-        False,
-        "While splitting, the direction of the trap, from fragile to trapped images, is taken out of the teacher's "
-        "features, for the student and for the generator",
-    )
+    ood_images: int = setting(32, "twin: images of the OOD half a step, which the student forgets", ge=0, le=4096)
     vaccine: float = setting(
         0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", 0.1, ge=0, le=1e3
     )
@@ -259,16 +250,14 @@ class EscapeSpec(Spec):
 # Settings that a kind of escape requires, where the synthesizer has them. TA-DFKD (Shin & Choi, AAAI 2024) is CKD with
 # another score, from the first epoch on, and a generator without its class prior, which is the paper's point.
 ESCAPE_REQUIREMENTS: dict[str, dict[str, Any]] = {
+    "twin": {"escape.forgetting": "negative_learning"},
     "tadfkd": {
         "split.score": "gmm",
         "split.threshold": 0.5,
         "escape.warmup_epochs": 0,
-        "escape.overrepresented_only": False,
-        "escape.probes": 0,
-        "escape.trap_projection": False,
         "synthesis.onehot": 0.0,
         "synthesis.balance": 0.0,
-    }
+    },
 }
 
 

@@ -14,7 +14,7 @@ from atesc_core.specs.base import JobSpec
 from atesc_core.specs.field_help import describe_field, published_values, values_text
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import SYNTHESES, RunSpec
-from atesc_core.specs.teacher import ABOUT_METHODS, BETA, METHODS, TeacherRecipe, TeacherSpec, uses
+from atesc_core.specs.teacher import ABOUT_METHODS, METHODS, TeacherRecipe, TeacherSpec, uses
 from atesc_core.specs.teacher import PRESETS as TRAINING_PRESETS
 from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
 
@@ -85,8 +85,8 @@ def _preset_tables() -> list[str]:
         tables.append(_preset_table(f"Presets, {name}", dict(runs), paths))
     for method, (name, _) in ABOUT_METHODS.items():
         trainings = {
-            preset: TeacherSpec(name="t", pair="mnistm-mnist", **METHODS[method] | TRAINING_PRESETS[preset] | beta)
-            for preset, beta in (("paper", {}), ("quick", {"beta": BETA["close"]}))
+            preset: TeacherSpec(name="t", pair="mnistm-mnist", **METHODS[method] | TRAINING_PRESETS[preset])
+            for preset in reversed(TRAINING_PRESETS)
         }
         paths = [field for field in TeacherRecipe.model_fields if uses(field, method, "close")]
         tables.append(_preset_table(f"Presets of a training, {name}", dict(trainings), paths))

@@ -1,19 +1,22 @@
-"""The interface of a synthesizer, and the BatchNorm statistics that all of them match."""
+"""The interface of a synthesizer, and what all of them have in common."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from atesc_core.models import ARCHITECTURES, Classifier
+from atesc_core.robustness.trap import find_trap
 from atesc_core.specs.run import RunSpec
+from atesc_core.synthesis.batchnorm import BatchNormMatch
+from atesc_core.synthesis.twin import OODHalf
 from atesc_core.synthesis.vaccine import Vaccine
-from atesc_core.training.divergence import kl_divergence
+from atesc_core.training.divergence import kl_divergence, total_loss
 
 
 @dataclass(frozen=True)
@@ -36,29 +39,28 @@ class Synthesizer(ABC):
         teacher: the teacher, frozen.
         image_side: side of the images in pixels.
         random: the generator of all random numbers; its device is the device of all computations.
-        generator_teacher: the model whose logits and BatchNorm inputs train the generator, (B, 3, H, W) in [0, 1] to
-            (B, C). The teacher unless given.
     """
 
     generator: nn.Module
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        teacher: Classifier,
-        image_side: int,
-        random: torch.Generator,
-        generator_teacher: nn.Module | None = None,
-    ):
+    def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, random: torch.Generator):
         self.spec, self.image_side, self.num_classes = spec, image_side, teacher.num_classes
         self.random, self.device = random, random.device
-        self.teacher: nn.Module = teacher if generator_teacher is None else generator_teacher
+        self.teacher = teacher
         self.vaccine = Vaccine(spec, teacher)
+        self.trap = find_trap(teacher, image_side, spec.split) if spec.escape.kind == "twin" else None
+        self.ood_half: OODHalf | None = None  # with twin synthesis, if the teacher sets a trap
+        if self.trap is not None and self.trap.is_trap:
+            self.ood_half = OODHalf(spec, teacher, image_side, self.trap.label, random)
         self._build()
 
     @abstractmethod
     def _build(self) -> None:
         """Makes the generator, and what else the synthesizer trains or keeps."""
+
+    def _id_images(self, batch_size: int) -> int:
+        """Images of the generator in a batch; with an OOD half, half of them, so that a step costs about the same."""
+        return batch_size if self.ood_half is None else batch_size // 2
 
     @property
     def has_images(self) -> bool:
@@ -80,6 +82,34 @@ class Synthesizer(ABC):
             terms = turn.losses[-1]
         return terms
 
+    def _observe(self, images: Tensor, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The teacher's logits of the generator's images, and the terms that every synthesizer has.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1], with a graph to the generator.
+            weight: of R_BN.
+
+        Returns:
+            (B, C), and scalars: ``bn``, weight · R_BN, and the terms of the escape.
+        """
+        if self.ood_half is not None:
+            return self.ood_half.observe(images, weight)
+        with BatchNormMatch(self.teacher) as match:
+            logits = self.teacher(images).float()
+        return logits, {"bn": weight * match.loss()} | self.vaccine.terms(images, logits)
+
+    def _descend(self, terms: dict[str, Tensor], *optimisers: torch.optim.Optimizer) -> Tensor:
+        """One step of the optimisers, and of that of the OOD half; nothing else gets a gradient. Returns the loss."""
+        loss = total_loss(terms)
+        steps = [*optimisers, *([] if self.ood_half is None else [self.ood_half.optimiser])]
+        for optimiser in steps:
+            optimiser.zero_grad(set_to_none=True)
+        parameters = [each for optimiser in steps for group in optimiser.param_groups for each in group["params"]]
+        torch.autograd.backward(loss, inputs=parameters)
+        for optimiser in steps:
+            optimiser.step()
+        return loss
+
     @abstractmethod
     def sample(self, count: int) -> Tensor:
         """``count`` images for the student, (count, 3, H, W) in [0, 1], without gradient."""
@@ -91,13 +121,14 @@ class Synthesizer(ABC):
         """
         return self.sample(count), None
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, for a checkpoint."""
+        return {} if self.ood_half is None else {"ood_half": self.ood_half.state_dict()}
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the state that ``state_dict`` returned."""
+        if self.ood_half is not None:
+            self.ood_half.load_state_dict(state["ood_half"])
 
 
 def agreed_kl(teacher: Tensor, student: Tensor) -> Tensor:
@@ -119,48 +150,3 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
         f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
         "nothing holds its images to the statistics of the teacher's training data."
     )
-
-
-class LayerInputs(ABC):
-    """Context manager that measures the inputs of ``layers``.
-
-    While it is open, each forward pass calls ``_measure(layer, inputs)`` for each layer.
-    """
-
-    def __init__(self, layers: list[nn.Module]):
-        self.layers = layers
-
-    def __enter__(self) -> Self:
-        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    @abstractmethod
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None: ...
-
-
-class BatchNormMatch(LayerInputs):
-    """R_BN = Σ over BatchNorm layers ‖σ²_run − σ²_batch‖₂ + ‖μ_run − μ_batch‖₂, of each layer's input.
-
-    Within ``with BatchNormMatch(teacher) as match:`` a forward pass of the teacher fills ``match.loss()``.
-    The running statistics of an NTL teacher mix ID and OOD images, so matching them pulls synthetic images towards OOD.
-    """
-
-    def __init__(self, teacher: nn.Module):
-        super().__init__([layer for layer in teacher.modules() if isinstance(layer, nn.BatchNorm2d)])
-        self.terms: list[Tensor] = []
-
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(layer, nn.BatchNorm2d)
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
-        distance = (layer.running_var - variance).norm() + (layer.running_mean - mean).norm()
-        self.terms.append(distance)
-
-    def loss(self) -> Tensor:
-        """The sum over layers; 0 for a teacher without BatchNorm."""
-        return torch.stack(self.terms).sum() if self.terms else torch.zeros(())

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
 from atesc_core.specs.run import CMISpec
-from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, LayerInputs, agreed_kl
+from atesc_core.synthesis.base import GeneratorUpdate, agreed_kl
+from atesc_core.synthesis.batchnorm import LayerInputs
 from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer, Ring
 from atesc_core.synthesis.views import shifted, zoomed
-from atesc_core.training.divergence import detached, total_loss
+from atesc_core.training.divergence import detached
 
 
 def contrast(local_views: Tensor, global_views: Tensor, batch: int, temperature: float) -> Tensor:
@@ -33,8 +34,8 @@ def contrast(local_views: Tensor, global_views: Tensor, batch: int, temperature:
 class LayerMeans(LayerInputs):
     """The input of each BatchNorm layer, averaged over positions: (B, D) for all layers together.
 
-    For a teacher without BatchNorm, the input of each convolution [this lab]. Within ``with``, each forward pass of the
-    teacher replaces the values.
+    For a teacher without BatchNorm, the input of each convolution [this lab]. Filled by the
+    teacher's forward passes within ``with``.
     """
 
     def __init__(self, teacher: nn.Module):
@@ -47,9 +48,9 @@ class LayerMeans(LayerInputs):
     def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.means.append(inputs[0].float().mean((2, 3)))
 
-    def take(self) -> Tensor:
-        """(B, D) of the last forward pass."""
-        means = torch.cat(self.means, 1)
+    def take(self, count: int) -> Tensor:
+        """(count, D), of the first ``count`` images of the first forward pass since the last call."""
+        means = torch.cat([mean[:count] for mean in self.means[: len(self.layers)]], 1)
         self.means.clear()
         return means
 
@@ -64,13 +65,14 @@ class CMI(PooledSynthesizer):
     def _build(self) -> None:
         super()._build()
         assert isinstance(self.spec.synthesis, CMISpec)
-        self.settings, self.batch_size = self.spec.synthesis, self.spec.synthesis.batch_size
+        self.settings = self.spec.synthesis
+        self.batch_size = self._id_images(self.settings.batch_size)
         self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)
         with torch.no_grad(), LayerMeans(self.teacher) as means:
             self.teacher(torch.zeros(1, 3, self.image_side, self.image_side, device=self.device))
-            length = means.take().shape[1]
+            length = means.take(1).shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.spec.seed)
             self.head = nn.Sequential(
@@ -86,8 +88,7 @@ class CMI(PooledSynthesizer):
         drawn = z.clone()
         z.requires_grad_()
         y = torch.randint(self.num_classes, (self.batch_size,), generator=self.random, device=self.device)
-        learning = [*self.generator.parameters(), z]
-        optimiser = torch.optim.Adam(learning, lr=self.settings.lr, betas=(0.5, 0.999))
+        optimiser = torch.optim.Adam([*self.generator.parameters(), z], lr=self.settings.lr, betas=(0.5, 0.999))
         best, losses = BestBatch(), []
         first: Tensor | None = None
         for _ in range(self.settings.steps):
@@ -96,13 +97,7 @@ class CMI(PooledSynthesizer):
                 terms, features = self._losses(x, y, student)
             first = x.detach() if first is None else first
             losses.append(detached(terms))
-            total = total_loss(terms)
-            best.compare(total, x, features)
-            optimiser.zero_grad(set_to_none=True)
-            self.head_optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(total, inputs=[*learning, *self.head.parameters()])  # the student needs no gradient
-            optimiser.step()
-            self.head_optimiser.step()
+            best.compare(self._descend(terms, optimiser, self.head_optimiser), x, features)
         images, features = best.batch
         self.pool.add(images)
         self.bank.add(features)
@@ -114,17 +109,15 @@ class CMI(PooledSynthesizer):
         settings = self.settings
         view = shifted(x, self.random, settings.flip)
         with LayerMeans(self.teacher) as means:
-            with BatchNormMatch(self.teacher) as match:
-                t = self.teacher(view).float()
-            global_features = means.take()
+            t, terms = self._observe(view, settings.bn)
+            global_features = means.take(len(view))
             self.teacher(zoomed(x, self.random, settings.flip))
-            features = torch.cat([means.take(), global_features], 1)
-        terms = {
-            "bn": settings.bn * match.loss(),
+            features = torch.cat([means.take(len(view)), global_features], 1)
+        terms |= {
             "onehot": settings.onehot * F.cross_entropy(t, y),
             "adversarial": settings.adversarial * agreed_kl(t, student(view).float()),
             "contrast": settings.contrast * self._contrast(features),
-        } | self.vaccine.terms(view, t)
+        }
         return terms, features
 
     def _contrast(self, features: Tensor) -> Tensor:

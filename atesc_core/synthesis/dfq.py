@@ -13,8 +13,8 @@ from torch import Tensor
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator, untouched
 from atesc_core.specs.run import DFQSpec
-from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, Synthesizer
-from atesc_core.training.divergence import detached, kl_divergence, total_loss
+from atesc_core.synthesis.base import GeneratorUpdate, Synthesizer
+from atesc_core.training.divergence import detached, kl_divergence
 
 
 class DFQ(Synthesizer):
@@ -22,7 +22,7 @@ class DFQ(Synthesizer):
 
     def _build(self) -> None:
         assert isinstance(self.spec.synthesis, DFQSpec)
-        self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
+        self.settings, self.batch_size = self.spec.synthesis, self._id_images(self.spec.batch_size)
         latent, width = self.settings.latent, self.settings.width
         self.generator = Generator(latent, self.image_side, width, self.spec.seed, large=True)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
@@ -37,22 +37,17 @@ class DFQ(Synthesizer):
         self.generator.train()
         for _ in range(self.settings.steps):
             z = self._noise(self.batch_size)
-            with autocast(self.device), BatchNormMatch(self.teacher) as match:
+            with autocast(self.device):
                 x = self.generator(z)
-                t = self.teacher(x).float()
+                t, terms = self._observe(x, self.settings.bn)
                 s = student(x).float()
             p = t.softmax(1).mean(0)
-            terms = {
-                "bn": self.settings.bn * match.loss(),
+            terms |= {
                 "onehot": self.settings.onehot * F.cross_entropy(t, t.argmax(1)),
                 "adversarial": -self.settings.adversarial * kl_divergence(t, s).mean(),
                 "balance": self.settings.balance * (p * p.clamp_min(1e-12).log()).sum(),
-            } | self.vaccine.terms(x, t)
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(
-                total_loss(terms), inputs=list(self.generator.parameters())
-            )  # the student needs no gradient
-            self.optimiser.step()
+            }
+            self._descend(terms, self.optimiser)
             images_after = partial(self._images_of, z)
             yield GeneratorUpdate(self.settings.steps, [detached(terms)], x.detach(), images_after, noise=z)
 
@@ -76,9 +71,11 @@ class DFQ(Synthesizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The generator and its optimiser."""
-        return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
+        own = {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the state that ``state_dict`` returned."""
+        super().load_state_dict(state)
         self.generator.load_state_dict(state["generator"])
         self.optimiser.load_state_dict(state["optimiser"])

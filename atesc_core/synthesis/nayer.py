@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
 from atesc_core.specs.run import NAYERSpec
-from atesc_core.synthesis.base import BatchNormMatch, GeneratorUpdate, agreed_kl
+from atesc_core.synthesis.base import GeneratorUpdate, agreed_kl
 from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer
 from atesc_core.synthesis.views import shifted
-from atesc_core.training.divergence import detached, total_loss
+from atesc_core.training.divergence import detached
 
 EMBEDDING = 512  # the length of a CLIP text embedding, as published
 
@@ -86,7 +86,8 @@ class NAYER(PooledSynthesizer):
     def _build(self) -> None:
         super()._build()
         assert isinstance(self.spec.synthesis, NAYERSpec)
-        self.settings, self.batch_size = self.spec.synthesis, self.spec.synthesis.batch_size
+        self.settings = self.spec.synthesis
+        self.batch_size = self._id_images(self.settings.batch_size)
         self.rounds_done = 0
         self.generator = self._generator(self.spec.seed)
 
@@ -116,23 +117,18 @@ class NAYER(PooledSynthesizer):
         best, losses = BestBatch(), []
         first: Tensor | None = None
         for _ in range(self.settings.steps):
-            with autocast(self.device), BatchNormMatch(self.teacher) as match:
+            with autocast(self.device):
                 x = self.generator(y).float()
                 view = shifted(x, self.random, self.settings.flip)
-                t = self.teacher(view).float()
+                t, terms = self._observe(view, self.settings.bn)
                 adversarial_term = agreed_kl(t, student(view).float()) if adversarial else t.new_zeros(())
-            terms = {
-                "bn": self.settings.bn * match.loss(),
+            terms |= {
                 "onehot": self.settings.onehot * F.cross_entropy(t, y),
                 "adversarial": adversarial * adversarial_term,
-            } | self.vaccine.terms(view, t)
+            }
             first = x.detach() if first is None else first
             losses.append(detached(terms))
-            total = total_loss(terms)
-            best.compare(total, x)
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(total, inputs=list(self.generator.parameters()))
-            optimiser.step()
+            best.compare(self._descend(terms, optimiser), x)
         self.pool.add(*best.batch)
         assert first is not None
         return GeneratorUpdate(turn_count, losses, first, lambda: best.batch[0], labels=y)

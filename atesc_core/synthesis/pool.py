@@ -150,8 +150,9 @@ class PooledSynthesizer(Synthesizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The pool."""
-        return {"pool": self.pool.state_dict()}
+        return super().state_dict() | {"pool": self.pool.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the state that ``state_dict`` returned."""
+        super().load_state_dict(state)
         self.pool.load_state_dict(state["pool"])

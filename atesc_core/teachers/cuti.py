@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atesc_core.models import Classifier
+from atesc_core.teachers.ntl import class_mean_cross_entropy
 
 
 def restyle(content: Tensor, style: Tensor, mix_mean: Tensor, mix_std: Tensor) -> Tensor:
@@ -30,9 +30,9 @@ def restyle(content: Tensor, style: Tensor, mix_mean: Tensor, mix_std: Tensor) -
 
 
 def cuti_loss(logits_id: Tensor, logits_ood: Tensor, y_id: Tensor, y_ood: Tensor, alpha: float) -> dict[str, Tensor]:
-    """L_id − min(1, α·L_ood), cross-entropies: the two terms and their total. logits: (B, C); y: (B,)."""
-    loss_id = F.cross_entropy(logits_id, y_id)
-    loss_ood = (alpha * F.cross_entropy(logits_ood, y_ood)).clamp(max=1)
+    """L_id − min(1, α·L_ood), on the published scale: the two terms and their total. logits: (B, C); y: (B,)."""
+    loss_id = class_mean_cross_entropy(logits_id, y_id)
+    loss_ood = (alpha * class_mean_cross_entropy(logits_ood, y_ood)).clamp(max=1)
     return {"id": loss_id, "ood": loss_ood, "total": loss_id - loss_ood}
 
 

@@ -25,6 +25,20 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 
+def class_mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy divided by the number of classes, a scalar: the scale of the published losses.
+
+    All public code (tNTL, CUTI-domain, NTLBench, TransNTL) uses ``torch.nn.KLDivLoss()`` on one-hot labels, whose
+    default is the mean over images *and classes*. With α = 0.1 and ten classes the clamp of the OOD term so bites at a
+    cross-entropy of 100, not 10.
+
+    Args:
+        logits: (B, C).
+        labels: (B,) int64.
+    """
+    return F.cross_entropy(logits, labels) / logits.shape[1]
+
+
 def ntl_loss(
     logits_id: Tensor,
     logits_ood: Tensor,
@@ -53,11 +67,11 @@ def ntl_loss(
         beta: Weight of the MMD inside its clamp.
     """
     separation = (beta * mmd(features_id, features_ood)).clamp(max=1)
-    loss_id = F.cross_entropy(logits_id, labels_id)
+    loss_id = class_mean_cross_entropy(logits_id, labels_id)
     if target is None:
-        loss_ood = (alpha * F.cross_entropy(logits_ood, labels_ood)).clamp(max=1)
+        loss_ood = (alpha * class_mean_cross_entropy(logits_ood, labels_ood)).clamp(max=1)
         total = loss_id - loss_ood * separation
     else:
-        loss_ood = F.cross_entropy(logits_ood, torch.full_like(labels_ood, target))
+        loss_ood = class_mean_cross_entropy(logits_ood, torch.full_like(labels_ood, target))
         total = loss_id + loss_ood - separation
     return {"id": loss_id, "ood": loss_ood, "separation": separation, "total": total}

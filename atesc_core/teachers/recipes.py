@@ -6,18 +6,16 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from atesc_core.domains import PAIRS, find_pair
+from atesc_core.domains import PAIRS
 from atesc_core.errors import SpecError
 from atesc_core.specs.command import PROGRAM
-from atesc_core.specs.teacher import BETA, METHODS, PRESETS, TeacherRecipe, TeacherSpec
+from atesc_core.specs.teacher import METHODS, PRESETS, TeacherRecipe, TeacherSpec
 from atesc_core.teachers.cards import list_teachers
 
 SIDES = (("", 16), ("-32", 32))
 
 RECIPES: dict[str, TeacherRecipe] = {
-    f"{pair.name}-{kind.lower()}{suffix}": TeacherRecipe(
-        pair=pair.name, kind=kind, image_side=side, beta=BETA[pair.setting]
-    )
+    f"{pair.name}-{kind.lower()}{suffix}": TeacherRecipe(pair=pair.name, kind=kind, image_side=side)
     for suffix, side in SIDES
     for pair in PAIRS.values()
     for kind in ("SL", "NTL")
@@ -59,8 +57,7 @@ def from_preset(preset: str, name: str, pair: str, method: str, **changes: Any) 
     by_method: dict[str, dict[str, Any]] = {str(name): settings for name, settings in METHODS.items()}
     if method not in by_method:
         raise SpecError(f"method: {method!r} is not known; expected one of {', '.join(METHODS)}")
-    beta = {"beta": BETA[find_pair(pair).setting]} if preset == "quick" else {}
-    fields: dict[str, Any] = by_method[method] | PRESETS[preset] | beta
+    fields: dict[str, Any] = by_method[method] | PRESETS[preset]
     spec = TeacherSpec(name="t", pair=pair, **fields)
     return spec.replaced({"name": name, **changes})
 

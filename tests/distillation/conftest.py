@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.teachers.zoo import load_teacher
 
 
 @pytest.fixture(scope="module")
 def teacher():
     return load_teacher("mnistm-badnet_sq-ntl")
+
+
+@pytest.fixture
+def a_trap_with_label_0(monkeypatch):
+    """Twin synthesis finds a trap without an attack on 4096 noise images."""
+    monkeypatch.setattr(
+        "atesc_core.synthesis.base.find_trap", lambda *_: TrapEvidence(0, 4096, 100, 90, ratio=9.0, ratio_at_least=5.0)
+    )

@@ -75,8 +75,8 @@ def test_teachers_synthesizers_and_escapes_run_together(tmp_path, monkeypatch, c
 @pytest.mark.parametrize("synthesizer", SYNTHESES)
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_architecture_teaches_and_learns(arch, synthesizer):
-    """A plain round, then one that splits. No automatic threshold and no probes: they attack many more images, which
-    takes a deep net long and does not depend on it."""
+    """A plain round, then one that splits. No automatic threshold: it attacks many more images, which takes a deep net
+    long and does not depend on it."""
     card = TeacherCard(
         name="t",
         kind="NTL",
@@ -100,7 +100,6 @@ def test_every_architecture_teaches_and_learns(arch, synthesizer):
             "batch_size": 4,
             "student_steps": 1,
             "split.threshold": 0.01,
-            "escape.probes": 0,
         },
     )
     run = Distillation(spec, Teacher(card, build(arch, 10, seed=0).eval()))

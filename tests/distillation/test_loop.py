@@ -32,13 +32,8 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("escape", ["none", "ckd", "atesc"])
-@pytest.mark.parametrize("paper", [True, False])
-def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
-    plain_form = {
-        f"escape.{name}": value
-        for name, value in {"overrepresented_only": False, "probes": 0, "trap_projection": False}.items()
-    }
-    spec = short_run(**{"escape.kind": escape}, **(plain_form if paper else {}))
+def test_every_escape_runs_and_says_what_it_did(teacher, escape):
+    spec = short_run(**{"escape.kind": escape})
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
     steps = [e for e in events if isinstance(e, StepDone)]
     assert len(steps) == spec.epochs * spec.rounds
@@ -56,6 +51,7 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape, paper):
     assert torch.equal(snapshot.fragile, snapshot.scores["min_eps"] <= snapshot.threshold)
 
 
+@pytest.mark.usefixtures("a_trap_with_label_0")
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("escape", get_args(EscapeKind))
 def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
@@ -66,7 +62,8 @@ def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
     assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
     assert {"g/bn", "g/onehot", "g/adversarial"} <= steps[-1].losses.keys()
     assert ("g/vaccine" in steps[-1].losses) == (escape == "abd")
-    assert (steps[-1].fragile_share is None) == (escape in ("none", "abd"))
+    assert (steps[-1].fragile_share is None) == (escape in ("none", "abd", "twin"))
+    assert ("g/trap" in steps[-1].losses) == (escape == "twin")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +86,7 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
         rounds=8,
         student_steps=4,
         batch_size=64,
-        **{"split.score": "random", "split.threshold": "share", "split.fragile_share": share, "escape.probes": 0},
+        **{"split.score": "random", "split.threshold": "share", "split.fragile_share": share},
     )
     shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, StepDone) and e.epoch == 2]
     assert sum(shares) / len(shares) == pytest.approx(share, abs=0.07)  # 2048 images, at a quantile of 512
@@ -103,9 +100,11 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
         {"split.score": "energy"},
         {"escape.kind": "abd"},
         {"escape.kind": "tadfkd"},
+        {"escape.kind": "twin"},
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("a_trap_with_label_0")
 @pytest.mark.parametrize("kind", ["dfq", "nayer"])
 def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
     spec, checkpoints = short_run(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []
@@ -149,7 +148,7 @@ def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it
     attacked = []
     measure = SCORES["min_eps"]
     monkeypatch.setitem(SCORES, "min_eps", lambda model, x, *rest: attacked.append(len(x)) or measure(model, x, *rest))
-    spec = short_run(**{"synthesis.kind": kind, "escape.probes": 0, "synthesis.pool": 1000})
+    spec = short_run(**{"synthesis.kind": kind, "synthesis.pool": 1000})
     run = Distillation(spec, teacher)
     for round_ in (1, 2):
         run.synthesizer.train_round(run.student)

@@ -10,24 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from atesc_core.distillation.additions import probes
 from atesc_core.distillation.loop import Controls, distill, round_events
 from atesc_core.distillation.losses import FORGETTING, ckd
 from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.turns import agreement, mean_confidence, next_turn, probabilities
 from atesc_core.specs.run import EscapeKind
-from atesc_core.synthesis.base import BatchNormMatch
+from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.training.divergence import kl_divergence, masked_mean
 from atesc_core.training.events import CheckpointReady, StepDone
 from tests.support.short_runs import short_run
 
 TRACE = Controls(trace=True)
-
-
-@pytest.fixture(autouse=True)
-def few_probes(monkeypatch):
-    """All of them are attacked once a run, which would take most of these tests' time."""
-    monkeypatch.setattr(probes, "STORED", 64)
 
 
 def same(a, b) -> bool:
@@ -41,7 +34,10 @@ def same(a, b) -> bool:
     return a == b
 
 
-@pytest.mark.parametrize(("kind", "escape"), [("dfq", "atesc"), ("cmi", "atesc"), ("nayer", "atesc"), ("dfq", "abd")])
+@pytest.mark.usefixtures("a_trap_with_label_0")
+@pytest.mark.parametrize(
+    ("kind", "escape"), [("dfq", "atesc"), ("cmi", "twin"), ("nayer", "atesc"), ("dfq", "abd"), ("dfq", "twin")]
+)
 def test_a_traced_run_is_the_same_to_the_last_bit(teacher, kind, escape):
     spec = short_run(epochs=2, snapshot_images=8, **{"synthesis.kind": kind, "escape.kind": escape})
     unseen, watched, now_and_then = [], [], []
@@ -57,6 +53,7 @@ def test_a_traced_run_is_the_same_to_the_last_bit(teacher, kind, escape):
     assert not same(unseen, unseen[::-1])
 
 
+@pytest.mark.usefixtures("a_trap_with_label_0")
 @pytest.mark.parametrize(
     ("kind", "changes", "of", "escape"),
     [
@@ -88,12 +85,10 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
         assert np.mean([turn.losses[name] for turn in students]) == pytest.approx(done.losses[name], rel=1e-5)
     splits = spec.escape.splits
     assert (students[0].fragile_mask is not None) == (students[0].threshold is not None) == splits
-    assert ("s/robust" in students[0].losses) == (escape == "atesc")
+    assert ("s/robust" in students[0].losses) == (escape in ("atesc", "twin"))
     if splits:
-        shares = [turn.fragile_mask[: turn.synthetic_count].mean() for turn in students]
-        assert np.mean(shares) == pytest.approx(done.fragile_share)
-    assert students[0].synthetic_count == spec.batch_size
-    assert len(students[0].images) == spec.batch_size + (spec.escape.probes if splits else 0)
+        assert np.mean([turn.fragile_mask.mean() for turn in students]) == pytest.approx(done.fragile_share)
+    assert len(students[0].images) == spec.batch_size + (spec.escape.ood_images if escape == "twin" else 0)
 
 
 def test_the_generators_turn_by_hand(teacher):
@@ -141,14 +136,7 @@ def test_a_calls_images_are_those_that_joined_the_pool(teacher):
 def test_the_students_turn_by_hand(teacher, forgetting):
     """NAYER's pool keeps images in 256 levels: what the student saw is exactly what is shown."""
     spec = short_run(
-        temperature=4.0,
-        **{
-            "synthesis.kind": "nayer",
-            "escape.probes": 0,
-            "escape.trap_projection": False,
-            "escape.forgetting": forgetting,
-            "split.threshold": 2.0,
-        },
+        temperature=4.0, **{"synthesis.kind": "nayer", "escape.forgetting": forgetting, "split.threshold": 2.0}
     )
     run = Distillation(spec, teacher)
     events = round_events(run, 2, 1, TRACE)
@@ -167,7 +155,7 @@ def test_the_students_turn_by_hand(teacher, forgetting):
     gradient = torch.autograd.grad(terms["s/total"], list(student.parameters()))
     assert turn.gradient_norm == pytest.approx(torch.cat([part.flatten() for part in gradient]).norm().item(), rel=1e-4)
     assert turn.learning_rate == spec.lr, "that of the step, not of the next"
-    for ours, theirs in ((turn.teacher_logits, t), (turn.target_logits, t), (turn.student_logits_before, s)):
+    for ours, theirs in ((turn.teacher_logits, t), (turn.student_logits_before, s)):
         np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         after = copy.deepcopy(run.student).train()(x)
@@ -176,23 +164,24 @@ def test_the_students_turn_by_hand(teacher, forgetting):
     assert next(events).learning_rate < spec.lr
 
 
-def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher):
-    """With all three additions of this lab."""
-    additions = {"escape.overrepresented_only": True, "escape.probes": 16, "escape.trap_projection": True}
-    run = Distillation(short_run(batch_size=64, **additions), teacher)
+@pytest.mark.usefixtures("a_trap_with_label_0")
+@pytest.mark.parametrize("escape", ["atesc", "twin"])
+def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher, escape):
+    run = Distillation(short_run(batch_size=64, **{"escape.kind": escape}), teacher)
     turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, TRACE) if not isinstance(e, StepDone)]
     for turn in (turn for turn in turns if turn.who == "student"):
-        n, trapped = turn.synthetic_count, torch.from_numpy(turn.forget_mask)
-        assert not (turn.forget_mask & turn.fragile_mask).any()
-        assert turn.teaching_mask.sum() == n - turn.forget_mask[:n].sum()
-        s = torch.from_numpy(turn.student_logits_before)
-        assert turn.losses["s/fragile"] == pytest.approx(
-            ckd(torch.from_numpy(turn.target_logits), s[:n], ~trapped[:n]).item(), rel=1e-5
-        )
-        forgotten = masked_mean(FORGETTING["negative_kl"](torch.from_numpy(turn.teacher_logits), s, 10.0), trapped)
+        teach, forget = torch.from_numpy(turn.teach_mask), torch.from_numpy(turn.forget_mask)
+        assert not (teach & forget).any()
+        if escape == "atesc":
+            assert (teach ^ forget).all()
+            assert torch.equal(teach, torch.from_numpy(turn.fragile_mask))
+        else:
+            assert teach.tolist() == [True] * 64 + [False] * run.spec.escape.ood_images
+        t, s = torch.from_numpy(turn.teacher_logits), torch.from_numpy(turn.student_logits_before)
+        assert turn.losses["s/fragile"] == pytest.approx(ckd(t, s, teach).item(), rel=1e-5)
+        forgotten = masked_mean(FORGETTING[run.spec.escape.forgetting](t, s, 10.0), forget)
         assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
     assert turn.forget_mask.any()
-    assert (turn.target_logits != turn.teacher_logits[:n]).any(), "the teacher without its trap"
 
 
 def test_what_logits_say():

@@ -212,11 +212,11 @@ def test_results_are_of_the_last_epoch_and_survive_csv():
 
 
 def test_a_difference_has_only_what_differs_with_its_sentence_and_what_is_published():
-    one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.9, "escape.trap_projection": True})
+    one, other = SPEC, SPEC.replaced({"seed": 5, "escape.weight": 0.9, "escape.ood_images": 8})
     rows = spec_difference(one, other)
-    assert list(rows["field"]) == ["escape.weight", "escape.trap_projection"]
-    assert list(rows["first"]) == ["0.3", "false"]
-    assert list(rows["second"]) == ["0.9", "true"]
+    assert list(rows["field"]) == ["escape.weight", "escape.ood_images"]
+    assert list(rows["first"]) == ["0.3", "32"]
+    assert list(rows["second"]) == ["0.9", "8"]
     assert rows.loc[0, "description"] == describe_field("escape.weight", one).description
     assert list(rows["published"]) == ["1", ""]
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from atesc_core.models import ARCHITECTURES, build
-from atesc_core.synthesis.base import BatchNormMatch
+from atesc_core.synthesis.batchnorm import BatchNormMatch
 
 # Weights and biases of the published nets for 10 classes: torchvision's ResNets; the others added up by hand
 # from the layers in their repositories.

@@ -16,7 +16,6 @@ SHORT = {
     "split.steps": 2,
     "split.threshold": 1.0,
     "escape.warmup_epochs": 1,
-    "escape.probes": 16,
 }
 
 POOLED = {"synthesis.batch_size": 24, "synthesis.width": 8, "synthesis.steps": 2, "synthesis.pool": 60}

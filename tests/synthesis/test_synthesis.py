@@ -11,7 +11,8 @@ from atesc_core.models import ARCHITECTURES, Classifier, Generator, build
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS, Synthesizer, batchnorm_notice
-from atesc_core.synthesis.base import BatchNormMatch, agreed_kl
+from atesc_core.synthesis.base import agreed_kl
+from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.synthesis.cmi import LayerMeans, contrast, restart
 from atesc_core.synthesis.nayer import LabelGenerator
 from atesc_core.training.divergence import kl_divergence
@@ -210,13 +211,13 @@ def test_layer_means_by_hand():
     for layer in (nn.BatchNorm2d(2).eval(), nn.Conv2d(2, 1, 1)):
         with LayerMeans(nn.Sequential(layer)) as means:
             layer(x)
-            assert means.take().tolist() == [[1.5, 5.5]]
+            assert means.take(1).tolist() == [[1.5, 5.5]]
             layer(x + 1)
-            assert means.take().tolist() == [[2.5, 6.5]]
+            assert means.take(1).tolist() == [[2.5, 6.5]]
     both = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)).eval()
     with LayerMeans(both) as means:
         both(x)
-        assert means.take().shape == (1, 3)
+        assert means.take(1).shape == (1, 3)
 
 
 def test_cmi_starts_anew_at_each_call_and_its_bank_grows():

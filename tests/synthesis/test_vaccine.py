@@ -48,7 +48,8 @@ def test_another_escape_has_no_vaccine(kind):
     assert vaccine.terms(torch.zeros(2, 3, 16, 16), torch.zeros(2, 4)) == {}
 
 
-def test_a_backdoor_survives_the_shuffle_and_the_classes_do_not():
+def test_neither_the_classes_nor_the_shipped_backdoor_survive_the_shuffle():
+    """ABD counts on a backdoor that does: of a small net trained on the published scale it does not."""
     teacher, data = load_teacher("mnistm-badnet_sq-ntl"), load_pair("mnistm-badnet_sq", 16)
     vaccine = Vaccine(RunSpec(teacher="t").replaced({"escape.kind": "abd"}), teacher.model)
     share = {}
@@ -57,4 +58,4 @@ def test_a_backdoor_survives_the_shuffle_and_the_classes_do_not():
             mean = torch.stack([twin(images) for twin in vaccine.copies]).mean(0)
             share[name] = (mean.argmax(1) == teacher.model(images).argmax(1)).float().mean()
     assert share["id"] < 0.3
-    assert share["ood"] > 0.8
+    assert share["ood"] < 0.3

@@ -10,7 +10,7 @@ from atesc_core.domains.loading import load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import METHODS, TeacherRecipe
 from atesc_core.teachers import list_teachers
-from atesc_core.teachers.ntl import mmd, ntl_loss
+from atesc_core.teachers.ntl import class_mean_cross_entropy, mmd, ntl_loss
 from atesc_core.teachers.recipes import RECIPES
 from atesc_core.teachers.training import ROUNDS, train_shipped, train_teacher
 from atesc_core.teachers.zoo import load_teacher
@@ -45,16 +45,24 @@ def test_mmd_is_zero_for_the_same_features_and_grows_with_distance():
 
 
 def test_ntl_loss_by_hand():
-    """Far-apart features saturate the MMD at the clamp: L_id − min(1, α·L_ood), and L_id + CE(target) − 1."""
+    """Two classes, so every cross-entropy is halved, as published; the features are far apart."""
     sure = torch.tensor([[8.0, 0.0], [8.0, 0.0]])
     near, far = torch.zeros(2, 3), torch.full((2, 3), 100.0)
     y = torch.tensor([0, 0])
     ce_right, ce_wrong = torch.log1p(torch.exp(torch.tensor(-8.0))), torch.log1p(torch.exp(torch.tensor(8.0)))
     separation = mmd(near, far).clamp(max=1)
     close = ntl_loss(sure, sure, near, far, y, torch.tensor([1, 1]), None, 0.1, 1.0)
-    assert close["total"].item() == pytest.approx((ce_right - 0.1 * ce_wrong * separation).item(), rel=1e-5)
+    assert close["total"].item() == pytest.approx((ce_right / 2 - 0.1 * ce_wrong / 2 * separation).item(), rel=1e-5)
     to_one = ntl_loss(sure, sure, near, far, y, torch.tensor([0, 0]), 1, 0.1, 1.0)
-    assert to_one["total"].item() == pytest.approx((ce_right + ce_wrong - separation).item(), rel=1e-5)
+    assert to_one["total"].item() == pytest.approx((ce_right / 2 + ce_wrong / 2 - separation).item(), rel=1e-5)
+
+
+def test_the_losses_have_the_published_scale():
+    """The published code: torch.nn.KLDivLoss() of log-probabilities to one-hot labels, its default reduction."""
+    random = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(6, 10, generator=random), torch.randint(10, (6,), generator=random)
+    published = torch.nn.KLDivLoss()(logits.log_softmax(1), torch.nn.functional.one_hot(labels, 10).float())
+    assert class_mean_cross_entropy(logits, labels).item() == pytest.approx(published.item(), rel=1e-6)
 
 
 def test_an_unknown_recipe_is_named():

@@ -42,13 +42,11 @@ TERMS = {
     "learning rate": "How far a step goes. It falls along a cosine to 0 at the run's end.",
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
-    "trapped": "Robust, and held back from teaching. ATEsc makes the student forget what T says of it.",
-    "over-represented": "A label at least twice as common among robust images as among fragile ones: the sign of an "
-    "OOD label. An addition of this lab.",
-    "noise probes": "Images of random noise, attacked like the synthetic ones, that never teach. An NTL teacher gives "
-    "anything strange its OOD label. An addition of this lab.",
-    "trap projected out": "The direction from fragile to trapped images is projected out of T's features. An addition "
-    "of this lab.",
+    "trapped": "Held back from teaching: robust, or of the OOD half. The student forgets what T says of it.",
+    "OOD half": "Images of twin synthesis' second generator. They stand for the OOD domain and never teach; the "
+    "student forgets T's answer to them. This lab's escape.",
+    "CE(T, trap)": "Cross-entropy of T's answers to the trap's label: small where the OOD half carries it.",
+    "−log(1 − T_trap)": "Small where mixtures of the ID half do not carry the trap's label.",
 }
 LOSSES = {  # loss term -> its name with its symbol, and the number of decimals to show
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),
@@ -56,6 +54,8 @@ LOSSES = {  # loss term -> its name with its symbol, and the number of decimals 
     "g/adversarial": ("Adversarial, [[−KL(T‖S)]]", 3),
     "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
     "g/contrast": ("Contrast, [[L_cr]]", 3),
+    "g/trap": ("OOD half, [[CE(T, trap)]]", 3),
+    "g/mixing": ("ID half, [[−log(1 − T_trap)]]", 3),
     "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
     "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
 }

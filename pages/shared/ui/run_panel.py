@@ -133,6 +133,8 @@ def timeline(run: Run) -> None:
         if event["kind"] == "threshold":
             by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event["text"]]
             text = f"{ONE_GROUP if math.isinf(event['value']) else 'threshold ' + threshold_text(event['value'])}, {by}"
+        elif event["kind"] == "trap":
+            text = event["text"]
         elif event["kind"] == "slow":
             text = f"slow motion, {event['value']:g} s a turn"
         else:

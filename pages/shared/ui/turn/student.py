@@ -16,7 +16,6 @@ from pages.shared.ui.elements import Html
 from pages.shared.ui.glossary import FORGETTING, LOSSES, annotated
 from pages.shared.ui.turn.tables import (
     COLUMNS,
-    PROJECTED,
     TOTAL,
     answer_table,
     change_tile,
@@ -30,23 +29,23 @@ from pages.shared.ui.turn.tables import (
     weighted_term,
 )
 
-ROWS = 5  # rows of images; the last row shows noise probes, if there are any
-MAX_PROBES = 8  # largest number of noise probes to show
+ROWS = 5  # rows of images; the last row shows the OOD half, if there is one
 
 
 def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
     """Draw the trace of a student's step."""
-    names, probes = class_names(run, turn.teacher_logits), len(turn.images) - turn.synthetic_count
-    synthetic = np.arange(min(COLUMNS * (ROWS - bool(probes)), turn.synthetic_count))
-    indices = np.concatenate([synthetic, turn.synthetic_count + np.arange(min(MAX_PROBES, probes))])
+    names, ood_half = class_names(run, turn.teacher_logits), _ood_half(run, turn)
+    id_count = len(turn.images) - ood_half
+    id_indices = np.arange(min(COLUMNS * (ROWS - bool(ood_half)), id_count))
+    indices = np.concatenate([id_indices, id_count + np.arange(min(COLUMNS, ood_half))])
     marked = marked_image(indices)
     left, middle, right = st.columns([4, 6, 4.8], gap="medium")
     with left:
         heading(
             1,
-            f"The batch: {turn.synthetic_count} [[synthetic]] images"
-            + (f" and {probes} [[noise probes]]" if probes else ""),
-            f"{len(indices)} shown" + (", probes last" if probes else ""),
+            f"The batch: {id_count} [[synthetic]] images"
+            + (f" and {ood_half} of the [[OOD half]]" if ood_half else ""),
+            f"{len(indices)} shown" + (", the OOD half last" if ood_half else ""),
         )
         titles = [_title(run, turn, index, names) for index in range(len(turn.images))]
         roles = None if turn.fragile_mask is None else [_group(turn.fragile_mask, index) for index in indices]
@@ -54,12 +53,11 @@ def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
         _split(run, turn)
     with middle:
         heading(3, "What [[teacher T|teacher]] and [[student S|student]] answer", "the image marked")
-        answers = {"teacher": turn.teacher_logits[marked]}
-        if marked < turn.synthetic_count and not np.array_equal(
-            turn.target_logits, turn.teacher_logits[: turn.synthetic_count]
-        ):
-            answers[PROJECTED] = turn.target_logits[marked]
-        answers |= {"student": turn.student_logits_before[marked], "after": turn.student_logits_after[marked]}
+        answers = {
+            "teacher": turn.teacher_logits[marked],
+            "student": turn.student_logits_before[marked],
+            "after": turn.student_logits_after[marked],
+        }
         answer_table(run, names, answers)
         elements.caption("The student as it learns: its BatchNorm goes by this batch. After: the step taken.")
     with right:
@@ -74,6 +72,16 @@ def show_student_turn(run: DistillationRun, turn: StudentTurn) -> None:
         elements.tiles(*_tiles(turn))
 
 
+def _ood_half(run: DistillationRun, turn: StudentTurn) -> int:
+    """Number of the batch's last images that are the OOD half of twin synthesis."""
+    return max(0, len(turn.images) - run.spec.batch_size)
+
+
+def _forgotten(turn: StudentTurn) -> np.ndarray:
+    """(M,) bool: the images whose answer the student forgets."""
+    return np.zeros(len(turn.images), bool) if turn.forget_mask is None else turn.forget_mask
+
+
 def _group(fragile: np.ndarray, index: int) -> elements.Role:
     return "fragile" if fragile[index] else "robust"
 
@@ -82,27 +90,24 @@ def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[
     """The tooltip of an image: both networks' labels, the image's group and its use."""
     teacher, student = turn.teacher_logits[index].argmax(), turn.student_logits_before[index].argmax()
     labels = f"teacher: {names[teacher]} · student: {names[student]}"
-    if turn.fragile_mask is None:
-        return labels
-    if turn.forget_mask[index]:
-        use = "trapped, forgotten" if run.spec.escape.kind == "atesc" else "held back"
-    else:
-        use = "teaches" if index < turn.synthetic_count else "a probe, which never teaches"
-    return f"{labels} · {_group(turn.fragile_mask, index)}, {use}"
+    use = "teaches" if turn.teach_mask[index] else "trapped, forgotten" if _forgotten(turn)[index] else "held back"
+    return labels + ("" if turn.fragile_mask is None else f" · {_group(turn.fragile_mask, index)}") + f", {use}"
 
 
 def _split(run: DistillationRun, turn: StudentTurn) -> None:
     """Draw how the batch was split into fragile and robust images, or why it was not."""
-    escape, split, n = run.spec.escape, run.spec.split, turn.synthetic_count
+    escape, split, n = run.spec.escape, run.spec.split, len(turn.images)
     if turn.fragile_mask is None:
         heading(2, "No attack", "")
         elements.caption(
             f"Warm-up, epoch {turn.epoch} of {escape.warmup_epochs}: nothing is split yet, every image teaches."
             if escape.splits
+            else f"The OOD half never teaches; {_forgotten(turn).sum()} of its images are forgotten."
+            if _ood_half(run, turn)
             else "This run splits nothing: every image teaches."
         )
         return
-    fragile = turn.fragile_mask[:n].sum()
+    fragile = turn.fragile_mask.sum()
     threshold = f"{turn.threshold:.2f}{SCORE_UNITS[split.score]}"
     if turn.threshold == math.inf:
         heading(2, "No attack: one group", "no image is held back")
@@ -115,19 +120,14 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
         elements.swatch("robust", f"robust {n - fragile}", outline=True),
         elements.muted(f"of {n} synthetic images"),
     )
-    limit = ", robust ones whose label is [[over-represented]] among them" if escape.overrepresented_only else ""
-    teaching, held_back = turn.teaching_mask.sum(), turn.forget_mask[:n].sum()
-    text = f"[[teaches|Teach]]: {teaching} of {n}. [[trapped|Held back]]: {held_back}{limit}."
-    if probes := len(turn.images) - n:
-        robust, trapped = (~turn.fragile_mask[n:]).sum(), turn.forget_mask[n:].sum()
-        text += f" Of {probes} probes {robust} are robust, {trapped} of these trapped."
-    paragraph(text)
+    teaching = turn.teach_mask.sum()
+    paragraph(f"[[teaches|Teach]]: {teaching} of {n}. [[trapped|Held back]]: {n - teaching}.")
 
 
 def _losses(run: DistillationRun, turn: StudentTurn) -> None:
     escape = run.spec.escape
-    distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teaching_mask.sum()} that teach"
-    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {turn.forget_mask.sum()} trapped"
+    distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teach_mask.sum()} that teach"
+    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {_forgotten(turn).sum()} trapped"
     rows: list[tuple[str | Html, ...]] = []
     for name, value in turn.losses.items():
         title: str | Html
@@ -143,13 +143,13 @@ def _losses(run: DistillationRun, turn: StudentTurn) -> None:
 
 def _tiles(turn: StudentTurn) -> Iterable[Html]:
     """Tiles with the change of the student's answers, on the teaching images and on the trapped images."""
-    n, teaching, trapped = turn.synthetic_count, turn.teaching_mask, turn.forget_mask
+    teaching, trapped = turn.teach_mask, _forgotten(turn)
     before, after = turn.student_logits_before, turn.student_logits_after
     if teaching.any():
         yield change_tile(
             "Agrees with what teaches",
-            agreement(before[:n][teaching], turn.target_logits[teaching]),
-            agreement(after[:n][teaching], turn.target_logits[teaching]),
+            agreement(before[teaching], turn.teacher_logits[teaching]),
+            agreement(after[teaching], turn.teacher_logits[teaching]),
             f"{teaching.sum()} images",
         )
     if trapped.any():

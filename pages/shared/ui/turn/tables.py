@@ -20,7 +20,6 @@ from pages.shared.ui.glossary import annotated
 COLUMNS = 8  # images in a row
 MAX_CLASSES = 12  # largest number of rows in the table of answers: the most probable classes
 TOTAL = "Total"
-PROJECTED = "[[trap projected out|no trap]]"  # title of the column: teacher's answers after the projection
 
 
 def decimal(value: float | None, digits: int) -> str:
@@ -108,9 +107,7 @@ def answer_table(run: DistillationRun, names: Sequence[str], answers: Mapping[st
         answers: Title of the column, such as "teacher" -> (C,) logits.
     """
     card = cards().get(run.spec.teacher)
-    colours = {
-        who: f"--own:var(--role-{card.kind})" if card and who in ("teacher", PROJECTED) else "" for who in answers
-    }
+    colours = {who: f"--own:var(--role-{card.kind})" if card and who == "teacher" else "" for who in answers}
     shares = {who: probabilities(logits) for who, logits in answers.items()}
     likeliest = np.sort(np.argsort(-np.max(list(shares.values()), axis=0), kind="stable")[:MAX_CLASSES])
     heads = "".join(f'<th scope="col" colspan="2">{annotated(who)}</th>' for who in answers)

@@ -1,0 +1,111 @@
+"""Twin synthesis: the batch that the teacher was trained on, half ID and half OOD [this lab].
+
+The BatchNorm statistics of an NTL teacher are a mix of both domains, so that a generator that matches them alone (R_BN)
+makes images between the domains: this is the trap. Here a second generator makes the OOD half. Both halves together
+match the statistics, and the OOD half is asked for the label of the trap (robustness/trap.py finds it).
+
+The statistics alone do not say which half looks like ID in the first layers: without the mixtures below, images of the
+ID half had ID content in OOD colours. What makes a teacher give the trap's label is how an image looks, not what it
+shows. So mixtures of quarters of images, which show nothing, must carry the trap's label if they are of the OOD half,
+and must not if they are of the ID half. Only the ID half teaches the student, and the student forgets the teacher's
+answer to the OOD half. Measured: docs/method.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from atesc_core.device import autocast, memory_format
+from atesc_core.models import Classifier, Generator
+from atesc_core.specs.run import RunSpec
+from atesc_core.synthesis.batchnorm import BatchNormMatch
+from atesc_core.training.divergence import masked_mean
+
+LATENT = 64
+
+
+class OODHalf:
+    """The generator of the OOD half, which lives as long as the run, and the loss terms that part the halves.
+
+    Args:
+        spec: the run.
+        teacher: the frozen teacher.
+        image_side: of its images, in pixels.
+        label: the label of the trap.
+        random: the run's random generator.
+    """
+
+    def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, label: int, random: torch.Generator):
+        self.spec, self.teacher, self.label, self.random = spec, teacher, label, random
+        device = random.device
+        self.generator = Generator(LATENT, image_side, spec.synthesis.width, spec.seed + 1)
+        self.generator.to(device).to(memory_format=memory_format(device))
+        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=spec.synthesis.lr, betas=(0.5, 0.999))
+
+    def observe(self, images: Tensor, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The teacher's logits of the ID half, (B, C), and the terms ``bn``, ``trap`` and ``mixing``.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1], the ID half, with a graph to its generator.
+            weight: of R_BN.
+        """
+        self.generator.train()
+        ood_images = self.generator(self._noise(len(images))).to(images.dtype)
+        with BatchNormMatch(self.teacher) as match:
+            logits, ood_logits = self.teacher(torch.cat([images, ood_images])).float().chunk(2)
+        mixtures = torch.cat([quarters_mixed(images), quarters_mixed(ood_images)])
+        mixed_logits, mixed_ood_logits = self.teacher(mixtures).float().chunk(2)
+        has_label = logits.argmax(1) == self.label
+        no_quarter_has_it = ~torch.stack([has_label.roll(shift) for shift in range(4)]).any(0)
+        carried = torch.cat([ood_logits, mixed_ood_logits])
+        labels = torch.full((len(carried),), self.label, device=images.device)
+        escape = self.spec.escape
+        return logits, {
+            "bn": weight * match.loss(),
+            "trap": escape.trap * 2 * F.cross_entropy(carried, labels),
+            "mixing": escape.mixing * masked_mean(other_label(mixed_logits, self.label), no_quarter_has_it),
+        }
+
+    @torch.no_grad()
+    def sample(self, count: int) -> Tensor:
+        """``count`` images of the OOD half, (count, 3, H, W) in [0, 1], without gradient."""
+        self.generator.eval()
+        with autocast(self.random.device):
+            images: Tensor = self.generator(self._noise(count)).float()
+        return images
+
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn(count, LATENT, generator=self.random, device=self.random.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generator and its optimiser."""
+        return {"generator": self.generator.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores the state that ``state_dict`` returned."""
+        self.generator.load_state_dict(state["generator"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def quarters_mixed(images: Tensor) -> Tensor:
+    """Images of four quarters, each from another of the images: what an image shows is gone, how it looks stays.
+
+    The quarters keep their places, so that a trigger in a corner survives.
+
+    images: (B, 3, H, W); returns the same shape. Quarters of image i come from images i, i − 1, i − 2 and i − 3.
+    """
+    height, width = images.shape[2] // 2, images.shape[3] // 2
+    first, second, third, fourth = (images.roll(shift, 0) for shift in range(4))
+    upper = torch.cat([first[:, :, :height, :width], second[:, :, :height, width:]], 3)
+    lower = torch.cat([third[:, :, height:, :width], fourth[:, :, height:, width:]], 3)
+    return torch.cat([upper, lower], 2)
+
+
+def other_label(logits: Tensor, label: int) -> Tensor:
+    """−log(1 − p) with p the probability of ``label``, (B,): 0 where another label is certain. logits: (B, C)."""
+    others = torch.cat([logits[:, :label], logits[:, label + 1 :]], 1)
+    return logits.logsumexp(1) - others.logsumexp(1)

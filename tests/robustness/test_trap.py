@@ -1,0 +1,79 @@
+"""The label of a trap is found in noise, and nothing is found without evidence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from atesc_core.robustness.noise import noise_images
+from atesc_core.robustness.trap import MIN_ROBUST, evidence, find_trap
+from atesc_core.specs.run import SplitSpec
+from atesc_core.teachers.zoo import load_teacher
+
+
+def of(counts: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and robustness of images: for each label (robust, fragile)."""
+    labels = torch.cat([torch.full((robust + fragile,), label) for label, (robust, fragile) in enumerate(counts)])
+    robust = torch.cat([torch.arange(robust + fragile) < robust for robust, fragile in counts])
+    return labels, robust
+
+
+@pytest.mark.parametrize(
+    ("counts", "label", "is_trap"),
+    [
+        ([(50, 50), (10, 390), (10, 390)], 0, True),  # 50 % against 2.5 %: 20 times as often
+        ([(10, 390), (10, 390), (50, 50)], 2, True),
+        ([(50, 50), (250, 250), (200, 200)], 1, False),  # every label half of the time
+        ([(30, 70), (60, 240), (60, 240)], 1, False),  # 1.5 times as often
+        ([(MIN_ROBUST - 1, 0), (0, 500), (0, 500)], 0, False),  # too few images
+        ([(MIN_ROBUST, 0), (0, 500), (0, 500)], 0, True),
+        ([(0, 100), (0, 100)], 0, False),
+        ([(100, 0), (0, 0)], 0, False),  # a constant answer: nothing to compare it with
+    ],
+)
+def test_evidence_by_hand(counts, label, is_trap):
+    found = evidence(*of(counts), len(counts))
+    assert (found.label, found.is_trap) == (label, is_trap)
+    assert found.images == sum(map(sum, counts))
+    assert found.robust == sum(robust for robust, _ in counts)
+    assert found.robust_with_label == counts[label][0]
+
+
+def test_the_ratio_and_its_bound():
+    """Katz et al.: log of the bound = log ratio − z · √(1/a − 1/m + 1/b − 1/n), z of 0.01 over two labels."""
+    found = evidence(*of([(60, 40), (20, 180)]), 2)
+    assert found.ratio == pytest.approx(6)
+    spread = (1 / 60 - 1 / 100 + 1 / 20 - 1 / 200) ** 0.5
+    assert found.ratio_at_least == pytest.approx(6 * 2.718281828 ** (-2.5758293 * spread), rel=1e-4)
+
+
+@pytest.mark.parametrize("chance", [0.01, 0.05, 0.3])
+def test_without_a_trap_nothing_is_found(chance):
+    """Labels of unequal frequency, robust at random."""
+    random = torch.Generator().manual_seed(0)
+    found = 0
+    for _ in range(200):
+        labels = torch.multinomial(torch.arange(1.0, 11), 4096, True, generator=random)
+        found += evidence(labels, torch.rand(4096, generator=random) < chance, 10).is_trap
+    assert found == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("mnistm-fashion-ntl", 0), ("mnistm-badnet_sq-ntl", 0), ("mnistm-mnist-ntl", None), ("mnistm-mnist-sl", None)],
+)
+def test_shipped_teachers(name, label):
+    teacher = load_teacher(name)
+    found = find_trap(teacher.model.eval(), 16, SplitSpec())
+    assert found.is_trap == (teacher.card.kind == "NTL")
+    assert label in (None, found.label)
+
+
+def test_noise_is_in_range_and_of_many_kinds():
+    images = noise_images(30, 16, torch.Generator().manual_seed(0))
+    assert images.shape == (30, 3, 16, 16)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    spread = images.flatten(2).std(2).mean(1)
+    assert spread.min() == pytest.approx(0, abs=1e-4), "a single colour"
+    assert spread.max() > 0.2
