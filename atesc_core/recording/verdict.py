@@ -97,7 +97,9 @@ def _measured(row: pd.Series) -> dict[str, float]:
 
 def _row(curve: pd.DataFrame | None, epoch: int) -> pd.Series | None:
     """The row of an epoch, if there is one."""
-    rows = curve[curve["epoch"] == epoch] if curve is not None and len(curve) else ()
+    if curve is None or curve.empty:
+        return None
+    rows = curve[curve["epoch"] == epoch]
     return rows.iloc[0] if len(rows) else None
 
 

@@ -19,6 +19,7 @@ EVIDENCE_FORMS = {
     "plain": "none",
     "CKD": "ckd",
     "ATEsc": "atesc",
+    "Twin": "twin",
 }  # form -> escape.kind; other settings as in the preset
 SYNTHESIZERS = ("dfq", "cmi", "nayer")
 TEACHER_KINDS = ("NTL", "SL")  # the trap first, then the control
@@ -48,8 +49,10 @@ MAIN_ESCAPE_FORMS = ("plain", "ATEsc")  # at every batch size; the other forms o
 # seeds.
 DEVELOPMENT_FORMS: dict[str, dict[str, Any]] = {
     "plain": {"escape.kind": "none"},
-    "CKD": {"escape.kind": "ckd"},
     "ATEsc": {"escape.kind": "atesc"},
+    "Twin": {"escape.kind": "twin"},
+    "Twin without forgetting": {"escape.kind": "twin", "escape.ood_images": 0},
+    "Twin without mixtures": {"escape.kind": "twin", "escape.mixing": 0.0},
 }
 TEACHER_SEEDS = (0, 1)  # of the teachers' training
 
@@ -65,7 +68,7 @@ class PlannedRun:
 
 
 def offline(seeds: int) -> list[PlannedRun]:
-    """{SL, NTL} × three settings × three synthesizers × {plain, CKD, ATEsc}, preset ``quick``, seed by seed."""
+    """{SL, NTL} × three settings × three synthesizers × EVIDENCE_FORMS, preset ``quick``, seed by seed."""
     return _evidence("quick", OFFLINE_PAIRS, "", seeds, "cpu")
 
 
