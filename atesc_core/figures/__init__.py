@@ -14,6 +14,7 @@ from atesc_core.figures.drift import Drift, drift
 from atesc_core.figures.embedding import embedding
 from atesc_core.figures.groups import class_sides, contact_sheet
 from atesc_core.figures.losses import fragile_share, losses_generator, losses_student, losses_teacher
+from atesc_core.figures.recalls import RecallRow, recalls
 from atesc_core.figures.roc import Images, roc
 from atesc_core.figures.scores import scores
 from atesc_core.figures.teacher import confusion, per_class, robust_share
@@ -35,6 +36,7 @@ FIGURES: dict[str, Callable[..., go.Figure]] = {
     "roc": roc,
     "per_class": per_class,
     "confusion": confusion,
+    "recalls": recalls,
     "border": border,
     "batchnorm": batchnorm,
     "batchnorm_epochs": batchnorm_epochs,
@@ -51,6 +53,7 @@ __all__ = [
     "Curve",
     "Drift",
     "Images",
+    "RecallRow",
     "TeacherLine",
     "accuracy",
     "batchnorm",
@@ -68,6 +71,7 @@ __all__ = [
     "losses_teacher",
     "paired",
     "per_class",
+    "recalls",
     "robust_share",
     "roc",
     "scores",

@@ -6,18 +6,20 @@ follows its spec, so it is grouped with runs that had the same changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from atesc_core.figures.theme import format_threshold
+from atesc_core.outcome import Outcome, trap_outcome
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import RunSpec
-from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
+from atesc_core.teachers import TeacherCard
+from atesc_core.vocabulary import COST_NAMES, ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 MAX_FIELDS_IN_LABEL = 3  # for further fields, only their number is given
@@ -56,6 +58,11 @@ class MeasuredRun:
         return tuple(name for name in METRIC_NAMES if name in self.epochs)
 
     @property
+    def costs(self) -> tuple[str, ...]:
+        """What was measured of what an escape costs, the names in COST_NAMES."""
+        return tuple(name for name in COST_NAMES if name in self.epochs)
+
+    @property
     def in_progress(self) -> bool:
         """Whether the run is running, queued or paused."""
         return self.run.status in ("queued", "running", "paused")
@@ -68,7 +75,7 @@ class SeedGroup:
     Attributes:
         spec: The spec with seed 0.
         runs: In ascending order of their seeds.
-        epochs: Columns seed, epoch and the metrics in per cent.
+        epochs: Columns seed, epoch, the metrics and the costs, in per cent.
         notes: Sentences on the epochs and runs that were left out.
     """
 
@@ -114,7 +121,13 @@ def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
     for measured in runs:
         if measured.last_epoch:
             fork_epoch = measured.run.fork.epoch if measured.run.fork else None
-            key = (without_seed(measured.run.spec), measured.metrics, measured.threshold_changes, fork_epoch)
+            key = (
+                without_seed(measured.run.spec),
+                measured.metrics,
+                measured.costs,
+                measured.threshold_changes,
+                fork_epoch,
+            )
             groups.setdefault(key, []).append(measured)
     return [_seed_group(alike) for alike in groups.values()]
 
@@ -151,7 +164,7 @@ def _seed_group(alike: list[MeasuredRun]) -> SeedGroup:
     frames = [
         measured.epochs[measured.epochs["epoch"] <= last].assign(seed=measured.run.spec.seed) for measured in runs
     ]
-    columns = ["seed", "epoch", *runs[0].metrics]
+    columns = ["seed", "epoch", *runs[0].metrics, *runs[0].costs]
     return SeedGroup(spec, tuple(runs), pd.concat(frames, ignore_index=True)[columns], tuple(notes))
 
 
@@ -217,9 +230,9 @@ def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
 
     Returns:
         Columns spec (its label), teacher, setting, seeds (their number), epoch (that of the values), epochs (of the
-        spec), for each metric its mean and ``<metric>_sd`` in per cent, and runs (ids).
+        spec), for each metric and each cost its mean and ``<metric>_sd`` in per cent, and runs (ids).
     """
-    present = [name for name in METRIC_NAMES if any(name in group.metrics for group in groups)]
+    present = [name for name in (*METRIC_NAMES, *COST_NAMES) if any(name in group.epochs for group in groups)]
     rows = []
     for group, name in zip(groups, group_labels(groups), strict=True):
         row = {
@@ -231,10 +244,41 @@ def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
             "epochs": group.spec.epochs,
         }
         for metric in present:
-            at_end = summary(group.epochs, metric).iloc[-1] if metric in group.metrics else pd.Series(dtype=float)
+            at_end = summary(group.epochs, metric).iloc[-1] if metric in group.epochs else pd.Series(dtype=float)
             row |= {metric: at_end.get("mean", float("nan")), f"{metric}_sd": at_end.get("sd", float("nan"))}
         rows.append(row | {"runs": " ".join(measured.run.id for measured in group.runs)})
     return pd.DataFrame(rows)
+
+
+def control_group(group: SeedGroup, groups: Sequence[SeedGroup], cards: Mapping[str, TeacherCard]) -> SeedGroup | None:
+    """The first plain students of an SL teacher of the same pair and image side; None if there are none."""
+    own = cards.get(group.spec.teacher)
+    return next(
+        (
+            other
+            for other in groups
+            if other.spec.escape.kind == "none"
+            and (card := cards.get(other.spec.teacher)) is not None
+            and own is not None
+            and (card.kind, card.pair, card.image_side) == ("SL", own.pair, own.image_side)
+        ),
+        None,
+    )
+
+
+def trap_counts(group: SeedGroup, control: SeedGroup | None = None) -> dict[Outcome, int]:
+    """Number of seeds for each outcome at the last epoch, against the control's means; empty if it was not measured."""
+    last = group.epochs[group.epochs["epoch"] == group.last_epoch]
+    names = [*group.metrics, *group.runs[0].costs]
+    of_control = None
+    if control is not None:
+        at_end = control.epochs[control.epochs["epoch"] == control.last_epoch]
+        of_control = {str(name): float(at_end[name].mean()) for name in at_end if name not in ("seed", "epoch")}
+    outcomes = [
+        trap_outcome({name: float(row[name]) for name in names if pd.notna(row[name])}, of_control)
+        for row in last.to_dict("records")
+    ]
+    return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
 
 
 # ── differences between specs ──────────────────────────────────────────────────────────────────────────

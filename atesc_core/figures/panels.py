@@ -21,6 +21,7 @@ from atesc_core.figures.run_data import (
     class_accuracies,
     evenly_thinned,
     labelled_scores,
+    recall_row,
     reference_points,
     robust_curves,
     run_curve,
@@ -155,6 +156,20 @@ def _accuracy(data: PanelData) -> go.Figure:
     ghosts = [run_curve(store.get_distillation(run_id), store, cards, ghost=True) for run_id in data.panel.against]
     curve = run_curve(data.run, store, cards, changes=threshold_changes(data.run, store))
     return figures.accuracy([*ghosts, curve], "print", data.run.epochs)
+
+
+def _recalls(data: PanelData) -> go.Figure:
+    """The run and the runs to compare it with, at the last epoch of each."""
+    store, cards = data.sources.store, data.sources.cards()
+    runs = [data.run, *map(store.get_distillation, data.panel.against)]
+    rows = [recall_row(run_curve(run, store, cards).label, [store.recalls(run.id)]) for run in runs]
+    if rows[0] is None:
+        raise FigureNotReadyError(
+            f"run: {data.run.id} ({data.run.status}, epoch {data.run.epoch} of {data.run.epochs}) has no recalls yet, "
+            "which come at the end of epoch 1"
+        )
+    classes = data.card.class_names if data.card else tuple(map(str, range(len(rows[0].recalls))))
+    return figures.recalls([row for row in rows if row and len(row.recalls) == len(classes)], "print", classes=classes)
 
 
 def _by_step(figure: Callable[..., go.Figure]) -> Callable[[PanelData], go.Figure]:
@@ -328,6 +343,7 @@ def _batchnorm_epochs(data: PanelData) -> go.Figure:
 
 PANEL_BUILDERS: dict[str, Callable[[PanelData], go.Figure]] = {
     "accuracy": _accuracy,
+    "recalls": _recalls,
     "losses_generator": _by_step(figures.losses_generator),
     "losses_student": _by_step(figures.losses_student),
     "fragile_share": _by_step(figures.fragile_share),

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from atesc_core import figures
 from atesc_core.figures.accuracy import Curve
+from atesc_core.figures.recalls import RecallRow
 from atesc_core.robustness.detection import labelled
 from atesc_core.robustness.oracle import Oracle
-from atesc_core.runs import DistillationRun, RunStore, Snapshot
+from atesc_core.runs import ClassRecalls, DistillationRun, RunStore, Snapshot
 from atesc_core.runs.snapshots import read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import TeacherCard
@@ -45,6 +46,21 @@ def run_curve(
         changes,
         curve_id=run.id,
     )
+
+
+def recall_row(label: str, measured: Sequence[ClassRecalls | None], name: str = "") -> RecallRow | None:
+    """The mean of one or several seeds as a row of ``recalls``; None if one of them was not measured.
+
+    The trap label is that of all seeds, else none.
+    """
+    known = [each for each in measured if each is not None]
+    if not known or len(known) < len(measured):
+        return None
+    by_class = zip(*(each.by_label for each in known), strict=True)
+    present = [[recall for recall in of_class if recall is not None] for of_class in by_class]
+    labels = {each.trap_label for each in known}
+    means = [sum(values) / len(values) if values else None for values in present]
+    return RecallRow(label, means, labels.pop() if len(labels) == 1 else None, name)
 
 
 def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:

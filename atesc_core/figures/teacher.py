@@ -204,11 +204,11 @@ def confusion(
     figure.update_xaxes(type="category", showline=False, ticks="", showgrid=False, constrain="domain")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
     if mode == "print":
-        _as_vectors(figure, share, full, style)
+        draw_as_vectors(figure, share, full, style)
     return figure
 
 
-def _as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Style) -> None:
+def draw_as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Style) -> None:
     """Draw cells as rectangles, because plotly draws a heatmap as pixels. The invisible trace stays for the CSV."""
     trace = figure.data[0]
     trace.visible = "legendonly"

@@ -2,12 +2,13 @@
 
 from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.runs.launcher import ensure_worker
-from atesc_core.runs.run import AnyRun, DistillationRun, Run, TrainingRun
+from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.store import RunStore, default_runs_dir
 
 __all__ = [
     "AnyRun",
+    "ClassRecalls",
     "DistillationRun",
     "Run",
     "RunBusyError",

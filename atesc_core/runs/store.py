@@ -153,10 +153,13 @@ class RunStore:
         )
         return _frame(rows, ["epoch", "images", "time"], "metrics")
 
-    def recalls(self, run_id: str) -> ClassRecalls | None:
-        """The recall of each ID class at the last epoch; None before the first, or where it was not measured."""
+    def recalls(self, run_id: str, epoch: int | None = None) -> ClassRecalls | None:
+        """The recall of each ID class at an epoch, or at the last one; None if it was not measured."""
         rows = self.database.read(
-            "SELECT epoch, recalls, trap_label FROM epochs WHERE run = ? ORDER BY epoch DESC LIMIT 1", _checked(run_id)
+            "SELECT epoch, recalls, trap_label FROM epochs WHERE run = ?1 AND epoch = coalesce(?2, epoch) "
+            "ORDER BY epoch DESC LIMIT 1",
+            _checked(run_id),
+            epoch,
         )
         by_label = json.loads(rows[0]["recalls"]) if rows else []
         return ClassRecalls(rows[0]["epoch"], tuple(by_label), rows[0]["trap_label"]) if by_label else None

@@ -10,13 +10,14 @@ from string import ascii_uppercase
 import pandas as pd
 import streamlit as st
 
+from atesc_core import figures
 from atesc_core.errors import StoreError
-from atesc_core.figures import comparison
+from atesc_core.figures import comparison, run_data
 from atesc_core.figures.comparison import MeasuredRun, SeedGroup, ThresholdChange
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, Band, SpecCurve, overlay, panel_rows
-from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
+from atesc_core.vocabulary import COST_NAMES, METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import appearance, elements, formats
@@ -25,6 +26,12 @@ from pages.shared.ui.polling import is_live, poll
 
 QUANTITIES = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
 PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of a line of the legend
+TRAP_NOTE = (
+    "Trap: against the plain student of the pair's SL teacher, where it is among these runs. Trapped: at least half of "
+    "the OOD images that the control does not give the trap label get it. Over-forgetting: not trapped, but the recall "
+    "of the trap label's own class is less than half of the control's."
+)
+RECALL_PX, AXIS_PX = 34, 76  # height of a row of recalls, and of their axis
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ def compare(run_ids: Sequence[str]) -> None:
         poll(lambda: _curves(run_ids, len(current.groups), display), current.in_progress, every_s=2)
     with elements.card("Last epoch", "Test images, per cent; never smoothed"):
         poll(lambda: _results(run_ids), current.in_progress, every_s=2)
+    with elements.card("Recall by class", "Per cent of ID test images at the last epoch, mean over seeds"):
+        poll(lambda: _recalls(run_ids), current.in_progress, every_s=2)
     if len(current.groups) > 1:
         with elements.card("What differs", "The settings in which two specs are not alike, the seed aside"):
             _differences(current.groups)
@@ -259,6 +268,7 @@ def _results(run_ids: Sequence[str]) -> bool:
         return current.in_progress
     exact = comparison.results(current.groups)
     exact.insert(0, "sign", letters(len(exact)))
+    exact["trap"] = [_trap_text(group, current.groups) for group in current.groups]
     formatted = _results_table(exact)
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
     elements.table(
@@ -267,6 +277,7 @@ def _results(run_ids: Sequence[str]) -> bool:
     tex = table.latex(
         formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
     )
+    elements.caption(TRAP_NOTE)
     with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button(
             "LaTeX",
@@ -309,7 +320,24 @@ def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
         columns[f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)"] = pd.Series(
             [table.plus_minus(mean, sd) for mean, sd in zip(exact[metric], exact[f"{metric}_sd"], strict=True)]
         )
+    for cost in (name for name in COST_NAMES if name in exact):
+        columns[f"{formats.capitalised(COST_NAMES[cost])} (%)"] = pd.Series(
+            [table.plus_minus(mean, sd) for mean, sd in zip(exact[cost], exact[f"{cost}_sd"], strict=True)]
+        )
+    if exact["trap"].any():
+        columns["Trap"] = exact["trap"].replace("", "–")
     return pd.DataFrame(columns)
+
+
+def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup]) -> str:
+    """``trapped 2, free 1``: the outcomes of its seeds; empty if they were not measured."""
+    control = comparison.control_group(group, groups, cards())
+    if control is group:
+        return "control"
+    counts = comparison.trap_counts(group, control)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{outcome} {count}" for outcome, count in counts.items())
 
 
 def _caption(exact: pd.DataFrame) -> str:
@@ -323,6 +351,30 @@ def _caption(exact: pd.DataFrame) -> str:
 def _latex_comment(exact: pd.DataFrame) -> str:
     """The runs of each row."""
     return "\n".join(f"{spec}: runs {runs}" for spec, runs in zip(exact["spec"], exact["runs"], strict=True))
+
+
+def _recalls(run_ids: Sequence[str]) -> bool:
+    """Draw the recall of each class, a figure for each list of classes; return whether it may still change."""
+    current = _read_comparison(run_ids)
+    by_classes: dict[tuple[str, ...], list[figures.RecallRow]] = {}
+    for letter, name, group in zip(
+        letters(len(current.groups)), comparison.group_labels(current.groups), current.groups, strict=True
+    ):
+        card = cards().get(group.spec.teacher)
+        measured = [run_store().recalls(each.run.id, group.last_epoch) for each in group.runs]
+        if row := run_data.recall_row(letter, measured, f"{letter} · {name}"):
+            classes = card.class_names if card else tuple(map(str, range(len(row.recalls))))
+            by_classes.setdefault(classes, []).append(row)
+    for number, (classes, rows) in enumerate(by_classes.items()):
+        chart(
+            figures.recalls(rows, appearance.mode(), classes=classes),
+            f"recalls {number}",
+            height=RECALL_PX * len(rows) + AXIS_PX,
+            label=f"Recall of each class, {len(rows)} specs",
+        )
+    if not by_classes:
+        elements.caption("Not measured yet.")
+    return current.in_progress
 
 
 # ── differences between two specs ───────────────────────────────────────────────────────────────────

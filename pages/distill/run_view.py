@@ -30,6 +30,7 @@ from pages.shared.ui.run_labels import run_link
 from pages.shared.ui.run_panel import (
     ROUNDS_DRAWN,
     comparable_runs,
+    cost_tiles,
     curve,
     metric_tile,
     plain_run,
@@ -95,6 +96,7 @@ def accuracy_tiles(run: DistillationRun) -> None:
     last = int(epochs["epoch"].iloc[-1])
     plain = plain_run(run)
     tiles = [metric_tile(run, name, last, plain) for name in METRIC_NAMES if name in run.metrics]
+    tiles += cost_tiles(run)
     shares = run_store().rounds(run.id, at_most=ROUNDS_DRAWN).groupby("epoch")["fragile_share"].mean().dropna()
     if len(shares):
         tiles.append(

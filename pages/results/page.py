@@ -9,4 +9,4 @@ if run_count():
         choice = choose(available_studies())
     evidence_view(choice)
 else:
-    elements.empty_state("Nothing was measured yet", "In a terminal: atesc study offline --seeds 5")
+    elements.empty_state("Nothing was measured with these teachers yet", "In a terminal: atesc study offline --seeds 5")

@@ -13,7 +13,7 @@ import pytest
 
 from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.files import atomic_write
-from atesc_core.runs import RunStore, Snapshot, default_runs_dir
+from atesc_core.runs import ClassRecalls, RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import TrainingRun
 from atesc_core.runs.snapshots import read_batchnorm
@@ -252,13 +252,25 @@ def test_rounds_and_epochs_are_frames(store, spec):
     for number in range(1, 4):
         log.write_round(1, number, 32 * number, {"g/bn": 0.1 * number}, None, None)
     log.write_round(2, 1, 128, {"g/bn": 0.5, "s/robust": float("nan")}, 0.25, 4.0)
-    log.write_epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0})
+    log.write_epoch(1, 96, {"iacc": 0.1 + 0.2, "olacc": 100.0}, (90.0, None, 0.1), 2)
     steps, epochs = store.rounds(run_id), store.epochs(run_id)
     assert list(steps["g/bn"]) == [0.1, 0.2, 0.1 * 3, 0.5]
     assert list(steps["fragile_share"].dropna()) == [0.25]
     assert list(epochs["iacc"]) == [0.1 + 0.2], "to the last bit"
     assert store.get(run_id).metrics == {"iacc": 0.1 + 0.2, "olacc": 100.0}
     assert list(store.rounds(run_id, at_most=2)["images"]) == [64, 128]
+
+
+def test_recalls_are_those_of_the_epoch_asked_for_or_of_the_last(store, spec):
+    run_id = store.create(spec)
+    assert store.recalls(run_id) is None
+    log = RunLog(store, store.get(run_id))
+    log.write_epoch(1, 96, {"iacc": 60.0}, (90.0, None, 0.1), 2)
+    log.write_epoch(2, 192, {"iacc": 60.0}, (80.0, None, 20.0), 2)
+    assert store.recalls(run_id) == ClassRecalls(2, (80.0, None, 20.0), 2)
+    assert store.recalls(run_id, 1).of_trap_label == 0.1
+    log.write_epoch(3, 288, {"iacc": 60.0})
+    assert store.recalls(run_id) is None  # not measured
 
 
 def test_a_round_logged_again_takes_the_place_of_the_first(store, spec):

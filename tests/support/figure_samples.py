@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from atesc_core.figures import FIGURES, Curve, Drift, TeacherLine
+from atesc_core.figures import FIGURES, Curve, Drift, RecallRow, TeacherLine
 from atesc_core.teachers.batchnorm import Positions
 
 EPOCHS = [1, 2, 3]
@@ -53,6 +53,7 @@ CLASSES = pd.DataFrame(
     }
 )
 BORDER = pd.DataFrame({"share": [0.0, 50.0, 100.0], "NTL": [99.0, 40.0, 0.1], "SL": [98.0, 97.0, 96.0]})
+RECALLS = [RecallRow("A · plain", [90.0, 80.0, None], 0), RecallRow("B · ATEsc", [0.0, 78.4, None], 0)]
 CONFUSION = np.array([[45, 5], [3, 147]])
 
 
@@ -103,6 +104,7 @@ DRAW: dict[str, Callable[[str], go.Figure]] = {
     "robust_share": lambda mode: FIGURES["robust_share"](ROBUST, mode, auroc=0.97, threshold=4.0),
     "per_class": lambda mode: FIGURES["per_class"](CLASSES, mode, metric="olacc"),
     "confusion": lambda mode: FIGURES["confusion"](CONFUSION, mode, rows=["0", "1"]),
+    "recalls": lambda mode: FIGURES["recalls"](RECALLS, mode, classes=["0", "1", "2"]),
     "border": lambda mode: FIGURES["border"](BORDER, mode, marked_share=45.0),
     "batchnorm": lambda mode: FIGURES["batchnorm"](
         [TeacherLine("NTL", LAYERS, HALFWAY), TeacherLine("SL", LAYERS, AT_ID)], mode

@@ -76,15 +76,20 @@ def logged_run(
     status: str = "done",
     escape: str = "atesc",
     teacher: str = TEACHER,
+    recalls: tuple[float, ...] = (),
     **changes,
 ) -> str:
-    """Create a run with the log of a worker; return its id. ``points``: (IAcc, OOD metric) of epochs 1, 2, ..."""
+    """Create a run with the log of a worker; return its id.
+
+    ``points``: (IAcc, OOD metric) of epochs 1, 2, ...; ``recalls``: of each class, the same at each epoch.
+    """
+    costs = {"worst_recall": min(recalls), "trap_recall": recalls[0]} if recalls else {}
     run_id = store.create(tiny_spec(escape, teacher).replaced(changes))
     log = RunLog(store, store.get(run_id))
     for epoch, (iacc, ood) in enumerate(points, 1):
         for round_number in (1, 2):
             log.write_round(epoch, round_number, 10 * epoch, {"s/total": round_number * 1.0, "g/bn": -1.0}, None, None)
-        log.write_epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood})
+        log.write_epoch(epoch, 10 * epoch, {"iacc": iacc, metric: ood} | costs, recalls, 0 if recalls else None)
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status, run_id))
     return run_id

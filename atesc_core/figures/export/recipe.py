@@ -19,6 +19,7 @@ from atesc_core.specs.command import PROGRAM
 # The figures of a run, and the fields of Panel that each takes.
 PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "accuracy": ("against",),
+    "recalls": ("against",),
     "losses_generator": (),
     "losses_student": (),
     "fragile_share": (),

@@ -24,6 +24,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def capitalised(text: str) -> str:
+    """The text with a capital first letter; all others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def measured_on(split: str, images: int | None = None, epoch: int | None = None) -> str:
     """Description of a measurement: ``ID test · 1 000 images · epoch 6``."""
     parts = [split]

@@ -19,6 +19,10 @@ TERMS = {
     "OAcc": "Student accuracy on OOD test images, in per cent of true labels. Higher is better.",
     "OLAcc": "Share of OOD test images that get the label the teacher was trained to give them. Lower is better.",
     "ASR": "Attack success rate: share of triggered test images that are sent to the target class. Lower is better.",
+    "worst class": "Recall of the ID class that the student knows worst, in per cent of its test images.",
+    "trap label's class": "Recall of the class whose label is the trap label, the one that the teacher gives most OOD "
+    "images. Near 0: the student forgot the class with the trap, and a low OLAcc or ASR is no success.",
+    "trap label on OOD": "Share of OOD test images that get the trap label, which the teacher gives most of them.",
     "ε": "Attack budget: how far each colour value of an image may be moved, in steps of 1/255.",
     "fragile": "An attack within ε changes the teacher's label of this synthetic image.",
     "robust": "No attack within ε changes the teacher's label of this synthetic image.",

@@ -13,10 +13,11 @@ from atesc_core import figures
 from atesc_core.figures import run_data
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
-from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, ONE_GROUP, threshold_text
+from atesc_core.vocabulary import COST_NAMES, METRIC_NAMES, METRIC_ROLES, ONE_GROUP, threshold_text
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements, formats
+from pages.shared.ui.glossary import TERMS
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.recording_files import download_runs
 from pages.shared.ui.run_labels import method_name
@@ -104,6 +105,39 @@ def metric_tile(run: DistillationRun, metric: str, epoch: int, plain: Distillati
         change=change,
         role=side,
     )
+
+
+def cost_tiles(run: DistillationRun) -> list[elements.Html]:
+    """Tiles of what the escape cost at the last epoch: the class with the lowest recall, and the trap label's class."""
+    measured, card = run_store().recalls(run.id), cards().get(run.spec.teacher)
+    if measured is None:
+        return []
+    recalls = {label: recall for label, recall in enumerate(measured.by_label) if recall is not None}
+    shown = {"worst_recall": min(recalls, key=recalls.__getitem__), "trap_recall": measured.trap_label}
+    tiles = [
+        elements.tile(
+            formats.capitalised(COST_NAMES[cost]),
+            formats.per_cent(recalls[label]),
+            "%",
+            measured_on=f"class {card.class_names[label] if card else label} · ID test · epoch {measured.epoch}",
+            help_text=TERMS[COST_NAMES[cost]],
+            role="id",
+        )
+        for cost, label in shown.items()
+        if label in recalls
+    ]
+    if "trap_share" in run.metrics:
+        tiles.append(
+            elements.tile(
+                formats.capitalised(COST_NAMES["trap_share"]),
+                formats.per_cent(run.metrics["trap_share"]),
+                "%",
+                measured_on=f"OOD test · epoch {measured.epoch}",
+                help_text=TERMS[COST_NAMES["trap_share"]],
+                role="ood",
+            )
+        )
+    return tiles
 
 
 def metrics_at_epoch(epochs: pd.DataFrame, epoch: int) -> pd.Series | None:

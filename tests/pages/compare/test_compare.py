@@ -10,7 +10,7 @@ import pytest
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
 from pages.compare.comparison_view import letters
-from tests.support.labs import TEACHER, logged_run, tiny_spec
+from tests.support.labs import CONTROL, TEACHER, logged_run, tiny_spec
 from tests.support.pages import charts, page_text
 from tests.support.reports import numbers
 
@@ -219,3 +219,29 @@ def test_names_from_users_stay_text(open_page, store, two_seeds):
     app = open_page("compare")
     assert not app.exception
     assert not any("<img src=x" in element.proto.body for element in app.get("html"))
+
+
+# ── what an escape costs ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_recall_of_each_class_is_in_the_table_and_drawn_for_each_spec(open_page, store):
+    ten = (30.0,) * 8
+    for seed, trap_recall in enumerate((0.0, 10.0)):
+        logged_run(store, (50, 3), seed=seed, recalls=(trap_recall, 50.0, *ten))
+    logged_run(store, (70, 99), escape="none", recalls=(80.0, 60.0, *ten))
+    logged_run(store, (85, 2), escape="none", teacher=CONTROL, recalls=(90.0, 60.0, *ten))
+    app = open_page("compare")
+    assert not app.exception
+    heads, atesc, plain, control = table_of(app)
+    worst, trap = heads.index("Worst class (%)"), heads.index("Trap label's class (%)")
+    assert (atesc[worst], atesc[trap]) == ("5.0 ± 7.1", "5.0 ± 7.1")
+    assert (plain[worst], plain[trap]) == ("30.0", "80.0")
+    assert [row[heads.index("Trap")] for row in (atesc, plain, control)] == ["over-forgetting", "trapped", "control"]
+    figure = charts(app)["recalls 0"]
+    assert figure["data"][0]["y"] == ["A", "B", "C"]
+    assert [row[:2] for row in figure["data"][0]["text"]] == [["5", "50"], ["80", "60"], ["90", "60"]]
+    assert len(figure["layout"]["shapes"]) == 3  # the trap label's cell of each
+
+
+def test_runs_without_recalls_say_so(open_page, two_seeds):
+    assert "Not measured yet." in page_text(open_page("compare"))

@@ -243,6 +243,8 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
     words = page_text(app)
     assert "epoch 2/2" in words
     assert "ID test · 1\u202f000 images · epoch 2" in words
+    assert "Worst class ?" in words
+    assert "class 0 · ID test · epoch 2" in words  # the trap label's own class
     assert "to plain" in words
     assert "of 32 images · epoch 2" in words
     assert "from the synthetic images alone" in words  # the threshold, in its history
