@@ -88,16 +88,10 @@ METRIC_MEANINGS: dict[str, str] = {  # after "92.0 %"
     "asr": "of triggered images sent to the target class",
 }
 
-COST_NAMES: dict[Cost, str] = {  # measured beside the metrics
+COST_NAMES: dict[str, str] = {  # measured beside the metrics
     "worst_recall": "worst class",
     "trap_recall": "trap label's class",
     "trap_share": "trap label on OOD",
-}
-
-COST_MEANINGS: dict[Cost, str] = {  # after "92.0 %"
-    "worst_recall": "of the ID images of the class with the lowest recall right",
-    "trap_recall": "of the ID images of the trap label's own class right",
-    "trap_share": "of OOD images given the trap label (close-set; elsewhere OLAcc and ASR are this share)",
 }
 
 METRIC_ROLES: dict[str, Literal["id", "ood"]] = {"iacc": "id", "oacc": "ood", "olacc": "ood", "asr": "ood"}
