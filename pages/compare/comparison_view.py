@@ -277,7 +277,8 @@ def _results(run_ids: Sequence[str]) -> bool:
     tex = table.latex(
         formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
     )
-    elements.caption(TRAP_NOTE)
+    if "Trap" in formatted:
+        elements.caption(TRAP_NOTE)
     with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
         st.download_button(
             "LaTeX",
@@ -324,7 +325,7 @@ def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
         columns[f"{formats.capitalised(COST_NAMES[cost])} (%)"] = pd.Series(
             [table.plus_minus(mean, sd) for mean, sd in zip(exact[cost], exact[f"{cost}_sd"], strict=True)]
         )
-    if exact["trap"].any():
+    if "trap_recall" in exact:
         columns["Trap"] = exact["trap"].replace("", "–")
     return pd.DataFrame(columns)
 
