@@ -19,7 +19,6 @@ from atesc_core.specs.command import PROGRAM
 # The figures of a run, and the fields of Panel that each takes.
 PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "accuracy": ("against",),
-    "recalls": ("against",),
     "losses_generator": (),
     "losses_student": (),
     "fragile_share": (),
@@ -32,6 +31,7 @@ PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "roc": ("epoch", "score"),
     "per_class": (),
     "confusion": ("domain",),
+    "recalls": ("against",),
     "batchnorm": ("against",),
     "batchnorm_epochs": (),
 }
