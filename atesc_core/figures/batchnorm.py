@@ -78,6 +78,7 @@ def batchnorm_epochs(
     layers: Sequence[str],
     mode: Mode = "light",
     *,
+    teacher: Literal["NTL", "SL"] = "NTL",
     target: Positions | None = None,
     images: int | None = None,
     epoch: int | None = None,
@@ -85,13 +86,15 @@ def batchnorm_epochs(
     """Synthetic images between ID and OOD, layer by layer.
 
     The position of the mean of each BatchNorm layer's inputs on synthetic images, between real ID images (0) and real
-    OOD images (1). Light lines are early layers, dark lines late ones.
+    OOD images (1). Light lines are early layers, dark lines late ones; faint lines are of layers whose dots are all
+    open, far from the line between both.
 
     Args:
         epochs: (E,)
         positions: (E,) of the synthetic images of each epoch.
         layers: (L,) names of the layers, by depth.
         mode: light, dark or print.
+        teacher: Its kind.
         target: Of the teacher's running statistics, which R_BN asks for.
         images: Synthetic images of an epoch.
         epoch: An epoch to mark.
@@ -102,15 +105,17 @@ def batchnorm_epochs(
         return theme.show_message(figure, NO_LAYERS)
     means = np.array([row.mean for row in positions]).reshape(-1, len(layers))
     distances = np.array([row.mean_distance for row in positions]).reshape(-1, len(layers))
-    low, high = _position_axis(figure, style, [means] + ([target.mean] if target else []))
+    far = ~(distances <= FAR)
+    faint = far.all(0)
+    low, high = _position_axis(figure, style, [means[~far], *([np.array([_level(target)])] if target else [])], 0.25)
     last = max(epochs, default=1)
     x_range = [1 - 0.03 * last, last + 0.03 * last]
     figure.update_xaxes(range=x_range, tickformat="d", minallowed=0, **({"dtick": 1} if last <= 12 else {"nticks": 10}))
     if target is not None and np.isfinite(target.mean).any():
-        _draw_target(figure, style, float(np.nanmean(target.mean)), x_range)
+        _draw_target(figure, style, teacher, _level(target), x_range)
     if epoch is not None:
         figure.add_vline(epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
-    named = {0: "first layer", len(layers) // 2: "middle layer", len(layers) - 1: "last layer"}
+    named = {0: "first layer", len(layers) // 2: "middle", len(layers) - 1: "last layer"}
     count = f", {theme.format_count(images)} images" if images else ""
     for layer, name in enumerate(layers):
         colour, thick = _depth_colour(style, layer, len(layers)), layer in named
@@ -121,6 +126,7 @@ def batchnorm_epochs(
             name=named.get(layer, f"layer {layer + 1}"),
             showlegend=thick,
             mode="lines+markers",
+            opacity=0.3 if faint[layer] else 1,
             line={"color": colour, "width": style.line_width if thick else style.thin_width},
             marker=_dots(style, colour, distances[:, layer], 1.0 if thick else 0.6),
             customdata=[[f"{distance:.3g}"] for distance in distances[:, layer]],
@@ -128,7 +134,7 @@ def batchnorm_epochs(
             "%{customdata[0]} lengths away from the line from ID to OOD<extra></extra>",
             meta={"layer": name, "customdata": ["distance from the line"]},
         )
-    ends = [layer for layer in named if len(means) and np.isfinite(means[-1, layer])]
+    ends = [layer for layer in named if len(means) and np.isfinite(means[-1, layer]) and not faint[layer]]
     _label_ends(
         figure,
         style,
@@ -152,7 +158,9 @@ def _any_finite(positions: Sequence[NDArray[np.float64]]) -> bool:
     return any(np.isfinite(values).any() for values in positions)
 
 
-def _position_axis(figure: go.Figure, style: Style, positions: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+def _position_axis(
+    figure: go.Figure, style: Style, positions: Sequence[NDArray[np.float64]], margin: float = 0.08
+) -> tuple[float, float]:
     """Scale the y axis to the positions within LIMITS, and draw the levels of ID, of half and half, and of OOD.
 
     Returns:
@@ -160,8 +168,8 @@ def _position_axis(figure: go.Figure, style: Style, positions: Sequence[NDArray[
     """
     values = np.concatenate([np.ravel(part) for part in positions]) if positions else np.empty(0)
     values = values[np.isfinite(values)]
-    low = max(LIMITS[0], min(0.0, values.min(initial=0.0))) - 0.08
-    high = min(LIMITS[1], max(1.0, values.max(initial=1.0))) + 0.08
+    low = max(LIMITS[0], min(0.0, values.min(initial=0.0))) - margin
+    high = min(LIMITS[1], max(1.0, values.max(initial=1.0))) + margin
     levels = {
         0.0: (f'<span style="color:{style.text_colour("id")}"><b>real ID</b></span>', style.colour("id")),
         0.5: ("half and half", style.muted),
@@ -188,7 +196,11 @@ def _position_axis(figure: go.Figure, style: Style, positions: Sequence[NDArray[
 
 
 def _layer_axis(figure: go.Figure, layers: int) -> None:
-    figure.update_xaxes(range=[0.7, layers + 0.3], tickformat="d", **({"dtick": 1} if layers <= 16 else {"nticks": 12}))
+    """Scale the x axis so that it ends at the last dot: the levels then do not cross the label beside it."""
+    pad = 0.04 * max(layers - 1, 1)
+    figure.update_xaxes(
+        range=[1 - 2 * pad, layers + pad], tickformat="d", **({"dtick": 1} if layers <= 16 else {"nticks": 12})
+    )
 
 
 def _draw_statistic(
@@ -233,18 +245,25 @@ def _dots(style: Style, colour: str, distances: NDArray[np.float64], scale: floa
     }
 
 
-def _draw_target(figure: go.Figure, style: Style, level: float, x_range: list[float]) -> None:
+def _level(target: Positions) -> float:
+    """The median over layers, which one layer with a meaningless position does not move; NaN if there is none."""
+    return float(np.median(target.mean[np.isfinite(target.mean)])) if np.isfinite(target.mean).any() else float("nan")
+
+
+def _draw_target(
+    figure: go.Figure, style: Style, teacher: Literal["NTL", "SL"], level: float, x_range: list[float]
+) -> None:
     figure.add_scatter(
         x=x_range,
         y=[level, level],
         uid=trace_id("batchnorm epochs", "target"),
-        name="teacher's running mean",
+        name="R<sub>BN</sub> asks for",
         legendrank=1001,
         mode="lines",
-        line={"color": style.colour("NTL"), "width": style.line_width, "dash": "dot"},
-        hovertemplate="<b>%{y:.2f}</b> the teacher's running mean, which R<sub>BN</sub> asks for, mean over its "
+        line={"color": style.colour(teacher), "width": style.line_width, "dash": "dot"},
+        hovertemplate="<b>%{y:.2f}</b> the teacher's running mean, which R<sub>BN</sub> asks for, median of its "
         "layers<extra></extra>",
-        meta={"layer": "teacher's running mean, mean over layers"},
+        meta={"layer": "teacher's running mean, median of its layers"},
     )
 
 

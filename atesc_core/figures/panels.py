@@ -336,6 +336,7 @@ def _batchnorm_epochs(data: PanelData) -> go.Figure:
         [report.positions(values) for values in statistics.values()],
         report.layers,
         "print",
+        teacher=data.required_card().kind,
         target=report.positions(report.running),
         images=data.run.spec.snapshot_images,
     )

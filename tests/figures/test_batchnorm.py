@@ -67,6 +67,21 @@ def test_epochs_are_a_line_a_layer_and_the_first_middle_and_last_are_thick():
     assert len(texts(figure)) == 3
 
 
+def test_a_layer_whose_dots_are_all_far_from_the_line_is_faint_and_does_not_scale_the_axis():
+    rows = [Positions(np.array([9.0, 0.5, 0.2]), np.array([4.0, 0.1, 0.1]), *[np.zeros(3)] * 2) for _ in range(2)]
+    figure = batchnorm_epochs([1, 2], rows, LAYERS)
+    assert [trace.opacity < 1 for trace in figure.data] == [True, False, False]
+    assert figure.layout.yaxis.range[1] < 2
+    assert [text for text in texts(figure) if "9.00" in text] == []
+
+
+def test_what_r_bn_asks_for_is_in_the_teachers_colour():
+    figure = batchnorm_epochs([1], [AT_ID], LAYERS, teacher="SL", target=AT_ID)
+    target = next(trace for trace in figure.data if trace.name == "R<sub>BN</sub> asks for")
+    assert target.line.color == theme.COLOURS["SL"]
+    assert np.allclose(target.y, np.median(AT_ID.mean[:2]))
+
+
 def test_the_marked_epoch_is_a_line():
     figure = batchnorm_epochs([1, 2], [HALFWAY, HALFWAY], LAYERS, epoch=2)
     assert [shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1] == [2]

@@ -18,7 +18,7 @@ from pages.shared.ui.polling import poll
 
 NO_BATCHNORM = "This teacher has no BatchNorm layer: R_BN is 0, and nothing pulls images to its statistics."
 FAR_DOTS = (
-    "Open dots: more than a quarter of the way from ID to OOD aside of the line between both; the position says little."
+    "Open dots are off the line from ID to OOD by more than a quarter of its length: there the place says little."
 )
 
 
@@ -50,6 +50,7 @@ def batchnorm_curve(run: DistillationRun, height: int = 340, epoch: int | None =
         [report.positions(values) for values in statistics.values()],
         report.layers,
         appearance.mode(),
+        teacher=cards()[name].kind,
         target=report.positions(report.running),
         images=run.spec.snapshot_images,
         epoch=epoch,
@@ -57,7 +58,8 @@ def batchnorm_curve(run: DistillationRun, height: int = 340, epoch: int | None =
     chart(figure, f"batchnorm-{run.id}", height=height, label="Synthetic images between ID and OOD, layer by layer")
     elements.caption(
         f"Mean of each layer's input over {formats.count(run.spec.snapshot_images)} synthetic images an epoch, between "
-        f"those of {real_images(report.id_images, report.ood_images)}. Dotted: what R_BN asks for. {FAR_DOTS}"
+        f"those of {real_images(report.id_images, report.ood_images)}. Dotted: what R_BN asks for, as a "
+        f"median of the layers. {FAR_DOTS}"
     )
     return False
 
