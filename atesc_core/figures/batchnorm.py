@@ -268,8 +268,10 @@ def _draw_target(
 
 
 def _depth_colour(style: Style, layer: int, layers: int) -> str:
-    """From a pale mixture for the first layer to the ink for the last."""
-    return theme.mix(style.ink, style.colour("synthetic"), layer / max(layers - 1, 1))
+    """From the palest grey that can be told from the surface, for the first layer, to the ink for the last."""
+    pale = theme.mix(style.colour("synthetic"), style.surface, 0.5)
+    first = theme.with_contrast(pale, style.surface, theme.SHAPE_CONTRAST)
+    return theme.mix(style.ink, first, layer / max(layers - 1, 1))
 
 
 def _label_ends(

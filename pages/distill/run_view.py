@@ -63,11 +63,10 @@ def run_view(run: DistillationRun) -> bool:
     left, right = st.columns(2)
     with left, elements.card("Generator loss by term", "each round, weighted", height="stretch"):
         chart(figures.losses_generator(steps, appearance.mode(), run.epochs), f"generator-{run.id}", height=420)
-    with right, elements.card("Synthetic images between ID and OOD", "by BatchNorm layer", height="stretch"):
-        waiting = batchnorm_curve(run)
-    with elements.card("What happened"):
+    with right, elements.card("What happened", height="stretch"):
         run_history(run)
-    return waiting
+    with elements.card("Synthetic images between ID and OOD", "by BatchNorm layer"):
+        return batchnorm_curve(run)
 
 
 def run_state(run: DistillationRun) -> None:

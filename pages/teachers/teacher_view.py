@@ -234,12 +234,9 @@ def _batchnorm_card(card: TeacherCard, counterpart: TeacherCard | None) -> None:
             figures.TeacherLine(teacher.kind, report.layers, report.positions(report.running))
             for teacher, report in measured
         ]
-        left, right = st.columns([3, 1.2], gap="medium")
-        with left:
-            chart(figures.batchnorm(lines, appearance.mode()), f"batchnorm {card.name}", height=360)
-        with right:
-            elements.tiles(*(_position_tile(teacher, report) for teacher, report in measured))
-            st.markdown(BATCHNORM_MEANING)
+        chart(figures.batchnorm(lines, appearance.mode()), f"batchnorm {card.name}", height=360)
+        elements.tiles(*(_position_tile(teacher, report) for teacher, report in measured))
+        st.markdown(BATCHNORM_MEANING)
         elements.caption(f"Real images: {real_images(own.id_images, own.ood_images)}. {FAR_DOTS}")
 
     with elements.card(figures.title("batchnorm"), "running mean and variance of each layer"):
