@@ -105,8 +105,8 @@ def batchnorm_epochs(
         return theme.show_message(figure, NO_LAYERS)
     means = np.array([row.mean for row in positions]).reshape(-1, len(layers))
     distances = np.array([row.mean_distance for row in positions]).reshape(-1, len(layers))
-    far = ~(distances <= FAR)
-    faint = far.all(0)
+    far: NDArray[np.bool_] = ~(distances <= FAR)  # also where it is NaN
+    faint = [bool(far[:, layer].all()) for layer in range(len(layers))]
     low, high = _position_axis(figure, style, [means[~far], *([np.array([_level(target)])] if target else [])], 0.25)
     last = max(epochs, default=1)
     x_range = [1 - 0.03 * last, last + 0.03 * last]

@@ -95,9 +95,9 @@ def map_view(first: Subject, second: Subject | None = None, two: bool = False) -
 def _batchnorm_cards(subjects: list[Subject], epoch: int) -> bool:
     """Draw where each run's images lie by BatchNorm layer. Returns whether a teacher is being measured."""
     waiting = False
-    for subject, column in zip(subjects, st.columns(len(subjects)), strict=True):
+    for subject in subjects:
         note = f"by BatchNorm layer of the {subject.card.kind} teacher"
-        with column, elements.card("Synthetic images between ID and OOD", note, height="stretch"):
+        with elements.card("Synthetic images between ID and OOD", note):
             waiting = batchnorm_curve(subject.run, epoch=epoch) or waiting
     return waiting
 
