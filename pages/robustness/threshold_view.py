@@ -237,7 +237,7 @@ def _histogram(split: ImageSplit, real: Report | None) -> None:
         step=step,
         format=f"%.{digits}f",
         label_visibility="collapsed",
-        placeholder="one group",
+        placeholder="∞",
         **controlled_widget(f"type {run.id} {score}", value if math.isfinite(value) else None, choose, initial="value"),
     )
 
