@@ -161,8 +161,12 @@ def _accuracy(data: PanelData) -> go.Figure:
 def _recalls(data: PanelData) -> go.Figure:
     """The run and the runs to compare it with, at the last epoch of each."""
     store, cards = data.sources.store, data.sources.cards()
-    runs = [data.run, *map(store.get_distillation, data.panel.against)]
-    rows = [recall_row(run_curve(run, store, cards).label, [store.recalls(run.id)]) for run in runs]
+    runs = [store.get_distillation(run_id) for run_id in dict.fromkeys((data.run.id, *data.panel.against))]
+    names = [run_curve(run, store, cards).label for run in runs]
+    names = [
+        f"{name}, {run.id}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)
+    ]  # rows of one name would be drawn over each other
+    rows = [recall_row(name, [store.recalls(run.id)]) for name, run in zip(names, runs, strict=True)]
     if rows[0] is None:
         raise FigureNotReadyError(
             f"run: {data.run.id} ({data.run.status}, epoch {data.run.epoch} of {data.run.epochs}) has no recalls yet, "

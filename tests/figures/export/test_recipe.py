@@ -12,7 +12,7 @@ import yaml
 
 from atesc_core.cli import figure as command
 from atesc_core.errors import FigureNotReadyError, SpecError
-from atesc_core.figures import FIGURES
+from atesc_core.figures import FIGURES, Curve
 from atesc_core.figures.export import files
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, Recipe
 from atesc_core.figures.panels import PANEL_BUILDERS
@@ -134,6 +134,21 @@ def test_accuracy_is_what_the_run_logged(figures_lab, sources):
     for run, name in ((figures_lab.atesc, "ATEsc, NTL teacher"), (figures_lab.plain, "plain, NTL teacher")):
         own = rows[(rows["run"] == name) & (rows["metric"] == "IAcc")]
         assert own["per cent of test images"].tolist() == figures_lab.store.epochs(run)["iacc"].tolist()
+
+
+def test_recalls_are_what_the_runs_logged(figures_lab, sources):
+    panel = Panel(figure="recalls", run=figures_lab.atesc, against=(figures_lab.plain, figures_lab.atesc))
+    drawn = draw_panel(panel, sources).data[0]
+    assert list(drawn.y) == ["ATEsc, NTL teacher", "plain, NTL teacher"]  # a run once
+    for row, run in zip(drawn.z, (figures_lab.atesc, figures_lab.plain), strict=True):
+        logged = figures_lab.store.recalls(run).by_label
+        assert row.tolist() == pytest.approx([np.nan if recall is None else recall for recall in logged], nan_ok=True)
+
+
+def test_rows_of_runs_of_one_name_stay_apart(figures_lab, sources, monkeypatch):
+    monkeypatch.setattr("atesc_core.figures.panels.run_curve", lambda run, *_: Curve(pd.DataFrame(), "same"))
+    drawn = draw_panel(Panel(figure="recalls", run=figures_lab.atesc, against=(figures_lab.plain,)), sources).data[0]
+    assert list(drawn.y) == [f"same, {figures_lab.atesc}", f"same, {figures_lab.plain}"]
 
 
 def test_images_between_id_and_ood_are_the_snapshots(figures_lab, sources):
