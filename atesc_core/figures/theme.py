@@ -41,7 +41,14 @@ DARK_COLOURS: dict[str, str] = {
     "NTL": "#E699C3",
     "synthetic": "#A9AFB9",
 }
-DASHES: dict[str, str] = {"none": "dot", "ckd": "dash", "atesc": "solid", "abd": "dashdot", "tadfkd": "longdash"}
+DASHES: dict[str, str] = {
+    "none": "dot",
+    "ckd": "dash",
+    "atesc": "solid",
+    "twin": "longdashdot",
+    "abd": "dashdot",
+    "tadfkd": "longdash",
+}
 
 
 # For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.

@@ -21,7 +21,7 @@ from atesc_core.specs.run import SplitSpec
 NOISE_IMAGES = 4096
 ATTACKED_AT_ONCE = 256
 MIN_ROBUST = 20  # robust images with the label; fewer are no evidence
-MIN_RATIO = 2.0  # lower bound of the ratio of robust shares: the label's, against that of all other labels
+MIN_RATIO = 3.0  # lower bound of the ratio of robust shares: the label's, against that of all other labels
 CONFIDENCE = 0.99  # of that bound, over all labels together
 
 

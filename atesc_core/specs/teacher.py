@@ -42,7 +42,7 @@ class TeacherRecipe(Spec):
         max_length=100,
     )
     image_side: int = setting(16, "Image side in pixels", (32, 64), ge=8, le=256)
-    epochs: int = setting(15, "Epochs; ID and OOD accuracy are measured after each", 30, ge=1, le=1000)
+    epochs: int = setting(25, "Epochs; ID and OOD accuracy are measured after each", 30, ge=1, le=1000)
     batch_size: int = setting(128, "Images of each domain a step", 32, ge=4, le=4096)
     lr: float = setting(
         1e-3,
