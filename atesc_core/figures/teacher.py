@@ -136,7 +136,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
         )
         mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
         figure.add_annotation(
-            text=f"{title} validation <b>{mean:.1f} %</b>",
+            text=f"{title} <b>{mean:.1f} %</b>",
             x=spans[domain][0],
             xref="paper",
             y=1.01,

@@ -136,8 +136,8 @@ def test_robust_share_draws_id_and_ood_and_says_the_auroc():
 
 def test_per_class_says_the_mean_over_images():
     figure = per_class(CLASSES, metric="olacc")
-    assert "ID validation <b>93.0 %</b>" in said(figure)
-    assert "OOD validation <b>98.0 %</b>" in said(figure)
+    assert "ID <b>93.0 %</b>" in said(figure)
+    assert "OOD <b>98.0 %</b>" in said(figure)
     assert figure.layout.xaxis2.title.text == "OLAcc (%)"
     assert list(figure.data[1].y) == ["Coat", "Bag"]
 
