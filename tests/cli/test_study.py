@@ -119,11 +119,11 @@ def test_what_failed_leaves_what_was_done_and_its_page(tmp_path, runs, monkeypat
 def test_paper_says_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "none"))
     result = command("paper", "--rows", tmp_path / "rows.jsonl", "--runs-dir", tmp_path, "--seeds", 1)
-    assert "144 of 144 runs are left out." in result.stderr
+    assert "192 of 192 runs are left out." in result.stderr
     for line in ("domains get svhn", "domains get stl10", "teachers train cifar10-badnet_sq-ntl-32"):
         assert result.stderr.count(f"    atesc {line}\n") == 1
     assert not (tmp_path / "rows.jsonl").exists()
-    assert "0 of 144 runs are done." in (tmp_path / "results.md").read_text()
+    assert "0 of 192 runs are done." in (tmp_path / "results.md").read_text()
 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])

@@ -22,20 +22,24 @@ def test_offline_holds_every_combination_once():
         for cell in cells
     ]
     wanted = product(
-        ("SL", "NTL"), ("close", "open", "backdoor"), ("dfq", "cmi", "nayer"), ("none", "ckd", "atesc"), range(5)
+        ("SL", "NTL"),
+        ("close", "open", "backdoor"),
+        ("dfq", "cmi", "nayer"),
+        ("none", "ckd", "atesc", "twin"),
+        range(5),
     )
-    assert len(found) == 270
+    assert len(found) == 360
     assert set(found) == set(wanted)
 
 
 def test_a_prefix_is_a_useful_table():
     """A seed is done before the next begins; in it DFQ from NTL teachers first, with all that it is compared with."""
     cells = STUDIES["offline"].plan(2)
-    assert [cell.spec.seed for cell in cells] == [0] * 54 + [1] * 54
-    blocks = [(cell.spec.synthesis.kind, cell.kind) for cell in cells[:54:9]]
+    assert [cell.spec.seed for cell in cells] == [0] * 72 + [1] * 72
+    blocks = [(cell.spec.synthesis.kind, cell.kind) for cell in cells[:72:12]]
     assert blocks == [("dfq", "NTL"), ("dfq", "SL"), ("cmi", "NTL"), ("cmi", "SL"), ("nayer", "NTL"), ("nayer", "SL")]
-    assert [cell.form for cell in cells[:3]] == ["plain", "CKD", "ATEsc"]
-    assert {cell.pair for cell in cells[:9]} == set(plan.OFFLINE_PAIRS)
+    assert [cell.form for cell in cells[:4]] == ["plain", "CKD", "ATEsc", "Twin"]
+    assert {cell.pair for cell in cells[:12]} == set(plan.OFFLINE_PAIRS)
 
 
 def test_a_run_is_the_presets():

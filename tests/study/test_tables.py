@@ -77,7 +77,7 @@ def test_differences_in_words(numbers, words):
 
 def test_the_page_shows_what_was_run_and_nothing_else(file):
     page = write_page(file, {"offline": 3}).read_text()
-    assert "7 of 162 runs are done." in page
+    assert "7 of 216 runs are done." in page
     assert "7 rows of 7 runs (" in page
     assert "0.1 hours in all, on abacus; PyTorch 2.0." in page
     assert (
@@ -85,8 +85,10 @@ def test_the_page_shows_what_was_run_and_nothing_else(file):
         "| 10.0 ± 0.0 | −90.0 (no test, n = 3) | 0 of 3 | – | – | 1,000 ID, 891 OOD | 60 s |"
     ) in page
     assert "| open-set | mnistm-fashion | NTL | CKD | 1 of 3 | 63.0 | −1.0 (no test, n = 1) |" in page
-    assert "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
-    assert "### CMI: 0 of 54 runs\n\nNot run." in page
+    assert (
+        "| close-set | mnistm-mnist | SL | plain, CKD, ATEsc, Twin | 0 of 3 | not run |  | OAcc ↑ | not run |" in page
+    )
+    assert "### CMI: 0 of 72 runs\n\nNot run." in page
     assert "{{" not in page
     assert "nan" not in page
 
@@ -104,7 +106,7 @@ def test_seeds_side_by_side(file):
 def test_without_rows_every_cell_says_so(tmp_path):
     page = write_page(tmp_path / "rows.jsonl").read_text()
     assert "No runs yet." in page
-    assert "0 of 270 runs are done." in page
+    assert "0 of 360 runs are done." in page
     assert "±" not in page.split("## The evidence")[1].split("## Batch size")[0]
 
 

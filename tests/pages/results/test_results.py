@@ -34,18 +34,18 @@ def test_the_table_holds_mean_sd_and_seeds(open_page, store, some):
     app = open_page("results")
     assert not app.exception
     table = app.dataframe[0].value
-    assert len(table) == 18
+    assert len(table) == 24
     plain = table[(table.pair == "mnistm-mnist") & (table.teacher == "NTL") & (table.form == "plain")].iloc[0]
     assert (plain["seeds"], plain["IAcc ↑"], plain["its value"]) == ("2 of 5", "61.0 ± 1.4", "20.0 ± 0.0")
     assert set(table[table.teacher == "SL"]["IAcc ↑"]) == {"not run"}
-    assert "18 of 90 runs" in page_text(app)
+    assert "24 of 120 runs" in page_text(app)
     assert list(charts(app)) == ["evidence"]
 
 
 def test_the_visitor_chooses(open_page, store, some):
     app = open_page("results", setting="open-set", teacher="NTL")
     table = app.dataframe[0].value
-    assert list(table.form) == ["plain", "CKD", "ATEsc"]
+    assert list(table.form) == ["plain", "CKD", "ATEsc", "Twin"]
     assert set(table.setting) == {"open-set"}
     assert set(table.teacher) == {"NTL"}
 
@@ -55,7 +55,7 @@ def test_a_synthesizer_that_was_not_run_says_so(open_page, store, some):
     assert not app.exception
     assert set(app.dataframe[0].value["IAcc ↑"]) == {"not run"}
     assert "Not run yet." in page_text(app)
-    assert "0 of 90 runs" in page_text(app)
+    assert "0 of 120 runs" in page_text(app)
     assert not charts(app)
 
 
