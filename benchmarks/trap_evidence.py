@@ -1,6 +1,6 @@
 """What noise images say about a trap, for every shipped teacher; written to docs/trap_evidence.md.
 
-    python -m benchmarks.trap_evidence
+python -m benchmarks.trap_evidence
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ def main() -> None:
         print(rows[-1], flush=True)
     PAGE.write_text(
         "# Traps found in noise\n\n"
-        "Written by `python -m benchmarks.trap_evidence`. "
-        f"{NOISE_IMAGES} noise images, attacked at ε = {split.epsilon:g}/255 with at most {split.steps} steps. The label "
-        "is the one with most robust images; the ratio is its robust share against that of all other labels, with the "
-        f"lower bound of a {100 * CONFIDENCE:g} % interval over all labels together. A trap: at least {MIN_ROBUST} robust "
-        f"images with the label, and a ratio of at least {MIN_RATIO:g}.\n\n"
-        "| teacher | label | robust images with it | ratio | verdict |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        f"Written by `python -m benchmarks.trap_evidence`. {NOISE_IMAGES} noise images, attacked at ε = "
+        f"{split.epsilon:g}/255 with at most {split.steps} steps. The label is the one with most robust images; the ratio "
+        "is its robust share against that of all other labels, with the lower bound of a "
+        f"{100 * CONFIDENCE:g} % interval over all labels together. A trap: at least {MIN_ROBUST} robust images with the "
+        f"label, and a ratio of at least {MIN_RATIO:g}.\n\n"
+        "| teacher | label | robust images with it | ratio | verdict |\n|---|---|---|---|---|\n"
+        + "".join(f"{row}\n" for row in rows)
     )
 
 

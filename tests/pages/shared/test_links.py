@@ -13,11 +13,13 @@ from atesc_core.figures.export.recipe import Panel, PrintLayout, Recipe
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
+from atesc_core.study import STUDIES, rows
 from atesc_core.teachers.report import Report
 from pages.figures import paper
 from pages.shared.state import url
 from tests.support.labs import Lab
 from tests.support.pages import button, charts, image_walls, page_text
+from tests.support.study_rows import row, write
 
 WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
@@ -238,7 +240,9 @@ def test_a_pair_of_ones_own(open_page, again):
     again("domains", app)
 
 
-def test_start_and_results(open_page, store):
+def test_start_and_results(open_page, store, tmp_path, monkeypatch):
+    file = write(tmp_path / "rows.jsonl", [row(STUDIES["offline"].plan(1)[0], 60, 20)])
+    monkeypatch.setattr(rows, "ROWS", file)
     assert held(open_page("start", setting="open"))["setting"] == "open"
     results = held(open_page("results", synthesizer="CMI", teacher="SL"))
     assert (results["synthesizer"], results["teacher"]) == ("cmi", "SL")
