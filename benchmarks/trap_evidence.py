@@ -6,7 +6,7 @@ python -m benchmarks.trap_evidence
 from __future__ import annotations
 
 from atesc_core.paths import HOME
-from atesc_core.robustness.trap import CONFIDENCE, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, find_trap
+from atesc_core.robustness.trap import BUDGET, CONFIDENCE, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, find_trap
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.zoo import load_teacher
@@ -28,10 +28,10 @@ def main() -> None:
     PAGE.write_text(
         "# Traps found in noise\n\n"
         f"Written by `python -m benchmarks.trap_evidence`. {NOISE_IMAGES} noise images, attacked at ε = "
-        f"{split.epsilon:g}/255 with at most {split.steps} steps. The label is the one with most robust images; the ratio "
-        "is its robust share against that of all other labels, with the lower bound of a "
-        f"{100 * CONFIDENCE:g} % interval over all labels together. A trap: at least {MIN_ROBUST} robust images with the "
-        f"label, and a ratio of at least {MIN_RATIO:g}.\n\n"
+        f"{BUDGET * split.epsilon:g}/255 with at most {split.steps} steps. The label is that with most robust images; "
+        "the ratio is its robust share against that of all other labels, with the lower bound of a "
+        f"{100 * CONFIDENCE:g} % interval over all labels together. A trap: at least {MIN_ROBUST} robust images with "
+        f"the label, and a ratio of at least {MIN_RATIO:g}.\n\n"
         "| teacher | label | robust images with it | ratio | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in rows)
     )
