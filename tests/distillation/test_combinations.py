@@ -65,7 +65,7 @@ def test_teachers_synthesizers_and_escapes_run_together(tmp_path, monkeypatch, c
     store = RunStore(tmp_path)
     [run] = store.distillations()
     assert run.status == "done", run.error
-    assert {"iacc", {"close": "oacc", "open": "olacc", "backdoor": "asr"}[card.setting]} == set(run.metrics)
+    assert {"iacc", {"close": "oacc", "open": "olacc", "backdoor": "asr"}[card.setting]} <= set(run.metrics)
     steps = store.rounds(run.id)
     assert steps.filter(regex="^[gs]/").map(abs).max(axis=None) < float("inf")
     assert steps["threshold"].notna().tolist() == ([False, False] if escape == "none" else [False, True])

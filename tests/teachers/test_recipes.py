@@ -42,8 +42,7 @@ def test_a_preset_is_a_spec_that_its_command_makes_again(preset, method):
 
 def test_the_quick_preset_is_how_the_shipped_teachers_were_trained():
     for card in list_teachers():
-        method = "sl" if card.kind == "SL" else "tntl"
-        assert from_preset("quick", "mine", card.pair, method).recipe == card.recipe
+        assert from_preset("quick", "mine", card.pair, card.recipe.trained_by).recipe == card.recipe
 
 
 def test_the_papers_preset_is_paper_scale():

@@ -100,7 +100,8 @@ def test_a_student_can_be_a_teacher(own_run, tmp_path):
     assert (found.arch, found.num_classes, found.says_normalisation) == ("small", 10, True)
     assert (found.class_names, found.image_side) == (card.class_names, card.image_side)
     added = StagedTeacher(path).check("NTL", card.pair).add("a-student", store.runs_dir)
-    assert added.metrics == pytest.approx(store.get(run_id).metrics, abs=0.006)  # as the run measured it
+    measured = {name: value for name, value in store.get(run_id).metrics.items() if name in ("iacc", "asr")}
+    assert added.metrics == pytest.approx(measured, abs=0.006)  # as the run measured it
 
 
 def test_of_a_student_that_is_not_kept_the_error_names_those_that_are(own_run):
