@@ -18,6 +18,8 @@ GENERATOR_TERMS: dict[str, str] = {
     "g/adversarial": "Adversarial, −KL(T ‖ S) (nats)",
     "g/balance": "Class balance, Σ p̄ log p̄ (nats)",
     "g/contrast": "Contrast, L<sub>cr</sub> (nats)",
+    "g/trap": "OOD half, CE(T, trap label) (nats)",
+    "g/mixing": "ID half, −log(1 − T<sub>trap</sub>) (nats)",
     "g/vaccine": "Vaccine, −KL(T ‖ shuffled) / C (nats)",
 }
 STUDENT_TERMS: dict[str, tuple[str, str]] = {
