@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 
-class BatchNormInputs:
+class LayerInputs(ABC):
+    """Context manager that measures the inputs of the layers in ``measured``.
+
+    While it is open, each forward pass calls ``_measure(layer, inputs)`` for each layer.
+    """
+
+    def __init__(self, measured: list[nn.Module]):
+        self.measured = measured
+
+    def __enter__(self) -> Self:
+        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.measured]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    @abstractmethod
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None: ...
+
+
+class BatchNormInputs(LayerInputs):
     """Context manager that measures the inputs of the BatchNorm layers of ``model``.
 
     Within ``with BatchNormInputs(model) as inputs:`` every forward pass in evaluation mode adds its images. Layers
@@ -22,25 +44,18 @@ class BatchNormInputs:
             for name, module in model.named_modules()
             if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
         }
+        super().__init__(list(self._found))
         self._sums: dict[nn.BatchNorm2d, Tensor] = {}  # in order of depth: (2, C) sums of x and of x²
         self._counts: dict[nn.BatchNorm2d, int] = {}
 
-    def __enter__(self) -> Self:
-        self._handles = [module.register_forward_pre_hook(self._add) for module in self._found]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _add(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(module, nn.BatchNorm2d)
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, nn.BatchNorm2d)
         x = inputs[0].detach().float()
         variance, mean = (part.double().cpu() for part in torch.var_mean(x, dim=(0, 2, 3), correction=0))
         count = x.numel() // x.shape[1]
         sums = count * torch.stack([mean, variance + mean.square()])
-        self._sums[module] = self._sums[module] + sums if module in self._sums else sums
-        self._counts[module] = self._counts.get(module, 0) + count
+        self._sums[layer] = self._sums[layer] + sums if layer in self._sums else sums
+        self._counts[layer] = self._counts.get(layer, 0) + count
 
     @property
     def layers(self) -> tuple[str, ...]:

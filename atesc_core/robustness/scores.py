@@ -60,8 +60,7 @@ def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
     """Log-odds of the teacher's own label, log p / (1 − p) in nats: a margin that needs no attack.
 
     As a robustness score: more confident = more robust [this lab]. Hendrycks & Gimpel (2017) use it in the
-    opposite direction, uncertain = OOD; but an NTL teacher is most confident on OOD images. AUROC in this
-    direction, shipped teachers, 500 + 500 test images: close-set 0.29, open-set 0.995, backdoor 0.92.
+    opposite direction, uncertain = OOD; but an NTL teacher is most confident on OOD images.
     """
     logits = teacher(x).float()
     y = logits.argmax(1, keepdim=True)
@@ -72,8 +71,7 @@ def confidence(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Gen
 def energy(teacher: Model, x: Tensor, split: SplitSpec, generator: torch.Generator) -> Tensor:
     """Log Σ exp of the logits: the negative energy of Liu et al. (2020) at temperature 1.
 
-    As with ``confidence``, larger = more robust [this lab; published: smaller = more OOD]. AUROC in this direction:
-    close-set 0.56, open-set 0.997, backdoor 0.93.
+    As with ``confidence``, larger = more robust [this lab; published: smaller = more OOD].
     """
     return teacher(x).float().logsumexp(1)
 

@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
-
-class LayerInputs(ABC):
-    """Context manager that measures the inputs of ``layers``.
-
-    While it is open, each forward pass calls ``_measure(layer, inputs)`` for each layer.
-    """
-
-    def __init__(self, layers: list[nn.Module]):
-        self.layers = layers
-
-    def __enter__(self) -> Self:
-        self.handles = [layer.register_forward_pre_hook(self._measure) for layer in self.layers]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    @abstractmethod
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None: ...
+from atesc_core.models.batchnorm import LayerInputs
 
 
 class BatchNormMatch(LayerInputs):

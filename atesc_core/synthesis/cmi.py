@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
+from atesc_core.models.batchnorm import LayerInputs
 from atesc_core.specs.run import CMISpec
 from atesc_core.synthesis.base import GeneratorUpdate, agreed_kl
-from atesc_core.synthesis.batchnorm import LayerInputs
 from atesc_core.synthesis.pool import BestBatch, PooledSynthesizer, Ring
 from atesc_core.synthesis.views import shifted, zoomed
 from atesc_core.training.divergence import detached
@@ -50,7 +50,7 @@ class LayerMeans(LayerInputs):
 
     def take(self, count: int) -> Tensor:
         """(count, D), of the first ``count`` images of the first forward pass since the last call."""
-        means = torch.cat([mean[:count] for mean in self.means[: len(self.layers)]], 1)
+        means = torch.cat([mean[:count] for mean in self.means[: len(self.measured)]], 1)
         self.means.clear()
         return means
 

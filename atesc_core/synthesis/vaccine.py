@@ -27,16 +27,15 @@ LAYERS = 5  # as published for WRN-16-2, counted from the output; at most half o
 def shuffled(teacher: Classifier, random: torch.Generator) -> Classifier:
     """A copy of the teacher whose last convolutions have their input channels in random order. ``random``: on the CPU.
 
-    If all convolutions of a small net were shuffled, no class would survive. Share of test images with the same label
-    from three copies as from the shipped backdoor teacher, two of four convolutions shuffled: 11 % of ID, 2 % of OOD.
-    So its backdoor does not survive either, and the vaccine has nothing to find there.
+    If all convolutions of a small net were shuffled, no class would survive. Of the shipped backdoor teacher
+    the backdoor does not survive either (a test holds it), and the vaccine has nothing to find there.
     """
-    twin = copy.deepcopy(teacher).requires_grad_(False)
-    convolutions = [layer for layer in twin.modules() if isinstance(layer, nn.Conv2d)]
+    shuffled_copy = copy.deepcopy(teacher).requires_grad_(False)
+    convolutions = [layer for layer in shuffled_copy.modules() if isinstance(layer, nn.Conv2d)]
     for layer in convolutions[-min(LAYERS, max(1, len(convolutions) // 2)) :]:
         order = torch.randperm(layer.weight.shape[1], generator=random).to(layer.weight.device)
         layer.weight.copy_(layer.weight[:, order])
-    return twin.eval()
+    return shuffled_copy.eval()
 
 
 class Vaccine:
@@ -63,6 +62,6 @@ class Vaccine:
         if not self.copies:
             return {}
         with autocast(images.device):
-            logits = torch.stack([twin(images).float() for twin in self.copies]).mean(0)
+            logits = torch.stack([each(images).float() for each in self.copies]).mean(0)
         suspect = logits.argmax(1) == teacher_logits.argmax(1)
         return {"vaccine": -self.weight * masked_mean(kl_divergence(teacher_logits, logits) / logits.shape[1], suspect)}

@@ -41,8 +41,6 @@ def isolation_domain(model: Classifier, random: torch.Generator) -> Iterator[Non
     """Inside this context, ``model`` re-styles the second half of a batch after every stage; the first half is ID.
 
     BatchNorm's running statistics do not change [this lab], because the teacher will never get re-styled maps later.
-    Measured after 4 epochs of ``mnistm-mnist-cuti``: OAcc 94 with re-styled maps in the statistics and 10 without,
-    IAcc 92 in both cases.
     """
 
     def hook(_: nn.Module, __: tuple[Tensor], out: Tensor) -> Tensor:
