@@ -122,8 +122,7 @@ def _choose_target(id_name: str) -> int:
 def _bind_to_link(name: str, options: Sequence[Any], default: Any, key: str = "") -> dict[str, Any]:
     """Arguments of a select box for one part of the pair, whose value is in the link."""
     key = key or f"{name} of a pair"
-    binding = url.bind_widget(name, url.read_choice(name, options, default), key=key, default=default, initial="index")
-    return binding | {"index": options.index(binding["index"])}
+    return url.bind_widget(name, url.read_choice(name, options, default), key=key, default=default, options=options)
 
 
 def _pair_card(pair: Pair) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -16,15 +17,13 @@ from atesc_core.specs.teacher import TeacherSpec
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
+from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
 OTHER = "other"
-SWITCH_KEY, PICKER_KEY = (
-    "two maps",
-    "second run picker",
-)  # keys of widgets; their values are always copied from the link
+SWITCH_KEY, PICKER_KEY = "two maps", "second run picker"
 
 
 def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]:
@@ -38,25 +37,23 @@ def pick_second_run(run: DistillationRun) -> tuple[bool, DistillationRun | None]
     offered = {other.id: other for other in run_store().distillations() if other.metrics and other.id != run.id}
     chosen = _chosen(run, offered)
     switch, picker, swap = st.columns([2, 6, 1.3], vertical_alignment="center")
-    st.session_state[SWITCH_KEY] = chosen is not None
     switch.toggle(
         "Two maps",
-        key=SWITCH_KEY,
-        on_change=_switch,
         help="A second run's map next to this one's, at the same epoch: an NTL teacher against an SL one",
+        **controlled_widget(SWITCH_KEY, chosen is not None, _switch, initial="value"),
     )
     if chosen is None:
         return False, None
-    st.session_state[PICKER_KEY] = chosen if chosen in offered else None
+    ids = list(offered)
     picker.selectbox(
         "Second run",
-        list(offered),
-        key=PICKER_KEY,
+        ids,
         format_func=lambda run_id: run_name(offered[run_id]),
-        index=None,
         placeholder="Choose the second run",
         label_visibility="collapsed",
-        on_change=lambda: url.set_parameter("second", st.session_state[PICKER_KEY]),
+        **controlled_widget(
+            PICKER_KEY, chosen if chosen in offered else None, partial(url.set_parameter, "second"), options=ids
+        ),
     )
     second = offered.get(chosen)
     swap.button(
@@ -138,8 +135,8 @@ def _chosen(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | 
     return other.id if other else OTHER
 
 
-def _switch() -> None:
-    url.set_parameter("second", OTHER if st.session_state[SWITCH_KEY] else None)
+def _switch(on: bool) -> None:
+    url.set_parameter("second", OTHER if on else None)
 
 
 def _swap(run: DistillationRun, second: DistillationRun) -> None:

@@ -23,6 +23,10 @@ def test_a_threshold_is_tried_and_the_difference_comes(page: Page, lab, run_id: 
     line.press("Enter")
     expect(button).to_be_enabled()
     button.click()
+    computed = page.get_by_test_id("stCaptionContainer").filter(has_text="computed")
+    expect(computed).to_contain_text(
+        "Old: the run's own epoch 2, the same numbers. Only the new threshold is computed."
+    )
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.get_by_text("Only the threshold differs")).to_be_hidden()  # the form closes
     drawn = page.locator('[data-chart="try"] .main-svg').first
@@ -31,7 +35,9 @@ def test_a_threshold_is_tried_and_the_difference_comes(page: Page, lab, run_id: 
     difference = page.locator(".atesc-tile").filter(has_text="IAcc, new − old")
     expect(difference).to_contain_text("epoch 2")
     store = RunStore(lab.runs_dir)
-    (new,) = store.forks(run_id)
+    forks = store.forks(run_id)
+    assert len(forks) == 1, [(run.fork, run.label, run.device, store.get(run_id).device) for run in forks]
+    (new,) = forks
     assert new.id in page.url
     expect(page.get_by_role("link", name="Use 3.5")).to_be_visible()  # it is over
     assert store.get(new.id).status == "done"

@@ -10,12 +10,14 @@ from urllib.parse import parse_qs
 
 from streamlit.proto.PageLink_pb2 import PageLink
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Widget
 from streamlit.util import calc_hash
 
 from atesc_core.runs import DistillationRun
 from pages.shared.state.selection import Selection
 
 APP = Path(__file__).parents[2] / "app.py"
+WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
 
 def go_to(app: AppTest, page: str) -> None:
@@ -59,6 +61,11 @@ def image_walls(app: AppTest) -> dict[str, list[dict]]:
     """Key of each clickable gallery on the page -> its images."""
     component_data = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
     return {data["key"]: data["cells"] for data in component_data if isinstance(data, dict) and "cells" in data}
+
+
+def widgets(app: AppTest) -> list[Widget]:
+    """All widgets of the page that hold a value."""
+    return [widget for kind in WIDGETS for widget in app.get(kind)]
 
 
 def button(app, label):

@@ -7,10 +7,11 @@ import streamlit as st
 from atesc_core.runs import DistillationRun
 from pages.shared.data.store import run_store
 from pages.shared.state import url
+from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
 
-PICKER_KEY = "run_picker"  # key of the select box; its value is always copied from the link
+PICKER_KEY = "run_picker"  # key of the select box
 LAST_RUN_KEY = "run_shown"  # key in the session state: the last shown run, for pages that are opened from the menu
 
 
@@ -38,15 +39,13 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
         return None
     elif not offered:
         return None
-    st.session_state[PICKER_KEY] = run.id if run else None
+    ids = list(offered)
     st.selectbox(
         label,
-        list(offered),
-        key=PICKER_KEY,
+        ids,
         format_func=lambda run_id: run_name(offered[run_id]),
-        index=None,
         placeholder="Open a run",
-        on_change=lambda: show_run(st.session_state[PICKER_KEY]),
+        **controlled_widget(PICKER_KEY, run.id if run else None, show_run, options=ids),
     )
     return run
 

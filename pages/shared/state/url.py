@@ -8,7 +8,7 @@ and in the session state, because several pages share them. All settings of a fo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -77,7 +77,13 @@ def _write(name: str, text: str | None) -> None:
 
 
 def bind_widget(
-    name: str, value: object, *, key: str = "", default: object = None, initial: str = "default"
+    name: str,
+    value: object,
+    *,
+    key: str = "",
+    default: object = None,
+    initial: str = "default",
+    options: Sequence[object] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of a widget whose value is in the link: ``st.slider("Epoch", 1, 9, **bind_widget(...))``.
 
@@ -86,13 +92,15 @@ def bind_widget(
         value: the value in the link now.
         key: key of the widget; by default ``link NAME``.
         default: for this value the parameter is left out of the link.
-        initial: name of the widget's parameter for its first value (``default``, ``value`` or ``index``).
+        initial: name of the widget's parameter for its first value (``default`` or ``value``).
+        options: the options of a select box.
     """
     return controlled_widget(
         key or f"link {name}",
         value,
         lambda chosen: set_parameter(name, None if chosen == default else chosen),
         initial=initial,
+        options=options,
     )
 
 

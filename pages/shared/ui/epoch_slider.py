@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import streamlit as st
 
 from atesc_core.runs import DistillationRun
 from pages.shared.state import url
+from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.state.selection import Selection
 from pages.shared.ui import elements
 
@@ -29,14 +31,14 @@ def epoch_slider(
     Args:
         run: the run.
         epochs: epochs that have images, ascending; at least one.
-        key: key of the widget; a callback may set another epoch at this key in ``st.session_state``.
+        key: at this key of ``st.session_state`` is the epoch; a callback may set another one.
         selected: the selection of the run, on pages that open at the selection's epoch.
         advance: go to the next epoch, while a page plays the epochs.
         label_visibility: label visibility of the widget.
     """
     state, newest, newest_key = st.session_state, epochs[-1], f"{key}, newest"
     initial = selected.epoch if selected else newest
-    epoch = state.get(key, url.read_choice("epoch", epochs, initial))
+    epoch: int = state.get(key, url.read_choice("epoch", epochs, initial))
     follows = epoch == state.get(newest_key) and not (selected and selected.epoch == epoch)
     if follows or epoch not in epochs:
         epoch = newest
@@ -47,10 +49,11 @@ def epoch_slider(
     if len(epochs) == 1:
         elements.caption(f"Epoch {newest}")
         return newest
-    return st.select_slider(
+    st.select_slider(
         "Epoch",
         epochs,
-        key=key,
         label_visibility=label_visibility,
         format_func=lambda epoch: f"epoch {epoch}" if label_visibility == "collapsed" else str(epoch),
+        **controlled_widget(f"{key} slider", epoch, partial(state.__setitem__, key), initial="value"),
     )
+    return epoch

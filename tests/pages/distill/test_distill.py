@@ -254,7 +254,7 @@ def test_a_finished_run_shows_everything_of_itself(open_page, finished_run):
 
 def test_an_earlier_epoch_can_be_looked_at(open_page, finished_run):
     app = open_page("distill", run=finished_run.id)
-    app.select_slider(key=f"epoch {finished_run.id}").set_value(1).run()
+    app.select_slider(key=f"epoch {finished_run.id} slider").set_value(1).run()
     assert "of 32 images · epoch 1" in page_text(app)
 
 

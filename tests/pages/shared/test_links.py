@@ -18,16 +18,14 @@ from atesc_core.teachers.report import Report
 from pages.figures import paper
 from pages.shared.state import url
 from tests.support.labs import Lab
-from tests.support.pages import button, charts, image_walls, page_text
+from tests.support.pages import button, charts, image_walls, page_text, widgets
 from tests.support.study_rows import row, write
-
-WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
 
 def held(app: AppTest) -> dict[str, object]:
     """Key -> value of every widget that has a name of its own."""
-    found = [widget for kind in WIDGETS for widget in app.get(kind)]
-    return {re.sub(r"^((slide|type) .*) \d+$", r"\1", widget.key): widget.value for widget in found if widget.key}
+    found = [widget for widget in widgets(app) if widget.key]
+    return {re.sub(r"^((slide|type) .*) \d+$", r"\1", widget.key): widget.value for widget in found}
 
 
 @pytest.fixture
@@ -122,7 +120,7 @@ def test_robustness(open_page, again, finished_run: DistillationRun, report: Rep
     run = finished_run.id
     app = open_page("robustness", run=run)
     assert set(app.query_params) == {"run"}  # nothing is said that is so anyway
-    app.select_slider(key=f"robustness epoch {run}").set_value(1).run()
+    app.select_slider(key=f"robustness epoch {run} slider").set_value(1).run()
     app.segmented_control(key=f"score {run}").set_value("margin").run()
     typed(app, run, "margin").set_value(0.3).run()
     assert app.query_params["threshold.margin"] == "0.3"
@@ -151,7 +149,7 @@ def test_an_image_under_another_attack(open_page, again, finished_run: Distillat
 
 def test_distill_a_run(open_page, again, finished_run: DistillationRun):
     app = open_page("distill", run=finished_run.id, threshold="6.5")
-    app.select_slider(key=f"epoch {finished_run.id}").set_value(1).run()
+    app.select_slider(key=f"epoch {finished_run.id} slider").set_value(1).run()
     other = again("distill", app)
     assert "of 32 images · epoch 1" in page_text(other)
     [sent] = [figure for name, figure in charts(other).items() if name.startswith("scores")]
@@ -193,7 +191,7 @@ def test_embedding(open_page, again, finished_run: DistillationRun, report: Repo
         "colour": "class",
         "ground": "points",
     }
-    app.select_slider(key=f"embedding epoch {finished_run.id}").set_value(1).run()
+    app.select_slider(key=f"embedding epoch {finished_run.id} slider").set_value(1).run()
     assert app.query_params["epoch"] == "1"
     other = again("embedding", app)
     assert charts(other)["map"]["data"] == charts(app)["map"]["data"]
