@@ -44,9 +44,9 @@ from pages.shared.ui.turn.card import turn_card
 def run_view(run: DistillationRun) -> bool:
     """Draw the whole run. Returns whether its teacher is being measured."""
     run_state(run)
-    status_notice(run)
-    turn_card(run)
-    accuracy_tiles(run)
+    for part in (status_notice, turn_card, accuracy_tiles):
+        with st.container():  # keeps its place while it is empty: otherwise the charts below would be drawn anew
+            part(run)
     left, right = st.columns([3, 2])
     with left, elements.card("Student accuracy by epoch", "real test images", height="stretch"):
         accuracy_chart(run)

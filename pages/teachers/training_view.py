@@ -63,8 +63,9 @@ def _teacher_buttons(run: TrainingRun, open_button: DeltaGenerator, distil: Delt
 def _panel(run: TrainingRun) -> None:
     """Draw the whole run."""
     _header(run)
-    run_panel.status_notice(run)
-    _accuracy_tiles(run)
+    for part in (run_panel.status_notice, _accuracy_tiles):
+        with st.container():  # keeps its place while it is empty: otherwise the charts below would be drawn anew
+            part(run)
     left, right = st.columns(2)
     with (
         left,

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.e2e
 SMALL = {"Epochs": 5000, "Rounds an epoch": 4, "Steps a round": 2, "Images a step": 32, "Images kept an epoch": 32}
 
 
+SAME_NODE = "window.node === document.querySelector('[data-chart^=accuracy] .main-svg')"
+
+
 @pytest.fixture(autouse=True)
 def left_in_order(lab) -> Iterator[None]:
     """A test that fails keeps its run going, and the next one's run would wait for it."""
@@ -44,10 +47,11 @@ def start_a_small_run(page: Page, url: str) -> str:
 
 def test_a_run_is_started_watched_held_left_and_come_back_to(page: Page, lab, visitor):
     run = start_a_small_run(page, lab.url)
-    first = wait_for_accuracies(page, "accuracy")
+    chart(page, "accuracy").locator(".main-svg").first.wait_for()
     page.evaluate("window.node = document.querySelector('[data-chart^=accuracy] .main-svg')")
+    first = wait_for_accuracies(page, "accuracy")
     wait_for_accuracies(page, "accuracy", first)
-    assert page.evaluate("window.node === document.querySelector('[data-chart^=accuracy] .main-svg')")
+    assert page.evaluate(SAME_NODE), "the tiles of the first accuracies drew the chart below anew"
     expect(page.locator(".atesc-picture")).to_have_count(32)
     expect(page.locator(".atesc-picture > i").first).to_have_attribute("title", re.compile("sure · min ε .*"))
 
@@ -55,6 +59,7 @@ def test_a_run_is_started_watched_held_left_and_come_back_to(page: Page, lab, vi
     expect(status_chip(page, "paused")).to_be_visible()
     trace = page.get_by_text("Trace of one turn")
     expect(trace).to_be_visible()
+    assert page.evaluate(SAME_NODE), "the trace of a turn drew the chart below anew"
 
     page.reload()
     expect(status_chip(page, "paused")).to_be_visible()
