@@ -25,6 +25,7 @@ from atesc_core.vocabulary import Metric
 
 ATTACKED_IMAGES = 250  # attacked validation images of each domain; labels are measured for all of them
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # 1/255
+PREMISE_GAP = 10.0  # points of robust share: a smaller difference of ATTACKED_IMAGES images may be chance
 FORMAT = 5  # of the file, with the names of its arrays
 SCORE = "_score_"  # in names of arrays, between the domain and the score
 
@@ -93,6 +94,21 @@ class Report:
         """The ε (1/255) at which the robust shares of OOD and ID differ most, and the gap OOD − ID, in points."""
         gaps = self.ood.robust_share - self.id.robust_share
         return float(self.epsilons[gaps.argmax()]), float(gaps.max())
+
+    def premise_range(self) -> tuple[float, float] | None:
+        """The lowest and highest ε (1/255) between which OOD images are more robust than ID images, as a split needs.
+
+        Around the widest gap, the robust share of OOD stays above that of ID by at least PREMISE_GAP. None if it
+        nowhere is.
+        """
+        holds = self.ood.robust_share - self.id.robust_share >= PREMISE_GAP
+        widest = int((self.ood.robust_share - self.id.robust_share).argmax())
+        if not holds[widest]:
+            return None
+        fails = np.flatnonzero(~holds)
+        low = max(fails[fails < widest], default=-1) + 1
+        high = min(fails[fails > widest], default=len(holds)) - 1
+        return float(self.epsilons[low]), float(self.epsilons[high])
 
     def save(self, path: Path) -> None:
         """Write the report atomically."""

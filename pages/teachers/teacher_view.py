@@ -11,7 +11,7 @@ from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.batchnorm import BatchNormReport
-from atesc_core.teachers.report import Report
+from atesc_core.teachers.report import PREMISE_GAP, Report
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images
 from pages.shared.data.reports import measuring, teacher_report
@@ -190,12 +190,32 @@ def _number_tiles(card: TeacherCard, report: Report | None) -> None:
                 help_text=("OOD robust share minus ID robust share, where the difference is largest"),
             )
         )
+    premise = ""
+    if report is not None and report.attacked and card.kind == "NTL":
+        premise = _premise(report)
     tiles.append(
         elements.tile("Parameters", formats.count(card.parameters), measured_on=f"{card.arch} · {card.image_side} px")
     )
     elements.tiles(*tiles)
+    if premise:
+        elements.caption(premise)
     if not architecture(card.arch).batch_norm:
         elements.caption(architecture(card.arch).description)
+
+
+def _premise(report: Report) -> str:
+    """Whether OOD images are more robust than ID images, which splitting by robustness relies on, as a sentence."""
+    between = report.premise_range()
+    if between is None:
+        return (
+            "ATEsc's premise does not hold: at no ε are OOD images more robust than ID images by "
+            f"{PREMISE_GAP:g} points."
+        )
+    low, high = between
+    span = f"at ε = {low:g}/255" if low == high else f"from ε = {low:g} to {high:g}/255"
+    return (
+        f"ATEsc's premise holds {span}: OOD images are more robust than ID images, by at least {PREMISE_GAP:g} points."
+    )
 
 
 def _image_cards(report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,26 @@ def test_robust_share_falls_with_epsilon_and_the_gap_is_where_it_says(whole: Rep
     epsilon, gap = whole.widest_gap()
     at = EPSILONS.index(epsilon)
     assert gap == pytest.approx(whole.ood.robust_share[at] - whole.id.robust_share[at])
+
+
+@pytest.mark.parametrize(
+    ("id_shares", "ood_shares", "expected"),
+    [
+        ((90, 60, 30, 0), (95, 90, 80, 10), (2.0, 8.0)),
+        ((90, 60, 30, 0), (95, 90, 80, 5), (2.0, 4.0)),
+        ((90, 60, 30, 0), (95, 65, 40, 0), (4.0, 4.0)),
+        ((80, 60, 60, 0), (90, 65, 90, 20), (4.0, 8.0)),  # of two ranges the one with the widest gap
+        ((90, 60, 30, 0), (99, 69, 39, 9), None),
+        ((95, 90, 80, 10), (90, 60, 30, 0), None),  # less robust than ID
+    ],
+)
+def test_where_the_premise_of_a_split_holds(whole: Report, id_shares, ood_shares, expected):
+    sides = {
+        name: replace(getattr(whole, name), robust_share=np.array(shares, float))
+        for name, shares in (("id", id_shares), ("ood", ood_shares))
+    }
+    report = replace(whole, **sides, epsilons=np.array([1.0, 2.0, 4.0, 8.0]))
+    assert report.premise_range() == expected
 
 
 def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Measurement]):
