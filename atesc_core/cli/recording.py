@@ -38,7 +38,7 @@ def make_recording(
     images: Annotated[int, typer.Option(min=1, max=512, help=IMAGES_HELP)] = 96,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Record runs as they now stand. The three students of a story get its scenes too."""
+    """Record runs as they now stand. The four students of a story get its scenes too."""
     _check_parent(out)
     store = open_store(runs_dir)
     _write_recording(
@@ -53,13 +53,13 @@ def make_recording(
 
 @commands.command("story")
 def make_story(
-    setting: Annotated[str, typer.Option(help="backdoor, open or close.")] = "backdoor",
+    setting: Annotated[str, typer.Option(help="open, backdoor or close.")] = "open",
     out: Annotated[Path, typer.Option(help="The file to write; the default is the one that the app ships.")] = SHIPPED,
     images: Annotated[int, typer.Option(min=1, max=512, help=IMAGES_HELP)] = 96,
     settings: Settings = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Run the story's three students with the quick preset, and record them: what *Play the story* plays."""
+    """Run the story's four students with the quick preset, and record them: what *Play the story* plays."""
     from atesc_core.recording.story import playable_settings, queue_story, story_specs
     from atesc_core.teachers import list_teachers
 
@@ -120,7 +120,7 @@ def _write_recording(
 
 
 def _scenes(store: RunStore, runs: list[DistillationRun], kinds: Mapping[str, str]) -> Recording | None:
-    """The scenes of the story of these runs; None if they are not the three students of a story."""
+    """The scenes of the story of these runs; None if they are not the four students of a story."""
     from atesc_core.recording.story import STORY_ROLES, story_role
 
     by_role = {story_role(kinds.get(run.spec.teacher, ""), run.spec.escape.kind): run for run in runs}

@@ -1,4 +1,4 @@
-"""The three students of the story. They share pair and seed and differ only in teacher and escape."""
+"""The four students of the story. They share pair and seed and differ only in teacher and escape."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.teachers import TeacherCard
 
 GROUP_PREFIX = "story-"
-SETTING_ORDER = ("backdoor", "open", "close")
+SETTING_ORDER = ("open", "backdoor", "close")
 
 
 @dataclass(frozen=True)
 class StoryRole:
-    """One of the three students."""
+    """One of the four students."""
 
     title: str
     kind: Literal["NTL", "SL"]  # kind of its teacher
@@ -28,6 +28,7 @@ class StoryRole:
 STORY_ROLES = {
     "plain": StoryRole("Plain student", "NTL", "none"),
     "atesc": StoryRole("ATEsc student", "NTL", "atesc"),
+    "twin": StoryRole("Twin student", "NTL", "twin"),
     "control": StoryRole("Plain student", "SL", "none"),
 }
 
@@ -38,8 +39,13 @@ def story_role(kind: str, escape: str) -> str | None:
 
 
 def playable_settings(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]:
-    """Setting -> {NTL: teacher, SL: teacher}, for settings with both kinds, at the smallest image side."""
-    by_side = sorted(cards, key=lambda card: card.image_side)
+    """Setting -> {NTL: teacher, SL: teacher}, for settings with both kinds, at the smallest image side.
+
+    Of several teachers, one trained by tNTL comes before one trained by CUTI.
+    """
+    by_side = sorted(
+        cards, key=lambda card: (card.image_side, card.recipe is not None and card.recipe.method == "cuti")
+    )
     settings: dict[str, dict[str, str]] = {}
     for setting in SETTING_ORDER:
         candidates = [card for card in by_side if card.setting == setting]
@@ -58,7 +64,7 @@ def playable_settings(cards: Iterable[TeacherCard]) -> dict[str, dict[str, str]]
 
 
 def story_specs(teachers: dict[str, str], **changes: Any) -> dict[str, RunSpec]:
-    """Role -> its spec. ``teachers``: {NTL: name, SL: name}; ``changes``: dotted fields to set in all three."""
+    """Role -> its spec. ``teachers``: {NTL: name, SL: name}; ``changes``: dotted fields to set in all four."""
     return {
         name: from_preset("quick", teachers[role.kind], **{**changes, "escape.kind": role.escape})
         for name, role in STORY_ROLES.items()

@@ -7,32 +7,35 @@ from collections.abc import Mapping
 import pandas as pd
 
 from atesc_core.outcome import trap_outcome
-from atesc_core.vocabulary import COST_NAMES, METRIC_MEANINGS, METRIC_NAMES
+from atesc_core.vocabulary import COST_NAMES, ESCAPE_NAMES, METRIC_MEANINGS, METRIC_NAMES
 
+ESCAPES = ("atesc", "twin")  # roles of the story
 MIN_DIFFERENCE = 5.0  # percentage points: a smaller difference between two single runs counts as none
 
 Curves = Mapping[str, pd.DataFrame]
 
 
 def story_verdict(curves: Curves, finished: bool) -> list[str]:
-    """Return one or two sentences on the story so far, derived from the measured accuracies alone.
+    """Return up to three sentences on the story so far, derived from the measured accuracies alone.
 
     Two students are compared at the last epoch that both have reached.
 
     Args:
-        curves: For each role (``plain``, ``atesc``, ``control``) its epochs so far: columns ``epoch``, ``iacc``, and
-            one of ``oacc``, ``olacc`` and ``asr``; if measured, ``trap_recall`` and, in close-set, ``trap_share``,
-            without which nobody can say who is trapped there; all in per cent.
+        curves: For each role (``plain``, ``atesc``, ``twin``, ``control``) its epochs so far: columns ``epoch``,
+            ``iacc``, and one of ``oacc``, ``olacc`` and ``asr``; if measured, ``trap_recall`` and, in close-set,
+            ``trap_share``, without which nobody can say who is trapped there; all in per cent.
         finished: Whether no student trains any longer.
     """
     if "plain" not in curves or curves["plain"].empty:
         return ["No student has been measured." if finished else "The first accuracies come after the first epoch."]
     metric = next(name for name in METRIC_NAMES if name != "iacc" and name in curves["plain"])
     sentences = [_trap_sentence(curves, metric)]
-    if escape := _escape_sentence(curves, metric):
-        sentences.append(escape)
-    elif not finished:
-        sentences.append("Next: the same teacher, with ATEsc.")
+    for role in ESCAPES:
+        if escape := _escape_sentence(curves, metric, role):
+            sentences.append(escape)
+        elif not finished:
+            sentences.append(f"Next: the same teacher, with {ESCAPE_NAMES[role]}.")
+            break
     return sentences
 
 
@@ -56,22 +59,22 @@ def _trap_sentence(curves: Curves, metric: str) -> str:
     )
 
 
-def _escape_sentence(curves: Curves, metric: str) -> str | None:
-    """What ATEsc changes compared with the plain student, and what it costs in IAcc; None before it is measured."""
-    common = _last_common_epoch(curves, "plain", "atesc")
+def _escape_sentence(curves: Curves, metric: str, role: str) -> str | None:
+    """What an escape changes compared with the plain student, and its cost in IAcc; None before it is measured."""
+    common = _last_common_epoch(curves, "plain", role)
     if common is None:
         return None
-    epoch, plain, atesc = common
-    gain = _ood_gap(metric, plain[metric], atesc[metric])
+    epoch, plain, escape = common
+    gain = _ood_gap(metric, plain[metric], escape[metric])
     if gain <= -MIN_DIFFERENCE:
-        verdict = "ATEsc is worse off"
+        verdict = "is worse off"
     elif gain < MIN_DIFFERENCE:
-        verdict = "ATEsc has not helped" if epoch == curves["plain"]["epoch"].max() else "ATEsc has not helped yet"
+        verdict = "has not helped" if epoch == curves["plain"]["epoch"].max() else "has not helped yet"
     else:
-        verdict = _way_out(atesc, _row(curves.get("control"), epoch))
+        verdict = _way_out(escape, _row(curves.get("control"), epoch))
     return (
-        f"{verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {atesc[metric]:.1f} %, "
-        f"{_iacc_cost(plain['iacc'] - atesc['iacc'])} (epoch {epoch})."
+        f"{ESCAPE_NAMES[role]} {verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {escape[metric]:.1f} %, "
+        f"{_iacc_cost(plain['iacc'] - escape['iacc'])} (epoch {epoch})."
     )
 
 
@@ -82,13 +85,13 @@ def _iacc_cost(points: float) -> str:
     return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
 
 
-def _way_out(atesc: pd.Series, control: pd.Series | None) -> str:
+def _way_out(escape: pd.Series, control: pd.Series | None) -> str:
     """How far out a student is that is better off than the plain one."""
-    outcome = trap_outcome(_measured(atesc), None if control is None else _measured(control))
+    outcome = trap_outcome(_measured(escape), None if control is None else _measured(control))
     if outcome == "over-forgetting":
-        recall = atesc["trap_recall"]
-        return f"ATEsc is out of it, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
-    return {"free": "ATEsc is out of it", None: "ATEsc has helped"}.get(outcome, "ATEsc is on its way out")
+        recall = escape["trap_recall"]
+        return f"is out of it, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
+    return {"free": "is out of it", None: "has helped"}.get(outcome, "is on its way out")
 
 
 def _measured(row: pd.Series) -> dict[str, float]:

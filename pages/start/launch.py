@@ -58,7 +58,7 @@ def _launch_controls() -> None:
     ):
         st.query_params["story"] = story.start(setting)
         st.rerun()
-    elements.caption(f"Three students, one after the other{_duration_note(setting)}.")
+    elements.caption(f"Four students, one after the other{_duration_note(setting)}.")
 
 
 def _duration_note(setting: str) -> str:

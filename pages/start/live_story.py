@@ -1,4 +1,4 @@
-"""The live story on the Start page: three students side by side."""
+"""The live story on the Start page: four students side by side."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def follow_story(group: str) -> None:
 
 
 def _show_story(group: str) -> bool:
-    """Draw the three students; return whether any of them may still change."""
+    """Draw the four students; return whether any of them may still change."""
     runs = story.runs(group)
     if not runs:
         st.info("This story has been deleted.", icon=":material/delete:")
@@ -45,10 +45,9 @@ def _show_story(group: str) -> bool:
     if any(run.status == "queued" for run in runs.values()):
         ensure_worker(run_store().runs_dir)
     _verdict(runs, in_progress)
-    for column, role in zip(st.columns(len(STORY_ROLES), gap="medium"), STORY_ROLES, strict=True):
-        if role in runs:
-            with column, elements.card():
-                _show_student(role, runs)
+    for column, role in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
+        with column, elements.card():
+            _show_student(role, runs)
     return in_progress
 
 

@@ -1,10 +1,10 @@
-"""Steps 3 and 5: two students side by side, one in the trap and one outside."""
+"""Steps 3 and 5: students side by side, one in the trap and others outside."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from atesc_core.recording.verdict import story_verdict
+from atesc_core.recording.verdict import ESCAPES, story_verdict
 from pages.shared.data.story import in_progress
 from pages.shared.ui import elements
 from pages.story.context import StoryContext
@@ -21,8 +21,8 @@ def show_trap(story: StoryContext) -> None:
 
 
 def show_escape(story: StoryContext) -> None:
-    """Draw step 5: a plain student and an ATEsc student of the NTL teacher."""
-    _show_comparison(story, ("plain", "atesc"))
+    """Draw step 5: a plain student of the NTL teacher, and those with an escape."""
+    _show_comparison(story, ("plain", *ESCAPES))
 
 
 def _show_comparison(story: StoryContext, roles: tuple[str, ...]) -> None:
@@ -45,7 +45,7 @@ def _show_verdict(story: StoryContext, roles: tuple[str, ...], seconds: float) -
     sentences = story_verdict(curves, finished=bool(measured))
     if seconds == 0:
         sentences = ["Press Play."]
-    if "atesc" in roles and len(sentences) > 1:
+    if ESCAPES[0] in roles and len(sentences) > 1:
         sentences = sentences[1:]  # the first is on the trap, and step 3 shows it
     text = "<br>".join(map(elements.as_html, sentences))
     st.html(f'<p class="atesc" role="status" style="{VERDICT_STYLE}">{text}</p>')

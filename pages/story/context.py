@@ -15,7 +15,7 @@ class StoryContext:
     """A recording of the story, and how the page shows it."""
 
     recording: Recording
-    runs: Mapping[str, RecordedRun]  # by role: plain, atesc, control; plain always exists
+    runs: Mapping[str, RecordedRun]  # by role: plain, atesc, twin, control; plain always exists
     group: str | None  # group of the runs in this lab if the story is live
     presenting: bool  # whether controls are hidden
 

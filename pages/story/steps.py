@@ -64,8 +64,8 @@ STEPS = {
     5: Step(
         "The escape",
         lambda story: (
-            f"[[ATEsc]] learns from the [[fragile]] and forgets the [[robust]]: what becomes of "
-            f"[[{story.ood_metric}]], and what does it cost in [[IAcc]]?"
+            f"[[ATEsc]] learns from the [[fragile]] and forgets the [[robust]]; [[Twin]] makes ID and OOD images "
+            f"apart. What becomes of [[{story.ood_metric}]], and what does it cost in [[IAcc]]?"
         ),
         show_escape,
     ),

@@ -40,7 +40,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
 
 
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
-    """Its three students are really run, here by a worker in this process."""
+    """Its four students are really run, here by a worker in this process."""
 
     def follow(store, run):
         work(store.runs_dir, "cpu")
@@ -72,7 +72,7 @@ def test_a_story_that_did_not_end_is_not_recorded(tmp_path, monkeypatch):
         (["make", "--run", "zzzzzzzz", "--out", "x.atesc"], "zzzzzzzz"),
         (["make", "--run", "../../etc", "--out", "x.atesc"], "8 letters"),
         (["make", "--run", "zzzzzzzz", "--out", "no/such/x.atesc"], "'no/such' does not exist"),
-        (["story", "--setting", "half-open", "--out", "x.atesc"], "'half-open': expected one of backdoor"),
+        (["story", "--setting", "half-open", "--out", "x.atesc"], "'half-open': expected one of open"),
         (["show", "gone.atesc"], "gone.atesc: no such file"),
     ],
 )

@@ -2,7 +2,7 @@
 
     python -m tests.e2e.screenshots [RUNS_DIR] [--width 1920] [--out DIR]
 
-Presses *Run the story live* in a real Chromium, waits for the three students, and prints how long the first
+Presses *Run the story live* in a real Chromium, waits for the four students, and prints how long the first
 accuracy and the whole story took. With a RUNS_DIR that holds a finished story already, that one is shown.
 """
 

@@ -54,6 +54,11 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97))}, True, ["ATEsc has not helped: "]),
         ({"plain": CONTROL, "atesc": TRAPPED}, True, ["ATEsc is worse off"]),
         (
+            {"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97)), "twin": curve("asr", (50, 91), (71, 3))},
+            True,
+            ["ATEsc has not helped: ASR 99.8", "Twin is out of it: ASR 99.8 → 3.0 %, with 1.0 points more IAcc"],
+        ),
+        (
             {"plain": TRAPPED, "control": CONTROL, "atesc": costly(curve("asr", (50, 91), (69, 3)), 70, 20)},
             True,
             ["ATEsc is out of it, but has forgotten the trap label's own class (20.0 % of it right): ASR 99.8 → 3.0"],
@@ -88,4 +93,4 @@ def test_the_verdict_says_what_was_measured(curves, finished, expected):
     sentences = " ".join(story_verdict(curves, finished))
     for words in expected:
         assert words in sentences
-    assert ("Next:" in sentences) == (not finished and "plain" in curves and "atesc" not in curves)
+    assert ("Next:" in sentences) == (not finished and "plain" in curves)

@@ -1,4 +1,4 @@
-"""The story's runs in this lab: three students of one pair, queued together as one group."""
+"""The story's runs in this lab: four students of one pair, queued together as one group."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def specs(setting: str) -> dict[str, RunSpec]:
 
 
 def start(setting: str) -> str:
-    """Queue the three students, start a worker, and return the name of their group."""
+    """Queue the four students, start a worker, and return the name of their group."""
     runs = queue_story(run_store(), specs(setting))
     ensure_worker(run_store().runs_dir)
     group = run_store().get_distillation(runs["plain"]).group
-    assert group  # queue_story puts all three runs into one group
+    assert group  # queue_story puts all four runs into one group
     return group
 
 

@@ -27,6 +27,7 @@ TERMS = {
     "fragile": "An attack within ε changes the teacher's label of this synthetic image.",
     "robust": "No attack within ε changes the teacher's label of this synthetic image.",
     "ATEsc": "Adversarial trap escaping (Hong et al., ICML 2025): learn from the fragile group, forget the robust one.",
+    "Twin": "This lab's escape: two generators make the ID and the OOD half of a batch; only the ID half teaches.",
     "synthetic": "Made by the generator G: no real image is used.",
     "R_BN": "How far the images' statistics are from those that T's BatchNorm layers kept of its training data.",
     "CE(T, y)": "Cross-entropy of T's answer to a label y, its own (DFQ) or one asked for: small where T is sure of y.",

@@ -11,27 +11,28 @@ def test_an_empty_lab_says_what_to_do(open_page, store):
     assert not app.exception
     assert button(app, "Run the story live")
     assert "No runs yet" in page_text(app)
-    assert "about" not in page_text(app).split("Three students")[1][:60]  # nobody knows yet how long it takes here
+    assert "about" not in page_text(app).split("Four students")[1][:60]  # nobody knows yet how long it takes here
     assert not charts(app)
 
 
-def test_the_button_queues_three_students_that_differ_in_one_thing_each(open_page, store):
+def test_the_button_queues_four_students_that_differ_in_one_thing_each(open_page, store):
     app = open_page("start")
     button(app, "Run the story live").click().run()
     assert not app.exception
-    plain, atesc, control = reversed(store.distillations())
-    assert plain.group == atesc.group == control.group == app.query_params["story"]
-    assert {run.spec.preset for run in (plain, atesc, control)} == {"quick"}
+    students = plain, atesc, twin, control = list(reversed(store.distillations()))
+    assert {run.group for run in students} == {app.query_params["story"]}
+    assert {run.spec.preset for run in students} == {"quick"}
     assert plain.spec.replaced({"escape.kind": "atesc"}) == atesc.spec
-    assert plain.spec.replaced({"teacher": "mnistm-badnet_sq-sl"}) == control.spec
-    assert sorted(charts(app)) == ["story-atesc", "story-control", "story-plain"]
+    assert plain.spec.replaced({"escape.kind": "twin"}) == twin.spec
+    assert plain.spec.replaced({"teacher": "mnistm-fashion-sl"}) == control.spec
+    assert sorted(charts(app)) == ["story-atesc", "story-control", "story-plain", "story-twin"]
 
 
 def test_the_story_follows_the_chosen_setting(open_page, store):
     app = open_page("start")
-    app.segmented_control(key="setting").set_value("open").run()
+    app.segmented_control(key="setting").set_value("close").run()
     button(app, "Run the story live").click().run()
-    assert {run.spec.teacher for run in store.distillations()} == {"mnistm-fashion-ntl", "mnistm-fashion-sl"}
+    assert {run.spec.teacher for run in store.distillations()} == {"mnistm-mnist-ntl", "mnistm-mnist-sl"}
 
 
 def test_stop_ends_all_that_is_left_of_the_story(open_page, store):
