@@ -26,10 +26,10 @@ def trap_outcome(
 ) -> Outcome | None:
     """Outcome of one student, by its metrics at the last epoch, in per cent.
 
-    - ``trapped``: it gives the trap label to at least half of the OOD images that the control does not give it to;
-      without a control, to at least half of all.
+    - ``trapped``: it gives the trap label to at least half of the OOD images that the control does not give it to, and
+      to more than the control does, by more than FREE_WITHIN points; without a control, to at least half of all.
     - ``partly trapped``: to more than the control does, by more than FREE_WITHIN points; without a control, to more
-      than FREE_BELOW per cent.
+      than FREE_BELOW per cent. In close-set, too: there the control's ``trap_share`` is that of another label.
     - ``over-forgetting``: no longer trapped, but its recall of the trap label's own class is less than LOST_RECALL of
       the control's; without a control, of its own IAcc. A low OLAcc or ASR is then no success.
     - ``free``: none of these.
@@ -46,15 +46,13 @@ def trap_outcome(
         None if it was not measured which share of OOD images gets the trap label.
     """
     share = trap_share(metrics)
-    control_share = trap_share(control) if control else None
+    control_share = trap_share(control) if control and "trap_share" not in metrics else None
     if share is None:
         return None
     trapped_from = 50.0 if control_share is None else (100 + control_share) / 2
     free_until = FREE_BELOW if control_share is None else control_share + FREE_WITHIN
-    if share >= trapped_from:
-        return "trapped"
     if share > free_until:
-        return "partly trapped"
+        return "trapped" if share >= trapped_from else "partly trapped"
     if control_recall is None:
         control_recall = (control or {}).get("iacc" if "trap_share" in metrics else "trap_recall")
     recall, reference = metrics.get("trap_recall"), control_recall if control else metrics.get("iacc")

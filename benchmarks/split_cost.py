@@ -58,13 +58,11 @@ def measure(teacher: str) -> dict[str, Any]:
     """
     row: dict[str, Any] = {"teacher": teacher, "images": IMAGES, "costs": []}
     for synthesizer in SYNTHESIZERS:
-        plain, atesc = (
-            Distillation(quick(teacher, synthesizer, escape), load_teacher(teacher)) for escape in ("none", "atesc")
-        )
+        plain = Distillation(quick(teacher, synthesizer, "none"), load_teacher(teacher))
         for epoch in range(1, PLAIN_EPOCHS + 1):
             for round_ in range(1, plain.spec.rounds + 1):
                 one_round(plain, epoch, round_)
-        atesc.load_state_dict(plain.state_dict())
+        atesc = Distillation(quick(teacher, synthesizer, "atesc"), load_teacher(teacher), plain.state_dict())
         calibrating = 0.0
         if atesc.threshold is None:
             atesc.threshold, calibrating = timed(atesc.calibrate)
@@ -114,8 +112,7 @@ def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: flo
     """The cost of a splitting epoch and of a whole run over the cost without a split.
 
     Rounds of both are timed alternately, first those of splitting epochs. ``run_ratio`` is for the whole run: plain
-    epochs, the threshold (``calibrating`` seconds), the first split, which also attacks the probes, and splitting
-    epochs. It counts training only, without measuring the student.
+    epochs, the threshold (``calibrating`` seconds), the first split, and splitting epochs. It counts training only, without measuring the student.
     """
     spec = atesc.spec
     epoch = spec.escape.warmup_epochs + 1
@@ -219,8 +216,8 @@ def page(results: dict[str, Any]) -> str:
         f"Agreement, mean of both budgets: **{results['agreement']:.1f} %** (lowest "
         f"{results['agreement_lowest']:.1f}; PGD-20 {results['pgd20']:.1f}; aim {AIMS['agreement']:.0f}). "
         f"Splitting epoch over plain epoch, mean over teachers: {_by_synthesizer(results['epoch_ratios'])} "
-        f"(aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs, the threshold and the probes, and "
-        f"without measuring the student: {_by_synthesizer(results['run_ratios'])}.",
+        f"(aim {AIMS['epoch_ratio']}). The whole run, with its plain epochs and the threshold, and without "
+        f"measuring the student: {_by_synthesizer(results['run_ratios'])}.",
     ]
     return "\n".join(lines) + "\n"
 

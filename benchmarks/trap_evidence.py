@@ -1,41 +1,46 @@
-"""What noise images say about a trap, for every shipped teacher; written to docs/trap_evidence.md.
+"""What noise images say about a trap, for every teacher; written to docs/trap_evidence.md.
 
-python -m benchmarks.trap_evidence
+python -m benchmarks.trap_evidence [--runs-dir DIR]
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from atesc_core.paths import HOME
-from atesc_core.robustness.trap import BUDGET, CONFIDENCE, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, find_trap
-from atesc_core.specs.run import SplitSpec
+from atesc_core.robustness.trap import CONFIDENCE, EPSILON, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, STEPS, find_trap
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.zoo import load_teacher
 
 PAGE = HOME / "docs" / "trap_evidence.md"
 
 
-def main() -> None:
-    """Measure every shipped teacher and write the page."""
-    split = SplitSpec()
+def main(
+    runs_dir: Annotated[Path | None, typer.Option(help="A folder of runs whose teachers are measured too.")] = None,
+) -> None:
+    """Measure every teacher and write the page."""
     rows = []
-    for card in list_teachers():
-        found = find_trap(load_teacher(card.name).model.eval(), card.image_side, split)
+    for card in list_teachers(runs_dir):
+        found = find_trap(load_teacher(card.name, runs_dir).model.eval(), card.image_side)
         share = f"{found.robust_with_label} of {found.robust}"
-        ratio = f"{found.ratio:.1f} (at least {found.ratio_at_least:.1f})"
         verdict = f"trap, label {found.label}" if found.is_trap else "no trap"
-        rows.append(f"| `{card.name}` | {found.label} | {share} | {ratio} | {verdict} |")
+        rows.append(f"| `{card.name}` | {found.label} | {share} | {found.ratio_at_least:.1f} | {verdict} |")
         print(rows[-1], flush=True)
     PAGE.write_text(
         "# Traps found in noise\n\n"
-        f"Written by `python -m benchmarks.trap_evidence`. {NOISE_IMAGES} noise images, attacked at ε = "
-        f"{BUDGET * split.epsilon:g}/255 with at most {split.steps} steps. The label is that with most robust images; "
-        "the ratio is its robust share against that of all other labels, with the lower bound of a "
-        f"{100 * CONFIDENCE:g} % interval over all labels together. A trap: at least {MIN_ROBUST} robust images with "
-        f"the label, and a ratio of at least {MIN_RATIO:g}.\n\n"
-        "| teacher | label | robust images with it | ratio | verdict |\n|---|---|---|---|---|\n"
+        f"Written by `python -m benchmarks.trap_evidence`. {NOISE_IMAGES} noise images, attacked at ε = {EPSILON:g}/255"
+        f" with at most {STEPS} steps. The ratio is the robust share of the images with a label against that of all "
+        f"others, as the lower bound of a {100 * CONFIDENCE:g} % interval over all labels together; if no other label "
+        "has a robust image, one is counted. The label is the one with the highest bound. A trap: at least "
+        f"{MIN_ROBUST} robust images with the label, and a ratio of at least {MIN_RATIO:g}. Teachers with `seed1` in "
+        "their name are those of [the development study](development.md).\n\n"
+        "| teacher | label | robust images with it | ratio, at least | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in rows)
     )
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

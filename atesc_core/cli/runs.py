@@ -52,8 +52,9 @@ def distill(
     escape: Annotated[
         EscapeKind | None,
         typer.Option(
-            help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; abd: "
-            "shuffling vaccine; tadfkd: TA-DFKD's selection."
+            help="none: plain distillation; ckd: learn from fragile images; atesc: and forget robust ones; twin: "
+            "this lab's two halves, plain where noise shows no trap; abd: shuffling vaccine; tadfkd: TA-DFKD's "
+            "selection."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,

@@ -21,9 +21,9 @@ def study(
     name: Annotated[
         Literal["offline", "escape", "paper", "development"],
         typer.Argument(
-            help="offline: the shipped teachers, every synthesizer, the quick preset; escape: which part of the escape "
-            "does it; paper: the paper's pairs, the full preset; development: settings of the escape, on validation "
-            "images."
+            help="offline: the shipped teachers, every synthesizer, the quick preset; escape: ATEsc's parts, and two "
+            "batch sizes; paper: the paper's pairs, the full preset; development: Twin, this lab's escape, on "
+            "validation images."
         ),
     ],
     seeds: Annotated[

@@ -57,11 +57,9 @@ def distill(
         ValueError: the spec names an unknown part, or a device that is not present.
     """
     controls = controls or Controls()
-    run = Distillation(spec, teacher)
-    if resume is not None:
-        run.load_state_dict(resume)
-    if run.synthesizer.trap is not None and run.epoch == 0:
-        yield TrapSought(run.synthesizer.trap)
+    run = Distillation(spec, teacher, resume)
+    if run.trap is not None and resume is None:
+        yield TrapSought(run.trap)
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):

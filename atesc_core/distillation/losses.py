@@ -27,7 +27,7 @@ def student_losses(batch: StudentBatch, student: Tensor, spec: RunSpec) -> dict[
     escape, teacher = spec.escape, batch.teacher_logits
     terms = {"fragile": ckd(teacher, student, batch.teach_mask, spec.temperature)}
     if batch.forget_mask is not None:
-        forgetting = FORGETTING[escape.forgetting](teacher, student, escape.clamp)
+        forgetting = FORGETTING[escape.form_of_forgetting](teacher, student, escape.clamp)
         terms["robust"] = escape.weight * masked_mean(forgetting, batch.forget_mask)
     return terms | {"total": total_loss(terms)}
 
@@ -38,7 +38,7 @@ def ckd(teacher: Tensor, student: Tensor, fragile: Tensor, temperature: float = 
 
 
 def negative_kl(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
-    """−min(KL(T ‖ S), clamp) of each image, (B,): away from the teacher [paper], until ``clamp`` nats [this lab]."""
+    """−min(KL(T ‖ S), clamp) of each image, (B,): away from the teacher, until ``clamp`` nats [form: this lab]."""
     return -kl_divergence(teacher, student).clamp(max=clamp)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.robustness.thresholds import suggest
+from atesc_core.robustness.trap import TrapEvidence, find_trap
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers.zoo import Teacher
@@ -28,11 +31,16 @@ CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic thres
 class Distillation:
     """One run: teacher, student, synthesizer, optimiser, random generators, threshold, and number of finished epochs.
 
+    Args:
+        spec: the run.
+        teacher: the teacher that ``spec.teacher`` names.
+        resume: what ``state_dict`` returned for a run with the same spec.
+
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
     """
 
-    def __init__(self, spec: RunSpec, teacher: Teacher):
+    def __init__(self, spec: RunSpec, teacher: Teacher, resume: dict[str, Any] | None = None):
         self.spec = spec
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
@@ -42,7 +50,11 @@ class Distillation:
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device).to(memory_format=memory_format(self.device))
         self.image_side = teacher.card.image_side
-        self.synthesizer = SYNTHESIZERS[spec.synthesis.kind](spec, self.teacher, self.image_side, self.random)
+        self.trap: TrapEvidence | None = None  # with twin synthesis, what noise says about a trap
+        if spec.escape.kind == "twin":
+            self.trap = TrapEvidence(**resume["trap"]) if resume else find_trap(self.teacher, self.image_side)
+        synthesizer = SYNTHESIZERS[spec.synthesis.kind]
+        self.synthesizer = synthesizer(spec, self.teacher, self.image_side, self.random, self.trap)
         self.optimiser = torch.optim.SGD(
             self.student.parameters(), lr=spec.lr, momentum=0.9, weight_decay=spec.weight_decay
         )
@@ -51,6 +63,8 @@ class Distillation:
         )
         self.epoch = 0  # epochs done
         self.threshold: float | None = None if isinstance(spec.split.threshold, str) else spec.split.threshold
+        if resume:
+            self._load_state_dict(resume)
 
     @property
     def learning_rate(self) -> float:
@@ -131,9 +145,8 @@ class Distillation:
             The loss terms, scalars without gradient, with ``fragile_share`` (0..1) of the synthetic images if
             the batch is split; and the student's logits before the update, (M, C).
         """
-        self.student.train()
         with autocast(self.device):
-            logits = self.student(batch.images).float()
+            logits = self.student_logits(batch)
         terms = student_losses(batch, logits, self.spec)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(terms["total"])
@@ -142,6 +155,24 @@ class Distillation:
         if batch.fragile_mask is not None:
             terms["fragile_share"] = batch.fragile_mask.float().mean()
         return detached(terms), logits.detach()
+
+    def student_logits(self, batch: StudentBatch, student: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The student's logits of a batch, (M, C), and the student in training mode.
+
+        Images of the OOD half take no part in the student's BatchNorm statistics: it answers them as in evaluation.
+
+        Args:
+            batch: M images.
+            student: called in place of the student, in whose mode it works.
+        """
+        student, teaching = student or self.student, self.spec.batch_size
+        self.student.train()
+        logits = student(batch.images[:teaching]).float()
+        if len(batch.images) > teaching:
+            self.student.eval()
+            logits = torch.cat([logits, student(batch.images[teaching:]).float()])
+            self.student.train()
+        return logits
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
         """One update of the student on the next batch; returns the loss terms as ``learn`` does."""
@@ -182,10 +213,10 @@ class Distillation:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "synthesizer": self.synthesizer.state_dict(),
+            "trap": self.trap and asdict(self.trap),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the state that ``state_dict`` returned for a run with the same spec."""
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch, self.threshold = state["epoch"], state["threshold"]
         self.random.set_state(state["random"].cpu())
         self.student.load_state_dict(state["student"])

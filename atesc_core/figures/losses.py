@@ -19,12 +19,12 @@ GENERATOR_TERMS: dict[str, str] = {
     "g/balance": "Class balance, Σ p̄ log p̄ (nats)",
     "g/contrast": "Contrast, L<sub>cr</sub> (nats)",
     "g/trap": "OOD half, CE(T, trap label) (nats)",
-    "g/mixing": "ID half, −log(1 − T<sub>trap</sub>) (nats)",
+    "g/mixing": "Mixtures of both halves (nats)",
     "g/vaccine": "Vaccine, −KL(T ‖ shuffled) / C (nats)",
 }
 STUDENT_TERMS: dict[str, tuple[str, str]] = {
-    "s/fragile": ("fragile", "fragile: learn"),
-    "s/robust": ("robust", "robust: forget"),
+    "s/fragile": ("fragile", "learn"),
+    "s/robust": ("robust", "forget"),
     "s/total": ("ink", "total"),
 }
 TEACHER_TERMS: dict[str, str] = {
@@ -124,7 +124,7 @@ def _panel(
 
 
 def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
-    """Student loss by group.
+    """Student loss by what it asks: to learn the teacher's answer, and to forget it.
 
     ``steps``: one row per round, with ``epoch``, ``round`` and those of the columns ``s/fragile``, ``s/robust`` and
     ``s/total`` that the run has, in nats.
@@ -173,7 +173,7 @@ def fragile_share(
     at = epoch_position(steps) if len(steps) else np.empty(0)
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
     if not len(split):
-        return theme.show_message(figure, "Nothing is split yet: the first epochs distil plainly")
+        return theme.show_message(figure, "No round has split its images")
     by_epoch = 100 * split.groupby("epoch")["fragile_share"].mean()
     figure.add_scatter(
         x=at[steps["fragile_share"].notna()],

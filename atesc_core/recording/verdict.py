@@ -90,8 +90,8 @@ def _way_out(escape: pd.Series, control: pd.Series | None) -> str:
     outcome = trap_outcome(_measured(escape), None if control is None else _measured(control))
     if outcome == "over-forgetting":
         recall = escape["trap_recall"]
-        return f"is out of it, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
-    return {"free": "is out of it", None: "has helped"}.get(outcome, "is on its way out")
+        return f"is out of the trap, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
+    return {"free": "is out of the trap", None: "has helped"}.get(outcome, "is on its way out")
 
 
 def _measured(row: pd.Series) -> dict[str, float]:

@@ -6,12 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GRID_SIDES = (1, 2, 3, 4, 6, 8, 16)  # cells per side of the random grids that are scaled up to images
+GRID_SIDES = (
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    16,
+)  # cells per side of random grids, which are scaled to images; and one as fine as they
 
 
 def noise_images(count: int, image_side: int, random: torch.Generator) -> Tensor:
     """``count`` images of uniform noise, (count, 3, H, W) in [0, 1]: grey and coloured, coarse to pixel-fine."""
-    kinds = [(side, channels) for side in GRID_SIDES for channels in (1, 3)]
+    kinds = [(side, channels) for side in sorted({*GRID_SIDES, image_side}) for channels in (1, 3)]
     images = []
     for number, (side, channels) in enumerate(kinds):
         share = count * (number + 1) // len(kinds) - count * number // len(kinds)

@@ -27,7 +27,9 @@ SPLITTING: tuple[EscapeKind, ...] = ("ckd", "atesc", "tadfkd")
 
 SYNTHESIS = (
     "How images are made. dfq: one generator, trained against the student; cmi: a new generator a call, its "
-    "images made unlike earlier ones; nayer: labels through a noisy layer. The last two keep a pool of images"
+    "images made unlike earlier ones; nayer: labels, as fixed orthogonal vectors (published: CLIP's text embeddings), "
+    "through a noisy layer. The last two keep a pool of images, which the student gets unchanged (published for nayer: "
+    "shifted and mirrored)"
 )
 
 
@@ -188,6 +190,7 @@ class SplitSpec(Spec):
         "prediction, in 1/255; margin, kl: what an attack at ε does to the label, to the output. Comparators that "
         "attack nothing: random; confidence: log-odds of the teacher's label; energy: log Σ exp of its logits; gmm: "
         "chance of a high loss, by a mixture fitted to the batch (TA-DFKD; its threshold is 0.5)",
+        {"tadfkd": "gmm"},
     )
     threshold: float | Literal["auto", "mixture", "share"] = setting(
         4.0,
@@ -195,6 +198,7 @@ class SplitSpec(Spec):
         "from the synthetic images' own scores when the split begins, without real data: auto, the lowest density "
         "between two groups, if a test finds two; mixture, where two fitted Gaussians are equally likely, if one does "
         "not suffice; otherwise one group, and no image is held back; share, so that a given share is fragile",
+        {"tadfkd": 0.5},
     )
     fragile_share: float = setting(
         0.5, "Share of images that are fragile where the threshold is share: two scores at an equal rate", gt=0, lt=1
@@ -226,17 +230,23 @@ class EscapeSpec(Spec):
         le=1e3,
     )
     forgetting: Literal["negative_kl", "uniform", "negative_learning"] = setting(
-        "negative_kl", "What forgetting asks of the student on robust images"
+        "negative_kl", "What forgetting asks of the student on robust images; twin: always negative_learning"
     )
     clamp: float = setting(10.0, "negative_kl stops pushing once KL(T‖S) exceeds this, in nats", gt=0, le=100)
-    warmup_epochs: int = setting(1, "Epochs of plain distillation before the split begins", ge=0, le=1000)
-    trap: float = setting(
-        1.0, "twin: weight of CE(T, trap label) of the OOD half, of its images and of their mixtures", ge=0, le=1e3
+    warmup_epochs: int = setting(
+        1, "Epochs of plain distillation before the split begins, or before twin forgets", {"tadfkd": 0}, ge=0, le=1000
     )
+    trap: float = setting(1.0, "twin: weight of CE(T, trap label) of the OOD half's images", ge=0, le=1e3)
     mixing: float = setting(
-        1.0, "twin: weight of −log(1 − T's probability of the trap label) of mixtures of the ID half", ge=0, le=1e3
+        1.0,
+        "twin: weight of mixtures of quarters of images: CE(T, trap label) of those of the OOD half, and −log(1 − T's "
+        "probability of the trap label) of those of the ID half",
+        ge=0,
+        le=1e3,
     )
-    ood_images: int = setting(32, "twin: images of the OOD half a step, which the student forgets", ge=0, le=4096)
+    ood_images: int = setting(
+        32, "twin: images of the OOD half a step of the student, which forgets the trap label on them", ge=0, le=4096
+    )
     vaccine: float = setting(
         0.1, "Weight of the shuffling vaccine in the generator's loss, with abd", 0.1, ge=0, le=1e3
     )
@@ -246,18 +256,22 @@ class EscapeSpec(Spec):
         """Whether images are split into two groups at all."""
         return self.kind in SPLITTING
 
+    @property
+    def form_of_forgetting(self) -> str:
+        """How the student forgets: as ``forgetting`` says; in twin synthesis always by negative learning."""
+        return "negative_learning" if self.kind == "twin" else self.forgetting
+
 
 # Settings that a kind of escape requires, where the synthesizer has them. TA-DFKD (Shin & Choi, AAAI 2024) is CKD with
 # another score, from the first epoch on, and a generator without its class prior, which is the paper's point.
 ESCAPE_REQUIREMENTS: dict[str, dict[str, Any]] = {
-    "twin": {"escape.forgetting": "negative_learning"},
     "tadfkd": {
         "split.score": "gmm",
         "split.threshold": 0.5,
         "escape.warmup_epochs": 0,
         "synthesis.onehot": 0.0,
         "synthesis.balance": 0.0,
-    },
+    }
 }
 
 
@@ -269,6 +283,13 @@ def _required(escape: str, synthesis: str) -> dict[str, Any]:
         for path, value in ESCAPE_REQUIREMENTS.get(escape, {}).items()
         if not path.startswith("synthesis.") or path.removeprefix("synthesis.") in fields
     }
+
+
+def _default(path: str, synthesis: str) -> Any:
+    """The default of a setting of a group."""
+    group, name = path.split(".")
+    groups: dict[str, Spec] = {"split": SplitSpec(), "escape": EscapeSpec(), "synthesis": SYNTHESES[synthesis]()}
+    return getattr(groups[group], name)
 
 
 class RunSpec(JobSpec):
@@ -340,14 +361,17 @@ class RunSpec(JobSpec):
         """A copy with dotted fields set, validated again; see ``JobSpec.replaced``.
 
         Another ``synthesis.kind`` starts from its defaults, without settings of the former kind. Another
-        ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it.
+        ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it, and gives those of the former
+        kind their defaults.
         """
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):
             raise SpecError(f"synthesis.kind: {_shown(kind)}: expected one of {', '.join(SYNTHESES)}")
         escape = changes.get("escape.kind", self.escape.kind)
         required = _required(escape, kind)
-        if escape == self.escape.kind:  # what it requires was set with it, except in a new synthesizer's defaults
+        if escape != self.escape.kind:
+            required = {path: _default(path, kind) for path in _required(self.escape.kind, kind)} | required
+        else:  # what it requires was set with it, except in a new synthesizer's defaults
             required = {path: value for path, value in required.items() if path.startswith("synthesis.")}
         if escape != self.escape.kind or kind != self.synthesis.kind:
             changes = required | changes

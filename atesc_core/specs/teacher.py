@@ -42,15 +42,9 @@ class TeacherRecipe(Spec):
         max_length=100,
     )
     image_side: int = setting(16, "Image side in pixels", (32, 64), ge=8, le=256)
-    epochs: int = setting(25, "Epochs; ID and OOD accuracy are measured after each", 30, ge=1, le=1000)
+    epochs: int = setting(25, "Epochs; ID and OOD accuracy are measured after each", (20, 30), ge=1, le=1000)
     batch_size: int = setting(128, "Images of each domain a step", 32, ge=4, le=4096)
-    lr: float = setting(
-        1e-3,
-        "Learning rate (Adam, cosine to 0; published: times 0.999 a step)",
-        {"tntl": 1e-4, "cuti": 1e-4},
-        gt=0,
-        le=1,
-    )
+    lr: float = setting(1e-3, "Learning rate (Adam, cosine to 0; published: times 0.999 a step)", 1e-4, gt=0, le=1)
     alpha: float = setting(
         0.1,
         "α: weight of the OOD cross-entropy inside the clamp at 1 (close-set)",

@@ -54,6 +54,7 @@ DEVELOPMENT_FORMS: dict[str, dict[str, Any]] = {
     "Twin without forgetting": {"escape.kind": "twin", "escape.ood_images": 0},
     "Twin without mixtures": {"escape.kind": "twin", "escape.mixing": 0.0},
 }
+CONTROL_FORMS = {form: DEVELOPMENT_FORMS[form] for form in ("plain", "Twin")}  # of the SL teachers, which set no trap
 TEACHER_SEEDS = (0, 1)  # of the teachers' training
 
 
@@ -118,7 +119,7 @@ def escape(seeds: int) -> list[PlannedRun]:
 
 
 def development(seeds: int) -> list[PlannedRun]:
-    """Forms of the escape on DFQ, the three offline pairs and TEACHER_SEEDS; and plain students of the SL teachers."""
+    """Forms of the escape on DFQ, the three offline pairs and TEACHER_SEEDS; and CONTROL_FORMS on the SL teachers."""
     return [
         PlannedRun(
             pair,
@@ -129,7 +130,7 @@ def development(seeds: int) -> list[PlannedRun]:
         for seed in range(seeds)
         for teacher_seed in TEACHER_SEEDS
         for pair in OFFLINE_PAIRS
-        for kind, forms in (("SL", {"plain": DEVELOPMENT_FORMS["plain"]}), ("NTL", DEVELOPMENT_FORMS))
+        for kind, forms in (("SL", CONTROL_FORMS), ("NTL", DEVELOPMENT_FORMS))
         for form, changes in forms.items()
     ]
 

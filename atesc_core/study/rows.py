@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean
@@ -98,7 +99,7 @@ def run_and_measure(
     import torch
 
     from atesc_core.device import describe, pick_device
-    from atesc_core.distillation.events import ThresholdChanged
+    from atesc_core.distillation.events import ThresholdChanged, TrapSought
     from atesc_core.distillation.loop import distill
     from atesc_core.domains.loading import load_pair
     from atesc_core.teachers.zoo import load_teacher
@@ -112,6 +113,7 @@ def run_and_measure(
         for teacher in teachers
     ]
     started, threshold = time.monotonic(), None
+    trap: dict[str, Any] | None = None  # with twin synthesis: what noise says about a trap
     curves: list[list[Measured]] = [[] for _ in specs]
 
     def evaluate(student: Classifier) -> Measured:
@@ -122,6 +124,8 @@ def run_and_measure(
     for event in distill(specs[0], teachers[0], evaluate):
         if isinstance(event, ThresholdChanged):
             threshold = event.threshold
+        elif isinstance(event, TrapSought):
+            trap = asdict(event.evidence) | {"is_trap": event.evidence.is_trap}
         elif isinstance(event, EpochDone):
             on_epoch(event.epoch)
     seconds = round(time.monotonic() - started, 1)
@@ -135,6 +139,7 @@ def run_and_measure(
             "trap_label": curve[-1].trap_label,
             "curve": [_rounded(measured.metrics) for measured in curve],
             "threshold": threshold_json(threshold),
+            "trap": trap,
             "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)},
             "device": describe(device).summary,
             "seconds": seconds,

@@ -64,6 +64,7 @@ def results(
                 "other": metrics.get(pair.metric, np.nan),
                 "trap_recall": metrics.get("trap_recall", np.nan),
                 "worst_recall": metrics.get("worst_recall", np.nan),
+                "trap_found": (row.get("trap") or {}).get("is_trap"),
                 "outcome": _outcome(row, rows.get(outcome_key(control_spec(cell), images_from))) if row else None,
                 "id_images": images.get("id", np.nan),
                 "ood_images": images.get("ood", np.nan),
@@ -343,12 +344,15 @@ def development_table(frame: pd.DataFrame) -> str:
         "trap label's recall ↑",
         "worst class ↑",
     )
-    table = [f"| teacher | {' | '.join(columns)} | by seed: IAcc; OOD metric |", "|---" * (len(columns) + 2) + "|"]
+    heads = ("teacher", *columns, "trap found", "by seed: IAcc; OOD metric")
+    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for _, line in summary(frame).iterrows():
         texts = _summary_texts(line)
         runs = frame[(frame.teacher == line.teacher) & (frame.form == line.form)].dropna(subset="iacc")
         by_seed = [f"{run.seed}: {run.iacc:.1f}; {run.other:.1f}" for _, run in runs.iterrows()]
-        cells = [f"`{line.teacher}`", *(texts[column] for column in columns), "<br>".join(by_seed)]
+        sought = runs["trap_found"].dropna()
+        found = f"{int(sought.sum())} of {len(sought)}" if len(sought) else "–"
+        cells = [f"`{line.teacher}`", *(texts[column] for column in columns), found, "<br>".join(by_seed)]
         table.append(f"| {' | '.join(cells)} |")
     return "\n".join(table)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from atesc_core.models import ARCHITECTURES, Classifier
-from atesc_core.robustness.trap import find_trap
+from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.synthesis.twin import OODHalf
@@ -39,19 +39,26 @@ class Synthesizer(ABC):
         teacher: the teacher, frozen.
         image_side: side of the images in pixels.
         random: the generator of all random numbers; its device is the device of all computations.
+        trap: with twin synthesis, what noise says about a trap: without one, the synthesizer is the plain one.
     """
 
     generator: nn.Module
 
-    def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, random: torch.Generator):
+    def __init__(
+        self,
+        spec: RunSpec,
+        teacher: Classifier,
+        image_side: int,
+        random: torch.Generator,
+        trap: TrapEvidence | None = None,
+    ):
         self.spec, self.image_side, self.num_classes = spec, image_side, teacher.num_classes
         self.random, self.device = random, random.device
         self.teacher = teacher
         self.vaccine = Vaccine(spec, teacher)
-        self.trap = find_trap(teacher, image_side, spec.split) if spec.escape.kind == "twin" else None
-        self.ood_half: OODHalf | None = None  # with twin synthesis, if the teacher sets a trap
-        if self.trap is not None and self.trap.is_trap:
-            self.ood_half = OODHalf(spec, teacher, image_side, self.trap.label, random)
+        self.ood_half: OODHalf | None = None
+        if trap is not None and trap.is_trap:
+            self.ood_half = OODHalf(spec, teacher, image_side, trap.label, random)
         self._build()
 
     @abstractmethod
@@ -60,7 +67,7 @@ class Synthesizer(ABC):
 
     def _id_images(self, batch_size: int) -> int:
         """Images of the generator in a batch; with an OOD half, half of them, so that a step costs about the same."""
-        return batch_size if self.ood_half is None else batch_size // 2
+        return batch_size if self.ood_half is None else max(2, batch_size // 2)
 
     @property
     def has_images(self) -> bool:

@@ -2,11 +2,11 @@
 
 The BatchNorm statistics of an NTL teacher are a mix of both domains, so that a generator that matches them alone (R_BN)
 makes images between the domains: this is the trap. Here a second generator makes the OOD half. Both halves together
-match the statistics, and the OOD half is asked for the label of the trap (robustness/trap.py finds it).
+match the statistics, and the OOD half is asked for the trap label (robustness/trap.py finds it).
 
 The statistics alone do not say which half looks like ID in the first layers: without the mixtures below, images of the
-ID half had ID content in OOD colours. What makes a teacher give the trap's label is how an image looks, not what it
-shows. So mixtures of quarters of images, which show nothing, must carry the trap's label if they are of the OOD half,
+ID half had ID content in OOD colours. What makes a teacher give the trap label is how an image looks, not what it
+shows. So mixtures of quarters of images, which show nothing, must carry the trap label if they are of the OOD half,
 and must not if they are of the ID half. Only the ID half teaches the student, and the student forgets the teacher's
 answer to the OOD half. Measured: docs/method.md.
 """
@@ -23,7 +23,6 @@ from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
-from atesc_core.training.divergence import masked_mean
 
 LATENT = 64
 
@@ -35,7 +34,7 @@ class OODHalf:
         spec: the run.
         teacher: the frozen teacher.
         image_side: of its images, in pixels.
-        label: the label of the trap.
+        label: the trap label.
         random: the run's random generator.
     """
 
@@ -57,18 +56,30 @@ class OODHalf:
         ood_images = self.generator(self._noise(len(images))).to(images.dtype)
         with BatchNormMatch(self.teacher) as match:
             logits, ood_logits = self.teacher(torch.cat([images, ood_images])).float().chunk(2)
-        mixtures = torch.cat([quarters_mixed(images), quarters_mixed(ood_images)])
-        mixed_logits, mixed_ood_logits = self.teacher(mixtures).float().chunk(2)
-        has_label = logits.argmax(1) == self.label
-        no_quarter_has_it = ~torch.stack([has_label.roll(shift) for shift in range(4)]).any(0)
-        carried = torch.cat([ood_logits, mixed_ood_logits])
-        labels = torch.full((len(carried),), self.label, device=images.device)
         escape = self.spec.escape
         return logits, {
             "bn": weight * match.loss(),
-            "trap": escape.trap * 2 * F.cross_entropy(carried, labels),
-            "mixing": escape.mixing * masked_mean(other_label(mixed_logits, self.label), no_quarter_has_it),
+            "trap": escape.trap * self._without_label(ood_logits).mean(),
+            "mixing": escape.mixing * self._mixing(images[logits.argmax(1) != self.label], ood_images),
         }
+
+    def _mixing(self, others: Tensor, ood_images: Tensor) -> Tensor:
+        """Mixtures of the OOD half must carry the label, those of images of the ID half with another label must not.
+
+        A scalar, the sum of both means.
+        """
+        mixed, mixed_ood = (
+            self.teacher(torch.cat([quarters_mixed(others), quarters_mixed(ood_images)]))
+            .float()
+            .split([len(others), len(ood_images)])
+        )
+        if len(others) < 4:
+            return self._without_label(mixed_ood).mean()
+        return self._without_label(mixed_ood).mean() + other_label(mixed, self.label).mean()
+
+    def _without_label(self, logits: Tensor) -> Tensor:
+        """Cross-entropy with the trap label, (B,): 0 where it is certain. logits: (B, C)."""
+        return F.cross_entropy(logits, torch.full((len(logits),), self.label, device=logits.device), reduction="none")
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:

@@ -112,7 +112,7 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
         default=sources[0],
         required=True,
         help=(
-            "quick is made for two CPU cores; full is what is published, for one GPU"
+            "quick is made for two CPU cores; full is what is published for the synthesizer, for one GPU"
             + ("; link: the settings the link brought." if linked else ".")
         ),
     )

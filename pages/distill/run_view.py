@@ -58,7 +58,7 @@ def run_view(run: DistillationRun) -> bool:
     note = f"synthetic images, epoch {snapshot.epoch}" if snapshot else ""
     with left, elements.card("Robustness scores", note, height="stretch"):
         score_histogram(run, snapshot)
-    with right, elements.card("Student loss by group", "each round", height="stretch"):
+    with right, elements.card("Student loss", "each round", height="stretch"):
         student_losses(run, steps)
     left, right = st.columns(2)
     with left, elements.card("Generator loss by term", "each round, weighted", height="stretch"):

@@ -46,7 +46,7 @@ def _launch_controls() -> None:
         icon=":material/slideshow:",
         width="stretch",
         disabled=not is_recorded,
-        help="Five steps, from a recording: nothing is computed"
+        help="Five steps, from a recording of the open-set story: nothing is computed"
         if is_recorded
         else f"This copy has no recording; `{recordings.MAKE_COMMAND}` makes it",
     )

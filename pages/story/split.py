@@ -99,7 +99,7 @@ def _group_tiles(run: RecordedRun, epoch: int, arrays: SnapshotArrays, threshold
             share = 100 * (arrays.teacher_class[mask] == target).mean() if mask.any() else None
             tiles.append(
                 elements.tile(
-                    f"of them with the OOD label, {run.teacher.class_names[target]}",
+                    f"of them with the trap label, {run.teacher.class_names[target]}",
                     formats.per_cent(share),
                     "%",
                     role=role,

@@ -15,7 +15,7 @@ def teacher():
 
 @pytest.fixture
 def a_trap_with_label_0(monkeypatch):
-    """Twin synthesis finds a trap without an attack on 8192 noise images."""
+    """Twin synthesis finds a trap without an attack on noise images."""
     monkeypatch.setattr(
-        "atesc_core.synthesis.base.find_trap", lambda *_: TrapEvidence(0, 8192, 100, 90, ratio=9.0, ratio_at_least=5.0)
+        "atesc_core.distillation.state.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
     )

@@ -179,7 +179,7 @@ def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher, escape
             assert teach.tolist() == [True] * 64 + [False] * run.spec.escape.ood_images
         t, s = torch.from_numpy(turn.teacher_logits), torch.from_numpy(turn.student_logits_before)
         assert turn.losses["s/fragile"] == pytest.approx(ckd(t, s, teach).item(), rel=1e-5)
-        forgotten = masked_mean(FORGETTING[run.spec.escape.forgetting](t, s, 10.0), forget)
+        forgotten = masked_mean(FORGETTING[run.spec.escape.form_of_forgetting](t, s, 10.0), forget)
         assert turn.losses["s/robust"] == pytest.approx(run.spec.escape.weight * forgotten.item(), rel=1e-5)
     assert turn.forget_mask.any()
 

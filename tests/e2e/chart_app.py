@@ -1,6 +1,7 @@
 """The script that tests/e2e/test_chart.py shows: a live line, a map with pictures, a histogram with a threshold."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pages.shared.state.controlled_widget import controlled_widget  # noqa: E402
 from pages.shared.ui.chart import ThresholdHandle, chart, thumbnails  # noqa: E402
 
 st.set_page_config(layout="wide")
@@ -47,7 +49,9 @@ def cloud():
 
 @st.fragment
 def histogram():
-    st.session_state.setdefault("epsilon", 4.0)
+    state = st.session_state
+    state.setdefault("threshold", 4.0)
+    choose = partial(state.__setitem__, "threshold")
     scores = random.gamma(4, 1.2, 500)
     counts, edges = np.histogram(scores, 30, (0, 16))
     figure = go.Figure(go.Bar(x=(edges[1:] + edges[:-1]) / 2, y=counts, marker_color="#56B4E9"))
@@ -55,13 +59,16 @@ def histogram():
     chart(
         figure,
         "histogram",
-        threshold=ThresholdHandle(st.session_state.epsilon, low=0, high=16, step=0.1, label="ε", scores=scores),
-        on_threshold=lambda value: st.session_state.update(epsilon=value),
+        threshold=ThresholdHandle(state.threshold, low=0, high=16, step=0.1, label="ε", scores=scores),
+        on_threshold=choose,
     )
-    st.slider("epsilon", 0.0, 16.0, step=0.1, key="epsilon")
-    st.text(f"threshold {st.session_state.epsilon:.1f}")
-    st.checkbox("a run moves it", key="moved", on_change=lambda: st.session_state.update(epsilon=10.0))
-    st.text("moved" if st.session_state.moved else "")
+    # As on the real page. With the threshold at its own key, the live chart's timer could bring back the slider's value
+    # from before the line was moved.
+    slider = controlled_widget("epsilon", state.threshold, choose, initial="value")
+    st.slider("epsilon", 0.0, 16.0, step=0.1, **slider)
+    st.text(f"threshold {state.threshold:.1f}")
+    st.checkbox("a run moves it", key="moved", on_change=choose, args=(10.0,))
+    st.text("moved" if state.moved else "")
 
 
 left, right = st.columns(2)

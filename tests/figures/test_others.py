@@ -71,7 +71,7 @@ def test_student_losses_have_their_groups_colours():
 
 def test_a_plain_run_has_no_robust_loss():
     figure = losses_student(STEPS.assign(**{"s/robust": np.nan}))
-    assert [trace.name for trace in figure.data] == ["fragile: learn", "total"]
+    assert [trace.name for trace in figure.data] == ["learn", "total"]
 
 
 def test_fragile_share_is_per_cent_by_round_and_by_epoch():

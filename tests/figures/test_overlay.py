@@ -151,7 +151,7 @@ def test_axes_carry_units():
     assert [quantity_title(quantity) for quantity in ("iacc", "asr", "s/fragile")] == [
         "IAcc (%)",
         "ASR (%)",
-        "Student loss, fragile: learn (nats)",
+        "Student loss, learn (nats)",
     ]
 
 

@@ -42,7 +42,7 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
         (
             {"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 3))},
             True,
-            ["ATEsc is out of it: ASR 99.8 → 3.0 %, for 1.0 points of IAcc (epoch 2)"],
+            ["ATEsc is out of the trap: ASR 99.8 → 3.0 %, for 1.0 points of IAcc (epoch 2)"],
         ),
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (72, 3))}, True, ["with 2.0 points more IAcc"]),
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 70))}, True, ["ATEsc is on its way out"]),
@@ -56,12 +56,12 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
         (
             {"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97)), "twin": curve("asr", (50, 91), (71, 3))},
             True,
-            ["ATEsc has not helped: ASR 99.8", "Twin is out of it: ASR 99.8 → 3.0 %, with 1.0 points more IAcc"],
+            ["ATEsc has not helped: ASR 99.8", "Twin is out of the trap: ASR 99.8 → 3.0 %, with 1.0 points more IAcc"],
         ),
         (
             {"plain": TRAPPED, "control": CONTROL, "atesc": costly(curve("asr", (50, 91), (69, 3)), 70, 20)},
             True,
-            ["ATEsc is out of it, but has forgotten the trap label's own class (20.0 % of it right): ASR 99.8 → 3.0"],
+            ["ATEsc is out of the trap, but has forgotten the trap label's own class (20.0 % of it right): ASR 99.8"],
         ),
         (
             {"plain": TRAPPED, "control": CONTROL, "atesc": curve("asr", (50, 91), (69, 30))},
@@ -80,7 +80,7 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
         (
             {"plain": CLOSE, "control": CLOSE_CONTROL, "atesc": costly(curve("oacc", (70, 60)), 70, 60, share=8)},
             True,
-            ["trap", "ATEsc is out of it: OAcc"],
+            ["trap", "ATEsc is out of the trap: OAcc"],
         ),
         (
             {"plain": curve("oacc", (77, 2)), "control": curve("oacc", (80, 92)), "atesc": curve("oacc", (70, 60))},

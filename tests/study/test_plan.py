@@ -80,7 +80,7 @@ def test_the_development_study_has_controls_and_teachers_of_two_seeds():
     cells = STUDIES["development"].plan(2)
     assert STUDIES["development"].images_from == "validation"
     assert {(cell.kind, cell.form) for cell in cells} == {
-        ("SL", "plain"),
+        *(("SL", form) for form in plan.CONTROL_FORMS),
         *(("NTL", form) for form in plan.DEVELOPMENT_FORMS),
     }
     assert {cell.spec.teacher for cell in cells if cell.pair == "mnistm-mnist"} == {

@@ -152,7 +152,9 @@ def test_the_development_page_reads_validation_rows_only(tmp_path):
     page = write_development(write(tmp_path / "development.jsonl", rows), {"development": 1})
     assert page == tmp_path / "development.md"
     text = page.read_text()
-    assert "| `mnistm-fashion-ntl` | plain | 1 of 1 | 60.0 | OLAcc ↓ | 90.0 | 1 of 1 | – | – | 0: 60.0; 90.0 |" in text
+    assert (
+        "| `mnistm-fashion-ntl` | plain | 1 of 1 | 60.0 | OLAcc ↓ | 90.0 | 1 of 1 | – | – | – | 0: 60.0; 90.0 |" in text
+    )
     assert "| `mnistm-fashion-ntl-seed1` | plain | 1 of 1 | 61.0 |" in text
     assert "| `mnistm-fashion-ntl` | ATEsc | 0 of 1 | not run |" in text
     assert "{{" not in text

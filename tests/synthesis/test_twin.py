@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 
 from atesc_core.distillation.events import TrapSought
 from atesc_core.distillation.loop import distill
+from atesc_core.distillation.losses import negative_learning, student_losses
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import load_pair
 from atesc_core.robustness.trap import TrapEvidence
@@ -20,8 +22,8 @@ from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.events import CheckpointReady
 from tests.support.short_runs import short_run
 
-TRAP = TrapEvidence(0, 8192, 100, 90, ratio=9.0, ratio_at_least=5.0)
-NO_TRAP = TrapEvidence(2, 8192, 13, 7, ratio=3.8, ratio_at_least=0.7)
+TRAP = TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
+NO_TRAP = TrapEvidence(2, 16_384, 13, 7, ratio_at_least=0.7)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def teacher():
 @pytest.fixture
 def found(monkeypatch):
     """`found(evidence)`: what noise says from now on."""
-    return lambda evidence: monkeypatch.setattr("atesc_core.synthesis.base.find_trap", lambda *_: evidence)
+    return lambda evidence: monkeypatch.setattr("atesc_core.distillation.state.find_trap", lambda *_: evidence)
 
 
 def twin(teacher, **changes) -> Distillation:
@@ -71,15 +73,35 @@ def test_the_terms_by_hand(teacher, found):
         ood = half.generator(half._noise(12))
         with BatchNormMatch(teacher.model) as match:
             t = teacher.model(torch.cat([images, ood]))
-        mixed_id, mixed_ood = (teacher.model(quarters_mixed(each)) for each in (images, ood))
+        mixed_id, mixed_ood = (teacher.model(quarters_mixed(each)) for each in (images[y != label], ood))
     torch.testing.assert_close(logits, t[:12])
     assert terms["bn"].item() == pytest.approx(3 * match.loss().item(), rel=1e-5)
-    both = sum(F.cross_entropy(each, torch.full((12,), label)).item() for each in (t[12:], mixed_ood))
-    assert terms["trap"].item() == pytest.approx(0.5 * both, rel=1e-5)
-    clean = [i for i in range(12) if all(y[i - shift] != label for shift in range(4))]
-    assert 0 < len(clean) < 12
-    probability = mixed_id.softmax(1)[clean, label]
-    assert terms["mixing"].item() == pytest.approx(-2 * torch.log1p(-probability).mean().item(), rel=1e-3)
+    own, of_mixtures = (F.cross_entropy(each, torch.full((12,), label)).item() for each in (t[12:], mixed_ood))
+    assert terms["trap"].item() == pytest.approx(0.5 * own, rel=1e-5)
+    assert 4 <= len(mixed_id) < 12
+    not_the_label = -torch.log1p(-mixed_id.softmax(1)[:, label]).mean().item()
+    assert terms["mixing"].item() == pytest.approx(2 * (of_mixtures + not_the_label), rel=1e-3)
+
+
+def test_images_that_all_have_the_trap_label_are_not_mixed(teacher, found):
+    found(TRAP)
+    half = twin(teacher).synthesizer.ood_half
+    alike = torch.rand(1, 3, 16, 16).expand(8, -1, -1, -1)
+    half.label = int(teacher.model(alike[:1]).argmax())
+    assert half.observe(alike, 1.0)[1]["mixing"].isfinite()
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+@pytest.mark.parametrize("kind", ["dfq", "cmi", "nayer"])
+def test_the_smallest_batches(teacher, found, kind, batch):
+    """One ID image was a batch of which NAYER's BatchNorm1d has no variance."""
+    found(TRAP)
+    settings = {"synthesis.kind": kind, "escape.kind": "twin", "batch_size": batch}
+    if kind != "dfq":
+        settings["synthesis.batch_size"] = batch
+    run = Distillation(short_run(**settings), teacher)
+    terms = run.synthesizer.train_round(run.student)
+    assert all(value.isfinite() for value in terms.values())
 
 
 def test_each_generator_gets_the_gradient_of_its_own_terms(teacher, found):
@@ -98,7 +120,7 @@ def test_each_generator_gets_the_gradient_of_its_own_terms(teacher, found):
         ]
         for name, term in terms.items()
     }
-    assert reached == {"bn": [True, True], "trap": [False, True], "mixing": [True, False]}
+    assert reached == {"bn": [True, True], "trap": [False, True], "mixing": [True, True]}
 
 
 @pytest.mark.parametrize("kind", ["dfq", "cmi", "nayer"])
@@ -117,10 +139,12 @@ def test_without_a_trap_a_run_is_the_plain_one_to_the_last_bit(teacher, found, k
 
 def test_the_history_says_what_was_decided_and_from_how_many_images():
     assert TRAP.sentence == (
-        "label 0 is the trap's: 90 of 100 robust ones among 8192 noise images, 9.0 times as often as other labels"
+        "trap found: label 0 has 90 of the 100 robust ones among 16384 noise images at ε = 7, a robust share at least "
+        "5.0 times that of other labels"
     )
     assert NO_TRAP.sentence == (
-        "no trap found: label 2 has 7 of 13 robust ones among 8192 noise images, which is no evidence; the run is plain"
+        "no trap found, the run is plain: label 2 has 7 of the 13 robust ones among 16384 noise images at ε = 7, a "
+        "robust share at least 0.7 times that of other labels; a trap needs 20 images and 1.5 times"
     )
 
 
@@ -135,3 +159,48 @@ def test_images_of_the_ood_half_never_teach(teacher, found, count):
         assert not batch.forget_mask[:24].any()
         assert (batch.teacher_logits[24:].argmax(1)[batch.forget_mask[24:]] == 0).all()
     assert len(run.student_batch(epoch=1).images) == 24, "the warm-up forgets nothing"
+
+
+def test_the_ood_half_leaves_the_students_statistics_alone(teacher, found):
+    """Half a batch of OOD images moved the student's BatchNorm statistics, although they teach nothing."""
+    found(TRAP)
+    with_half, without = (
+        Distillation(short_run(**{"escape.kind": "twin", "escape.ood_images": count, "escape.weight": 0.0}), teacher)
+        for count in (16, 0)
+    )
+    batches = []
+    for run in (with_half, without):
+        batches.append(run.student_batch(epoch=2))
+        run.learn(batches[-1])
+    assert (len(batches[0].images), len(batches[1].images)) == (40, 24)
+    torch.testing.assert_close(batches[0].images[:24], batches[1].images)
+    for name, value in with_half.student.state_dict().items():
+        torch.testing.assert_close(value, without.student.state_dict()[name], msg=name)
+
+
+def test_the_student_forgets_the_ood_half_whatever_the_form_of_atesc(teacher, found):
+    found(TRAP)
+    run = twin(teacher, **{"escape.forgetting": "uniform"})
+    half = run.synthesizer.ood_half
+    half.label = int(teacher.model(half.sample(64)).argmax(1).mode().values)
+    batch = run.student_batch(epoch=2)
+    assert batch.forget_mask.any()
+    logits = run.student_logits(batch).detach()
+    expected = negative_learning(batch.teacher_logits, logits, 0)[batch.forget_mask].mean()
+    terms = student_losses(batch, logits, run.spec)
+    assert terms["robust"].item() == pytest.approx(run.spec.escape.weight * expected.item())
+
+
+def test_a_resumed_run_goes_on_from_the_evidence_that_it_began_with(teacher, found):
+    """It was sought again, and a run whose evidence had changed could not be continued."""
+    found(TRAP)
+    spec = short_run(epochs=2, **{"escape.kind": "twin"})
+    first, second = (
+        copy.deepcopy(event.state) for event in distill(spec, teacher) if isinstance(event, CheckpointReady)
+    )
+    found(NO_TRAP)
+    events = list(distill(spec, teacher, resume=first))
+    assert not any(isinstance(event, TrapSought) for event in events)
+    again = next(event.state for event in events if isinstance(event, CheckpointReady))
+    for name, value in second["student"].items():
+        assert torch.equal(value, again["student"][name]), name

@@ -33,7 +33,7 @@ def start(setting: str) -> str:
 
 
 def runs(group: str) -> dict[str, DistillationRun]:
-    """Return the group's runs by role (plain, atesc, control); deleted runs are missing."""
+    """Return the group's runs by role (plain, atesc, twin, control); deleted runs are missing."""
     return story_runs(run_store(), group, {card.name: card.kind for card in cards().values()})
 
 

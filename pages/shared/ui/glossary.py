@@ -24,8 +24,8 @@ TERMS = {
     "images. Near 0: the student forgot the class with the trap, and a low OLAcc or ASR is no success.",
     "trap label on OOD": "Share of OOD test images that get the trap label, which the teacher gives most of them.",
     "ε": "Attack budget: how far each colour value of an image may be moved, in steps of 1/255.",
-    "fragile": "An attack within ε changes the teacher's label of this synthetic image.",
-    "robust": "No attack within ε changes the teacher's label of this synthetic image.",
+    "fragile": "The attack within ε changes the teacher's label of this synthetic image.",
+    "robust": "The attack within ε does not change the teacher's label of this synthetic image.",
     "ATEsc": "Adversarial trap escaping (Hong et al., ICML 2025): learn from the fragile group, forget the robust one.",
     "Twin": "This lab's escape: two generators make the ID and the OOD half of a batch; only the ID half teaches.",
     "synthetic": "Made by the generator G: no real image is used.",
@@ -47,11 +47,12 @@ TERMS = {
     "learning rate": "How far a step goes. It falls along a cosine to 0 at the run's end.",
     "λ": "Weight of forgetting in the student's loss.",
     "teaches": "The student is to answer as the teacher does: the image counts in KL(T‖S).",
-    "trapped": "Held back from teaching: robust, or of the OOD half. The student forgets what T says of it.",
+    "held back": "Does not teach: robust, or of the OOD half. ATEsc and Twin make S forget T's label of it.",
     "OOD half": "Images of twin synthesis' second generator. They stand for the OOD domain and never teach; the "
     "student forgets T's answer to them. This lab's escape.",
-    "CE(T, trap)": "Cross-entropy of T's answers to the trap's label: small where the OOD half carries it.",
-    "−log(1 − T_trap)": "Small where mixtures of the ID half do not carry the trap's label.",
+    "CE(T, trap)": "Cross-entropy of T's answers to the trap label: small where the OOD half carries it.",
+    "mixtures": "Quarters of four images put together. Small where those of the OOD half carry the trap label, and "
+    "those of the ID half do not.",
 }
 LOSSES = {  # loss term -> its name with its symbol, and the number of decimals to show
     "g/bn": ("BatchNorm match, [[R_BN]]", 2),
@@ -60,7 +61,7 @@ LOSSES = {  # loss term -> its name with its symbol, and the number of decimals 
     "g/balance": ("Class balance, [[Σ p̄ log p̄]]", 3),
     "g/contrast": ("Contrast, [[L_cr]]", 3),
     "g/trap": ("OOD half, [[CE(T, trap)]]", 3),
-    "g/mixing": ("ID half, [[−log(1 − T_trap)]]", 3),
+    "g/mixing": ("Mixing, [[mixtures]]", 3),
     "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
     "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
 }

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from atesc_core.distillation.loop import distill
+from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.runs.worker import work
 from atesc_core.teachers.zoo import load_teacher
 from pages.shared.ui.glossary import LOSSES, TERMS, annotated
@@ -82,11 +83,13 @@ def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
         ("dfq", "atesc", {}),
         ("dfq", "none", {}),
         ("dfq", "abd", {}),
+        ("dfq", "twin", {"escape.warmup_epochs": 0}),
         ("cmi", "ckd", {"escape.warmup_epochs": 0, "synthesis.bank": 100, "synthesis.negatives": 8}),
         ("nayer", "tadfkd", {"synthesis.noise": 8, "synthesis.warmup_loops": 1, "temperature": 20.0}),
     ],
 )
-def test_both_turns_say_what_was_computed(open_page, store, working, kind, escape, changes):
+def test_both_turns_say_what_was_computed(open_page, store, working, monkeypatch, kind, escape, changes):
+    monkeypatch.setattr("atesc_core.distillation.state.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, 5.0))
     spec = (
         tiny_spec()
         .replaced({"synthesis.kind": kind})
@@ -105,7 +108,7 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
         assert LOSSES[name][0].split(",")[0] in words
         assert decimal(values[-1], LOSSES[name][1]) in words
     assert f"Total {decimal(sum(generator_turn.losses.values())[0], 3)}" in words
-    assert len(image_walls(app)[f"turn wall {run_id}"]) == 32
+    assert len(image_walls(app)[f"turn wall {run_id}"]) == (16 if escape == "twin" else 32)  # the ID half
     if kind != "dfq":
         assert "step 1 step 3" in words
         assert f"y = {generator_turn.labels[0]}" in words
@@ -119,11 +122,12 @@ def test_both_turns_say_what_was_computed(open_page, store, working, kind, escap
     for name in student_turn.losses:
         assert f"{decimal(student_turn.losses[name], 3)} {decimal(student_turn.losses_after[name], 3)}" in words
     assert f"mean over the {student_turn.teach_mask.sum()} that teach" in words
-    assert ("Forgetting" in words) == (escape == "atesc" and student_turn.fragile_mask is not None)
+    assert ("Forgetting" in words) == (student_turn.forget_mask is not None)
     assert ("KL at temperature 20" in words) == (spec.temperature == 20)
     roles = [cell["role"] for cell in image_walls(app)[f"turn wall {run_id}"]]
     if student_turn.fragile_mask is None:
-        assert ("Warm-up, epoch 1 of 1" if spec.escape.splits else "This run splits nothing") in words
+        unsplit = "The OOD half never teaches" if escape == "twin" else "This run splits nothing"
+        assert ("Warm-up, epoch 1 of 1" if spec.escape.splits else unsplit) in words
         assert set(roles) == {None}
     else:
         fragile = student_turn.fragile_mask

@@ -267,7 +267,7 @@ def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
     words = " ".join(page_text(app).split())
     assert f"Fragile {100 * fragile.mean():.1f} % {fragile.sum()} of 32 synthetic · epoch 1" in words
     target = shipped.pictures(run, 1).teacher_class[~fragile] == 0
-    assert f"of them with the OOD label, 0 {100 * target.mean():.1f} % of {(~fragile).sum()} robust images" in words
+    assert f"of them with the trap label, 0 {100 * target.mean():.1f} % of {(~fragile).sum()} robust images" in words
     app.slider[0].set_value(0.0).run()
     assert app.query_params["eps"] == "0.0"
     assert not app.exception

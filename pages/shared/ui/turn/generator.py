@@ -94,7 +94,7 @@ def _losses(run: DistillationRun, turn: GeneratorTurn) -> None:
     for name, values in turn.losses.items():
         term = name.removeprefix("g/")
         text, digits = LOSSES[name]
-        weight = run.spec.escape.vaccine if term == "vaccine" else getattr(settings, term)
+        weight = getattr(settings if hasattr(settings, term) else run.spec.escape, term)
         rows.append((weighted_term(text, weight, values[-1], digits), *_first_and_last(values, digits)))
     rows.append((TOTAL, *_first_and_last(np.sum(list(turn.losses.values()), axis=0), 3)))
     steps = _steps(turn)

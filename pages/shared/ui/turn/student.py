@@ -90,7 +90,7 @@ def _title(run: DistillationRun, turn: StudentTurn, index: int, names: Sequence[
     """The tooltip of an image: both networks' labels, the image's group and its use."""
     teacher, student = turn.teacher_logits[index].argmax(), turn.student_logits_before[index].argmax()
     labels = f"teacher: {names[teacher]} · student: {names[student]}"
-    use = "teaches" if turn.teach_mask[index] else "trapped, forgotten" if _forgotten(turn)[index] else "held back"
+    use = "teaches" if turn.teach_mask[index] else "held back, forgotten" if _forgotten(turn)[index] else "held back"
     return labels + ("" if turn.fragile_mask is None else f" · {_group(turn.fragile_mask, index)}") + f", {use}"
 
 
@@ -121,13 +121,13 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
         elements.muted(f"of {n} synthetic images"),
     )
     teaching = turn.teach_mask.sum()
-    paragraph(f"[[teaches|Teach]]: {teaching} of {n}. [[trapped|Held back]]: {n - teaching}.")
+    paragraph(f"[[teaches|Teach]]: {teaching} of {n}. [[held back|Held back]]: {n - teaching}.")
 
 
 def _losses(run: DistillationRun, turn: StudentTurn) -> None:
     escape = run.spec.escape
     distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teach_mask.sum()} that teach"
-    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.forgetting]}]], mean over {_forgotten(turn).sum()} trapped"
+    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.form_of_forgetting]}]], mean over {_forgotten(turn).sum()}"
     rows: list[tuple[str | Html, ...]] = []
     for name, value in turn.losses.items():
         title: str | Html
@@ -142,8 +142,8 @@ def _losses(run: DistillationRun, turn: StudentTurn) -> None:
 
 
 def _tiles(turn: StudentTurn) -> Iterable[Html]:
-    """Tiles with the change of the student's answers, on the teaching images and on the trapped images."""
-    teaching, trapped = turn.teach_mask, _forgotten(turn)
+    """Tiles with the change of the student's answers, on the teaching images and on the forgotten ones."""
+    teaching, forgotten = turn.teach_mask, _forgotten(turn)
     before, after = turn.student_logits_before, turn.student_logits_after
     if teaching.any():
         yield change_tile(
@@ -152,11 +152,11 @@ def _tiles(turn: StudentTurn) -> Iterable[Html]:
             agreement(after[teaching], turn.teacher_logits[teaching]),
             f"{teaching.sum()} images",
         )
-    if trapped.any():
+    if forgotten.any():
         yield change_tile(
-            "Gives T's label to the trapped",
-            agreement(before[trapped], turn.teacher_logits[trapped]),
-            agreement(after[trapped], turn.teacher_logits[trapped]),
-            f"{trapped.sum()} images",
+            "Gives T's label to the forgotten",
+            agreement(before[forgotten], turn.teacher_logits[forgotten]),
+            agreement(after[forgotten], turn.teacher_logits[forgotten]),
+            f"{forgotten.sum()} images",
             role="robust",
         )
