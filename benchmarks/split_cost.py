@@ -112,7 +112,8 @@ def cost(plain: Distillation, atesc: Distillation, rounds: int, calibrating: flo
     """The cost of a splitting epoch and of a whole run over the cost without a split.
 
     Rounds of both are timed alternately, first those of splitting epochs. ``run_ratio`` is for the whole run: plain
-    epochs, the threshold (``calibrating`` seconds), the first split, and splitting epochs. It counts training only, without measuring the student.
+    epochs, the threshold (``calibrating`` seconds), the first split, and splitting epochs. It counts training only,
+    without measuring the student.
     """
     spec = atesc.spec
     epoch = spec.escape.warmup_epochs + 1
