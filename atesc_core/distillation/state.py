@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -145,8 +144,9 @@ class Distillation:
             The loss terms, scalars without gradient, with ``fragile_share`` (0..1) of the synthetic images if
             the batch is split; and the student's logits before the update, (M, C).
         """
+        self.student.train()
         with autocast(self.device):
-            logits = self.student_logits(batch)
+            logits = self.student(batch.images).float()
         terms = student_losses(batch, logits, self.spec)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(terms["total"])
@@ -155,24 +155,6 @@ class Distillation:
         if batch.fragile_mask is not None:
             terms["fragile_share"] = batch.fragile_mask.float().mean()
         return detached(terms), logits.detach()
-
-    def student_logits(self, batch: StudentBatch, student: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """The student's logits of a batch, (M, C), and the student in training mode.
-
-        Images of the OOD half take no part in the student's BatchNorm statistics: it answers them as in evaluation.
-
-        Args:
-            batch: M images.
-            student: called in place of the student, in whose mode it works.
-        """
-        student, teaching = student or self.student, self.spec.batch_size
-        self.student.train()
-        logits = student(batch.images[:teaching]).float()
-        if len(batch.images) > teaching:
-            self.student.eval()
-            logits = torch.cat([logits, student(batch.images[teaching:]).float()])
-            self.student.train()
-        return logits
 
     def student_step(self, epoch: int) -> dict[str, Tensor]:
         """One update of the student on the next batch; returns the loss terms as ``learn`` does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -77,7 +76,7 @@ def trace_student_turn(
         learning_rate: learning rate of the step.
     """
     with autocast(run.device):
-        logits_after = run.student_logits(batch, partial(untouched, run.student))
+        logits_after = untouched(run.student, batch.images).float()
     terms_after = student_losses(batch, logits_after, run.spec)
     norm, count = gradient_norm(run.student)
     return StudentTurn(

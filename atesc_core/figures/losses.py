@@ -20,6 +20,7 @@ GENERATOR_TERMS: dict[str, str] = {
     "g/contrast": "Contrast, L<sub>cr</sub> (nats)",
     "g/trap": "OOD half, CE(T, trap label) (nats)",
     "g/mixing": "Mixtures of both halves (nats)",
+    "g/orientation": "Orientation, Σ 1 − cos",
     "g/vaccine": "Vaccine, −KL(T ‖ shuffled) / C (nats)",
 }
 STUDENT_TERMS: dict[str, tuple[str, str]] = {

@@ -244,6 +244,13 @@ class EscapeSpec(Spec):
         ge=0,
         le=1e3,
     )
+    orientation: float = setting(
+        0.3,
+        "twin: weight of 1 − cos, summed over BatchNorm layers, of the angle between how the mean of the OOD half "
+        "differs from that of the ID half, and how that of noise with the trap label differs from that of other noise",
+        ge=0,
+        le=1e3,
+    )
     ood_images: int = setting(
         32, "twin: images of the OOD half a step of the student, which forgets the trap label on them", ge=0, le=4096
     )

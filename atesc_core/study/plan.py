@@ -53,6 +53,7 @@ DEVELOPMENT_FORMS: dict[str, dict[str, Any]] = {
     "Twin": {"escape.kind": "twin"},
     "Twin without forgetting": {"escape.kind": "twin", "escape.ood_images": 0},
     "Twin without mixtures": {"escape.kind": "twin", "escape.mixing": 0.0},
+    "Twin without orientation": {"escape.kind": "twin", "escape.orientation": 0.0},
 }
 CONTROL_FORMS = {form: DEVELOPMENT_FORMS[form] for form in ("plain", "Twin")}  # of the SL teachers, which set no trap
 TEACHER_SEEDS = (0, 1)  # of the teachers' training

@@ -65,10 +65,6 @@ class Synthesizer(ABC):
     def _build(self) -> None:
         """Makes the generator, and what else the synthesizer trains or keeps."""
 
-    def _id_images(self, batch_size: int) -> int:
-        """Images of the generator in a batch; with an OOD half, half of them, so that a step costs about the same."""
-        return batch_size if self.ood_half is None else max(2, batch_size // 2)
-
     @property
     def has_images(self) -> bool:
         """Whether images can be drawn; a pool is empty before the first round."""

@@ -66,7 +66,7 @@ class CMI(PooledSynthesizer):
         super()._build()
         assert isinstance(self.spec.synthesis, CMISpec)
         self.settings = self.spec.synthesis
-        self.batch_size = self._id_images(self.settings.batch_size)
+        self.batch_size = self.settings.batch_size
         self.generator = Generator(self.settings.latent, self.image_side, self.settings.width, self.spec.seed)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))
         self.bank = Ring(self.settings.bank, self.device)  # (local and global features of an image, 2 D)

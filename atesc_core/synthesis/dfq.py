@@ -22,7 +22,7 @@ class DFQ(Synthesizer):
 
     def _build(self) -> None:
         assert isinstance(self.spec.synthesis, DFQSpec)
-        self.settings, self.batch_size = self.spec.synthesis, self._id_images(self.spec.batch_size)
+        self.settings, self.batch_size = self.spec.synthesis, self.spec.batch_size
         latent, width = self.settings.latent, self.settings.width
         self.generator = Generator(latent, self.image_side, width, self.spec.seed, large=True)
         self.generator.to(self.device).to(memory_format=memory_format(self.device))

@@ -87,7 +87,7 @@ class NAYER(PooledSynthesizer):
         super()._build()
         assert isinstance(self.spec.synthesis, NAYERSpec)
         self.settings = self.spec.synthesis
-        self.batch_size = self._id_images(self.settings.batch_size)
+        self.batch_size = self.settings.batch_size
         self.rounds_done = 0
         self.generator = self._generator(self.spec.seed)
 

@@ -2,29 +2,34 @@
 
 The BatchNorm statistics of an NTL teacher are a mix of both domains, so that a generator that matches them alone (R_BN)
 makes images between the domains: this is the trap. Here a second generator makes the OOD half. Both halves together
-match the statistics, and the OOD half is asked for the trap label (robustness/trap.py finds it).
+match the statistics, and the OOD half is asked for the trap label (robustness/trap.py finds it). Only the ID half
+teaches the student, and the student forgets the teacher's answer to the OOD half. Measured: docs/method.md.
 
-The statistics alone do not say which half looks like ID in the first layers: without the mixtures below, images of the
-ID half had ID content in OOD colours. What makes a teacher give the trap label is how an image looks, not what it
-shows. So mixtures of quarters of images, which show nothing, must carry the trap label if they are of the OOD half,
-and must not if they are of the ID half. Only the ID half teaches the student, and the student forgets the teacher's
-answer to the OOD half. Measured: docs/method.md.
+The statistics do not say which half looks like ID in the first layers: images of the ID half had ID content in OOD
+colours. Two terms say it. Mixtures of quarters of images, which show nothing any more, must carry the trap label if
+they are of the OOD half, and must not if they are of the ID half. And the OOD half's means must lie on that side of the
+ID half's on which noise with the trap label lies of other noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
+from atesc_core.models.batchnorm import BatchNormInputs
+from atesc_core.robustness.noise import noise_images
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 
 LATENT = 64
+NOISE_IMAGES = 4096  # whose statistics orient the halves
+CHUNK = 256  # noise images at once
 
 
 class OODHalf:
@@ -41,12 +46,13 @@ class OODHalf:
     def __init__(self, spec: RunSpec, teacher: Classifier, image_side: int, label: int, random: torch.Generator):
         self.spec, self.teacher, self.label, self.random = spec, teacher, label, random
         device = random.device
+        self.directions = noise_directions(teacher, image_side, label, device)
         self.generator = Generator(LATENT, image_side, spec.synthesis.width, spec.seed + 1)
         self.generator.to(device).to(memory_format=memory_format(device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=spec.synthesis.lr, betas=(0.5, 0.999))
 
     def observe(self, images: Tensor, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """The teacher's logits of the ID half, (B, C), and the terms ``bn``, ``trap`` and ``mixing``.
+        """The teacher's logits of the ID half, (B, C), and the terms ``bn``, ``trap``, ``mixing``, ``orientation``.
 
         Args:
             images: (B, 3, H, W) in [0, 1], the ID half, with a graph to its generator.
@@ -54,13 +60,14 @@ class OODHalf:
         """
         self.generator.train()
         ood_images = self.generator(self._noise(len(images))).to(images.dtype)
-        with BatchNormMatch(self.teacher) as match:
+        with HalvesMatch(self.teacher) as match:
             logits, ood_logits = self.teacher(torch.cat([images, ood_images])).float().chunk(2)
         escape = self.spec.escape
         return logits, {
             "bn": weight * match.loss(),
             "trap": escape.trap * self._without_label(ood_logits).mean(),
             "mixing": escape.mixing * self._mixing(images[logits.argmax(1) != self.label], ood_images),
+            "orientation": escape.orientation * match.turned_from(self.directions),
         }
 
     def _mixing(self, others: Tensor, ood_images: Tensor) -> Tensor:
@@ -100,6 +107,43 @@ class OODHalf:
         """Restores the state that ``state_dict`` returned."""
         self.generator.load_state_dict(state["generator"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+class HalvesMatch(BatchNormMatch):
+    """R_BN of a batch of an ID half and an OOD half together, and how the means of the halves differ at each layer."""
+
+    def __init__(self, teacher: Classifier):
+        super().__init__(teacher)
+        self.differences: list[Tensor] = []  # (C,) of each layer: OOD half − ID half
+
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        super()._measure(layer, inputs)
+        id_mean, ood_mean = (half.mean((0, 2, 3)) for half in inputs[0].float().chunk(2))
+        self.differences.append(ood_mean - id_mean)
+
+    def turned_from(self, directions: Sequence[Tensor]) -> Tensor:
+        """Σ over layers 1 − cos(difference, direction): 0 where the halves differ as the directions say. A scalar."""
+        turns = [
+            1 - F.cosine_similarity(difference, direction, dim=0)
+            for difference, direction in zip(self.differences, directions, strict=True)
+        ]
+        return torch.stack(turns).sum() if turns else torch.zeros(())
+
+
+@torch.no_grad()
+def noise_directions(teacher: Classifier, image_side: int, label: int, device: torch.device) -> list[Tensor]:
+    """Of each BatchNorm layer, (C,): its mean over noise images with the label − that over all other noise images."""
+    random = torch.Generator().manual_seed(0)
+    images = [noise_images(CHUNK, image_side, random).to(device) for _ in range(NOISE_IMAGES // CHUNK)]
+    has_label = [teacher(chunk).argmax(1) == label for chunk in images]
+    means = []
+    for wanted in (True, False):
+        with BatchNormInputs(teacher) as inputs:
+            for chunk, has in zip(images, has_label, strict=True):
+                if (has == wanted).any():
+                    teacher(chunk[has == wanted])
+        means.append(inputs.statistics()[0])
+    return list(torch.split((means[0] - means[1]).to(device), list(inputs.channels)))
 
 
 def quarters_mixed(images: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ LABELS = {
     "escape.vaccine": "Vaccine weight",
     "escape.trap": "Trap label's weight",
     "escape.mixing": "Mixtures' weight",
+    "escape.orientation": "Orientation's weight",
     "escape.ood_images": "OOD images",
     "escape.weight": "λ",
     "escape.clamp": "Clamp (nats)",

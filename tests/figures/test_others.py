@@ -64,8 +64,8 @@ def test_an_unknown_term_is_drawn_under_its_own_name():
 
 def test_student_losses_have_their_groups_colours():
     figure = losses_student(STEPS)
-    assert named(figure, "fragile").line.color == theme.style("light").outline("fragile")
-    assert named(figure, "robust").line.color == theme.style("light").outline("robust")
+    assert named(figure, "learn").line.color == theme.style("light").outline("fragile")
+    assert named(figure, "forget").line.color == theme.style("light").outline("robust")
     assert list(named(figure, "total").y) == [1.0, 0.8, 1.0, 0.7]
 
 

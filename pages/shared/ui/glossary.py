@@ -51,6 +51,8 @@ TERMS = {
     "OOD half": "Images of twin synthesis' second generator. They stand for the OOD domain and never teach; the "
     "student forgets T's answer to them. This lab's escape.",
     "CE(T, trap)": "Cross-entropy of T's answers to the trap label: small where the OOD half carries it.",
+    "1 − cos": "Summed over BatchNorm layers; 0 where the OOD half differs from the ID half as noise with the trap "
+    "label differs from other noise.",
     "mixtures": "Quarters of four images put together. Small where those of the OOD half carry the trap label, and "
     "those of the ID half do not.",
 }
@@ -62,6 +64,7 @@ LOSSES = {  # loss term -> its name with its symbol, and the number of decimals 
     "g/contrast": ("Contrast, [[L_cr]]", 3),
     "g/trap": ("OOD half, [[CE(T, trap)]]", 3),
     "g/mixing": ("Mixing, [[mixtures]]", 3),
+    "g/orientation": ("Orientation, [[1 − cos]]", 3),
     "g/vaccine": ("Vaccine, [[−KL(T‖T̃)/C]]", 3),
     "s/fragile": ("Distillation, [[KL(T‖S)]]", 3),
 }

@@ -108,7 +108,7 @@ def test_both_turns_say_what_was_computed(open_page, store, working, monkeypatch
         assert LOSSES[name][0].split(",")[0] in words
         assert decimal(values[-1], LOSSES[name][1]) in words
     assert f"Total {decimal(sum(generator_turn.losses.values())[0], 3)}" in words
-    assert len(image_walls(app)[f"turn wall {run_id}"]) == (16 if escape == "twin" else 32)  # the ID half
+    assert len(image_walls(app)[f"turn wall {run_id}"]) == 32
     if kind != "dfq":
         assert "step 1 step 3" in words
         assert f"y = {generator_turn.labels[0]}" in words
