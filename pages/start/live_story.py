@@ -45,9 +45,10 @@ def _show_story(group: str) -> bool:
     if any(run.status == "queued" for run in runs.values()):
         ensure_worker(run_store().runs_dir)
     _verdict(runs, in_progress)
-    for column, role in zip(st.columns(len(runs), gap="medium"), runs, strict=True):
-        with column, elements.card():
-            _show_student(role, runs)
+    with st.container(key="students"):
+        for column, role in zip(st.columns(len(runs), gap="small"), runs, strict=True):
+            with column, elements.card():
+                _show_student(role, runs)
     return in_progress
 
 
@@ -142,4 +143,5 @@ def _accuracy_tiles(run: DistillationRun) -> None:
         for metric, value in run.metrics.items()
         if metric in METRIC_NAMES
     )
-    st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:1fr 1fr">{tiles}</div>')
+    columns = "repeat(auto-fit, minmax(6.4rem, 1fr))"
+    st.html(f'<div class="atesc atesc-tiles" style="grid-template-columns:{columns}">{tiles}</div>')

@@ -117,7 +117,7 @@ def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
     counterpart = _counterpart(card, known)
     if counterpart:
         other.button(
-            f"Its {counterpart.kind} counterpart",
+            f"{counterpart.kind} counterpart",
             icon=":material/compare_arrows:",
             on_click=_open_teacher,
             args=(counterpart.name,),

@@ -1,5 +1,6 @@
 """The visual language: what is text stays text, and numbers are written one way."""
 
+import ast
 import re
 import tomllib
 
@@ -74,3 +75,20 @@ def test_no_page_is_changed_on_the_server():
     root = paths.HOME
     for source in (root / "app.py", *(root / "pages").rglob("*.py")):
         assert "st.switch_page(" not in source.read_text(), source.name
+
+
+def test_every_style_of_a_keyed_element_finds_one():
+    """Keys had been renamed, and the name of a shortcut lay across the story's buttons."""
+    sources = [ast.parse(path.read_text()) for path in (paths.HOME / "pages").rglob("*.py")]
+    literals = {
+        re.sub(r"[^A-Za-z0-9_-]", "-", node.value.strip())
+        for source in sources
+        for node in ast.walk(source)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    styles = "".join(path.read_text() for path in (paths.HOME / "assets").rglob("*.css"))
+    keys = {name.strip("-") for name in re.findall(r"st-key-([\w-]+)", styles)}
+    assert len(keys) > 10
+    starts = tuple(literal for literal in literals if len(literal) > 5)  # of keys that are put together
+    unused = {key for key in keys if not key.startswith(starts) and not any(name.startswith(key) for name in literals)}
+    assert unused == set()
