@@ -17,6 +17,7 @@ from atesc_core.teachers.report import Report, report_file
 from pages.figures import paper
 from tests.support.labs import CONTROL, TEACHER, Lab
 from tests.support.pages import button, page_text
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ def test_a_height_without_room_for_its_panels_is_no_traceback(open_page, finishe
     app = open_page("figures", run=finished_run.id)
     app.segmented_control(key="panels").set_value(4).run()
     app.number_input(key="height").set_value(0.5).run()
+    until(lambda: app.run().error)  # the real drawings of the page before may still be under way
     assert not app.exception
     assert "for 2 rows of panels" in app.error[0].value
     assert not download(app, "CSV").proto.disabled
