@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atesc_core.distillation.batch import StudentBatch
 from atesc_core.specs.run import RunSpec
-from atesc_core.training.divergence import kl_divergence, masked_mean, total_loss
+from atesc_core.training.divergence import complement_loss, kl_divergence, masked_mean, total_loss
 
 
 def student_losses(batch: StudentBatch, student: Tensor, spec: RunSpec) -> dict[str, Tensor]:
@@ -50,12 +50,9 @@ def uniform(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
 def negative_learning(teacher: Tensor, student: Tensor, clamp: float) -> Tensor:
     """−log(1 − S_y), y = arg max T, of each image, (B,): only the teacher's label is unlearned [this lab].
 
-    0 when S_y = 0. Computed from the log-sum of the other classes, which stays finite as S_y → 1. ``clamp`` is not
-    used.
+    ``clamp`` is not used.
     """
-    y = teacher.argmax(1, keepdim=True)
-    other_logits = student.scatter(1, y, float("-inf"))
-    return student.logsumexp(1) - other_logits.logsumexp(1)
+    return complement_loss(student, teacher.argmax(1))
 
 
 FORGETTING: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {

@@ -66,6 +66,8 @@ class RunLog:
                 "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'",
                 run_and_epoch,
             )
+            if epoch == 0:  # a run that begins anew says again what it found
+                connection.execute("DELETE FROM history WHERE run = ? AND kind = 'trap'", (self.run.id,))
             connection.execute(
                 "UPDATE runs SET epoch = ?2, round = CASE WHEN ?2 > 0 THEN rounds ELSE 0 END, images = "
                 "coalesce((SELECT images FROM epochs WHERE epoch = ?2 "

@@ -196,9 +196,9 @@ class RunStore:
         """What happened to the run, oldest first: time, kind, epoch, round, value, text (may be empty).
 
         Kinds: created, started (text: by which code), paused, resumed, step (one round by itself), turn (turn by
-        turn), slow (motion; value: seconds a turn), threshold (value; text "hand" or "auto"), stopped, interrupted,
-        failed, done. ``epoch`` and ``round`` name the last round before the event. For a threshold they name the first
-        round that used it, so that the run can be replayed.
+        turn), slow (motion; value: seconds a turn), threshold (value; text "hand" or "auto"), trap (text: the evidence;
+        value: its label, if it is one), stopped, interrupted, failed, done. ``epoch`` and ``round`` name the last round
+        before the event. For a threshold they name the first round that used it, so that the run can be replayed.
         """
         self._mark_interrupted()
         rows = self.database.read(

@@ -85,18 +85,21 @@ class Synthesizer(ABC):
             terms = turn.losses[-1]
         return terms
 
-    def _observe(self, images: Tensor, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def _observe(
+        self, images: Tensor, weight: float, augment: Callable[[Tensor], Tensor] = lambda images: images
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The teacher's logits of the generator's images, and the terms that every synthesizer has.
 
         Args:
             images: (B, 3, H, W) in [0, 1], with a graph to the generator.
             weight: of R_BN.
+            augment: how the images were augmented; those of an OOD half are augmented in the same way.
 
         Returns:
             (B, C), and scalars: ``bn``, weight · R_BN, and the terms of the escape.
         """
         if self.ood_half is not None:
-            return self.ood_half.observe(images, weight)
+            return self.ood_half.observe(images, weight, augment)
         with BatchNormMatch(self.teacher) as match:
             logits = self.teacher(images).float()
         return logits, {"bn": weight * match.loss()} | self.vaccine.terms(images, logits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -107,9 +108,10 @@ class CMI(PooledSynthesizer):
     def _losses(self, x: Tensor, y: Tensor, student: Classifier) -> tuple[dict[str, Tensor], Tensor]:
         """The weighted terms, and the features of both views, (B, 2 D)."""
         settings = self.settings
-        view = shifted(x, self.random, settings.flip)
+        augment = partial(shifted, random=self.random, flip=settings.flip)
+        view = augment(x)
         with LayerMeans(self.teacher) as means:
-            t, terms = self._observe(view, settings.bn)
+            t, terms = self._observe(view, settings.bn, augment)
             global_features = means.take(len(view))
             self.teacher(zoomed(x, self.random, settings.flip))
             features = torch.cat([means.take(len(view)), global_features], 1)

@@ -13,6 +13,7 @@ Differences from the published code (tmtuan1307/NAYER), besides those marked [th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -115,12 +116,13 @@ class NAYER(PooledSynthesizer):
         y = self.generator.labels(self.batch_size, self.random)
         optimiser = torch.optim.Adam(self.generator.parameters(), lr=self.settings.lr, betas=(0.5, 0.999))
         best, losses = BestBatch(), []
+        augment = partial(shifted, random=self.random, flip=self.settings.flip)
         first: Tensor | None = None
         for _ in range(self.settings.steps):
             with autocast(self.device):
                 x = self.generator(y).float()
-                view = shifted(x, self.random, self.settings.flip)
-                t, terms = self._observe(view, self.settings.bn)
+                view = augment(x)
+                t, terms = self._observe(view, self.settings.bn, augment)
                 adversarial_term = agreed_kl(t, student(view).float()) if adversarial else t.new_zeros(())
             terms |= {
                 "onehot": self.settings.onehot * F.cross_entropy(t, y),

@@ -13,7 +13,7 @@ ID half's on which noise with the trap label lies of other noise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.noise import noise_images
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
+from atesc_core.training.divergence import complement_loss
 
 LATENT = 64
 NOISE_IMAGES = 4096  # whose statistics orient the halves
@@ -51,21 +52,24 @@ class OODHalf:
         self.generator.to(device).to(memory_format=memory_format(device))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=spec.synthesis.lr, betas=(0.5, 0.999))
 
-    def observe(self, images: Tensor, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def observe(
+        self, images: Tensor, weight: float, augment: Callable[[Tensor], Tensor] = lambda images: images
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The teacher's logits of the ID half, (B, C), and the terms ``bn``, ``trap``, ``mixing``, ``orientation``.
 
         Args:
             images: (B, 3, H, W) in [0, 1], the ID half, with a graph to its generator.
             weight: of R_BN.
+            augment: what was done to the images of the ID half on their way to the teacher.
         """
         self.generator.train()
-        ood_images = self.generator(self._noise(len(images))).to(images.dtype)
+        ood_images = augment(self.generator(self._noise(len(images))).to(images.dtype))
         with HalvesMatch(self.teacher) as match:
             logits, ood_logits = self.teacher(torch.cat([images, ood_images])).float().chunk(2)
         escape = self.spec.escape
         return logits, {
             "bn": weight * match.loss(),
-            "trap": escape.trap * self._without_label(ood_logits).mean(),
+            "trap": escape.trap * F.cross_entropy(ood_logits, self._labels(ood_logits)),
             "mixing": escape.mixing * self._mixing(images[logits.argmax(1) != self.label], ood_images),
             "orientation": escape.orientation * match.turned_from(self.directions),
         }
@@ -80,13 +84,14 @@ class OODHalf:
             .float()
             .split([len(others), len(ood_images)])
         )
+        carried = F.cross_entropy(mixed_ood, self._labels(mixed_ood))
         if len(others) < 4:
-            return self._without_label(mixed_ood).mean()
-        return self._without_label(mixed_ood).mean() + other_label(mixed, self.label).mean()
+            return carried
+        return carried + complement_loss(mixed, self._labels(mixed)).mean()
 
-    def _without_label(self, logits: Tensor) -> Tensor:
-        """Cross-entropy with the trap label, (B,): 0 where it is certain. logits: (B, C)."""
-        return F.cross_entropy(logits, torch.full((len(logits),), self.label, device=logits.device), reduction="none")
+    def _labels(self, logits: Tensor) -> Tensor:
+        """The trap label for each of (B, C) logits: (B,)."""
+        return torch.full((len(logits),), self.label, device=logits.device)
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
@@ -158,9 +163,3 @@ def quarters_mixed(images: Tensor) -> Tensor:
     upper = torch.cat([first[:, :, :height, :width], second[:, :, :height, width:]], 3)
     lower = torch.cat([third[:, :, height:, :width], fourth[:, :, height:, width:]], 3)
     return torch.cat([upper, lower], 2)
-
-
-def other_label(logits: Tensor, label: int) -> Tensor:
-    """−log(1 − p) with p the probability of ``label``, (B,): 0 where another label is certain. logits: (B, C)."""
-    others = torch.cat([logits[:, :label], logits[:, label + 1 :]], 1)
-    return logits.logsumexp(1) - others.logsumexp(1)

@@ -1,4 +1,4 @@
-"""KL divergence between the outputs of two classifiers, and means over a part of a batch."""
+"""KL divergence between the outputs of two classifiers, negative learning, and means over a part of a batch."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def kl_divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) ->
     log_t = (teacher / temperature).log_softmax(1)
     log_s = (student / temperature).log_softmax(1)
     return F.kl_div(log_s, log_t, log_target=True, reduction="none").sum(1) * temperature**2
+
+
+def complement_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """−log(1 − p_y) of each image, (B,): negative learning (Kim et al., 2019), 0 where p_y = 0.
+
+    Computed from the log-sum of the other classes, which stays finite as p_y → 1. logits: (B, C); labels: (B,).
+    """
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return logits.logsumexp(1) - others.logsumexp(1)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -229,6 +229,14 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
     ]
 
 
+@pytest.mark.parametrize(("epoch", "kept"), [(0, 0), (1, 1)])
+def test_a_run_that_begins_anew_says_once_what_it_found_in_noise(store, spec, epoch, kept):
+    log = RunLog(store, store.get(store.create(spec)))
+    log.note("trap", 4, "trap found")
+    log.rewind(epoch)
+    assert (store.history(log.run.id)["kind"] == "trap").sum() == kept
+
+
 def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spec):
     run_id, _ = interrupted_after_a_change(lab, store, spec)
     store.set_threshold(run_id, 3.5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 
 import pytest
 import torch
@@ -18,7 +17,7 @@ from atesc_core.domains.loading import load_pair
 from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.synthesis.batchnorm import BatchNormMatch
-from atesc_core.synthesis.twin import HalvesMatch, noise_directions, other_label, quarters_mixed
+from atesc_core.synthesis.twin import HalvesMatch, noise_directions, quarters_mixed
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.events import CheckpointReady
 from tests.support.short_runs import short_run
@@ -55,11 +54,6 @@ def test_a_trigger_in_a_corner_survives_the_mixing():
     images = torch.zeros(6, 3, 8, 8)
     images[:, :, 6:, 6:] = 1
     assert torch.equal(quarters_mixed(images), images)
-
-
-def test_another_label_by_hand():
-    logits = torch.tensor([[0.0, math.log(3)], [100.0, 0.0], [0.0, 200.0]])
-    assert other_label(logits, 1).tolist() == pytest.approx([-math.log(1 / 4), 0, 200])
 
 
 def test_the_terms_by_hand(teacher, found):
@@ -115,6 +109,20 @@ def test_noise_with_the_trap_label_lies_on_the_side_of_ood(name):
     differences = (means[1] - means[0]).split(inputs.channels)
     for difference, direction in zip(differences, noise_directions(model, 16, 0, CPU), strict=True):
         assert F.cosine_similarity(difference, direction, dim=0) > 0
+
+
+@pytest.mark.parametrize("kind", ["cmi", "nayer"])
+def test_both_halves_are_augmented_alike(teacher, found, monkeypatch, kind):
+    """Only the ID half was shifted: black borders alone told the halves apart."""
+    found(TRAP)
+    calls = []
+    monkeypatch.setattr(
+        f"atesc_core.synthesis.{kind}.shifted", lambda images, random, flip: calls.append(len(images)) or images
+    )
+    settings = {"synthesis.kind": kind, "escape.kind": "twin", "synthesis.batch_size": 12, "synthesis.steps": 3}
+    run = Distillation(short_run(**settings), teacher)
+    next(run.synthesizer.turns(run.student))
+    assert calls == [12] * 6
 
 
 def test_images_that_all_have_the_trap_label_are_not_mixed(teacher, found):
