@@ -35,8 +35,7 @@ def main(
         f" with at most {STEPS} steps. The ratio is the robust share of the images with a label against that of all "
         f"others, as the lower bound of a {100 * CONFIDENCE:g} % interval over all labels together; if no other label "
         "has a robust image, one is counted. The label is the one with the highest bound. A trap: at least "
-        f"{MIN_ROBUST} robust images with the label, and a ratio of at least {MIN_RATIO:g}. Teachers with `seed1` in "
-        "their name are those of [the development study](development.md).\n\n"
+        f"{MIN_ROBUST} robust images with the label, and a ratio of at least {MIN_RATIO:g}.\n\n"
         "| teacher | label | robust images with it | ratio, at least | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in rows)
     )
