@@ -32,7 +32,7 @@ from atesc_core.vocabulary import Cost, Metric
 
 DOMAINS: tuple[Literal["id", "ood"], ...] = ("id", "ood")
 METRICS: tuple[Metric | Cost, ...] = (*get_args(Metric), *get_args(Cost))
-MAX_IMAGES_PER_EPOCH = 96  # about 3 MB for four runs of six epochs at 16 px
+MAX_IMAGES_PER_EPOCH = 96  # about 3 MB for four runs of eight epochs at 16 px
 MAX_SNAPSHOTS = 24  # epochs of a run whose images are recorded, evenly thinned
 MAX_STEPS = 600  # rounds of a run, evenly thinned
 PAUSE_EVENTS = {"paused", "stopped", "interrupted", "failed", "done", "step", "turn"}

@@ -6,15 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GRID_SIDES = (
-    1,
-    2,
-    3,
-    4,
-    6,
-    8,
-    16,
-)  # cells per side of random grids, which are scaled to images; and one as fine as they
+# Cells per side of the random grids that are scaled to the size of an image. One more grid has a cell for each pixel.
+GRID_SIDES = (1, 2, 3, 4, 6, 8, 16)
 
 
 def noise_images(count: int, image_side: int, random: torch.Generator) -> Tensor:
