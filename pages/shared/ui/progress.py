@@ -46,13 +46,13 @@ def show_job(
     left, right = st.columns([5, 1], vertical_alignment="center")
     if job.active:
         left.progress(job.share, " ".join(part for part in (note, _progress_text(job, title)) if part))
-        right.button("Stop", icon=":material/stop:", key=f"stop {key}", on_click=job.stop, width="stretch")
+        right.button("Cancel", icon=":material/close:", key=f"stop {key}", on_click=job.stop, width="stretch")
         return True
     with left:
         if job.state == "failed":
             elements.problem(f"{title} failed.", f"{job.error.rstrip('.')}.", unaffected)
         else:
-            elements.caption(f"{title} was stopped. {unaffected}")
+            elements.caption(f"{title} was cancelled. {unaffected}")
     right.button(
         "Try again" if job.state == "failed" else "Start again",
         icon=":material/refresh:",

@@ -316,8 +316,8 @@ def test_a_teacher_that_is_not_measured_yet_is_measured_while_the_run_is_shown(o
     app = open_page("distill", run=run_id)
     assert not app.exception
     assert app.get("progress")[0].proto.text.startswith(f"BatchNorm layers of {TEACHER} on real images")
-    button(app, "Stop").click().run()
-    assert "was stopped" in page_text(app)
+    button(app, "Cancel").click().run()
+    assert "was cancelled" in page_text(app)
 
 
 def test_the_url_says_which_run_and_the_visit_remembers_it(open_page, finished_run):

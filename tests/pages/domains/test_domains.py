@@ -87,7 +87,7 @@ def test_a_download_shows_how_far_it_is_and_can_be_stopped(open_page, monkeypatc
     assert "download svhn" not in {button.key for button in app.button}
     app.button(key="stop svhn").click().run()
     app.run()
-    assert "Downloading svhn was stopped. Nothing half-downloaded was kept." in page_text(app)
+    assert "Downloading svhn was cancelled. Nothing half-downloaded was kept." in page_text(app)
     assert app.button(key="again svhn").label == "Start again"
 
 

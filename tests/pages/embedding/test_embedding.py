@@ -343,8 +343,8 @@ def test_while_the_students_features_come_the_page_says_how_far_they_are(
     assert not app.exception
     assert "Features of the student" in app.get("progress")[0].proto.text
     assert "map" not in charts(app)
-    button(app, "Stop").click().run()
-    assert "was stopped" in page_text(app)
+    button(app, "Cancel").click().run()
+    assert "was cancelled" in page_text(app)
     assert button(app, "Start again")
     app.segmented_control(key="link features").set_value("teacher").run()
     assert "map" in charts(app)

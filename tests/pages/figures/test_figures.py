@@ -115,8 +115,8 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
     assert app.get("progress")[0].proto.text.startswith(f"{paper.JOB_TITLE}: in the browser · ")
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
-    button(app, "Stop").click().run()
-    assert f"{paper.JOB_TITLE} was stopped" in page_text(app)
+    button(app, "Cancel").click().run()
+    assert f"{paper.JOB_TITLE} was cancelled" in page_text(app)
     may_end.set()
     button(app, "Start again").click().run()
     assert "3.25 in wide at ICML" in page_text(app)

@@ -114,8 +114,8 @@ def test_until_the_students_have_answered_the_epochs_own_is_there(
     assert "Asking the students: the student of epoch 2 · 3 s left" in app.get("progress")[0].proto.text
     key, module, task, *told = jobs.asked[0]
     assert (module, task, told[:2]) == ("atesc_core.runs.students", "probabilities", [finished_run.id, "1"])
-    button(app, "Stop").click().run()
-    assert "Asking the students was stopped." in page_text(app)
+    button(app, "Cancel").click().run()
+    assert "Asking the students was cancelled." in page_text(app)
     button(app, "Start again").click().run()
     assert len(jobs.asked) == 2
     ask(own_lab, finished_run, 1)

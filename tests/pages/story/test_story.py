@@ -362,9 +362,9 @@ def test_its_scenes_are_made_in_a_process_of_their_own(open_page, live_story_lab
         "--runs-dir",
         str(live_story_lab.runs_dir),
     )
-    button(app, "Stop").click().run()
+    button(app, "Cancel").click().run()
     app.run()
-    assert "Computing this step was stopped" in page_text(app)
+    assert "Computing this step was cancelled" in page_text(app)
     assert button(app, "Start again")
     assert len(asked) == 1
 

@@ -100,9 +100,9 @@ def test_labels_are_shown_while_attacks_run(open_page, store, held_job, report: 
 def test_measuring_can_be_stopped_and_begun_again(open_page, store, held_job):
     app = open_page("teachers", teacher=TEACHER)
     assert "Scores of ID validation images" in app.get("progress")[0].proto.text
-    button(app, "Stop").click().run()
+    button(app, "Cancel").click().run()
     app.run()
-    assert "was stopped" in page_text(app)
+    assert "was cancelled" in page_text(app)
     assert button(app, "Start again")
 
 
