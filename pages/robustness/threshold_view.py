@@ -19,7 +19,7 @@ from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
-from atesc_core.vocabulary import RULE_NAMES, SCORE_NAMES, SCORE_UNITS
+from atesc_core.vocabulary import RULE_NAMES, SCORE_NAMES, SCORE_UNITS, threshold_text
 from pages.robustness.detection_view import detection_view, real_tiles
 from pages.robustness.trial_form import trial_button, trial_form
 from pages.robustness.trial_result import trial_result
@@ -345,7 +345,8 @@ def _threshold_actions(split: ImageSplit) -> None:
         changes["escape.kind"] = "atesc"
     elements.page_button(
         "pages/distill/page.py",
-        "Use for the next run",
+        "Use for the next run" if refusal else f"Use {threshold_text(split.threshold)} for the next run",
+        name="use for the next run",
         icon=":material/experiment:",
         disabled=bool(refusal),
         help=refusal or "Opens the form of a new run with these settings and this threshold",

@@ -70,10 +70,10 @@ def test_the_split_as_it_was_left(page: Page, lab, run_id: str, visitor: Callabl
     stands_alone(other)
     expect(chart(other, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
     expect(gallery_images(other, "wall selected")).to_have_count(many)
-    expect(other.get_by_role("link", name="Use for the next run")).to_be_hidden()
+    expect(other.get_by_role("link", name="Use 6.50 for the next run")).to_be_hidden()
     other.get_by_role("button", name="Show controls").click()
     expect(other.get_by_test_id("stSidebar")).to_be_visible()
-    expect(other.get_by_role("link", name="Use for the next run")).to_have_count(1)  # two while a page is redrawn
+    expect(other.get_by_role("link", name="Use 6.50 for the next run")).to_have_count(1)  # two while a page is redrawn
     expect(chart(other, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
     other.locator(".st-key-menu").get_by_role("link", name="Domains").click()
     other.wait_for_url(re.compile("/domains$"))  # nothing of the other page comes along

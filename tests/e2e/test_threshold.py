@@ -119,6 +119,6 @@ def test_the_line_goes_into_the_next_runs_form(here: Page):
     here.get_by_role("spinbutton").fill("6.5")
     here.get_by_role("spinbutton").press("Enter")
     expect(chart(here, "scores").get_by_role("slider")).to_have_attribute("aria-valuenow", "6.5")
-    here.get_by_role("link", name="Use for the next run").click()
+    here.get_by_role("link", name="Use 6.50 for the next run").click()  # it says so once the server knows
     expect(here.get_by_role("heading", name="Distill")).to_be_visible()
     expect(here.get_by_text("split.threshold=6.5")).to_be_visible()

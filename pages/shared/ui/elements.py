@@ -196,15 +196,21 @@ def card(title: str = "", note: str = "", **layout: Any) -> DeltaGenerator:
 
 
 def page_button(
-    page: str, label: str, *, primary: bool = False, width: Literal["content", "stretch"] = "content", **link: Any
+    page: str,
+    label: str,
+    *,
+    primary: bool = False,
+    width: Literal["content", "stretch"] = "content",
+    name: str = "",
+    **link: Any,
 ) -> None:
     """Draw a link to another page that looks like a button; ``link`` is passed to ``st.page_link``.
 
-    A page can have one such link per ``label``. Do not use ``st.switch_page``: the server changes the page before the
-    browser does, and if the browser's timer then requests a rerun of the old page, the new page stays blank
-    (Streamlit 1.67).
+    A page can have one such link per ``name``, which is the label unless given. Do not use ``st.switch_page``: the
+    server changes the page before the browser does, and if the browser's timer then requests a rerun of the old page,
+    the new page stays blank (Streamlit 1.67).
     """
-    with st.container(key=f"page link {'primary' if primary else 'secondary'} {label}", width=width):
+    with st.container(key=f"page link {'primary' if primary else 'secondary'} {name or label}", width=width):
         st.page_link(page, label=label, width=width, **link)
 
 

@@ -165,7 +165,8 @@ def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
     app.button(key="suggest same share").click().run()
     assert abs(bars(app)["fragile"] - shown.fragile.sum()) <= 1
-    follow_link(app, "Use for the next run")
+    [label] = [link.proto.label for link in app.get("page_link") if link.proto.label.endswith(" for the next run")]
+    follow_link(app, label)
     assert not app.exception
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec.split.score == "random"
@@ -239,7 +240,7 @@ def test_a_browser_that_has_not_received_a_move_does_not_undo_it(
 def test_the_next_run_gets_the_line(open_page, finished_run: DistillationRun, report: Report):
     app = open_page("robustness", run=finished_run.id)
     threshold_slider(app).set_value(3.5).run()
-    follow_link(app, "Use for the next run")
+    follow_link(app, "Use 3.50 for the next run")
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec == finished_run.spec.replaced({"split.threshold": 3.5})
 
