@@ -113,7 +113,7 @@ def domain_classes(name: str) -> tuple[str, ...]:
     Raises:
         DomainError: there is no such domain or folder.
     """
-    return folder.open_folder(name).classes if name.startswith(folder.PREFIX) else _source(name).classes
+    return folder.open_folder(name).classes if folder.is_folder(name) else _source(name).classes
 
 
 def domain_version(name: str) -> str:
@@ -122,7 +122,7 @@ def domain_version(name: str) -> str:
     Raises:
         DomainError: the domain is not known, or not downloaded.
     """
-    if name.startswith(folder.PREFIX):
+    if folder.is_folder(name):
         return folder.version(folder.open_folder(name))
     archives = _source(name).needs
     with _suggesting_offline():
@@ -146,7 +146,7 @@ def read_arrays(name: str, image_side: int) -> ArraySplit:
     Raises:
         DomainError: unknown, not downloaded or unreadable domain.
     """
-    if name.startswith(folder.PREFIX):
+    if folder.is_folder(name):
         return folder.read_folder(folder.open_folder(name), image_side)
     with _suggesting_offline():
         return _source(name).read()

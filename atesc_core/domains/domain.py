@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,15 +36,54 @@ class ImageSet:
         return ImageSet(self.images[index], self.labels[index])
 
 
-@dataclass(frozen=True)
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
 class Domain:
-    """A domain's images at one size. ``classes``: the names of labels 0, 1, ..."""
+    """A domain's images at one size, each part read when it is first used.
+
+    Attributes:
+        name: Its name.
+        classes: The names of labels 0, 1, ...
+        image_side: In pixels.
+        counts: The number of images of each part; known before any is read.
+        read: Returns the images of a part.
+    """
 
     name: str
     classes: tuple[str, ...]
-    train: ImageSet
-    validation: ImageSet  # settings and teachers are chosen on it
-    test: ImageSet  # accuracies are reported on it
+    image_side: int
+    counts: Mapping[Part, int]
+    read: Callable[[Part], ImageSet]
+
+    @property
+    def max_bytes(self) -> int:
+        """The memory that its images take once all parts are read."""
+        return 12 * self.image_side**2 * sum(self.counts.values())  # three channels of four bytes
+
+    @cached_property
+    def train(self) -> ImageSet:
+        """The images to train on."""
+        return self.read("train")
+
+    @cached_property
+    def validation(self) -> ImageSet:
+        """The images on which settings and teachers are chosen."""
+        return self.read("validation")
+
+    @cached_property
+    def test(self) -> ImageSet:
+        """The images on which accuracies are reported."""
+        return self.read("test")
+
+
+def domain_of(name: str, classes: tuple[str, ...], train: ImageSet, validation: ImageSet, test: ImageSet) -> Domain:
+    """A domain of images that are read already."""
+    parts: dict[Part, ImageSet] = {"train": train, "validation": validation, "test": test}
+    counts = {part: len(images) for part, images in parts.items()}
+    return Domain(name, classes, train.images.shape[-1], counts, parts.__getitem__)
 
 
 def image_set(images: Images, labels: Labels, image_side: int) -> ImageSet:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import torch
+from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
+from atesc_core.domains.arrays import ArraySplit, Labelled, Labels
 from atesc_core.domains.catalogue import domain_classes, domain_version, read_arrays
-from atesc_core.domains.domain import Domain, ImageSet, image_set
+from atesc_core.domains.domain import PARTS, Domain, ImageSet, Part, image_set
+from atesc_core.domains.folder import is_folder, open_folder, part_labels
 from atesc_core.domains.pairs import Pair, find_pair
 from atesc_core.domains.triggers import stamp
 from atesc_core.errors import DomainError
+
+MAX_CACHED_BYTES = 1024**3  # of the images of domains; as many again of images with a trigger
+HELD_OUT: tuple[Part, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -32,20 +39,43 @@ class PairData:
 def load_domain(name: str, image_side: int) -> Domain:
     """The domain ``name``, or ``folder:/path``, at ``image_side`` pixels (8 to 256). Nothing is downloaded.
 
-    The result is cached and shared: never write to it.
+    Its images are read when a part of it is first used. The domains used last are kept, up to MAX_CACHED_BYTES, and
+    shared: never write to one.
 
     Raises:
         DomainError: unknown, not downloaded or unreadable domain, or image side out of range.
     """
     if not 8 <= image_side <= 256:
         raise DomainError(f"image_side: {image_side}: expected 8 to 256 pixels")
-    return _read_domain(name, image_side, domain_version(name))
+    return _domain(name, image_side, domain_version(name))
 
 
-@cache
-def _read_domain(name: str, image_side: int, version: str) -> Domain:
-    parts = (image_set(*part, image_side) for part in read_arrays(name, image_side))
-    return Domain(name, domain_classes(name), *parts)
+@cached(LRUCache(MAX_CACHED_BYTES, getsizeof=lambda domain: domain.max_bytes), lock=Lock())
+def _domain(name: str, image_side: int, version: str) -> Domain:
+    def read(part: Part) -> ImageSet:
+        return image_set(*_part(_arrays(name, image_side, version), part), image_side)
+
+    counts = {part: len(labels) for part, labels in _labels(name, image_side, version).items()}
+    return Domain(name, domain_classes(name), image_side, counts, read)
+
+
+def _labels(name: str, image_side: int, version: str) -> dict[Part, Labels]:
+    """The labels of each part's images; no image of a folder is read."""
+    if is_folder(name):
+        by_part = part_labels(open_folder(name))
+        return {part: by_part[part] for part in PARTS}
+    arrays = _arrays(name, image_side, version)
+    return {part: _part(arrays, part).labels for part in PARTS}
+
+
+def _part(arrays: ArraySplit, part: Part) -> Labelled:
+    labelled: Labelled = getattr(arrays, part)
+    return labelled
+
+
+@lru_cache(maxsize=1)
+def _arrays(name: str, image_side: int, version: str) -> ArraySplit:
+    return read_arrays(name, image_side)
 
 
 def class_samples(name: str, image_side: int, most: int = 10) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -67,31 +97,31 @@ def class_samples(name: str, image_side: int, most: int = 10) -> tuple[NDArray[n
 
 
 def load_pair(name: str, image_side: int) -> PairData:
-    """The images of ``find_pair(name)``. Cached and shared: never write to them.
+    """The images of ``find_pair(name)``, as `load_domain` reads them: never write to them.
 
     Raises:
         DomainError: unknown pair, or as `load_domain`.
     """
     pair = find_pair(name)
-    return _read_pair(pair, image_side, domain_version(pair.id), domain_version(pair.ood))
+    id_domain = load_domain(pair.id, image_side)
+    if pair.trigger is None:
+        return PairData(pair, id_domain, load_domain(pair.ood, image_side))
+    return PairData(pair, id_domain, _triggered(pair, image_side, domain_version(pair.ood)))
 
 
-@cache
-def _read_pair(pair: Pair, image_side: int, *versions: str) -> PairData:
-    ood_domain = load_domain(pair.ood, image_side)
-    if pair.trigger:
-        ood_domain = _triggered(ood_domain, pair.trigger, pair.target)
-    return PairData(pair, load_domain(pair.id, image_side), ood_domain)
+@cached(LRUCache(MAX_CACHED_BYTES, getsizeof=lambda domain: domain.max_bytes), lock=Lock())
+def _triggered(pair: Pair, image_side: int, version: str) -> Domain:
+    trigger, domain = pair.trigger or "", _domain(pair.ood, image_side, version)
+    labels = _labels(pair.ood, image_side, version)
+    counts = dict(domain.counts) | {part: int((labels[part] != pair.target).sum()) for part in HELD_OUT}
 
-
-def _triggered(domain: Domain, trigger: str, target: int | None) -> Domain:
-    def stamped(images: ImageSet) -> ImageSet:
+    def read(part: Part) -> ImageSet:
+        images: ImageSet = getattr(domain, part)
+        if part in HELD_OUT and pair.target is not None:
+            images = images.where(images.labels.ne(pair.target))
         return ImageSet(stamp(trigger, images.images), images.labels)
 
-    validation, test = (
-        part.where(part.labels.ne(-1 if target is None else target)) for part in (domain.validation, domain.test)
-    )
-    return Domain(f"{domain.name}+{trigger}", domain.classes, stamped(domain.train), stamped(validation), stamped(test))
+    return Domain(f"{domain.name}+{trigger}", domain.classes, image_side, counts, read)
 
 
 def pair_samples(pair: Pair, image_side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from atesc_core.domains.catalogue import DOMAINS, domain_classes
-from atesc_core.domains.folder import PREFIX
+from atesc_core.domains.folder import is_folder
 from atesc_core.errors import DomainError
 from atesc_core.vocabulary import SETTING_METRIC, SETTINGS, Metric, Setting
 
@@ -34,7 +34,7 @@ class Pair:
     @property
     def offline(self) -> bool:
         """Whether neither domain needs a download."""
-        return all(name.startswith(PREFIX) or not DOMAINS[name].needs for name in (self.id, self.ood))
+        return all(is_folder(name) or not DOMAINS[name].needs for name in (self.id, self.ood))
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class Pair:
         return tuple(
             name
             for name in dict.fromkeys((self.id, self.ood))
-            if not name.startswith(PREFIX) and DOMAINS[name].status == "downloadable"
+            if not is_folder(name) and DOMAINS[name].status == "downloadable"
         )
 
 

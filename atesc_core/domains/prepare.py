@@ -13,14 +13,13 @@ import signal
 import sys
 from contextlib import closing
 
-from atesc_core.domains import DOMAINS, fetch_domain, open_folder
+from atesc_core.domains import DOMAINS, fetch_domain
 from atesc_core.domains.downloads import ARCHIVES, Fetching, present
-from atesc_core.domains.folder import PREFIX, read_folder
+from atesc_core.domains.folder import CHECK_SIDE, is_folder, prepare_folder
 from atesc_core.domains.loading import class_samples
 from atesc_core.errors import DomainError
 from atesc_core.jobs import report_progress
 
-CHECK_SIDE = 32  # pixels; a folder's images are read at this size to check and show them
 DOWNLOADED = 0.95  # progress after the download; the rest is for reading it once
 MEGABYTE = 10**6
 
@@ -34,7 +33,7 @@ def main() -> None:
         signal.SIGTERM, lambda *_: sys.exit("stopped")
     )  # sys.exit runs the clean-up; the default handler would not
     try:
-        _read_folder(name) if name.startswith(PREFIX) else _download(name)
+        _read_folder(name) if is_folder(name) else _download(name)
     except DomainError as error:
         sys.exit(" ".join(str(error).splitlines()))
     report_progress(1, "Done")
@@ -65,11 +64,7 @@ def _progress_text(part: Fetching) -> str:
 
 def _read_folder(name: str) -> None:
     report_progress(0, "Listing the folder")
-    read_folder(
-        open_folder(name),
-        CHECK_SIDE,
-        lambda read, total: report_progress(read / total, f"{read:,} of {total:,} images"),
-    )
+    prepare_folder(name, lambda read, total: report_progress(read / total, f"{read:,} of {total:,} images"))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def steps_per_epoch(recipe: TeacherRecipe, data: PairData) -> int:
             f"method: 'cuti' is for close-set pairs; {recipe.pair} sends OOD images to label "
             f"{data.pair.target}; expected 'tntl'"
         )
-    images = len(data.id.train)
+    images = data.id.counts["train"]
     if images < recipe.batch_size:
         raise TeacherError(
             f"batch_size: {recipe.batch_size}: {data.id.name} has {images} training images; expected at most {images}"

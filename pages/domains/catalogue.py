@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from atesc_core.domains import DOMAINS, Source, data_dir, folder_name, open_folder
-from atesc_core.domains.folder import PREFIX
+from atesc_core.domains.folder import PREFIX, READABLE
 from atesc_core.errors import DomainError
 from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
 from pages.shared.data.preparation import preparation, prepare, watch_preparation
@@ -50,7 +50,8 @@ def _folder_card(name: str) -> None:
         return
     limit = f"the first {MAX_SAMPLES} shown, " if len(folder.classes) > MAX_SAMPLES else ""
     elements.caption(
-        f"{formats.count(sum(map(len, folder.files)))} images · {len(folder.classes)} classes, {limit}a test image each"
+        f"{formats.count(folder.images)} images · {len(folder.classes)} classes, {limit}a test image each"
+        + (f" · {folder.about}" if folder.about else "")
     )
     _samples(name)
     elements.caption(name)
@@ -109,8 +110,9 @@ def folder_form() -> None:
             key="folder",
             placeholder="/home/me/pictures",
             help=(
-                "PNG, JPEG, BMP, GIF or WebP files in sub-folders that are named after their class; at least five "
-                "images a class. They are read, never changed or copied elsewhere than into this lab's own data folder."
+                "Images in sub-folders that are named after their class, at least five a class; or train and test (or "
+                "val) with these sub-folders each. PNG, JPEG, TIFF, WebP, GIF, BMP and more; transparent pixels show "
+                "white. They are read, never changed or copied elsewhere than into this lab's own data folder."
             ),
         )
         check = right.button(
@@ -122,7 +124,7 @@ def folder_form() -> None:
 
 def _folder(typed: str, check: bool) -> None:
     try:
-        name = folder_name(typed.removeprefix(PREFIX))
+        name = folder_name(typed.removeprefix(PREFIX).removeprefix(READABLE), typed.startswith(READABLE))
         if check:
             open_folder(name)
     except DomainError as error:
@@ -138,6 +140,19 @@ def _folder(typed: str, check: bool) -> None:
         _checked(name)
     else:
         watch_preparation(name, job, "Checking this folder", "Nothing was changed.")
+        if job.state == "failed" and "images cannot be used" in job.error:
+            _offer_readable(name)
+
+
+def _offer_readable(name: str) -> None:
+    """Draw the button that checks the folder without its unreadable images."""
+    readable = folder_name(name.removeprefix(PREFIX), readable=True)
+
+    def leave_out() -> None:
+        st.session_state["folder"] = readable
+        prepare(readable)
+
+    st.button("Leave them out", icon=":material/filter_alt:", on_click=leave_out)
 
 
 def _checked(name: str) -> None:
@@ -153,7 +168,8 @@ def _checked(name: str) -> None:
     elements.row(
         elements.chip("fits", "SL"),
         elements.bold(name),
-        f"{formats.count(sum(map(len, folder.files)))} images",
+        f"{formats.count(folder.images)} images",
         f"{len(folder.classes)} classes",
+        *([folder.about] if folder.about else []),
         elements.muted("now a domain among those above, for either side of a pair"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from atesc_core.domains import PAIRS
-from atesc_core.domains.domain import Domain, ImageSet
+from atesc_core.domains.domain import Domain, ImageSet, domain_of
 from atesc_core.domains.loading import PairData
 
 
@@ -17,6 +17,6 @@ def tiny(pair: str) -> PairData:
         images = ImageSet(
             0.5 * torch.rand(32, 3, 16, 16, generator=random) + brightness, torch.randint(10, (32,), generator=random)
         )
-        return Domain(name, tuple("0123456789"), images, images, images)
+        return domain_of(name, tuple("0123456789"), images, images, images)
 
     return PairData(PAIRS[pair], domain("dark", 0.0), domain("light", 0.5))

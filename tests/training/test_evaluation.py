@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from atesc_core.domains import PAIRS
-from atesc_core.domains.domain import Domain, ImageSet
+from atesc_core.domains.domain import ImageSet, domain_of
 from atesc_core.domains.loading import PairData
 from atesc_core.training.evaluation import Evaluator, class_recalls
 
@@ -32,8 +32,8 @@ def data(pair: str) -> PairData:
     test_id, test_ood = images([0, 0, 1, 2, 0], [0, 0, 1, 1, 2]), images([3, 3, 1, 0], [0, 3, 1, 2])
     return PairData(
         PAIRS[pair],
-        Domain("id", tuple("abcd"), nothing, images([1], [0]), test_id),
-        Domain("ood", tuple("abcd"), nothing, images([2], [2]), test_ood),
+        domain_of("id", tuple("abcd"), nothing, images([1], [0]), test_id),
+        domain_of("ood", tuple("abcd"), nothing, images([2], [2]), test_ood),
     )
 
 

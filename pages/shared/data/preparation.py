@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atesc_core import jobs
 from atesc_core.domains import data_dir
-from atesc_core.domains.folder import PREFIX
+from atesc_core.domains.folder import is_folder
 from pages.shared.ui.progress import watch_job
 
 MODULE = "atesc_core.domains.prepare"
@@ -12,7 +12,7 @@ MODULE = "atesc_core.domains.prepare"
 
 def prepare(name: str) -> jobs.Job:
     """Start to make the domain ready; all visitors watch the same job."""
-    return jobs.start(_key(name), MODULE, name, queue="long" if name.startswith(PREFIX) else "network")
+    return jobs.start(_key(name), MODULE, name, queue="long" if is_folder(name) else "network")
 
 
 def preparation(name: str) -> jobs.Job | None:
