@@ -45,8 +45,9 @@ def export_events(store: RunStore, run_id: str, folder: Path) -> Path:
         old.unlink()
     with SummaryWriter(str(target), filename_suffix=SUFFIX) as writer:
         started = run.started or run.created
-        writer.add_text("settings", f"```\n{run.spec.to_yaml()}```", 0, walltime=started)
-        writer.add_text("command", f"    {run_command(run.spec)}", 0, walltime=started)
+        spec = store.reproducing_spec(run)
+        writer.add_text("settings", f"```\n{spec.to_yaml()}```", 0, walltime=started)
+        writer.add_text("command", f"    {run_command(spec)}", 0, walltime=started)
         epochs = store.epochs(run.id)
         _scalars(
             writer,

@@ -52,7 +52,7 @@ def kinds() -> dict[str, Kind]:
     """What is read from outside, by name."""
     state = build("small", 4).state_dict()
     spec = RunSpec(teacher="mnistm-fashion-ntl", seed=3)
-    recipe = Recipe.from_yaml("panels: [{figure: accuracy, run: abcd2345}, {figure: losses, run: abcd2345}]")
+    recipe = Recipe.from_yaml("panels: [{figure: accuracy, run: abcd2345}, {figure: recalls, run: abcd2345}]")
     return {
         "weights": Kind(
             {

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from atesc_core.errors import SpecError
+from atesc_core.specs.text import parse_yaml
 from atesc_core.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def typed_settings(typed: list[str] | None) -> dict[str, Any]:
         if not (key and equals):
             raise SpecError(f"--set: {word!r}: expected KEY=VALUE, e.g. escape.weight=0.3")
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):  # a ValueError: a date that does not exist
+            value = parse_yaml(text, key)
+        except SpecError:
             value = [text]
         if isinstance(value, (list, dict)):
             raise SpecError(f"{key}: {text!r}: expected a number, a word, true or false")

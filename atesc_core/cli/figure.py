@@ -81,6 +81,9 @@ def figure(
         typer.Option(metavar="ID", help="accuracy, drift, batchnorm: a run to draw beside it; may be repeated."),
     ] = None,
     domain: Annotated[Literal["id", "ood"], typer.Option(help="confusion: of which validation images.")] = "id",
+    network: Annotated[
+        Literal["student", "teacher"], typer.Option(help="per_class, confusion: whose labels.")
+    ] = "student",
     method: Annotated[
         Literal["PCA", "UMAP"], typer.Option(help="embedding: UMAP takes a minute, once a teacher.")
     ] = "PCA",
@@ -112,6 +115,7 @@ def figure(
         "real": real,
         "against": tuple(against or ()),
         "domain": domain,
+        "network": network,
         "method": method,
         "colour": colour,
         "ground": ground,

@@ -60,6 +60,13 @@ def distill(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
     device: Device = "auto",
     settings: Settings = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EPOCH.ROUND:threshold=VALUE",
+            help="A threshold from this round on, e.g. --at 3.1:threshold=9.5 (inf: one group); may be repeated.",
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
@@ -68,7 +75,7 @@ def distill(
     from atesc_core.synthesis import batchnorm_notice
 
     options = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed, "device": device}
-    spec = from_preset(preset, teacher, **all_settings(options, settings))
+    spec = from_preset(preset, teacher, **all_settings(options, settings) | {"threshold_changes": tuple(at or ())})
     store = RunStore(folder(runs_dir))
     if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
         print_message(f"note: {notice}")
@@ -116,12 +123,14 @@ def list_runs(
 @commands.command("show")
 def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: RunsDir = None) -> None:
     """Show a run: its settings, its accuracies by epoch, what happened to it."""
+    from atesc_core.runs import DistillationRun
+
     store = open_store(runs_dir)
     run = store.get(run_id)
     print(f"run: {run.id}\nstatus: {run.status}\nepoch: {run.epoch} of {run.epochs}\ndevice: {run.device or '-'}")
     if run.error:
         print(f"error: {run.error}")
-    print("\n" + run.spec.to_yaml())
+    print("\n" + (store.reproducing_spec(run) if isinstance(run, DistillationRun) else run.spec).to_yaml())
     epochs = store.epochs(run_id).drop(columns="time")
     print_table(as_table(epochs.rename(columns=METRIC_NAMES)))
     history = store.history(run_id)

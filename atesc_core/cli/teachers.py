@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,18 +13,21 @@ from rich.table import Table
 from atesc_core import teachers
 from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, metrics_text, print_table, progress_bar
 from atesc_core.cli.runs import run_to_its_end
+from atesc_core.domains import find_pair
 from atesc_core.errors import TeacherError
 from atesc_core.specs.teacher import ABOUT_PRESETS
 
 if TYPE_CHECKING:
-    from atesc_core.teachers.formats import Recognised
+    from atesc_core.models import Classifier
+    from atesc_core.teachers.staging import StagedTeacher
 
 commands = typer.Typer(no_args_is_help=True, help="The teachers: shipped ones and your own.")
 
 WeightsFile = Annotated[
     Path,
     typer.Argument(
-        help="A .safetensors, .pt or .pth state dict, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it."
+        help="Weights in a .safetensors, .pt, .pth, .pth.tar, .ckpt or .bin file, of this lab or as CMI, NAYER, "
+        "NTLBench or TransNTL publish them."
     ),
 ]
 Arch = Annotated[
@@ -157,21 +161,37 @@ def check_teacher(file: WeightsFile, arch: Arch = None, normalisation: Normalisa
     recognised = staged.recognised
     if recognised is None:
         raise TeacherError(f"{file.name}: not recognised")
-    name = arch or recognised.arch
+    name = arch or recognised.arch or ""
     parameters = sum(values.numel() for values in model.parameters())
     print(f"{file.name}: {name}, {model.num_classes} classes, {parameters:,} parameters")
-    print(f"recognised: {recognised.arch}, by the names of {recognised.source}")
-    names = (
-        ", ".join(recognised.class_names)
-        if recognised.class_names
-        else "not in the file; the pair's, unless you name them"
-    )
-    print(f"class names: {names}")
+    _print_origin(staged, model, normalisation, recognised.normalisation())
+    print(f"class names: {', '.join(recognised.class_names or ()) or 'not in the file; the ones of its pair'}")
+    print(f"architecture: {ARCHITECTURES[name].description}")
+
+
+def _print_origin(staged: StagedTeacher, model: Classifier, typed: str | None, usual: str) -> None:
+    """Print what was recognised in a file, and where its normalisation comes from.
+
+    Args:
+        staged: The file.
+        model: The classifier that was read from it.
+        typed: The value of --normalisation.
+        usual: The normalisation that is taken for a file without one.
+    """
+    recognised, listing = staged.recognised, staged.listing
+    if recognised is not None:
+        print(f"recognised: {' or '.join(recognised.architectures)}, by the names of {recognised.source}")
+    if listing is not None and listing.entry:
+        others = f"; not read: {', '.join(listing.other_entries)}" if listing.other_entries else ""
+        print(f"weights: the file's entry {listing.entry!r}{others}")
     mean, std = (
         " ".join(f"{value:g}" for value in model.get_buffer(part).flatten().tolist()) for part in ("mean", "std")
     )
-    print(f"normalisation: mean {mean}, std {std} ({_normalisation_origin(recognised, normalisation)})")
-    print(f"architecture: {ARCHITECTURES[name].description}")
+    if recognised is not None and recognised.says_normalisation:
+        origin = "of the file"
+    else:
+        origin = "as typed" if typed else f"not in the file; {usual}, unless --normalisation says other"
+    print(f"normalisation: mean {mean}, std {std} ({origin})")
 
 
 @commands.command("add")
@@ -206,13 +226,16 @@ def add_teacher(
 
     require_new_name(name, folder(runs_dir))
     class_names = tuple(word.strip() for word in classes.split(",")) if classes else None
-    checked = StagedTeacher(file).check(kind, pair, arch, image_side, normalisation, class_names)
+    staged = StagedTeacher(file)
+    checked = staged.check(kind, pair, arch, image_side, normalisation, class_names)
     card = checked.add(name, folder(runs_dir))
+    recognised = staged.recognised
+    usual = recognised.normalisation(find_pair(pair).id) if recognised else ""
+    _print_origin(staged, checked.model, normalisation, usual)
+    if checked.reordered:
+        print("outputs: put into the order of the pair's classes, by their names")
+    elif class_names is None and not (recognised and recognised.class_names):
+        print(f"class names: not in the file; taken from {pair}: {', '.join(card.class_names)}")
     print(f"{card.name}: {card.arch}, {card.image_side} px, {metrics_text(card.metrics)}")
-
-
-def _normalisation_origin(recognised: Recognised, option: str | None) -> str:
-    """The origin of a checked file's normalisation. ``option``: the value of --normalisation."""
-    if recognised.says_normalisation:
-        return "of the file"
-    return "as typed" if option else f"not in the file; {recognised.normalisation}, unless --normalisation says other"
+    for doubt in checked.doubts:
+        print(f"Warning: {doubt}", file=sys.stderr)

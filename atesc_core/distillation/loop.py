@@ -56,7 +56,7 @@ def distill(
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
     """
-    controls = controls or Controls()
+    controls, by_hand = controls or Controls(), spec.thresholds_by_hand
     run = Distillation(spec, teacher, resume)
     if run.trap is not None and resume is None:
         yield TrapSought(run.trap)
@@ -68,6 +68,7 @@ def distill(
             if run.splits_in(epoch) and run.threshold is None:
                 run.threshold = run.calibrate()
                 yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
+            controls.threshold = by_hand.get((epoch, round_), controls.threshold)
             if controls.threshold is not None and controls.threshold != run.threshold:
                 run.threshold = controls.threshold
                 yield ThresholdChanged(epoch, round_, run.threshold, by="hand")

@@ -135,6 +135,25 @@ class PanelData:
             )
         return report
 
+    def labels_report(self) -> Report:
+        """The report with the labels of the panel's network, the run's student or its teacher.
+
+        Raises:
+            FigureNotReadyError: The teacher or the student is not measured yet, the teacher was deleted, or the run
+                has no student on disk.
+        """
+        report = self.report(attacked=False)
+        if self.panel.network == "teacher":
+            return report
+        if not self.sources.store.student_files(self.run.id):
+            raise FigureNotReadyError(f"run: {self.run.id} keeps no student yet; the first comes at the end of epoch 1")
+        if (of_student := self.sources.student_report(self.run.id, report)) is None:
+            raise FigureNotReadyError(
+                f"run: the student of {self.run.id} is not measured on validation images yet; {self.panel.figure!r} is "
+                "drawn as soon as it is"
+            )
+        return of_student
+
     def batchnorm(self) -> BatchNormReport:
         """Where the teacher's BatchNorm statistics lie on real images.
 
@@ -303,18 +322,19 @@ def _robust_share(data: PanelData) -> go.Figure:
 
 
 def _per_class(data: PanelData) -> go.Figure:
-    report = data.report(attacked=False)
-    return figures.per_class(class_accuracies(report), "print", report.metric)
+    report = data.labels_report()
+    return figures.per_class(class_accuracies(report), "print", report.metric, network=data.panel.network)
 
 
 def _confusion(data: PanelData) -> go.Figure:
-    report, domain = data.report(attacked=False), data.panel.domain
+    report, domain = data.labels_report(), data.panel.domain
     return figures.confusion(
         report.confusion(domain),
         "print",
         columns=report.id_classes,
         rows=getattr(report, f"{domain}_classes"),
         domain=domain,
+        network=data.panel.network,
     )
 
 

@@ -53,10 +53,11 @@ def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
     """Facts on a run. ``made_by`` is the version of the lab that started it, maybe older than the current one."""
     history = store.history(run.id)
     starts = history.loc[history["kind"] == "started", "text"]
+    spec = store.reproducing_spec(run)
     return {
         "run": run.id,
-        "spec": run.spec.model_dump(mode="json"),
-        "command": run_command(run.spec),
+        "spec": spec.model_dump(mode="json"),
+        "command": run_command(spec),
         "device": run.device,
         "made_by": next(filter(None, starts), None),
         "status": run.status,

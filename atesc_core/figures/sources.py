@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atesc_core.runs import RunStore
+from atesc_core.runs.students import validation_labels
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard, list_teachers
 from atesc_core.teachers.batchnorm import BatchNormReport
@@ -22,6 +23,8 @@ class Sources:
         report: (teacher, split, attacked) -> the teacher's report on real validation images, attacked or not; None if
             it is not measured yet.
         batchnorm: teacher -> where its BatchNorm statistics lie on real images; None if that is not measured yet.
+        student_report: (run, its teacher's report) -> the report with the labels of the run's last student; None if
+            they are not computed yet.
         wait_for_umap: Whether to wait until a missing UMAP is made, instead of raising FigureNotReadyError.
     """
 
@@ -29,6 +32,7 @@ class Sources:
     cards: Callable[[], dict[str, TeacherCard]]
     report: Callable[[str, SplitSpec, bool], Report | None]
     batchnorm: Callable[[str], BatchNormReport | None]
+    student_report: Callable[[str, Report], Report | None]
     wait_for_umap: bool = False
 
 
@@ -55,4 +59,10 @@ def measuring_sources(
 
         return measured_batchnorm(teacher, store.runs_dir, on_progress)
 
-    return Sources(store, cards, report, batchnorm, wait_for_umap=True)
+    def student_report(run_id: str, report: Report) -> Report | None:
+        from atesc_core.runs.students.__main__ import compute_labels
+
+        compute_labels(store, run_id)
+        return validation_labels(store, run_id, report).in_report(report)
+
+    return Sources(store, cards, report, batchnorm, student_report, wait_for_umap=True)

@@ -1,8 +1,9 @@
-"""A teacher on real images: robustness against ε, accuracy by class, confusion."""
+"""A teacher or a student on real images: robustness against ε, accuracy by class, confusion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, trace_id
 from atesc_core.vocabulary import METRIC_NAMES
 
+Network = Literal["student", "teacher"]
 DOMAINS = {"id": "ID", "ood": "OOD"}
 NUMBERED_CELLS = 144  # the cells of a larger confusion matrix are too small for numbers
 
@@ -76,11 +78,14 @@ def robust_share(
     return figure
 
 
-def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oacc") -> go.Figure:
+def per_class(
+    accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oacc", network: Network | None = None
+) -> go.Figure:
     """Accuracy by class.
 
     ``accuracies``: columns ``domain`` (id or ood), ``class``, ``accuracy`` in per cent and ``images``, in the
-    order to be drawn from the top. ``metric``: the metric on OOD images (oacc, olacc or asr).
+    order to be drawn from the top. ``metric``: the metric on OOD images (oacc, olacc or asr). ``network``: whose
+    accuracy, if the figure is to say so.
     """
     style = theme.style(mode)
     figure = theme.new_figure(mode, "per_class", "", "", aspect=0.8)
@@ -136,7 +141,7 @@ def per_class(accuracies: pd.DataFrame, mode: Mode = "light", metric: str = "oac
         )
         mean = np.average(rows["accuracy"], weights=rows["images"]) if rows["images"].sum() else float("nan")
         figure.add_annotation(
-            text=f"{title} <b>{mean:.1f} %</b>",
+            text=f"{network.capitalize() + ', ' if network else ''}{title} <b>{mean:.1f} %</b>",
             x=spans[domain][0],
             xref="paper",
             y=1.01,
@@ -162,12 +167,13 @@ def confusion(
     rows: Sequence[str],
     columns: Sequence[str] | None = None,
     domain: str = "id",
+    network: Network | None = None,
 ) -> go.Figure:
     """Confusion matrix.
 
     ``counts``: (R, C) validation images of true class r given label c; shaded by the share of each row, in the colour
     of the domain (``id`` or ``ood``). ``rows``: true classes; ``columns``: the labels, if not the
-    true classes.
+    true classes. ``network``: who gives the labels, if the figure is to say so.
     """
     style = theme.style(mode)
     counts = np.asarray(counts, float)
@@ -177,7 +183,7 @@ def confusion(
     figure = theme.new_figure(
         mode,
         "confusion",
-        "Given label (% of each true class)",
+        f"{f'Label of the {network}' if network else 'Given label'} (% of each true class)",
         f"True class, {DOMAINS[domain]} validation",
         aspect=0.95,
     )

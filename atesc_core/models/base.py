@@ -72,6 +72,7 @@ class Architecture:
     about: str
     image_side: int = 32  # pixels; the published side, but others work
     batch_norm: bool = True
+    only_for_files: bool = False  # not offered for new networks: nobody has published it
 
     def __call__(self, num_classes: int) -> Classifier:
         """A new classifier of this architecture, with weights drawn at random."""

@@ -7,7 +7,6 @@ and the archive must hold exactly these, each of exactly that size.
 from __future__ import annotations
 
 import io
-import json
 import math
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ from atesc_core.errors import RecordingError, SpecError
 from atesc_core.files import atomic_write
 from atesc_core.recording.manifest import Manifest, Recording, expected_arrays
 from atesc_core.specs.base import parse
+from atesc_core.specs.text import parse_json
 
 Array = NDArray[Any]  # its dtype follows from the manifest
 
@@ -98,9 +98,9 @@ def _read(archive: zipfile.ZipFile) -> Recording:
 
 def _parsed_manifest(text: bytes) -> Manifest:
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecordingError(f"{MANIFEST}: not JSON ({error})") from None
+        values = parse_json(text, MANIFEST, MAX_MANIFEST_BYTES)
+    except SpecError as error:
+        raise RecordingError(str(error)) from None
     _check_version(values)
     try:
         return parse(Manifest, values)

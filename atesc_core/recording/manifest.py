@@ -229,13 +229,16 @@ class SnapshotArrays:
     teacher_class: np.ndarray  # (N,) uint16
     teacher_confidence: np.ndarray  # (N,) float32, the teacher's largest probability
     student_class: np.ndarray  # (N,) uint16
-    min_eps: np.ndarray  # (N,) float32 each: see robustness/scores.py
-    margin: np.ndarray
-    kl: np.ndarray
+    scores: Mapping[str, np.ndarray]  # (N,) float32 each: those of `recorded_scores`
+
+    @property
+    def min_eps(self) -> np.ndarray:
+        """(N,) smallest ε that changes the teacher's prediction, in 1/255."""
+        return self.scores["min_eps"]
 
     def score(self, name: str) -> np.ndarray:
         """(N,) values of one score."""
-        return {"min_eps": self.min_eps, "margin": self.margin, "kl": self.kl}[name]
+        return self.scores[name]
 
 
 SNAPSHOT_ARRAYS: dict[str, str] = {  # field -> dtype in the file
@@ -243,10 +246,8 @@ SNAPSHOT_ARRAYS: dict[str, str] = {  # field -> dtype in the file
     "teacher_class": "<u2",
     "teacher_confidence": "<f4",
     "student_class": "<u2",
-    "min_eps": "<f4",
-    "margin": "<f4",
-    "kl": "<f4",
 }
+SCORE_TYPE = "<f4"
 BORDER_ARRAYS: dict[str, str] = {"images": "|u1", "probs": "<f4"}
 FIRST_STEP_ARRAYS: dict[str, str] = {
     "images": "|u1",
@@ -254,6 +255,11 @@ FIRST_STEP_ARRAYS: dict[str, str] = {
     "teacher_confidence": "<f4",
     "student_class": "<u2",
 }
+
+
+def recorded_scores(run: RecordedRun) -> tuple[str, ...]:
+    """The scores that are recorded for each synthetic image: the attacked ones, and the run's own."""
+    return tuple(dict.fromkeys(("min_eps", "margin", "kl", run.spec.split.score)))
 
 
 def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
@@ -265,7 +271,7 @@ def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, Shape]]:
             shapes = {"images": (snapshot.images, 3, side, side)}
             expected |= {
                 f"runs/{number}/{snapshot.epoch}/{name}": (kind, shapes.get(name, (snapshot.images,)))
-                for name, kind in SNAPSHOT_ARRAYS.items()
+                for name, kind in (SNAPSHOT_ARRAYS | dict.fromkeys(recorded_scores(run), SCORE_TYPE)).items()
             }
     if border := manifest.border:
         pairs, blends, side = len(border.pairs), len(border.shares), border.image_side
@@ -290,7 +296,9 @@ class Recording:
     def pictures(self, run: RecordedRun, epoch: int) -> SnapshotArrays:
         """The arrays of a run's snapshot, by the epoch of one of ``run.snapshots``."""
         number = next(index for index, recorded in enumerate(self.manifest.runs) if recorded is run)
-        return SnapshotArrays(**{name: self.arrays[f"runs/{number}/{epoch}/{name}"] for name in SNAPSHOT_ARRAYS})
+        folder = f"runs/{number}/{epoch}"
+        scores = {name: self.arrays[f"{folder}/{name}"] for name in recorded_scores(run)}
+        return SnapshotArrays(**{name: self.arrays[f"{folder}/{name}"] for name in SNAPSHOT_ARRAYS}, scores=scores)
 
     @property
     def seconds(self) -> float:

@@ -159,7 +159,7 @@ def evenly_thinned(numbers: list[int], at_most: int) -> list[int]:
 
 
 def snapshot_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    """A snapshot as the arrays of a recording: the fields of ``SnapshotArrays``."""
+    """A snapshot as the arrays of a recording: the fields of ``SnapshotArrays``, and its scores by name."""
     return {
         "images": snapshot.images,
         "teacher_class": snapshot.teacher_probs.argmax(1).astype(np.uint16),

@@ -8,6 +8,7 @@ database itself may not).
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -95,14 +96,18 @@ CREATE TABLE starting (
 """
 
 
+LOCK_S = 30  # that a statement waits for another program's write
+LOCK_ATTEMPTS = 10  # so that a backup, or a full disk that is being cleared, does not fail a run of hours
+
+
 class Database:
     """One connection, shared by the threads of a process, one statement or transaction at a time."""
 
     def __init__(self, path: Path):
         """Opens the database; creates it if it is missing. Raises StoreError."""
-        self._lock = threading.RLock()
+        self._lock, self._path = threading.RLock(), path
         try:
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._connection = self._connect()
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
@@ -110,12 +115,21 @@ class Database:
                 with gate(path.parent):  # two processes may open a new folder at once
                     self._create_tables()
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: cannot be used as the runs' database ({error})") from error
+            raise StoreError(_sentence(path, error)) from error
+        self._inode = path.stat().st_ino
         if self._version() != VERSION:
             raise StoreError(
                 f"{path}: was written by another version of this program (format {self._version()}, "
                 f"this one reads {VERSION}); use that version or choose another runs folder"
             )
+
+    def _connect(self) -> sqlite3.Connection:
+        """A connection that writes; one that only reads, if the folder or the file cannot be written."""
+        writable = os.access(self._path if self._path.exists() else self._path.parent, os.W_OK)
+        if writable and os.access(self._path.parent, os.W_OK):
+            return sqlite3.connect(self._path, timeout=LOCK_S, isolation_level=None, check_same_thread=False)
+        address = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -128,30 +142,74 @@ class Database:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 
+    def exists(self) -> bool:
+        """Whether the file is still there, and the one that was opened."""
+        with contextlib.suppress(OSError):
+            return self._path.stat().st_ino == self._inode
+        return False
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """All rows of a SELECT statement."""
+        """All rows of a SELECT statement. Raises StoreError if the database cannot be read."""
         with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(_sentence(self._path, error)) from error
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; rolled back if its body raises.
 
-        Inside another transaction of the same thread, it is a part of that one.
+        Inside another transaction of the same thread, it is a part of that one. While another program holds the
+        database, it waits: LOCK_ATTEMPTS times LOCK_S seconds.
+
+        Raises:
+            StoreError: the database cannot be written; the message says what to do.
         """
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+                    raise StoreError(_sentence(self._path, error)) from error
                 raise
+
+    def _begin(self) -> None:
+        for attempt in range(1, LOCK_ATTEMPTS + 1):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == LOCK_ATTEMPTS:
+                    raise StoreError(_sentence(self._path, error)) from error
+            else:
+                return
+
+
+def _sentence(path: Path, error: sqlite3.Error) -> str:
+    """What is wrong with the database, and what to do."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return (
+                f"{path}: another program has held it for {LOCK_S * LOCK_ATTEMPTS} s; end that program, then try again"
+            )
+        case sqlite3.SQLITE_FULL:
+            return f"{path}: the disk is full; delete runs or other files, then try again"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
+            return f"{path}: cannot be written; runs can be looked at, and nothing can be started, changed or deleted"
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return (
+                f"{path}: is damaged ({error}); move it away, or put a copy of it in its place. The files of the runs, "
+                "beside it, are kept"
+            )
+    return f"{path}: cannot be used as the runs' database ({error})"

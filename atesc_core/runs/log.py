@@ -59,9 +59,13 @@ class RunLog:
             same rounds.
         """
         self.store.trace_file(self.run.id).unlink(missing_ok=True)
+        for later in self.store.snapshot_epochs(self.run.id):
+            if later > epoch:
+                self.store.snapshot_file(self.run.id, later).unlink(missing_ok=True)
         run_and_epoch = (self.run.id, epoch)
         with self.database.write() as connection:
-            connection.execute("DELETE FROM rounds WHERE run = ? AND epoch > ?", run_and_epoch)
+            for table in ("rounds", "epochs"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ? AND epoch > ?", run_and_epoch)
             connection.execute(
                 "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'",
                 run_and_epoch,

@@ -7,6 +7,7 @@ pages start fast.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -31,7 +32,7 @@ from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, Req
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
-from atesc_core.specs.run import RunSpec
+from atesc_core.specs.run import RunSpec, threshold_at
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.vocabulary import threshold_json
 
@@ -61,6 +62,10 @@ class RunStore:
         except OSError as error:
             raise StoreError(f"runs folder: {str(runs_dir)!r} cannot be made ({error.strerror})") from error
         self.database = Database(self.runs_dir / "runs.sqlite")
+
+    def exists(self) -> bool:
+        """Whether its database is still the file that this object has opened: false if the folder was deleted."""
+        return self.database.exists()
 
     def close(self) -> None:
         """Close the database. The store cannot be used afterwards."""
@@ -207,6 +212,15 @@ class RunStore:
             _checked(run_id),
         )
         return _frame(rows, ["time", "kind", "epoch", "round", "value", "text"])
+
+    def reproducing_spec(self, run: DistillationRun) -> RunSpec:
+        """The spec that makes the run again as it went: with the thresholds that were set by hand while it ran."""
+        rows = self.database.read(
+            "SELECT epoch, round, value FROM history WHERE run = ? AND kind = 'threshold' AND text = 'hand'", run.id
+        )
+        changes = run.spec.thresholds_by_hand | {(row["epoch"], row["round"]): row["value"] for row in rows}
+        entries = tuple(threshold_at(epoch, round_, value) for (epoch, round_), value in sorted(changes.items()))
+        return run.spec.model_copy(update={"threshold_changes": entries})
 
     def revisions(self) -> dict[str, tuple[float | None, int]]:
         """For each run, a value that changes whenever an epoch or an event of the run is logged.
@@ -366,15 +380,19 @@ class RunStore:
             _set(connection, run_id, pending_threshold=float(value))
 
     def delete(self, run_id: str) -> None:
-        """Remove a run and its files. Raises RunBusyError while it is running or paused."""
+        """Remove a run and its files. The files go first: on a full disk, that makes the room to note the rest.
+
+        Raises RunBusyError while it is running or paused.
+        """
         self._mark_interrupted()
-        folder = self.folder(run_id)
+        rows = self.database.read("SELECT status FROM runs WHERE id = ?", _checked(run_id))
+        if not rows:
+            raise UnknownRunError(f"run: {run_id!r} is not in {self.runs_dir}")
+        if rows[0]["status"] in ("running", "paused"):
+            raise RunBusyError(f"run: {run_id} is {rows[0]['status']}; stop it before deleting it")
+        shutil.rmtree(self.folder(run_id), ignore_errors=True)
         with self.database.write() as connection:
-            row = _row(connection, run_id)
-            if row["status"] in ("running", "paused"):
-                raise RunBusyError(f"run: {run_id} is {row['status']}; stop it before deleting it")
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-        shutil.rmtree(folder, ignore_errors=True)
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -493,7 +511,8 @@ class RunStore:
         kinds = [row["device_kind"] for row in self.database.read(on_device)]
         if not kinds:
             return
-        with gate(self.runs_dir):  # no worker can start or end meanwhile
+        # On a full disk or in a folder that cannot be written, runs can still be read.
+        with contextlib.suppress(StoreError, OSError), gate(self.runs_dir):  # no worker can start or end meanwhile
             for kind in kinds:
                 if not is_taken(self.runs_dir, kind):
                     with self.database.write() as connection:

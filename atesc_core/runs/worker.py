@@ -71,6 +71,8 @@ class Worker:
             run = self.take_next()
             if run is not None:
                 self.drive(run)
+            elif not self.store.exists():
+                return
             elif self.drop_ended():
                 time.sleep(POLL_S)
             else:
@@ -124,14 +126,19 @@ class Worker:
                 log.note_start(session.next_round[0] - 1)
             elif not stepping:
                 log.note("resumed")
-            outcome = session.go_on(self.leaving.is_set)
+            outcome = session.go_on(lambda: self.leaving.is_set() or not self.store.exists())
         except Exception as error:  # any error ends this run, but not the queue
+            if not self.store.exists():  # somebody has deleted the runs folder
+                self.leaving.set()
+                return
             log.fail(error)
             self.device_failed = (
                 self.device.type == "cuda"
             )  # a CUDA error can break the whole process, not only this run
             return
-        if outcome != "halted":
+        if not self.store.exists():
+            self.leaving.set()
+        elif outcome != "halted":
             log.end(outcome)
         elif log.halt(stepping) != "stopped":
             self.paused[run.id] = session

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atesc_core.errors import SpecError
+from atesc_core.specs.text import MAX_CHARACTERS, parse_json, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,9 +58,9 @@ class Spec(BaseModel):
         """
         try:
             packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            text = zlib.decompressobj().decompress(packed, 64 * 1024)
-            values = json.loads(text)
-        except (ValueError, zlib.error) as error:
+            text = zlib.decompressobj().decompress(packed, MAX_CHARACTERS)
+            values = parse_json(text, "settings")
+        except (ValueError, zlib.error) as error:  # a SpecError is a ValueError
             raise SpecError(f"spec: {token[:40]!r} is not a link's ({error})") from None
         return parse(cls, values)
 
@@ -78,7 +79,7 @@ class JobSpec(Spec):
         Raises:
             SpecError: a field is unknown or its value is not allowed.
         """
-        return parse(cls, yaml.safe_load(text))
+        return parse(cls, parse_yaml(text, "spec"))
 
     def replaced(self, changes: dict[str, Any]) -> Self:
         """A copy with dotted fields set, e.g. ``{"escape.weight": 0.3, "epochs": 12}``, validated again.
@@ -109,9 +110,17 @@ def parse(model: type[Model], values: Any) -> Model:
     except ValidationError as error:
         messages_by_field: dict[tuple[str, str], list[str]] = {}
         for each in error.errors():
+            if not each["loc"] and isinstance(
+                each["input"], dict
+            ):  # of several fields together: its message names them
+                messages_by_field[each["msg"], ""] = []
+                continue
             field = _path(each["loc"], values, each["type"] == "missing") or model.__name__
             messages_by_field.setdefault((field, _shown(each["input"])), []).append(each["msg"])
-        lines = [f"{field}: {shown}: {_either(messages)}" for (field, shown), messages in messages_by_field.items()]
+        lines = [
+            f"{field}: {shown}: {_either(messages)}" if messages else field
+            for (field, shown), messages in messages_by_field.items()
+        ]
         raise SpecError("\n".join(lines)) from None
 
 

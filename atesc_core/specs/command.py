@@ -34,8 +34,12 @@ def run_command(spec: RunSpec) -> str:
     ]
     values, preset_values = spec.model_dump(), started_from.model_dump()
     for path in field_paths(values):
-        if path not in ("preset", "synthesis.kind", "escape.kind") and _at(values, path) != _at(preset_values, path):
+        if path not in ("preset", "synthesis.kind", "escape.kind", "threshold_changes") and _at(values, path) != _at(
+            preset_values, path
+        ):
             arguments += ["--set", f"{path}={yaml.safe_dump(_at(values, path)).splitlines()[0]}"]
+    for entry in spec.threshold_changes:
+        arguments += ["--at", entry]
     return shlex.join(arguments)
 
 

@@ -13,9 +13,12 @@ Any other value is this lab's choice. The app and the user guide show both.
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import JobSpec, Spec, _shown, setting
@@ -299,6 +302,14 @@ def _default(path: str, synthesis: str) -> Any:
     return getattr(groups[group], name)
 
 
+THRESHOLD_AT = re.compile(r"([1-9][0-9]{0,6})\.([1-9][0-9]{0,6}):threshold=([^:\s]+)")
+
+
+def threshold_at(epoch: int, round_: int, threshold: float) -> str:
+    """The entry of ``RunSpec.threshold_changes`` for this threshold from this round on."""
+    return f"{epoch}.{round_}:threshold={threshold!r}"
+
+
 class RunSpec(JobSpec):
     """One distillation run. Same spec, same seed, same kind of device: same numbers."""
 
@@ -348,7 +359,36 @@ class RunSpec(JobSpec):
     synthesis: SynthesisSpec = DFQSpec()
     split: SplitSpec = SplitSpec()
     escape: EscapeSpec = EscapeSpec()
+    threshold_changes: tuple[str, ...] = setting(
+        (),
+        "Thresholds set by hand, each from a round on: EPOCH.ROUND:threshold=VALUE; inf: one group. The app writes "
+        "here what was moved while a run went on",
+        max_length=1000,
+    )
     preset: str = setting("custom", "The preset these settings started from", max_length=40)
+
+    @field_validator("threshold_changes")
+    @classmethod
+    def _check_changes(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            _read_change(entry)
+        return entries
+
+    @model_validator(mode="after")
+    def _check_warmup(self) -> Self:
+        waits = self.escape.splits or self.escape.kind == "twin"
+        if waits and self.escape.warmup_epochs >= self.epochs:
+            raise PydanticCustomError(
+                "warmup",
+                "escape.warmup_epochs: {warmup}: expected fewer than epochs ({epochs}), as {escape} would never begin",
+                {"warmup": self.escape.warmup_epochs, "epochs": self.epochs, "escape": self.escape.kind},
+            )
+        return self
+
+    @property
+    def thresholds_by_hand(self) -> dict[tuple[int, int], float]:
+        """``threshold_changes`` as (epoch, round) -> threshold."""
+        return dict(map(_read_change, self.threshold_changes))
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -369,7 +409,7 @@ class RunSpec(JobSpec):
 
         Another ``synthesis.kind`` starts from its defaults, without settings of the former kind. Another
         ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it, and gives those of the former
-        kind their defaults.
+        kind their defaults. Fewer ``epochs`` shorten the warm-up, so that the escape has at least one.
         """
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):
@@ -384,4 +424,22 @@ class RunSpec(JobSpec):
             changes = required | changes
         if kind != self.synthesis.kind:
             changes = {"synthesis": SYNTHESES[kind]().model_dump()} | changes
+        if isinstance(epochs := changes.get("epochs"), int) and "escape.warmup_epochs" not in changes:
+            changes = {"escape.warmup_epochs": min(self.escape.warmup_epochs, max(epochs - 1, 0))} | changes
         return super().replaced(changes)
+
+
+def _read_change(entry: str) -> tuple[tuple[int, int], float]:
+    """((epoch, round), threshold) of an entry of ``threshold_changes``."""
+    match = THRESHOLD_AT.fullmatch(entry)
+    try:
+        threshold = float(match[3]) if match else math.nan
+    except ValueError:
+        threshold = math.nan
+    if match is None or math.isnan(threshold) or threshold == -math.inf:
+        raise PydanticCustomError(
+            "threshold_change",
+            "{entry}: expected EPOCH.ROUND:threshold=VALUE, as in 3.1:threshold=9.5",
+            {"entry": entry[:80]},
+        )
+    return (int(match[1]), int(match[2])), threshold

@@ -14,7 +14,7 @@ from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
 from atesc_core.specs.base import Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
-from atesc_core.vocabulary import Setting
+from atesc_core.vocabulary import METRIC_NAMES, Setting
 
 SHIPPED = ASSETS / "teachers"
 
@@ -39,6 +39,35 @@ class TeacherCard(Spec):
     def setting(self) -> Setting:
         """How the OOD domain of its pair differs from the ID domain."""
         return find_pair(self.pair).setting
+
+
+CHANCE = 2.0  # times the accuracy of guessing: below, a teacher has hardly learnt its ID domain
+TRAPPED_SHARE = 50.0  # per cent of OOD images to which an NTL teacher gives its trap label, at the least
+TRANSFERS = 0.7  # share of its ID accuracy that a close-set teacher which is not non-transferable keeps on OOD
+
+
+def doubts(card: TeacherCard) -> list[str]:
+    """Sentences on what in a teacher's accuracies contradicts what its card says; none if all agrees."""
+    found = []
+    iacc = card.metrics["iacc"]
+    if iacc < CHANCE * 100 / card.num_classes:
+        found.append(
+            f"IAcc {iacc:g} % is hardly better than chance ({100 / card.num_classes:g} %): another pair, order of "
+            "classes, image side, normalisation or architecture?"
+        )
+        return found
+    transferable, texts = None, ""
+    if "oacc" in card.metrics:
+        transferable = card.metrics["oacc"] >= TRANSFERS * iacc
+        texts = f"OAcc {card.metrics['oacc']:g} %, IAcc {iacc:g} %"
+    elif (metric := next((name for name in ("olacc", "asr") if name in card.metrics), None)) is not None:
+        transferable = card.metrics[metric] < TRAPPED_SHARE
+        texts = f"{METRIC_NAMES[metric]} {card.metrics[metric]:g} %"
+    if card.kind == "NTL" and transferable:
+        found.append(f"Said to be non-transferable, but it does not behave so on OOD images ({texts}): is it SL?")
+    if card.kind == "SL" and transferable is False and "oacc" not in card.metrics:
+        found.append(f"Said to be plainly supervised, but it gives OOD images one label ({texts}): is it NTL?")
+    return found
 
 
 def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:

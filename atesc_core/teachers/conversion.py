@@ -254,7 +254,8 @@ def _load_restricted(path: Path, name: str) -> Any:
         if objects := _python_objects(path, error):
             raise TeacherError(
                 f"{name}: holds Python objects ({_first_three(objects)}), as of a whole model or of a training script. "
-                f"They are not read, as that would run code; expected the weights alone, as {SAVED_WELL} writes them"
+                f"To read them is to run code, and nothing in it was run; expected the weights alone, as {SAVED_WELL} "
+                "writes them"
             ) from None
         raise TeacherError(
             f"{name}: not a plain PyTorch state dict, or damaged ({_first_line(error)}). Nothing in it was run; "
@@ -332,7 +333,8 @@ def _names(kinds: Iterable[torch.dtype]) -> str:
 
 
 def _first_three(names: Iterable[str]) -> str:
-    order = sorted({printable(name) for name in names})
+    # Layers of PyTorch last: they say least about what was stored.
+    order = sorted({printable(name) for name in names}, key=lambda name: (name.startswith("torch.nn."), name))
     return ", ".join(order[:3]) + (f" and {len(order) - 3} more" if len(order) > 3 else "")
 
 

@@ -7,14 +7,20 @@ Published names, from the classifiers in the repositories:
 - NTLBench and TransNTL (tmllab/NTLBench, tmllab/2024_CVPR_TransNTL; ``models/ntl_vggnet.py``,
   ``utils/load_utils.py``): bare state dicts. VGG ``features.0``, ``classifier1.0``, ``.3``, ``.6``; ResNet is
   torchvision's: ``layer2.0.downsample.0``, ``fc``.
-The prefix ``module.`` of DataParallel is removed.
+A prefix of the network's names is removed: ``module.`` of DataParallel, ``_orig_mod.`` of torch.compile, ``model.`` of
+Lightning. A layer that holds ``mean`` and ``std`` (or ``mu`` and ``sigma``) of R, G, B is the normalisation.
+
+Names and shapes do not tell the stride and the pooling of a ResNet's stem. A file that fits several architectures is
+read as the one that its user names.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import torch
@@ -23,9 +29,10 @@ from torch import Tensor
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, CLASSES, Classifier, build
 from atesc_core.teachers.files import Listing, list_file, printable, read_tensors
-from atesc_core.teachers.normalisation import read_normalisation
+from atesc_core.teachers.normalisation import CMI, NTL, read_normalisation, usual_normalisation
 
 NORMALISATION_KEYS = {"mean", "std"}  # in this lab's files; published files do not store their normalisation
+NORMALISING_LAYERS = (("mean", "std"), ("mu", "sigma"))  # ends of two names, and of what they hold for R, G, B
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Format:
         return key
 
 
-LAB, CMI, NTL = "this lab", "CMI and NAYER", "NTLBench and TransNTL"
+LAB = "this lab"
 FORMATS = (
     Format(LAB, "head.weight", "head"),
     Format(CMI, "layer1.0.conv1.weight", "linear"),
@@ -73,37 +80,48 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class Recognised:
-    """The architecture of a file, and other facts that the file gives."""
+    """The architectures that a file fits, and other facts that the file gives."""
 
-    arch: str
+    architectures: tuple[str, ...]  # at least one; several if names and shapes do not tell which
     source: str  # the repository whose tensor names it uses
     num_classes: int
     says_normalisation: bool
-    normalisation: str  # default if the file has none: a name of NORMALISATIONS
     class_names: tuple[str, ...] | None
     image_side: int | None = None
 
+    @property
+    def arch(self) -> str | None:
+        """The architecture; None if the file fits several."""
+        return self.architectures[0] if len(self.architectures) == 1 else None
+
+    def normalisation(self, id_domain: str | None = None) -> str:
+        """The usual normalisation, a name of NORMALISATIONS, for a file without one; see `usual_normalisation`."""
+        return usual_normalisation(self.source, self.num_classes, id_domain)
+
 
 def recognise(listing: Listing) -> Recognised:
-    """The architecture whose tensors a file holds, for the user to confirm.
+    """The architectures whose tensors a file holds, for the user to confirm.
 
     Raises:
         TeacherError: the file fits no architecture; the message names the nearest.
     """
     layout = _layout(listing, "a listed architecture")
     problems = {arch: _difference(layout, arch) for arch in ARCHITECTURES}
-    fits = [arch for arch, problem in problems.items() if problem is None]
+    fits = tuple(arch for arch, problem in problems.items() if problem is None)
     if not fits:
-        nearest = min(ARCHITECTURES, key=lambda arch: _differing_tensors(layout, arch))
+        nearest = min(ARCHITECTURES, key=lambda arch: _distance(layout, arch))
         raise TeacherError(
             f"{listing.name}: its tensors are those of no listed architecture; the nearest: {problems[nearest]}"
         )
+    if listing.arch in fits:
+        fits = (listing.arch,)
+    elif layout.format.source == CMI:  # everyone who uses these names has the stem that CMI has
+        fits = tuple(arch for arch in fits if not ARCHITECTURES[arch].only_for_files)
     return Recognised(
-        fits[0],
+        fits,
         layout.format.source,
         layout.num_classes,
         layout.shapes.keys() >= NORMALISATION_KEYS,
-        _usual_normalisation(layout.format.source, layout.num_classes),
         listing.class_names,
         listing.image_side,
     )
@@ -116,19 +134,19 @@ def read_classifier(
     normalisation: str | None = None,
     listing: Listing | None = None,
 ) -> Classifier:
-    """A file's weights in a classifier, frozen and in evaluation mode. Nothing in the file is executed.
+    """A file's weights in a classifier, frozen and in evaluation mode.
 
     Args:
-        path: Path of the file.
+        path: Path of a safetensors file, of this lab or made by `convert_file`.
         arch: Name of the architecture.
         num_classes: Number of classes that the file must have; None accepts any.
         normalisation: For a file without normalisation: a name, or six numbers, see `read_normalisation`. None
-            takes the usual one of the repository that the file comes from.
+            takes the usual one, see `usual_normalisation`.
         listing: The result of `list_file` for this file, so that it is not listed again.
 
     Raises:
-        TeacherError: unreadable, empty, oversize, truncated or wrongly named file; pickled code; unlisted
-            architecture; missing, unlisted or mis-shaped tensors; weights that are not finite numbers.
+        TeacherError: unreadable file; unlisted architecture; missing, unlisted or mis-shaped tensors; weights that
+            are not finite numbers.
     """
     if arch not in ARCHITECTURES:
         raise TeacherError(f"arch: {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
@@ -144,6 +162,7 @@ def read_classifier(
     weights = {
         layout.lab_keys[key]: value.float() if value.is_floating_point() else value for key, value in tensors.items()
     }
+    weights |= {key: weights[key].view(1, 3, 1, 1) for key in weights.keys() & NORMALISATION_KEYS}
     _check_values(layout, weights)
     model = build(arch, layout.num_classes)
     model.load_state_dict(model.state_dict() | mean_std | weights)
@@ -156,41 +175,68 @@ class _Layout:
 
     name: str
     format: Format
+    prefix: str  # of the network's names in the file
     lab_keys: dict[str, str]  # the file's key -> this lab's
     shapes: dict[str, tuple[int, ...]]  # by this lab's key
     floating: dict[str, bool]  # by this lab's key
-    prefix: str  # of every key in the file
     num_classes: int
 
     def file_key(self, lab_key: str) -> str:
-        return self.prefix + self.format.from_lab(lab_key)
+        """The file's name of a tensor; for a tensor that the file lacks, the name that the file would give it."""
+        names = {name: key for key, name in self.lab_keys.items()}
+        return names.get(lab_key) or self.prefix + self.format.from_lab(lab_key)
 
 
 def _layout(listing: Listing, expected: str) -> _Layout:
     """The listing in this lab's names; ``expected`` is for the error message if the format is unknown."""
-    keys = listing.shapes.keys()
-    prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
-    bare = {key: key.removeprefix(prefix) for key in keys}
-    for form in FORMATS:
-        if {form.marker, f"{form.head}.weight"} <= set(bare.values()):
-            break
-    else:
-        raise TeacherError(
-            f"{listing.name}: found {_first_three(keys) or 'no tensors'}; expected the keys of {expected}, "
-            "as this lab saves them ('head.weight') or as CMI, NAYER, NTLBench or TransNTL publish them"
-        )
-    lab_keys = {key: form.to_lab(name) for key, name in bare.items()}
-    if twice := [key for key, name in lab_keys.items() if list(lab_keys.values()).count(name) > 1]:
+    form, prefix = _find_format(listing, expected)
+    lab_keys = {
+        key: form.to_lab(key.removeprefix(prefix)) if key.startswith(prefix) else key for key in listing.shapes
+    } | _normalising_layer(listing)
+    counts = Counter(lab_keys.values())
+    if twice := [key for key, name in lab_keys.items() if counts[name] > 1]:
         raise TeacherError(f"{listing.name}: {_first_three(twice)} are the same tensor twice; expected one of them")
     shapes = {lab_keys[key]: shape for key, shape in listing.shapes.items()}
+    shapes |= {key: (1, 3, 1, 1) for key in NORMALISATION_KEYS & shapes.keys() if prod(shapes[key]) == 3}
     head = shapes["head.weight"]
     if len(head) != 2 or head[0] not in CLASSES:
         raise TeacherError(
-            f"{listing.name}: {prefix}{form.head}.weight has shape {head}; expected {CLASSES[0]} to "
+            f"{listing.name}: {printable(prefix + form.head)}.weight has shape {head}; expected {CLASSES[0]} to "
             f"{CLASSES[-1]} classes × features"
         )
     floating = {lab_keys[key]: value for key, value in listing.floating.items()}
-    return _Layout(listing.name, form, lab_keys, shapes, floating, prefix, head[0])
+    return _Layout(listing.name, form, prefix, lab_keys, shapes, floating, head[0])
+
+
+def _find_format(listing: Listing, expected: str) -> tuple[Format, str]:
+    """The format whose names the file uses, and the prefix of its network's names."""
+    keys = listing.shapes.keys()
+    for form in FORMATS:
+        prefixes = {
+            key.removesuffix(form.marker) for key in keys if key == form.marker or key.endswith("." + form.marker)
+        }
+        prefixes = {prefix for prefix in prefixes if f"{prefix}{form.head}.weight" in keys}
+        if len(prefixes) > 1:
+            raise TeacherError(
+                f"{listing.name}: holds {len(prefixes)} networks, under {_first_three(prefixes)}; expected one"
+            )
+        if prefixes:
+            return form, prefixes.pop()
+    raise TeacherError(
+        f"{listing.name}: found {_first_three(keys) or 'no tensors'}; expected the keys of {expected}, "
+        "as this lab saves them ('head.weight') or as CMI, NAYER, NTLBench or TransNTL publish them"
+    )
+
+
+def _normalising_layer(listing: Listing) -> dict[str, str]:
+    """The names of the two tensors of a layer that normalises images, each with this lab's name."""
+    for ends in NORMALISING_LAYERS:
+        for key in listing.shapes:
+            layer, _, end = key.rpartition(".")
+            other = f"{layer}.{ends[1]}" if layer else ends[1]
+            if end == ends[0] and all(prod(listing.shapes.get(name, ())) == 3 for name in (key, other)):
+                return {key: "mean", other: "std"}
+    return {}
 
 
 @cache
@@ -222,10 +268,11 @@ def _difference(layout: _Layout, arch: str) -> str | None:
     return None
 
 
-def _differing_tensors(layout: _Layout, arch: str) -> int:
-    """Number of tensors that differ in name or shape."""
+def _distance(layout: _Layout, arch: str) -> tuple[int, int]:
+    """How far the file is from ``arch``: the number of names that differ, then the number of shapes."""
     expected = {key: tuple(value.shape) for key, value in _empty_state(arch, layout.num_classes).items()}
-    return len(expected.items() ^ layout.shapes.items())
+    common = expected.keys() & layout.shapes.keys()
+    return len(expected.keys() ^ layout.shapes.keys()), sum(expected[key] != layout.shapes[key] for key in common)
 
 
 def _normalisation(layout: _Layout, text: str | None) -> dict[str, Tensor]:
@@ -236,17 +283,8 @@ def _normalisation(layout: _Layout, text: str | None) -> dict[str, Tensor]:
                 f"{layout.name}: the file says its own normalisation; expected none beside it, found {text!r}"
             )
         return {}
-    values = read_normalisation(text or _usual_normalisation(layout.format.source, layout.num_classes))
+    values = read_normalisation(text or usual_normalisation(layout.format.source, layout.num_classes))
     return {key: torch.tensor(value).view(1, 3, 1, 1) for key, value in zip(("mean", "std"), values, strict=True)}
-
-
-def _usual_normalisation(source: str, num_classes: int) -> str:
-    """The normalisation of the repository's main data sets."""
-    if source == NTL:
-        return "imagenet"
-    if source == CMI:
-        return {10: "cifar10", 100: "cifar100"}.get(num_classes, "half")
-    return "half"
 
 
 def _check_values(layout: _Layout, weights: dict[str, Tensor]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from atesc_core.errors import TeacherError
 
+CMI, NTL = "CMI and NAYER", "NTLBench and TransNTL"  # the repositories
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 # Mean and standard deviation of R, G, B from the repositories (CMI's registry.py; NTLBench's data_split.py).
@@ -37,3 +38,21 @@ def read_normalisation(text: str) -> Normalisation:
         )
     red, green, blue, *deviations = numbers
     return (red, green, blue), (deviations[0], deviations[1], deviations[2])
+
+
+def usual_normalisation(source: str, num_classes: int, id_domain: str | None = None) -> str:
+    """The name of the normalisation that a network from the repository ``source`` usually has.
+
+    NTLBench normalises every domain as ImageNet; CMI's and NAYER's scripts CIFAR-10 and CIFAR-100 by their own
+    statistics. For others, and for networks of this lab, it is ``half``.
+
+    Args:
+        source: CMI, NTL, or any other text.
+        num_classes: Number of outputs, which tells what CMI's and NAYER's networks were trained on.
+        id_domain: Name of the domain that it was trained on, if known.
+    """
+    if source == NTL:
+        return "imagenet"
+    if source == CMI and id_domain in (None, "cifar10"):
+        return {10: "cifar10", 100: "cifar100"}.get(num_classes, "half")
+    return "half"

@@ -1,4 +1,4 @@
-"""A user's file of weights that becomes a teacher in three steps: listed, checked, added."""
+"""A user's file of weights that becomes a teacher in three steps: read, checked, added."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import torch
+
+from atesc_core.domains import find_pair
+from atesc_core.domains.catalogue import domain_classes
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, Classifier
 from atesc_core.specs.teacher import NAME
-from atesc_core.teachers.cards import TeacherCard, list_teachers
-from atesc_core.teachers.files import SUFFIXES, Listing, check_size, list_file
+from atesc_core.teachers.cards import TeacherCard, doubts, list_teachers
+from atesc_core.teachers.conversion import check_size, convert_file, suffix_of
+from atesc_core.teachers.files import Listing, list_file
 from atesc_core.teachers.formats import Recognised, read_classifier, recognise
 from atesc_core.teachers.zoo import measured_card, save_teacher
 
 
 def stage_upload(filename: str, content: bytes | memoryview) -> StagedTeacher:
-    """Write an uploaded file to the disk and list it; it is deleted with the returned object.
+    """Write an uploaded file to the disk and read it; the copy on disk is deleted at once.
 
     Args:
         filename: The user's name of the file. It is only displayed: the lab chooses the name on disk.
@@ -26,34 +31,38 @@ def stage_upload(filename: str, content: bytes | memoryview) -> StagedTeacher:
     Raises:
         TeacherError: the file is too large; it is not written.
     """
-    if content:  # an empty file is reported by its check, like other errors of a listed file
+    if content:  # an empty file is reported when it is read, like other errors of a file
         check_size(filename, len(content))
-    folder = tempfile.TemporaryDirectory(prefix="atesc-teacher-")
-    suffix = f".{filename.rpartition('.')[2].lower()}"
-    path = Path(folder.name) / f"upload{suffix if suffix in SUFFIXES else '.safetensors'}"
-    path.write_bytes(content)
-    return StagedTeacher(path, filename, folder)
+    with tempfile.TemporaryDirectory(prefix="atesc-upload-") as folder:
+        path = Path(folder) / f"upload{suffix_of(filename) or '.safetensors'}"
+        path.write_bytes(content)
+        return StagedTeacher(path, filename)
 
 
 class StagedTeacher:
-    """A user's file of weights, of which only the names and shapes of its tensors have been read.
+    """A user's file of weights, read by a process of its own into a file of the lab, of which the tensors are listed.
+
+    The lab's file is deleted with this object.
 
     Attributes:
-        recognised: The architecture and origin of the file; None if it fits no architecture or cannot be read.
+        filename: The user's name of the file.
+        listing: The tensors in the file; None if it cannot be read.
+        recognised: The architectures that fit and the origin of the file; None if none fits or it cannot be read.
         problem: Why it is not recognised.
     """
 
-    def __init__(
-        self, path: Path, filename: str | None = None, folder: tempfile.TemporaryDirectory[str] | None = None
-    ) -> None:
-        """List the file at ``path``, called ``filename`` in messages; ``folder`` is deleted with this object."""
-        self.path, self.filename, self._folder = Path(path), filename or Path(path).name, folder
+    def __init__(self, path: Path, filename: str | None = None) -> None:
+        """Read the file at ``path``, called ``filename`` in messages. Takes some seconds."""
+        self.filename = filename or Path(path).name
+        self.listing: Listing | None = None
         self.recognised: Recognised | None = None
         self.problem: TeacherError | None = None
-        self._listing: Listing | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="atesc-teacher-")
+        self._weights = Path(self._folder.name) / "weights.safetensors"
         try:
-            self._listing = list_file(self.path, self.filename)
-            self.recognised = recognise(self._listing)
+            convert_file(Path(path), self._weights, self.filename)
+            self.listing = list_file(self._weights, self.filename)
+            self.recognised = recognise(self.listing)
         except TeacherError as error:
             self.problem = error
 
@@ -65,12 +74,15 @@ class StagedTeacher:
             normalisation: As in `read_classifier`.
 
         Raises:
-            TeacherError: as `read_classifier`.
+            TeacherError: as `read_classifier`, or the file fits several architectures and none is named.
         """
-        arch = arch or (self.recognised.arch if self.recognised else None)
-        if self._listing is None or arch is None:
+        if self.listing is None or (self.recognised is None and arch is None):
             raise self.problem or TeacherError(f"{self.filename}: not recognised")
-        return read_classifier(self.path, arch, normalisation=normalisation, listing=self._listing)
+        if self.recognised is not None:
+            arch = arch or self.recognised.arch
+        if arch is None:
+            raise TeacherError(f"{self.filename}: {several_fit(self.recognised)}")
+        return read_classifier(self._weights, arch, normalisation=normalisation, listing=self.listing)
 
     def check(
         self,
@@ -83,28 +95,80 @@ class StagedTeacher:
     ) -> CheckedTeacher:
         """Read the weights and measure the teacher on the test images of its pair.
 
+        Where its class names are those of the pair's ID domain in another order, its outputs are put into the order of
+        the domain.
+
         Args:
             kind: Plainly supervised, or non-transferable.
             pair: The pair that it was trained on.
             arch: Name of the architecture; the recognised one unless named.
             image_side: In pixels; that in the file, else that of the architecture, unless given.
-            normalisation: As in `read_classifier`.
+            normalisation: As in `read_classifier`; the usual one for the pair unless given.
             class_names: One for each output. None takes the names in the file, if it has any; otherwise, and for (),
                 the names of the pair are taken.
 
         Raises:
-            TeacherError: as `read_classifier`, or the teacher does not fit the pair.
+            TeacherError: as `read`, or the teacher does not fit the pair. If the file fits several architectures and
+                none is named, the message gives the accuracy of each.
             DomainError: the pair is not known, or its images are not downloaded.
         """
+        if arch is None and self.recognised is not None and self.recognised.arch is None:
+            each = self.check_each(kind, pair, image_side, normalisation, class_names)
+            accuracies = ", ".join(f"{name}: IAcc {checked.card.metrics['iacc']:g} %" for name, checked in each.items())
+            raise TeacherError(f"{self.filename}: {several_fit(self.recognised)} Measured on {pair}: {accuracies}")
+        id_domain = find_pair(pair).id
+        if self.recognised is not None and not self.recognised.says_normalisation:
+            normalisation = normalisation or self.recognised.normalisation(id_domain)
         model = self.read(arch, normalisation)
-        recognised = self.recognised
-        arch = arch or (recognised.arch if recognised else "")
-        image_side = image_side or (recognised.image_side if recognised else None) or ARCHITECTURES[arch].image_side
+        arch = arch or (self.recognised.arch if self.recognised else None) or ""
+        side = image_side or (self.listing.image_side if self.listing else None) or ARCHITECTURES[arch].image_side
         if class_names is None:
-            class_names = recognised.class_names if recognised else None
-        return CheckedTeacher(
-            model, measured_card(model, "unnamed", arch, kind, pair, image_side, class_names=class_names)
-        )
+            class_names = self.listing.class_names if self.listing else None
+        reordered = class_names is not None and put_in_order(model, class_names, domain_classes(id_domain))
+        if reordered:
+            class_names = domain_classes(id_domain)
+        card = measured_card(model, "unnamed", arch, kind, pair, side, class_names=class_names)
+        return CheckedTeacher(model, card, reordered)
+
+    def check_each(
+        self,
+        kind: Literal["SL", "NTL"],
+        pair: str,
+        image_side: int | None = None,
+        normalisation: str | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> dict[str, CheckedTeacher]:
+        """The result of `check` for each architecture that the file fits. Arguments and errors as there."""
+        if self.recognised is None:
+            raise self.problem or TeacherError(f"{self.filename}: not recognised")
+        return {
+            arch: self.check(kind, pair, arch, image_side, normalisation, class_names)
+            for arch in self.recognised.architectures
+        }
+
+
+def several_fit(recognised: Recognised | None) -> str:
+    """A sentence that says which architectures a file fits, and asks for one of them."""
+    names = ", ".join(recognised.architectures) if recognised else ""
+    return f"its names and shapes fit several architectures, which compute differently: {names}; name one of them."
+
+
+def put_in_order(model: Classifier, names: tuple[str, ...], classes: tuple[str, ...]) -> bool:
+    """Put the outputs of ``model``, called ``names``, into the order of ``classes``; whether that changed them.
+
+    Does nothing where ``names`` are not those of ``classes`` in another order. Case does not matter.
+    """
+    position = {name.casefold(): index for index, name in enumerate(names)}
+    wanted = [name.casefold() for name in classes]
+    if len(position) != len(names) or len(names) != model.num_classes or position.keys() != set(wanted):
+        return False
+    order = [position[name] for name in wanted]
+    if order == sorted(order):
+        return False
+    with torch.no_grad():
+        model.head.weight.copy_(model.head.weight[order].clone())
+        model.head.bias.copy_(model.head.bias[order].clone())
+    return True
 
 
 @dataclass(frozen=True)
@@ -113,6 +177,12 @@ class CheckedTeacher:
 
     model: Classifier = field(repr=False)
     card: TeacherCard  # with its accuracies, under the name "unnamed"
+    reordered: bool = False  # whether its outputs were put into the order of the domain's classes
+
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences on what in its accuracies contradicts what was said of it."""
+        return doubts(self.card)
 
     def add(self, name: str, runs_dir: Path) -> TeacherCard:
         """Save the teacher under ``runs_dir`` as ``name``; returns its card.

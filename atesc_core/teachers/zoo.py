@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from safetensors.torch import save_file
-
 from atesc_core.domains.loading import load_pair
 from atesc_core.errors import TeacherError
+from atesc_core.files import atomic_write
 from atesc_core.models import Classifier
 from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cards import TeacherCard, card_file, read_card, weights_file
+from atesc_core.teachers.files import header, save_tensors
 from atesc_core.teachers.formats import read_classifier
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.vocabulary import METRIC_NAMES
@@ -40,10 +40,9 @@ def save_teacher(model: Classifier, card: TeacherCard, folder: Path) -> None:
     """Write weights and card into ``folder``: the weights first, so that a card on disk always has its weights."""
     folder.mkdir(parents=True, exist_ok=True)
     weights, text = folder / f"{card.name}.safetensors", folder / f"{card.name}.json"
-    save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, f"{weights}.part")
-    Path(f"{weights}.part").replace(weights)
-    Path(f"{text}.part").write_text(card.model_dump_json(indent=1) + "\n")
-    Path(f"{text}.part").replace(text)
+    save_tensors(model.state_dict(), weights, header(card.class_names, card.image_side, card.arch))
+    with atomic_write(text) as file:
+        file.write((card.model_dump_json(indent=1) + "\n").encode())
 
 
 def measured_card(

@@ -127,7 +127,8 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
     """Draw the list with a box for each run; return the ids of all ticked runs, also of those not in the list."""
     linked, known = _linked_runs(), {run.id for run in runs}
     if unknown := len(linked - known):
-        st.warning(
+        elements.notice(
+            "warning",
             f"Not here: {unknown} of the {len(linked)} runs that the link names. They may have been deleted, or "
             "the link comes from another lab.",
             icon=":material/link_off:",

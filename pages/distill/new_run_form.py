@@ -24,7 +24,8 @@ from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 
 FORM_PARAMETERS = {"spec", "teacher"}  # parameters of a link to the form: all settings, or only the teacher
-BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind"}  # above the advanced settings
+# Above the advanced settings; and threshold_changes, which is what a run that went on was told.
+BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind", "threshold_changes"}
 LABELS = {
     "lr": "Learning rate",
     "synthesis.lr": "Learning rate",
@@ -142,7 +143,7 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
         key=key,
     )
     if notice := _batchnorm_notice(known[teacher].arch, method):
-        st.warning(notice, icon=":material/rule:")
+        elements.notice("warning", notice, icon=":material/rule:")
     requirements = kind if kind in ESCAPE_REQUIREMENTS else ""  # an escape with requirements changes other settings
     return base.replaced({"escape.kind": kind}), f"{preset} {method} {requirements} {FORM.initial_token() or ''}"
 
@@ -254,7 +255,7 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
     try:
         spec = base.replaced(changes)
     except SpecError as error:
-        st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
+        elements.notice("error", str(error), icon=":material/error:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     FORM.write(spec.to_token())

@@ -52,7 +52,9 @@ if run and run.spec.teacher not in cards():
 elif run:
     two, second = pick_second_run(run)
     if second and second.spec.teacher not in cards():
-        st.warning("The second run's teacher is gone, and its map needs it. Choose another.", icon=":material/help:")
+        elements.notice(
+            "warning", "The second run's teacher is gone, and its map needs it. Choose another.", icon=":material/help:"
+        )
         second = None
     subjects = measured([run, second] if second else [run])
     if subjects:

@@ -125,7 +125,8 @@ def _chosen(run: DistillationRun, offered: dict[str, DistillationRun]) -> str | 
         url.set_parameter("second", None)
         return None
     if requested != OTHER:
-        st.warning(
+        elements.notice(
+            "warning",
             f"There is no run {requested[:20]!r} to compare with this one. It may have been deleted, or the link "
             "comes from another lab.",
             icon=":material/link_off:",

@@ -51,7 +51,8 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
         "ruler is an inch: else zoom the browser."
     )
     if sheet.missing:
-        st.warning(
+        elements.notice(
+            "warning",
             f"The {layout.font} font has no {sheet.missing}: these print in a font of this machine. "
             "Other labels avoid it.",
             icon=":material/font_download_off:",
@@ -98,12 +99,14 @@ def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -
         )
     elements.label("The command that makes this figure again" + (", beside its recipe" if recipe.needs_file else ""))
     st.code(recipe.command(), language="bash", wrap_lines=True)
-    runs = list(dict.fromkeys(panel.run for panel in recipe.panels))
+    store, runs = run_store(), list(dict.fromkeys(panel.run for panel in recipe.panels))
     elements.label(
         "The command that makes this run again" if len(runs) == 1 else "The commands that make these runs again"
     )
     st.code(
-        "\n".join(run_command(run_store().get_distillation(run).spec) for run in runs), language="bash", wrap_lines=True
+        "\n".join(run_command(store.reproducing_spec(store.get_distillation(run))) for run in runs),
+        language="bash",
+        wrap_lines=True,
     )
 
 

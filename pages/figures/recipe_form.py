@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from atesc_core import jobs
 from atesc_core.embedding import ReferenceMap
 from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
@@ -17,6 +18,8 @@ from atesc_core.figures.export.venues import FontName
 from atesc_core.figures.run_data import available_scores
 from atesc_core.figures.sources import Sources
 from atesc_core.runs import DistillationRun
+from atesc_core.runs.students import validation_labels
+from atesc_core.teachers.report import Report
 from atesc_core.vocabulary import SCORE_NAMES, SCORE_UNITS
 from pages.shared.data import snapshots
 from pages.shared.data.batchnorm import batchnorm_report, watch_batchnorm
@@ -25,6 +28,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import threshold, url
 from pages.shared.ui import run_labels
+from pages.shared.ui.progress import watch_job
 from pages.shared.ui.run_panel import comparable_runs
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ NEEDS_REPORT = {  # figures that need the teacher's report; True: including the 
     "per_class": False,
     "confusion": False,
 }
+LABEL_FIGURES = ("per_class", "confusion")  # of the student's labels or the teacher's
 BATCHNORM_FIGURES = ("batchnorm", "batchnorm_epochs")
 
 
@@ -258,6 +263,20 @@ def _domain(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Pan
     }
 
 
+def _network(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
+    return {
+        "network": st.segmented_control(
+            "Of the",
+            ["student", "teacher"],
+            default=initial.network if initial else "student",
+            required=True,
+            key=key,
+            format_func=str.capitalize,
+            help="The run's last student, or its teacher",
+        )
+    }
+
+
 def _method(run: DistillationRun, key: str, chosen: dict[str, Any], initial: Panel | None) -> dict[str, Any]:
     report = _report(run.spec.teacher, run.spec.split, False) if run.spec.teacher in cards() else None
     has_umap = (
@@ -310,6 +329,7 @@ OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel 
     "real": _real,
     "against": _against,
     "domain": _domain,
+    "network": _network,
     "method": _method,
     "colour": _colour,
     "ground": _ground,
@@ -321,7 +341,11 @@ OPTION_WIDGETS: dict[str, Callable[[DistillationRun, str, dict[str, Any], Panel 
 
 def sources() -> Sources:
     """The data sources of figures. They return only existing results, so that the page never waits."""
-    return Sources(run_store(), cards, _report, batchnorm_report)
+    return Sources(run_store(), cards, _report, batchnorm_report, _student_report)
+
+
+def _student_report(run_id: str, report: Report) -> Report | None:
+    return validation_labels(run_store(), run_id, report).in_report(report)
 
 
 def _report(teacher: str, split: Any, attacked: bool) -> Any:
@@ -344,6 +368,23 @@ def measure_missing_reports(recipe: Recipe) -> None:
         if report is None or attacked and not report.attacked:
             measuring(run.spec.teacher, run.spec.split, report)
             return
+        of_student = panel.figure in LABEL_FIGURES and panel.network == "student"
+        if of_student and run_store().student_files(run.id) and _student_report(run.id, report) is None:
+            _measure_student(run)
+            return
+
+
+def _measure_student(run: DistillationRun) -> None:
+    """Start the job that measures the run's last student, and draw its progress."""
+
+    def start() -> jobs.Job:
+        return jobs.start(key, "atesc_core.runs.students", "labels", run.id, "--runs-dir", str(run_store().runs_dir))
+
+    key = f"labels of the student of {run.id}"
+    job = jobs.find(key)
+    if job is None or job.state == "done":
+        job = start()
+    watch_job(job, "The student on validation images", start)
 
 
 def _runs(recipe: Recipe) -> Iterator[tuple[Panel, str]]:

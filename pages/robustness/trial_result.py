@@ -40,7 +40,8 @@ def trial_result(run: DistillationRun) -> None:
         if trial.fork.parent != run.id:
             raise UnknownRunError("of another run")
     except UnknownRunError:
-        st.warning(
+        elements.notice(
+            "warning",
             f"There is no try {trial_id[:20]!r} of this run here. It may have been deleted, or the link comes "
             "from another lab.",
             icon=":material/link_off:",
@@ -52,7 +53,7 @@ def trial_result(run: DistillationRun) -> None:
         try:
             current = trials.find(run_store(), trial.new.id)
         except UnknownRunError:
-            st.info("This try has been deleted.", icon=":material/delete:")
+            elements.notice("info", "This try has been deleted.", icon=":material/delete:")
             return False
         if any(arm.status == "queued" for arm in current.arms):
             ensure_worker(run_store().runs_dir)

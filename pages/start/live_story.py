@@ -39,7 +39,7 @@ def _show_story(group: str) -> bool:
     """Draw the four students; return whether any of them may still change."""
     runs = story.runs(group)
     if not runs:
-        st.info("This story has been deleted.", icon=":material/delete:")
+        elements.notice("info", "This story has been deleted.", icon=":material/delete:")
         return False
     in_progress = any(map(is_live, runs.values()))
     if any(run.status == "queued" for run in runs.values()):

@@ -19,7 +19,9 @@ def chosen_recording() -> Recording | None:
     if group:
         recording = recordings.live_recording(group)
         if recording is None:
-            st.info("This story has been deleted, or the link comes from another lab.", icon=":material/delete:")
+            elements.notice(
+                "info", "This story has been deleted, or the link comes from another lab.", icon=":material/delete:"
+            )
         return recording
     path = recordings.SHIPPED if name is None else recordings.upload_path(name)
     if path is not None and path.exists():
@@ -36,7 +38,8 @@ def chosen_recording() -> Recording | None:
     elif name is None:
         _no_shipped_recording()
     else:
-        st.warning(
+        elements.notice(
+            "warning",
             "This recording is not here: the link comes from another lab, or the file has been removed. Give "
             "the file itself below.",
             icon=":material/link_off:",

@@ -30,9 +30,9 @@ elif linked in known:
 else:
     elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
     if linked is not None:
-        st.warning(f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
+        elements.notice("warning", f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
     if run_id is not None:
-        st.warning(f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
+        elements.notice("warning", f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
     if trainings:
         with elements.card("Trained here", "the latest"):
             poll(latest_trainings, any(map(is_live, list(trainings.values())[:LATEST_TRAININGS])), every_s=2)

@@ -230,7 +230,7 @@ def _summary(base: TeacherSpec, changes: dict[str, Any]) -> None:
 
 
 def _refuse(error: ValueError) -> None:
-    st.error("  \n".join(str(error).splitlines()), icon=":material/error:")
+    elements.notice("error", str(error), icon=":material/error:")
     st.button("Train", type="primary", icon=":material/model_training:", disabled=True, width="stretch")
 
 

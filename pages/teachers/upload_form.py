@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from atesc_core.domains import find_pair
 from atesc_core.errors import DomainError, TeacherError
 from atesc_core.runs import default_runs_dir
-from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.normalisation import NORMALISATIONS
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.teachers import architecture, architectures, forget_cards
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KINDS: tuple[Literal["NTL", "SL"], ...] = ("NTL", "SL")
 BY_HAND = "by hand"
 STAGED = "staged teacher"  # key in the session state: (id of the uploaded file, its StagedTeacher)
+EACH = "checked teacher by architecture"  # key in the session state: as CHECKED, with a result for each architecture
 CHECKED = "checked teacher"  # key in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
 
 
@@ -35,7 +36,7 @@ class Answers:
 
     kind: Literal["SL", "NTL"]
     pair: str
-    arch: str
+    arch: str | None  # None: not chosen among those that fit
     image_side: int
     normalisation: str | None
     class_names: tuple[str, ...]
@@ -46,16 +47,18 @@ def upload_form() -> None:
     with st.expander("Load your own teacher", expanded="pair" in st.query_params, icon=":material/upload_file:"):
         uploaded = st.file_uploader(
             "Weights",
-            type=["safetensors", "pt", "pth"],
+            type=["safetensors", "pt", "pth", "pth.tar", "ckpt", "bin"],
             key="weights",
             help=(
-                "A state dict of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
-                "It is read as data: nothing in it is run."
+                "The weights of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
+                "The file is read as data, by a process of its own: nothing in it is run."
             ),
         )
         if uploaded is None:
             _forget_upload()
-            elements.caption("Drop a .safetensors, .pt or .pth file. It is checked before it is added.")
+            elements.caption(
+                "Drop a .safetensors, .pt, .pth, .pth.tar, .ckpt or .bin file. It is checked before it is added."
+            )
             return
         try:
             staged = _staged(uploaded)
@@ -71,8 +74,9 @@ def upload_form() -> None:
             )
         try:
             if check:
+                st.session_state.pop(EACH, None)
                 with st.spinner("Reading the file and measuring it on its pair …", show_time=True):
-                    st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
+                    _check(uploaded, staged, answers)
                 st.rerun()
             if add and checked:
                 card = checked.add(name, default_runs_dir())
@@ -86,7 +90,18 @@ def upload_form() -> None:
             _refuse(error)
             return
         if checked:
-            _measured(checked.card)
+            _measured(checked)
+        elif (each := _checked_each(uploaded, answers)) is not None:
+            _compare(each)
+
+
+def _check(uploaded: UploadedFile, staged: StagedTeacher, answers: Answers) -> None:
+    """Measure the file as the answers say; as each of the architectures that fit, if none of them was chosen."""
+    if answers.arch is None and staged.recognised:
+        questions = {key: value for key, value in asdict(answers).items() if key != "arch"}
+        st.session_state[EACH] = (uploaded.file_id, answers, staged.check_each(**questions))
+    else:
+        st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
 
 
 def _staged(uploaded: UploadedFile) -> StagedTeacher:
@@ -107,6 +122,26 @@ def _checked(uploaded: UploadedFile, answers: Answers) -> CheckedTeacher | None:
     return checked if (file_id, checked_answers) == (uploaded.file_id, answers) else None
 
 
+def _checked_each(uploaded: UploadedFile, answers: Answers) -> dict[str, CheckedTeacher] | None:
+    """The results of the last check by architecture; None if the file or the answers have changed since."""
+    file_id, checked_answers, each = st.session_state.get(EACH, (None, None, None))
+    return each if (file_id, checked_answers) == (uploaded.file_id, answers) else None
+
+
+def _compare(each: dict[str, CheckedTeacher]) -> None:
+    """Draw the accuracies of the file in each architecture that fits."""
+    elements.caption(
+        "The names and shapes in the file fit several architectures, which compute differently. Choose the one that it "
+        "was trained as; the right one is usually the most accurate on ID."
+    )
+    rows = [
+        {"Architecture": arch, "What it is": architecture(arch).about}
+        | {f"{METRIC_NAMES[name]}, %": value for name, value in checked.card.metrics.items()}
+        for arch, checked in each.items()
+    ]
+    st.dataframe(sorted(rows, key=lambda row: -float(row[f"{METRIC_NAMES['iacc']}, %"])), hide_index=True)
+
+
 def _refuse(error: ValueError) -> None:
     elements.problem(
         "This file cannot be a teacher.", f"{error}.", "Nothing was kept. Change what is asked, or the file."
@@ -116,6 +151,7 @@ def _refuse(error: ValueError) -> None:
 def _forget_upload() -> None:
     st.session_state.pop(STAGED, None)
     st.session_state.pop(CHECKED, None)
+    st.session_state.pop(EACH, None)
 
 
 def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
@@ -124,29 +160,33 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
     Returns:
         The teacher's name, and the answers.
     """
-    known, recognised = architectures(), staged.recognised
+    known, recognised = architectures(for_files=True), staged.recognised
+    fits = list(recognised.architectures) if recognised else []
     first_row, second_row = st.columns(3), st.columns(3)
     name = first_row[0].text_input(
         "Name", _suggested_name(staged.filename), max_chars=64, help="Lower-case letters, digits, - and _"
     )
     arch = first_row[1].selectbox(
         "Architecture",
-        known,
-        index=known.index(recognised.arch) if recognised else 0,
-        help=(
-            f"The file's tensors are those of {recognised.arch}."
-            if recognised
-            else "None of these fits the file; Check says why."
-        ),
+        fits if len(fits) > 1 else known,
+        index=None if len(fits) > 1 else known.index(fits[0]) if fits else 0,
+        placeholder=f"{len(fits)} fit: Check compares them",
+        help=_about_architectures(fits),
     )
     kind = first_row[2].segmented_control("Kind", KINDS, default="NTL", required=True)
     pair = pick_pair(second_row[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
     side = recognised.image_side if recognised and recognised.image_side in range(8, 257) else None
     image_side = second_row[1].number_input(
-        "Image side (px)", 8, 256, side or architecture(arch).image_side, 4, key=f"image side of {arch} {side}"
+        "Image side (px)",
+        8,
+        256,
+        side or architecture(arch or fits[0]).image_side,
+        4,
+        key=f"image side of {arch} {side}",
     )
     with second_row[2]:
-        normalisation = _normalisation(recognised) if recognised and not recognised.says_normalisation else None
+        asks = recognised is not None and not recognised.says_normalisation
+        normalisation = _normalisation(recognised, pair) if recognised and asks else None
     class_names = st.text_input(
         "Class names",
         ", ".join(recognised.class_names or ()) if recognised else "",
@@ -157,24 +197,47 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
     )
     unavailable_pairs()
     if recognised:
+        about = f" {architecture(arch).description}" if arch else ""
         elements.caption(
-            f"Recognised: {recognised.arch}, by the names of {recognised.source}. {architecture(arch).description}"
+            f"Recognised: {' or '.join(fits)}, by the names of {recognised.source}.{about}{_entries(staged)}"
         )
     else:
         elements.caption(f"Not recognised. {staged.problem}.")
     return name, Answers(kind, pair, arch, int(image_side), normalisation, _split(class_names))
 
 
-def _normalisation(recognised: Recognised) -> str:
+def _about_architectures(fits: list[str]) -> str:
+    """A help text on the architectures that a file fits."""
+    if not fits:
+        return "None of these fits the file; Check says why."
+    if len(fits) == 1:
+        return f"The file's tensors are those of {fits[0]}."
+    return (
+        "Stride and pooling of the stem cannot be told from names and shapes. Check without a choice measures the file "
+        "as each of them."
+    )
+
+
+def _entries(staged: StagedTeacher) -> str:
+    """A sentence on the entry of a checkpoint that was read, if there is one; it starts with a space."""
+    if staged.listing is None or not staged.listing.entry:
+        return ""
+    others = staged.listing.other_entries
+    not_read = f"; not read: {', '.join(others)}" if others else ""
+    return f" Weights: the file's entry {staged.listing.entry}{not_read}."
+
+
+def _normalisation(recognised: Recognised, pair: str) -> str:
     """Draw the choice of the normalisation, if the file does not contain it; return its name or six numbers."""
+    usual = recognised.normalisation(_id_domain(pair))
     chosen = st.selectbox(
         "Normalisation",
         [*NORMALISATIONS, BY_HAND],
-        list(NORMALISATIONS).index(recognised.normalisation),
+        list(NORMALISATIONS).index(usual),
+        key=f"normalisation, {usual} at first",
         help=(
-            f"The file does not say it; {recognised.normalisation} is usual for files of "
-            f"{recognised.source}. Images in [0, 1] less the mean, divided by the standard deviation "
-            "of each channel."
+            f"The file does not say it; {usual} is usual for files of {recognised.source} and this ID domain. "
+            "Images in [0, 1] less the mean, divided by the standard deviation of each channel."
         ),
     )
     if chosen != BY_HAND:
@@ -182,12 +245,20 @@ def _normalisation(recognised: Recognised) -> str:
     return st.text_input("Mean, then standard deviation of R, G, B", "0.5, 0.5, 0.5, 0.5, 0.5, 0.5")
 
 
+def _id_domain(pair: str) -> str | None:
+    try:
+        return find_pair(pair).id
+    except DomainError:  # Check says why
+        return None
+
+
 def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
 
 
-def _measured(card: TeacherCard) -> None:
+def _measured(checked: CheckedTeacher) -> None:
     """Draw the result of the check."""
+    card = checked.card
     metric = next(name for name in card.metrics if name != "iacc")
     elements.row(
         elements.chip("fits", "SL"),
@@ -204,10 +275,10 @@ def _measured(card: TeacherCard) -> None:
         ),
         elements.muted("test images"),
     )
-    if card.metrics["iacc"] < 200 / card.num_classes:
-        st.warning(
-            "Hardly better than chance on ID: another pair, image side or normalisation?", icon=":material/help:"
-        )
+    if checked.reordered:
+        elements.caption("Its outputs were put into the order of the pair's classes, by their names.")
+    for doubt in checked.doubts:
+        elements.notice("warning", doubt, icon=":material/help:")
 
 
 def _suggested_name(filename: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,14 @@ import pytest
 
 from atesc_core.errors import NotRecordableError, UnknownRunError
 from atesc_core.recording import Recording, record
+from atesc_core.recording.file import load, to_bytes
 from atesc_core.recording.manifest import Manifest
 from atesc_core.recording.writer import RunClock, evenly_thinned
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
+from atesc_core.specs.run import ScoreName
 from atesc_core.teachers import list_teachers
+from pages.story.students import image_tooltips
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab
 
@@ -134,3 +139,20 @@ def test_markup_in_names_becomes_words(lab_with_runs: Lab):
     recording = record(lab_with_runs.store, [lab_with_runs.plain], cards, title="<i>\nx")
     assert recording.manifest.title == "‹i› x"
     assert recording.manifest.runs[0].teacher.class_names[0] == "‹b›"
+
+
+@pytest.mark.parametrize("score", get_args(ScoreName))
+def test_a_run_of_any_score_can_be_replayed(lab_with_runs: Lab, tmp_path, score):
+    """The replay of a run that was split by gmm, energy, random or confidence ended in an AttributeError."""
+    copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
+    store = RunStore(tmp_path / "lab")
+    run = store.get_distillation(lab_with_runs.atesc)
+    spec = run.spec.replaced({"split.score": score})
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET spec = ? WHERE id = ?", (json.dumps(spec.sparse()), run.id))
+    cards = {card.name: card for card in list_teachers()}
+    replayed = load(io.BytesIO(to_bytes(record(store, [run.id], cards))))
+    [recorded_run] = replayed.manifest.runs
+    values = replayed.pictures(recorded_run, 2).score(recorded_run.spec.split.score)
+    np.testing.assert_array_equal(values, store.snapshot(run.id, 2).scores[score])
+    assert len(image_tooltips(recorded_run, replayed.pictures(recorded_run, 2), np.arange(3))) == 3

@@ -30,8 +30,8 @@ def test_a_run_whose_threshold_was_moved_by_hand_is_made_again(store, rule):
     first = store.create(spec)
     work(store.runs_dir, "cpu", moved)
     again_spec = store.reproducing_spec(store.get_distillation(first))
-    assert again_spec.thresholds_by_hand == {(1, 3): 3.5, (2, 2): 2.5, (3, 2): float("inf")}
-    assert "--at 1.3:threshold=3.5 --at 2.2:threshold=2.5 --at 3.2:threshold=inf" in run_command(again_spec)
+    assert again_spec.thresholds_by_hand == {(2, 1): 3.5, (2, 3): 2.5, (3, 3): float("inf")}
+    assert "--at 2.1:threshold=3.5 --at 2.3:threshold=2.5 --at 3.3:threshold=inf" in run_command(again_spec)
 
     again = store.create(RunSpec.from_yaml(again_spec.to_yaml()))
     plain = store.create(spec)

@@ -95,7 +95,7 @@ def test_a_run_keeps_the_checkpoint_where_its_split_begins_and_no_other(store, p
     [
         ({}, [[], [2], [2, 3], [2]]),
         ({"escape.warmup_epochs": 0}, [[1], [2], [3], []]),
-        ({"escape.warmup_epochs": 4}, [[]] * 4),
+        ({"escape.warmup_epochs": 4, "epochs": 5}, [[], [], [], [4]]),
         ({"escape.kind": "none"}, [[]] * 4),
         ({"escape.kind": "abd"}, [[]] * 4),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import pytest
@@ -9,15 +10,16 @@ from pydantic import BaseModel
 
 from atesc_core.errors import SpecError
 from atesc_core.specs.base import field_paths, parse
+from atesc_core.specs.command import run_command
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import PRESETS, from_preset
-from atesc_core.specs.run import SYNTHESES, EscapeKind, RunSpec
+from atesc_core.specs.run import SYNTHESES, EscapeKind, RunSpec, threshold_at
 
 specs = st.builds(
     RunSpec,
     teacher=st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
     seed=st.integers(0, 2**31 - 1),
-    epochs=st.integers(1, 1000),
+    epochs=st.integers(2, 1000),
     lr=st.floats(1e-6, 10),
     synthesis=st.sampled_from(list(SYNTHESES)).flatmap(
         lambda kind: st.builds(SYNTHESES[kind], steps=st.integers(1, 1000), lr=st.floats(1e-6, 1))
@@ -220,3 +222,36 @@ def test_another_papers_selection_brings_its_score_and_nothing_of_ours():
 def test_a_threshold_may_be_a_rule(rule):
     spec = RunSpec(teacher="t").replaced({"split.threshold": rule})
     assert RunSpec.from_yaml(spec.to_yaml()).split.threshold == rule
+
+
+def test_a_warmup_that_leaves_nothing_to_the_escape_is_refused():
+    """ATEsc with as many epochs of warm-up as epochs never split, and was shown as done."""
+    with pytest.raises(SpecError, match=r"^escape\.warmup_epochs: 3: expected fewer than epochs \(3\), as atesc would"):
+        from_preset("quick", "t", epochs=3, **{"escape.kind": "atesc", "escape.warmup_epochs": 3})
+    for kind in ("none", "abd"):
+        assert from_preset("quick", "t", epochs=1, **{"escape.kind": kind, "escape.warmup_epochs": 3}).epochs == 1
+
+
+@pytest.mark.parametrize("kind", ["atesc", "ckd", "twin"])
+def test_fewer_epochs_shorten_the_warmup(kind):
+    spec = from_preset("quick", "t", epochs=9, **{"escape.kind": kind, "escape.warmup_epochs": 4})
+    assert [spec.replaced({"epochs": epochs}).escape.warmup_epochs for epochs in (1, 2, 5, 20)] == [0, 1, 4, 4]
+
+
+def test_thresholds_by_hand_are_part_of_the_spec():
+    spec = from_preset("quick", "t", threshold_changes=("3.1:threshold=9.5", "4.2:threshold=inf"))
+    assert spec.thresholds_by_hand == {(3, 1): 9.5, (4, 2): math.inf}
+    assert RunSpec.from_yaml(spec.to_yaml()) == spec
+    assert RunSpec.from_token(spec.to_token()) == spec
+    assert run_command(spec).endswith("--at 3.1:threshold=9.5 --at 4.2:threshold=inf")
+    assert (
+        tuple(threshold_at(*when, value) for when, value in spec.thresholds_by_hand.items()) == spec.threshold_changes
+    )
+
+
+@pytest.mark.parametrize(
+    "entry", ["3:threshold=1", "0.1:threshold=1", "3.1:threshold=nan", "3.1:9", "3.1:threshold=-inf"]
+)
+def test_a_wrong_threshold_change_is_named(entry):
+    with pytest.raises(SpecError, match="expected EPOCH.ROUND:threshold=VALUE, as in 3.1:threshold=9.5"):
+        from_preset("quick", "t", threshold_changes=(entry,))

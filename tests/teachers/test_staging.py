@@ -10,8 +10,10 @@ from safetensors.torch import save
 
 from atesc_core.errors import DomainError, TeacherError
 from atesc_core.models import build
-from atesc_core.teachers import files, list_teachers, staging
-from atesc_core.teachers.staging import StagedTeacher, stage_upload
+from atesc_core.teachers import conversion, list_teachers, staging
+from atesc_core.teachers.cards import doubts
+from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
+from atesc_core.teachers.zoo import load_teacher
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def calls(monkeypatch) -> Counter[str]:
 
         monkeypatch.setattr(staging, name, call)
 
-    for name in ("list_file", "read_classifier", "measured_card", "save_teacher"):
+    for name in ("convert_file", "list_file", "read_classifier", "measured_card", "save_teacher"):
         counted(name)
     return counts
 
@@ -40,25 +42,24 @@ def calls(monkeypatch) -> Counter[str]:
 def test_what_was_checked_is_what_is_added(tmp_path, content, calls):
     staged = stage_upload("../../My teacher.safetensors", content)
     assert staged.recognised.arch == "small"
-    assert staged.path.name == "upload.safetensors"
     checked = staged.check("NTL", "mnistm-fashion")
     card = checked.add("mine", tmp_path)
-    assert calls == dict.fromkeys(("list_file", "read_classifier", "measured_card", "save_teacher"), 1)
+    assert calls == dict.fromkeys(("convert_file", "list_file", "read_classifier", "measured_card", "save_teacher"), 1)
     assert card == checked.card.model_copy(update={"name": "mine"})
     assert card in list_teachers(tmp_path)
     assert {path.name for path in (tmp_path / "teachers").iterdir()} == {"mine.json", "mine.safetensors"}
 
 
-def test_an_upload_is_deleted_with_its_staged_teacher(content):
+def test_an_upload_is_deleted_with_its_staged_teacher(content, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     staged = stage_upload("mine.safetensors", content)
-    path = staged.path
-    assert path.exists()
+    assert [path.name for path in tmp_path.rglob("*.safetensors")] == ["weights.safetensors"]  # not the upload
     del staged
-    assert not path.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_oversize_upload_is_not_written(content, monkeypatch):
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(conversion, "MAX_FILE_BYTES", 1000)
     monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: pytest.fail("the file was written"))
     with pytest.raises(TeacherError, match=r"mine\.safetensors: 0 MB; expected at most 0 MB"):
         stage_upload("mine.safetensors", content)
@@ -78,17 +79,69 @@ def test_a_pair_that_is_not_known_is_refused(content):
         stage_upload("mine.safetensors", content).check("SL", "nowhere")
 
 
-def test_a_file_that_changes_after_it_was_listed_is_refused(tmp_path, content):
+def test_a_file_that_changes_after_it_was_read_does_not_matter(tmp_path, content):
     path = tmp_path / "teacher.safetensors"
     path.write_bytes(content)
     staged = StagedTeacher(path)
-    state = {key: value.contiguous() for key, value in build("small", 10).state_dict().items()}
-    path.write_bytes(save({**state, "extra": state["head.bias"].clone()}))
-    with pytest.raises(TeacherError, match="teacher.safetensors: it changed after it was listed"):
-        staged.read()
-    path.write_bytes(save({**state, "head.bias": torch.zeros(11)}))
-    with pytest.raises(TeacherError, match="head.bias is not what the file lists"):
-        staged.read()
+    path.write_bytes(b"something else")
+    assert torch.equal(staged.read().head.weight, build("small", 10).head.weight)
+
+
+DIGITS = tuple("0123456789")
+
+
+def test_class_names_in_another_order_put_the_outputs_in_order(tmp_path):
+    """A perfect teacher whose classes had another order was added at an IAcc of 0, and naming them did not help."""
+    model = load_teacher("mnistm-mnist-sl").model
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]  # output i is the digit order[i]
+    state = model.state_dict() | {"head.weight": model.head.weight[order], "head.bias": model.head.bias[order]}
+    torch.save(state, tmp_path / "silent.pth")
+    torch.save({"state_dict": state, "class_names": [str(digit) for digit in order]}, tmp_path / "says.pth")
+    known = load_teacher("mnistm-mnist-sl").card
+    for file, names in (("says", None), ("silent", tuple(map(str, order)))):
+        checked = StagedTeacher(tmp_path / f"{file}.pth").check("SL", "mnistm-mnist", image_side=16, class_names=names)
+        assert checked.reordered
+        assert checked.card.metrics == known.metrics
+        assert checked.card.class_names == DIGITS
+        assert not checked.doubts
+    unnamed = StagedTeacher(tmp_path / "silent.pth").check("SL", "mnistm-mnist", image_side=16)
+    assert not unnamed.reordered
+    assert "hardly better than chance (10 %): another pair, order of classes" in unnamed.doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("b", "A", "c"), [1, 0, 2]),
+        (("a", "b", "c"), None),
+        (("a", "b", "d"), None),
+        (("a", "b"), None),
+        (("a", "a", "b"), None),
+    ],
+)
+def test_outputs_are_put_in_order_only_by_the_same_names(names, expected):
+    model = build("small", 3)
+    before = model.head.weight.clone()
+    assert put_in_order(model, names, ("a", "b", "c")) == (expected is not None)
+    assert torch.equal(model.head.weight, before[expected or [0, 1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "doubt"),
+    [
+        ("mnistm-fashion-ntl", "NTL", None),
+        ("mnistm-fashion-sl", "SL", None),
+        ("mnistm-mnist-ntl", "NTL", None),
+        ("mnistm-badnet_sq-sl", "SL", None),
+        ("mnistm-fashion-sl", "NTL", "it does not behave so on OOD images (OLAcc"),
+        ("mnistm-mnist-sl", "NTL", "it does not behave so on OOD images (OAcc"),
+        ("mnistm-badnet_sq-ntl", "SL", "it gives OOD images one label (ASR"),
+    ],
+)
+def test_accuracies_that_contradict_the_claim_are_named(name, kind, doubt):
+    """An SL file loaded as NTL "fitted"."""
+    found = doubts(load_teacher(name).card.model_copy(update={"kind": kind}))
+    assert [doubt in text for text in found] == ([True] if doubt else [])
 
 
 def test_a_tensor_without_values_is_refused(tmp_path):

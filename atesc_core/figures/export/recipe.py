@@ -9,12 +9,12 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from atesc_core.errors import SpecError
 from atesc_core.figures import theme
 from atesc_core.figures.export.files import DPI_RANGE, FORMATS, Format, file_stem
 from atesc_core.figures.export.venues import VENUES, FontName, VenueName
 from atesc_core.specs.base import Spec, parse, setting
 from atesc_core.specs.command import PROGRAM
+from atesc_core.specs.text import parse_yaml
 
 # The figures of a run, and the fields of Panel that each takes.
 PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -29,8 +29,8 @@ PANEL_OPTIONS: dict[str, tuple[str, ...]] = {
     "drift": ("against",),
     "robust_share": (),
     "roc": ("epoch", "score"),
-    "per_class": (),
-    "confusion": ("domain",),
+    "per_class": ("network",),
+    "confusion": ("network", "domain"),
     "recalls": ("against",),
     "batchnorm": ("against",),
     "batchnorm_epochs": (),
@@ -56,6 +56,9 @@ class Panel(Spec):
     real: bool = setting(False, "Outlines of real validation images; the teacher is measured for them once", "lab")
     against: tuple[str, ...] = setting((), "Ids of runs to draw beside it", "lab", max_length=20)
     domain: Literal["id", "ood"] = setting("id", "Which validation images", "lab")
+    network: Literal["student", "teacher"] = setting(
+        "student", "Whose labels: those of the run's last student, or of its teacher", "lab"
+    )
     method: Literal["PCA", "UMAP"] = setting("PCA", "PCA is there at once, UMAP takes a minute, once a teacher", "lab")
     colour: Literal["group", "score", "class", "domain"] = setting("group", "What colours synthetic images", "lab")
     ground: Literal["density", "points"] = setting("density", "How real images are drawn", "lab")
@@ -67,7 +70,9 @@ class Panel(Spec):
             raise PydanticCustomError("figure", "expected one of {names}", {"names": ", ".join(PANEL_OPTIONS)})
         return name
 
-    @field_validator("epoch", "score", "threshold", "real", "against", "domain", "method", "colour", "ground")
+    @field_validator(
+        "epoch", "score", "threshold", "real", "against", "domain", "network", "method", "colour", "ground"
+    )
     @classmethod
     def _taken_by_figure(cls, value: Any, info: ValidationInfo) -> Any:
         figure = info.data.get("figure")
@@ -138,11 +143,7 @@ class Recipe(Spec):
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
         """Read a recipe. Raises SpecError if the text is not a recipe."""
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"recipe: not YAML ({' '.join(str(error).split())})") from None
-        return parse(cls, values)
+        return parse(cls, parse_yaml(text, "recipe"))
 
     @property
     def needs_file(self) -> bool:

@@ -6,5 +6,13 @@ process and files.py import torch.
 
 from atesc_core.runs.students.agreement import agreement
 from atesc_core.runs.students.outputs import CachedOutput, cached_features, cached_probabilities
+from atesc_core.runs.students.validation import ValidationLabels, validation_labels
 
-__all__ = ["CachedOutput", "agreement", "cached_features", "cached_probabilities"]
+__all__ = [
+    "CachedOutput",
+    "ValidationLabels",
+    "agreement",
+    "cached_features",
+    "cached_probabilities",
+    "validation_labels",
+]

@@ -7,7 +7,11 @@ computes the class probabilities of the synthetic images of EPOCH by every stude
     python -m atesc_core.runs.students features RUN --runs-dir DIR
 
 the features, by the last student, of the real images that its teacher is measured on and of every epoch's synthetic
-ones, all with 8 bits a channel as they are shown. On the CPU: a run on a GPU is left alone.
+ones, all with 8 bits a channel as they are shown, and
+
+    python -m atesc_core.runs.students labels RUN --runs-dir DIR
+
+its labels for all validation images. On the CPU: a run on a GPU is left alone.
 """
 
 from __future__ import annotations
@@ -21,12 +25,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from atesc_core.domains.loading import load_pair
 from atesc_core.files import atomic_write
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.files import load_student
 from atesc_core.runs.students.outputs import CachedOutput, cached_features, cached_probabilities
+from atesc_core.runs.students.validation import validation_labels
+from atesc_core.teachers.cards import card_file, read_card
 from atesc_core.teachers.measurement import measured_report
 from atesc_core.training.evaluation import predict
 
@@ -49,6 +56,20 @@ def features_of_run(store: RunStore, run_id: str) -> list[NamedOutput]:
         image_sets[f"synthetic images of epoch {epoch}"] = store.snapshot(run_id, epoch).images
     _, outputs = cached_features(store, run_id, image_sets)
     return list(outputs.items())
+
+
+def compute_labels(store: RunStore, run_id: str) -> None:
+    """Compute and write the last student's labels for the validation images of its teacher's pair."""
+    spec = store.get_distillation(run_id).spec
+    report = measured_report(spec.teacher, store.runs_dir, spec.split, attacked=False)
+    labels = validation_labels(store, run_id, report)
+    if labels.path.exists():
+        return
+    report_progress(0.1, "the student's labels")
+    card = read_card(card_file(spec.teacher, store.runs_dir))
+    student, data = load_student(store, run_id, labels.epoch), load_pair(card.pair, card.image_side)
+    given = [predict(student, domain.validation.images).argmax(1).numpy() for domain in (data.id, data.ood)]
+    labels.write(*given)
 
 
 def compute_missing(store: RunStore, run_id: str, outputs: Iterable[NamedOutput]) -> None:
@@ -80,7 +101,7 @@ def main() -> None:
     """Compute the outputs that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m atesc_core.runs.students", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind in ("probabilities", "features"):
+    for kind in ("probabilities", "features", "labels"):
         arguments_of_kind = kinds.add_parser(kind)
         arguments_of_kind.add_argument("run")
         if kind == "probabilities":
@@ -92,8 +113,10 @@ def main() -> None:
     store = RunStore(arguments.runs_dir)
     if arguments.kind == "probabilities":
         compute_missing(store, arguments.run, probabilities_of_snapshot(store, arguments.run, arguments.epoch))
-    else:
+    elif arguments.kind == "features":
         compute_missing(store, arguments.run, features_of_run(store, arguments.run))
+    else:
+        compute_labels(store, arguments.run)
 
 
 if __name__ == "__main__":

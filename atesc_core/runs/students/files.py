@@ -6,19 +6,17 @@ weights, as in every file of this lab.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save
 from torch import Tensor
 
-from atesc_core.errors import StoreError
-from atesc_core.files import atomic_write
+from atesc_core.errors import StoreError, TeacherError
 from atesc_core.models import Classifier
 from atesc_core.runs.run import DistillationRun
 from atesc_core.runs.store import RunStore
 from atesc_core.teachers.cards import find_card
+from atesc_core.teachers.files import header, read_tensors, save_tensors
 from atesc_core.teachers.formats import read_classifier
 
 MAX_BYTES = 256 * 1024**2  # all students of a run [this lab]: 800 of the small net, two of ResNet-34
@@ -37,9 +35,7 @@ def save_student(
         max_bytes: limit for all students of the run on disk; see ``epochs_to_keep``.
     """
     path = store.student_file(run.id, epoch)
-    weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    with atomic_write(path) as file:
-        file.write(save(weights, student_metadata(store, run, epoch)))
+    save_tensors(state, path, student_metadata(store, run, epoch))
     last_unsplit = run.spec.escape.warmup_epochs if run.spec.escape.splits else None
     epochs = epochs_to_keep(epoch, path.stat().st_size, last_unsplit, max_bytes)
     for other_epoch, file_path in store.student_files(run.id).items():
@@ -68,7 +64,7 @@ def student_metadata(store: RunStore, run: DistillationRun, epoch: int) -> dict[
     """The file's metadata; without class names and image side if the teacher was deleted."""
     metadata = {"arch": run.spec.student, "run": run.id, "epoch": str(epoch), "teacher": run.spec.teacher}
     if (card := find_card(run.spec.teacher, store.runs_dir)) is not None:
-        metadata |= {"class_names": json.dumps(card.class_names), "image_side": str(card.image_side), "pair": card.pair}
+        metadata |= header(card.class_names, card.image_side) | {"pair": card.pair}
     return metadata
 
 
@@ -85,9 +81,14 @@ def load_student(store: RunStore, run_id: str, epoch: int) -> Classifier:
 def student_bytes(store: RunStore, run_id: str, epoch: int) -> bytes:
     """The content of the student's file, which ``teachers add`` and the page Teachers accept.
 
-    Raises as ``load_student``.
+    Raises as ``load_student``; StoreError too if the file is damaged.
     """
-    return _student_file(store, run_id, epoch).read_bytes()
+    path = _student_file(store, run_id, epoch)
+    try:
+        read_tensors(path)
+    except TeacherError as error:
+        raise StoreError(f"run: {run_id}, the student of epoch {epoch}: {error}") from None
+    return path.read_bytes()
 
 
 def _student_file(store: RunStore, run_id: str, epoch: int) -> Path:

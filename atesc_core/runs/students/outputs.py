@@ -76,7 +76,7 @@ def cached_features(
 
 def _cache_file(runs_dir: Path, student: Path, images_hash: str, kind: OutputKind) -> Path:
     """Path of an output. It depends on student and images alone, so runs can share it."""
-    name = content_hash(student=_file_hash(student, student.stat().st_mtime_ns), images=images_hash, what=kind)
+    name = content_hash(student=file_hash(student, student.stat().st_mtime_ns), images=images_hash, what=kind)
     return Path(runs_dir) / "cache" / "students" / f"{name}.npy"
 
 
@@ -87,7 +87,7 @@ def _images_hash(snapshot: Snapshot) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _file_hash(path: Path, modified: int) -> str:
+def file_hash(path: Path, modified: int) -> str:
     """Hash of the file's content. ``modified``, in ns, is a part of the cache key: a changed file is read again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,9 +29,9 @@ def forget_cards() -> None:
     _cards.clear()
 
 
-def architectures() -> list[str]:
-    """Names of the architectures of teachers and students."""
-    return list(_architectures())
+def architectures(*, for_files: bool = False) -> list[str]:
+    """Names of the architectures of new teachers and students; for a user's file, also those of others' files only."""
+    return [name for name, entry in _architectures().items() if for_files or not entry.only_for_files]
 
 
 def architecture(name: str) -> Architecture:

@@ -66,7 +66,7 @@ def _linked_run(runs: list[DistillationRun]) -> DistillationRun | None:
     if linked in known:
         return known[linked]
     if linked in {run.id for run in run_store().trainings()}:
-        st.info("This run trains a teacher.", icon=":material/school:")
+        elements.notice("info", "This run trains a teacher.", icon=":material/school:")
         st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": linked})
     elif reason := run_store().unreadable().get(linked):
         elements.problem(
@@ -75,7 +75,8 @@ def _linked_run(runs: list[DistillationRun]) -> DistillationRun | None:
             "It stays where it is; the version that made it can show it.",
         )
     else:
-        st.warning(
+        elements.notice(
+            "warning",
             f"There is no run {linked[:20]!r} here. It may have been deleted, or the link comes from another lab.",
             icon=":material/link_off:",
         )

@@ -17,7 +17,7 @@ import streamlit as st
 
 from atesc_core.runs import DistillationRun
 from pages.shared.state import url
-from pages.shared.ui import formats
+from pages.shared.ui import elements, formats
 
 MAX_BYTES = 1 << 17  # largest selection in a link: one bit per image, so a million images
 
@@ -143,7 +143,7 @@ def _from_link(run: DistillationRun) -> Selection | None:
     try:
         return Selection.from_token(token, st.query_params.get("image"))
     except ValueError as error:
-        st.warning(f"The link's selection cannot be read: {error}", icon=":material/link_off:")
+        elements.notice("warning", f"The link's selection cannot be read: {error}", icon=":material/link_off:")
         clear(run)
         return None
 

@@ -5,6 +5,7 @@ Functions that return ``Html`` draw nothing: ``row`` and ``tiles`` draw their re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Literal
@@ -236,9 +237,31 @@ def empty_state(title: str, next_step: str) -> DeltaGenerator:
     return box
 
 
+# Markup in Streamlit's Markdown, wherever it stands: links, images, HTML, code, emphasis, formulas, web addresses.
+MARKUP = re.compile(r"[\\\[\]<>`*~$&|!@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|^[#+-]", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """``text``, which may come from outside, as Markdown that shows it as it stands, line by line."""
+    return "  \n".join(MARKUP.sub(r"\\\g<0>", text).splitlines())
+
+
+def notice(kind: Literal["error", "warning", "info"], text: str, *, icon: str, title: str = "") -> None:
+    """Draw a notice. No text in it is markup: a link or an image out of a file or an address is shown as text.
+
+    Args:
+        kind: its colour.
+        text: the message.
+        icon: name of its icon, ``:material/NAME:``.
+        title: a sentence before it, in bold.
+    """
+    draw = {"error": st.error, "warning": st.warning, "info": st.info}[kind]
+    draw(f"**{plain(title)}**  \n{plain(text)}" if title else plain(text), icon=icon)
+
+
 def problem(error: str, unaffected: str, next_step: str) -> None:
     """Draw an error in three sentences: what went wrong, what is unaffected, what to do next."""
-    st.error(f"**{error}**  \n{unaffected} {next_step}", icon=":material/error:")
+    notice("error", f"{unaffected} {next_step}", icon=":material/error:", title=error)
 
 
 BADGES: dict[Badge | None, str] = {"paper": ":gray-badge[paper]", "this lab": ":primary-badge[this lab]", None: ""}

@@ -12,6 +12,7 @@ from atesc_core.errors import UnknownRunError
 from atesc_core.runs import AnyRun, Run, ensure_worker
 from pages.shared.data.store import run_store
 from pages.shared.state import url
+from pages.shared.ui import elements
 from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
 
@@ -64,7 +65,7 @@ def watch_run(run: AnyRun, panel: Callable[[AnyRun], bool | None]) -> None:
         try:
             current = run_store().refresh(run)
         except UnknownRunError:
-            st.info("This run has been deleted.", icon=":material/delete:")
+            elements.notice("info", "This run has been deleted.", icon=":material/delete:")
             return False
         if current.status == "queued":
             ensure_worker(run_store().runs_dir)

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.errors import StoreError
 from atesc_core.figures import run_data
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.command import run_command, try_command
@@ -60,16 +61,24 @@ def status_notice(run: Run) -> None:
             f"The run failed: {run.error}", results, f"{again} The log is in {shlex.quote(log_name(run))}."
         )
     elif run.status == "interrupted":
-        st.warning(
-            "**Its process ended before the run did** (closed, killed, or the machine went down).  \n"
-            f"{results} {again}",
+        elements.notice(
+            "warning",
+            f"It was closed or killed, or the machine went down. {results} {again}",
+            title="Its process ended before the run did.",
             icon=":material/power_off:",
         )
     elif run.status == "stopped":
-        st.info(f"**Stopped in epoch {run.epoch} of {run.epochs}.** {results} {again}", icon=":material/stop_circle:")
+        elements.notice(
+            "info",
+            f"{results} {again}",
+            title=f"Stopped in epoch {run.epoch} of {run.epochs}.",
+            icon=":material/stop_circle:",
+        )
     elif run.status == "paused" and isinstance(run, TrainingRun):
-        st.info(
-            "**Paused between two rounds.** Resume goes on from this very round; Step does one.",
+        elements.notice(
+            "info",
+            "Resume goes on from this very round; Step does one.",
+            title="Paused between two rounds.",
             icon=":material/pause_circle:",
         )
 
@@ -189,16 +198,20 @@ def run_history(run: DistillationRun) -> None:
             download_student(run)
     with elements.hidden_when_presenting("settings"):
         with st.expander("Settings", icon=":material/tune:"):
-            st.code(run.spec.to_yaml(), language="yaml")
+            st.code(run_store().reproducing_spec(run).to_yaml(), language="yaml")
         elements.label("The same from the command line")
         st.code(_commands(run), language="bash", wrap_lines=True)
 
 
 def _commands(run: DistillationRun) -> str:
     """The command that makes the run; for a trial, first the command of its parent run."""
-    command, fork = run_command(run.spec), run.fork
+    store, fork = run_store(), run.fork
     if not fork:
-        return command
+        return run_command(store.reproducing_spec(run))
+    try:
+        command = run_command(store.reproducing_spec(store.get_distillation(fork.parent)))
+    except StoreError:  # the parent was deleted
+        command = run_command(run.spec)
     epochs = run.epochs - max(fork.epoch, run.spec.escape.warmup_epochs)
     return f"{command}\n{try_command(fork.parent, fork.threshold, epochs, fork.epoch)}"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from atesc_core import paths
-from atesc_core.runs import Run
+from atesc_core.runs import Run, ensure_worker
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.ui import appearance, elements, formats, presentation
@@ -45,7 +45,10 @@ def _machine_and_queue() -> None:
     device = machine()
     store = run_store()
     on_device = [run for run in store.all_runs(LATEST_RUNS, include_forks=True) if run.status in ("running", "paused")]
-    runs = on_device + store.queue()
+    queued = store.queue()
+    if queued:  # a worker may have died, with nobody on the page of its run
+        ensure_worker(store.runs_dir)
+    runs = on_device + queued
     with st.container(gap="xxsmall"):
         elements.label("This machine")
         elements.row(device.summary if device else elements.muted("Asking PyTorch …"))

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from atesc_core.cli import figure as command
+from atesc_core.domains.loading import load_pair
 from atesc_core.errors import FigureNotReadyError, SpecError
 from atesc_core.figures import FIGURES, Curve
 from atesc_core.figures.export import files
@@ -18,7 +19,10 @@ from atesc_core.figures.export.recipe import PANEL_OPTIONS, Panel, PrintLayout, 
 from atesc_core.figures.panels import PANEL_BUILDERS
 from atesc_core.figures.run_figures import draw_panel, draw_panels, recipe_provenance, write_recipe
 from atesc_core.figures.sources import Sources, measuring_sources
+from atesc_core.runs.students.files import load_student
 from atesc_core.specs.run import RunSpec
+from atesc_core.teachers.zoo import load_teacher
+from atesc_core.training.evaluation import predict
 from atesc_core.version import lab_version
 
 TWO = Recipe(
@@ -170,7 +174,7 @@ def test_the_teachers_statistics_are_drawn_once_a_kind(figures_lab, sources):
 
 
 def test_a_teacher_whose_batchnorm_is_not_measured_is_named(figures_lab, sources):
-    page = Sources(figures_lab.store, sources.cards, lambda *asked: None, lambda teacher: None)
+    page = Sources(figures_lab.store, sources.cards, *[lambda *asked: None] * 3)
     for name in ("batchnorm", "batchnorm_epochs"):
         with pytest.raises(FigureNotReadyError, match=f"'tiny' are not measured.*'{name}'"):
             draw_panel(Panel(figure=name, run=figures_lab.atesc), page)
@@ -236,13 +240,33 @@ def test_a_score_that_is_not_kept_is_named(figures_lab, sources):
 
 
 def test_what_is_not_measured_is_not_waited_for_on_a_page(figures_lab):
-    page = Sources(
-        figures_lab.store, measuring_sources(figures_lab.store).cards, lambda *asked: None, lambda teacher: None
-    )
+    page = Sources(figures_lab.store, measuring_sources(figures_lab.store).cards, *[lambda *asked: None] * 3)
     with pytest.raises(
         FigureNotReadyError, match="teacher: 'tiny' is not measured on real validation images yet; 'confusion'"
     ):
         draw_panel(Panel(figure="confusion", run=figures_lab.atesc), page)
+
+
+def test_accuracy_by_class_and_confusion_are_the_students_unless_the_teachers_are_asked_for(figures_lab, sources):
+    """Under a caption of the run, both showed its teacher's."""
+    run = figures_lab.store.get_distillation(figures_lab.atesc)
+    card = sources.cards()[run.spec.teacher]
+    validation = load_pair(card.pair, card.image_side).id.validation
+    networks = {
+        "student": load_student(figures_lab.store, run.id, run.epochs),
+        "teacher": load_teacher(card.name, figures_lab.store.runs_dir).model,
+    }
+    for name, network in networks.items():
+        given = predict(network, validation.images).argmax(1)
+        counts = np.zeros((10, 10))
+        np.add.at(counts, (validation.labels.numpy(), given.numpy()), 1)
+        figure = draw_panel(Panel(figure="confusion", run=run.id, network=name), sources)
+        np.testing.assert_array_equal(figure.data[0].customdata, counts)
+        assert figure.layout.xaxis.title.text == f"Label of the {name} (% of each true class)"
+        bars = draw_panel(Panel(figure="per_class", run=run.id, network=name), sources)
+        recalls = 100 * counts.diagonal() / counts.sum(1)
+        np.testing.assert_allclose(bars.data[0].x, recalls)
+        assert bars.layout.annotations[0].text.startswith(f"{name.capitalize()}, ID <b>")
 
 
 # ── the files ─────────────────────────────────────────────────────────────────

@@ -55,6 +55,10 @@ def test_every_figure_of_a_finished_run_is_drawn(
     if name == "drift":
         assert "is drawn as soon as it is" in page_text(app), "the SL teacher of the runs beside it is not measured"
         next(toggle for toggle in app.toggle if "against" in toggle.key).set_value(False).run()
+    if name in ("per_class", "confusion"):
+        assert "is not measured on validation images yet" in page_text(app)
+        assert "The student on validation images" in app.get("progress")[0].proto.text
+        next(control for control in app.segmented_control if "network" in str(control.key)).set_value("teacher").run()
     assert not app.exception
     assert not app.error
     assert [panel.figure for panel in drawn[-1].panels] == [name]

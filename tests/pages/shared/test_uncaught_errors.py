@@ -20,7 +20,10 @@ def test_a_page_that_breaks_says_so_in_a_sentence(open_page, store, monkeypatch:
     assert "This page stopped at an error (RuntimeError)." in app.error[0].value
     assert "Reload the page." in app.error[0].value
     assert "broken" not in app.error[0].value
-    assert [error.message for error in app.exception] == ["**broken** on purpose"]  # in the details
+    log = store.runs_dir / "atesc-lab-errors.log"
+    assert f"report the last entry of {log}" in app.error[0].value
+    assert "RuntimeError: **broken** on purpose" in log.read_text()
+    assert [error.message for error in app.exception] == ["**broken** on purpose"]  # drawn for tests only
 
 
 def test_a_fragment_that_breaks_says_so_where_it_stands(open_page, store, monkeypatch: pytest.MonkeyPatch):
