@@ -236,7 +236,7 @@ def _buttons(trial: Trial) -> None:
             spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
             elements.page_button(
                 "pages/distill/page.py",
-                f"Use {threshold_text(trial.fork.threshold)} for the next run",
+                f"New run with {threshold_text(trial.fork.threshold)}",
                 icon=":material/experiment:",
                 query_params={"spec": spec.to_token()},
                 help="Opens the form of a new run with these settings and this threshold",

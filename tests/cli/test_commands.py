@@ -301,7 +301,7 @@ def test_a_published_file_is_recognised_checked_and_added(runs_dir):
         "--runs-dir",
         runs_dir,
     )
-    assert said.startswith("mine: wrn_16_2, 16 px, IAcc ")
+    assert said.splitlines()[-1].startswith("mine: wrn_16_2, 16 px, IAcc ")
     cards = json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))
     assert next(card for card in cards if card["name"] == "mine")["class_names"] == list("abcdefghij")
 

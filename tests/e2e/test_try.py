@@ -36,7 +36,7 @@ def test_a_threshold_is_tried_and_the_difference_comes(page: Page, lab, run_id: 
     assert len(forks) == 1, [(run.fork, run.label, run.device, store.get(run_id).device) for run in forks]
     (new,) = forks
     assert new.id in page.url
-    expect(page.get_by_role("link", name="Use 3.5")).to_be_visible()  # it is over
+    expect(page.get_by_role("link", name="New run with 3.50")).to_be_visible()  # it is over
     assert store.get(new.id).status == "done"
     old, own = (store.epochs(each).set_index("epoch").loc[2] for each in (run_id, new.id))
     points = round(own["iacc"] - old["iacc"], 1)

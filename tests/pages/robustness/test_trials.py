@@ -196,7 +196,7 @@ def test_the_difference_is_that_of_the_two_runs(open_page, lab: Lab, done: trial
 
 def test_the_new_threshold_goes_to_the_next_run(open_page, lab: Lab, done: trials.Trial):
     app = open_page("robustness", run=lab.atesc, **{"try": done.new.id})
-    follow_link(app, "Use 3.00 for the next run")
+    follow_link(app, "New run with 3.00")
     assert not app.exception
     assert RunSpec.from_token(app.query_params["spec"]) == lab.store.get(lab.atesc).spec.replaced(
         {"split.threshold": LINE}
