@@ -11,7 +11,17 @@ import typer
 from rich.table import Table
 
 from atesc_core import teachers
-from atesc_core.cli.common import AsJson, Device, RunsDir, all_settings, folder, metrics_text, print_table, progress_bar
+from atesc_core.cli.common import (
+    AsJson,
+    Device,
+    RunsDir,
+    all_settings,
+    folder,
+    metrics_text,
+    print_message,
+    print_table,
+    progress_bar,
+)
 from atesc_core.cli.runs import run_to_its_end
 from atesc_core.domains import find_pair
 from atesc_core.errors import TeacherError
@@ -48,6 +58,8 @@ Normalisation = Annotated[
 def list_teachers(as_json: AsJson = False, runs_dir: RunsDir = None) -> None:
     """List the teachers, with their accuracies."""
     cards = teachers.list_teachers(folder(runs_dir))
+    for path, why in teachers.damaged_cards(folder(runs_dir)).items():
+        print_message(f"note: {path} is left out: {why}")
     if as_json:
         print(json.dumps([card.model_dump(mode="json") for card in cards]))
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from atesc_core.errors import StoreError
 from atesc_core.files import atomic_write
 
 
@@ -37,15 +38,40 @@ class Snapshot:
 
     @classmethod
     def load(cls, path: Path) -> Snapshot:
-        """The snapshot in a file that ``save`` wrote. Raises FileNotFoundError."""
-        with np.load(path, allow_pickle=False) as arrays:
-            values = dict(arrays)
+        """The snapshot in a file that ``save`` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            StoreError: the file is damaged.
+        """
+        values = _arrays(path)
         scores = {name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")}
-        return cls(epoch=int(values.pop("epoch")), threshold=float(values.pop("threshold")), scores=scores, **values)
+        try:
+            epoch, threshold = int(values.pop("epoch")), float(values.pop("threshold"))
+            return cls(epoch=epoch, threshold=threshold, scores=scores, **values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, error) from None
 
 
 def read_batchnorm(path: Path) -> np.ndarray:
-    """``Snapshot.batchnorm`` of a file, without its images: (2, K) float32. Raises FileNotFoundError."""
-    with np.load(path, allow_pickle=False) as arrays:
-        statistics: np.ndarray = arrays["batchnorm"]
+    """``Snapshot.batchnorm`` of a file, without its images: (2, K) float32. Raises as `Snapshot.load`."""
+    statistics: np.ndarray = _arrays(path, ("batchnorm",))["batchnorm"]
     return statistics
+
+
+def _arrays(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The arrays of a file, those of ``names`` or all; zip's checksums are compared."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names or arrays.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # on a damaged file, zipfile and numpy raise many types of errors
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path}: the synthetic images of this epoch are damaged ({type(error).__name__}); delete the file, and choose "
+        "another epoch"
+    )

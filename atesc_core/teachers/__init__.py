@@ -3,6 +3,6 @@
 This package gives their cards without PyTorch; `atesc_core.teachers.zoo` loads their weights.
 """
 
-from atesc_core.teachers.cards import TeacherCard, find_card, fingerprint, list_teachers
+from atesc_core.teachers.cards import TeacherCard, damaged_cards, find_card, fingerprint, list_teachers
 
-__all__ = ["TeacherCard", "find_card", "fingerprint", "list_teachers"]
+__all__ = ["TeacherCard", "damaged_cards", "find_card", "fingerprint", "list_teachers"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
 from atesc_core.specs.base import Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
+from atesc_core.specs.text import parse_json
 from atesc_core.vocabulary import METRIC_NAMES, Setting
 
 SHIPPED = ASSETS / "teachers"
@@ -73,10 +73,26 @@ def doubts(card: TeacherCard) -> list[str]:
 def list_teachers(runs_dir: Path | None = None) -> list[TeacherCard]:
     """Cards of the shipped teachers, then of the teachers added under ``runs_dir``, each sorted by name.
 
-    Raises:
-        TeacherError: a card cannot be read.
+    A card that cannot be read is left out; `damaged_cards` names it.
     """
-    return [read_card(path) for folder in _folders(runs_dir) for path in sorted(folder.glob("*.json"))]
+    return [card for card in _cards(runs_dir).values() if isinstance(card, TeacherCard)]
+
+
+def damaged_cards(runs_dir: Path | None = None) -> dict[str, str]:
+    """For each file of a card that cannot be read, its path and the reason."""
+    return {str(path): str(card) for path, card in _cards(runs_dir).items() if isinstance(card, TeacherError)}
+
+
+def _cards(runs_dir: Path | None) -> dict[Path, TeacherCard | TeacherError]:
+    """The card in each file, or why it cannot be read."""
+    cards: dict[Path, TeacherCard | TeacherError] = {}
+    for folder in _folders(runs_dir):
+        for path in sorted(folder.glob("*.json")):
+            try:
+                cards[path] = read_card(path)
+            except TeacherError as error:
+                cards[path] = error
+    return cards
 
 
 def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
@@ -96,8 +112,8 @@ def read_card(path: Path) -> TeacherCard:
         TeacherError: the file is not the card of a teacher.
     """
     try:
-        return parse(TeacherCard, json.loads(path.read_text()))
-    except (json.JSONDecodeError, SpecError) as error:
+        return parse(TeacherCard, parse_json(path.read_bytes(), "content"))
+    except (OSError, SpecError) as error:
         raise TeacherError(f"card {path.name}: {error}") from None
 
 

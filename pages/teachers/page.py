@@ -3,6 +3,8 @@
 import streamlit as st
 
 from atesc_core.errors import TeacherError
+from atesc_core.runs import default_runs_dir
+from atesc_core.teachers import damaged_cards
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
@@ -31,6 +33,8 @@ else:
     elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
     if linked is not None:
         elements.notice("warning", f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
+    for path, why in damaged_cards(default_runs_dir()).items():
+        elements.notice("warning", f"{path} is left out: {why}", icon=":material/broken_image:")
     if run_id is not None:
         elements.notice("warning", f"There is no training {run_id[:20]!r} here.", icon=":material/link_off:")
     if trainings:

@@ -241,7 +241,7 @@ def test_a_pickle_in_a_snapshot_is_not_opened(store, spec):
     path = store.snapshot_file(run_id, 1)
     path.parent.mkdir()
     np.savez(path, images=np.array([{"a": 1}], dtype=object), epoch=1, threshold=1.0)
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(StoreError, match=r"damaged \(ValueError\)"):
         store.snapshot(run_id, 1)
 
 
@@ -327,3 +327,29 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="runs folder"):
         RunStore(tmp_path / "file" / "runs")
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "noise", "flipped", "other arrays"])
+def test_a_damaged_snapshot_is_a_sentence(tmp_path, damage):
+    """One damaged snapshot was a traceback on every page of its run."""
+    path = tmp_path / "00001.npz"
+    shots = {name: np.zeros((4, 3, 8, 8), np.uint8) for name in ("images", "teacher_probs", "student_probs")}
+    shots |= {name: np.zeros(4, np.float32) for name in ("features", "batchnorm", "fragile")}
+    Snapshot(1, **shots, scores={"min_eps": np.ones(4)}, threshold=2.0).save(path)
+    assert Snapshot.load(path).threshold == 2
+    data = bytearray(path.read_bytes())
+    match damage:
+        case "emptied":
+            data = bytearray()
+        case "cut":
+            del data[len(data) // 2 :]
+        case "noise":
+            data = bytearray(b"noise" * 500)
+        case "flipped":
+            data[data.index(bytes(100)) + 50] ^= 1  # a pixel
+        case "other arrays":
+            np.savez(path, a=np.zeros(3))
+            data = bytearray(path.read_bytes())
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"00001\.npz: the synthetic images of this epoch are damaged"):
+        Snapshot.load(path)

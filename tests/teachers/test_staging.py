@@ -11,7 +11,7 @@ from safetensors.torch import save
 from atesc_core.errors import DomainError, TeacherError
 from atesc_core.models import build
 from atesc_core.teachers import conversion, list_teachers, staging
-from atesc_core.teachers.cards import doubts
+from atesc_core.teachers.cards import damaged_cards, doubts
 from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
 from atesc_core.teachers.zoo import load_teacher
 
@@ -148,3 +148,18 @@ def test_a_tensor_without_values_is_refused(tmp_path):
     torch.save(build("small", 10).to("meta").state_dict(), tmp_path / "meta.pt")
     with pytest.raises(TeacherError, match="meta.pt"):
         StagedTeacher(tmp_path / "meta.pt").read()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b"[" * 60_000, b'{"name": "x"}', None])
+def test_a_damaged_card_is_left_out_and_named(tmp_path, content, damage):
+    """One damaged card broke every page that lists teachers."""
+    stage_upload("mine.safetensors", content).check("SL", "mnistm-mnist").add("mine", tmp_path)
+    card = tmp_path / "teachers" / "other.json"
+    if damage is None:
+        card.mkdir()
+    else:
+        card.write_bytes(damage)
+    assert {card.name for card in list_teachers(tmp_path)} >= {"mine", "mnistm-mnist-ntl"}
+    [(path, why)] = damaged_cards(tmp_path).items()
+    assert path == str(card)
+    assert why.startswith("card other.json: ")
