@@ -1,4 +1,4 @@
-"""Read thousands of damaged files and texts, and count what is not a clear refusal; written to docs/reliability.md.
+"""Read thousands of damaged files and texts, and count what is not a clear refusal (docs/reliability.md).
 
     python -m benchmarks.fuzz [--count 10000] [--kind weights]
 

@@ -97,7 +97,7 @@ CREATE TABLE starting (
 
 
 LOCK_S = 30  # that a statement waits for another program's write
-LOCK_ATTEMPTS = 10  # so that a backup, or a full disk that is being cleared, does not fail a run of hours
+LOCK_ATTEMPTS = 10  # so that a backup does not fail a run of hours
 
 
 class Database:
@@ -181,7 +181,7 @@ class Database:
             except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+                if isinstance(error, sqlite3.DatabaseError):
                     raise StoreError(_sentence(self._path, error)) from error
                 raise
 

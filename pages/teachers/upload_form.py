@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -66,7 +66,7 @@ def upload_form() -> None:
             _refuse(error)
             return
         name, answers = _questions(staged)
-        checked = _checked(uploaded, answers)
+        checked: CheckedTeacher | None = _result(CHECKED, uploaded, answers)
         with st.container(horizontal=True, gap="small"):
             check = st.button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
             add = st.button(
@@ -91,7 +91,7 @@ def upload_form() -> None:
             return
         if checked:
             _measured(checked)
-        elif (each := _checked_each(uploaded, answers)) is not None:
+        elif (each := _result(EACH, uploaded, answers)) is not None:
             _compare(each)
 
 
@@ -116,16 +116,10 @@ def _staged(uploaded: UploadedFile) -> StagedTeacher:
     return staged
 
 
-def _checked(uploaded: UploadedFile, answers: Answers) -> CheckedTeacher | None:
-    """The result of the last check; None if the file or the answers have changed since."""
-    file_id, checked_answers, checked = st.session_state.get(CHECKED, (None, None, None))
-    return checked if (file_id, checked_answers) == (uploaded.file_id, answers) else None
-
-
-def _checked_each(uploaded: UploadedFile, answers: Answers) -> dict[str, CheckedTeacher] | None:
-    """The results of the last check by architecture; None if the file or the answers have changed since."""
-    file_id, checked_answers, each = st.session_state.get(EACH, (None, None, None))
-    return each if (file_id, checked_answers) == (uploaded.file_id, answers) else None
+def _result(key: str, uploaded: UploadedFile, answers: Answers) -> Any:
+    """What the last check left under ``key``, CHECKED or EACH; None if the file or the answers have changed since."""
+    file_id, checked_answers, result = st.session_state.get(key, (None, None, None))
+    return result if (file_id, checked_answers) == (uploaded.file_id, answers) else None
 
 
 def _compare(each: dict[str, CheckedTeacher]) -> None:

@@ -62,16 +62,21 @@ def cached_features(
         UnknownRunError: there is no such run.
         StoreError: no student is on disk.
     """
-    students = store.student_files(run_id)
-    if not students:
-        raise StoreError(f"run: {run_id} keeps no student yet")
-    epoch, student = max(students.items())
+    epoch, student = last_student(store, run_id)
     return epoch, {
         name: CachedOutput(
             epoch, student, images, "features", _cache_file(store.runs_dir, student, content_hash(images), "features")
         )
         for name, images in image_sets.items()
     }
+
+
+def last_student(store: RunStore, run_id: str) -> tuple[int, Path]:
+    """Epoch and file of the last student on disk. Raises as `cached_features`."""
+    students = store.student_files(run_id)
+    if not students:
+        raise StoreError(f"run: {run_id} keeps no student yet")
+    return max(students.items())
 
 
 def _cache_file(runs_dir: Path, student: Path, images_hash: str, kind: OutputKind) -> Path:

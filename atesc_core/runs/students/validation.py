@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atesc_core.embedding.features import content_hash
-from atesc_core.errors import StoreError
 from atesc_core.files import atomic_write
 from atesc_core.runs import RunStore
-from atesc_core.runs.students.outputs import file_hash
+from atesc_core.runs.students.outputs import file_hash, last_student
 from atesc_core.teachers.report import Report
 
 
@@ -50,10 +49,7 @@ def validation_labels(store: RunStore, run_id: str, report: Report) -> Validatio
         UnknownRunError: there is no such run.
         StoreError: no student is on disk.
     """
-    students = store.student_files(run_id)
-    if not students:
-        raise StoreError(f"run: {run_id} keeps no student yet")
-    epoch, student = max(students.items())
+    epoch, student = last_student(store, run_id)
     name = content_hash(
         report.id.labels,
         report.ood.labels,
