@@ -283,13 +283,13 @@ def test_large_images_are_decoded_one_at_a_time(pictures, monkeypatch):
     upright = folders._upright_rgb
 
     def counted(image):
-        decoding.append(image)
+        decoding.append(id(image))  # not the image: `remove` compares, and comparing decodes another thread's image
         most.append(len(decoding))
         time.sleep(0.002)  # so that another thread would come
         try:
             return upright(image)
         finally:
-            decoding.remove(image)
+            decoding.remove(id(image))
 
     monkeypatch.setattr(folders, "_upright_rgb", counted)
     folders.read_folder(folders.open_folder(folder_name(pictures)), 16)
