@@ -6,9 +6,11 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# A file a process, and more processes than two cores, as those with a browser often wait; in the tests' own order, which
+# A file a process, and one more process than cores, as those with a browser often wait; in the tests' own order, which
 # ends with short files. One thread each: the tests' tensors are tiny, and a second would only wait for the first.
-TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
+TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=loadfile \
+    --no-loadscope-reorder
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
 

@@ -25,6 +25,14 @@ class RunBusyError(StoreError):
     """The run is on a device and cannot be deleted."""
 
 
+class ReadOnlyError(StoreError):
+    """This visitor may look at the runs, and change nothing."""
+
+
+class LimitError(StoreError):
+    """Nothing more may be started or stored; the message names the bound and how to make room."""
+
+
 class TrialError(ValueError):
     """A trial is not possible on the run, or not with these values; the message says why."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,15 @@ def no_runs_in_the_users_folder(tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATESC_RUNS_DIR", str(tmp_path_factory.mktemp("runs of nobody")))
         yield
+
+
+@pytest.fixture
+def weights_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are read in the test's own process: a second faster. Those of test_conversion.py start another."""
+
+    from atesc_core.teachers import conversion  # PyTorch, which few tests need
+
+    def convert_here(source: Path, target: Path, name: str | None = None) -> None:
+        conversion.convert(source, target, name or source.name)
+
+    monkeypatch.setattr("atesc_core.teachers.staging.convert_file", convert_here)

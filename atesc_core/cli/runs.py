@@ -1,4 +1,4 @@
-"""``distill``, ``runs list | show | export | student``, ``worker``: a run waits in the queue of the app."""
+"""``distill``, the commands of ``runs``, and ``worker``: a run waits in the queue of the app."""
 
 from __future__ import annotations
 
@@ -155,6 +155,32 @@ def export_run(
     if tensorboard.exists() and not tensorboard.is_dir():
         raise ValueError(f"tensorboard: {str(tensorboard)!r} is a file; expected a folder")
     print(export_events(open_store(runs_dir), run_id, tensorboard))
+
+
+RunIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of runs, as `atesc runs list` shows them.")]
+
+
+@commands.command("delete")
+def delete_runs(
+    run_ids: RunIds, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, runs_dir: RunsDir = None
+) -> None:
+    """Delete runs with everything that they have: curves, images, students."""
+    store = open_store(runs_dir)
+    runs = [store.get(run_id) for run_id in dict.fromkeys(run_ids)]
+    size = sum(store.size(run.id).total for run in runs)
+    if not yes:
+        typer.confirm(f"Delete {len(runs)} runs, {size / 1e6:.1f} MB?", abort=True)
+    for run in runs:
+        store.delete(run.id)
+    print(f"{size / 1e6:.1f} MB freed")
+
+
+@commands.command("thin")
+def thin_runs(run_ids: RunIds, runs_dir: RunsDir = None) -> None:
+    """Delete the images and students of all epochs but first and last; the curves stay."""
+    store = open_store(runs_dir)
+    freed = sum(store.thin(run_id) for run_id in dict.fromkeys(run_ids))
+    print(f"{freed / 1e6:.1f} MB freed")
 
 
 @commands.command("student")

@@ -29,6 +29,8 @@ from atesc_core.errors import DomainError
 from atesc_core.files import atomic_write
 
 PREFIX, READABLE = "folder:", "readable:"
+# Folders, as in $PATH, whose images and those below may become domains; all of this machine if it is not set.
+ALLOWED_VARIABLE = "ATESC_FOLDERS"
 # Pillow knows more formats, and starts other programs for some of them.
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "PCX", "ICO", "AVIF")
 SPLIT_NAMES = {
@@ -192,12 +194,26 @@ def check_images(name: str, on_image: Callable[[int, int], None] = lambda read, 
     return unreadable
 
 
+def _check_allowed(name: str, path: Path) -> None:
+    """Raises DomainError if ``$ATESC_FOLDERS`` is set and names no folder that holds this one."""
+    listed = os.environ.get(ALLOWED_VARIABLE)
+    if listed is None:
+        return
+    allowed = [Path(folder).expanduser().resolve() for folder in listed.split(os.pathsep) if folder]
+    if not any(path.resolve().is_relative_to(folder) for folder in allowed):
+        raise DomainError(
+            f"{name}: is not among the folders that this lab may read ({', '.join(map(str, allowed)) or 'none'}). "
+            "Whoever runs it adds folders with: atesc-lab --folders FOLDER"
+        )
+
+
 def _list(name: str) -> Folder:
     path = Path(name.removeprefix(READABLE).removeprefix(PREFIX))
     if path.parts[:1] == ("~",):
         path = path.expanduser()
     if not path.is_absolute():
         raise DomainError(f"{name}: expected an absolute path, as in {PREFIX}/home/me/pictures")
+    _check_allowed(name, path)
     if not path.is_dir():
         raise DomainError(f"{name}: no such folder")
     left_out: Counter[str] = Counter()

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -24,12 +25,13 @@ import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
-from atesc_core.errors import RunBusyError, SpecError, StoreError, UnknownRunError
+from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy
 from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot
+from atesc_core.runs.storage import Limits, RunSize, check_room, run_size, thin
 from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec, threshold_at
@@ -54,8 +56,14 @@ def default_runs_dir() -> Path:
 class RunStore:
     """The runs of one folder. One object serves all threads of a process."""
 
-    def __init__(self, runs_dir: Path | str):
-        """Creates the folder if it is missing. Raises StoreError if that fails."""
+    def __init__(self, runs_dir: Path | str, may_change: bool = True):
+        """Creates the folder if it is missing. Raises StoreError if that fails.
+
+        Args:
+            runs_dir: the folder of the runs.
+            may_change: False for those who may only look: every request is then a ReadOnlyError.
+        """
+        self.may_change = may_change
         self.runs_dir = Path(runs_dir).expanduser().absolute()
         try:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
@@ -267,7 +275,7 @@ class RunStore:
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
         """Queue a run and return its id. Call ``ensure_worker`` afterwards."""
         run_id = self._new_folder(spec)
-        with self.database.write() as connection:
+        with self._change() as connection:
             _insert(connection, run_id, spec, group, label)
             note(connection, run_id, "created")
         return run_id
@@ -299,7 +307,7 @@ class RunStore:
                     f"epoch: {fork.epoch!r} of run {parent.id} has no checkpoint to branch off; there "
                     f"are: {', '.join(map(str, [0, *self.fork_points(parent.id)]))}"
                 ) from None
-        with self.database.write() as connection:
+        with self._change() as connection:
             _insert(connection, run_id, parent.spec, group, label)
             _set(
                 connection,
@@ -322,7 +330,7 @@ class RunStore:
 
         Does nothing to a finished run.
         """
-        with self.database.write() as connection:
+        with self._change() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
                 _set(connection, run_id, requested_state="pause", steps_left=0, seconds_per_turn=None)
@@ -352,7 +360,7 @@ class RunStore:
         """
         if not 0 < seconds_per_turn < math.inf:
             raise ValueError(f"seconds_per_turn: {seconds_per_turn!r}: expected seconds a turn, above 0")
-        with self.database.write() as connection:
+        with self._change() as connection:
             if _row(connection, run_id)["status"] == "running":
                 _set(connection, run_id, requested_state="run", steps_left=0, seconds_per_turn=float(seconds_per_turn))
                 return
@@ -360,7 +368,7 @@ class RunStore:
 
     def stop(self, run_id: str) -> None:
         """End the run after its round. ``resume`` continues it from its last checkpoint."""
-        with self.database.write() as connection:
+        with self._change() as connection:
             row = _row(connection, run_id)
             if row["status"] == "running":
                 _set(connection, run_id, requested_state="stop")
@@ -375,7 +383,7 @@ class RunStore:
             ValueError: the threshold is NaN or −∞.
         """
         _check_threshold(value)
-        with self.database.write() as connection:
+        with self._change() as connection:
             _row(connection, run_id)
             _set(connection, run_id, pending_threshold=float(value))
 
@@ -384,6 +392,7 @@ class RunStore:
 
         Raises RunBusyError while it is running or paused.
         """
+        self._check_may_change()
         self._mark_interrupted()
         rows = self.database.read("SELECT status FROM runs WHERE id = ?", _checked(run_id))
         if not rows:
@@ -391,14 +400,28 @@ class RunStore:
         if rows[0]["status"] in ("running", "paused"):
             raise RunBusyError(f"run: {run_id} is {rows[0]['status']}; stop it before deleting it")
         shutil.rmtree(self.folder(run_id), ignore_errors=True)
-        with self.database.write() as connection:
+        with self._change() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+    def thin(self, run_id: str) -> int:
+        """Delete most of an ended run's stored epochs, keep its curves; returns the bytes freed. See `storage.thin`."""
+        self._check_may_change()
+        run = self.get(run_id)
+        freed = thin(self.folder(run_id), run.status)
+        if freed:
+            with self._change() as connection:
+                note(connection, run_id, "thinned", value=float(freed))
+        return freed
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
     def folder(self, run_id: str) -> Path:
         """The run's folder, whether or not it exists. Raises UnknownRunError if ``run_id`` cannot be an id."""
         return self.runs_dir / "runs" / _checked(run_id)
+
+    def size(self, run_id: str) -> RunSize:
+        """Bytes of the run's files."""
+        return run_size(self.folder(run_id))
 
     def snapshot_file(self, run_id: str, epoch: int) -> Path:
         """Path of the epoch's synthetic images, whether or not the file exists."""
@@ -430,8 +453,22 @@ class RunStore:
 
     # ── internals ───────────────────────────────────────────────────────────────────────────────────
 
+    def _check_may_change(self) -> None:
+        if not self.may_change:
+            raise ReadOnlyError("runs: you may look at them; only the owners of this lab may change them")
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of a request. Raises ReadOnlyError for those who may only look."""
+        self._check_may_change()
+        with self.database.write() as connection:
+            yield connection
+
     def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
-        """Make the folder of a new run, with its spec inside, and return the run's id."""
+        """Make the folder of a new run, with its spec inside, and return the run's id. Raises LimitError."""
+        self._check_may_change()
+        queued = self.database.read("SELECT count(*) AS number FROM runs WHERE status = 'queued'")[0]["number"]
+        check_room(self.runs_dir, queued, Limits.of_environment())
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with atomic_write(self.folder(run_id) / "spec.yaml") as file:
             file.write(spec.to_yaml().encode())
@@ -477,7 +514,7 @@ class RunStore:
     ) -> None:
         """Set the requested state and add ``steps``; put the run into the queue unless it is queued or running."""
         self._mark_interrupted()
-        with self.database.write() as connection:
+        with self._change() as connection:
             row = _row(connection, run_id)
             if row["status"] == "done":
                 return

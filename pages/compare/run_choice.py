@@ -67,8 +67,8 @@ def _newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
 
 def _empty_page(title: str, next_step: str) -> None:
     with elements.empty_state(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
-        st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
-        st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
+        st.page_link("distill/page.py", label="Distil a student", icon=":material/experiment:")
+        st.page_link("start/page.py", label="Run the story", icon=":material/home:")
 
 
 # ── filters ─────────────────────────────────────────────────────────────────────────────────────────

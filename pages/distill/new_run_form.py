@@ -22,6 +22,7 @@ from pages.shared.data.teachers import architectures, cards
 from pages.shared.state import url
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 
 FORM_PARAMETERS = {"spec", "teacher"}  # parameters of a link to the form: all settings, or only the teacher
 # Above the advanced settings; and threshold_changes, which is what a run that went on was told.
@@ -270,7 +271,7 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
     )
     if changes:
         elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
-    if st.button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
+    if action_button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
         run_id = run_store().create(spec)
         ensure_worker(run_store().runs_dir)
         st.query_params.clear()

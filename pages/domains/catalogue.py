@@ -12,6 +12,7 @@ from atesc_core.errors import DomainError
 from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
 from pages.shared.data.preparation import preparation, prepare, watch_preparation
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.gallery import gallery
 
 COLUMNS = 3
@@ -93,7 +94,7 @@ def _download(name: str, source: Source) -> None:
     job = preparation(name)
     if job is not None and job.state != "done":
         watch_preparation(name, job, f"Downloading {name}", "Nothing half-downloaded was kept.")
-    elif button.button("Download", icon=":material/download:", key=f"download {name}", width="stretch"):
+    elif action_button("Download", place=button, icon=":material/download:", key=f"download {name}", width="stretch"):
         prepare(name)
         st.rerun()
 
@@ -115,8 +116,13 @@ def folder_form() -> None:
                 "white. They are read, never changed or copied elsewhere than into this lab's own data folder."
             ),
         )
-        check = right.button(
-            "Check", icon=":material/fact_check:", key="check folder", disabled=not typed.strip(), width="stretch"
+        check = action_button(
+            "Check",
+            place=right,
+            icon=":material/fact_check:",
+            key="check folder",
+            disabled=not typed.strip(),
+            width="stretch",
         )
         if typed.strip():
             _folder(typed.strip(), check)
@@ -152,7 +158,7 @@ def _offer_readable(name: str) -> None:
         st.session_state["folder"] = readable
         prepare(readable)
 
-    st.button("Leave them out", icon=":material/filter_alt:", on_click=leave_out)
+    action_button("Leave them out", icon=":material/filter_alt:", on_click=leave_out)
 
 
 def _checked(name: str) -> None:

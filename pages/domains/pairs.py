@@ -144,7 +144,7 @@ def _pair_card(pair: Pair) -> None:
         f"atesc teachers add WEIGHTS NAME --kind NTL --pair {shlex.quote(pair.name)}", language="bash", wrap_lines=True
     )
     elements.page_button(
-        "pages/teachers/page.py",
+        "teachers/page.py",
         "Load a teacher of this pair",
         primary=True,
         icon=":material/upload_file:",

@@ -87,7 +87,7 @@ def no_second_run(run: DistillationRun) -> None:
             _centred(),
         ):
             st.page_link(
-                "pages/distill/page.py",
+                "distill/page.py",
                 label=f"Distil {teachers[0].name}",
                 icon=":material/experiment:",
                 query_params={"spec": spec.to_token()},
@@ -109,7 +109,7 @@ def no_second_run(run: DistillationRun) -> None:
             image_side=card.image_side,
         )
         st.page_link(
-            "pages/teachers/page.py",
+            "teachers/page.py",
             label=f"Train an {kind} teacher",
             icon=":material/model_training:",
             query_params={"spec": training.to_token()},

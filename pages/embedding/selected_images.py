@@ -56,7 +56,7 @@ def selected_images(epoch_map: EpochMap, real: list[str], columns: int = 6) -> N
             if len(indices):
                 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     st.page_link(
-                        "pages/robustness/page.py",
+                        "robustness/page.py",
                         label="Split them",
                         icon=":material/vertical_split:",
                         query_params=url.run_parameters(),

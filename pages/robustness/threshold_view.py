@@ -344,7 +344,7 @@ def _threshold_actions(split: ImageSplit) -> None:
     if not run.spec.escape.splits:
         changes["escape.kind"] = "atesc"
     elements.page_button(
-        "pages/distill/page.py",
+        "distill/page.py",
         "Use for the next run" if refusal else f"Use {threshold_text(split.threshold)} for the next run",
         name="use for the next run",
         icon=":material/experiment:",
@@ -404,7 +404,7 @@ def _selected(split: ImageSplit) -> None:
         _wall(split, ordered[:SELECTED_IMAGES], "selected", columns=2 * COLUMNS)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link(
-                "pages/embedding/page.py",
+                "embedding/page.py",
                 label="See them on the map",
                 icon=":material/scatter_plot:",
                 query_params=url.run_parameters(),

@@ -15,6 +15,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.polling import is_live
 
 
@@ -110,7 +111,7 @@ def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) ->
     with right:
         time_needed = _time_text(run, after, until, arms=2 if reason else 1)
         elements.row(elements.bold(time_needed), elements.muted(_queue_text()))
-        st.button(
+        action_button(
             "Start",
             icon=":material/play_arrow:",
             width="stretch",

@@ -19,6 +19,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state import url
 from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_panel import queue_position, speed_and_eta
@@ -219,7 +220,7 @@ def _buttons(trial: Trial) -> None:
     live = [arm.id for arm in trial.arms if is_live(arm)]
     halted = [arm.id for arm in trial.arms if arm.status in ("paused", "stopped", "interrupted", "failed")]
     if live:
-        st.button(
+        action_button(
             "Stop",
             icon=":material/stop:",
             key="try stop",
@@ -228,14 +229,14 @@ def _buttons(trial: Trial) -> None:
             disabled=all(arm.requested_state == "stop" for arm in trial.arms if is_live(arm)),
         )
     if halted:
-        st.button(
+        action_button(
             "Resume", icon=":material/play_arrow:", key="try resume", on_click=_for_each, args=(store.resume, halted)
         )
     if new.status == "done":
         if math.isfinite(trial.fork.threshold):  # a run that holds no image back is a plain one
             spec = new.spec.replaced({"split.threshold": round(trial.fork.threshold, 6)})
             elements.page_button(
-                "pages/distill/page.py",
+                "distill/page.py",
                 f"New run with {threshold_text(trial.fork.threshold)}",
                 icon=":material/experiment:",
                 query_params={"spec": spec.to_token()},
@@ -243,7 +244,7 @@ def _buttons(trial: Trial) -> None:
             )
         if trial.old:
             st.page_link(
-                "pages/compare/page.py",
+                "compare/page.py",
                 label="Compare",
                 icon=":material/stacked_line_chart:",
                 query_params={"runs": f"{trial.old.id},{new.id}"},

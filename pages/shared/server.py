@@ -1,4 +1,4 @@
-"""The app's server. ``python app.py`` and the command ``atesc-lab`` start it."""
+"""The command line of the app's server: ``python app.py`` and ``atesc-lab``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import argparse
 import os
 import sys
 
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
 from atesc_core.paths import APP
 from atesc_core.version import lab_version
+from pages.shared.access import is_loopback
 
 
 def serve(arguments: list[str]) -> None:
-    """Serve the app until it is stopped; never returns.
-
-    This is ``streamlit run app.py`` with one difference: it switches off Streamlit's older kind of multipage app before
-    the server starts. Otherwise the first visitor of a new server who follows a link to a page gets the message that
-    the page does not exist (Streamlit 1.67).
+    """Serve the app until it is stopped, as ``streamlit run app.py`` does; never returns.
 
     Args:
         arguments: options of this command, then Streamlit's own, for instance ``["--server.baseUrlPath", "lab"]``.
@@ -31,7 +27,12 @@ def serve(arguments: list[str]) -> None:
             streamlit_options.append(f"--server.{name}={value}")
     if options.no_browser:
         streamlit_options.append("--server.headless=true")
-    PagesManager.uses_pages_directory = False
+    if options.sign_in:
+        os.environ["ATESC_SIGN_IN"] = "1"
+    if options.folders is not None:
+        os.environ["ATESC_FOLDERS"] = os.pathsep.join(options.folders)
+    if options.sign_in or not is_loopback(options.address or "127.0.0.1"):
+        streamlit_options.append("--server.headless=true")  # the links with the tokens are printed
     sys.argv = ["streamlit", "run", str(APP), *streamlit_options]
     sys.exit(main())
 
@@ -48,7 +49,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="atesc-lab", description="Serves ATEsc Lab in your browser. Options of `streamlit run` are taken too."
     )
     parser.add_argument("--port", type=_port, help="port to listen on (8501)")
-    parser.add_argument("--address", help="address to listen on; 127.0.0.1 unless named: nobody else reaches the lab")
+    parser.add_argument(
+        "--address",
+        help="address to listen on; 127.0.0.1 unless named: nobody else reaches the lab. At another, such as 0.0.0.0, "
+        "visitors sign in with a token; the links are printed ($ATESC_TOKEN and $ATESC_VIEWER_TOKEN choose them)",
+    )
+    parser.add_argument("--sign-in", action="store_true", help="visitors sign in at any address: for a proxy in front")
+    parser.add_argument(
+        "--folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="folders whose images may become domains. Any folder of this machine where nobody signs in; else none",
+    )
     parser.add_argument("--runs-dir", help="folder of runs and teachers; also $ATESC_RUNS_DIR")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     parser.add_argument("--version", action="version", version=lab_version())

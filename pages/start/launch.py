@@ -9,6 +9,7 @@ from pages.shared.data import recordings, story
 from pages.shared.data.cost import active_run_count, estimated_seconds
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 from pages.start.trap_diagram import trap_diagram
 
 
@@ -40,7 +41,7 @@ def _launch_controls() -> None:
     elements.caption(SETTING_DESCRIPTIONS[setting])
     is_recorded = recordings.SHIPPED.exists()
     elements.page_button(
-        "pages/story/page.py",
+        "story/page.py",
         "Play the story",
         primary=is_recorded,
         icon=":material/slideshow:",
@@ -50,7 +51,7 @@ def _launch_controls() -> None:
         if is_recorded
         else f"This copy has no recording; `{recordings.MAKE_COMMAND}` makes it",
     )
-    if st.button(
+    if action_button(
         "Run the story live",
         type="secondary" if is_recorded else "primary",
         icon=":material/play_arrow:",

@@ -15,6 +15,7 @@ from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 
@@ -28,10 +29,7 @@ def follow_story(group: str) -> None:
     poll(lambda: _show_story(group), story.in_progress(group), every_s=1.5)
     if story.runs(group):
         st.page_link(
-            "pages/story/page.py",
-            label="The same in five steps",
-            icon=":material/slideshow:",
-            query_params={"story": group},
+            "story/page.py", label="The same in five steps", icon=":material/slideshow:", query_params={"story": group}
         )
 
 
@@ -69,7 +67,7 @@ def _verdict(runs: dict[str, DistillationRun], in_progress: bool) -> None:
         )
     with button:
         if in_progress:
-            st.button(
+            action_button(
                 "Stop",
                 icon=":material/stop:",
                 key="stop story",
@@ -114,9 +112,7 @@ def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
         _accuracy_tiles(run)
     epochs = run_store().snapshot_epochs(run.id)
     image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, WALL_IMAGES, COLUMNS)
-    st.page_link(
-        "pages/distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id}
-    )
+    st.page_link("distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id})
 
 
 def _position(run: DistillationRun) -> str:

@@ -55,4 +55,4 @@ def _no_shipped_recording() -> None:
     ):
         st.code(recordings.MAKE_COMMAND, language="bash")
         with st.container(horizontal=True, horizontal_alignment="center"):
-            st.page_link("pages/start/page.py", label="Run the story live", icon=":material/play_arrow:")
+            st.page_link("start/page.py", label="Run the story live", icon=":material/play_arrow:")

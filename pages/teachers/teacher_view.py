@@ -70,10 +70,7 @@ def _card(card: TeacherCard) -> None:
                 "Open", icon=":material/visibility:", key=f"open {card.name}", on_click=_open_teacher, args=(card.name,)
             )
             st.page_link(
-                "pages/distill/page.py",
-                label="Distil",
-                icon=":material/experiment:",
-                query_params={"teacher": card.name},
+                "distill/page.py", label="Distil", icon=":material/experiment:", query_params={"teacher": card.name}
             )
 
 
@@ -126,7 +123,7 @@ def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
         )
     with distil:
         elements.page_button(
-            "pages/distill/page.py",
+            "distill/page.py",
             "Distil this teacher",
             primary=True,
             icon=":material/experiment:",

@@ -19,6 +19,7 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architecture, architectures
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.polling import is_live, poll
 from pages.shared.ui.run_labels import method_name, time_ago
 
@@ -54,7 +55,7 @@ def latest_trainings() -> bool:
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
-            st.page_link("pages/teachers/page.py", label=run.teacher, query_params={"run": run.id})
+            st.page_link("teachers/page.py", label=run.teacher, query_params={"run": run.id})
         with rest:
             accuracies = [
                 elements.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {formats.per_cent(value)} %")
@@ -220,7 +221,7 @@ def _summary(base: TeacherSpec, changes: dict[str, Any]) -> None:
     )
     if not architecture(spec.arch).batch_norm:
         elements.caption(architecture(spec.arch).description)
-    if st.button("Train", type="primary", icon=":material/model_training:", width="stretch"):
+    if action_button("Train", type="primary", icon=":material/model_training:", width="stretch"):
         run_id = run_store().create(spec)
         ensure_worker(run_store().runs_dir)
         st.query_params.from_dict({"run": run_id})

@@ -51,7 +51,7 @@ def _teacher_buttons(run: TrainingRun, open_button: DeltaGenerator, distil: Delt
     )
     with distil:
         elements.page_button(
-            "pages/distill/page.py",
+            "distill/page.py",
             "Distil this teacher",
             primary=True,
             icon=":material/experiment:",

@@ -14,7 +14,9 @@ from atesc_core.runs import default_runs_dir
 from atesc_core.teachers.normalisation import NORMALISATIONS
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data.teachers import architecture, architectures, forget_cards
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.pair_picker import pick_pair, unavailable_pairs
 
 if TYPE_CHECKING:
@@ -49,12 +51,13 @@ def upload_form() -> None:
             "Weights",
             type=["safetensors", "pt", "pth", "pth.tar", "ckpt", "bin"],
             key="weights",
+            disabled=not may_change(),
             help=(
                 "The weights of a listed architecture, of this lab or as CMI, NAYER, NTLBench or TransNTL publish it. "
                 "The file is read as data, by a process of its own: nothing in it is run."
             ),
         )
-        if uploaded is None:
+        if uploaded is None or not may_change():
             _forget_upload()
             elements.caption(
                 "Drop a .safetensors, .pt, .pth, .pth.tar, .ckpt or .bin file. It is checked before it is added."
@@ -68,8 +71,8 @@ def upload_form() -> None:
         name, answers = _questions(staged)
         checked: CheckedTeacher | None = _result(CHECKED, uploaded, answers)
         with st.container(horizontal=True, gap="small"):
-            check = st.button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
-            add = st.button(
+            check = action_button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
+            add = action_button(
                 "Add", icon=":material/add:", type="primary" if checked else "secondary", disabled=not checked
             )
         try:

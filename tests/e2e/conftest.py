@@ -21,16 +21,25 @@ EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LabServer]]:
-    """`serve(command, folder, NAME=value)` starts a server of its own, as `LabServer` says; all end with the module."""
+def serve(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Callable[..., LabServer]]:
+    """`serve(command, folder, NAME=value)` starts a server of its own, as `LabServer` says; all end with the module.
+
+    With ``start=False`` the test starts it.
+    """
     servers: list[LabServer] = []
 
-    def start(command: Sequence[str | Path] = APP, folder: Path = ROOT, **environment: str | None) -> LabServer:
-        servers.append(LabServer(tmp_path_factory.mktemp("runs"), command, folder, environment))
-        servers[-1].start()
+    def serve_(
+        command: Sequence[str | Path] = APP, folder: Path = ROOT, start: bool = True, **environment: str | None
+    ) -> LabServer:
+        runs_dir = tmp_path_factory.mktemp("runs")
+        (runs_dir / "cache").mkdir()  # UMAP's compiled code is kept from one server, and one test run, to the next
+        (runs_dir / "cache" / "numba").symlink_to(pytestconfig.cache.mkdir("numba"), target_is_directory=True)
+        servers.append(LabServer(runs_dir, command, folder, environment))
+        if start:
+            servers[-1].start()
         return servers[-1]
 
-    yield start
+    yield serve_
     for server in servers:
         server.close()
 

@@ -5,7 +5,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.e2e
-TITLES = ["Start", "Domains", "Teachers", "Distill", "Robustness", "Embedding", "Compare", "Figures", "Results"]
+TITLES = [
+    "Start",
+    "Domains",
+    "Teachers",
+    "Distill",
+    "Robustness",
+    "Embedding",
+    "Compare",
+    "Figures",
+    "Results",
+    "Storage",
+]
 
 
 def menu(page: Page):

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.runs import RunStore
 from pages.shared.data.device import machine
-from pages.shared.ui import uncaught_errors
 from tests.support.batchnorm import save_batchnorm
 from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import go_to
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "pages" / "main.py"
 
 
 @pytest.fixture
@@ -40,19 +38,6 @@ def open_page() -> Callable[..., AppTest]:
         return app.run()
 
     return open_
-
-
-@pytest.fixture(autouse=True)
-def uncaught_errors_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that no page has caught is drawn for ``app.exception`` too: a visitor sees a sentence only."""
-    show_error = uncaught_errors.show_error
-
-    def show_and_draw(error: Exception) -> bool:
-        shown = show_error(error)
-        st.exception(error)
-        return shown
-
-    monkeypatch.setattr(uncaught_errors, "show_error", show_and_draw)
 
 
 @pytest.fixture(scope="session", autouse=True)

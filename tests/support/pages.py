@@ -16,7 +16,7 @@ from streamlit.util import calc_hash
 from atesc_core.runs import DistillationRun
 from pages.shared.state.selection import Selection
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "pages" / "main.py"
 WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
 

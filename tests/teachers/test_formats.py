@@ -21,6 +21,8 @@ from tests.support.users_files import list_users_file, read_users_file, recognis
 
 CLASSES = 4
 
+pytestmark = pytest.mark.usefixtures("weights_read_here")
+
 
 @pytest.mark.parametrize("which", PUBLISHED)
 def test_a_published_checkpoint_is_recognised_and_computes_what_it_did(tmp_path, which):

@@ -15,6 +15,8 @@ from atesc_core.teachers.cards import damaged_cards, doubts
 from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
 from atesc_core.teachers.zoo import load_teacher
 
+pytestmark = pytest.mark.usefixtures("weights_read_here")
+
 
 @pytest.fixture
 def content() -> bytes:

@@ -67,7 +67,7 @@ def _linked_run(runs: list[DistillationRun]) -> DistillationRun | None:
         return known[linked]
     if linked in {run.id for run in run_store().trainings()}:
         elements.notice("info", "This run trains a teacher.", icon=":material/school:")
-        st.page_link("pages/teachers/page.py", label="See it on the page Teachers", query_params={"run": linked})
+        st.page_link("teachers/page.py", label="See it on the page Teachers", query_params={"run": linked})
     elif reason := run_store().unreadable().get(linked):
         elements.problem(
             f"Run {linked} was made by another version.",
@@ -92,5 +92,5 @@ def _draw_no_runs(waiting_for_images: bool) -> None:
         else ("No runs yet", "Distil a student, or run the story, and come back here.")
     )
     with elements.empty_state(title, next_step), st.container(horizontal=True, horizontal_alignment="center"):
-        st.page_link("pages/distill/page.py", label="Distil a student", icon=":material/experiment:")
-        st.page_link("pages/start/page.py", label="Run the story", icon=":material/home:")
+        st.page_link("distill/page.py", label="Distil a student", icon=":material/experiment:")
+        st.page_link("start/page.py", label="Run the story", icon=":material/home:")

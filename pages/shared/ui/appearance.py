@@ -24,7 +24,7 @@ def colour(role: Role) -> str:
 
 
 def apply_style() -> None:
-    """Add the app's style sheet to the page. Call it once in each run of app.py."""
+    """Add the app's style sheet to the page. Call it once in each run of pages/main.py."""
     st.html(f"<style>{_style_sheet()}</style>")
 
 

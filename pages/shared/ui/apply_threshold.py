@@ -7,6 +7,7 @@ import streamlit as st
 from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import threshold_text
 from pages.shared.data.store import run_store
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.polling import is_live
 
 
@@ -19,7 +20,7 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
         refusal: why the threshold cannot be applied; empty if it can.
     """
     if is_live(run):
-        st.button(
+        action_button(
             "Apply to this run",
             icon=":material/check:",
             type="primary",

@@ -31,7 +31,7 @@ def unavailable_pairs() -> None:
     missing = [f"{name}: {missing_downloads(pair)}" for name, pair in PAIRS.items() if pair.missing]
     if missing:
         elements.caption(f"Not offered until downloaded: {'; '.join(missing)}.")
-    st.page_link("pages/domains/page.py", label="Get domains, or make a pair", icon=":material/photo_library:")
+    st.page_link("domains/page.py", label="Get domains, or make a pair", icon=":material/photo_library:")
 
 
 def missing_downloads(pair: Pair) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from atesc_core.runs import Run
 from pages.shared.data.store import run_store
 from pages.shared.state.run_choice import show_run
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.polling import is_live
 
 
@@ -46,7 +47,7 @@ def _button(
     disabled: bool = False,
     help_text: str | None = None,
 ) -> None:
-    st.button(
+    action_button(
         label,
         icon=f":material/{icon}:",
         key=f"{label} {run.id}",

@@ -13,7 +13,6 @@ from atesc_core.runs import AnyRun, Run, ensure_worker
 from pages.shared.data.store import run_store
 from pages.shared.state import url
 from pages.shared.ui import elements
-from pages.shared.ui.uncaught_errors import handle_uncaught_errors
 
 
 def is_live(run: Run) -> bool:
@@ -35,7 +34,6 @@ def poll(show: Callable[[], bool], changing: bool, every_s: float = 1.0) -> None
 
     @st.fragment(run_every=every_s if changing else None)
     def fragment() -> None:
-        handle_uncaught_errors()  # app.py does not run when only the fragment runs
         url.restore_parameters()
         if show() != changing:
             st.rerun()

@@ -10,6 +10,7 @@ from atesc_core import jobs
 from atesc_core.jobs import Job
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
+from pages.shared.ui.actions import action_button
 
 REFRESH_S = 0.7  # seconds between two updates
 
@@ -46,7 +47,9 @@ def show_job(
     left, right = st.columns([5, 1], vertical_alignment="center")
     if job.active:
         left.progress(job.share, " ".join(part for part in (note, _progress_text(job, title)) if part))
-        right.button("Cancel", icon=":material/close:", key=f"stop {key}", on_click=job.stop, width="stretch")
+        action_button(
+            "Cancel", place=right, icon=":material/close:", key=f"stop {key}", on_click=job.stop, width="stretch"
+        )
         return True
     with left:
         if job.state == "failed":

@@ -28,13 +28,13 @@ def run_link(run: Run) -> dict[str, Any]:
     if isinstance(run, DistillationRun) and run.fork:
         with suppress(UnknownRunError):  # the parent has been deleted
             run_store().get(run.fork.parent)
-            return {"page": "pages/robustness/page.py", "query_params": {"run": run.fork.parent, "try": run.id}}
+            return {"page": "robustness/page.py", "query_params": {"run": run.fork.parent, "try": run.id}}
     return {"page": run_page(run), "query_params": {"run": run.id}}
 
 
 def run_page(run: Run) -> str:
     """The file of the page that shows runs of this kind."""
-    return "pages/teachers/page.py" if isinstance(run, TrainingRun) else "pages/distill/page.py"
+    return "teachers/page.py" if isinstance(run, TrainingRun) else "distill/page.py"
 
 
 def run_name(run: Run) -> str:

@@ -165,6 +165,7 @@ EVENT_NAMES = {
     "stopped": "stopped",
     "interrupted": "its process ended",
     "failed": "failed",
+    "thinned": "images and students of most epochs deleted",
     "done": "done",
 }
 

@@ -8,8 +8,10 @@ import streamlit as st
 
 from atesc_core import paths
 from atesc_core.runs import Run, ensure_worker
+from pages.shared.access import access
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import appearance, elements, formats, presentation
 from pages.shared.ui.run_labels import run_link
 
@@ -30,7 +32,18 @@ def sidebar(pages: Sequence[st.Page]) -> None:
                 st.page_link(page, width="stretch")
         presentation.start_controls()
         _machine_and_queue()
+        _visitor()
     presentation.stop_controls()
+
+
+def _visitor() -> None:
+    """Draw what this visitor may do if that is not everything, and a button to sign out of an account."""
+    if not may_change():
+        with st.container(gap="xxsmall"):
+            elements.label("You")
+            elements.row(elements.chip("look only"), elements.muted("nothing can be started or changed"))
+    if access().by_provider:
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout, type="tertiary")
 
 
 @st.fragment(run_every=2)

@@ -8,8 +8,6 @@ import time
 import traceback
 from pathlib import Path
 
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-
 from atesc_core.errors import StoreError
 from atesc_core.runs import default_runs_dir
 from pages.shared.ui import elements
@@ -17,19 +15,8 @@ from pages.shared.ui import elements
 LOG_BYTES = 1_000_000  # of the log, which begins anew when it is longer
 
 
-def handle_uncaught_errors() -> None:
-    """Show uncaught errors of this script run by `show_error`. Streamlit still logs each error.
-
-    Streamlit 1.67 supports such a handler only in ``st.App``, and reads it from the context of the script run. A
-    fragment's rerun has another context, so `polling.poll` calls this function too.
-    """
-    context = get_script_run_ctx()
-    if context is not None:
-        context.on_script_error = show_error
-
-
 def show_error(error: Exception) -> bool:
-    """Draw the error, and return True: Streamlit then does not draw its own message."""
+    """Draw the error, and return True: Streamlit then does not draw its own message. The handler of ``st.App``."""
     if isinstance(error, StoreError):  # the folder of the runs: its message says what to do
         elements.problem("The runs cannot be read or changed.", f"{error}.", "Then reload the page.")
         return True

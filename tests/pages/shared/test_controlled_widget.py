@@ -8,7 +8,18 @@ from streamlit.testing.v1 import AppTest
 from tests.support.labs import Lab
 from tests.support.pages import widgets
 
-ALL_PAGES = ["start", "story", "teachers", "distill", "robustness", "embedding", "compare", "figures", "domains"]
+ALL_PAGES = [
+    "start",
+    "story",
+    "teachers",
+    "distill",
+    "robustness",
+    "embedding",
+    "compare",
+    "figures",
+    "domains",
+    "storage",
+]
 
 
 def set_by_page(app: AppTest) -> list[str]:

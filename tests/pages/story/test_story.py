@@ -430,7 +430,7 @@ assert not [name for name, module in sys.modules.items() if name.partition(".")[
 def test_a_replay_starts_no_worker_and_needs_no_torch(shipped_file: Path, tmp_path: Path):
     environment = os.environ | {"ATESC_RUNS_DIR": str(tmp_path / "lab"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", REPLAY, shipped_file, ROOT / "app.py"],
+        [sys.executable, "-c", REPLAY, shipped_file, ROOT / "pages" / "main.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -28,6 +28,8 @@ from tests.support.reports import numbers
 
 # ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
 
+pytestmark = pytest.mark.usefixtures("weights_read_here")
+
 
 def test_every_teacher_has_a_card_with_its_numbers(open_page, store):
     app = open_page("teachers")

@@ -12,6 +12,8 @@ from atesc_core.distillation.turns import Turn, Who, next_turn
 from atesc_core.runs import DistillationRun, ensure_worker
 from pages.shared.data.store import run_store
 from pages.shared.state import url
+from pages.shared.state.visitor import may_change
+from pages.shared.ui.actions import action_button
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -43,13 +45,14 @@ def turn_buttons(who: Who | None, columns: Iterable[DeltaGenerator], on_click: C
 def turn_controls(run: DistillationRun, last: Turn | None) -> None:
     """Draw the buttons for the next turn and for slow motion, and its pace. ``last``: the run's last turn."""
     generator, student, slow, pace = st.columns([2.2, 2.2, 2.2, 4], vertical_alignment="center")
-    who = None if run.in_slow_motion or run.stepping else next_turn(last)
+    who = None if run.in_slow_motion or run.stepping or not may_change() else next_turn(last)
     identity = _identity(last)
     turn_buttons(who, (generator, student), lambda: _take_turn(run, identity))
     # Not a toggle: the card is redrawn every second, and a late redraw would look like a click on the toggle.
     if run.in_slow_motion:
-        slow.button(
+        action_button(
             "End slow motion",
+            place=slow,
             icon=":material/pause:",
             key="slow motion off",
             type="primary",
@@ -59,8 +62,9 @@ def turn_controls(run: DistillationRun, last: Turn | None) -> None:
             help="Pauses the run here",
         )
     else:
-        slow.button(
+        action_button(
             "Slow motion",
+            place=slow,
             icon=":material/slow_motion_video:",
             key="slow motion on",
             width="stretch",
@@ -91,7 +95,7 @@ def _start_slow_motion(run: DistillationRun) -> None:
 
 def _change_pace(run: DistillationRun) -> None:
     url.set_parameter("pace", st.session_state["link pace"])
-    if run.in_slow_motion:
+    if run.in_slow_motion and may_change():
         run_store().slow_motion(run.id, _pace())
 
 
