@@ -44,12 +44,13 @@ export function tooltipPosition(pointer, tooltip, chart) {
 }
 
 // Position of the threshold's label: right of the threshold if there is room, otherwise left of it (flipped),
-// otherwise right of it but shifted to the left by -shift px, so that the chart's edge does not cut the label.
-export function labelPosition(x, axisLength, labelWidth) {
+// otherwise right of it but shifted to the left by -shift px, so that the chart's edge does not cut the label: it may
+// reach over the axis's start by the margin, which is as wide as the axis's labels.
+export function labelPosition(x, axisLength, labelWidth, margin) {
   const width = labelWidth + LABEL_GAP;
   const room = axisLength - x - width;
   const flipped = room < 0 && x >= width;
-  return { flipped, shift: flipped ? 0 : Math.min(room, 0) };
+  return { flipped, shift: flipped ? 0 : Math.max(Math.min(room, 0), -(x + margin + LABEL_GAP)) };
 }
 
 // The nearest multiple of the step within the limits.

@@ -58,7 +58,7 @@ export class ThresholdHandle {
     setBox(this.right, start + x, t, axis._length - x, h);
     const text = thresholdText(this.options, this.value);
     this.label.textContent = text;
-    const { flipped, shift } = labelPosition(x, axis._length, this.label.offsetWidth);
+    const { flipped, shift } = labelPosition(x, axis._length, this.label.offsetWidth, start);
     this.handle.classList.toggle("is-flipped", flipped);
     this.label.style.marginLeft = shift ? `${shift}px` : "";
     this.handle.setAttribute("aria-valuenow", this.value);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from atesc_core.figures import theme
 from atesc_core.figures.theme import Mode, Style, trace_id
+
+CHANGE_LABEL_WIDTH = 0.16  # of the axis: the text of a threshold, in a chart of a phone
 
 GENERATOR_TERMS: dict[str, str] = {
     "g/bn": "BatchNorm match, R<sub>BN</sub>",
@@ -78,6 +80,7 @@ def _panels(key: str, steps: pd.DataFrame, terms: dict[str, str], mode: Mode, ep
         logged = steps[term].notna().to_numpy()
         _panel(figure, style, row, len(terms), term, name, at[logged], steps[term].to_numpy(float)[logged])
     figure.update_xaxes(range=_span(at, epochs), minallowed=0, tickformat=".3~g")
+    figure.update_layout(margin_r=4 * figure.layout.template.layout.font.size)  # the last values
     return figure
 
 
@@ -91,7 +94,7 @@ def _panel(
     at: NDArray[np.float64],
     values: NDArray[np.float64],
 ) -> None:
-    """Draw one term: its line, its name above on the left and its last value on the right."""
+    """Draw one term: its line, its name above, and its last value at the line's end."""
     suffix = "" if row == 0 else str(row + 1)
     pitch, gap = 1 / rows, (0.46 if style.mode == "print" else 0.34) / rows
     top = 1 - row * pitch
@@ -119,9 +122,19 @@ def _panel(
         hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
         meta={"term": term},
     )
-    above = {"yref": "paper", "y": top - gap, "yanchor": "bottom", "showarrow": False, "xref": "paper"}
-    figure.add_annotation(text=name, x=0, xanchor="left", font={"color": style.muted}, **above)
-    figure.add_annotation(text=f"<b>{theme.format_number(values[-1])}</b>", x=1, xanchor="right", **above)
+    beside = {"xref": "paper", "showarrow": False, "xanchor": "left"}
+    figure.add_annotation(
+        text=name, x=0, y=top - gap, yref="paper", yanchor="bottom", font={"color": style.muted}, **beside
+    )
+    figure.add_annotation(
+        text=f"<b>{theme.format_number(values[-1])}</b>",
+        x=1,
+        xshift=4,
+        y=values[-1],
+        yref=f"y{suffix}",
+        yanchor="middle",
+        **beside,
+    )
 
 
 def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None = None) -> go.Figure:
@@ -156,6 +169,17 @@ def losses_student(steps: pd.DataFrame, mode: Mode = "light", epochs: int | None
 
 def _span(at: NDArray[np.float64], epochs: int | None) -> list[float]:
     return [0, float(epochs or (at.max() if len(at) else 1))]
+
+
+def label_rows(at: Sequence[float], width: float) -> list[int]:
+    """For labels that begin at these places, the row of each, 0 at the top, so that none overlaps another."""
+    ends: list[float] = []  # of each row's last label
+    rows = []
+    for start in at:
+        row = next((row for row, end in enumerate(ends) if start >= end), len(ends))
+        ends[row : row + 1] = [start + width]
+        rows.append(row)
+    return rows
 
 
 def fragile_share(
@@ -198,7 +222,8 @@ def fragile_share(
         hoverinfo="skip",
         meta={"per": "epoch"},
     )
-    for epoch, threshold in (changes or {}).items():
+    rows = label_rows(list(changes or {}), CHANGE_LABEL_WIDTH * figure.layout.xaxis.range[1])
+    for (epoch, threshold), row in zip((changes or {}).items(), rows, strict=True):
         figure.add_vline(x=epoch, line={"color": style.muted, "width": style.thin_width, "dash": "2px,3px"})
         figure.add_annotation(
             x=epoch,
@@ -207,6 +232,7 @@ def fragile_share(
             yanchor="top",
             xanchor="left",
             xshift=3,
+            yshift=-1.4 * row * figure.layout.template.layout.font.size,
             text=theme.format_threshold(threshold),
             font={"color": style.muted},
         )

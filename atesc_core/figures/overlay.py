@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -25,9 +26,10 @@ BANDS: dict[Band, str] = {"sd": "± sd", "range": "min–max"}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "triangle-down", "cross", "hexagram")
 MAX_MARKERS = 12  # per line: more would hide its dash
 PANELS_PER_ROW = 3
+LEGEND_CHARACTERS = 36  # of a line: what a phone has room for
 PANEL_GAP = {
-    "light": 0.06,
-    "dark": 0.06,
+    "light": 0.08,
+    "dark": 0.08,
     "print": 0.11,
 }  # of the figure's width between two panels: a letter and the ticks
 ROW_GAP = 0.18  # of the figure's height: the upper row's ticks and axis title, the lower one's name
@@ -94,7 +96,8 @@ def overlay(
     aspect = 0.42 * panel_rows(len(quantities)) if len(quantities) > 1 else 0.64
     figure = theme.new_figure(mode, "compare", "Epoch", "", aspect)
     figure.layout.meta["y"] = "value"
-    figure.update_layout(margin_t=2.4 * figure.layout.template.layout.font.size)  # a panel's name
+    size = figure.layout.template.layout.font.size
+    figure.update_layout(margin_t=2.4 * size, margin_r=1.8 * size)  # a panel's name; the last panel's letters
     last = epochs or max(
         (int(p["epoch"].max()) for curve in curves for p in curve.points.values() if len(p)), default=1
     )
@@ -169,6 +172,8 @@ def _axes(
         if metric
         else {"type": "log" if log else "linear", "tickformat": "~g", **({"dtick": "D2"} if log else {})}
     )  # 1, 2, 5, 10
+    if metric and panel:  # per cent in every panel: one scale, written once a row, and zoomed together
+        axis |= {"matches": "y", "showticklabels": left == 0}
     figure.update_layout(
         {
             f"xaxis{suffix}": {
@@ -316,11 +321,13 @@ def _seeds(curve: SpecCurve) -> str:
 def _legend_key(figure: go.Figure, style: Style, curve: SpecCurve, symbol: str, band: Band) -> None:
     """Add one grey legend entry for the spec: its dash and markers, and the meaning of line and band."""
     statistic = f"mean, {BANDS[band]}, {curve.seeds} seeds" if curve.seeds > 1 else "one seed"
+    # On the page the caption says which specs have one seed, and a phone has no room to say it twice.
+    name = curve.label if curve.seeds == 1 and style.mode != "print" else f"{curve.label} ({statistic})"
     figure.add_scatter(
         x=[None],
         y=[None],
         uid=trace_id(curve.letter, "key"),
-        name=f"{curve.label} ({statistic})",
+        name="<br>".join(textwrap.wrap(name, LEGEND_CHARACTERS)),
         legendgroup=curve.letter,
         mode="lines+markers",
         meta={"skip": True},

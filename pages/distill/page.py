@@ -8,7 +8,7 @@ from pages.shared.state.run_choice import pick_run, show_run
 from pages.shared.ui import elements
 from pages.shared.ui.polling import watch_run
 
-title, picker, button = st.columns([4, 5, 1.4], vertical_alignment="bottom")
+title, picker, button = st.columns([4, 5, 1.6], vertical_alignment="bottom")
 if "run" not in st.query_params and FORM_PARAMETERS & set(st.query_params):
     show_run(None)  # the link opens the form of a new run
 with picker:

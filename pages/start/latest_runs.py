@@ -12,7 +12,6 @@ from pages.shared.ui.polling import is_live
 from pages.shared.ui.run_labels import method_name, run_page, time_ago
 
 MAX_RUNS = 8
-GRID = "grid-template-columns:5fr 5fr 4fr 5fr 4fr;display:grid;align-items:center;gap:.75rem;white-space:nowrap"
 
 
 def any_run_live() -> bool:
@@ -63,4 +62,4 @@ def _accuracies(run: Run) -> tuple[str | elements.Html, str | elements.Html]:
 
 def _row(*cells: str | elements.Html) -> None:
     inside = "".join(f"<div>{elements.as_html(cell)}</div>" for cell in cells)
-    st.html(f'<div class="atesc" style="{GRID}">{inside}</div>')
+    st.html(f'<div class="atesc atesc-runs">{inside}</div>')

@@ -114,10 +114,10 @@ def test_the_tooltip_stays_within_the_chart(call: Call, pointer, expected):
 
 @pytest.mark.parametrize(
     ("x", "axis", "flipped", "shift"),
-    [(50, 300, False, 0), (250, 300, True, 0), (100, 200, False, -12), (112, 200, True, 0)],
+    [(50, 300, False, 0), (250, 300, True, 0), (100, 200, False, -12), (112, 200, True, 0), (5, 20, False, -57)],
 )
 def test_where_the_label_of_the_threshold_stands(call: Call, x: int, axis: int, flipped: bool, shift: int):
-    assert call("chart/geometry.js", "labelPosition", x, axis, 100) == {"flipped": flipped, "shift": shift}
+    assert call("chart/geometry.js", "labelPosition", x, axis, 100, 40) == {"flipped": flipped, "shift": shift}
 
 
 @pytest.mark.parametrize(

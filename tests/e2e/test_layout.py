@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from atesc_core.runs import RunStore
 from tests.support.browser import wait_until_idle
+from tests.support.labs import CONTROL, logged_run
 from tests.support.server import ROOT
 
 pytestmark = pytest.mark.e2e
 WIDTHS = (1920, 1280, 820, 390)
-PAGES = ["start", "story", "domains", "teachers", "distill", "robustness", "embedding", "compare", "figures", "results",
-         "storage"]  # fmt: skip
+PAGES = [
+    "story",
+    "domains",
+    "teachers",
+    "distill",
+    "robustness",
+    "embedding",
+    "compare",
+    "figures",
+    "results",
+    "storage",
+]
 # A page of one thing: its name, the page, and parameters of the link; {run} is a finished run.
 VIEWS = [
+    ("start", "", ""),
     *((name, name, "") for name in PAGES),
     ("a run", "distill", "run={run}"),
     ("a run's threshold", "robustness", "run={run}"),
@@ -22,36 +35,42 @@ VIEWS = [
     ("the story's split", "story", "step=4"),
 ]
 
+# Every chart is drawn, and as wide as its place.
+DRAWN = """
+() => [...document.querySelectorAll('[data-testid=stMain] [data-chart]')].every((chart) => {
+  const plot = chart.querySelector('.js-plotly-plot'), svg = chart.querySelector('.main-svg');
+  return svg && Math.abs(svg.getBoundingClientRect().width - plot.getBoundingClientRect().width) < 3;
+})
+"""
 PROBLEMS = (ROOT / "tests" / "support" / "layout_problems.js").read_text()
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def window(browser: Browser, request: pytest.FixtureRequest) -> Page:
-    context = browser.new_context(color_scheme=request.param)
-    page = context.new_page()
-    yield page
-    context.close()
+@pytest.fixture(scope="module")
+def several_runs(lab, run_id: str) -> str:
+    """The id of a finished run; the lab has others, to compare: of another teacher, and with thresholds by hand."""
+    store = RunStore(lab.runs_dir)
+    logged_run(store, (20.0, 95.0), (25.5, 99.0), escape="none")
+    logged_run(store, (80.0, 20.0), (87.5, 21.0), escape="none", teacher=CONTROL)
+    by_hand = logged_run(store, *[(30.0 + epoch, 0.5) for epoch in range(8)], **{"escape.clamp": 5.0})
+    with store.database.write() as connection:
+        for epoch in (3, 4, 5):
+            connection.execute(
+                "INSERT INTO history (run, kind, epoch, round, value, text, time) "
+                "VALUES (?, 'threshold', ?, 1, ?, 'hand', 0)",
+                (by_hand, epoch, 4.0 + epoch),
+            )
+    store.close()
+    return run_id
 
 
 @pytest.mark.parametrize(("page_name", "query"), [view[1:] for view in VIEWS], ids=[view[0] for view in VIEWS])
-def test_nothing_overflows_and_no_labels_overlap(lab, run_id, window: Page, page_name: str, query: str):
-    window.set_viewport_size({"width": WIDTHS[0], "height": 1080})
-    window.goto(f"{lab.url}/{page_name}?{query.format(run=run_id)}")
-    expect(window.get_by_role("heading").first).to_be_visible()
-    wait_until_idle(window)
-    problems = {}
+def test_nothing_overflows_and_no_labels_overlap(lab, several_runs, page: Page, page_name: str, query: str):
+    problems = []
     for width in WIDTHS:
-        window.set_viewport_size({"width": width, "height": 1080})
-        window.wait_for_function(SETTLED)
-        if found := window.evaluate(PROBLEMS):
-            problems[width] = found
-    assert not problems
-
-
-# Plotly redraws its charts after a change of the window's width, a moment later.
-SETTLED = """
-() => [...document.querySelectorAll('[data-testid=stMain] .js-plotly-plot')].every((plot) => {
-  const svg = plot.querySelector('.main-svg'), box = plot.getBoundingClientRect();
-  return !box.width || (svg && Math.abs(svg.getBoundingClientRect().width - box.width) < 3);
-})
-"""
+        page.set_viewport_size({"width": width, "height": 1080})
+        page.goto(f"{lab.url}/{page_name}?{query.format(run=several_runs)}")
+        expect(page.get_by_role("heading").first).to_be_visible()
+        wait_until_idle(page)
+        page.wait_for_function(DRAWN)
+        problems += [f"{width} px: {problem}" for problem in page.evaluate(PROBLEMS)]
+    assert not problems, "\n".join(problems)

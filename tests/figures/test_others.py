@@ -20,6 +20,7 @@ from atesc_core.figures import (
     robust_share,
     theme,
 )
+from atesc_core.figures.losses import label_rows
 from tests.support.figure_samples import (
     CLASSES,
     CONFUSION,
@@ -203,3 +204,12 @@ def test_pca_is_called_pca():
 
 def test_without_a_reference_it_says_so():
     assert "empty" in said(embedding(REFERENCE.head(0), SYNTHETIC))
+
+
+@pytest.mark.parametrize(
+    ("at", "rows"),
+    [([1.0, 2.0, 3.0], [0, 1, 2]), ([1.0, 4.0, 7.0], [0, 0, 0]), ([1.0, 2.0, 4.0, 4.5], [0, 1, 0, 2]), ([], [])],
+)
+def test_labels_of_thresholds_an_epoch_apart_are_in_rows(at, rows):
+    """They were printed over one another, in the app and in the PDF."""
+    assert label_rows(at, 3.0) == rows

@@ -89,9 +89,11 @@ def test_the_band_is_what_it_says(band, upper, lower):
 
 
 def test_one_seed_has_no_band_and_says_so():
-    figure = overlay([SpecCurve("A", "plain", PLAIN.points)], ["iacc"])
+    """In print by itself; on the page by the caption under the chart."""
+    figure = overlay([SpecCurve("A", "plain", PLAIN.points)], ["iacc"], mode="print")
     assert not traces(figure, "A", "iacc", "band")
     assert trace(figure, "A", "key").name == "A · plain (one seed)"
+    assert trace(overlay([SpecCurve("A", "plain", PLAIN.points)], ["iacc"]), "A", "key").name == "A · plain"
     assert "±" not in trace(figure, "A", "iacc").hovertemplate
 
 
