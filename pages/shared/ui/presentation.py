@@ -57,6 +57,7 @@ def stop_controls() -> None:
             "Show controls",
             icon=":material/visibility:",
             key="show controls",
+            shortcut="Esc",
             on_click=url.set_parameter,
             args=("projector", None),
         )

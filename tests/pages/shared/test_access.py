@@ -145,7 +145,7 @@ def test_without_sign_in_only_this_machine_is_served():
 
 
 @pytest.mark.parametrize("page", ["start", "domains", "teachers", "distill", "robustness", "compare", "storage"])
-def test_a_viewer_sees_every_page_with_its_actions_disabled(viewer, open_page, finished_run, page):
+def test_a_viewer_sees_every_page_with_its_actions_disabled(viewer, open_page, finished_run, report, page):
     app = open_page(page, run=finished_run.id) if page in ("distill", "robustness") else open_page(page)
     assert not app.exception
     assert all(each.disabled for each in app.button if each.label in CHANGES)
