@@ -1,13 +1,17 @@
-"""Atomic writing of files: a reader sees the old file or the complete new one."""
+"""Writing files atomically, so that a reader sees the old one or the complete new one; reading those of a cache."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+
+Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
@@ -46,3 +50,30 @@ def link_or_copy(source: Path, path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # not renamed if both names already belonged to one file
+
+
+def read_cached(path: Path, read: Callable[[Path], Value]) -> Value:
+    """``read(path)``, for a file that can be computed again: a damaged one is deleted, and counts as missing.
+
+    Raises:
+        FileNotFoundError: there is no such file, or no longer.
+    """
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # on damage, zipfile, zlib, NumPy and json raise many types of errors
+        with contextlib.suppress(OSError):  # a folder that cannot be written
+            path.unlink()
+        raise FileNotFoundError(f"{path} was damaged ({type(error).__name__}), and is deleted") from error
+
+
+def load_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an .npz file, by name; zip's checksums are compared. Raises many types of errors on damage."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def load_array(path: Path) -> Any:
+    """The array of an .npy file. Raises several types of errors on damage."""
+    return np.load(path, allow_pickle=False)

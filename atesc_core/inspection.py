@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from atesc_core.errors import StoreError
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, load_arrays, read_cached
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import pgd_early_exit
@@ -53,18 +53,15 @@ class Inspection:
 
     @classmethod
     def load(cls, path: Path) -> Inspection:
-        """Read what ``save`` wrote. Raises FileNotFoundError."""
-        with np.load(path, allow_pickle=False) as arrays:
-            student = arrays["student"]
-            epsilon, flipped, students = json.loads(str(arrays["facts"]))
-            return cls(
-                epsilon,
-                flipped,
-                arrays["adversarial"],
-                arrays["teacher"],
-                student if len(student) else None,
-                tuple(students),
-            )
+        """Read what ``save`` wrote. Raises FileNotFoundError, also of a damaged file, which it deletes."""
+        return read_cached(path, cls._load)
+
+    @classmethod
+    def _load(cls, path: Path) -> Inspection:
+        arrays = load_arrays(path)
+        epsilon, flipped, students = json.loads(str(arrays["facts"]))
+        student = arrays["student"] if len(arrays["student"]) else None
+        return cls(epsilon, flipped, arrays["adversarial"], arrays["teacher"], student, tuple(students))
 
 
 def smallest_budget(min_eps: float, split: SplitSpec) -> float:

@@ -137,12 +137,15 @@ def train_teacher(
 def _train_own(
     name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path, as_json: bool
 ) -> None:
+    from atesc_core.domains import find_pair, pair_doubts
     from atesc_core.runs import RunStore
     from atesc_core.teachers import recipes, training
 
     spec = recipes.from_preset(preset, name, pair, method, **changes)
     store = RunStore(runs_dir)
     training.check_spec(spec, recipes.taken_names(runs_dir) | store.teachers_in_training())
+    for doubt in pair_doubts(find_pair(spec.pair)):
+        print_message(f"note: {doubt}")
     run_to_its_end(store, spec, as_json)
 
 

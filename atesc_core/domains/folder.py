@@ -153,6 +153,14 @@ def read_folder(
     return cached_arrays(f"folder-{digest(folder.name, image_side)}", key, lambda: _read(folder, image_side, on_image))
 
 
+def is_checked(name: str) -> bool:
+    """Whether `prepare_folder` has read this folder on this machine, in its present or an earlier state.
+
+    It looks for the result only, and opens no folder: a link may name any.
+    """
+    return is_folder(name) and any((data_dir() / "made").glob(f"folder-{digest(name, CHECK_SIDE)}-*.npz"))
+
+
 def prepare_folder(name: str, on_image: Callable[[int, int], None] = lambda read, total: None) -> Folder:
     """Check a folder, and read its images once at CHECK_SIDE pixels. Of ``readable:/path``, every image is read first.
 

@@ -68,6 +68,20 @@ PAIRS: dict[str, Pair] = {
 }
 
 
+def pair_doubts(pair: Pair) -> list[str]:
+    """Sentences on what in a pair is allowed, but hardly meant; none if all agrees. Reads no image.
+
+    Raises:
+        DomainError: a folder of the pair cannot be listed.
+    """
+    if pair.setting != "open" or set(domain_classes(pair.id)) != set(domain_classes(pair.ood)):
+        return []
+    return [
+        f"{pair.name}: both domains have the same classes. In the open-set setting OOD images have others; with the "
+        "same, close is the setting"
+    ]
+
+
 def make_pair(setting: str, id_domain: str, ood: str, target: int = TARGET) -> Pair:
     """A new pair. Its name holds all its fields, and `find_pair` reads it back.
 

@@ -10,6 +10,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from atesc_core.files import load_array, read_cached
+
 SETTINGS, FEATURES = "settings.json", "reference.npy"  # inputs
 MODEL, COORDINATES = "model.pkl", "reference.xy.npy"  # results
 LOCK = "one-at-a-time.lock"  # in the parent folder of all maps
@@ -36,9 +38,9 @@ class MapFolder:
         return (self.path / name).exists()
 
     def read(self, name: str) -> NDArray[np.float32] | None:
-        """The array in the file; None if there is no such file."""
+        """The array in the file; None if there is no such file. A damaged one is deleted."""
         try:
-            return cast(NDArray[np.float32], np.load(self.path / name, allow_pickle=False))
+            return cast(NDArray[np.float32], read_cached(self.path / name, load_array))
         except FileNotFoundError:
             return None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,12 @@ def _arrays(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
         raise
     except Exception as error:  # on a damaged file, zipfile and numpy raise many types of errors
         raise _damaged(path, error) from None
+
+
+@lru_cache(maxsize=4096)
+def is_whole(path: str, modified: int) -> bool:
+    """Whether the file has an archive's end. ``modified``: its time of modification in ns, part of the cache key."""
+    return zipfile.is_zipfile(path)
 
 
 def _damaged(path: Path, error: Exception) -> StoreError:

@@ -26,11 +26,11 @@ import platformdirs
 
 from atesc_core.distillation.turns import Turn
 from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, UnknownRunError
-from atesc_core.files import atomic_write, link_or_copy
+from atesc_core.files import atomic_write, link_or_copy, read_cached
 from atesc_core.runs.database import Database
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
-from atesc_core.runs.snapshots import Snapshot
+from atesc_core.runs.snapshots import Snapshot, is_whole
 from atesc_core.runs.storage import Limits, RunSize, check_room, run_size, thin
 from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
@@ -242,8 +242,12 @@ class RunStore:
         return {row["run"]: (row["epoch"], row["event"]) for row in rows}
 
     def snapshot_epochs(self, run_id: str) -> list[int]:
-        """Epochs that have a snapshot, in order."""
-        return sorted(int(path.stem) for path in self.folder(run_id).glob("snapshots/[0-9]*.npz"))
+        """Epochs that have a snapshot, in order; without those of `damaged_snapshots`."""
+        return sorted(int(path.stem) for path in self._snapshots(run_id, whole=True))
+
+    def damaged_snapshots(self, run_id: str) -> list[Path]:
+        """Files of snapshots that were cut short or overwritten."""
+        return self._snapshots(run_id, whole=False)
 
     def snapshot(self, run_id: str, epoch: int) -> Snapshot:
         """The synthetic images at the end of an epoch. Raises StoreError if the epoch has no snapshot."""
@@ -259,7 +263,7 @@ class RunStore:
         """The last traced turn; None if the run has since gone on without tracing."""
         run = self.get(run_id)
         try:
-            turn = load_turn(self.trace_file(run_id))
+            turn = read_cached(self.trace_file(run_id), load_turn)
         except FileNotFoundError:
             return None
         turn_round, last_round = (turn.epoch, turn.round), (run.epoch, run.round)
@@ -452,6 +456,14 @@ class RunStore:
         return self.folder(run_id) / "log.txt"
 
     # ── internals ───────────────────────────────────────────────────────────────────────────────────
+
+    def _snapshots(self, run_id: str, whole: bool) -> list[Path]:
+        found = []
+        for path in sorted(self.folder(run_id).glob("snapshots/[0-9]*.npz")):
+            with contextlib.suppress(FileNotFoundError):  # a rewound run has just deleted it
+                if is_whole(str(path), path.stat().st_mtime_ns) == whole:
+                    found.append(path)
+        return found
 
     def _check_may_change(self) -> None:
         if not self.may_change:

@@ -395,6 +395,20 @@ class RunSpec(JobSpec):
         """The escape before the synthesizer: TA-DFKD has its own published values for the generator."""
         return self.escape.kind, self.synthesis.kind
 
+    def doubts(self) -> list[str]:
+        """Sentences on what in the settings is allowed, but hardly meant; none if all agrees."""
+        threshold, score = self.split.threshold, self.split.score
+        scales = {"min_eps": (0.0, self.split.max_epsilon), "random": (0.0, 1.0), "gmm": (0.0, 1.0)}
+        if not self.escape.splits or isinstance(threshold, str) or score not in scales or math.isinf(threshold):
+            return []
+        low, high = scales[score]
+        if low <= threshold < high:
+            return []
+        return [
+            f"split.threshold: {threshold:g} is off the scale of {score}, {low:g} to {high:g}: all images whose score "
+            "is on it fall on one side"
+        ]
+
     def sparse(self) -> dict[str, Any]:
         """The fields that differ from their defaults."""
         values = super().sparse()

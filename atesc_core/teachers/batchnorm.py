@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atesc_core.domains import find_pair
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, load_arrays, read_cached
 from atesc_core.teachers.cards import card_file, read_card, weights_file
 
 FORMAT = 1  # of the file
@@ -93,9 +93,12 @@ class BatchNormReport:
 
     @classmethod
     def load(cls, path: Path) -> BatchNormReport:
-        """The report that ``save`` wrote. Raises FileNotFoundError."""
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        """The report that ``save`` wrote. Raises FileNotFoundError, also of a damaged file, which it deletes."""
+        return read_cached(path, cls._load)
+
+    @classmethod
+    def _load(cls, path: Path) -> BatchNormReport:
+        arrays = load_arrays(path)
         facts = json.loads(str(arrays.pop("facts")))
         return cls(
             layers=tuple(facts["layers"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -68,11 +69,13 @@ def measured_batchnorm(
     path = batchnorm_file(runs_dir, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / "batchnorm.lock"):  # one at a time, and none twice
-        if not path.exists():
-            teacher = load_teacher(name, runs_dir)
-            data = load_pair(teacher.card.pair, teacher.card.image_side)
-            measure_batchnorm(teacher, data, on_progress=on_progress).save(path)
-        return BatchNormReport.load(path)
+        with suppress(FileNotFoundError):
+            return BatchNormReport.load(path)
+        teacher = load_teacher(name, runs_dir)
+        data = load_pair(teacher.card.pair, teacher.card.image_side)
+        report = measure_batchnorm(teacher, data, on_progress=on_progress)
+        report.save(path)
+        return report
 
 
 def main() -> None:

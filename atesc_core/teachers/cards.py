@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from atesc_core.domains import find_pair
+from atesc_core.domains import find_pair, pair_doubts
 from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
 from atesc_core.specs.base import Spec, parse
@@ -47,8 +47,8 @@ TRANSFERS = 0.7  # share of its ID accuracy that a close-set teacher which is no
 
 
 def doubts(card: TeacherCard) -> list[str]:
-    """Sentences on what in a teacher's accuracies contradicts what its card says; none if all agrees."""
-    found = []
+    """Sentences on what in a teacher's pair and accuracies contradicts what its card says; none if all agrees."""
+    found = [f"{doubt}." for doubt in pair_doubts(find_pair(card.pair))]
     iacc = card.metrics["iacc"]
     if iacc < CHANCE * 100 / card.num_classes:
         found.append(

@@ -170,8 +170,11 @@ def measured_report(
 
 
 def _saved_report(path: Path, attacked: bool) -> Report | None:
-    report = Report.load(path) if path.exists() else None
-    return report if report is None or report.attacked or not attacked else None
+    try:
+        report = Report.load(path)
+    except FileNotFoundError:
+        return None
+    return report if report.attacked or not attacked else None
 
 
 def _measure_and_save(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atesc_core.domains import find_pair
+from atesc_core.files import load_arrays, read_cached
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.specs.run import SplitSpec
@@ -134,10 +135,13 @@ class Report:
         """The report that `save` wrote.
 
         Raises:
-            FileNotFoundError: there is no file.
+            FileNotFoundError: there is no file; or it was damaged, and is deleted.
         """
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        return read_cached(path, cls._load)
+
+    @classmethod
+    def _load(cls, path: Path) -> Report:
+        arrays = load_arrays(path)
         facts = json.loads(str(arrays["facts"]))
         oracle = Oracle(arrays["oracle_weight"], float(arrays["oracle_bias"])) if "oracle_weight" in arrays else None
         return cls(

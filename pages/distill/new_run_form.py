@@ -260,6 +260,8 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     FORM.write(spec.to_token())
+    for doubt in spec.doubts():
+        elements.notice("warning", f"{doubt}.", icon=":material/help:")
     elements.label("Before it starts")
     elements.row(
         elements.bold(f"{formats.count(cost.training_image_count(spec))} images"),

@@ -14,6 +14,7 @@ from atesc_core import jobs
 from atesc_core.embedding import PCAMap, ReferenceMap, distance_to_others, knn_distance, nearer_to_ood
 from atesc_core.embedding.features import content_hash
 from atesc_core.figures.run_data import reference_points
+from atesc_core.files import load_array, read_cached
 from atesc_core.runs import DistillationRun
 from atesc_core.runs.students import cached_features
 from atesc_core.teachers import TeacherCard
@@ -112,7 +113,7 @@ def _student_space(
     sets: dict[Hashable, np.ndarray] = {"id": _subject.report.id.images, "ood": _subject.report.ood.images}
     sets |= {epoch: load_snapshot(_subject.run.id, epoch).images for epoch in epochs}
     epoch, outputs = cached_features(run_store(), _subject.run.id, sets)
-    features = {name: np.load(output.path, allow_pickle=False) for name, output in outputs.items()}
+    features = {name: read_cached(output.path, load_array) for name, output in outputs.items()}
     return FeatureSpace(f"student of epoch {epoch}", features["id"], features["ood"], features.__getitem__)
 
 

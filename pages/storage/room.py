@@ -45,7 +45,7 @@ def _bounds(queued: int) -> None:
         elements.tile("Free on its disk", f"{free_bytes(folder) / 1e9:,.1f}", "GB"),
         elements.tile("Runs in line", f"{queued:,}", measured_on=f"at most {limits.queued_runs:,}"),
     )
-    st.caption(f"Folder `{folder}`. Whoever starts the server sets the bounds: see the user guide, *Bounds*.")
+    elements.caption(f"Folder {folder}. Whoever starts the server sets the bounds: see Bounds in the user guide.")
 
 
 def _bound(runs_gb: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,13 +99,18 @@ def upload_form() -> None:
             _compare(each)
 
 
+# Measuring takes all cores and hundreds of MB: one visitor's file after the other's.
+_measuring = threading.Lock()
+
+
 def _check(uploaded: UploadedFile, staged: StagedTeacher, answers: Answers) -> None:
     """Measure the file as the answers say; as each of the architectures that fit, if none of them was chosen."""
-    if answers.arch is None and staged.recognised:
-        questions = {key: value for key, value in asdict(answers).items() if key != "arch"}
-        st.session_state[EACH] = (uploaded.file_id, answers, staged.check_each(**questions))
-    else:
-        st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
+    with _measuring:
+        if answers.arch is None and staged.recognised:
+            questions = {key: value for key, value in asdict(answers).items() if key != "arch"}
+            st.session_state[EACH] = (uploaded.file_id, answers, staged.check_each(**questions))
+        else:
+            st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
 
 
 def _staged(uploaded: UploadedFile) -> StagedTeacher:
@@ -136,7 +142,9 @@ def _compare(each: dict[str, CheckedTeacher]) -> None:
         | {f"{METRIC_NAMES[name]}, %": value for name, value in checked.card.metrics.items()}
         for arch, checked in each.items()
     ]
-    st.dataframe(sorted(rows, key=lambda row: -float(row[f"{METRIC_NAMES['iacc']}, %"])), hide_index=True)
+    accuracies = {name: st.column_config.NumberColumn(format="%.1f") for name in rows[0] if name.endswith(", %")}
+    rows.sort(key=lambda row: -float(row[f"{METRIC_NAMES['iacc']}, %"]))
+    st.dataframe(rows, hide_index=True, column_config=accuracies)
 
 
 def _refuse(error: ValueError) -> None:

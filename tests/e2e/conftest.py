@@ -12,6 +12,7 @@ from atesc_core.figures.export.browser import find_browser
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
 from tests.support.browser import SWITCHES, TIMEOUT_MS, WINDOW
+from tests.support.copies import copy_lab
 from tests.support.labs import tiny_spec
 from tests.support.reports import save_report
 from tests.support.server import APP, ROOT, LabServer
@@ -50,14 +51,23 @@ def lab(serve: Callable[[], LabServer]) -> LabServer:
     return serve()
 
 
-@pytest.fixture(scope="module")
-def run_id(lab: LabServer) -> str:
-    """A finished run in the lab, its teacher measured."""
-    store = RunStore(lab.runs_dir)
+@pytest.fixture(scope="session")
+def lab_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A runs folder with a finished run, its teacher measured; and the run's id. Nobody changes it."""
+    runs_dir = tmp_path_factory.mktemp("prepared")
+    store = RunStore(runs_dir)
     run_id = store.create(tiny_spec())
-    work(lab.runs_dir, "cpu")
-    save_report(lab.runs_dir)
+    work(runs_dir, "cpu")
+    save_report(runs_dir)
     store.close()
+    return runs_dir, run_id
+
+
+@pytest.fixture(scope="module")
+def run_id(lab: LabServer, lab_with_a_run: tuple[Path, str]) -> str:
+    """A finished run in the lab, its teacher measured."""
+    prepared, run_id = lab_with_a_run
+    copy_lab(prepared, lab.runs_dir)
     return run_id
 
 

@@ -1,6 +1,11 @@
-"""Every page at the widths of a phone, a tablet, a laptop and a projector: nothing overflows, no labels overlap."""
+"""Every page at the widths of a phone, a tablet, a laptop and a projector: nothing overflows, no labels overlap.
+
+`make test` tries the narrow ones, in light. All of it: ATESC_TEST_SIZE=large pytest tests/e2e/test_layout.py
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +16,9 @@ from tests.support.labs import CONTROL, logged_run
 from tests.support.server import ROOT
 
 pytestmark = pytest.mark.e2e
-WIDTHS = (1920, 1280, 820, 390)
+LARGE = os.environ.get("ATESC_TEST_SIZE") == "large"
+WIDTHS = (1920, 1280, 820, 390) if LARGE else (820, 390)
+SCHEMES = ("light", "dark") if LARGE else ("light",)
 PAGES = [
     "story",
     "domains",
@@ -64,7 +71,11 @@ def several_runs(lab, run_id: str) -> str:
 
 
 @pytest.mark.parametrize(("page_name", "query"), [view[1:] for view in VIEWS], ids=[view[0] for view in VIEWS])
-def test_nothing_overflows_and_no_labels_overlap(lab, several_runs, page: Page, page_name: str, query: str):
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_nothing_overflows_and_no_labels_overlap(
+    lab, several_runs, page: Page, page_name: str, query: str, scheme: str
+):
+    page.emulate_media(color_scheme=scheme)
     problems = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 1080})

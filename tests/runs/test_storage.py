@@ -9,6 +9,8 @@ from atesc_core.errors import LimitError, RunBusyError
 from atesc_core.runs import RunStore, storage
 from tests.support.labs import logged_run, tiny_spec
 
+END_OF_ARCHIVE = b"PK\x05\x06" + bytes(18)  # by which a snapshot is known not to be cut short
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -22,7 +24,9 @@ def ended(store):
     for name, suffix, size in (("snapshots", "npz", 1000), ("students", "safetensors", 100), ("fork_points", "pt", 10)):
         (store.folder(run_id) / name).mkdir()
         for epoch in (1, 2, 3, 4, 10):
-            (store.folder(run_id) / name / f"{epoch}.{suffix}").write_bytes(bytes(size))
+            (store.folder(run_id) / name / f"{epoch}.{suffix}").write_bytes(
+                END_OF_ARCHIVE.rjust(size, b"\0") if size > 22 else bytes(size)
+            )
     store.checkpoint_file(run_id).write_bytes(bytes(7))
     return run_id
 

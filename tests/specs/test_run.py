@@ -255,3 +255,22 @@ def test_thresholds_by_hand_are_part_of_the_spec():
 def test_a_wrong_threshold_change_is_named(entry):
     with pytest.raises(SpecError, match="expected EPOCH.ROUND:threshold=VALUE, as in 3.1:threshold=9.5"):
         from_preset("quick", "t", threshold_changes=(entry,))
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "escape", "says"),
+    [
+        ("min_eps", 99.0, "atesc", "99 is off the scale of min_eps, 0 to 32"),
+        ("min_eps", 32.0, "atesc", "32 is off the scale"),
+        ("min_eps", -1.0, "atesc", "-1 is off the scale"),
+        ("random", 1.5, "atesc", "1.5 is off the scale of random, 0 to 1"),
+        ("min_eps", 31.9, "atesc", ""),
+        ("min_eps", 99.0, "none", ""),
+        ("min_eps", "auto", "atesc", ""),
+        ("margin", 99.0, "atesc", ""),
+    ],
+)
+def test_a_threshold_off_the_scale_is_doubted(score, threshold, escape, says):
+    changes = {"split.score": score, "split.threshold": threshold, "escape.kind": escape}
+    doubts = from_preset("quick", "mnistm-fashion-ntl").replaced(changes).doubts()
+    assert [says in doubt for doubt in doubts] == ([True] if says else [])

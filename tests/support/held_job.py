@@ -22,5 +22,8 @@ class HeldJob:
     def active(self) -> bool:
         return self.state in ("queued", "running")
 
+    def wait(self, timeout_s: float) -> bool:
+        return False
+
     def stop(self) -> None:
         self.state = "stopped"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from atesc_core.embedding.features import content_hash
 from atesc_core.errors import StoreError
+from atesc_core.files import load_array, read_cached
 from atesc_core.runs import RunStore, Snapshot
 
 OutputKind = Literal["probabilities", "features"]
@@ -32,9 +33,9 @@ class CachedOutput:
     path: Path  # of the output, whether or not it is computed
 
     def read(self) -> NDArray[np.float32] | None:
-        """(N, C) probabilities or (N, F) features; None if they are not computed yet."""
+        """(N, C) probabilities or (N, F) features; None if they are not computed yet. A damaged file is deleted."""
         try:
-            output: NDArray[np.float32] = np.load(self.path, allow_pickle=False)
+            output: NDArray[np.float32] = read_cached(self.path, load_array)
         except FileNotFoundError:
             return None
         return output

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atesc_core.embedding.features import content_hash
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, load_arrays, read_cached
 from atesc_core.runs import RunStore
 from atesc_core.runs.students.outputs import file_hash, last_student
 from atesc_core.teachers.report import Report
@@ -28,8 +28,7 @@ class ValidationLabels:
         Only labels are the student's: `Report.hits` and `Report.confusion`, and nothing else.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as labels:
-                given = {domain: np.asarray(labels[domain]) for domain in ("id", "ood")}
+            given = read_cached(self.path, load_arrays)
         except FileNotFoundError:
             return None
         return replace(

@@ -26,7 +26,10 @@ def batchnorm_report(name: str) -> BatchNormReport | None:
         TeacherError: The teacher is not known.
     """
     path = _path(name)
-    return _load(str(path), path.stat().st_mtime_ns) if path.exists() else None
+    try:
+        return _load(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def measuring_batchnorm(names: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from atesc_core.domains import DOMAINS, Pair
 from atesc_core.domains.catalogue import domain_version
+from atesc_core.domains.folder import is_checked
 from pages.shared.ui import formats
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ CHECKED_FOLDERS = "own folders"  # key in the session state: folders that the vi
 
 
 def usable_domains() -> list[str]:
-    """Names of the domains from which a pair can be made now; the visitor's checked folders come last."""
+    """Names of the domains from which a pair can be made now; folders come last.
+
+    These are the folders that the visitor has checked, and those of the link that were checked on this machine.
+    """
     present = [name for name, source in DOMAINS.items() if source.status != "downloadable"]
-    checked: list[str] = st.session_state.get(CHECKED_FOLDERS, [])
-    return present + checked
+    linked = [name for name in (st.query_params.get("id", ""), st.query_params.get("ood", "")) if is_checked(name)]
+    return list(dict.fromkeys([*present, *st.session_state.get(CHECKED_FOLDERS, []), *linked]))
 
 
 def download_size(name: str) -> str:

@@ -26,7 +26,10 @@ def teacher_report(name: str, split: SplitSpec) -> Report | None:
         TeacherError: The teacher is not known.
     """
     path = report_path(name, split)
-    return _load(str(path), path.stat().st_mtime_ns) if path.exists() else None
+    try:
+        return _load(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def measuring(name: str, split: SplitSpec, report: Report | None) -> None:

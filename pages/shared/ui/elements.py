@@ -135,7 +135,7 @@ def progress_bar(share: float, role: Role | None = None) -> Html:
 
 def header(title: str, lead: str = "") -> None:
     """Draw a page's title and a sentence on the purpose of the page."""
-    st.title(title, anchor=False)
+    st.title(plain(title), anchor=False)
     if lead:
         st.html(f'<p class="atesc atesc-lead">{escape(lead)}</p>')
 
@@ -264,11 +264,13 @@ def problem(error: str, unaffected: str, next_step: str) -> None:
     notice("error", f"{unaffected} {next_step}", icon=":material/error:", title=error)
 
 
-BADGES: dict[Badge | None, str] = {"paper": ":gray-badge[paper]", "this lab": ":primary-badge[this lab]", None: ""}
+BADGES: dict[Badge | None, str] = {"paper": "· paper", "this lab": "· this lab", None: ""}
 
 
 def setting(path: str, label: str, spec: JobSpec, value: Any) -> dict[str, Any]:
     """``label``, with the badge of ``value``, and ``help`` of a setting's widget.
+
+    The badge is plain text: a screen reader reads a widget's label as it is written, with any markup.
 
     The badge is the value's that is in the widget now. As the label comes before the value, ask the session state for
     it: ``st.number_input(**setting("epochs", "Epochs", spec, st.session_state.get(key, 8)), value=8, key=key)``. The

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -207,7 +208,7 @@ def _inspection(sample: Sample, epsilon: float) -> Inspection | None:
             elements.problem("The attack could not be computed.", f"{error}.", "The rest of the page stands.")
             return None
     path = _file(sample, epsilon)
-    if path.exists():
+    with suppress(FileNotFoundError):
         return Inspection.load(path)
     arguments = run.id, str(epoch), str(index), str(epsilon), "--runs-dir", str(run_store().runs_dir)
     ensure_result(

@@ -56,6 +56,13 @@ def status_notice(run: Run) -> None:
         again = "Resume goes on from the end of the last whole epoch."
     else:
         results, again = "Kept: its settings.", "Resume begins anew."
+    for path in run_store().damaged_snapshots(run.id):
+        elements.notice(
+            "warning",
+            f"{path}. Its epoch is left out wherever images are chosen. Delete the file.",
+            title="A file of synthetic images is damaged.",
+            icon=":material/broken_image:",
+        )
     if run.status == "failed":
         elements.problem(
             f"The run failed: {run.error}", results, f"{again} The log is in {shlex.quote(log_name(run))}."

@@ -64,10 +64,10 @@ def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store
 def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):
     app = open_page("distill")
     for path, published, chosen in (("batch_size", 256, 96), ("synthesis.bn", 1.0, 2.5), ("escape.weight", 1.0, 0.3)):
-        for value, badge in ((published, "[paper]"), (chosen, "[this lab]"), (published, "[paper]")):
+        for value, badge in ((published, "· paper"), (chosen, "· this lab"), (published, "· paper")):
             field(app, path).set_value(value).run()
             assert badge in field(app, path).label
-            assert (f"Published: {published:g}." in field(app, path).help) == (badge == "[this lab]")
+            assert (f"Published: {published:g}." in field(app, path).help) == (badge == "· this lab")
             assert field(app, path).value == value
 
 
@@ -75,7 +75,7 @@ def test_the_threshold_by_hand_has_the_badge_of_its_number(open_page, store):
     app = open_page("distill")
     for choice in ("auto", "by hand"):
         field(app, "split.threshold").set_value(choice).run()
-        assert "[this lab]" in field(app, "split.threshold").label
+        assert "· this lab" in field(app, "split.threshold").label
 
 
 def test_what_was_set_is_what_starts(open_page, store):

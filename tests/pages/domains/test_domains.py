@@ -141,6 +141,24 @@ def test_a_good_folder_becomes_a_domain_of_either_side(open_page, pictures):
     assert find_pair(app.code[0].value).id == name
 
 
+def test_a_pair_with_a_checked_folder_outlives_a_reload(open_page, pictures):
+    """A new session knew no folder, and fell back to MNIST without a word."""
+    name = folder_name(pictures)
+    assert name not in widget(open_page("domains", id="mnistm", ood=name), "OOD domain").options  # not checked yet
+    check(open_page("domains"), pictures)
+    assert ended(name).state == "done"
+    app = open_page("domains", setting="open", id="mnistm", ood=name)
+    assert not app.exception
+    assert widget(app, "OOD domain").value == name
+
+
+def test_an_open_set_pair_of_the_same_classes_is_doubted(open_page):
+    app = open_page("domains", setting="open", id="mnistm", ood="mnist")
+    assert "both domains have the same classes" in app.warning[0].value
+    assert not open_page("domains", setting="open", id="mnistm", ood="fashion").warning
+    assert not open_page("domains", setting="close", id="mnistm", ood="mnist").warning
+
+
 @pytest.mark.parametrize(
     ("folder", "words"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
@@ -113,7 +114,8 @@ def answer(entry: Access, path="/", kind="http", client="203.0.113.9", cookie=No
         "headers": headers,
         "client": (client, 5),
     }
-    asyncio.run(SignIn(lab, entry)(scope, receive, send))
+    with ThreadPoolExecutor() as pool:  # Playwright's loop runs in this thread after a test with a browser
+        pool.submit(lambda: asyncio.run(SignIn(lab, entry)(scope, receive, send))).result()
     return sent[0].get("status") or sent[0]["type"]
 
 

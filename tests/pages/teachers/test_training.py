@@ -75,10 +75,10 @@ def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store
 def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):
     app = open_page("teachers")
     for name, published, chosen in (("epochs", 30, 15), ("lr", 1e-4, 1e-3), ("arch", "vgg13_bn", "small")):
-        for value, badge in ((published, "[paper]"), (chosen, "[this lab]"), (published, "[paper]")):
+        for value, badge in ((published, "· paper"), (chosen, "· this lab"), (published, "· paper")):
             field(app, name).set_value(value).run()
             assert badge in field(app, name).label
-            assert ("Published: " in field(app, name).help) == (badge == "[this lab]")
+            assert ("Published: " in field(app, name).help) == (badge == "· this lab")
             assert field(app, name).value == value
 
 
