@@ -6,16 +6,21 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from atesc_core.paths import HOME
-from pages.shared.access import SignIn, access, announce
+from pages.shared.access import AccessError, SignIn, access, announce
 from pages.shared.server import serve
 from pages.shared.ui.uncaught_errors import show_error
 
 if __name__ == "__main__":
     serve(sys.argv[1:])  # by Streamlit, which then imports this file
 
+try:
+    entry = access()
+except AccessError as error:
+    sys.exit(f"error: {error}")
+
 app = st.App(
     HOME / "pages" / "main.py",
-    middleware=[Middleware(SignIn, access=access())],
+    middleware=[Middleware(SignIn, access=entry)],
     lifespan=announce,
     on_script_error=show_error,
 )

@@ -210,8 +210,8 @@ def _check_allowed(name: str, path: Path) -> None:
     allowed = [Path(folder).expanduser().resolve() for folder in listed.split(os.pathsep) if folder]
     if not any(path.resolve().is_relative_to(folder) for folder in allowed):
         raise DomainError(
-            f"{name}: is not among the folders that this lab may read ({', '.join(map(str, allowed)) or 'none'}). "
-            "Whoever runs it adds folders with: atesc-lab --folders FOLDER"
+            f"{name}: is not among the folders that this lab may read. Whoever runs it adds folders with: atesc-lab "
+            "--folders FOLDER"
         )
 
 

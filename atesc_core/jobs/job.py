@@ -111,6 +111,10 @@ class Job(ABC):
             self.state, self.occupies_slot, self._began = "running", True, time.monotonic()
         threading.Thread(target=self._work, name=f"job {self.key}", daemon=True).start()
 
+    def refuse(self, error: str) -> None:
+        """End it as failed, for this reason, without having begun. Only the service calls this."""
+        self._end("failed", error)
+
     @abstractmethod
     def _run(self) -> None:
         """Do the work. May raise any error: the job is then stopped if a stop was requested, else failed."""

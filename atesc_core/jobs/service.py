@@ -16,6 +16,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 # How many jobs of a queue run at once. With several queues, work of seconds does not wait for work of
 # minutes, and a download waits for neither. Two UMAPs at a time would each take twice as long.
 LIMITS: dict[Queue, int] = {"long": max(1, CORES // 2), "short": max(2, CORES // 2), "network": 4, "map": 1}
+MAX_WAITING = 32  # jobs of a queue; whoever starts one more is refused
 ENDED_JOBS = 64  # per queue, that ``find`` returns; older ones are forgotten
 
 Value = TypeVar("Value")
@@ -47,7 +48,11 @@ class JobService:
         with self._lock:
             if (replaced := self._jobs[queue].pop(job.key, None)) is not None and replaced.occupies_slot:
                 self._leaving[queue].append(replaced)
+            waiting = sum(other.state == "queued" for other in self._jobs[queue].values())
             self._jobs[queue][job.key] = job
+            if waiting >= MAX_WAITING:
+                job.refuse(f"{waiting} jobs of this kind wait already; try again when some are done")
+                return job
             job.on_change = lambda: self._advance(queue)
         self._advance(queue)
         return job

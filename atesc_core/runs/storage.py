@@ -78,9 +78,10 @@ def check_room(runs_dir: Path, queued: int, limits: Limits) -> None:
         raise LimitError(
             f"disk: {free / 1e9:.2f} GB are free for {runs_dir}; a new run needs {LEAST_FREE_BYTES / 1e9} GB. {ways}"
         )
-    if limits.runs_gb is not None and (size := folder_size(runs_dir)) > limits.runs_gb * 1e9:
+    size = folder_size(runs_dir) - folder_size(runs_dir / "cache") if limits.runs_gb is not None else 0
+    if limits.runs_gb is not None and size > limits.runs_gb * 1e9:
         raise LimitError(
-            f"disk: {runs_dir} has {size / 1e9:.2f} GB; at most {limits.runs_gb:g} are allowed "
+            f"disk: {runs_dir} has {size / 1e9:.2f} GB without its cache; at most {limits.runs_gb:g} are allowed "
             f"(${MAX_GB_VARIABLE}). {ways}"
         )
 

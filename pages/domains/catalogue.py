@@ -11,6 +11,7 @@ from atesc_core.domains.folder import PREFIX, READABLE
 from atesc_core.errors import DomainError
 from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
 from pages.shared.data.preparation import preparation, prepare, watch_preparation
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.gallery import gallery
@@ -124,7 +125,7 @@ def folder_form() -> None:
             disabled=not typed.strip(),
             width="stretch",
         )
-        if typed.strip():
+        if typed.strip() and may_change():
             _folder(typed.strip(), check)
 
 

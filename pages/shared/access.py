@@ -8,6 +8,7 @@ own sign-in (OpenID Connect, the section ``[auth]`` of secrets.toml) is configur
 from __future__ import annotations
 
 import functools
+import hashlib
 import hmac
 import ipaddress
 import os
@@ -18,12 +19,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import streamlit as st
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.secrets import secrets_singleton
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from atesc_core.domains.folder import ALLOWED_VARIABLE
 from atesc_core.paths import ASSETS
@@ -31,7 +37,10 @@ from atesc_core.paths import ASSETS
 TOKEN_VARIABLES = {"owner": "ATESC_TOKEN", "viewer": "ATESC_VIEWER_TOKEN"}
 MIN_CHARACTERS = 16  # of a token that somebody chose
 COOKIE_DAYS = 30
-HEALTH = "/_stcore/health"  # what a monitor asks for; tells nothing about the lab
+HEALTH = "_stcore/health"  # what a monitor asks for; tells nothing about the lab
+UPLOADS = "_stcore/upload_file/"
+SIGN_OUT = "sign-out"
+MAX_FORM_BYTES = 4096
 
 
 class Role(StrEnum):
@@ -62,16 +71,42 @@ class Access:
         given = (token or "").encode()
         return next((role for role, known in self.tokens.items() if hmac.compare_digest(given, known.encode())), None)
 
+    def role_of_cookie(self, cookie: str | None) -> Role | None:
+        """The role of whoever has this cookie, or None. A cookie is made from a token, and does not tell it."""
+        given = (cookie or "").encode()
+        cookies = {role: cookie_of(token) for role, token in self.tokens.items()}
+        return next((role for role, known in cookies.items() if hmac.compare_digest(given, known.encode())), None)
+
+
+def cookie_of(token: str) -> str:
+    """The value of the cookie of whoever has signed in with this token."""
+    return hmac.new(token.encode(), b"cookie of ATEsc Lab", hashlib.sha256).hexdigest()
+
 
 @functools.cache
 def access() -> Access:
     """How visitors of this server sign in, from Streamlit's options and the environment.
 
+    Where they do, no folder becomes a domain unless it was named with the start.
+
     Raises:
-        AccessError: a token of the environment is too short, or both are the same.
+        AccessError: a token of the environment is too short, or both are the same; there are secrets that cannot be
+            read, so that whether accounts decide is not known.
     """
-    if secrets_singleton.load_if_toml_exists() and "auth" in secrets_singleton:
-        return Access({}, by_provider=True)
+    found = _access()
+    if found.by_provider or found.tokens:
+        os.environ.setdefault(ALLOWED_VARIABLE, "")
+    return found
+
+
+def _access() -> Access:
+    if secrets_singleton.load_if_toml_exists():
+        if "auth" in secrets_singleton:
+            return Access({}, by_provider=True)
+    elif present := [path for path in st.get_option("secrets.files") if Path(path).is_file()]:
+        raise AccessError(
+            f"{present[0]}: cannot be read; expected TOML. Whether visitors sign in is not known without it"
+        )
     asked = bool(os.environ.get("ATESC_SIGN_IN") or os.environ.get("ATESC_TOKEN"))
     if not asked and is_loopback(st.get_option("server.address")):
         return Access({})
@@ -97,12 +132,7 @@ def is_loopback(address: str | None) -> bool:
 
 @asynccontextmanager
 async def announce(app: st.App) -> AsyncIterator[None]:
-    """While the server starts, print the links with the tokens.
-
-    Where visitors sign in, only folders that were named with the start may become domains.
-    """
-    if access().by_provider or access().tokens:
-        os.environ.setdefault(ALLOWED_VARIABLE, "")
+    """While the server starts, print the links with the tokens."""
     address, port = st.get_option("server.address"), st.get_option("server.port")
     if address in (None, "", "0.0.0.0", "::"):
         address = socket.gethostname()
@@ -136,20 +166,36 @@ class SignIn:
             await answer(scope, receive, send)
 
     def _may_enter(self, connection: HTTPConnection) -> bool:
-        if self.access.by_provider or connection.url.path.endswith(HEALTH):
+        path = self._path(connection)
+        if path == HEALTH and connection.scope["type"] == "http":
             return True
-        if not self.access.tokens:
-            return connection.client is None or is_loopback(connection.client.host)
-        with_cookie = self.access.role(connection.cookies.get(self.access.cookie)) is not None
-        return with_cookie and "token" not in connection.query_params
+        if self.access.by_provider:
+            return not path.startswith(UPLOADS) or _has_account(connection)
+        if not self.access.tokens:  # the name that the visitor typed, too: a foreign one may lead here (DNS rebinding)
+            return is_loopback(connection.client and connection.client.host) and is_loopback(connection.url.hostname)
+        role = self.access.role_of_cookie(connection.cookies.get(self.access.cookie))
+        if role is None or "token" in connection.query_params or path == SIGN_OUT:
+            return False
+        return role is Role.OWNER or not path.startswith(UPLOADS)
+
+    @staticmethod
+    def _path(connection: HTTPConnection) -> str:
+        base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+        return str(connection.scope["path"]).lstrip("/").removeprefix(base).lstrip("/")
 
     async def _answer(self, request: Request) -> Response:
         """The sign-in page, or with a token that is known the way in."""
         if not self.access.tokens:
-            return PlainTextResponse(FOR_ITS_OWN_MACHINE, 403)
+            return PlainTextResponse("Sign in first." if self.access.by_provider else FOR_ITS_OWN_MACHINE, 403)
+        if self._path(request) == SIGN_OUT:
+            answer: Response = RedirectResponse("./", 303)
+            answer.delete_cookie(self.access.cookie)
+            return answer
+        if self._path(request).startswith(UPLOADS):
+            return PlainTextResponse("Only the owners of this lab may upload files.", 403)
         token = request.query_params.get("token")
         if request.method == "POST":
-            token = str((await request.form()).get("token", "")).strip()
+            token = await _typed_token(request)
         if self.access.role(token) is None:
             text = "" if token is None else "This is not a token of this lab, or no longer."
             return HTMLResponse(SIGN_IN_PAGE.replace("{message}", escape(text)), 401)
@@ -158,7 +204,7 @@ class SignIn:
         answer = RedirectResponse("/" + url.path.lstrip("/") + (f"?{url.query}" if url.query else ""), 303)
         answer.set_cookie(
             self.access.cookie,
-            token or "",
+            cookie_of(token or ""),
             max_age=COOKIE_DAYS * 86_400,
             httponly=True,
             samesite="lax",
@@ -167,8 +213,24 @@ class SignIn:
         return answer
 
 
+async def _typed_token(request: Request) -> str:
+    """The token in the form of the sign-in page."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_FORM_BYTES:
+            return ""
+    return parse_qs(body.decode(errors="replace")).get("token", [""])[0].strip()
+
+
+def _has_account(connection: HTTPConnection) -> bool:
+    """Whether the connection has the cookie that Streamlit signs for an account that has signed in."""
+    cookie = connection.cookies.get(USER_COOKIE_NAME, "").encode("latin-1", errors="replace")
+    return decode_signed_value(get_cookie_secret(), USER_COOKIE_NAME, cookie) is not None
+
+
 FOR_ITS_OWN_MACHINE = """\
-This lab is open to the machine that it runs on, and to nobody else.
+This lab is open to the machine that it runs on, as localhost or 127.0.0.1, and to nobody else.
 Whoever runs it opens it to others with: atesc-lab --address 0.0.0.0 (or --sign-in behind a proxy). It then asks \
 visitors for a token.
 """

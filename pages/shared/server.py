@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from streamlit.web.cli import main
 
@@ -30,7 +31,7 @@ def serve(arguments: list[str]) -> None:
     if options.sign_in:
         os.environ["ATESC_SIGN_IN"] = "1"
     if options.folders is not None:
-        os.environ["ATESC_FOLDERS"] = os.pathsep.join(options.folders)
+        os.environ["ATESC_FOLDERS"] = os.pathsep.join(options.folders)  # absolute, as workers run elsewhere
     if options.sign_in or not is_loopback(options.address or "127.0.0.1"):
         streamlit_options.append("--server.headless=true")  # the links with the tokens are printed
     sys.argv = ["streamlit", "run", str(APP), *streamlit_options]
@@ -42,6 +43,14 @@ def _port(text: str) -> int:
     if not 1 <= (port := int(text)) <= 65_535:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 to 65535")
     return port
+
+
+def _folder(text: str) -> str:
+    """The absolute path of a folder that exists. Raises ArgumentTypeError."""
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir() or os.pathsep in str(path):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a folder that exists, without {os.pathsep!r} in its path")
+    return str(path)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folders",
         nargs="*",
+        type=_folder,
         metavar="FOLDER",
         help="folders whose images may become domains. Any folder of this machine where nobody signs in; else none",
     )

@@ -7,6 +7,7 @@ from atesc_core.runs import default_runs_dir
 from atesc_core.teachers import damaged_cards
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements
 from pages.shared.ui.polling import is_live, poll
 from pages.teachers.teacher_view import teacher_list, teacher_view
@@ -42,7 +43,8 @@ else:
             poll(latest_trainings, any(map(is_live, list(trainings.values())[:LATEST_TRAININGS])), every_s=2)
     with elements.hidden_when_presenting("more teachers"):
         upload_form()
-        training_form()
+        if may_change():
+            training_form()
     if known:
         teacher_list(known)
     else:

@@ -51,6 +51,14 @@ def test_a_class_opens_a_link_and_looks_only(open_lab, visitor: Page):
     expect(visitor.get_by_text("look only")).to_be_visible()
 
 
+def test_who_signs_out_is_asked_for_a_token_again(open_lab, visitor: Page):
+    visitor.goto(f"{open_lab.url}/?token={OWNER}")
+    visitor.get_by_role("link", name="Sign out").click()
+    expect(visitor.get_by_label("Token")).to_be_visible()
+    visitor.goto(f"{open_lab.url}/distill")
+    expect(visitor.get_by_label("Token")).to_be_visible()
+
+
 def test_the_links_are_printed_without_the_chosen_tokens(open_lab):
     log = open_lab.log.read_text()
     assert f"{open_lab.url}/?token=($ATESC_TOKEN)" in log

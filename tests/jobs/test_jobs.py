@@ -99,6 +99,17 @@ def test_further_jobs_wait_in_order(service):
     assert service.start_thread("a thread", lambda job: 1).state != "queued"  # another queue
 
 
+def test_only_so_many_wait(monkeypatch):
+    """A visitor could fill the line with attacks on an image, each with another ε, before everybody's work."""
+    monkeypatch.setattr("atesc_core.jobs.service.MAX_WAITING", 2)
+    service = JobService({"short": 0})
+    first, second, third = (service.start_thread(name, lambda job: 1) for name in ("a", "b", "c"))
+    assert (first.state, second.state, third.state) == ("queued", "queued", "failed")
+    assert third.error == "2 jobs of this kind wait already; try again when some are done"
+    first.stop()
+    assert service.start_thread("c", lambda job: 1).state == "queued"
+
+
 def test_a_thread_gives_its_value_or_its_error(service):
     job = service.start_thread("value", lambda job: 6 * 7)
     ended(job)

@@ -71,7 +71,9 @@ def test_only_so_many_runs_wait(store, monkeypatch):
 
 def test_a_full_folder_takes_no_run(store, ended, monkeypatch):
     monkeypatch.setenv("ATESC_MAX_RUNS_GB", "0.000004")
-    with pytest.raises(LimitError, match=r"0.00 GB; at most 4e-06 are allowed.*Make room on the page Storage"):
+    with pytest.raises(
+        LimitError, match=r"0.00 GB without its cache; at most 4e-06 are allowed.*Make room on the page Storage"
+    ):
         store.create(tiny_spec())
     monkeypatch.setenv("ATESC_MAX_RUNS_GB", "1")
     store.create(tiny_spec())

@@ -45,7 +45,13 @@ async def authorize(request: Request) -> Response:
 async def token(request: Request) -> Response:
     email, nonce = codes.pop(str((await request.form())["code"]))
     now = int(time.time())
-    claims = {"iss": str(request.base_url).rstrip("/"), "aud": CLIENT, "sub": email, "email": email}
+    claims = {
+        "iss": str(request.base_url).rstrip("/"),
+        "aud": CLIENT,
+        "sub": email,
+        "email": email,
+        "email_verified": True,
+    }
     signed = jwt.encode({"alg": "RS256", "kid": "test"}, claims | {"nonce": nonce, "iat": now, "exp": now + 600}, KEY)
     return JSONResponse({"access_token": "none", "token_type": "Bearer", "id_token": signed})
 

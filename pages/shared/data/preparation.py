@@ -29,7 +29,7 @@ def watch_preparation(name: str, job: jobs.Job, title: str, unaffected: str) -> 
         title: What the job does: "Downloading svhn".
         unaffected: A sentence on what a stop or a failure does not change, and what to do.
     """
-    watch_job(job, title, lambda: prepare(name), unaffected=unaffected)
+    watch_job(job, title, lambda: prepare(name), unaffected=unaffected, changes=True)
 
 
 def _key(name: str) -> str:

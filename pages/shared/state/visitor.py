@@ -40,19 +40,22 @@ def role() -> Role | None:
         return _role_of_account()
     if not access().tokens:
         return Role.OWNER
-    return access().role(st.context.cookies.get(access().cookie))
+    return access().role_of_cookie(st.context.cookies.get(access().cookie))
 
 
 def _role_of_account() -> Role | None:
-    if not st.user.is_logged_in or st.user.get("email_verified") is False:
+    settings = st.secrets.get(SETTINGS, {})
+    # Some providers let anybody write any address, and say then that it is not verified, or nothing.
+    verified = st.user.get("email_verified") in (True, "true") or settings.get("unverified_addresses") is True
+    if not st.user.is_logged_in or not verified:
         return None
     email = str(st.user.get("email") or "").lower()
-    patterns = {role: st.secrets.get(SETTINGS, {}).get(f"{role}s", ()) for role in Role}
-    return next((role for role in Role if _matches(email, patterns[role])), None)
+    return next((role for role in Role if _matches(email, settings.get(f"{role}s", ()))), None)
 
 
-def _matches(email: str, patterns: Sequence[str]) -> bool:
-    return bool(email) and any(fnmatch(email, pattern.lower()) for pattern in patterns)
+def _matches(email: str, patterns: str | Sequence[str]) -> bool:
+    several = (patterns,) if isinstance(patterns, str) else patterns
+    return bool(email) and any(fnmatch(email, pattern.lower()) for pattern in several)
 
 
 def _providers() -> list[str]:

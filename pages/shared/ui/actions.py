@@ -39,7 +39,12 @@ def action_button(
         options: others of ``st.button``.
     """
     allowed = may_change()
-    effect: Mapping[str, Any] = {"on_click": on_click, "args": tuple(args)} if allowed and on_click else {}
+
+    def act() -> None:
+        if on_click and may_change():  # asked again: the role may have changed since the button was drawn
+            on_click(*args)
+
+    effect: Mapping[str, Any] = {"on_click": act} if allowed and on_click else {}
     pressed = (place or st).button(
         label, disabled=disabled or not allowed, help=help if allowed else VIEWERS_LOOK, **effect, **options
     )

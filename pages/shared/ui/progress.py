@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -23,6 +24,7 @@ def show_job(
     unaffected: str = "The rest of the page stands.",
     note: str = "",
     key: str = "",
+    changes: bool = False,
 ) -> bool:
     """Draw the progress of a job; nothing if the job is done. For fragments that poll.
 
@@ -33,6 +35,7 @@ def show_job(
         unaffected: A sentence on what a stop or a failure does not change, and what to do.
         note: A sentence before the progress.
         key: Key of the buttons, if the page shows the same job twice.
+        changes: Whether the job changes what the lab has, so that those who may only look cannot start it again.
 
     Returns:
         Whether to draw the job again soon.
@@ -56,7 +59,8 @@ def show_job(
             elements.problem(f"{title} failed.", f"{job.error.rstrip('.')}.", unaffected)
         else:
             elements.caption(f"{title} was cancelled. {unaffected}")
-    right.button(
+    again = partial(action_button, place=right) if changes else right.button
+    again(
         "Try again" if job.state == "failed" else "Start again",
         icon=":material/refresh:",
         key=f"again {key}",
@@ -74,6 +78,7 @@ def watch_job(
     unaffected: str = "The rest of the page stands.",
     note: str = "",
     has_more: Callable[[], bool] = lambda: False,
+    changes: bool = False,
 ) -> None:
     """Draw the progress of a job in a fragment that polls until the job has ended; then the page runs again.
 
@@ -85,6 +90,7 @@ def watch_job(
         restart: See ``show_job``.
         unaffected: See ``show_job``.
         note: See ``show_job``.
+        changes: See ``show_job``.
         has_more: Whether a part of the result is ready, so that the page should run again before the job ends.
     """
     active = job.active
@@ -94,7 +100,7 @@ def watch_job(
         url.restore_parameters()
         if active and (not job.active or has_more()):
             st.rerun()
-        show_job(job, title, restart, unaffected=unaffected, note=note)
+        show_job(job, title, restart, unaffected=unaffected, note=note, changes=changes)
 
     fragment()
 

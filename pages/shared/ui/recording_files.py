@@ -12,11 +12,17 @@ from atesc_core.recording.file import MAX_FILE_BYTES, SUFFIX, to_bytes
 from atesc_core.runs import DistillationRun
 from pages.shared.data import recordings
 from pages.shared.state import url
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements
 
 
 def upload_recording() -> None:
-    """Draw the uploader. A file is checked, stored under a name made from its content, and then played."""
+    """Draw the uploader. A file is checked, stored under a name made from its content, and then played.
+
+    Nothing for those who may only look: what is stored replaces the oldest of all visitors' files.
+    """
+    if not may_change():
+        return
     upload = st.file_uploader(
         "Open a recording",
         type=[SUFFIX.removeprefix(".")],

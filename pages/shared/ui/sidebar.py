@@ -8,7 +8,7 @@ import streamlit as st
 
 from atesc_core import paths
 from atesc_core.runs import Run, ensure_worker
-from pages.shared.access import access
+from pages.shared.access import SIGN_OUT, access
 from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.state.visitor import may_change
@@ -44,6 +44,8 @@ def _visitor() -> None:
             elements.row(elements.chip("look only"), elements.muted("nothing can be started or changed"))
     if access().by_provider:
         st.button("Sign out", icon=":material/logout:", on_click=st.logout, type="tertiary")
+    elif access().tokens:
+        st.html(f'<a class="atesc atesc-quiet" href="{SIGN_OUT}" target="_self">Sign out</a>')
 
 
 @st.fragment(run_every=2)

@@ -11,7 +11,7 @@ import streamlit as st
 from atesc_core.domains import folder
 from atesc_core.errors import DomainError, ReadOnlyError
 from pages.shared import access
-from pages.shared.access import Access, AccessError, Role, SignIn
+from pages.shared.access import Access, AccessError, Role, SignIn, cookie_of
 from pages.shared.state import visitor
 from tests.support.labs import tiny_spec
 from tests.support.pages import button, page_text
@@ -35,8 +35,8 @@ def viewer(monkeypatch):
     monkeypatch.setattr(visitor, "role", lambda: Role.VIEWER)
 
 
-def listen_at(monkeypatch, address):
-    options = {"server.address": address, "server.port": 8501, "secrets.files": []}
+def listen_at(monkeypatch, address, *secrets):
+    options = {"server.address": address, "server.port": 8501, "secrets.files": secrets}
     monkeypatch.setattr(st, "get_option", options.get)
 
 
@@ -89,10 +89,11 @@ def test_a_token_that_can_be_guessed_is_refused(monkeypatch, owner, viewer, mess
 )
 def test_the_role_of_a_token(token, role):
     assert BOTH.role(token) is role
+    assert BOTH.role_of_cookie(token and cookie_of(token)) is role
     assert Access({}).role(token) is None
 
 
-def answer(entry: Access, path="/", kind="http", client="203.0.113.9", cookie=None, query=""):
+def answer(entry: Access, path="/", kind="http", client="203.0.113.9", cookie=None, query="", host="lab:8501"):
     """What the middleware answers: a status, or "in" if it lets the visitor through."""
     sent = []
 
@@ -105,7 +106,7 @@ def answer(entry: Access, path="/", kind="http", client="203.0.113.9", cookie=No
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    headers = [(b"host", b"lab:8501")] + ([(b"cookie", f'{entry.cookie}="{cookie}"'.encode())] if cookie else [])
+    headers = [(b"host", host.encode())] + ([(b"cookie", f'{entry.cookie}="{cookie}"'.encode())] if cookie else [])
     scope = {
         "type": kind,
         "method": "GET",
@@ -119,12 +120,12 @@ def answer(entry: Access, path="/", kind="http", client="203.0.113.9", cookie=No
     return sent[0].get("status") or sent[0]["type"]
 
 
-@pytest.mark.parametrize("path", ["/", "/distill", "/media/a.png", "/_stcore/upload_file/x/y", "/static/js/main.js"])
+@pytest.mark.parametrize("path", ["/", "/distill", "/media/a.png", "/static/js/main.js"])
 def test_nothing_is_given_without_a_token(path):
     assert answer(BOTH, path) == 401
-    assert answer(BOTH, path, cookie="another") == 401
+    assert answer(BOTH, path, cookie="another") == answer(BOTH, path, cookie=OWNER) == 401
     assert answer(BOTH, path, query="token=another") == 401
-    assert answer(BOTH, path, cookie=VIEWER) == "in"
+    assert answer(BOTH, path, cookie=cookie_of(OWNER)) == "in"
     assert answer(BOTH, path, query=f"token={OWNER}") == 303
     assert answer(BOTH, path, client="127.0.0.1") == 401  # a proxy on the same machine
 
@@ -132,14 +133,43 @@ def test_nothing_is_given_without_a_token(path):
 def test_no_page_runs_without_a_token():
     assert answer(BOTH, "/_stcore/stream", "websocket") == "websocket.close"
     assert answer(BOTH, "/_stcore/stream", "websocket", query=f"token={OWNER}") == "websocket.close"
-    assert answer(BOTH, "/_stcore/stream", "websocket", cookie=OWNER) == "in"
+    assert answer(BOTH, "/_stcore/stream", "websocket", cookie=cookie_of(VIEWER)) == "in"
+
+
+def test_only_the_health_check_is_for_everybody():
+    assert answer(BOTH, "/_stcore/health") == "in"
+    assert answer(BOTH, "/x/_stcore/health") == answer(BOTH, "/_stcore/health/x") == 401
+    assert answer(BOTH, "/_stcore/health", "websocket") == "websocket.close"
+
+
+def test_viewers_upload_nothing_not_even_without_a_page():
+    """Streamlit keeps what anybody with a session sends to its upload address."""
+    path = "/_stcore/upload_file/session/file"
+    assert answer(BOTH, path) == answer(BOTH, path, cookie=cookie_of(VIEWER)) == 403
+    assert answer(BOTH, path, cookie=cookie_of(OWNER)) == "in"
+    assert answer(Access({}, by_provider=True), path) == 403
+    assert answer(Access({}, by_provider=True), "/distill") == "in"  # the page asks for the account
+
+
+def test_who_signs_out_is_asked_again():
+    assert answer(BOTH, "/sign-out", cookie=cookie_of(OWNER)) == 303
+
+
+def test_secrets_that_cannot_be_read_let_nobody_in(monkeypatch, tmp_path):
+    """A broken secrets.toml was taken for none, and everybody for an owner."""
+    (tmp_path / "secrets.toml").write_text("[auth\n")
+    listen_at(monkeypatch, "127.0.0.1", str(tmp_path / "secrets.toml"))
+    with pytest.raises(AccessError, match="cannot be read; expected TOML"):
+        access.access()
 
 
 def test_without_sign_in_only_this_machine_is_served():
     """`uvicorn app:app --host 0.0.0.0`: the address in Streamlit's configuration is not the server's."""
-    assert answer(Access({}), client="127.0.0.1") == "in"
-    assert answer(Access({}), client="::1") == "in"
-    assert answer(Access({})) == 403
+    for host in ("localhost:8501", "127.0.0.1:8501", "[::1]:8501"):
+        assert answer(Access({}), client="127.0.0.1", host=host) == answer(Access({}), client="::1", host=host) == "in"
+        assert answer(Access({}), host=host) == 403
+    # A web page may give its own name the address 127.0.0.1, and ask this server from the owner's browser.
+    assert answer(Access({}), client="127.0.0.1", host="evil.example:8501") == 403
     assert answer(Access({}), "/_stcore/stream", "websocket") == "websocket.close"
 
 
@@ -189,8 +219,10 @@ def test_the_store_of_a_viewer_refuses_every_request(viewer, store):
     ("email", "verified", "role"),
     [
         ("Ada@Uni.Example", True, Role.OWNER),
-        ("bob@students.uni.example", None, Role.VIEWER),
+        ("bob@students.uni.example", "true", Role.VIEWER),
         ("ada@uni.example", False, None),  # anybody can claim an address that was not verified
+        ("ada@uni.example", "false", None),
+        ("ada@uni.example", None, None),
         ("eve@elsewhere.example", True, None),
         ("", True, None),
     ],
@@ -200,7 +232,7 @@ def test_accounts_have_the_role_that_the_secrets_say(monkeypatch, email, verifie
     account = {"is_logged_in": True, "email": email, "email_verified": verified}
     monkeypatch.setattr(st, "user", type("User", (dict,), {"is_logged_in": True})(account))
     monkeypatch.setattr(
-        st, "secrets", {"atesc_lab": {"owners": ["ada@uni.example"], "viewers": ["*@students.uni.example"]}}
+        st, "secrets", {"atesc_lab": {"owners": "ada@uni.example", "viewers": ["*@students.uni.example"]}}
     )
     assert visitor.role() is role
 
@@ -219,5 +251,5 @@ def test_only_the_folders_that_were_named_become_domains(monkeypatch, tmp_path):
     with pytest.raises(DomainError, match="class 'cats' has 0 images"):
         folder.open_folder(f"folder:{tmp_path / 'open'}")
     monkeypatch.setenv("ATESC_FOLDERS", "")
-    with pytest.raises(DomainError, match=r"may read \(none\)"):
+    with pytest.raises(DomainError, match="not among the folders"):
         folder.open_folder(f"folder:{tmp_path / 'open'}")
