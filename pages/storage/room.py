@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TABLE = "storage table"
 ACTIVE = ("queued", "running", "paused")
-SIZES = {"Images": "images", "Students": "students", "Trial checkpoints": "fork_points", "Total": "total"}
+SIZES = {"Images": "images", "Students": "students", "Trials": "fork_points", "Total": "total"}
 
 
 def show_storage() -> None:

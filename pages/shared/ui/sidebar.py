@@ -45,7 +45,7 @@ def _visitor() -> None:
     if access().by_provider:
         st.button("Sign out", icon=":material/logout:", on_click=st.logout, type="tertiary")
     elif access().tokens:
-        st.html(f'<a class="atesc atesc-quiet" href="{SIGN_OUT}" target="_self">Sign out</a>')
+        st.html(f'<a class="atesc atesc-quiet" style="color: inherit" href="{SIGN_OUT}" target="_self">Sign out</a>')
 
 
 @st.fragment(run_every=2)
