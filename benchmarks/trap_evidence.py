@@ -12,7 +12,7 @@ import typer
 
 from atesc_core.paths import HOME
 from atesc_core.robustness.trap import CONFIDENCE, EPSILON, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, STEPS, find_trap
-from atesc_core.teachers import list_teachers
+from atesc_core.teachers import fingerprint, list_teachers
 from atesc_core.teachers.zoo import load_teacher
 
 PAGE = HOME / "docs" / "trap_evidence.md"
@@ -22,9 +22,15 @@ def main(
     runs_dir: Annotated[Path | None, typer.Option(help="A folder of runs whose teachers are measured too.")] = None,
 ) -> None:
     """Measure every teacher and write the page."""
-    rows = []
+    rows: list[str] = []
+    first: dict[str, str] = {}  # fingerprint of the weights -> the first teacher that has them
     for card in list_teachers(runs_dir):
-        found = find_trap(load_teacher(card.name, runs_dir).model.eval(), card.image_side)
+        teacher = load_teacher(card.name, runs_dir)
+        same = first.setdefault(fingerprint(card.name, runs_dir), card.name)
+        if same != card.name:
+            rows.append(f"| `{card.name}` | the same teacher as `{same}` | | | |")
+            continue
+        found = find_trap(teacher.model.eval(), card.image_side)
         share = f"{found.robust_with_label} of {found.robust}"
         verdict = f"trap, label {found.label}" if found.is_trap else "no trap"
         rows.append(f"| `{card.name}` | {found.label} | {share} | {found.ratio_at_least:.1f} | {verdict} |")

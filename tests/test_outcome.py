@@ -28,7 +28,7 @@ def test_against_the_student_of_the_sl_teacher(olacc, recall, expected):
 
 @pytest.mark.parametrize(
     ("asr", "recall", "expected"),
-    [(50, 90, "trapped"), (49.9, 90, "partly trapped"), (25, 35, "free"), (25, 34.9, "over-forgetting")],
+    [(50, 90, "trapped"), (49.9, 90, "partly trapped"), (10, 35, "free"), (10, 34.9, "over-forgetting")],
 )
 def test_without_a_control_the_bounds_are_fixed_and_the_recall_is_compared_with_its_own_iacc(asr, recall, expected):
     assert trap_outcome({"iacc": 70.0, "asr": asr, "trap_recall": recall}) == expected
@@ -51,3 +51,16 @@ def test_the_controls_recall_is_that_of_the_students_trap_label():
 
 def test_where_the_recall_was_not_measured_nothing_is_said_of_it():
     assert trap_outcome({"olacc": 0.0}, {"olacc": 20.0}) == "free"
+
+
+def test_the_bound_without_a_control_is_that_of_the_metric():
+    """Students of SL teachers give up to a fifth of other classes to one label, but hardly any trigger works."""
+    assert trap_outcome({"iacc": 70.0, "olacc": 24.0}) == trap_outcome({"iacc": 70.0, "trap_share": 24.0}) == "free"
+    assert trap_outcome({"iacc": 70.0, "asr": 24.0}) == "partly trapped"
+
+
+def test_a_plain_student_has_not_forgotten_what_it_never_learned():
+    student = {"iacc": 34.8, "asr": 0.0, "trap_recall": 4.0}
+    control = {"iacc": 83.0, "asr": 2.6, "trap_recall": 99.0}
+    assert trap_outcome(student, control) == "over-forgetting"
+    assert trap_outcome(student, control, forgets=False) == "free"

@@ -31,7 +31,7 @@ def study(
         typer.Option(
             min=1,
             max=100,
-            help="Seeds, from 0; 5 for offline and development, else 3, unless named.",
+            help="Number of seeds, from 100 (development: from 0); 5 for offline and development, else 3.",
             show_default=False,
         ),
     ] = None,

@@ -17,7 +17,7 @@ from atesc_core.outcome import Outcome, trap_outcome
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
-from atesc_core.specs.run import RunSpec
+from atesc_core.specs.run import EscapeSpec, RunSpec, SplitSpec
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import COST_NAMES, ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
 
@@ -251,19 +251,30 @@ def results(groups: Sequence[SeedGroup]) -> pd.DataFrame:
 
 
 def control_group(group: SeedGroup, groups: Sequence[SeedGroup], cards: Mapping[str, TeacherCard]) -> SeedGroup | None:
-    """The first plain students of an SL teacher of the same pair and image side; None if there are none."""
+    """The plain students of an SL teacher of the same pair and image side; None if there are none.
+
+    Nothing else may differ, and they have come as far: a control of fewer epochs would have another outcome.
+    """
     own = cards.get(group.spec.teacher)
     return next(
         (
             other
             for other in groups
             if other.spec.escape.kind == "none"
+            and (_as_control(other.spec), other.last_epoch) == (_as_control(group.spec), group.last_epoch)
             and (card := cards.get(other.spec.teacher)) is not None
             and own is not None
             and (card.kind, card.pair, card.image_side) == ("SL", own.pair, own.image_side)
         ),
         None,
     )
+
+
+def _as_control(spec: RunSpec) -> RunSpec:
+    """The spec of the plain run of a control, but for its teacher and its seed."""
+    plain = spec.replaced({"escape.kind": "none"})
+    unused = {"escape": EscapeSpec(kind="none"), "split": SplitSpec(), "threshold_changes": ()}
+    return plain.model_copy(update={"teacher": "", "seed": 0, "preset": "", "device": "auto", **unused})
 
 
 def trap_counts(group: SeedGroup, control: SeedGroup | None = None) -> dict[Outcome, int]:
@@ -275,7 +286,11 @@ def trap_counts(group: SeedGroup, control: SeedGroup | None = None) -> dict[Outc
         at_end = control.epochs[control.epochs["epoch"] == control.last_epoch]
         of_control = {str(name): float(at_end[name].mean()) for name in at_end if name not in ("seed", "epoch")}
     outcomes = [
-        trap_outcome({name: float(row[name]) for name in names if pd.notna(row[name])}, of_control)
+        trap_outcome(
+            {name: float(row[name]) for name in names if pd.notna(row[name])},
+            of_control,
+            forgets=group.spec.escape.kind != "none",
+        )
         for row in last.to_dict("records")
     ]
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from atesc_core.outcome import trap_outcome
+from atesc_core.outcome import FREE_WITHIN, trap_outcome
 from atesc_core.vocabulary import COST_NAMES, ESCAPE_NAMES, METRIC_MEANINGS, METRIC_NAMES
 
 ESCAPES = ("atesc", "twin")  # roles of the story
@@ -53,7 +53,12 @@ def _trap_sentence(curves: Curves, metric: str) -> str:
         "trapped": "The plain student is in the trap",
         "partly trapped": "The plain student is partly in the trap",
         None: "The plain student",
-    }.get(trap_outcome(_measured(plain), _measured(control)), "The plain student is not in the trap")
+    }.get(
+        trap_outcome(_measured(plain), _measured(control), forgets=False),
+        "The plain student does not give the trap label"
+        if plain["iacc"] >= control["iacc"] - FREE_WITHIN
+        else "The plain student does not give the trap label, but it learned less of ID",
+    )
     return (
         f"{verdict}: {_accuracies(plain, metric)}, from the SL teacher {_accuracies(control, metric)} (epoch {epoch})."
     )
@@ -65,16 +70,24 @@ def _escape_sentence(curves: Curves, metric: str, role: str) -> str | None:
     if common is None:
         return None
     epoch, plain, escape = common
-    gain = _ood_gap(metric, plain[metric], escape[metric])
+    control = _row(curves.get("control"), epoch)
+    # In close-set OAcc says how good a student is there, and the trap label's share whether it is in the trap.
+    judged = "trap_share" if _has(plain, "trap_share") and _has(escape, "trap_share") else metric
+    gain = _ood_gap(judged, plain[judged], escape[judged])
     if gain <= -MIN_DIFFERENCE:
         verdict = "is worse off"
     elif gain < MIN_DIFFERENCE:
         verdict = "has not helped" if epoch == curves["plain"]["epoch"].max() else "has not helped yet"
+        if escape["iacc"] - plain["iacc"] >= FREE_WITHIN:
+            verdict = "has helped on ID images"
     else:
-        verdict = _way_out(escape, _row(curves.get("control"), epoch))
+        verdict = _way_out(escape, plain, control)
+    behind = 0.0 if control is None else control["iacc"] - escape["iacc"]
     return (
         f"{ESCAPE_NAMES[role]} {verdict}: {METRIC_NAMES[metric]} {plain[metric]:.1f} → {escape[metric]:.1f} %, "
-        f"{_iacc_cost(plain['iacc'] - escape['iacc'])} (epoch {epoch})."
+        f"{_iacc_cost(plain['iacc'] - escape['iacc'])}"
+        + (f", {behind:.1f} below the SL teacher's student" if behind > FREE_WITHIN else "")
+        + f" (epoch {epoch})."
     )
 
 
@@ -85,17 +98,28 @@ def _iacc_cost(points: float) -> str:
     return f"for {points:.1f} points of IAcc" if points > 0 else f"with {-points:.1f} points more IAcc"
 
 
-def _way_out(escape: pd.Series, control: pd.Series | None) -> str:
+def _way_out(escape: pd.Series, plain: pd.Series, control: pd.Series | None) -> str:
     """How far out a student is that is better off than the plain one."""
-    outcome = trap_outcome(_measured(escape), None if control is None else _measured(control))
+    reference = None if control is None else _measured(control)
+    if trap_outcome(_measured(plain), reference, forgets=False) == "free":
+        return "gives the trap label less often than the plain student, which was not in the trap"
+    outcome = trap_outcome(_measured(escape), reference)
     if outcome == "over-forgetting":
         recall = escape["trap_recall"]
         return f"is out of the trap, but has forgotten the trap label's own class ({recall:.1f} % of it right)"
-    return {"free": "is out of the trap", None: "has helped"}.get(outcome, "is on its way out")
+    return {
+        "free": "is out of the trap",
+        "partly trapped": "is on its way out",
+        "trapped": "is still in the trap, if less",
+    }.get(str(outcome), "has helped")
 
 
 def _measured(row: pd.Series) -> dict[str, float]:
     return {name: float(row[name]) for name in (*METRIC_NAMES, *COST_NAMES) if name in row and pd.notna(row[name])}
+
+
+def _has(row: pd.Series, name: str) -> bool:
+    return name in row and bool(pd.notna(row[name]))
 
 
 def _row(curve: pd.DataFrame | None, epoch: int) -> pd.Series | None:

@@ -2,11 +2,13 @@
 
 An NTL teacher gives all OOD images one label, and no small perturbation changes it (the paper's first idea). Noise is
 as far from the ID domain as anything, and some of it has what the OOD domain has: images with the trap label are robust
-far more often than images with any other. A plainly trained teacher has no such label. Measured: docs/method.md.
+far more often than images with any other. The plainly trained teacher that this lab ships has no such label, and it is
+the only one that was measured: docs/trap_evidence.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -61,15 +63,20 @@ def find_trap(teacher: Classifier, image_side: int) -> TrapEvidence:
         image_side: of its images, in pixels.
     """
     device = next(teacher.parameters()).device
-    random = torch.Generator().manual_seed(0)
     labels, robust = [], []
-    for _ in range(NOISE_IMAGES // CHUNK):
-        x = noise_images(CHUNK, image_side, random).to(device)
+    for x in noise_chunks(image_side, device):
         with torch.no_grad():
             y = teacher(x).argmax(1)
         labels.append(y.cpu())
         robust.append(~flips(teacher, x, y, EPSILON, STEPS).cpu())
     return evidence(torch.cat(labels), torch.cat(robust), teacher.num_classes)
+
+
+def noise_chunks(image_side: int, device: torch.device) -> Iterator[torch.Tensor]:
+    """NOISE_IMAGES noise images, always the same, (CHUNK, 3, H, W) in [0, 1] at once."""
+    random = torch.Generator().manual_seed(0)
+    for _ in range(NOISE_IMAGES // CHUNK):
+        yield noise_images(CHUNK, image_side, random).to(device)
 
 
 def evidence(labels: torch.Tensor, robust: torch.Tensor, num_classes: int) -> TrapEvidence:

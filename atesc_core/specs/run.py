@@ -243,7 +243,7 @@ class EscapeSpec(Spec):
     mixing: float = setting(
         1.0,
         "twin: weight of mixtures of quarters of images: CE(T, trap label) of those of the OOD half, and −log(1 − T's "
-        "probability of the trap label) of those of the ID half",
+        "probability of the trap label) of those of images of the ID half with another label",
         ge=0,
         le=1e3,
     )

@@ -83,10 +83,12 @@ def control_spec(cell: PlannedRun) -> RunSpec:
 
 
 def _outcome(row: dict[str, Any], control: dict[str, Any] | None) -> Outcome | None:
+    forgets = row["spec"]["escape"]["kind"] != "none"
     if control is None:
-        return trap_outcome(row["metrics"])
+        return trap_outcome(row["metrics"], forgets=forgets)
     label = row["trap_label"]
-    return trap_outcome(row["metrics"], control["metrics"], None if label is None else control["recalls"][label])
+    recall = None if label is None else control["recalls"][label]
+    return trap_outcome(row["metrics"], control["metrics"], recall, forgets)
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

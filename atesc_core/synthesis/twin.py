@@ -7,8 +7,8 @@ teaches the student, and the student forgets the teacher's answer to the OOD hal
 
 The statistics do not say which half looks like ID in the first layers: images of the ID half had ID content in OOD
 colours. Two terms say it. Mixtures of quarters of images, which show nothing any more, must carry the trap label if
-they are of the OOD half, and must not if they are of the ID half. And the OOD half's means must lie on that side of the
-ID half's on which noise with the trap label lies of other noise.
+they are of the OOD half, and must not if they are of images of the ID half with another label. And the OOD half's means
+must lie on that side of the ID half's on which noise with the trap label lies of other noise.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ from torch import Tensor, nn
 from atesc_core.device import autocast, memory_format
 from atesc_core.models import Classifier, Generator
 from atesc_core.models.batchnorm import BatchNormInputs
-from atesc_core.robustness.noise import noise_images
+from atesc_core.robustness.trap import noise_chunks
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.training.divergence import complement_loss
 
 LATENT = 64
-NOISE_IMAGES = 4096  # whose statistics orient the halves
-CHUNK = 256  # noise images at once
 
 
 class OODHalf:
@@ -137,14 +135,15 @@ class HalvesMatch(BatchNormMatch):
 
 @torch.no_grad()
 def noise_directions(teacher: Classifier, image_side: int, label: int, device: torch.device) -> list[Tensor]:
-    """Of each BatchNorm layer, (C,): its mean over noise images with the label − that over all other noise images."""
-    random = torch.Generator().manual_seed(0)
-    images = [noise_images(CHUNK, image_side, random).to(device) for _ in range(NOISE_IMAGES // CHUNK)]
-    has_label = [teacher(chunk).argmax(1) == label for chunk in images]
+    """Of each BatchNorm layer, (C,): its mean over noise images with the label − that over all other noise images.
+
+    The images are those in which `find_trap` has found the label: enough of them have it, and enough another.
+    """
+    has_label = [teacher(chunk).argmax(1) == label for chunk in noise_chunks(image_side, device)]
     means = []
     for wanted in (True, False):
         with BatchNormInputs(teacher) as inputs:
-            for chunk, has in zip(images, has_label, strict=True):
+            for chunk, has in zip(noise_chunks(image_side, device), has_label, strict=True):
                 if (has == wanted).any():
                     teacher(chunk[has == wanted])
         means.append(inputs.statistics()[0])

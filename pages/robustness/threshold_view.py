@@ -15,7 +15,7 @@ from atesc_core import figures
 from atesc_core.figures.run_data import available_scores, image_scores
 from atesc_core.figures.scores import bin_edges, bin_names
 from atesc_core.figures.selection import in_bins, mark_samples
-from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
+from atesc_core.robustness.thresholds import MIN_IMAGES, SUGGESTIONS, at_share
 from atesc_core.runs import DistillationRun, Snapshot
 from atesc_core.teachers import TeacherCard
 from atesc_core.teachers.report import Report
@@ -276,8 +276,11 @@ def _suggestions(split: ImageSplit) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Suggested", width="content")
         for rule, value in suggested_thresholds(split).items():
+            too_few = rule in ("auto", "mixture") and len(split.values) < MIN_IMAGES
             st.button(
-                f"{RULE_NAMES.get(rule, rule)} {split.threshold_text(value)}",
+                f"{RULE_NAMES.get(rule, rule)} "
+                + (f"needs {MIN_IMAGES} images" if too_few else split.threshold_text(value)),
+                disabled=too_few,
                 key=f"suggest {rule}",
                 help=_rule_description(split, rule),
                 on_click=choose_threshold,

@@ -49,9 +49,7 @@ def show_split(story: StoryContext) -> None:
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
         _group_tiles(run, snapshot.epoch, arrays, threshold)
     if by_min_eps and snapshot.threshold is None:
-        elements.caption(
-            "The run's own rule found one group here: it holds no image back. The threshold is yours to move."
-        )
+        elements.caption("At this epoch the run held no image back. The threshold is yours to move.")
     _image_walls(run, arrays, threshold)
 
 

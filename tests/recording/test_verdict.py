@@ -38,14 +38,57 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
             True,
             ["is in the trap: IAcc 70.0, ASR 99.8 %, from the SL teacher IAcc 85.0, ASR 0.4 % (epoch 2)"],
         ),
-        ({"plain": CONTROL, "control": CONTROL}, True, ["is not in the trap"]),
+        ({"plain": CONTROL, "control": CONTROL}, True, ["The plain student does not give the trap label: IAcc 85.0"]),
+        (  # the shipped backdoor teacher, development seed 0
+            {
+                "plain": costly(curve("asr", (34.8, 0.0)), 0, 4),
+                "control": costly(curve("asr", (83.0, 2.6)), 69, 99),
+                "atesc": costly(curve("asr", (23.0, 29.8)), 0, 10),
+                "twin": costly(curve("asr", (68.1, 0.2)), 47, 54),
+            },
+            True,
+            [
+                "The plain student does not give the trap label, but it learned less of ID: IAcc 34.8, ASR 0.0 %",
+                "ATEsc is worse off: ASR 0.0 → 29.8 %",
+                "Twin has helped on ID images: ASR 0.0 → 0.2 %, with 33.3 points more IAcc, "
+                "14.9 below the SL teacher's student",
+            ],
+        ),
+        (  # nobody was in the trap, so nobody is out of it
+            {
+                "plain": costly(curve("olacc", (80, 22)), 60, 80),
+                "control": costly(curve("olacc", (83, 20)), 69, 99),
+                "twin": costly(curve("olacc", (80, 5)), 60, 80),
+            },
+            True,
+            ["Twin gives the trap label less often than the plain student, which was not in the trap: OLAcc 22.0"],
+        ),
+        (
+            {
+                "plain": costly(curve("olacc", (80, 99)), 60, 80),
+                "control": costly(curve("olacc", (83, 20)), 69, 99),
+                "twin": costly(curve("olacc", (80, 90)), 60, 80),
+            },
+            True,
+            ["Twin is still in the trap, if less: OLAcc 99.0 → 90.0 %"],
+        ),
+        (  # close-set: out of the trap, and no better on OOD
+            {
+                "plain": costly(curve("oacc", (77, 2)), 60, 90, share=95),
+                "control": CLOSE_CONTROL,
+                "twin": costly(curve("oacc", (77, 2)), 60, 80, share=0),
+            },
+            True,
+            ["Twin is out of the trap: OAcc 2.0 → 2.0 %"],
+        ),
         (
             {"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 3))},
             True,
             ["ATEsc is out of the trap: ASR 99.8 → 3.0 %, for 1.0 points of IAcc (epoch 2)"],
         ),
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (72, 3))}, True, ["with 2.0 points more IAcc"]),
-        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 70))}, True, ["ATEsc is on its way out"]),
+        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 70))}, True, ["ATEsc is still in the trap, if less"]),
+        ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 40))}, True, ["ATEsc is on its way out"]),
         (
             {"plain": TRAPPED, "atesc": curve("asr", (50, 91))},
             False,
@@ -70,7 +113,7 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
         ),
         # Close-set: higher OAcc is better; who is trapped is judged by the share of the trap label.
         (
-            {"plain": CLOSE, "control": CLOSE_CONTROL, "atesc": costly(curve("oacc", (70, 30)), 50, 60, share=50)},
+            {"plain": CLOSE, "control": CLOSE_CONTROL, "atesc": costly(curve("oacc", (70, 30)), 50, 60, share=40)},
             True,
             [
                 "is in the trap: IAcc 77.0, OAcc 2.0 %, trap label on OOD 96.0 %, from the SL teacher IAcc 80.0",

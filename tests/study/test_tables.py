@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from atesc_core.study import STUDIES, results, summary, tables, write_development, write_page
+from atesc_core.study.plan import FIRST_SEED
 from atesc_core.study.rows import read_rows
 from tests.support.study_rows import row, write
 
@@ -15,7 +16,7 @@ CELLS = STUDIES["offline"].plan(3)
 
 
 def cell(form: str, seed: int, pair: str = "mnistm-fashion"):
-    return next(cell for cell in CELLS if (cell.form, cell.spec.seed, cell.pair) == (form, seed, pair))
+    return next(cell for cell in CELLS if (cell.form, cell.spec.seed, cell.pair) == (form, FIRST_SEED + seed, pair))
 
 
 @pytest.fixture
@@ -122,7 +123,11 @@ def test_what_an_escape_costs_is_counted_run_by_run(tmp_path):
     """
 
     def measured(form, seed, olacc, recall, kind="NTL"):
-        cell = next(c for c in CELLS if (c.form, c.spec.seed, c.kind, c.pair) == (form, seed, kind, "mnistm-fashion"))
+        cell = next(
+            c
+            for c in CELLS
+            if (c.form, c.spec.seed - FIRST_SEED, c.kind, c.pair) == (form, seed, kind, "mnistm-fashion")
+        )
         made = row(cell, 70, olacc, recalls=[recall, 50.0], trap_label=0)
         return made | {"metrics": made["metrics"] | {"trap_recall": recall, "worst_recall": min(recall, 50.0)}}
 

@@ -133,5 +133,5 @@ def test_the_end_of_a_reader_is_a_sentence(tmp_path, state, monkeypatch, status,
 def test_damaged_input_is_read_or_refused_in_a_sentence(kind):
     outcomes, reports = fuzz(kinds()[kind], 20)
     assert not reports
-    assert outcomes[REFUSED] > 20
+    assert outcomes[REFUSED] > 5
     assert sum(outcomes[name] for name in (READ, REFUSED, CRASHED)) == 20

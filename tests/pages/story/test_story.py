@@ -6,14 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from atesc_core.recording import Recording, load, save
+from atesc_core.recording import Recording, load, record, save
 from atesc_core.recording.file import to_bytes
 from atesc_core.recording.writer import scenes_file
 from atesc_core.runs import RunStore
+from atesc_core.runs.worker import work
+from atesc_core.specs.run import EscapeKind
+from atesc_core.teachers import list_teachers
 from pages.shared.data import recordings
 from pages.shared.ui.glossary import TERMS, annotated
 from pages.story import player
@@ -21,7 +25,7 @@ from pages.story.context import StoryContext
 from pages.story.steps import STEPS
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
-from tests.support.labs import STORY, Lab
+from tests.support.labs import CONTROL, STORY, Lab, tiny_spec
 from tests.support.pages import button, charts, page_link, page_text
 from tests.support.recordings import by_hand
 from tests.support.reports import numbers
@@ -443,3 +447,17 @@ def test_scenes_only_are_no_recording_to_play(open_page, store, none_shipped, st
     app = give(open_page("story"), to_bytes(story_scenes))
     assert not app.exception
     assert "no run" in app.error[0].value
+
+
+@pytest.mark.parametrize("escape", get_args(EscapeKind))
+def test_a_run_of_every_escape_is_replayed(open_page, store, story_scenes, escape):
+    """The replay of a TA-DFKD run ended in an AttributeError."""
+    ids = [store.create(tiny_spec(escape)), store.create(tiny_spec("none", CONTROL))]
+    work(store.runs_dir, "cpu")
+    assert [store.get(run_id).status for run_id in ids] == ["done", "done"]
+    cards = {card.name: card for card in list_teachers(store.runs_dir)}
+    name = recordings.store_upload(to_bytes(record(store, ids, cards, "Any escape", "a command", story_scenes)))
+    for step in "12345":
+        app = open_page("story", recording=name, step=step, t="99")
+        assert not app.exception, (step, app.exception)
+        assert not app.error, step

@@ -1,0 +1,106 @@
+"""Kill workers at random moments, resume their runs, and compare these with one that was never killed.
+
+    python -m benchmarks.kills [--count 75]
+
+Each run is a small one of a shipped teacher. Compared are every number that it logged, by round and
+by epoch, and the weights of its students, all of them exactly.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import torch
+import typer
+from safetensors.torch import load_file
+
+from atesc_core.runs import RunStore, ensure_worker
+from atesc_core.specs.presets import from_preset
+from atesc_core.specs.run import RunSpec
+
+TEACHER = "mnistm-fashion-ntl"
+SMALL = {"epochs": 4, "rounds": 6, "student_steps": 2, "batch_size": 32, "snapshot_images": 32, "synthesis.steps": 2}
+LIMIT_S = 300.0
+
+
+def main(
+    count: Annotated[int, typer.Option(min=1, help="Kills.")] = 75,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+) -> None:
+    """Print how many runs were equal to the one that nobody killed, and how many lost an epoch."""
+    moments, found = random.Random(seed), Counter[str]()
+    spec = from_preset("quick", TEACHER, device="cpu", **SMALL)
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(folder)
+        whole, seconds = _whole(store, spec)
+        for number in range(1, count + 1):
+            run_id = store.create(spec)
+            ensure_worker(store.runs_dir)
+            _wait(store, run_id, "running", "done")
+            time.sleep(moments.uniform(0, seconds))
+            _kill(store)
+            run, kept = store.get(run_id), store.epochs(run_id)
+            found["killed while it ran" if run.status == "interrupted" else f"killed when {run.status}"] += 1
+            if run.status != "done":
+                store.resume(run_id)
+                ensure_worker(store.runs_dir)
+                _wait(store, run_id, "done")
+            found["lost an epoch"] += not kept.equals(store.epochs(run_id).head(len(kept)))
+            found["equal" if _equal(store, run_id, whole) else "different"] += 1
+            store.delete(run_id)
+            print(f"{number} of {count}: {dict(found)}", flush=True)
+        _kill(store)
+        store.close()
+    print(f"| {count} | " + " | ".join(str(found[name]) for name in ("equal", "different", "lost an epoch")) + " |")
+
+
+def _whole(store: RunStore, spec: RunSpec) -> tuple[str, float]:
+    """A run that nobody kills, and the seconds that it computes."""
+    run_id = store.create(spec)
+    ensure_worker(store.runs_dir)
+    _wait(store, run_id, "running", "done")
+    began = time.monotonic()
+    _wait(store, run_id, "done")
+    return run_id, time.monotonic() - began
+
+
+def _wait(store: RunStore, run_id: str, *statuses: str) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while (run := store.get(run_id)).status not in statuses:
+        if run.status == "failed" or time.monotonic() > deadline:
+            raise RuntimeError(f"run {run_id} is {run.status}: {run.error}")
+        time.sleep(0.02)
+
+
+def _kill(store: RunStore) -> None:
+    """Kill the workers of this folder, as the machine's going down does."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "atesc_core.runs.worker" in words and str(store.runs_dir) in words:
+            process.send_signal(signal.SIGKILL)
+            process.wait(60)
+
+
+def _equal(store: RunStore, run_id: str, whole: str) -> bool:
+    """Whether two runs have logged the same numbers, and have the same students."""
+    for read in (store.epochs, store.rounds):
+        if not read(run_id).drop(columns="time").equals(read(whole).drop(columns="time")):
+            return False
+    ours, theirs = store.student_files(run_id), store.student_files(whole)
+    return ours.keys() == theirs.keys() and all(_same(path, theirs[epoch]) for epoch, path in ours.items())
+
+
+def _same(ours: Path, theirs: Path) -> bool:
+    first, second = load_file(ours), load_file(theirs)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+if __name__ == "__main__":
+    typer.run(main)
