@@ -34,6 +34,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 from atesc_core.domains.folder import ALLOWED_VARIABLE
 from atesc_core.paths import ASSETS
 
+SIGN_IN_VARIABLE = "ATESC_SIGN_IN"  # set: visitors sign in, whatever the address
 TOKEN_VARIABLES = {"owner": "ATESC_TOKEN", "viewer": "ATESC_VIEWER_TOKEN"}
 MIN_CHARACTERS = 16  # of a token that somebody chose
 COOKIE_DAYS = 30
@@ -68,14 +69,17 @@ class Access:
 
     def role(self, token: str | None) -> Role | None:
         """The role of whoever has this token, or None."""
-        given = (token or "").encode()
-        return next((role for role, known in self.tokens.items() if hmac.compare_digest(given, known.encode())), None)
+        return _find(token, self.tokens)
 
     def role_of_cookie(self, cookie: str | None) -> Role | None:
         """The role of whoever has this cookie, or None. A cookie is made from a token, and does not tell it."""
-        given = (cookie or "").encode()
-        cookies = {role: cookie_of(token) for role, token in self.tokens.items()}
-        return next((role for role, known in cookies.items() if hmac.compare_digest(given, known.encode())), None)
+        return _find(cookie, {role: cookie_of(token) for role, token in self.tokens.items()})
+
+
+def _find(given: str | None, known: Mapping[Role, str]) -> Role | None:
+    """The role whose text this is, compared in constant time; None if it is nobody's."""
+    text = (given or "").encode()
+    return next((role for role, each in known.items() if hmac.compare_digest(text, each.encode())), None)
 
 
 def cookie_of(token: str) -> str:
@@ -107,7 +111,7 @@ def _access() -> Access:
         raise AccessError(
             f"{present[0]}: cannot be read; expected TOML. Whether visitors sign in is not known without it"
         )
-    asked = bool(os.environ.get("ATESC_SIGN_IN") or os.environ.get("ATESC_TOKEN"))
+    asked = bool(os.environ.get(SIGN_IN_VARIABLE) or os.environ.get(TOKEN_VARIABLES["owner"]))
     if not asked and is_loopback(st.get_option("server.address")):
         return Access({})
     tokens = {role: os.environ.get(TOKEN_VARIABLES[role]) for role in Role}

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from streamlit.web.cli import main
 
+from atesc_core.domains.folder import ALLOWED_VARIABLE
 from atesc_core.paths import APP
 from atesc_core.version import lab_version
-from pages.shared.access import is_loopback
+from pages.shared.access import SIGN_IN_VARIABLE, is_loopback
 
 
 def serve(arguments: list[str]) -> None:
@@ -29,9 +30,9 @@ def serve(arguments: list[str]) -> None:
     if options.no_browser:
         streamlit_options.append("--server.headless=true")
     if options.sign_in:
-        os.environ["ATESC_SIGN_IN"] = "1"
+        os.environ[SIGN_IN_VARIABLE] = "1"
     if options.folders is not None:
-        os.environ["ATESC_FOLDERS"] = os.pathsep.join(options.folders)  # absolute, as workers run elsewhere
+        os.environ[ALLOWED_VARIABLE] = os.pathsep.join(options.folders)  # absolute, as workers run elsewhere
     if options.sign_in or not is_loopback(options.address or "127.0.0.1"):
         streamlit_options.append("--server.headless=true")  # the links with the tokens are printed
     sys.argv = ["streamlit", "run", str(APP), *streamlit_options]

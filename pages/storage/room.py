@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from atesc_core.runs import Run
 
 TABLE = "storage table"
-ACTIVE = ("queued", "running", "paused")
 SIZES = {"Images": "images", "Students": "students", "Trials": "fork_points", "Total": "total"}
 
 

@@ -15,28 +15,17 @@ from playwright.sync_api import Page, expect
 from atesc_core.runs import RunStore
 from tests.support.browser import wait_until_idle
 from tests.support.labs import CONTROL, logged_run
+from tests.support.pages import PAGE_NAMES
 from tests.support.server import ROOT
 
 pytestmark = pytest.mark.e2e
 LARGE = os.environ.get("ATESC_TEST_SIZE") == "large"
 WIDTHS = (1920, 1280, 820, 390)
 SCHEMES = ("light", "dark") if LARGE else ("light",)
-PAGES = [
-    "story",
-    "domains",
-    "teachers",
-    "distill",
-    "robustness",
-    "embedding",
-    "compare",
-    "figures",
-    "results",
-    "storage",
-]
 # A page of one thing: its name, the page, and parameters of the link; {run} is a finished run.
 VIEWS = [
     ("start", "", ""),
-    *((name, name, "") for name in PAGES),
+    *((name, name, "") for name in PAGE_NAMES[1:]),
     ("a run", "distill", "run={run}"),
     ("a run's threshold", "robustness", "run={run}"),
     ("a run's map", "embedding", "run={run}"),

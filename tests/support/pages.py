@@ -17,6 +17,19 @@ from atesc_core.runs import DistillationRun
 from pages.shared.state.selection import Selection
 
 APP = Path(__file__).parents[2] / "pages" / "main.py"
+PAGE_NAMES = (
+    "start",
+    "story",
+    "domains",
+    "teachers",
+    "distill",
+    "robustness",
+    "embedding",
+    "compare",
+    "figures",
+    "results",
+    "storage",
+)
 WIDGETS = ("slider", "select_slider", "selectbox", "number_input", "toggle", "text_input", "button_group")
 
 

@@ -6,20 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.labs import Lab
-from tests.support.pages import widgets
-
-ALL_PAGES = [
-    "start",
-    "story",
-    "teachers",
-    "distill",
-    "robustness",
-    "embedding",
-    "compare",
-    "figures",
-    "domains",
-    "storage",
-]
+from tests.support.pages import PAGE_NAMES, widgets
 
 
 def set_by_page(app: AppTest) -> list[str]:
@@ -28,7 +15,7 @@ def set_by_page(app: AppTest) -> list[str]:
     return [proto.label for proto in sent if not proto.disabled]
 
 
-@pytest.mark.parametrize("page", ALL_PAGES)
+@pytest.mark.parametrize("page", PAGE_NAMES)
 @pytest.mark.usefixtures("report", "finished_run")
 def test_a_page_drawn_again_moves_no_widget(page: str, open_page, lab_with_runs: Lab):
     """The epoch slider was sent its value at every redraw: an arrow key pressed at the wrong moment was undone, and the

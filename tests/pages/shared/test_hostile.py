@@ -16,11 +16,10 @@ from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
 from tests.support.hostile import VALUES
 from tests.support.labs import Lab
+from tests.support.pages import PAGE_NAMES
 from tests.support.reports import save_report
 
 LARGE = os.environ.get("ATESC_TEST_SIZE") == "large"
-PAGES = ["start", "story", "domains", "teachers", "distill", "robustness", "embedding", "compare", "figures", "results"]
-PAGES += ["storage"]
 ROOT = Path(__file__).parents[3]
 # Names of a link's parameters, wherever the pages write one; and those that are put together.
 NAMED = re.compile(
@@ -50,7 +49,7 @@ def test_the_list_is_of_200_values_and_finds_the_parameters():
 
 
 @pytest.mark.parametrize("part", range(len(VALUES) if LARGE else 4))
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGE_NAMES)
 def test_no_link_breaks_a_page(open_page, finished_run, report, held_jobs, page, part):
     """Each value stands in each parameter in some part; with a run that exists, as without one a page shows little."""
     names = parameters()
