@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atesc_core.robustness.trap import TrapEvidence
+from atesc_core.robustness.trap import CHUNK, TrapEvidence
 from atesc_core.teachers.zoo import load_teacher
 
 
@@ -15,7 +15,8 @@ def teacher():
 
 @pytest.fixture
 def a_trap_with_label_0(monkeypatch):
-    """Twin synthesis finds a trap without an attack on noise images."""
+    """Twin synthesis finds a trap without an attack on noise images, and its directions from few of them."""
+    monkeypatch.setattr("atesc_core.robustness.trap.NOISE_IMAGES", 2 * CHUNK)
     monkeypatch.setattr(
         "atesc_core.distillation.state.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
     )

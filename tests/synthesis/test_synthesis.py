@@ -107,12 +107,13 @@ def test_a_teacher_without_batchnorm_is_taught_from(kind):
     assert synthesizer.sample(4).isfinite().all()
 
 
-@pytest.mark.parametrize("kind", SYNTHESIZERS)
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_a_user_is_told_where_r_bn_has_nothing_to_match(arch, kind):
-    notice = batchnorm_notice(arch, kind)
-    assert (notice is None) == bool(BatchNormMatch(build(arch, 4)).measured)
-    assert notice is None or f"{kind.upper()}'s R_BN term has nothing to match" in notice
+def test_a_user_is_told_where_r_bn_has_nothing_to_match(arch):
+    matches = bool(BatchNormMatch(build(arch, 4)).measured)
+    for kind in SYNTHESIZERS:
+        notice = batchnorm_notice(arch, kind)
+        assert (notice is None) == matches
+        assert notice is None or f"{kind.upper()}'s R_BN term has nothing to match" in notice
 
 
 @pytest.mark.parametrize("kind", ["cmi", "nayer"])

@@ -15,7 +15,7 @@ from atesc_core.distillation.losses import negative_learning, student_losses
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import load_pair
 from atesc_core.models.batchnorm import BatchNormInputs
-from atesc_core.robustness.trap import TrapEvidence
+from atesc_core.robustness.trap import CHUNK, TrapEvidence
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.synthesis.twin import HalvesMatch, noise_directions, quarters_mixed
 from atesc_core.teachers.zoo import load_teacher
@@ -34,7 +34,8 @@ def teacher():
 
 @pytest.fixture
 def found(monkeypatch):
-    """`found(evidence)`: what noise says from now on."""
+    """`found(evidence)`: what noise says from now on; its directions come from few noise images."""
+    monkeypatch.setattr("atesc_core.robustness.trap.NOISE_IMAGES", 2 * CHUNK)
     return lambda evidence: monkeypatch.setattr("atesc_core.distillation.state.find_trap", lambda *_: evidence)
 
 
