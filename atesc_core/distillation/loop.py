@@ -63,15 +63,17 @@ def distill(
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):
-            # Always compute the automatic threshold, even if one set by hand replaces it: both cases draw the same
-            # random numbers.
-            if run.splits_in(epoch) and run.threshold is None:
-                run.threshold = run.calibrate()
-                yield ThresholdChanged(epoch, round_, run.threshold, by="auto")
+            # Found anew in each epoch, as the generator changes, even if one set by hand replaces it: both cases draw
+            # the same random numbers.
+            found = run.calibrate() if round_ == 1 and run.finds_threshold_in(epoch) else None
             controls.threshold = by_hand.get((epoch, round_), controls.threshold)
-            if controls.threshold is not None and controls.threshold != run.threshold:
-                run.threshold = controls.threshold
-                yield ThresholdChanged(epoch, round_, run.threshold, by="hand")
+            if controls.threshold is not None:
+                if controls.threshold != run.threshold:
+                    yield ThresholdChanged(epoch, round_, controls.threshold, by="hand")
+                run.threshold, run.threshold_is_by_hand = controls.threshold, True
+            elif found is not None and not run.threshold_is_by_hand:
+                run.threshold = found
+                yield ThresholdChanged(epoch, round_, found, by="auto")
             yield from round_events(run, epoch, round_, controls)
         run.epoch = epoch
         measured = evaluate(run.student) if evaluate else ()

@@ -62,6 +62,7 @@ class Distillation:
         )
         self.epoch = 0  # epochs done
         self.threshold: float | None = None if isinstance(spec.split.threshold, str) else spec.split.threshold
+        self.threshold_is_by_hand = False
         if resume:
             self._load_state_dict(resume)
 
@@ -73,6 +74,10 @@ class Distillation:
     def splits_in(self, epoch: int) -> bool:
         """Whether images are split in this epoch: never in a plain run or during the warm-up."""
         return self.spec.escape.splits and epoch > self.spec.escape.warmup_epochs
+
+    def finds_threshold_in(self, epoch: int) -> bool:
+        """Whether the spec's rule finds a threshold at the beginning of this epoch."""
+        return isinstance(self.spec.split.threshold, str) and self.splits_in(epoch)
 
     def calibrate(self) -> float:
         """The threshold that the spec's rule finds in the scores of synthetic images. No real data [this lab]."""
@@ -190,6 +195,7 @@ class Distillation:
         return {
             "epoch": self.epoch,
             "threshold": self.threshold,
+            "threshold_is_by_hand": self.threshold_is_by_hand,
             "random": self.random.get_state(),
             "student": self.student.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -200,6 +206,7 @@ class Distillation:
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch, self.threshold = state["epoch"], state["threshold"]
+        self.threshold_is_by_hand = state["threshold_is_by_hand"]
         self.random.set_state(state["random"].cpu())
         self.student.load_state_dict(state["student"])
         self.optimiser.load_state_dict(state["optimiser"])

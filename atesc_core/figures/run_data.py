@@ -64,9 +64,14 @@ def recall_row(label: str, measured: Sequence[ClassRecalls | None], name: str = 
 
 
 def threshold_changes(run: DistillationRun, store: RunStore) -> pd.DataFrame:
-    """The run's threshold changes, the last of each round: columns epoch (fractional) and threshold."""
+    """The run's threshold changes, the last of each round: columns epoch (fractional) and threshold.
+
+    Of thresholds that were found epoch after epoch only the first.
+    """
     history = store.history(run.id)
     changes = history[history["kind"] == "threshold"].drop_duplicates(["epoch", "round"], keep="last")
+    found = changes["text"] == "auto"
+    changes = changes[~(found & found.shift(fill_value=False))]
     return pd.DataFrame({"epoch": changes["epoch"] - 1 + changes["round"] / run.rounds, "threshold": changes["value"]})
 
 

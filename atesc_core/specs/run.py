@@ -198,9 +198,10 @@ class SplitSpec(Spec):
     threshold: float | Literal["auto", "mixture", "share"] = setting(
         4.0,
         "Images with a score above this are robust. For min_eps this is the attack budget ε in 1/255. Found "
-        "from the synthetic images' own scores when the split begins, without real data: auto, the lowest density "
-        "between two groups, if a test finds two; mixture, where two fitted Gaussians are equally likely, if one does "
-        "not suffice; otherwise one group, and no image is held back; share, so that a given share is fragile",
+        "from the synthetic images' own scores at the beginning of each epoch that splits, without real data: auto, "
+        "the lowest density between two groups, if a test finds two; mixture, where two fitted Gaussians are equally "
+        "likely, if one does not suffice; otherwise one group, and no image is held back; share, so that a given share "
+        "is fragile",
         {"tadfkd": 0.5},
     )
     fragile_share: float = setting(
@@ -265,6 +266,11 @@ class EscapeSpec(Spec):
     def splits(self) -> bool:
         """Whether images are split into two groups at all."""
         return self.kind in SPLITTING
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the student is made to forget the teacher's answer to some images."""
+        return self.weight > 0 and (self.kind == "atesc" or (self.kind == "twin" and self.ood_images > 0))
 
     @property
     def form_of_forgetting(self) -> str:

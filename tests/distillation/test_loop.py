@@ -183,11 +183,28 @@ def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
     assert after.threshold == 5.0
 
 
-def test_an_automatic_threshold_is_found_when_the_split_begins(teacher):
-    events = list(distill(short_run(**{"split.threshold": "auto"}), teacher))
-    (change,) = [e for e in events if isinstance(e, ThresholdChanged)]
-    assert (change.epoch, change.round, change.by) == (2, 1, "auto")
-    assert change.threshold > 0
+def test_an_automatic_threshold_is_found_anew_in_each_epoch(teacher):
+    """It was found once, and kept while the generator changed."""
+    events = list(distill(short_run(epochs=4, **{"split.threshold": "share"}), teacher))
+    changes = [e for e in events if isinstance(e, ThresholdChanged)]
+    assert [(change.epoch, change.round, change.by) for change in changes] == [(n, 1, "auto") for n in (2, 3, 4)]
+    assert len({change.threshold for change in changes}) > 1
+    steps = [e for e in events if isinstance(e, StepDone) and e.epoch > 1]
+    assert {(step.epoch, step.threshold) for step in steps} == {(e.epoch, e.threshold) for e in changes}
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_threshold_set_by_hand_is_not_found_again(teacher, resumed):
+    controls, state = Controls(), None
+    spec = short_run(epochs=4, **{"split.threshold": "auto"})
+    for event in distill(spec, teacher, controls=controls, until=3):
+        if isinstance(event, StepDone) and (event.epoch, event.round) == (2, 1):
+            controls.threshold = 5.0
+        if isinstance(event, CheckpointReady):
+            state = copy.deepcopy(event.state)
+    rest = distill(spec, teacher, controls=None if resumed else controls, resume=state)
+    steps = [e for e in rest if isinstance(e, StepDone)]
+    assert {(step.epoch, step.threshold) for step in steps} == {(4, 5.0)}
 
 
 def test_an_unknown_student_is_named(teacher):

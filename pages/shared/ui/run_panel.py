@@ -178,9 +178,11 @@ EVENT_NAMES = {
 
 
 def timeline(run: Run) -> None:
-    """Draw the run's events, one per line."""
-    rows = []
-    for event in run_store().history(run.id).to_dict("records"):
+    """Draw the run's events, one per line; of thresholds found epoch after epoch only the first and the last."""
+    rows, history = [], run_store().history(run.id)
+    found = history.loc[history["kind"] == "threshold", "text"] == "auto"
+    between = found & found.shift(fill_value=False) & found.shift(-1, fill_value=False)
+    for event in history.drop(index=between[between].index).to_dict("records"):
         if event["kind"] == "threshold":
             by = {"hand": "by hand", "auto": "from the synthetic images alone"}[event["text"]]
             text = f"{ONE_GROUP if math.isinf(event['value']) else 'threshold ' + threshold_text(event['value'])}, {by}"
