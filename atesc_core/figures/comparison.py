@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, get_args
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pandas as pd
 from atesc_core.figures.theme import format_threshold
 from atesc_core.outcome import Outcome, trap_outcome
 from atesc_core.runs import DistillationRun
+from atesc_core.runs.run import ClassRecalls
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import EscapeSpec, RunSpec, SplitSpec
@@ -277,22 +279,33 @@ def _as_control(spec: RunSpec) -> RunSpec:
     return plain.model_copy(update={"teacher": "", "seed": 0, "preset": "", "device": "auto", **unused})
 
 
-def trap_counts(group: SeedGroup, control: SeedGroup | None = None) -> dict[Outcome, int]:
-    """Number of seeds for each outcome at the last epoch, against the control's means; empty if it was not measured."""
-    last = group.epochs[group.epochs["epoch"] == group.last_epoch]
-    names = [*group.metrics, *group.runs[0].costs]
-    of_control = None
+def trap_counts(
+    group: SeedGroup, control: SeedGroup | None = None, recalls: Mapping[str, ClassRecalls | None] | None = None
+) -> dict[Outcome, int]:
+    """Number of seeds for each outcome at the last epoch, against the control's means; empty if it was not measured.
+
+    ``recalls``: run id -> recall of each class at the last epoch, of both groups' runs. Without them a control in
+    close-set is compared by its IAcc, as `trap_outcome` says.
+    """
+    last = group.epochs[group.epochs["epoch"] == group.last_epoch].set_index("seed")
+    names, recalls, of_control = [*group.metrics, *group.runs[0].costs], recalls or {}, None
     if control is not None:
         at_end = control.epochs[control.epochs["epoch"] == control.last_epoch]
         of_control = {str(name): float(at_end[name].mean()) for name in at_end if name not in ("seed", "epoch")}
-    outcomes = [
-        trap_outcome(
-            {name: float(row[name]) for name in names if pd.notna(row[name])},
-            of_control,
-            forgets=group.spec.escape.kind != "none",
-        )
-        for row in last.to_dict("records")
-    ]
+
+    def recall_of_control(run_id: str) -> float | None:
+        own = recalls.get(run_id)
+        if control is None or own is None or own.trap_label is None:
+            return None
+        of_runs = [of_run for each in control.runs if (of_run := recalls.get(each.run.id)) is not None]
+        of_label = [recall for of_run in of_runs if (recall := of_run.by_label[own.trap_label]) is not None]
+        return fmean(of_label) if of_label else None
+
+    outcomes = []
+    for each in group.runs:
+        row = last.loc[each.run.spec.seed]
+        metrics = {name: float(row[name]) for name in names if pd.notna(row[name])}
+        outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), group.spec.escape.forgets))
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
 
 

@@ -65,7 +65,7 @@ def results(
                 "trap_recall": metrics.get("trap_recall", np.nan),
                 "worst_recall": metrics.get("worst_recall", np.nan),
                 "trap_found": (row.get("trap") or {}).get("is_trap"),
-                "outcome": _outcome(row, rows.get(outcome_key(control_spec(cell), images_from))) if row else None,
+                "outcome": _outcome(spec, row, rows.get(outcome_key(control_spec(cell), images_from))) if row else None,
                 "id_images": images.get("id", np.nan),
                 "ood_images": images.get("ood", np.nan),
                 "seconds": row.get("seconds", np.nan),
@@ -82,8 +82,8 @@ def control_spec(cell: PlannedRun) -> RunSpec:
     return cell.spec.replaced({"teacher": name, "escape.kind": "none"})
 
 
-def _outcome(row: dict[str, Any], control: dict[str, Any] | None) -> Outcome | None:
-    forgets = row["spec"]["escape"]["kind"] != "none"
+def _outcome(spec: RunSpec, row: dict[str, Any], control: dict[str, Any] | None) -> Outcome | None:
+    forgets = spec.escape.forgets and (row.get("trap") or {}).get("is_trap", True)  # without a trap Twin is plain
     if control is None:
         return trap_outcome(row["metrics"], forgets=forgets)
     label = row["trap_label"]

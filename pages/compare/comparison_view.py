@@ -335,7 +335,13 @@ def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup]) -> str:
     control = comparison.control_group(group, groups, cards())
     if control is group:
         return "control"
-    counts = comparison.trap_counts(group, control)
+    recalls = {
+        each.run.id: run_store().recalls(each.run.id, of.last_epoch)
+        for of in (group, control)
+        if of is not None
+        for each in of.runs
+    }
+    counts = comparison.trap_counts(group, control, recalls)
     if len(counts) == 1:
         return next(iter(counts))
     return ", ".join(f"{outcome} {count}" for outcome, count in counts.items())

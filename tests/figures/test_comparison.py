@@ -14,7 +14,7 @@ from atesc_core.figures import comparison
 from atesc_core.figures.comparison import MeasuredRun, group_by_seed, group_labels, results, spec_difference
 from atesc_core.figures.export import table
 from atesc_core.runs import DistillationRun
-from atesc_core.runs.run import Fork
+from atesc_core.runs.run import ClassRecalls, Fork
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import RunSpec
 
@@ -268,3 +268,22 @@ def test_a_try_is_a_line_of_its_own_whatever_its_numbers():
     assert not one.notes
     assert other.notes == ("A try: it parted from a run of these settings after epoch 1, and ended with 2.",)
     assert list(other.epochs["epoch"]) == [2]
+
+
+@pytest.mark.parametrize(("escape", "by_iacc"), [("atesc", "over-forgetting"), ("ckd", "free"), ("none", "free")])
+def test_the_controls_recall_is_that_of_the_students_own_trap_label(escape, by_iacc):
+    """In close-set the control has another trap label: Compare took its IAcc instead, unlike the study's table.
+
+    And a student that no escape makes forget, as with CKD, counted as over-forgetting.
+    """
+    run = measured((60, 10), metric="trap_share", epochs=1, escape__kind=escape)
+    run = replace(run, epochs=run.epochs.assign(oacc=50.0, trap_recall=30.0))
+    control = measured((83, 20), metric="trap_share", epochs=1, escape__kind="none", teacher="sl", created=1)
+    control = replace(control, epochs=control.epochs.assign(oacc=90.0, trap_recall=90.0))
+    (student,), (of_sl,) = group_by_seed([run]), group_by_seed([control])
+    recalls = {
+        run.run.id: ClassRecalls(1, (90.0, 30.0), trap_label=1),
+        control.run.id: ClassRecalls(1, (90.0, 40.0), trap_label=0),
+    }
+    assert comparison.trap_counts(student, of_sl, recalls) == {"free": 1}
+    assert comparison.trap_counts(student, of_sl) == {by_iacc: 1}
