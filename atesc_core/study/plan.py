@@ -56,7 +56,7 @@ DEVELOPMENT_FORMS: dict[str, dict[str, Any]] = {
     "Twin without mixtures": {"escape.kind": "twin", "escape.mixing": 0.0},
     "Twin without orientation": {"escape.kind": "twin", "escape.orientation": 0.0},
 }
-CONTROL_FORMS = {form: DEVELOPMENT_FORMS[form] for form in ("plain", "Twin")}  # of the SL teachers, which set no trap
+CONTROL_FORMS = {form: DEVELOPMENT_FORMS[form] for form in ("plain", "Twin")}  # also of SL teachers, which set no trap
 TEACHER_SEEDS = (0, 1)  # of the teachers' training
 
 
@@ -121,8 +121,11 @@ def escape(seeds: int) -> list[PlannedRun]:
 
 
 def development(seeds: int) -> list[PlannedRun]:
-    """Forms of the escape on DFQ, the three offline pairs and TEACHER_SEEDS; and CONTROL_FORMS on the SL teachers."""
-    return [
+    """Forms of the escape on DFQ, the three offline pairs and TEACHER_SEEDS; and CONTROL_FORMS on the SL teachers.
+
+    CONTROL_FORMS come first, on every seed: they say whether the aim is reached. The others say what each part does.
+    """
+    planned = [
         PlannedRun(
             pair,
             kind,
@@ -135,6 +138,7 @@ def development(seeds: int) -> list[PlannedRun]:
         for kind, forms in (("SL", CONTROL_FORMS), ("NTL", DEVELOPMENT_FORMS))
         for form, changes in forms.items()
     ]
+    return sorted(planned, key=lambda run: run.form not in CONTROL_FORMS)
 
 
 def development_teacher(pair: str, kind: str, seed: int) -> str:
