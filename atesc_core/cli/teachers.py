@@ -196,9 +196,8 @@ def _print_origin(staged: StagedTeacher, model: Classifier, typed: str | None, u
     recognised, listing = staged.recognised, staged.listing
     if recognised is not None:
         print(f"recognised: {' or '.join(recognised.architectures)}, by the names of {recognised.source}")
-    if listing is not None and listing.entry:
-        others = f"; not read: {', '.join(listing.other_entries)}" if listing.other_entries else ""
-        print(f"weights: the file's entry {listing.entry!r}{others}")
+    if listing is not None and listing.entry_notice:
+        print(f"weights: {listing.entry_notice}")
     mean, std = (
         " ".join(f"{value:g}" for value in model.get_buffer(part).flatten().tolist()) for part in ("mean", "std")
     )

@@ -40,6 +40,12 @@ class Listing:
     entry: str = ""  # the entry of a checkpoint that holds the tensors; empty if they are the whole file
     other_entries: tuple[str, ...] = ()  # entries of the checkpoint that hold weights too
 
+    @property
+    def entry_notice(self) -> str:
+        """Which entry of a checkpoint is read and which are not; empty if the tensors are the whole file."""
+        not_read = f"; not read: {', '.join(self.other_entries)}" if self.other_entries else ""
+        return self.entry and f"the file's entry {self.entry!r}{not_read}"
+
 
 def list_file(path: Path, name: str | None = None) -> Listing:
     """Names and shapes of the tensors in a safetensors file, and its header; no weight is read.

@@ -150,7 +150,10 @@ class StagedTeacher:
 def several_fit(recognised: Recognised | None) -> str:
     """A sentence that says which architectures a file fits, and asks for one of them."""
     names = ", ".join(recognised.architectures) if recognised else ""
-    return f"its names and shapes fit several architectures, which compute differently: {names}; name one of them."
+    return (
+        f"its names and shapes fit several architectures, which compute differently: {names}; name one of them "
+        "(Architecture, --arch)."
+    )
 
 
 def put_in_order(model: Classifier, names: tuple[str, ...], classes: tuple[str, ...]) -> bool:

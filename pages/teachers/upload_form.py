@@ -203,9 +203,8 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
     unavailable_pairs()
     if recognised:
         about = f" {architecture(arch).description}" if arch else ""
-        elements.caption(
-            f"Recognised: {' or '.join(fits)}, by the names of {recognised.source}.{about}{_entries(staged)}"
-        )
+        entry = f" Weights: {staged.listing.entry_notice}." if staged.listing and staged.listing.entry_notice else ""
+        elements.caption(f"Recognised: {' or '.join(fits)}, by the names of {recognised.source}.{about}{entry}")
     else:
         elements.caption(f"Not recognised. {staged.problem}.")
     return name, Answers(kind, pair, arch, int(image_side), normalisation, _split(class_names))
@@ -221,15 +220,6 @@ def _about_architectures(fits: list[str]) -> str:
         "Stride and pooling of the stem cannot be told from names and shapes. Check without a choice measures the file "
         "as each of them."
     )
-
-
-def _entries(staged: StagedTeacher) -> str:
-    """A sentence on the entry of a checkpoint that was read, if there is one; it starts with a space."""
-    if staged.listing is None or not staged.listing.entry:
-        return ""
-    others = staged.listing.other_entries
-    not_read = f"; not read: {', '.join(others)}" if others else ""
-    return f" Weights: the file's entry {staged.listing.entry}{not_read}."
 
 
 def _normalisation(recognised: Recognised, pair: str) -> str:

@@ -7,9 +7,7 @@ import pytest
 
 from atesc_core.errors import LimitError, RunBusyError
 from atesc_core.runs import RunStore, storage
-from tests.support.labs import logged_run, tiny_spec
-
-END_OF_ARCHIVE = b"PK\x05\x06" + bytes(18)  # by which a snapshot is known not to be cut short
+from tests.support.labs import archive_of, logged_run, tiny_spec
 
 
 @pytest.fixture
@@ -25,7 +23,7 @@ def ended(store):
         (store.folder(run_id) / name).mkdir()
         for epoch in (1, 2, 3, 4, 10):
             (store.folder(run_id) / name / f"{epoch}.{suffix}").write_bytes(
-                END_OF_ARCHIVE.rjust(size, b"\0") if size > 22 else bytes(size)
+                archive_of(size) if suffix == "npz" else bytes(size)
             )
     store.checkpoint_file(run_id).write_bytes(bytes(7))
     return run_id

@@ -6,8 +6,7 @@ import shutil
 
 import pytest
 
-from tests.runs.test_storage import END_OF_ARCHIVE
-from tests.support.labs import logged_run, tiny_spec
+from tests.support.labs import archive_of, logged_run, tiny_spec
 from tests.support.pages import button, page_text
 
 
@@ -19,7 +18,7 @@ def runs(store):
         folder = store.folder(run_id) / "snapshots"
         folder.mkdir()
         for epoch in (1, 2, 3):
-            (folder / f"{epoch}.npz").write_bytes(END_OF_ARCHIVE.rjust(size, b"\0"))
+            (folder / f"{epoch}.npz").write_bytes(archive_of(size))
     return [*ended, store.create(tiny_spec())]
 
 
