@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from atesc_core.specs.base import Spec
+from atesc_core.specs.base import PlainText, Spec
 from atesc_core.specs.run import RunSpec
 from atesc_core.vocabulary import COST_NAMES, SETTING_METRIC, Cost, Metric, Setting
 
 MAX_RUNS, MAX_SNAPSHOTS, MAX_IMAGES = 12, 64, 512  # runs; epochs of a run that keep images; images of such an epoch
 
-PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # no markup
 PerCent = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from contextlib import suppress
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from atesc_core.errors import SpecError
 from atesc_core.specs.text import MAX_CHARACTERS, parse_json, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # no HTML, which charts would draw
 
 
 def setting(default: Any, description: str, published: Any = None, **bounds: Any) -> Any:

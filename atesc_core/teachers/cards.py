@@ -11,7 +11,7 @@ from pydantic import Field
 from atesc_core.domains import find_pair, pair_doubts
 from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
-from atesc_core.specs.base import Spec, parse
+from atesc_core.specs.base import PlainText, Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
 from atesc_core.specs.text import parse_json
 from atesc_core.vocabulary import METRIC_NAMES, Setting
@@ -28,7 +28,7 @@ class TeacherCard(Spec):
     arch: str
     image_side: int = Field(ge=8, le=256)
     num_classes: int = Field(ge=2, le=10_000)
-    class_names: tuple[str, ...]
+    class_names: tuple[PlainText, ...]
     parameters: int = Field(ge=1)
     metrics: dict[str, float]
     test_images: dict[str, int] = Field(description="How many test images each accuracy is over: id, ood")
@@ -41,7 +41,8 @@ class TeacherCard(Spec):
         return find_pair(self.pair).setting
 
 
-CHANCE = 2.0  # times the accuracy of guessing: below, a teacher has hardly learnt its ID domain
+# Below twice the accuracy of guessing, or a tenth of the way from it to 100 %, a teacher has hardly learnt ID.
+CHANCE_TIMES, CHANCE_SHARE = 2.0, 0.1
 TRAPPED_SHARE = 50.0  # per cent of OOD images to which an NTL teacher gives its trap label, at the least
 TRANSFERS = 0.7  # share of its ID accuracy that a close-set teacher which is not non-transferable keeps on OOD
 
@@ -50,9 +51,10 @@ def doubts(card: TeacherCard) -> list[str]:
     """Sentences on what in a teacher's pair and accuracies contradicts what its card says; none if all agrees."""
     found = [f"{doubt}." for doubt in pair_doubts(find_pair(card.pair))]
     iacc = card.metrics["iacc"]
-    if iacc < CHANCE * 100 / card.num_classes:
+    chance = 100 / card.num_classes
+    if iacc < min(CHANCE_TIMES * chance, chance + CHANCE_SHARE * (100 - chance)):
         found.append(
-            f"IAcc {iacc:g} % is hardly better than chance ({100 / card.num_classes:g} %): another pair, order of "
+            f"IAcc {iacc:g} % is hardly better than chance ({chance:g} %): another pair, order of "
             "classes, image side, normalisation or architecture?"
         )
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from atesc_core.teachers.files import header, save_tensors
 from atesc_core.teachers.formats import read_classifier
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.vocabulary import METRIC_NAMES
+
+CLASS_NAME = re.compile(r"[^<>\x00-\x1f]{1,80}")  # no HTML, which charts would draw
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def measured_card(
     class_names = class_names or data.id.classes
     if len(class_names) != model.num_classes:
         raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
-    if invalid := [name for name in class_names if not 1 <= len(name) <= 80]:
-        raise TeacherError(f"class_names: {invalid[0][:80]!r}: expected 1 to 80 characters a name")
+    if invalid := [name for name in class_names if not CLASS_NAME.fullmatch(name)]:
+        raise TeacherError(f"class_names: {invalid[0][:80]!r}: expected 1 to 80 characters a name, without < and >")
     metrics = Evaluator(data, next(model.parameters()).device)(model).metrics
     return TeacherCard(
         name=name,

@@ -33,7 +33,7 @@ def show_latest_runs() -> bool:
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
-            st.page_link(run_page(run), label=run.teacher, query_params={"run": run.id})
+            st.page_link(run_page(run), label=elements.plain(run.teacher), query_params={"run": run.id})
         with rest:
             _row(
                 method_name(run.spec),

@@ -38,7 +38,7 @@ def show_border(story: StoryContext) -> None:
                 "ID image",
                 range(last + 1),
                 required=True,
-                format_func=lambda index: border.pairs[index].id_class,
+                format_func=lambda index: elements.plain(border.pairs[index].id_class),
                 **url.bind_widget("pair", pair),
             )
         tiles = [

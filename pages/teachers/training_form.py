@@ -55,7 +55,7 @@ def latest_trainings() -> bool:
     for run in runs:
         name, rest = st.columns([2, 5], vertical_alignment="center")
         with name:
-            st.page_link("teachers/page.py", label=run.teacher, query_params={"run": run.id})
+            st.page_link("teachers/page.py", label=elements.plain(run.teacher), query_params={"run": run.id})
         with rest:
             accuracies = [
                 elements.swatch(METRIC_ROLES[metric], f"{METRIC_NAMES[metric]} {formats.per_cent(value)} %")

@@ -8,12 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from atesc_core.errors import DomainError, TeacherError
+from atesc_core.errors import DomainError, SpecError, TeacherError
 from atesc_core.models import build
+from atesc_core.specs.base import parse
 from atesc_core.teachers import conversion, list_teachers, staging
-from atesc_core.teachers.cards import damaged_cards, doubts
+from atesc_core.teachers.cards import TeacherCard, damaged_cards, doubts
 from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
-from atesc_core.teachers.zoo import load_teacher
+from atesc_core.teachers.zoo import load_teacher, measured_card
 
 pytestmark = pytest.mark.usefixtures("weights_read_here")
 
@@ -144,6 +145,25 @@ def test_accuracies_that_contradict_the_claim_are_named(name, kind, doubt):
     """An SL file loaded as NTL "fitted"."""
     found = doubts(load_teacher(name).card.model_copy(update={"kind": kind}))
     assert [doubt in text for text in found] == ([True] if doubt else [])
+
+
+@pytest.mark.parametrize(
+    ("classes", "iacc", "doubted"), [(2, 97.0, False), (2, 53.0, True), (10, 18.0, True), (100, 3.0, False)]
+)
+def test_chance_depends_on_the_number_of_classes(classes, iacc, doubted):
+    """Every teacher of two classes was said to be hardly better than chance."""
+    card = load_teacher("mnistm-fashion-sl").card.model_copy(update={"num_classes": classes})
+    found = doubts(card.model_copy(update={"metrics": card.metrics | {"iacc": iacc}}))
+    assert any("hardly better than chance" in text for text in found) == doubted
+
+
+def test_a_class_name_with_html_is_refused():
+    """Charts draw a link or bold type out of a name that a file brings along."""
+    teacher, names = load_teacher("mnistm-fashion-sl"), ("<a href='http://x'>0</a>", *"123456789")
+    with pytest.raises(TeacherError, match="class_names: .*http.*without < and >"):
+        measured_card(teacher.model, "mine", "small", "SL", "mnistm-fashion", 16, class_names=names)
+    with pytest.raises(SpecError, match="class_names"):
+        parse(TeacherCard, teacher.card.model_dump() | {"class_names": names})
 
 
 def test_a_tensor_without_values_is_refused(tmp_path):
