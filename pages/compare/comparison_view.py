@@ -280,9 +280,10 @@ def _results(run_ids: Sequence[str]) -> bool:
     if "Trap" in formatted:
         elements.caption(TRAP_NOTE)
     with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
+        # Made after the press: while a run goes on, the file of the last redraw is gone with the next one.
         st.download_button(
             "LaTeX",
-            tex,
+            lambda: tex,
             "comparison.tex",
             "text/x-tex",
             icon=":material/download:",
@@ -292,7 +293,7 @@ def _results(run_ids: Sequence[str]) -> bool:
         )
         st.download_button(
             "CSV",
-            table.csv(exact),
+            lambda: table.csv(exact),
             "comparison.csv",
             "text/csv",
             icon=":material/download:",

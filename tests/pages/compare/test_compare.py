@@ -200,8 +200,10 @@ def test_the_table_leaves_as_latex_and_csv(open_page, store, two_seeds):
     tex = app.code[0].value
     assert "ATEsc & 2 & 2 & 62.0 $\\pm$ 2.8 & 20.0 $\\pm$ 14.1 \\\\" in tex
     assert f"% ATEsc: runs {' '.join(two_seeds)}" in tex
-    assert not button(app, "LaTeX").proto.disabled
-    assert not button(app, "CSV").proto.disabled
+    for label in ("LaTeX", "CSV"):
+        made = button(app, label).proto
+        assert not made.disabled
+        assert made.deferred_file_id, "a file of the last redraw is gone with the next: one press gave nothing"
 
 
 def test_a_difference_has_what_differs_with_its_sentence_and_what_is_published(open_page, store, two_seeds):
