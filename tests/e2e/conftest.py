@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,16 @@ from tests.support.server import APP, ROOT, LabServer
 
 # Under a page's path Streamlit's client first looks for its server there, and then at the root.
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails says which page it saw, as a screen reader reads it."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        report.sections.append((page.url, page.locator("body").aria_snapshot()))
+    return report
 
 
 @pytest.fixture(scope="module")
