@@ -16,13 +16,13 @@ from atesc_core import paths
 from atesc_core.figures import title
 from atesc_core.figures.export import files, venues
 from atesc_core.figures.export.drawing import find_drawing, start_drawing
-from atesc_core.figures.export.recipe import Recipe
+from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
 from atesc_core.figures.export.sheet import Sheet
 from atesc_core.figures.run_figures import draw_recipe, recipe_provenance
 from atesc_core.jobs import ThreadJob
 from atesc_core.specs.command import run_command
 from pages.shared.data.store import run_store
-from pages.shared.ui import appearance, elements
+from pages.shared.ui import appearance, elements, run_labels
 from pages.shared.ui.progress import watch_job
 
 JOB_TITLE = "Drawing it as it will print"
@@ -128,12 +128,16 @@ def _start_drawing(key: str, recipe: Recipe, drawn: Sequence[go.Figure]) -> Thre
 
 
 def _caption(recipe: Recipe) -> str:
-    """The caption: figure, teacher, seed and epoch of each panel."""
+    """The caption: figure, whose labels, method, teacher, seed and epoch of each panel."""
     sentences = []
     for letter, panel in zip("abcdefghijkl", recipe.panels, strict=False):
         spec = run_store().get_distillation(panel.run).spec
-        details = [f"Teacher {spec.teacher}, seed {spec.seed}"] + [f"epoch {panel.epoch}"] * (panel.epoch is not None)
-        sentences.append(f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}. {', '.join(details)}.")
+        details = [run_labels.method_name(spec), f"teacher {spec.teacher}", f"seed {spec.seed}"]
+        details += [f"epoch {panel.epoch}"] * (panel.epoch is not None)
+        whose = f" of the {panel.network}" if "network" in PANEL_OPTIONS[panel.figure] else ""
+        sentences.append(
+            f"({letter}) " * (len(recipe.panels) > 1) + f"{title(panel.figure)}{whose}. {', '.join(details)}."
+        )
     return " ".join(sentences)
 
 

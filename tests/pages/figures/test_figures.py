@@ -7,6 +7,7 @@ import threading
 import pytest
 import yaml
 
+from atesc_core import figures
 from atesc_core.errors import BrowserMissingError, DrawingStoppedError
 from atesc_core.figures.export import sheet
 from atesc_core.figures.export.recipe import PANEL_OPTIONS, Recipe
@@ -15,6 +16,7 @@ from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report, report_file
 from pages.figures import paper
+from pages.shared.ui.run_labels import method_name
 from tests.support.labs import CONTROL, TEACHER, Lab
 from tests.support.pages import button, page_text
 from tests.support.waiting import until
@@ -62,6 +64,8 @@ def test_every_figure_of_a_finished_run_is_drawn(
     assert not app.exception
     assert not app.error
     assert [panel.figure for panel in drawn[-1].panels] == [name]
+    whose = " of the teacher" if name in ("per_class", "confusion") else ""
+    assert f"{figures.title(name)}{whose}. {method_name(finished_run.spec)}, teacher" in page_text(app), "the caption"
     assert "3.25 in wide at ICML" in page_text(app)
     assert not download(app, "PDF").proto.disabled
 
