@@ -22,7 +22,8 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
-from pages.shared.ui.run_panel import queue_position, speed_and_eta
+from pages.shared.ui.run_labels import queue_position
+from pages.shared.ui.run_panel import speed_and_eta
 
 EARLIER_TRIALS = 6  # largest number of earlier trials that can be opened again
 CHART_HEIGHT = 400

@@ -18,6 +18,7 @@ from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
+from pages.shared.ui.run_labels import queue_position
 
 WALL_IMAGES, COLUMNS = 24, 8
 CHART_HEIGHT = 250
@@ -118,8 +119,7 @@ def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
 def _position(run: DistillationRun) -> str:
     """The run's epoch, position in the queue and time left, as text."""
     parts = [f"epoch {run.epoch}/{run.epochs}"] if run.epoch or run.queue_position is None else []
-    if run.queue_position is not None:
-        parts.append("next in line" if run.queue_position == 1 else f"place {run.queue_position} in line")
+    parts += queue_position(run)
     if run.eta_s is not None:
         parts.append(f"{formats.duration(run.eta_s)} left")
     return " · ".join(parts)

@@ -63,3 +63,10 @@ def time_ago(at: float | None) -> str:
         return f"{int(age // 60)} min ago"
     today = time.strftime("%Y-%m-%d") == time.strftime("%Y-%m-%d", time.localtime(at))
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def queue_position(run: Run) -> list[str]:
+    """The run's position in the queue, as text; empty if the run is not in the queue."""
+    if run.queue_position is None:
+        return []
+    return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]

@@ -21,7 +21,7 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.glossary import TERMS
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.recording_files import download_runs
-from pages.shared.ui.run_labels import method_name
+from pages.shared.ui.run_labels import method_name, queue_position
 
 ROUNDS_DRAWN = 600  # largest number of rounds in a chart; longer runs are thinned evenly
 
@@ -32,13 +32,6 @@ def progress_text(run: Run) -> str:
     """Progress as text, without unknown parts: ``epoch 4/12 · CPU, 2 cores · 812 images/s · 1 min 40 s left``."""
     device = [run.device] if run.device else []
     return " · ".join([*queue_position(run), f"epoch {run.epoch}/{run.epochs}", *device, *speed_and_eta(run)])
-
-
-def queue_position(run: Run) -> list[str]:
-    """The run's position in the queue, as text; empty if the run is not in the queue."""
-    if run.queue_position is None:
-        return []
-    return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]
 
 
 def speed_and_eta(run: Run) -> list[str]:

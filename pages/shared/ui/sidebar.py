@@ -13,7 +13,7 @@ from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.state.visitor import may_change
 from pages.shared.ui import appearance, elements, formats, presentation
-from pages.shared.ui.run_labels import run_link
+from pages.shared.ui.run_labels import queue_position, run_link
 
 MAX_ROWS = 4  # runs of the queue that are shown; for the others only their number
 LATEST_RUNS = 50  # number of latest runs among which the running ones are searched
@@ -87,7 +87,7 @@ def _queue_row(run: Run) -> None:
 
 def _position(run: Run) -> str:
     """A waiting run's position in the queue; for a run on the device, its progress and the time left."""
-    if run.queue_position is not None:
-        return f"place {run.queue_position} in line"
+    if place := queue_position(run):
+        return place[0]
     left = f" · {formats.duration(run.eta_s)} left" if run.eta_s is not None else ""
     return f"epoch {run.epoch}/{run.epochs}{left}"

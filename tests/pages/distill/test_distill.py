@@ -266,6 +266,18 @@ def test_again_changed_opens_the_form_with_the_runs_settings(open_page, finished
     button(app, "Start")
 
 
+@pytest.mark.parametrize("other_runs", [True, False])
+def test_a_waiting_turn_says_what_it_waits_for(open_page, store, monkeypatch, other_runs):
+    """It said that another run had the device while its own process was starting."""
+    if other_runs:
+        logged_run(store, (50, 50), status="running")
+    waiting = store.create(tiny_spec())
+    store.slow_motion(waiting, 1.0)
+    text = page_text(open_page("distill", run=waiting))
+    assert ("Next in line: another run has the device." in text) == other_runs
+    assert ("Next in line: its process is starting." in text) != other_runs
+
+
 def test_a_run_in_line_can_be_paused_resumed_and_stopped(open_page, store):
     run_id = store.create(tiny_spec())
     app = open_page("distill", run=run_id)

@@ -6,7 +6,7 @@ from atesc_core.distillation.turns import GeneratorTurn, StudentTurn, Turn
 from atesc_core.runs import DistillationRun
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements
-from pages.shared.ui.run_panel import queue_position
+from pages.shared.ui.run_labels import queue_position
 from pages.shared.ui.turn.controls import turn_controls
 from pages.shared.ui.turn.generator import show_generator_turn
 from pages.shared.ui.turn.student import show_student_turn
@@ -21,7 +21,12 @@ def turn_card(run: DistillationRun) -> None:
         elements.row(elements.bold("Trace of one turn"), elements.muted(_position(run, turn)))
         turn_controls(run, turn)
         for place in queue_position(run):
-            elements.caption(f"{place.capitalize()}: another run has the device. This one's turn comes after it.")
+            waits_for = (
+                "another run has the device"
+                if any(other.status == "running" for other in run_store().all_runs(include_forks=True))
+                else "its process is starting"
+            )
+            elements.caption(f"{place.capitalize()}: {waits_for}.")
         match turn:
             case GeneratorTurn():
                 show_generator_turn(run, turn)
