@@ -38,9 +38,12 @@ def test_ticked_runs_are_in_the_link(lab: LabServer, runs: list[str], page: Page
     page.goto(f"{lab.url}/compare?smoothing=0.5")
     expect(page.locator(".atesc-table").first).to_contain_text("3")
     grid = page.locator(".stDataFrameGlideDataEditor").first
+    listed = grid.locator("tbody tr")  # what a screen reader is told, once the grid is drawn and takes a click
     for row in (0, 2):
+        expect(listed).to_have_count(3)
         wait_until_idle(page)  # a grid that is being redrawn takes no click
         grid.click(position={"x": BOX[0], "y": BOX[1] + ROW * row})
+        expect(listed.nth(row)).to_have_attribute("aria-selected", "true")
         page.wait_for_url(re.compile(rf"runs=.*{runs[row]}"))
     expect(page.locator(".atesc-table tbody td").nth(2)).to_have_text("2")
     assert "10.0 ± 14.1" in spec_row(page)
