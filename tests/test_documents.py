@@ -116,6 +116,8 @@ def test_every_hop_of_the_walks_is_there():
     text = (IMPORT_ROOT / "docs" / "architecture.md").read_text()
     walks = text.partition("## Walk:")[2]
     hops = re.findall(r"`([\w/.]+\.(?:py|js))`: `(\w+)`", walks)
+    threshold, teacher = (re.findall(r"^(\d+)\. `", walk, re.MULTILINE) for walk in walks.split("## Walk:"))
+    assert (len(threshold), len(teacher)) == (9, 6)
     assert len(hops) >= 15
     for file, name in hops:
         source = (IMPORT_ROOT / file).read_text()
