@@ -32,7 +32,7 @@ def show_split(story: StoryContext) -> None:
     end = float(edges[-1])
     by_min_eps = run.spec.split.score == "min_eps"
     default = snapshot.threshold if by_min_eps and snapshot.threshold is not None else end / 4
-    threshold = round(url.read_number("eps", default, 0.0, end), 1)
+    threshold = round(url.read_number("threshold", default, 0.0, end), 1)
     left, right = st.columns([3, 1.1], gap="medium")
     with left, elements.card():
         _threshold_chart(run, snapshot.epoch, arrays.min_eps, edges, threshold)
@@ -43,7 +43,7 @@ def show_split(story: StoryContext) -> None:
             step=0.1,
             format="ε = %.1f/255",
             label_visibility="collapsed",
-            **url.bind_widget("eps", threshold, initial="value"),
+            **url.bind_widget("threshold", threshold, initial="value"),
         )
     with right, st.container(key="story-groups"):
         st.html("<style>.st-key-story-groups .atesc-tiles { grid-template-columns: 1fr }</style>")
@@ -70,7 +70,7 @@ def _threshold_chart(run: RecordedRun, epoch: int, min_eps: np.ndarray, edges: n
         height=300,
         revision=epoch,
         label="min ε of the synthetic images",
-        on_threshold=lambda value: url.set_parameter("eps", f"{value:g}"),
+        on_threshold=lambda value: url.set_parameter("threshold", f"{value:g}"),
         threshold=ThresholdHandle(threshold, 0.0, float(edges[-1]), 0.1, "ε =", "/255", min_eps),
     )
 

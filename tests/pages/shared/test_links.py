@@ -272,7 +272,7 @@ DAMAGED = {
     "teachers": {"teacher": "nobody", "spec": "damaged", "run": "zzzzzzzz"},
     "results": {"study": "mine", "synthesizer": "gan", "setting": "x", "teacher": "y"},
     "start": {"setting": "x"},
-    "story": {"step": "ten", "t": "nan", "speed": "-3", "pair": "1e9", "blend": "x", "n": "x", "eps": "x"},
+    "story": {"step": "ten", "t": "nan", "speed": "-3", "pair": "1e9", "blend": "x", "n": "x", "threshold": "x"},
 }
 
 

@@ -266,14 +266,14 @@ def test_the_line_moves_groups_by_recorded_scores(open_page, shipped):
     run = shipped.manifest.runs[1]
     values = shipped.pictures(run, 1).min_eps  # its one plain epoch is what the split first sees
     line = round(float(np.median(values[np.isfinite(values)])), 1)
-    app = open_page("story", step="4", eps=str(line))
+    app = open_page("story", step="4", threshold=str(line))
     fragile = values <= line
     words = " ".join(page_text(app).split())
     assert f"Fragile {100 * fragile.mean():.1f} % {fragile.sum()} of 32 synthetic · epoch 1" in words
     target = shipped.pictures(run, 1).teacher_class[~fragile] == 0
     assert f"of them with the trap label, 0 {100 * target.mean():.1f} % of {(~fragile).sum()} robust images" in words
     app.slider[0].set_value(0.0).run()
-    assert app.query_params["eps"] == "0.0"
+    assert app.query_params["threshold"] == "0.0"
     assert not app.exception
 
 
