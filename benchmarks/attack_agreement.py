@@ -124,11 +124,11 @@ def page(rows: Sequence[dict[str, Any]], steps: int, seconds: float) -> str:
     ]
     for source, name in SOURCES.items():
         for epsilon in EPSILONS:
-            some = [row for row in rows if (row["source"], row["epsilon"]) == (source, epsilon)]
+            of_cell = [row for row in rows if (row["source"], row["epsilon"]) == (source, epsilon)]
             lines.append(
-                f"| {name} | {epsilon:g} | {IMAGES * len(some)} | {_mean(some, 'agree'):.1f} % "
-                f"| {sum(row['only_strong'] for row in some)} | {sum(row['only_split'] for row in some)} "
-                f"| {_mean(some, 'cost'):.1f} |"
+                f"| {name} | {epsilon:g} | {IMAGES * len(of_cell)} | {_mean(of_cell, 'agree'):.1f} % "
+                f"| {sum(row['only_strong'] for row in of_cell)} | {sum(row['only_split'] for row in of_cell)} "
+                f"| {_mean(of_cell, 'cost'):.1f} |"
             )
     lines += [
         "",

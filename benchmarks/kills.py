@@ -83,8 +83,8 @@ def _wait(store: RunStore, run_id: str, *statuses: str) -> None:
 def _kill(store: RunStore) -> None:
     """Kill the workers of this folder, as the machine's going down does."""
     for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "atesc_core.runs.worker" in words and str(store.runs_dir) in words:
+        command_line = process.info["cmdline"] or []
+        if "atesc_core.runs.worker" in command_line and str(store.runs_dir) in command_line:
             process.send_signal(signal.SIGKILL)
             process.wait(60)
 

@@ -134,12 +134,12 @@ class Distillation:
         ood_images = half.sample(ood_count)
         with torch.no_grad(), autocast(self.device):
             ood_logits = self.teacher(ood_images).float()
-        trapped = ood_logits.argmax(1) == half.label
+        has_trap_label = ood_logits.argmax(1) == half.label
         return StudentBatch(
             torch.cat([images, ood_images]),
             torch.cat([logits, ood_logits]),
-            torch.cat([everything, torch.zeros_like(trapped)]),
-            torch.cat([~everything, trapped]),
+            torch.cat([everything, torch.zeros_like(has_trap_label)]),
+            torch.cat([~everything, has_trap_label]),
         )
 
     def learn(self, batch: StudentBatch) -> tuple[dict[str, Tensor], Tensor]:

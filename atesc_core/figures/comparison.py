@@ -303,7 +303,7 @@ def trap_counts(
 
     outcomes = []
     for each in group.runs:
-        row = last.loc[each.run.spec.seed]
+        row: pd.Series = last.loc[each.run.spec.seed]
         metrics = {name: float(row[name]) for name in names if pd.notna(row[name])}
         outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), group.spec.escape.forgets))
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}

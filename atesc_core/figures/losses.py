@@ -122,9 +122,9 @@ def _panel(
         hovertemplate="%{y:.4g} at epoch %{x:.2f}<extra></extra>",
         meta={"term": term},
     )
-    beside = {"xref": "paper", "showarrow": False, "xanchor": "left"}
+    layout = {"xref": "paper", "showarrow": False, "xanchor": "left"}
     figure.add_annotation(
-        text=name, x=0, y=top - gap, yref="paper", yanchor="bottom", font={"color": style.muted}, **beside
+        text=name, x=0, y=top - gap, yref="paper", yanchor="bottom", font={"color": style.muted}, **layout
     )
     figure.add_annotation(
         text=f"<b>{theme.format_number(values[-1])}</b>",
@@ -133,7 +133,7 @@ def _panel(
         y=values[-1],
         yref=f"y{suffix}",
         yanchor="middle",
-        **beside,
+        **layout,
     )
 
 

@@ -305,9 +305,9 @@ def muted_note(style: Style, text: str, **position: object) -> dict[str, object]
 
 def show_message(figure: go.Figure, text: str) -> go.Figure:
     """Write ``text`` in the middle of a figure without data, and return the figure. No axis shows invented numbers."""
-    look = style(figure.layout.meta["mode"])
-    note = muted_note(look, text, x=0.5, y=0.5, xref="paper", yref="paper")
-    figure.add_annotation(note, bgcolor=look.surface, borderpad=4)  # no grid line through the text
+    own_style = style(figure.layout.meta["mode"])
+    note = muted_note(own_style, text, x=0.5, y=0.5, xref="paper", yref="paper")
+    figure.add_annotation(note, bgcolor=own_style.surface, borderpad=4)  # no grid line through the text
     for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
         if axis.range is None:
             axis.showticklabels = False

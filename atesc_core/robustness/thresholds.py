@@ -44,7 +44,7 @@ def auto(scores: ArrayLike) -> float:
     finite = scores[np.isfinite(scores)]
     if len(scores) < MIN_IMAGES or not len(finite) or np.ptp(scores) == 0:
         return float("inf")
-    cut = _valley(_spread(scores))
+    cut = _lowest_density(_spread(scores))
     upper_share = float((scores > cut).mean()) if cut is not None else 0.0
     if cut is None or not MIN_SHARE <= upper_share <= 1 - MIN_SHARE:
         return float("inf")
@@ -127,15 +127,15 @@ def _spread(scores: Floats) -> Floats:
     return np.append(spread, np.full(len(scores) - len(finite), beyond))
 
 
-def _valley(ordered: Floats) -> float | None:
+def _lowest_density(ordered: Floats) -> float | None:
     """The lowest density between the two highest modes of scores, ascending; None if the test finds one mode."""
     left_out = int(TAIL * len(ordered))
-    kept = ordered[left_out : len(ordered) - left_out]
-    low, high = float(kept[0]), float(kept[-1])
+    trimmed = ordered[left_out : len(ordered) - left_out]
+    low, high = float(trimmed[0]), float(trimmed[-1])
     if low == high:
         return None
     cell = (high - low) / CELLS
-    index = np.minimum((kept - low) / cell, CELLS - 1).astype(int) + CELLS  # an empty range on each side
+    index = np.minimum((trimmed - low) / cell, CELLS - 1).astype(int) + CELLS  # an empty range on each side
     counts = np.bincount(index, minlength=3 * CELLS).astype(float)
     several, one = 0.0, float(CELLS)  # bandwidths, in cells, with several modes and with one
     for _ in range(14):
@@ -146,8 +146,8 @@ def _valley(ordered: Floats) -> float | None:
             one = middle
     density = _smooth(counts, one).clip(min=0)
     # Silverman shrinks the samples to the variance of the scores. A wider kernel on samples as they are is the same.
-    wider = one * np.sqrt(1 + (one * cell) ** 2 / kept.var())
-    samples = np.random.default_rng(0).multinomial(len(kept), density / density.sum(), RESAMPLES)
+    wider = one * np.sqrt(1 + (one * cell) ** 2 / trimmed.var())
+    samples = np.random.default_rng(0).multinomial(len(trimmed), density / density.sum(), RESAMPLES)
     if (_is_mode(_smooth(samples, wider)).sum(1) > 1).mean() >= SIGNIFICANCE:
         return None
     peaks = np.flatnonzero(_is_mode(_smooth(counts, several)))

@@ -141,11 +141,11 @@ def noise_directions(teacher: Classifier, image_side: int, label: int, device: t
     """
     has_label = [teacher(chunk).argmax(1) == label for chunk in noise_chunks(image_side, device)]
     means = []
-    for wanted in (True, False):
+    for with_label in (True, False):
         with BatchNormInputs(teacher) as inputs:
             for chunk, has in zip(noise_chunks(image_side, device), has_label, strict=True):
-                if (has == wanted).any():
-                    teacher(chunk[has == wanted])
+                if (has == with_label).any():
+                    teacher(chunk[has == with_label])
         means.append(inputs.statistics()[0])
     return list(torch.split((means[0] - means[1]).to(device), list(inputs.channels)))
 

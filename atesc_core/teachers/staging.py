@@ -162,10 +162,10 @@ def put_in_order(model: Classifier, names: tuple[str, ...], classes: tuple[str, 
     Does nothing where ``names`` are not those of ``classes`` in another order. Case does not matter.
     """
     position = {name.casefold(): index for index, name in enumerate(names)}
-    wanted = [name.casefold() for name in classes]
-    if len(position) != len(names) or len(names) != model.num_classes or position.keys() != set(wanted):
+    expected = [name.casefold() for name in classes]
+    if len(position) != len(names) or len(names) != model.num_classes or position.keys() != set(expected):
         return False
-    order = [position[name] for name in wanted]
+    order = [position[name] for name in expected]
     if order == sorted(order):
         return False
     with torch.no_grad():

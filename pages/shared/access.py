@@ -111,8 +111,8 @@ def _access() -> Access:
         raise AccessError(
             f"{present[0]}: cannot be read; expected TOML. Whether visitors sign in is not known without it"
         )
-    asked = bool(os.environ.get(SIGN_IN_VARIABLE) or os.environ.get(TOKEN_VARIABLES["owner"]))
-    if not asked and is_loopback(st.get_option("server.address")):
+    sign_in_requested = bool(os.environ.get(SIGN_IN_VARIABLE) or os.environ.get(TOKEN_VARIABLES["owner"]))
+    if not sign_in_requested and is_loopback(st.get_option("server.address")):
         return Access({})
     tokens = {role: os.environ.get(TOKEN_VARIABLES[role]) for role in Role}
     for role, token in tokens.items():
