@@ -287,7 +287,8 @@ def trap_counts(
     ``recalls``: run id -> recall of each class at the last epoch, of both groups' runs. Without them a control in
     close-set is compared by its IAcc, as `trap_outcome` says.
     """
-    last = group.epochs[group.epochs["epoch"] == group.last_epoch].set_index("seed")
+    at_end = group.epochs[group.epochs["epoch"] == group.last_epoch]
+    last = {row["seed"]: row for row in at_end.to_dict("records")}
     names, recalls, of_control = [*group.metrics, *group.runs[0].costs], recalls or {}, None
     if control is not None:
         at_end = control.epochs[control.epochs["epoch"] == control.last_epoch]
@@ -303,7 +304,7 @@ def trap_counts(
 
     outcomes = []
     for each in group.runs:
-        row: pd.Series = last.loc[each.run.spec.seed]
+        row = last[each.run.spec.seed]
         metrics = {name: float(row[name]) for name in names if pd.notna(row[name])}
         outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), group.spec.escape.forgets))
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
