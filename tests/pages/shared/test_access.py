@@ -40,7 +40,8 @@ CHANGES = labels_of_actions()
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch):
     for name in ("ATESC_TOKEN", "ATESC_VIEWER_TOKEN", "ATESC_SIGN_IN", "ATESC_FOLDERS"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what a test leaves there is taken away after it
+        monkeypatch.delenv(name)
     access.access.cache_clear()
     yield
     access.access.cache_clear()
@@ -72,6 +73,16 @@ def test_a_server_of_its_own_machine_asks_nobody_unless_told_to(monkeypatch, add
     access.access.cache_clear()
     monkeypatch.setenv("ATESC_SIGN_IN", "1")
     assert set(access.access().tokens) == set(Role)
+
+
+@pytest.mark.parametrize(("address", "refused"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_where_visitors_sign_in_no_folder_is_read_unless_named(monkeypatch, tmp_path, address, refused):
+    listen_at(monkeypatch, address)
+    access.access()
+    with pytest.raises(
+        DomainError, match="not among the folders" if refused else "no sub-folders"
+    ):
+        folder.open_folder(f"folder:{tmp_path}")
 
 
 def test_tokens_of_the_environment(monkeypatch):
