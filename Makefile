@@ -14,7 +14,7 @@ TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(PROCESSES) --
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BROWSER_NAMES := chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: app test lock browser clean
+.PHONY: app test test-large lock browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/app.stamp
@@ -25,6 +25,12 @@ test: $(VENV)/test.stamp browser
 	$(BIN)/oxlint --deny-warnings assets
 	$(BIN)/mypy
 	$(TESTS)
+
+# The fuzz, kill and page checks of docs/reliability.md in their large size: more than an hour on two cores.
+test-large: $(VENV)/test.stamp browser
+	ATESC_TEST_SIZE=large $(TESTS) tests/pages/shared/test_hostile.py tests/e2e/test_layout.py
+	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m benchmarks.kills --count 75
 
 $(VENV)/app.stamp: requirements.txt constraints.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."
