@@ -1,8 +1,9 @@
 # make app    makes the environment, then serves the app on this machine only
 # make test   makes what the tests need, a browser included, then runs the linters, the type checker and every test
+# make test-large   runs the checks of docs/reliability.md in their large size, for more than an hour
 # make lock   writes the installed versions into constraints.txt
 #
-# Both start from nothing, and start at once when nothing they need has changed.
+# All start from nothing, and start at once when nothing they need has changed.
 
 VENV := .venv
 BIN := $(VENV)/bin
