@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images, Labelled, Labels
-from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps
+from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps, has_cached
 from atesc_core.errors import DomainError
 from atesc_core.files import atomic_write
 
@@ -151,9 +151,17 @@ def read_folder(
     Raises:
         DomainError: images cannot be used; the message names them.
     """
-    key = digest(Path(__file__).read_bytes(), version(folder))
-    # The user's path is hashed: it never becomes part of a path of this lab.
-    return cached_arrays(f"folder-{digest(folder.name, image_side)}", key, lambda: _read(folder, image_side, on_image))
+    return cached_arrays(*_cache_name(folder, image_side), lambda: _read(folder, image_side, on_image))
+
+
+def is_read(folder: Folder, image_side: int) -> bool:
+    """Whether `read_folder` has read the folder's images, as the folder is now, at this size on this machine."""
+    return has_cached(*_cache_name(folder, image_side))
+
+
+def _cache_name(folder: Folder, image_side: int) -> tuple[str, str]:
+    """Name and key of the arrays of `read_folder`. The user's path is hashed: it never becomes part of our paths."""
+    return f"folder-{digest(folder.name, image_side)}", digest(Path(__file__).read_bytes(), version(folder))
 
 
 def is_checked(name: str) -> bool:
