@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from atesc_core.runs import DistillationRun
+from atesc_core.runs import DistillationRun, Run
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import pick_run
@@ -33,7 +33,19 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Dist
         run = pick_run(with_images=with_images)
     if run:
         elements.row(*run_summary(run), elements.muted(lead))
+        damage_notices(run)
     return run
+
+
+def damage_notices(run: Run) -> None:
+    """Draw what of the run is left out because it is damaged; nothing if all of it can be read."""
+    for path in run_store().damaged_snapshots(run.id):
+        elements.notice(
+            "warning",
+            f"{path}. Its epoch is left out wherever images are chosen. Delete the file.",
+            title="A file of synthetic images is damaged.",
+            icon=":material/broken_image:",
+        )
 
 
 def run_summary(run: DistillationRun) -> list[elements.Html | str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from atesc_core.figures.export.recipe import Panel, Recipe
+from atesc_core.runs import RunStore
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
 from tests.support.hostile import VALUES
@@ -98,6 +100,8 @@ DAMAGES = {
     "emptied": lambda data: b"",
     "truncated": lambda data: data[: len(data) // 2],
     "random": lambda data: random.Random(0).randbytes(max(len(data), 64)),
+    # an archive's directory, which is at its end, stays whole
+    "middle": lambda data: data[: len(data) // 3] + bytes(len(data) // 3) + data[2 * (len(data) // 3) :],
 }
 VIEWS = [("start", ""), ("teachers", ""), ("teachers", "teacher"), ("distill", "run"), ("robustness", "run")]
 VIEWS += [("embedding", "run"), ("compare", ""), ("figures", "run"), ("storage", "")]
@@ -128,3 +132,27 @@ def test_no_damaged_file_breaks_a_page(full_lab, lab_with_runs, tmp_path, open_p
                 assert all("runs.sqlite" in error.message for error in app.exception), (kind, page)
             else:
                 assert not app.exception, (kind, page, app.exception[0].stack_trace)
+
+
+@pytest.mark.parametrize("page", ["distill", "robustness", "embedding", "figures"])
+def test_a_snapshot_damaged_in_its_middle_is_left_out_and_named(
+    full_lab, lab_with_runs, tmp_path, open_page, held_jobs, monkeypatch, page
+):
+    """Only an archive's end was looked at: each page of the run stopped at an error, again and again."""
+    lab = copy_lab(full_lab, tmp_path / "lab")
+    path = lab / "runs" / lab_with_runs.atesc / "snapshots" / "00002.npz"
+    path.write_bytes(DAMAGES["middle"](path.read_bytes()))
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(lab))
+    recipe = Recipe(panels=(Panel(figure="scores", run=lab_with_runs.atesc, epoch=2),))
+    linked = {"run": lab_with_runs.atesc} | ({"recipe": recipe.to_token()} if page == "figures" else {})
+    app = open_page(page, **linked)
+    assert not app.exception
+    assert not app.error
+    [notice] = app.warning
+    assert notice.value.startswith("**A file of synthetic images is damaged.**")
+    assert "00002.npz. Its epoch is left out" in notice.value
+    assert RunStore(lab).snapshot_epochs(lab_with_runs.atesc) == [1]
+    assert not any("epoch 2" in " ".join(map(str, slider.options)) for slider in app.get("select_slider"))
+    again = open_page(page, **linked, epoch="2")
+    assert not again.exception
+    assert len(again.warning) == 1
