@@ -109,6 +109,7 @@ class Database:
         try:
             self._connection = self._connect()
             self._connection.row_factory = sqlite3.Row
+            self._connection.text_factory = _text
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if self._version() == 0:
@@ -194,6 +195,11 @@ class Database:
                     raise StoreError(_sentence(self._path, error)) from error
             else:
                 return
+
+
+def _text(stored: bytes) -> str:
+    """A text of the database; bytes that are damaged do not make its whole table unreadable."""
+    return stored.decode(errors="replace")
 
 
 def _sentence(path: Path, error: sqlite3.Error) -> str:

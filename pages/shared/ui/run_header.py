@@ -11,6 +11,8 @@ from pages.shared.state.run_choice import pick_run
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 
+ROWS_NAMED = 10
+
 
 def run_page_header(title: str, lead: str, *, with_images: bool = False) -> DistillationRun | None:
     """Draw the page's title, the choice of its run and that run's summary.
@@ -46,6 +48,20 @@ def damage_notices(run: Run) -> None:
             title="A file of synthetic images is damaged.",
             icon=":material/broken_image:",
         )
+    if rows := _damaged_rows(str(run_store().runs_dir), run.id, run.epoch, run.status):
+        elements.notice(
+            "warning",
+            f"Left out: {', '.join(rows[:ROWS_NAMED])}{', …' if len(rows) > ROWS_NAMED else ''}. Put a copy of "
+            f"runs.sqlite in its place, or make the run again.",
+            title="What the database holds of this run is damaged.",
+            icon=":material/broken_image:",
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _damaged_rows(runs_dir: str, run_id: str, epoch: int, status: str) -> list[str]:
+    """They are looked for once an epoch: reading all rounds of a long run takes a tenth of a second."""
+    return run_store().damaged_rows(run_id)
 
 
 def run_summary(run: DistillationRun) -> list[elements.Html | str]:

@@ -17,8 +17,8 @@ from atesc_core.runs import RunStore
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
 from tests.support.hostile import VALUES
-from tests.support.labs import Lab
-from tests.support.pages import PAGE_NAMES
+from tests.support.labs import Lab, logged_run
+from tests.support.pages import PAGE_NAMES, page_text
 from tests.support.reports import save_report
 
 LARGE = os.environ.get("ATESC_TEST_SIZE") == "large"
@@ -156,3 +156,20 @@ def test_a_snapshot_damaged_in_its_middle_is_left_out_and_named(
     again = open_page(page, **linked, epoch="2")
     assert not again.exception
     assert len(again.warning) == 1
+
+
+def test_a_garbled_row_of_the_database_is_left_out_and_named(store, open_page, held_jobs):
+    """Text that is no JSON in one row of the database stopped every page at a JSONDecodeError."""
+    run, other = logged_run(store, (80.0, 10.0), (82.0, 8.0)), logged_run(store, (70.0, 20.0))
+    with store.database.write() as connection:
+        connection.execute("UPDATE epochs SET metrics = '{' WHERE (run, epoch) = (?, 1)", (run,))
+        connection.execute("UPDATE runs SET spec = '{' WHERE id = ?", (other,))
+    app = open_page("distill", run=run)
+    assert not app.exception
+    assert "Left out: epoch 1. Put a copy of runs.sqlite in its place" in app.warning[0].value
+    app = open_page("distill", run=other)
+    assert not app.exception
+    assert f"Run {other} was made by another version, or is damaged" in app.error[0].value
+    app = open_page("start")
+    assert not app.exception
+    assert f"or damaged ({other})" in page_text(app)
