@@ -21,6 +21,10 @@ class UnknownRunError(StoreError):
     """There is no run with this id."""
 
 
+class DamagedSnapshotError(StoreError):
+    """A file of synthetic images turned out to be damaged. From now on lists leave its epoch out."""
+
+
 class RunBusyError(StoreError):
     """The run is on a device and cannot be deleted."""
 

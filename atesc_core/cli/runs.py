@@ -119,7 +119,7 @@ def list_runs(
         )
     print_table(table)
     for run_id, why in store.unreadable().items():
-        print_message(f"note: run {run_id} is not listed, this version does not know its settings: {why}")
+        print_message(f"note: run {run_id} is not listed, this version cannot read it: {why}")
 
 
 @commands.command("show")

@@ -6,7 +6,7 @@ This package gives names, classes and pairs without PyTorch; `atesc_core.domains
 from atesc_core.domains.catalogue import DOMAINS, OFFLINE, Source, domain_classes, fetch_domain
 from atesc_core.domains.data_folder import data_dir
 from atesc_core.domains.folder import folder_name, open_folder
-from atesc_core.domains.pairs import PAIRS, PAPER, TRIGGER_NAMES, Pair, find_pair, make_pair, pair_doubts
+from atesc_core.domains.pairs import PAIRS, PAPER, TRIGGER_NAMES, Pair, find_pair, make_pair, pair_doubts, read_pair
 
 __all__ = [
     "DOMAINS",
@@ -24,4 +24,5 @@ __all__ = [
     "make_pair",
     "pair_doubts",
     "open_folder",
+    "read_pair",
 ]

@@ -43,8 +43,8 @@ def cached_arrays(name: str, key: str, compute: Callable[[], ArraySplit]) -> Arr
         key: A `digest` of everything that the arrays depend on.
         compute: Computes the arrays.
     """
-    folder = data_dir() / "made"
-    path = folder / f"{name}-{key}.npz"
+    path = _cached_file(name, key)
+    folder = path.parent
     with (
         contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
         np.load(path, allow_pickle=False) as arrays,
@@ -65,3 +65,12 @@ def cached_arrays(name: str, key: str, compute: Callable[[], ArraySplit]) -> Arr
         finally:
             unfinished.unlink(missing_ok=True)
     return split
+
+
+def has_cached(name: str, key: str) -> bool:
+    """Whether `cached_arrays` finds the arrays in the cache, and will not compute them."""
+    return _cached_file(name, key).exists()
+
+
+def _cached_file(name: str, key: str) -> Path:
+    return data_dir() / "made" / f"{name}-{key}.npz"

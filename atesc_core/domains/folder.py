@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from atesc_core.domains.arrays import SPLIT_SEED, TEST_IMAGES, TRAIN_IMAGES, ArraySplit, Images, Labelled, Labels
-from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps
+from atesc_core.domains.data_folder import cached_arrays, data_dir, digest, file_stamps, has_cached
 from atesc_core.errors import DomainError
 from atesc_core.files import atomic_write
 
@@ -39,7 +39,7 @@ SPLIT_NAMES = {
     "test": {"test", "testing"},
 }
 CHECK_SIDE = 32  # pixels, at which images are read to check and to show them
-MIN_CLASS_IMAGES = 5
+MIN_CLASS_IMAGES = 5  # where the validation images, or those for testing too, are drawn from among them
 TEST_SHARE = 5  # one image in five is for testing, up to TEST_IMAGES in all; as many are for validation
 MAX_CLASSES = 1000
 MAX_CLASS_IMAGES = 100_000
@@ -109,13 +109,16 @@ def open_folder(name: str) -> Folder:
     folder = _list(name)
     if name.startswith(READABLE):
         folder = _without(folder, _unreadable(folder))
-    least = 1 if folder.held_out else MIN_CLASS_IMAGES
-    for part in (folder.files, *folder.held_out.values()):
-        for label, class_files in zip(folder.classes, part, strict=True):
+    for part, by_class in {"train": folder.files, **folder.held_out}.items():
+        divided = part == "train" and len(folder.held_out) < 2  # what has no folder of its own is drawn from train
+        least = MIN_CLASS_IMAGES if divided else 1
+        for label, class_files in zip(folder.classes, by_class, strict=True):
             if not least <= len(class_files) <= MAX_CLASS_IMAGES:
                 raise DomainError(
-                    f"{name}: class {label!r} has {len(class_files):,} images; expected {least} to "
-                    f"{MAX_CLASS_IMAGES:,}" + (f" ({folder.about})" if folder.about else "")
+                    f"{name}: class {label!r} has {len(class_files):,} images"
+                    + (f" in the part {part}" if folder.held_out else "")
+                    + f"; expected {least} to {MAX_CLASS_IMAGES:,}"
+                    + (f" ({folder.about})" if folder.about else "")
                 )
     return folder
 
@@ -148,9 +151,17 @@ def read_folder(
     Raises:
         DomainError: images cannot be used; the message names them.
     """
-    key = digest(Path(__file__).read_bytes(), version(folder))
-    # The user's path is hashed: it never becomes part of a path of this lab.
-    return cached_arrays(f"folder-{digest(folder.name, image_side)}", key, lambda: _read(folder, image_side, on_image))
+    return cached_arrays(*_cache_name(folder, image_side), lambda: _read(folder, image_side, on_image))
+
+
+def is_read(folder: Folder, image_side: int) -> bool:
+    """Whether `read_folder` has read the folder's images, as the folder is now, at this size on this machine."""
+    return has_cached(*_cache_name(folder, image_side))
+
+
+def _cache_name(folder: Folder, image_side: int) -> tuple[str, str]:
+    """Name and key of the arrays of `read_folder`. The user's path is hashed: it never becomes part of our paths."""
+    return f"folder-{digest(folder.name, image_side)}", digest(Path(__file__).read_bytes(), version(folder))
 
 
 def is_checked(name: str) -> bool:

@@ -95,17 +95,25 @@ def make_pair(setting: str, id_domain: str, ood: str, target: int = TARGET) -> P
         DomainError: unknown setting, domain or trigger; the same domain twice; close-set domains whose classes
             differ; a target that is no class of the ID domain.
     """
-    setting = _known_setting(setting)
-    classes = domain_classes(id_domain)
-    if setting == "close":
+    pair, classes = _named(setting, id_domain, ood, target), domain_classes(id_domain)
+    if pair.setting == "close":
         _check_aligned(id_domain, classes, ood)
-        return Pair(shlex.join((setting, id_domain, ood)), setting, id_domain, ood)
+        return pair
     if not 0 <= target < len(classes):
         raise DomainError(f"target: {target}: expected a class of {id_domain}, 0 to {len(classes) - 1}")
-    name = shlex.join((setting, id_domain, ood, str(target)))
-    if setting == "open":
+    if pair.setting == "open":
         _check_other(id_domain, ood)
         domain_classes(ood)
+    return pair
+
+
+def _named(setting: str, id_domain: str, ood: str, target: int = TARGET) -> Pair:
+    """As `make_pair`, but no domain is looked up and no folder opened."""
+    setting = _known_setting(setting)
+    if setting == "close":
+        return Pair(shlex.join((setting, id_domain, ood)), setting, id_domain, ood)
+    name = shlex.join((setting, id_domain, ood, str(target)))
+    if setting == "open":
         return Pair(name, setting, id_domain, ood, target)
     if ood not in TRIGGER_NAMES:
         raise DomainError(f"trigger: {ood!r} is not known; expected one of {', '.join(TRIGGER_NAMES)}")
@@ -151,15 +159,26 @@ def find_pair(name: str) -> Pair:
     Raises:
         DomainError: the pair does not exist.
     """
-    if name in PAIRS:
-        return PAIRS[name]
+    return PAIRS[name] if name in PAIRS else make_pair(*_parts(name))
+
+
+def read_pair(name: str) -> Pair:
+    """The pair that a name says. Unlike `find_pair` it opens no folder, which may be gone or hold other classes now.
+
+    Raises:
+        DomainError: it is not the name of a pair.
+    """
+    return PAIRS[name] if name in PAIRS else _named(*_parts(name))
+
+
+def _parts(name: str) -> tuple[str, str, str, int]:
+    """The arguments of `make_pair` that made this name. Raises DomainError."""
     try:
         parts = shlex.split(name)
     except ValueError:
         parts = []
     if len(parts) == 3 and parts[0] in SETTINGS:
-        return make_pair(parts[0], parts[1], parts[2])
+        return parts[0], parts[1], parts[2], TARGET
     if len(parts) == 4 and parts[0] in SETTINGS and parts[3].isdecimal():
-        setting, id_name, ood, target = parts
-        return make_pair(setting, id_name, ood, int(target))
+        return parts[0], parts[1], parts[2], int(parts[3])
     raise DomainError(f"pair: {name!r} is not known; expected 'SETTING ID OOD [TARGET]' or one of {', '.join(PAIRS)}")

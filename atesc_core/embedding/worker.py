@@ -7,7 +7,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, MODEL, SETTINGS, MapFolder
+from atesc_core.files import read_cached
 from atesc_core.jobs import report_progress
 
 # Seconds on two cores with nothing compiled yet; measured times of this machine replace them after the first use.
@@ -62,12 +63,14 @@ def _load(folder: MapFolder) -> Any:
     if not folder.has(MODEL):
         return None
     _import_umap(folder, "Starting UMAP")
-    # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
-    return pickle.loads((folder.path / MODEL).read_bytes())
+    with suppress(FileNotFoundError):  # also if it was damaged
+        # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
+        return read_cached(folder.path / MODEL, lambda path: pickle.loads(path.read_bytes()))
+    return None
 
 
 def _fit(folder: MapFolder) -> Any:
-    settings = json.loads((folder.path / SETTINGS).read_text())
+    settings = _read_json(folder.path / SETTINGS)
     features = folder.read(FEATURES)
     if features is None:
         raise FileNotFoundError(folder.path / FEATURES)
@@ -119,8 +122,11 @@ def _timed(folder: Path, message: str, part: str, *next_parts: str) -> Iterator[
 
 
 def _timings(folder: Path) -> dict[str, float]:
-    try:
-        timings: dict[str, float] = json.loads((folder / "timings.json").read_text())
-    except FileNotFoundError:
-        return {}
-    return timings
+    with suppress(FileNotFoundError):
+        return _read_json(folder / "timings.json")
+    return {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises FileNotFoundError, also of a damaged file, which it deletes."""
+    return read_cached(path, lambda path: dict(json.loads(path.read_text())))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from atesc_core.domains import find_pair
-from atesc_core.errors import NotRecordableError
+from atesc_core.errors import DamagedSnapshotError, NotRecordableError
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.manifest import (
     MAX_IMAGES,
@@ -120,7 +120,10 @@ def _recorded_run(
     clock = RunClock(steps, store.history(run.id))
     snapshots = []
     for epoch in evenly_thinned(store.snapshot_epochs(run.id), MAX_SNAPSHOTS):
-        snapshot = store.snapshot(run.id, epoch)
+        try:
+            snapshot = store.snapshot(run.id, epoch)
+        except DamagedSnapshotError:  # as lists leave it out from now on
+            continue
         part = {name: values[:images] for name, values in snapshot_arrays(snapshot).items()}
         arrays |= {f"runs/{number}/{epoch}/{name}": values for name, values in part.items()}
         snapshots.append(

@@ -106,13 +106,17 @@ class Database:
     def __init__(self, path: Path):
         """Opens the database; creates it if it is missing. Raises StoreError."""
         self._lock, self._path = threading.RLock(), path
+        existed = path.exists()
         try:
             self._connection = self._connect()
             self._connection.row_factory = sqlite3.Row
+            self._connection.text_factory = _text
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             if self._version() == 0:
                 with gate(path.parent):  # two processes may open a new folder at once
+                    if existed and self._version() == 0 and any(path.parent.glob("runs/*")):
+                        raise StoreError(_damage(path, "it is empty, and there are runs"))
                     self._create_tables()
         except sqlite3.Error as error:
             raise StoreError(_sentence(path, error)) from error
@@ -196,6 +200,11 @@ class Database:
                 return
 
 
+def _text(stored: bytes) -> str:
+    """A text of the database; bytes that are damaged do not make its whole table unreadable."""
+    return stored.decode(errors="replace")
+
+
 def _sentence(path: Path, error: sqlite3.Error) -> str:
     """What is wrong with the database, and what to do."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
@@ -208,8 +217,12 @@ def _sentence(path: Path, error: sqlite3.Error) -> str:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
             return f"{path}: cannot be written; runs can be looked at, and nothing can be started, changed or deleted"
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return (
-                f"{path}: is damaged ({error}); move it away, or put a copy of it in its place. The files of the runs, "
-                "beside it, are kept"
-            )
+            return _damage(path, str(error))
     return f"{path}: cannot be used as the runs' database ({error})"
+
+
+def _damage(path: Path, what: str) -> str:
+    return (
+        f"{path}: is damaged ({what}); move it away, or put a copy of it in its place. The files of the runs, beside "
+        "it, are kept"
+    )

@@ -7,7 +7,6 @@ of the shell that started it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import subprocess
@@ -19,7 +18,7 @@ import psutil
 
 from atesc_core.paths import IMPORT_ROOT
 from atesc_core.runs.locks import gate, is_taken
-from atesc_core.runs.store import RunStore, note
+from atesc_core.runs.store import RunStore, note, served_devices
 
 START_S = 120.0  # a worker that has not reported by then has failed; importing torch takes a few seconds
 # Waiting OpenMP threads should give up their core soon, because the browser and the app need it too. Measured on two
@@ -63,7 +62,7 @@ def _waiting(store: RunStore) -> list[str]:
 def _served(store: RunStore, requested: str) -> bool:
     """Whether a worker for this device runs or is starting."""
     workers = store.database.read("SELECT kind, serves FROM workers")
-    if any(requested in json.loads(row["serves"]) and is_taken(store.runs_dir, row["kind"]) for row in workers):
+    if any(requested in served_devices(row) and is_taken(store.runs_dir, row["kind"]) for row in workers):
         return True
     rows = store.database.read("SELECT * FROM starting WHERE requested_device = ?", requested)
     if not rows:

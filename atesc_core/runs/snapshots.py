@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from atesc_core.errors import StoreError
-from atesc_core.files import atomic_write
+from atesc_core.errors import DamagedSnapshotError, StoreError
+from atesc_core.files import atomic_write, load_arrays
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity, so that caches can be keyed by a snapshot
@@ -44,42 +46,52 @@ class Snapshot:
 
         Raises:
             FileNotFoundError: there is no such file.
-            StoreError: the file is damaged.
+            DamagedSnapshotError: the file turns out to be damaged.
+            StoreError: it is known to be damaged.
         """
-        values = _arrays(path)
-        scores = {name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")}
-        try:
+        with _noting_damage(path):
+            values = load_arrays(path)
+            scores = {
+                name.removeprefix("score_"): values.pop(name) for name in list(values) if name.startswith("score_")
+            }
             epoch, threshold = int(values.pop("epoch")), float(values.pop("threshold"))
             return cls(epoch=epoch, threshold=threshold, scores=scores, **values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(path, error) from None
 
 
 def read_batchnorm(path: Path) -> np.ndarray:
     """``Snapshot.batchnorm`` of a file, without its images: (2, K) float32. Raises as `Snapshot.load`."""
-    statistics: np.ndarray = _arrays(path, ("batchnorm",))["batchnorm"]
+    with _noting_damage(path), np.load(path, allow_pickle=False) as arrays:
+        statistics: np.ndarray = arrays["batchnorm"]
     return statistics
 
 
-def _arrays(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """The arrays of a file, those of ``names`` or all; zip's checksums are compared."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names or arrays.files}
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # on a damaged file, zipfile and numpy raise many types of errors
-        raise _damaged(path, error) from None
+# Path and time of modification, in ns, of files that could not be read in this process. An archive's end says nothing
+# about what is before it, and to read every file would take minutes.
+_found_damaged: set[tuple[str, int]] = set()
+
+
+def is_whole(path: str, modified: int) -> bool:
+    """Whether the file has an archive's end, and has not failed to be read. ``modified``: its mtime in ns."""
+    return (path, modified) not in _found_damaged and _has_end(path, modified)
 
 
 @lru_cache(maxsize=4096)
-def is_whole(path: str, modified: int) -> bool:
-    """Whether the file has an archive's end. ``modified``: its time of modification in ns, part of the cache key."""
+def _has_end(path: str, modified: int) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def _damaged(path: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"{path}: the synthetic images of this epoch are damaged ({type(error).__name__}); delete the file, and choose "
-        "another epoch"
-    )
+@contextlib.contextmanager
+def _noting_damage(path: Path) -> Iterator[None]:
+    """Whatever reading the file raises, but for a missing file, becomes a StoreError, and the file is remembered."""
+    state = str(path), path.stat().st_mtime_ns
+    kind = StoreError if state in _found_damaged else DamagedSnapshotError
+    try:
+        yield
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file, zipfile and numpy raise many types of errors
+        _found_damaged.add(state)
+        raise kind(
+            f"{path}: the synthetic images of this epoch are damaged ({type(error).__name__}); delete the file, and "
+            "choose another epoch"
+        ) from None

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 import platformdirs
@@ -38,12 +39,16 @@ from atesc_core.specs.run import RunSpec, threshold_at
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.vocabulary import threshold_json
 
+Value = TypeVar("Value")
+
 SAME_NAMES = tuple(  # columns that are fields of a Run under the same name
     field.name for field in fields(Run) if field.name not in ("spec", "group", "queue_position", "metrics")
 )
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 LABEL_LENGTH = 200
+# The run that a run branched off; NULL where that is damaged, and a row that cannot be read makes no statement fail.
+FORK_PARENT = "CASE WHEN json_valid(fork) THEN json_extract(fork, '$.parent') END"
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
 
@@ -86,7 +91,8 @@ class RunStore:
 
         Raises:
             UnknownRunError: there is no such run.
-            StoreError: another version of the lab wrote its settings, and this one does not know them.
+            StoreError: what the database holds of it cannot be read: another version of the lab wrote its settings, or
+                it is damaged.
         """
         self._mark_interrupted()
         rows = self._rows("WHERE id = ?", _checked(run_id))
@@ -95,7 +101,7 @@ class RunStore:
         try:
             return _run(rows[0], self._queue_positions())
         except SpecError as error:
-            raise StoreError(f"run: {run_id} has settings that this version does not know: {error}") from None
+            raise StoreError(f"run: {run_id} cannot be read: {error}") from None
 
     def get_distillation(self, run_id: str) -> DistillationRun:
         """As ``get``. Also raises StoreError if the run trains a teacher."""
@@ -134,15 +140,15 @@ class RunStore:
 
     def forks(self, run_id: str) -> list[DistillationRun]:
         """The runs that branched off this one, newest first."""
-        runs = self._listed("json_extract(fork, '$.parent') = ?1", None, True, _checked(run_id))
+        runs = self._listed(f"{FORK_PARENT} = ?1", None, True, _checked(run_id))
         return [run for run in runs if isinstance(run, DistillationRun)]
 
     def unreadable(self) -> dict[str, str]:
-        """Runs that the lists leave out, newest first: id -> the setting that this version does not know."""
+        """Runs that the lists leave out, newest first: id -> what this version does not know, or what is damaged."""
         reasons = {}
-        for row in self.database.read("SELECT id, task, spec FROM runs ORDER BY created DESC, rowid DESC"):
+        for row in self._rows("ORDER BY created DESC, runs.rowid DESC"):
             try:
-                _spec(row)
+                _run(row, {})
             except SpecError as error:
                 reasons[row["id"]] = str(error)
         return reasons
@@ -174,7 +180,7 @@ class RunStore:
             _checked(run_id),
             epoch,
         )
-        by_label = json.loads(rows[0]["recalls"]) if rows else []
+        by_label = _parsed(rows[0]["recalls"], list) if rows else None
         return ClassRecalls(rows[0]["epoch"], tuple(by_label), rows[0]["trap_label"]) if by_label else None
 
     def rounds(self, run_id: str, at_most: int | None = None) -> pd.DataFrame:
@@ -195,6 +201,24 @@ class RunStore:
             interval,
         )
         return _frame(rows, ["epoch", "round", "images", "time", "threshold", "fragile_share"], "losses")
+
+    def damaged_rows(self, run_id: str) -> list[str]:
+        """The logged epochs and rounds that are left out because they are damaged: ["epoch 3", "epoch 4, round 7"]."""
+        epochs = self.database.read(
+            "SELECT epoch, metrics, recalls FROM epochs WHERE run = ? ORDER BY epoch", _checked(run_id)
+        )
+        rounds = self.database.read(
+            "SELECT epoch, round, losses FROM rounds WHERE run = ? ORDER BY epoch, round", run_id
+        )
+        return [
+            f"epoch {row['epoch']}"
+            for row in epochs
+            if _parsed(row["metrics"], dict) is None or _parsed(row["recalls"], list) is None
+        ] + [
+            f"epoch {row['epoch']}, round {row['round']}"
+            for row, losses in zip(rounds, _objects(rounds, "losses"), strict=True)
+            if losses is None
+        ]
 
     def threshold(self, run_id: str) -> float | None:
         """The threshold of the last round that split its images; None before the first such round."""
@@ -509,7 +533,7 @@ class RunStore:
             {
                 name: row["kind"]
                 for row in self.database.read("SELECT kind, serves FROM workers")
-                for name in json.loads(row["serves"])
+                for name in served_devices(row)
             }
             if rows
             else {}
@@ -566,6 +590,11 @@ class RunStore:
                 if not is_taken(self.runs_dir, kind):
                     with self.database.write() as connection:
                         interrupt(connection, kind)
+
+
+def served_devices(row: sqlite3.Row) -> list[str]:
+    """The requested devices that a worker serves; none if its row is damaged."""
+    return _parsed(row["serves"], list) or []
 
 
 def interrupt(connection: sqlite3.Connection, kind: str) -> None:
@@ -633,7 +662,10 @@ def _checked(run_id: str) -> str:
 def _spec(row: sqlite3.Row) -> RunSpec | TeacherSpec:
     """The spec of a row with the columns ``task`` and ``spec``. Raises SpecError."""
     model: type[RunSpec | TeacherSpec] = RunSpec if row["task"] == "distillation" else TeacherSpec
-    spec: RunSpec | TeacherSpec = parse(model, json.loads(row["spec"]))
+    values = _parsed(row["spec"], dict)
+    if values is None:
+        raise SpecError(f"settings: {str(row['spec'])[:80]!r}: damaged; expected a JSON object")
+    spec: RunSpec | TeacherSpec = parse(model, values)
     return spec
 
 
@@ -648,18 +680,21 @@ def _fork_json(fork: Fork) -> str:
 
 
 def _fork(text: str) -> Fork:
-    values = json.loads(text)
-    for name in ("threshold", "old_threshold"):
-        values[name] = None if values[name] is None else float(values[name])
-    return Fork(**values)
+    values = _parsed(text, dict) or {}
+    try:
+        for name in ("threshold", "old_threshold"):
+            values[name] = None if values[name] is None else float(values[name])
+        return Fork(**values)
+    except (KeyError, TypeError, ValueError):
+        raise SpecError(f"fork: {text[:80]!r}: damaged; expected a JSON object with the fields of a fork") from None
 
 
 def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
-    """The run of a row. Raises SpecError if this version does not know the spec."""
+    """The run of a row. Raises SpecError if this version does not know the spec, or cannot read it."""
     columns = {name: row[name] for name in SAME_NAMES} | {
         "group": row["run_group"],
         "queue_position": queue_positions.get(row["id"]),
-        "metrics": json.loads(row["metrics"] or "{}"),
+        "metrics": _parsed(row["metrics"] or "{}", dict) or {},
     }
     spec = _spec(row)
     if isinstance(spec, TeacherSpec):
@@ -668,7 +703,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
 
 
 def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[Run]:
-    """Runs whose spec this version knows. ``unreadable`` reports the others; they must not make a list fail."""
+    """Runs that this version can read. ``unreadable`` reports the others; they must not make a list fail."""
     runs = []
     for row in rows:
         with suppress(SpecError):
@@ -677,10 +712,32 @@ def _readable(rows: list[sqlite3.Row], queue_positions: dict[str, int]) -> list[
 
 
 def _frame(rows: list[sqlite3.Row], columns: list[str], packed: str | None = None) -> pd.DataFrame:
-    """A data frame of ``columns``, and a column for each key of the JSON objects in the column ``packed``."""
+    """A data frame of ``columns``, and a column for each key of the JSON objects in the column ``packed``.
+
+    Rows whose JSON is damaged are left out; `RunStore.damaged_rows` names them.
+    """
+    values = _objects(rows, packed) if packed else []
+    rows = [row for row, value in zip(rows, values, strict=True) if value is not None] if packed else rows
     frame = pd.DataFrame([tuple(row[name] for name in columns) for row in rows], columns=columns)
     frame = frame.astype(dict.fromkeys(NULLABLE.intersection(columns), float))
     if not packed or not rows:
         return frame
-    values = json.loads("[" + ",".join(row[packed] for row in rows) + "]")
-    return pd.concat([frame, pd.DataFrame(values)], axis=1)
+    return pd.concat([frame, pd.DataFrame([value for value in values if value is not None])], axis=1)
+
+
+def _objects(rows: list[sqlite3.Row], column: str) -> list[dict[str, Any] | None]:
+    """The JSON object in each row's column; None where it is damaged."""
+    with suppress(ValueError, TypeError, RecursionError):  # at once, which is much faster
+        values = json.loads("[" + ",".join(row[column] for row in rows) + "]")
+        if len(values) == len(rows) and all(isinstance(value, dict) for value in values):
+            return list(values)
+    return [_parsed(row[column], dict) for row in rows]
+
+
+def _parsed(text: str, kind: type[Value]) -> Value | None:
+    """The value of a JSON text; None if it is damaged, or of another kind."""
+    with suppress(ValueError, TypeError, RecursionError):
+        value = json.loads(text)
+        if isinstance(value, kind):
+            return value
+    return None

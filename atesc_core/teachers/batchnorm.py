@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atesc_core.domains import find_pair
+from atesc_core.domains import read_pair
 from atesc_core.files import atomic_write, load_arrays, read_cached
 from atesc_core.teachers.cards import card_file, read_card, weights_file
 
@@ -136,6 +136,6 @@ def batchnorm_file(runs_dir: Path, name: str) -> Path:
         TeacherError: there is no such teacher.
     """
     card, weights = read_card(card_file(name, runs_dir)), weights_file(name, runs_dir)
-    depends_on = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair))]
+    depends_on = [FORMAT, card.arch, card.image_side, repr(read_pair(card.pair))]
     digest = hashlib.sha256(json.dumps(depends_on).encode() + weights.read_bytes()).hexdigest()
     return Path(runs_dir) / "cache" / f"batchnorm-{digest[:24]}.npz"

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from atesc_core.domains import find_pair, pair_doubts
+from atesc_core.domains import find_pair, pair_doubts, read_pair
 from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
 from atesc_core.specs.base import PlainText, Spec, parse
@@ -38,7 +38,13 @@ class TeacherCard(Spec):
     @property
     def setting(self) -> Setting:
         """How the OOD domain of its pair differs from the ID domain."""
-        return find_pair(self.pair).setting
+        return read_pair(self.pair).setting
+
+    @field_validator("pair")
+    @classmethod
+    def _is_a_pair(cls, pair: str) -> str:
+        read_pair(pair)
+        return pair
 
 
 # Below twice the accuracy of guessing, or a tenth of the way from it to 100 %, a teacher has hardly learnt ID.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atesc_core.domains import find_pair
+from atesc_core.domains import read_pair
 from atesc_core.files import load_arrays, read_cached
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
@@ -176,6 +176,6 @@ def report_file(runs_dir: Path, name: str, split: SplitSpec, images: int = ATTAC
     card, weights = read_card(card_file(name, runs_dir)), weights_file(name, runs_dir)
     attack = split.model_dump(include={"epsilon", "max_epsilon", "steps"})
     # The report depends on the pair's target and trigger, which the code may change, but not on name and accuracies.
-    depends_on = [FORMAT, card.arch, card.image_side, repr(find_pair(card.pair)), attack, images, EPSILONS]
+    depends_on = [FORMAT, card.arch, card.image_side, repr(read_pair(card.pair)), attack, images, EPSILONS]
     digest = hashlib.sha256(json.dumps(depends_on).encode() + weights.read_bytes()).hexdigest()
     return Path(runs_dir) / "cache" / f"report-{digest[:24]}.npz"

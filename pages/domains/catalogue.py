@@ -9,7 +9,14 @@ import streamlit as st
 from atesc_core.domains import DOMAINS, Source, data_dir, folder_name, open_folder
 from atesc_core.domains.folder import PREFIX, READABLE
 from atesc_core.errors import DomainError
-from pages.shared.data.domains import CHECKED_FOLDERS, MAX_SAMPLES, class_samples, download_size, usable_domains
+from pages.shared.data.domains import (
+    CHECKED_FOLDERS,
+    MAX_SAMPLES,
+    checked_folder,
+    class_samples,
+    download_size,
+    usable_domains,
+)
 from pages.shared.data.preparation import preparation, prepare, watch_preparation
 from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements, formats
@@ -46,9 +53,12 @@ def _card(name: str) -> None:
 def _folder_card(name: str) -> None:
     elements.row(elements.bold(name.rpartition("/")[2] or name), elements.chip("your folder", "synthetic"))
     try:
-        folder = open_folder(name)
+        folder = checked_folder(name)
     except DomainError as error:
-        elements.problem("This folder has changed and cannot be used.", f"{error}.", "Mend it, or check it again.")
+        elements.problem("This folder has changed.", f"{error}.", "Check it again, to use it as it is now.")
+        action_button(
+            "Check again", icon=":material/fact_check:", key=f"check {name}", on_click=_type_and_check, args=(name,)
+        )
         return
     limit = f"the first {MAX_SAMPLES} shown, " if len(folder.classes) > MAX_SAMPLES else ""
     elements.caption(
@@ -154,12 +164,13 @@ def _folder(typed: str, check: bool) -> None:
 def _offer_readable(name: str) -> None:
     """Draw the button that checks the folder without its unreadable images."""
     readable = folder_name(name.removeprefix(PREFIX), readable=True)
+    action_button("Leave them out", icon=":material/filter_alt:", on_click=_type_and_check, args=(readable,))
 
-    def leave_out() -> None:
-        st.session_state["folder"] = readable
-        prepare(readable)
 
-    action_button("Leave them out", icon=":material/filter_alt:", on_click=leave_out)
+def _type_and_check(name: str) -> None:
+    """What typing the folder's name into the form and pressing its button does."""
+    st.session_state["folder"] = name
+    prepare(name)
 
 
 def _checked(name: str) -> None:
@@ -169,7 +180,7 @@ def _checked(name: str) -> None:
         folders.append(name)
         st.rerun()  # to draw the domain's card, above
     try:
-        folder = open_folder(name)
+        folder = checked_folder(name)
     except DomainError:  # the domain's card shows the reason
         return
     elements.row(

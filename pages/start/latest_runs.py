@@ -43,7 +43,7 @@ def show_latest_runs() -> bool:
             )
     if unreadable := list(run_store().unreadable()):
         elements.caption(
-            f"Not listed: {len(unreadable)} made by another version, whose settings this one does not know "
+            f"Not listed: {len(unreadable)} made by another version, whose settings this one does not know, or damaged "
             f"({', '.join(unreadable[:MAX_RUNS])}{', …' if len(unreadable) > MAX_RUNS else ''})."
         )
     return any(map(is_live, runs))

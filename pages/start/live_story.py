@@ -18,6 +18,7 @@ from pages.shared.ui import appearance, elements, formats, image_wall, run_panel
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
+from pages.shared.ui.run_header import damage_notices
 from pages.shared.ui.run_labels import queue_position
 
 WALL_IMAGES, COLUMNS = 24, 8
@@ -111,6 +112,7 @@ def _show_student(role: str, runs: dict[str, DistillationRun]) -> None:
     chart(figure, f"story-{role}", height=CHART_HEIGHT, revision=run.id, label=f"Accuracy of the {student.title}")
     if run.metrics:
         _accuracy_tiles(run)
+    damage_notices(run)
     epochs = run_store().snapshot_epochs(run.id)
     image_wall.image_wall(run, load_snapshot(run.id, epochs[-1]) if epochs else None, WALL_IMAGES, COLUMNS)
     st.page_link("distill/page.py", label="Look closer", icon=":material/experiment:", query_params={"run": run.id})

@@ -7,6 +7,7 @@ from itertools import zip_longest
 import streamlit as st
 
 from atesc_core import figures
+from atesc_core.errors import DomainError
 from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard
@@ -92,8 +93,13 @@ def _accuracies(card: TeacherCard) -> list[elements.Html]:
 
 
 def _sample_images(pair: str, side: int) -> None:
-    """Draw a row of test images of each domain."""
-    for role, images in zip(ROLES, first_test_images(pair, side, LIST_IMAGES), strict=True):
+    """Draw a row of test images of each domain, or why there are none."""
+    try:
+        of_both = first_test_images(pair, side, LIST_IMAGES)
+    except DomainError as error:
+        elements.caption(f"No images of {pair}: {error}.")
+        return
+    for role, images in zip(ROLES, of_both, strict=True):
         gallery(images, columns=LIST_IMAGES, roles=[role] * len(images))
 
 

@@ -247,6 +247,36 @@ def test_train_and_test_are_a_split_and_no_classes(tmp_path, data_folder, names,
     assert_disjoint(split)
 
 
+def save_split(folder, **counts):
+    """A split of the classes red and blue: so many images a class in each part."""
+    for part, count in counts.items():
+        for label in ("red", "blue"):
+            for i in range(count):
+                save(folder / part / label / f"{i}.png", (0, len(part), i))
+
+
+def test_a_split_has_enough_images_to_draw_the_validation_part_from(tmp_path, data_folder):
+    """Of four training images a class none was drawn to validate, and the first accuracy divided by zero."""
+    save_split(tmp_path, train=4, test=4)
+    with pytest.raises(DomainError, match="class 'blue' has 4 images in the part train; expected 5 to 100,000 .split"):
+        folders.open_folder(folder_name(tmp_path))
+    save_split(tmp_path, train=5)
+    domain = load_domain(folder_name(tmp_path), 8)
+    assert domain.counts == {"train": 8, "validation": 2, "test": 8}
+
+
+def test_a_split_of_three_parts_may_have_one_image_a_class_in_each(tmp_path, data_folder):
+    save_split(tmp_path / "three", train=1, val=1, test=1)
+    folder = folders.open_folder(folder_name(tmp_path / "three"))
+    assert folder.about == "split: train, validation, test"
+    split = folders.read_folder(folder, 8)
+    assert [np.bincount(part.labels).tolist() for part in split] == [[1, 1]] * 3
+    assert [set(part.images[..., 1].flatten().tolist()) for part in split] == [{5}, {3}, {4}]  # as each is called
+    (tmp_path / "three" / "val" / "red" / "0.png").unlink()
+    with pytest.raises(DomainError, match="class 'red' has 0 images in the part validation; expected 1 to"):
+        folders.open_folder(folder.name)
+
+
 def test_the_parts_of_a_split_have_the_same_classes(tmp_path):
     for path in ("train/a", "train/b", "test/a"):
         for i in range(5):

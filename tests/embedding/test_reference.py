@@ -17,7 +17,7 @@ from filelock import FileLock
 from atesc_core import jobs
 from atesc_core.embedding import ReferenceMap
 from atesc_core.embedding.features import content_hash
-from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, SETTINGS
+from atesc_core.embedding.map_folder import COORDINATES, FEATURES, LOCK, MODEL, SETTINGS
 from atesc_core.embedding.map_process import MAP_PROCESS
 from atesc_core.embedding.worker import MapWorker
 from tests.support.waiting import until
@@ -189,6 +189,41 @@ def test_umap_gets_the_seed_and_one_thread(clusters, tmp_path, monkeypatch):
     assert (given["random_state"], given["transform_seed"], given["n_jobs"]) == (7, 7, 1)
     assert np.array_equal(given["features"], np.concatenate(clusters))
     assert reference.coordinates() is not None
+
+
+@pytest.mark.parametrize("damaged", ["timings.json", MODEL, SETTINGS])
+def test_a_damaged_file_of_a_map_is_made_again(clusters, tmp_path, monkeypatch, damaged):
+    """The job failed at it, and would have failed until somebody emptied the cache."""
+
+    class Map:
+        embedding_ = np.zeros((200, 2))
+
+        def __init__(self, **settings):
+            pass
+
+        def fit(self, features):
+            return self
+
+        def transform(self, features):
+            return np.ones((len(features), 2))
+
+    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Map))
+    monkeypatch.setattr("atesc_core.embedding.worker.pickle.dumps", lambda _: b"damaged")
+    reference = ReferenceMap(*clusters, tmp_path)
+    monkeypatch.setattr("atesc_core.jobs.start_thread", lambda *_, **__: MapWorker().complete(reference.folder.path))
+    reference.restart()
+    file = (reference.folder.path.parent if damaged == "timings.json" else reference.folder.path) / damaged
+    assert file.exists()
+    file.write_bytes(b"{")
+    if damaged == SETTINGS:
+        (reference.folder.path / COORDINATES).unlink()
+        (reference.folder.path / MODEL).unlink()
+        with pytest.raises(FileNotFoundError, match=r"settings\.json was damaged"):
+            reference.restart()
+    assert reference.transform(clusters[0]) is None
+    reference.restart()
+    assert reference.transform(clusters[0]).tolist() == [[1, 1]] * 100
+    assert not file.exists() or file.read_bytes() != b"{"
 
 
 def test_features_are_left_as_they_were(clusters, tmp_path):

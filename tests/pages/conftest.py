@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from atesc_core.runs import RunStore
 from pages.shared.data.device import machine
+from pages.shared.ui.uncaught_errors import show_error
 from tests.support.batchnorm import save_batchnorm
 from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import go_to
@@ -38,6 +40,18 @@ def open_page() -> Callable[..., AppTest]:
         return app.run()
 
     return open_
+
+
+@pytest.fixture
+def as_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest knows no ``st.App``: give its runner the handler that app.py gives the server's."""
+    make = LocalScriptRunner.__init__
+
+    def make_with_handler(self: LocalScriptRunner, *values: object, **more: object) -> None:
+        make(self, *values, **more)
+        self._on_script_error = show_error
+
+    monkeypatch.setattr(LocalScriptRunner, "__init__", make_with_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -99,6 +99,19 @@ def test_a_damaged_database_says_what_to_do(tmp_path, content):
         RunStore(tmp_path)
 
 
+def test_an_emptied_database_does_not_hide_the_runs(store, spec):
+    """SQLite takes an empty file for a new database: the lab looked as if it had never had a run."""
+    store.create(spec)
+    store.close()
+    for name in ("runs.sqlite-wal", "runs.sqlite-shm"):
+        (store.runs_dir / name).unlink(missing_ok=True)
+    (store.runs_dir / "runs.sqlite").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"runs\.sqlite: is damaged .it is empty, and there are runs"):
+        RunStore(store.runs_dir)
+    (store.runs_dir / "runs.sqlite").unlink()  # moved away, as it says
+    RunStore(store.runs_dir).close()
+
+
 def test_a_page_that_is_damaged_later_is_a_sentence_too(store, spec):
     store.create(spec)
     store.database.read("PRAGMA wal_checkpoint(TRUNCATE)")

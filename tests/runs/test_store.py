@@ -19,6 +19,7 @@ from atesc_core.runs.run import TrainingRun
 from atesc_core.runs.snapshots import read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
+from tests.support.labs import logged_run
 
 TRAINING = TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu")
 HOSTILE = [
@@ -304,8 +305,46 @@ def test_a_spec_of_another_version_hides_only_itself(store, spec):
     assert [run.id for run in store.distillations()] == [fine]
     assert store.unreadable().keys() == {odd}
     assert "new: 1" in store.unreadable()[odd]
-    with pytest.raises(StoreError, match=f"run: {odd} has settings .*\n?new: 1"):
+    with pytest.raises(StoreError, match=f"run: {odd} cannot be read: .*\n?new: 1"):
         store.get(odd)
+
+
+GARBLED = ["", "{", "[]", "5", "[" * 60_000, b'{"iacc": 1\xff}']
+
+
+@pytest.mark.parametrize("garbled", GARBLED)
+@pytest.mark.parametrize("column", ["spec", "fork"])
+def test_a_garbled_run_hides_only_itself(store, spec, column, garbled):
+    """Text that is no JSON in one row ended every list of runs in a JSONDecodeError."""
+    odd, fine = store.create(spec), store.create(spec)
+    with store.database.write() as connection:
+        connection.execute(f"UPDATE runs SET {column} = CAST(? AS TEXT) WHERE id = ?", (garbled, odd))
+    if (column, garbled) == ("fork", ""):  # as if there were none
+        assert {run.id for run in store.all_runs()} == {fine}
+        return
+    assert [run.id for run in store.all_runs(include_forks=True)] == [fine]
+    assert [run.id for run in store.queue()] == [fine]
+    assert store.forks(fine) == []
+    assert "damaged; expected a JSON object" in store.unreadable()[odd]
+    with pytest.raises(StoreError, match=f"run: {odd} cannot be read: "):
+        store.get(odd)
+
+
+@pytest.mark.parametrize("garbled", GARBLED)
+def test_garbled_epochs_and_rounds_are_left_out_and_named(store, garbled):
+    run_id = logged_run(store, (80.0, 10.0), (81.0, 9.0), (82.0, 8.0), recalls=(70.0, 90.0))
+    assert store.damaged_rows(run_id) == []
+    with store.database.write() as connection:
+        connection.execute("UPDATE epochs SET metrics = CAST(? AS TEXT) WHERE epoch = 2", (garbled,))
+        connection.execute("UPDATE epochs SET recalls = CAST(? AS TEXT) WHERE epoch = 3", (garbled,))
+        connection.execute("UPDATE rounds SET losses = CAST(? AS TEXT) WHERE (epoch, round) = (1, 2)", (garbled,))
+    assert store.epochs(run_id)["iacc"].tolist() == [80, 82]
+    assert store.rounds(run_id)[["epoch", "round"]].values.tolist() == [[1, 1], [2, 1], [2, 2], [3, 1], [3, 2]]
+    assert store.recalls(run_id) is None
+    assert store.recalls(run_id, 1).by_label == (70.0, 90.0)
+    of_recalls = [] if garbled == "[]" else ["epoch 3"]  # which says that none were measured
+    assert store.damaged_rows(run_id) == ["epoch 2", *of_recalls, "epoch 1, round 2"]
+    assert store.get(run_id).metrics["iacc"] == 82
 
 
 def test_a_database_of_another_version_is_left_alone(tmp_path):

@@ -172,13 +172,16 @@ def test_a_tensor_without_values_is_refused(tmp_path):
         StagedTeacher(tmp_path / "meta.pt").read()
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b"[" * 60_000, b'{"name": "x"}', None])
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b"[" * 60_000, b'{"name": "x"}', "pair", None])
 def test_a_damaged_card_is_left_out_and_named(tmp_path, content, damage):
     """One damaged card broke every page that lists teachers."""
     stage_upload("mine.safetensors", content).check("SL", "mnistm-mnist").add("mine", tmp_path)
     card = tmp_path / "teachers" / "other.json"
     if damage is None:
         card.mkdir()
+    elif damage == "pair":
+        mine = (tmp_path / "teachers" / "mine.json").read_text()
+        card.write_text(mine.replace('"mnistm-mnist"', '"no pair"'))
     else:
         card.write_bytes(damage)
     assert {card.name for card in list_teachers(tmp_path)} >= {"mine", "mnistm-mnist-ntl"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from atesc_core import paths
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, read_cached
 from atesc_core.recording import Recording, load, record
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.writer import scenes_file
@@ -77,11 +78,7 @@ def _live_recording(runs_dir: str, group: str, state: tuple[object, ...], has_sc
 
 def record_runs(runs: Sequence[DistillationRun], title: str) -> Recording:
     """Return runs of this lab as a recording, with the story's scenes if they have been computed."""
-    scenes = scenes_file(run_store().runs_dir, runs[0].id)
-    return record(
-        run_store(),
-        [run.id for run in runs],
-        cards(),
-        title,
-        scenes=load(scenes) if len(runs) > 1 and scenes.exists() else None,
-    )
+    scenes = None
+    with contextlib.suppress(FileNotFoundError):  # a damaged file counts as missing: a job makes it again
+        scenes = read_cached(scenes_file(run_store().runs_dir, runs[0].id), load) if len(runs) > 1 else None
+    return record(run_store(), [run.id for run in runs], cards(), title, scenes=scenes)

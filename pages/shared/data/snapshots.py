@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
+from atesc_core.errors import DamagedSnapshotError
 from atesc_core.figures import run_data
 from atesc_core.runs import Snapshot
 from atesc_core.runs.snapshots import read_batchnorm
@@ -19,11 +22,21 @@ def load_snapshot(run_id: str, epoch: int) -> Snapshot:
 
     Raises:
         UnknownRunError: there is no such run.
-        StoreError: the images of that epoch are missing or cannot be read.
+        StoreError: the images of that epoch are missing, or known to be damaged.
     """
     file = run_store().snapshot_file(run_id, epoch)
     modified = file.stat().st_mtime_ns if file.exists() else 0  # a resumed run writes its epochs again
-    return _snapshot(str(run_store().runs_dir), run_id, epoch, modified)
+    with leaving_out_damaged():
+        return _snapshot(str(run_store().runs_dir), run_id, epoch, modified)
+
+
+@contextlib.contextmanager
+def leaving_out_damaged() -> Iterator[None]:
+    """Runs the page again, without the epoch, when a file of synthetic images turns out to be damaged."""
+    try:
+        yield
+    except DamagedSnapshotError:
+        st.rerun()
 
 
 def batchnorm_by_epoch(run_id: str, report: BatchNormReport) -> dict[int, np.ndarray]:
@@ -32,7 +45,8 @@ def batchnorm_by_epoch(run_id: str, report: BatchNormReport) -> dict[int, np.nda
 
 
 def _read_batchnorm(path: Path) -> np.ndarray:
-    return _cached_batchnorm(str(path), path.stat().st_mtime_ns)
+    with leaving_out_damaged():
+        return _cached_batchnorm(str(path), path.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=1024, show_spinner=False)

@@ -70,9 +70,9 @@ def _linked_run(runs: list[DistillationRun]) -> DistillationRun | None:
         st.page_link("teachers/page.py", label="See it on the page Teachers", query_params={"run": linked})
     elif reason := run_store().unreadable().get(linked):
         elements.problem(
-            f"Run {linked} was made by another version.",
-            f"This one does not know its settings: {reason}",
-            "It stays where it is; the version that made it can show it.",
+            f"Run {linked} was made by another version, or is damaged.",
+            f"This version cannot read it: {reason}",
+            "It stays where it is; the version that made it can show it, unless it is damaged.",
         )
     else:
         elements.notice(

@@ -21,6 +21,7 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.glossary import TERMS
 from pages.shared.ui.polling import is_live
 from pages.shared.ui.recording_files import download_runs
+from pages.shared.ui.run_header import damage_notices
 from pages.shared.ui.run_labels import method_name, queue_position
 
 ROUNDS_DRAWN = 600  # largest number of rounds in a chart; longer runs are thinned evenly
@@ -49,13 +50,7 @@ def status_notice(run: Run) -> None:
         again = "Resume goes on from the end of the last whole epoch."
     else:
         results, again = "Kept: its settings.", "Resume begins anew."
-    for path in run_store().damaged_snapshots(run.id):
-        elements.notice(
-            "warning",
-            f"{path}. Its epoch is left out wherever images are chosen. Delete the file.",
-            title="A file of synthetic images is damaged.",
-            icon=":material/broken_image:",
-        )
+    damage_notices(run)
     if run.status == "failed":
         elements.problem(
             f"The run failed: {run.error}", results, f"{again} The log is in {shlex.quote(log_name(run))}."

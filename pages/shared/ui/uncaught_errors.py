@@ -12,6 +12,7 @@ from atesc_core.errors import StoreError
 from atesc_core.runs import default_runs_dir
 from pages.shared.ui import elements
 
+LOG_NAME = "atesc-lab-errors.log"  # in the folder of the runs
 LOG_BYTES = 1_000_000  # of the log, which begins anew when it is longer
 
 
@@ -34,7 +35,7 @@ def _write_down(error: Exception) -> Path | None:
     text = "".join(traceback.format_exception(error))
     for folder in (default_runs_dir(), Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
-            log = folder / "atesc-lab-errors.log"
+            log = folder / LOG_NAME
             full = log.exists() and log.stat().st_size > LOG_BYTES
             with log.open("w" if full else "a") as output:
                 output.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{text}\n")

@@ -193,6 +193,43 @@ def test_a_folder_that_changed_since_says_so_on_its_card(open_page, pictures):
     assert "This folder has changed" in app.error[0].value
 
 
+def test_a_folder_that_changed_since_is_not_read_before_it_is_checked_again(open_page, pictures, monkeypatch):
+    """Whoever opened a link to it, the page itself read all its images."""
+    name = folder_name(pictures)
+    check(open_page("domains"), pictures)
+    assert ended(name).state == "done"
+    Image.new("RGB", (20, 20)).save(pictures / "red" / "new.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("atesc_core.domains.folder._read", lambda *_: pytest.fail("read because of a link"))
+        app = open_page("domains", setting="open", id="mnistm", ood=name)
+        assert not app.exception
+        card, pair = app.error
+        for error in (card, pair):
+            assert "has changed since it was checked" in error.value
+        assert pair.value.startswith("**This pair cannot be shown.**")
+    app.button(key=f"check {name}").click().run()
+    assert ended(name).state == "done"
+    app.run()
+    assert not app.error
+    assert f"fits {name} 13 images 2 classes" in " ".join(page_text(app).split())
+
+
+def test_unreadable_images_are_left_out_at_a_press(open_page, pictures):
+    (pictures / "red" / "3.png").write_bytes(b"nonsense")
+    app = check(open_page("domains"), pictures)
+    ended(folder_name(pictures))
+    app.run()
+    widget(app, "Leave them out").click().run()
+    readable = folder_name(pictures, readable=True)
+    assert ended(readable).state == "done"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert app.text_input(key="folder").value == readable
+    assert f"fits {readable} 11 images 2 classes left out: 1 unreadable images" in " ".join(page_text(app).split())
+    assert readable in widget(app, "ID domain").options
+
+
 # ── pairs ───────────────────────────────────────────────────────────────────────────────────────────
 
 

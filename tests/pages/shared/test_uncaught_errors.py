@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from streamlit.testing.v1.local_script_runner import LocalScriptRunner
+import sqlite3
+from contextlib import closing
 
+import pytest
+
+from atesc_core.runs import RunStore
 from pages.shared.data import story
 from pages.shared.ui.run_labels import method_name
-from pages.shared.ui.uncaught_errors import show_error
+from pages.shared.ui.uncaught_errors import LOG_NAME, show_error
 from tests.support.labs import tiny_spec
-from tests.support.pages import page_text
+from tests.support.pages import PAGE_NAMES, page_text
 
-
-@pytest.fixture(autouse=True)
-def as_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AppTest knows no ``st.App``: give its runner the handler that app.py gives the server's."""
-    make = LocalScriptRunner.__init__
-
-    def make_with_handler(self: LocalScriptRunner, *values: object, **more: object) -> None:
-        make(self, *values, **more)
-        self._on_script_error = show_error
-
-    monkeypatch.setattr(LocalScriptRunner, "__init__", make_with_handler)
+pytestmark = pytest.mark.usefixtures("as_served")
 
 
 def test_the_server_has_the_handler():
@@ -53,3 +46,17 @@ def test_a_fragment_that_breaks_says_so_where_it_stands(open_page, store, monkey
     assert "This page stopped at an error (RuntimeError)." in app.error[0].value
     assert not app.exception
     assert "This machine" in page_text(app)
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_a_database_of_a_newer_version_is_a_sentence(open_page, tmp_path, monkeypatch: pytest.MonkeyPatch, page):
+    """It was a traceback on every page."""
+    RunStore(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    monkeypatch.setenv("ATESC_RUNS_DIR", str(tmp_path))
+    app = open_page(page)
+    assert not app.exception
+    assert "runs.sqlite: was written by another version of this program (format 99" in app.error[0].value
+    assert "use that version or choose another runs folder" in app.error[0].value
+    assert not (tmp_path / LOG_NAME).exists()

@@ -75,10 +75,11 @@ def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(op
     with store.database.write() as connection:
         connection.execute("""UPDATE runs SET spec = '{"teacher": "t", "new": 1}' WHERE id = ?""", (odd,))
     store.create(tiny_spec())
-    assert f"Not listed: 1 made by another version, whose settings this one does not know ({odd})" in page_text(
-        open_page("start")
+    assert (
+        f"Not listed: 1 made by another version, whose settings this one does not know, or damaged ({odd})"
+        in page_text(open_page("start"))
     )
     app = open_page("distill", run=odd)
     assert not app.exception
-    assert f"Run {odd} was made by another version." in app.error[0].value
+    assert f"Run {odd} was made by another version, or is damaged." in app.error[0].value
     assert "new: 1" in app.error[0].value

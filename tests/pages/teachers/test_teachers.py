@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import save
 
-from atesc_core.domains import PAIRS
+from atesc_core.domains import PAIRS, folder_name
+from atesc_core.domains.folder import prepare_folder
 from atesc_core.figures import format_position
 from atesc_core.models import build
 from atesc_core.runs.students.files import student_bytes
-from atesc_core.teachers import list_teachers
+from atesc_core.teachers import find_card, list_teachers
 from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file
 from atesc_core.teachers.report import Report
-from atesc_core.teachers.zoo import load_teacher
+from atesc_core.teachers.zoo import load_teacher, save_teacher
 from tests.support.batchnorm import small_report
 from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import button, charts, page_text
@@ -41,6 +43,36 @@ def test_every_teacher_has_a_card_with_its_numbers(open_page, store):
             assert f"{value:.1f} %" in text
         for images in card.test_images.values():
             assert f"of {images:,} test images".replace(",", " ") in text
+
+
+@pytest.mark.parametrize("change", ["gone", "one image more"])
+def test_a_teacher_whose_folder_has_changed_is_listed_without_its_images(
+    open_page, store, data_folder, tmp_path, held_job, monkeypatch, change
+):
+    """The list of teachers stopped at an error where the folder was gone, and read a changed one by itself."""
+    for label in ("red", "green"):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (20, 20)).save(tmp_path / "pictures" / label / f"{i}.png")
+    name = folder_name(tmp_path / "pictures")
+    model = build("small", 10)
+    card = find_card(TEACHER).model_copy(
+        update={"name": "mine", "pair": f"open mnistm {name} 0", "image_side": 8, "arch": "small"}
+    )
+    save_teacher(model, card, store.runs_dir / "teachers")
+    prepare_folder(name)
+    if change == "gone":
+        (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+    else:
+        Image.new("RGB", (20, 20)).save(tmp_path / "pictures" / "red" / "new.png")
+    monkeypatch.setattr("atesc_core.domains.folder._read", lambda *_: pytest.fail("read because a page was opened"))
+    app = open_page("teachers")
+    assert not app.exception
+    why = "no such folder" if change == "gone" else "has changed since it was checked"
+    assert f"No images of open mnistm {name} 0: {name}: {why}" in page_text(app)
+    app.button(key="open mine").click().run()
+    assert not app.exception
+    assert app.title[0].value == "mine"
 
 
 def test_a_card_opens_its_teacher(open_page, store, held_job):
