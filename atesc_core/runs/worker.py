@@ -26,6 +26,7 @@ from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.domains.loading import load_pair
 from atesc_core.errors import StoreError
+from atesc_core.runs.database import WORKER_PATIENCE_S
 from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
 from atesc_core.runs.locks import gate, take_device
 from atesc_core.runs.log import RunLog
@@ -175,7 +176,7 @@ def work(
 
     Setting ``leaving`` ends the work after the current round: the run is interrupted and can be resumed.
     """
-    store = RunStore(runs_dir)
+    store = RunStore(runs_dir, patience_s=WORKER_PATIENCE_S)
     try:
         device = pick_device(requested)
     except ValueError as error:
