@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from atesc_core.errors import StoreError
+from atesc_core.runs import worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
 from tests.support.waiting import until
@@ -77,6 +79,43 @@ def test_a_second_worker_leaves_the_device_to_the_first(lab, store, spec):
     work(store.runs_dir, "cpu", lab.script)  # returns at once
     assert store.get(run_id).status == "running"
     assert len(lab.script.opened) == 1
+
+
+def test_a_worker_told_to_stay_waits_for_more_runs_and_ends_when_asked(lab, store, spec, monkeypatch):
+    """systemd would start a worker that ends at an empty queue again and again."""
+    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    lab.script.free = True
+    lab.start(stay=True)
+    for _ in range(2):
+        until(lambda: store.database.read("SELECT * FROM workers"))
+        lab.wait(store.create(spec), "done")  # nobody calls ensure_worker
+        assert lab.thread.is_alive()
+    lab.end()
+
+
+def test_a_worker_told_to_stay_takes_over_the_device_of_another(lab, store, spec, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    first = store.create(spec)
+    lab.start()
+    until(lambda: lab.script.waiting)
+    other = ScriptedWorker(store)
+    other.script.free = True
+    other.start(stay=True)
+    lab.script.set_free()
+    lab.wait(first, "done")
+    lab.thread.join(60)
+    second = store.create(spec)
+    other.wait(second, "done")
+    assert other.script.opened == [(second, 0)]
+    other.end()
+
+
+def test_a_worker_told_to_stay_says_that_its_device_failed(store, spec, monkeypatch):
+    """For systemd to start it again, it must not end as if all were well."""
+    store.create(spec)
+    monkeypatch.setattr(worker.Worker, "drive", lambda self, run: setattr(self, "device_failed", True))
+    with pytest.raises(StoreError, match=r"device: CPU.* failed in this process; start the worker again"):
+        work(store.runs_dir, "cpu", stay=True)
 
 
 def test_a_paused_run_keeps_its_place_and_the_device_goes_on(lab, store, spec):
