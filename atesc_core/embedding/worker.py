@@ -59,11 +59,12 @@ class MapWorker:
 
 
 def _load(folder: MapFolder) -> Any:
-    if not folder.has(MODEL):
+    content = folder.read(MODEL)
+    if content is None:
         return None
     _import_umap(folder, "Starting UMAP")
     # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
-    return pickle.loads((folder.path / MODEL).read_bytes())
+    return pickle.loads(content.tobytes())
 
 
 def _fit(folder: MapFolder) -> Any:
@@ -82,7 +83,7 @@ def _fit(folder: MapFolder) -> Any:
             n_jobs=1,
         ).fit(features)
         folder.write(COORDINATES, model.embedding_.astype(np.float32))
-        folder.write(MODEL, pickle.dumps(model))
+        folder.write(MODEL, np.frombuffer(pickle.dumps(model), np.uint8))
     return model
 
 

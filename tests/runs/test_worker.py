@@ -9,6 +9,7 @@ from atesc_core.errors import StoreError
 from atesc_core.runs import worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
+from tests.support.damage import flip_bit
 from tests.support.waiting import until
 from tests.support.workers import ScriptedWorker
 
@@ -179,6 +180,25 @@ def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
     assert len(store.rounds(run_id)) == 6
     history = store.history(run_id)
     assert history[history["kind"] == "resumed"]["text"].item() == "from the end of epoch 1"
+
+
+def test_a_run_is_not_taken_up_from_a_checkpoint_with_a_flipped_bit(lab, store, spec):
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, 2, 1)
+    store.stop(run_id)
+    lab.script.let(run_id, 1)
+    lab.wait(run_id, "stopped")
+    lab.thread.join(60)
+    flip_bit(store.checkpoint_file(run_id))
+    store.resume(run_id)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "failed")
+    assert "cannot be read, it is damaged" in store.get(run_id).error
+    assert "the run's epochs and images are kept" in store.get(run_id).error
+    assert lab.script.opened == [(run_id, 0)]
+    assert list(store.epochs(run_id)["epoch"]) == [1]
 
 
 def test_a_stopped_pause_frees_the_worker(lab, store, spec):
