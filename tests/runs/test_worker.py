@@ -288,6 +288,38 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
     ]
 
 
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_rewound_run_has_nothing_from_after_its_checkpoint(store, spec, epoch):
+    """Later students, damaged snapshots and events stayed, and a page showed them as the run's."""
+    run_id = store.create(spec.replaced({"epochs": 3, "rounds": 2}))
+    log = RunLog(store, store.get(run_id))
+    files = (store.snapshot_file, store.student_file, store.fork_point_file)
+    for done in (1, 2, 3):
+        log.write_threshold(done, 1, done / 2, "auto")
+        log.write_threshold(done, 2, float(done), "hand")
+        for number in (1, 2):
+            log.write_round(done, number, 32 * done, {"s/total": 1.0}, 0.5, float(done))
+        log.write_epoch(done, 32 * done, {"iacc": 10.0 * done})
+        for file in files:
+            file(run_id, done).parent.mkdir(exist_ok=True)
+            file(run_id, done).write_bytes(b"cut short")
+        log.note("paused")
+    assert store.damaged_snapshots(run_id) == [store.snapshot_file(run_id, done) for done in (1, 2, 3)]
+    replayed = log.rewind(epoch)
+    left = list(range(1, epoch + 1))
+    assert list(store.epochs(run_id)["epoch"]) == left
+    assert list(store.rounds(run_id)["epoch"]) == sorted(2 * left)
+    for file in files:
+        assert [done for done in (1, 2, 3) if file(run_id, done).exists()] == left
+    assert (store.get(run_id).epoch, store.get(run_id).images) == (epoch, 32 * epoch)
+    history = store.history(run_id)
+    assert list(history[history["kind"] == "paused"]["epoch"]) == left
+    assert list(history[history["text"] == "auto"]["epoch"]) == left
+    # to be set again in the same rounds, also if the run is cut off before it comes there
+    assert list(history[history["text"] == "hand"]["epoch"]) == [1, 2, 3]
+    assert replayed == [(done, 2, float(done)) for done in (1, 2, 3) if done > epoch]
+
+
 @pytest.mark.parametrize(("epoch", "kept"), [(0, 0), (1, 1)])
 def test_a_run_that_begins_anew_says_once_what_it_found_in_noise(store, spec, epoch, kept):
     log = RunLog(store, store.get(store.create(spec)))
