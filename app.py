@@ -6,8 +6,8 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from atesc_core.paths import HOME
-from pages.shared.access import AccessError, SignIn, access, announce
-from pages.shared.server import serve
+from pages.shared.access import AccessError, SignIn, access
+from pages.shared.server import serve, starting
 from pages.shared.ui.uncaught_errors import show_error
 
 if __name__ == "__main__":
@@ -21,6 +21,6 @@ except AccessError as error:
 app = st.App(
     HOME / "pages" / "main.py",
     middleware=[Middleware(SignIn, access=entry)],
-    lifespan=announce,
+    lifespan=starting,
     on_script_error=show_error,
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 Value = TypeVar("Value")
 
@@ -74,6 +76,21 @@ def load_arrays(path: Path) -> dict[str, Any]:
         return {name: arrays[name] for name in arrays.files}
 
 
+def save_array(file: BinaryIO, values: NDArray[Any]) -> None:
+    """Write one array as an .npz file, which has a checksum; an .npy file has none."""
+    np.savez(file, values=values)
+
+
 def load_array(path: Path) -> Any:
-    """The array of an .npy file. Raises several types of errors on damage."""
-    return np.load(path, allow_pickle=False)
+    """The array of a file of `save_array`. Raises as `load_arrays`."""
+    return load_arrays(path)["values"]
+
+
+def check_archive(path: Path) -> None:
+    """Compare the checksums of a zip file with its content, for a reader that does not.
+
+    Raises many types of errors on damage.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (name := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{name} is not what was written")

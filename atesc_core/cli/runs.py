@@ -213,11 +213,17 @@ def save_student(
     print(out)
 
 
-def worker(device: Device = "auto", runs_dir: RunsDir = None) -> None:
+def worker(
+    device: Device = "auto",
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Wait for more runs when the queue is empty, until SIGTERM or Ctrl-C.")
+    ] = False,
+    runs_dir: RunsDir = None,
+) -> None:
     """Run what is queued, here and now, until the queue is empty. The app and `distill` start one themselves."""
     from atesc_core.runs.worker import serve
 
-    serve(folder(runs_dir), device)
+    serve(folder(runs_dir), device, stay)
 
 
 def _check_names(spec: RunSpec, store: RunStore) -> Teacher:

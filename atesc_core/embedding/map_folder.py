@@ -10,10 +10,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atesc_core.files import load_array, read_cached
+from atesc_core.files import load_array, read_cached, save_array
 
-SETTINGS, FEATURES = "settings.json", "reference.npy"  # inputs
-MODEL, COORDINATES = "model.pkl", "reference.xy.npy"  # results
+SETTINGS, FEATURES = "settings.json", "reference.npz"  # inputs
+MODEL, COORDINATES = "model.npz", "reference.xy.npz"  # results
 LOCK = "one-at-a-time.lock"  # in the parent folder of all maps
 
 
@@ -26,12 +26,12 @@ class MapFolder:
     @staticmethod
     def request(name: str) -> str:
         """The file of a batch of features, (N, F), to be placed on the map."""
-        return f"requests/{name}.npy"
+        return f"requests/{name}.npz"
 
     @staticmethod
     def positions(name: str) -> str:
         """The file of the positions, (N, 2), of that batch."""
-        return f"positions/{name}.npy"
+        return f"positions/{name}.npz"
 
     def has(self, name: str) -> bool:
         """Whether the file exists."""
@@ -51,14 +51,14 @@ class MapFolder:
         partial = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
         with partial.open("wb") as file:
             if isinstance(content, np.ndarray):
-                np.save(file, content, allow_pickle=False)
+                save_array(file, content)
             else:
                 file.write(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
 
     def requested(self) -> list[str]:
         """Names of the batches that are not placed yet, oldest first."""
-        files = [path for path in (self.path / "requests").glob("*.npy") if not path.name.startswith(".")]
+        files = [path for path in (self.path / "requests").glob("*.npz") if not path.name.startswith(".")]
         return [path.stem for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)]
 
     def close_request(self, name: str) -> None:

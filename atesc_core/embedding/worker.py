@@ -60,13 +60,12 @@ class MapWorker:
 
 
 def _load(folder: MapFolder) -> Any:
-    if not folder.has(MODEL):
+    content = folder.read(MODEL)
+    if content is None:
         return None
     _import_umap(folder, "Starting UMAP")
-    with suppress(FileNotFoundError):  # also if it was damaged
-        # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
-        return read_cached(folder.path / MODEL, lambda path: pickle.loads(path.read_bytes()))
-    return None
+    # Safe to unpickle: this program wrote it into its own cache. Uploads are never unpickled.
+    return pickle.loads(content.tobytes())
 
 
 def _fit(folder: MapFolder) -> Any:
@@ -85,7 +84,7 @@ def _fit(folder: MapFolder) -> Any:
             n_jobs=1,
         ).fit(features)
         folder.write(COORDINATES, model.embedding_.astype(np.float32))
-        folder.write(MODEL, pickle.dumps(model))
+        folder.write(MODEL, np.frombuffer(pickle.dumps(model), np.uint8))
     return model
 
 

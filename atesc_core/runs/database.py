@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,16 +99,23 @@ CREATE TABLE starting (
 """
 
 
-LOCK_S = 30  # that a statement waits for another program's write
-LOCK_ATTEMPTS = 10  # so that a backup does not fail a run of hours
+PATIENCE_S = 5.0  # that a statement waits while another program holds the database; a visitor waits no longer
+WORKER_PATIENCE_S = 300.0  # the same in a worker, so that a backup does not fail a run of hours
+RETRY_S = 0.02  # between two attempts
 
 
 class Database:
     """One connection, shared by the threads of a process, one statement or transaction at a time."""
 
-    def __init__(self, path: Path):
-        """Opens the database; creates it if it is missing. Raises StoreError."""
-        self._lock, self._path = threading.RLock(), path
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S):
+        """Opens the database; creates it if it is missing. Raises StoreError.
+
+        Args:
+            path: its file. Where it cannot be written, it is only read.
+            patience_s: seconds that a statement waits while another program holds the database.
+        """
+        self._lock, self._path, self._patience_s = threading.RLock(), path, patience_s
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         existed = path.exists()
         try:
             self._connection = self._connect()
@@ -118,8 +128,9 @@ class Database:
                     if existed and self._version() == 0 and any(path.parent.glob("runs/*")):
                         raise StoreError(_damage(path, "it is empty, and there are runs"))
                     self._create_tables()
-        except sqlite3.Error as error:
-            raise StoreError(_sentence(path, error)) from error
+            self._connection.execute("PRAGMA busy_timeout = 0")  # from now on, `_locked` waits
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(self._sentence(error)) from error
         self._inode = path.stat().st_ino
         if self._version() != VERSION:
             raise StoreError(
@@ -129,11 +140,31 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         """A connection that writes; one that only reads, if the folder or the file cannot be written."""
-        writable = os.access(self._path if self._path.exists() else self._path.parent, os.W_OK)
-        if writable and os.access(self._path.parent, os.W_OK):
-            return sqlite3.connect(self._path, timeout=LOCK_S, isolation_level=None, check_same_thread=False)
-        address = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        exists = self._path.exists()
+        self.writable = os.access(self._path.parent, os.W_OK) and (not exists or os.access(self._path, os.W_OK))
+        if self.writable or not exists:
+            return sqlite3.connect(self._path, self._patience_s, isolation_level=None, check_same_thread=False)
+        try:
+            connection = self._connect_to_read(self._path)
+            connection.execute("PRAGMA user_version")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            # SQLite reads a database in WAL mode only where it can write a file beside it.
+            return self._connect_to_read(self._copied())
+        return connection
+
+    def _connect_to_read(self, path: Path) -> sqlite3.Connection:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(address, self._patience_s, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _copied(self) -> Path:
+        """A copy of the database, with the last transactions, which may stand in a file beside it."""
+        self._copy = tempfile.TemporaryDirectory(prefix="atesc-runs-")
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{self._path}{suffix}", f"{self._copy.name}/{self._path.name}{suffix}")
+        return Path(self._copy.name, self._path.name)
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -158,18 +189,21 @@ class Database:
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a SELECT statement. Raises StoreError if the database cannot be read."""
-        with self._lock:
+        with self._locked(sql, values, self._patience_s) as cursor:
             try:
-                return self._connection.execute(sql, values).fetchall()
+                return cursor.fetchall()
             except sqlite3.Error as error:
-                raise StoreError(_sentence(self._path, error)) from error
+                raise StoreError(self._sentence(error)) from error
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; rolled back if its body raises.
 
         Inside another transaction of the same thread, it is a part of that one. While another program holds the
-        database, it waits: LOCK_ATTEMPTS times LOCK_S seconds.
+        database, it waits, and other threads of this process read meanwhile.
+
+        Args:
+            patience_s: seconds to wait at most; those of the database unless given.
 
         Raises:
             StoreError: the database cannot be written; the message says what to do.
@@ -178,7 +212,7 @@ class Database:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._begin()
+        with self._locked("BEGIN IMMEDIATE", (), self._patience_s if patience_s is None else patience_s):
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -186,39 +220,47 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.DatabaseError):
-                    raise StoreError(_sentence(self._path, error)) from error
+                    raise StoreError(self._sentence(error)) from error
                 raise
 
-    def _begin(self) -> None:
-        for attempt in range(1, LOCK_ATTEMPTS + 1):
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == LOCK_ATTEMPTS:
-                    raise StoreError(_sentence(self._path, error)) from error
-            else:
-                return
+    @contextlib.contextmanager
+    def _locked(self, sql: str, values: tuple[Any, ...], patience_s: float) -> Iterator[sqlite3.Cursor]:
+        """The result of a statement, and this process's lock; other threads have the lock between two attempts."""
+        end = time.monotonic() + patience_s
+        while True:
+            with self._lock:
+                try:
+                    cursor = self._connection.execute(sql, values)
+                except sqlite3.Error as error:
+                    is_held = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                    if not is_held or time.monotonic() >= end:
+                        raise StoreError(self._sentence(error, patience_s)) from error
+                else:
+                    yield cursor
+                    return
+            time.sleep(RETRY_S)
+
+    def _sentence(self, error: sqlite3.Error | OSError, waited_s: float | None = None) -> str:
+        """What is wrong with the database, and what to do."""
+        path = self._path
+        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                waited_s = self._patience_s if waited_s is None else waited_s
+                return f"{path}: another program has held it for {waited_s:g} s; end that program, then try again"
+            case sqlite3.SQLITE_FULL:
+                return f"{path}: the disk is full; delete runs or other files, then try again"
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
+                return (
+                    f"{path}: cannot be written; runs can be looked at, and nothing can be started, changed or deleted"
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return _damage(path, str(error))
+        return f"{path}: cannot be used as the runs' database ({error})"
 
 
 def _text(stored: bytes) -> str:
     """A text of the database; bytes that are damaged do not make its whole table unreadable."""
     return stored.decode(errors="replace")
-
-
-def _sentence(path: Path, error: sqlite3.Error) -> str:
-    """What is wrong with the database, and what to do."""
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return (
-                f"{path}: another program has held it for {LOCK_S * LOCK_ATTEMPTS} s; end that program, then try again"
-            )
-        case sqlite3.SQLITE_FULL:
-            return f"{path}: the disk is full; delete runs or other files, then try again"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
-            return f"{path}: cannot be written; runs can be looked at, and nothing can be started, changed or deleted"
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _damage(path, str(error))
-    return f"{path}: cannot be used as the runs' database ({error})"
 
 
 def _damage(path: Path, what: str) -> str:

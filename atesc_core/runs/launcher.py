@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psutil
 
+from atesc_core.errors import StoreError
 from atesc_core.paths import IMPORT_ROOT
+from atesc_core.runs.database import PATIENCE_S
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.store import RunStore, note, served_devices
 
@@ -34,13 +36,14 @@ _started: list[subprocess.Popen[bytes]] = []  # polled when they end, so that no
 def ensure_worker(runs_dir: Path | str) -> None:
     """Start a worker for each device that queued runs wait for and no worker serves.
 
-    Cheap if there is nothing to do: call it after queueing a run and at every refresh of a page.
+    Cheap if there is nothing to do: call it after queueing a run. The app also calls it when it starts, and from the
+    timer of its sidebar. Does nothing in a folder that cannot be written. Raises StoreError: no worker can be started.
     """
     _started[:] = [process for process in _started if process.poll() is None]
     store = RunStore(runs_dir)
     try:
-        if _waiting(store):
-            with gate(store.runs_dir):
+        if store.database.writable and _waiting(store):
+            with gate(store.runs_dir, PATIENCE_S):
                 for requested in _waiting(store):
                     if not _served(store, requested):
                         _start(store, requested)
@@ -85,11 +88,17 @@ def _start(store: RunStore, requested: str) -> None:
     if attempts >= ATTEMPTS:
         _give_up(store, requested)
         return
-    process = _spawn(store.runs_dir, requested)
+    with store.database.write() as connection:  # first: a start that cannot be noted would be made again
+        row = (requested, os.getpid(), time.time(), attempts + 1)
+        connection.execute("INSERT OR REPLACE INTO starting VALUES (?, ?, ?, ?)", row)
+    try:
+        process = _spawn(store.runs_dir, requested)
+    except OSError as error:
+        with store.database.write() as connection:
+            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
+        raise StoreError(f"worker: no process can be started ({error.strerror}); the run waits") from error
     with store.database.write() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO starting VALUES (?, ?, ?, ?)", (requested, process.pid, time.time(), attempts + 1)
-        )
+        connection.execute("UPDATE starting SET pid = ? WHERE requested_device = ?", (process.pid, requested))
 
 
 def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:

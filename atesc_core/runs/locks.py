@@ -8,17 +8,35 @@ between the moment when a worker finds the queue empty and the moment when it gi
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from atesc_core.errors import StoreError
+
 KIND = re.compile(r"[a-z0-9_-]{1,20}")
 
 
-def gate(runs_dir: Path) -> FileLock:
-    """The lock to hold while taking or testing others, for milliseconds only. Raises filelock.Timeout after 30 s."""
-    return FileLock(runs_dir / "gate.lock", timeout=30, poll_interval=0.005)
+@contextlib.contextmanager
+def gate(runs_dir: Path, timeout_s: float = 30.0) -> Iterator[None]:
+    """Hold the lock that is held while others are taken or tested, for milliseconds only.
+
+    Raises StoreError if others have held it for ``timeout_s``, or if the folder cannot be written.
+    """
+    lock = FileLock(runs_dir / "gate.lock", timeout=timeout_s, poll_interval=0.005)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreError(f"{lock.lock_file}: another program has held it for {timeout_s:g} s; try again") from None
+    except OSError as error:
+        raise StoreError(f"{lock.lock_file}: cannot be written ({error.strerror}); no run can be started") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def take_device(runs_dir: Path, kind: str) -> FileLock | None:

@@ -16,6 +16,7 @@ from atesc_core.files import link_or_copy
 from atesc_core.runs.database import Database
 from atesc_core.runs.run import DistillationRun, RequestedState, Run, Status
 from atesc_core.runs.snapshots import Snapshot
+from atesc_core.runs.storage import FOLDERS
 from atesc_core.runs.store import RunStore, note
 from atesc_core.runs.traces import save_turn
 from atesc_core.version import lab_version
@@ -52,22 +53,23 @@ class RunLog:
         return self.store.checkpoint_file(self.run.id)
 
     def rewind(self, epoch: int) -> list[tuple[int, int, float]]:
-        """Delete the log after ``epoch``, the epoch of the checkpoint, because the run computes these rounds again.
+        """Delete all that the run has from after ``epoch``, that of the checkpoint, because it computes this again.
 
         Returns:
             The thresholds that were set by hand after ``epoch``, as (epoch, round, threshold), to be set again in the
             same rounds.
         """
         self.store.trace_file(self.run.id).unlink(missing_ok=True)
-        for later in self.store.snapshot_epochs(self.run.id):
-            if later > epoch:
-                self.store.snapshot_file(self.run.id, later).unlink(missing_ok=True)
+        for folder in FOLDERS:
+            for path in (self.store.folder(self.run.id) / folder).glob("[0-9]*.*"):
+                if int(path.stem) > epoch:
+                    path.unlink(missing_ok=True)
         run_and_epoch = (self.run.id, epoch)
         with self.database.write() as connection:
             for table in ("rounds", "epochs"):
                 connection.execute(f"DELETE FROM {table} WHERE run = ? AND epoch > ?", run_and_epoch)
             connection.execute(
-                "DELETE FROM history WHERE run = ? AND epoch > ? AND kind = 'threshold' AND text = 'auto'",
+                "DELETE FROM history WHERE run = ? AND epoch > ? AND NOT (kind = 'threshold' AND text = 'hand')",
                 run_and_epoch,
             )
             if epoch == 0:  # a run that begins anew says again what it found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from atesc_core.distillation.events import Event, SnapshotTaken, ThresholdChanged, TrapSought
 from atesc_core.distillation.loop import Controls
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, check_archive
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
@@ -138,11 +137,12 @@ class Session:
 def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
     """Epoch of a checkpoint, and the state at the end of that epoch. Raises ValueError if it cannot be read."""
     try:
+        check_archive(path)  # PyTorch compares no checksums: a flipped bit would be a weight of the student
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved["epoch"], saved["state"]
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on a damaged file, zipfile, zlib, pickle and PyTorch raise many types of errors
         raise ValueError(
-            f"checkpoint: {path} cannot be read ({error}); the run's epochs and images are kept, but it "
+            f"checkpoint: {path} cannot be read, it is damaged ({error}); the run's epochs and images are kept, but it "
             "cannot go on from there"
         ) from error
 

@@ -28,7 +28,7 @@ import platformdirs
 from atesc_core.distillation.turns import Turn
 from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy, read_cached
-from atesc_core.runs.database import Database
+from atesc_core.runs.database import PATIENCE_S, Database
 from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot, is_whole
@@ -61,12 +61,13 @@ def default_runs_dir() -> Path:
 class RunStore:
     """The runs of one folder. One object serves all threads of a process."""
 
-    def __init__(self, runs_dir: Path | str, may_change: bool = True):
+    def __init__(self, runs_dir: Path | str, may_change: bool = True, patience_s: float = PATIENCE_S):
         """Creates the folder if it is missing. Raises StoreError if that fails.
 
         Args:
             runs_dir: the folder of the runs.
             may_change: False for those who may only look: every request is then a ReadOnlyError.
+            patience_s: seconds to wait while another program holds the database.
         """
         self.may_change = may_change
         self.runs_dir = Path(runs_dir).expanduser().absolute()
@@ -74,7 +75,7 @@ class RunStore:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"runs folder: {str(runs_dir)!r} cannot be made ({error.strerror})") from error
-        self.database = Database(self.runs_dir / "runs.sqlite")
+        self.database = Database(self.runs_dir / "runs.sqlite", patience_s)
 
     def exists(self) -> bool:
         """Whether its database is still the file that this object has opened: false if the folder was deleted."""
@@ -582,13 +583,13 @@ class RunStore:
             "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"
         )
         kinds = [row["device_kind"] for row in self.database.read(on_device)]
-        if not kinds:
+        if not kinds or not self.database.writable:
             return
-        # On a full disk or in a folder that cannot be written, runs can still be read.
-        with contextlib.suppress(StoreError, OSError), gate(self.runs_dir):  # no worker can start or end meanwhile
+        # On a full disk, or while others write, runs can still be read, and this is done at a later call.
+        with contextlib.suppress(StoreError), gate(self.runs_dir, 0.5):  # no worker can start or end meanwhile
             for kind in kinds:
                 if not is_taken(self.runs_dir, kind):
-                    with self.database.write() as connection:
+                    with self.database.write(patience_s=0.5) as connection:
                         interrupt(connection, kind)
 
 

@@ -1,6 +1,7 @@
 """The process that runs the queue of one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-The process holds the device's lock, takes runs from the queue until it is empty, and exits. A run is a generator of
+The process holds the device's lock, takes runs from the queue until it is empty, and exits, or waits for more if it was
+told to stay. A run is a generator of
 events, from the distillation loop or from a teacher's training. The worker stores each event, and between rounds (or
 turns, if these are traced) it reads the user's requests. To pause a run, the worker stops reading its generator and
 uses the device for the next run in the queue.
@@ -26,8 +27,9 @@ from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.domains.loading import load_pair
 from atesc_core.errors import StoreError
+from atesc_core.runs.database import WORKER_PATIENCE_S
 from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
-from atesc_core.runs.locks import gate, take_device
+from atesc_core.runs.locks import gate, is_taken, take_device
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import DistillationRun, Run, TrainingRun
 from atesc_core.runs.session import Events, Session
@@ -38,6 +40,7 @@ from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
+LOOK_S = 1.0  # between two looks of a worker that stays, at an empty queue or a device that another one has
 
 
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -57,16 +60,25 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
 class Worker:
     """Runs the queue of one device; call ``drain`` while holding ``lock``."""
 
-    def __init__(self, store: RunStore, device: torch.device, lock: FileLock, events: Events, leaving: threading.Event):
-        """Setting ``leaving`` ends the work after the current round."""
+    def __init__(
+        self,
+        store: RunStore,
+        device: torch.device,
+        lock: FileLock,
+        events: Events,
+        leaving: threading.Event,
+        stay: bool = False,
+    ):
+        """Setting ``leaving`` ends the work after the current round. ``stay``: not when the queue is empty."""
         self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
+        self.stay = stay
         self.summary = describe(device).summary
         self.serves = device_names(device)
         self.paused: dict[str, Session] = {}  # by run id
         self.device_failed = False
 
     def drain(self) -> None:
-        """Run until the queue is empty and no paused run is left, or ``leaving`` is set."""
+        """Run until the queue is empty and no paused run is left, unless told to stay, or until ``leaving`` is set."""
         while not (self.leaving.is_set() or self.device_failed):
             run = self.take_next()
             if run is not None:
@@ -75,6 +87,8 @@ class Worker:
                 return
             elif self.drop_ended():
                 time.sleep(POLL_S)
+            elif self.stay:
+                time.sleep(LOOK_S)
             else:
                 with gate(self.store.runs_dir):  # a run that is queued after this block finds the device free
                     if self.next_queued() is None:
@@ -169,13 +183,25 @@ def claim_device(store: RunStore, requested: str, device: torch.device) -> FileL
 
 
 def work(
-    runs_dir: Path, requested: str = "auto", events: Events = run_events, leaving: threading.Event | None = None
+    runs_dir: Path,
+    requested: str = "auto",
+    events: Events = run_events,
+    leaving: threading.Event | None = None,
+    stay: bool = False,
 ) -> None:
     """Run everything that is queued for a device; returns at once if another worker holds it.
 
-    Setting ``leaving`` ends the work after the current round: the run is interrupted and can be resumed.
+    Args:
+        runs_dir: the folder of the runs.
+        requested: the device.
+        events: makes the events of a run.
+        leaving: setting it ends the work after the current round: the run is interrupted and can be resumed.
+        stay: wait for the device if another worker holds it, and for more runs when the queue is empty.
+
+    Raises:
+        StoreError: the device failed while the worker was to stay; it can be started again.
     """
-    store = RunStore(runs_dir)
+    store, leaving = RunStore(runs_dir, patience_s=WORKER_PATIENCE_S), leaving or threading.Event()
     try:
         device = pick_device(requested)
     except ValueError as error:
@@ -183,24 +209,36 @@ def work(
             connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
             fail_queued(connection, requested, str(error))
         return
-    lock = claim_device(store, requested, device)
-    if lock is None:
-        return
-    worker = Worker(store, device, lock, events, leaving or threading.Event())
+    while (lock := claim_device(store, requested, device)) is None:
+        if not (stay and _wait_for_device(store, device, leaving)):
+            return
+    worker = Worker(store, device, lock, events, leaving, stay)
     try:
         worker.drain()
     finally:
         lock.release()
+    if worker.device_failed and stay:
+        raise StoreError(f"device: {worker.summary} failed in this process; start the worker again")
     if worker.device_failed:
         ensure_worker(store.runs_dir)
 
 
-def serve(runs_dir: Path, requested: str) -> None:
+def _wait_for_device(store: RunStore, device: torch.device, leaving: threading.Event) -> bool:
+    """Wait until no worker holds the device. Returns false if ``leaving`` was set, or the folder deleted, before."""
+    while not leaving.is_set() and store.exists():
+        with gate(store.runs_dir):
+            if not is_taken(store.runs_dir, device.type):
+                return True
+        time.sleep(LOOK_S)
+    return False
+
+
+def serve(runs_dir: Path, requested: str, stay: bool = False) -> None:
     """Call ``work`` in a process of its own, which SIGTERM and Ctrl-C end after the current round."""
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leaving.set())
-    work(runs_dir, requested, leaving=leaving)
+    work(runs_dir, requested, leaving=leaving, stay=stay)
 
 
 def main() -> None:

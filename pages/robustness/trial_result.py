@@ -11,7 +11,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.errors import UnknownRunError
 from atesc_core.figures.trial import signed_points, verdict
-from atesc_core.runs import DistillationRun, ensure_worker, trials
+from atesc_core.runs import DistillationRun, trials
 from atesc_core.runs.trials import Trial
 from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, METRIC_ROLES, threshold_text
 from pages.robustness.trial_form import error_key, fork_point
@@ -57,8 +57,6 @@ def trial_result(run: DistillationRun) -> None:
         except UnknownRunError:
             elements.notice("info", "This try has been deleted.", icon=":material/delete:")
             return False
-        if any(arm.status == "queued" for arm in current.arms):
-            ensure_worker(run_store().runs_dir)
         _panel(current)
         return _running(current)
 

@@ -1,18 +1,23 @@
-"""The command line of the app's server: ``python app.py`` and ``atesc-lab``."""
+"""The app's server: its command line, ``python app.py`` and ``atesc-lab``, and what it does when it starts."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import streamlit as st
 from streamlit.web.cli import main
 
 from atesc_core.domains.folder import ALLOWED_VARIABLE
+from atesc_core.errors import StoreError
 from atesc_core.paths import APP
+from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.version import lab_version
-from pages.shared.access import SIGN_IN_VARIABLE, is_loopback
+from pages.shared.access import SIGN_IN_VARIABLE, announce, is_loopback
 
 
 def serve(arguments: list[str]) -> None:
@@ -37,6 +42,17 @@ def serve(arguments: list[str]) -> None:
         streamlit_options.append("--server.headless=true")  # the links with the tokens are printed
     sys.argv = ["streamlit", "run", str(APP), *streamlit_options]
     sys.exit(main())
+
+
+@asynccontextmanager
+async def starting(app: st.App) -> AsyncIterator[None]:
+    """While the server starts: start workers for runs that wait, and print the links with the tokens."""
+    try:
+        ensure_worker(default_runs_dir())
+    except StoreError as error:  # every page says so too
+        print(f"warning: {error}", file=sys.stderr, flush=True)
+    async with announce(app):
+        yield
 
 
 def _port(text: str) -> int:

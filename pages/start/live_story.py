@@ -7,7 +7,7 @@ import streamlit as st
 from atesc_core import figures
 from atesc_core.recording.story import STORY_ROLES
 from atesc_core.recording.verdict import story_verdict
-from atesc_core.runs import DistillationRun, ensure_worker
+from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
 from pages.shared.data.cost import estimated_seconds
@@ -42,8 +42,6 @@ def _show_story(group: str) -> bool:
         elements.notice("info", "This story has been deleted.", icon=":material/delete:")
         return False
     in_progress = any(map(is_live, runs.values()))
-    if any(run.status == "queued" for run in runs.values()):
-        ensure_worker(run_store().runs_dir)
     _verdict(runs, in_progress)
     with st.container(key="students"):
         for column, role in zip(st.columns(len(runs), gap="small"), runs, strict=True):

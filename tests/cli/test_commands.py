@@ -24,6 +24,8 @@ from atesc_core.teachers import list_teachers
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from tests.support.commands import command, run_in_process, run_process
+from tests.support.copies import copy_lab
+from tests.support.damage import flip_bit
 from tests.support.published_weights import wrn
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
@@ -47,6 +49,19 @@ def runs_dir(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tiny tensors: a second thread would only wait for the first
     save_tiny_teacher(tmp_path)
     return tmp_path
+
+
+def test_a_damaged_student_is_not_written(lab_with_runs, tmp_path, monkeypatch, capsys):
+    """The damaged file was written, with exit status 0."""
+    lab, run_id = copy_lab(lab_with_runs.runs_dir, tmp_path / "lab"), lab_with_runs.atesc
+    flip_bit(RunStore(lab).student_file(run_id, 2))
+    out = tmp_path / "student.safetensors"
+    monkeypatch.setattr(sys, "argv", ["atesc", "runs", "student", run_id, "--out", str(out), "--runs-dir", str(lab)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    assert f"error: run: {run_id}, the student of epoch 2: 00002.safetensors: damaged" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_help_comes_without_the_heavy_imports():

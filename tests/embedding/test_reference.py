@@ -308,5 +308,5 @@ def test_waiting_ends(unmade, held):
 def test_a_reader_never_meets_half_a_file(unmade):
     unmade.folder.write(COORDINATES, np.zeros((200, 2), np.float32))
     names = {path.name for path in unmade.folder.path.iterdir()}
-    assert names == {"reference.xy.npy"}
+    assert names == {"reference.xy.npz"}
     assert unmade.coordinates()[1].shape == (100, 2)

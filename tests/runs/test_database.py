@@ -9,8 +9,9 @@ from contextlib import closing
 import pytest
 
 from atesc_core.errors import StoreError
-from atesc_core.runs import RunStore, database
+from atesc_core.runs import RunStore, database, worker
 from atesc_core.runs.database import Database
+from tests.support.disks import read_only_copy
 
 
 def fill_disk(store: RunStore) -> None:
@@ -55,41 +56,89 @@ def test_a_folder_that_cannot_be_written_can_be_looked_at(store, spec, monkeypat
                 change()
 
 
-def test_a_database_that_is_held_for_a_while_does_not_fail_a_run(tmp_path, monkeypatch):
-    """A minute's lock, as of a backup, failed the run."""
-    monkeypatch.setattr(database, "LOCK_S", 0.05)
-    with closing(Database(tmp_path / "runs.sqlite")) as ours, closing(sqlite3.connect(
-        tmp_path / "runs.sqlite", isolation_level=None, check_same_thread=False
-    )) as other:  # fmt: skip
+def test_what_was_written_last_is_seen_in_a_folder_that_cannot_be_written(store, spec, tmp_path, monkeypatch):
+    """The last transactions stand in a file beside the database, which was ignored."""
+    run_id = store.create(spec)
+    with closing(RunStore(read_only_copy(monkeypatch, store, tmp_path / "copy"))) as looked_at:
+        assert looked_at.get(run_id).spec == spec
+        with pytest.raises(StoreError, match="cannot be written; runs can be looked at"):
+            looked_at.stop(run_id)
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A database, and another program's connection that holds it."""
+    path = tmp_path / "runs.sqlite"
+    with closing(Database(path, patience_s=60)) as ours, closing(
+        sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    ) as other:  # fmt: skip
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(database, "LOCK_ATTEMPTS", 2)
-        with pytest.raises(StoreError, match="another program has held it for 0.1 s"), ours.write():
-            pass
-        monkeypatch.setattr(database, "LOCK_ATTEMPTS", 100_000)
-        refused = threading.Event()
-        begin = ours._connection.execute
+        yield ours, other
 
-        class Watched:
-            """The connection, which says when a first attempt was refused."""
 
-            def __getattr__(self, name):
-                return getattr(connection, name)
+def refusals(database: Database) -> threading.Event:
+    """Set when a statement of this database is refused for the first time."""
+    refused, connection = threading.Event(), database._connection
 
-            def execute(self, sql, *values):
-                try:
-                    return begin(sql, *values)
-                except sqlite3.OperationalError:
-                    refused.set()
-                    raise
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(connection, name)
 
-        connection, ours._connection = ours._connection, Watched()
-        releasing = threading.Thread(target=lambda: (refused.wait(60), other.execute("COMMIT")))
-        releasing.start()
+        def execute(self, sql, *values):
+            try:
+                return connection.execute(sql, *values)
+            except sqlite3.OperationalError:
+                refused.set()
+                raise
+
+    database._connection = Watched()
+    return refused
+
+
+def test_a_database_that_is_held_for_a_while_does_not_fail_a_run(held):
+    """A minute's lock, as of a backup, failed the run."""
+    ours, other = held
+    refused = refusals(ours)
+    releasing = threading.Thread(target=lambda: (refused.wait(60), other.execute("COMMIT")))
+    releasing.start()
+    with ours.write() as transaction:
+        transaction.execute("INSERT INTO workers VALUES ('cpu', '[]')")
+    releasing.join()
+    assert refused.is_set()
+    assert len(ours.read("SELECT * FROM workers")) == 1
+
+
+def test_reads_do_not_wait_behind_a_write_that_waits(held):
+    """All pages of the app stood still for as long as one visitor's request was tried again."""
+    ours, other = held
+    refused = refusals(ours)
+
+    def write() -> None:
         with ours.write() as transaction:
             transaction.execute("INSERT INTO workers VALUES ('cpu', '[]')")
-        releasing.join()
-        assert refused.is_set()
-        assert len(ours.read("SELECT * FROM workers")) == 1
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert refused.wait(60)
+    read = ours.read("SELECT * FROM workers")  # returns although the other program holds the database
+    assert writing.is_alive()
+    other.execute("COMMIT")
+    writing.join(60)
+    assert read == []
+    assert len(ours.read("SELECT * FROM workers")) == 1
+
+
+def test_a_visitors_request_gives_up_soon_and_a_workers_does_not(store, held, monkeypatch):
+    ours, _ = held
+    with pytest.raises(StoreError, match=r"another program has held it for 0\.05 s; end"), ours.write(patience_s=0.05):
+        pass
+    assert store.database._patience_s == database.PATIENCE_S <= 10
+    opened = []
+    monkeypatch.setattr(
+        worker, "RunStore", lambda *values, **more: opened.append(RunStore(*values, **more)) or opened[0]
+    )
+    worker.work(store.runs_dir, "cpu")
+    assert opened[0].database._patience_s == database.WORKER_PATIENCE_S >= 300
 
 
 @pytest.mark.parametrize("content", [b"noise" * 2000, b"SQLite format 3\0" + b"\xff" * 8000])

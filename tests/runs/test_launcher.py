@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore, ensure_worker, launcher
 from atesc_core.runs.worker import work
+from tests.support.disks import fill_disk, read_only_copy
 from tests.support.tiny_runs import ScriptedRun
 from tests.support.waiting import until
 
@@ -105,3 +107,48 @@ def test_a_worker_that_is_starting_is_waited_for(store, spec, monkeypatch):
     for _ in range(5):
         ensure_worker(store.runs_dir)
     assert calls == ["cpu"]
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Worker processes started so far: none of them comes to its lock."""
+    started = []
+
+    def spawn(runs_dir, requested):
+        started.append(requested)
+        return SimpleNamespace(pid=psutil.Process().pid)
+
+    monkeypatch.setattr(launcher, "_spawn", spawn)
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
+    return started
+
+
+def test_a_start_that_cannot_be_noted_is_not_made(store, spec, processes, monkeypatch):
+    """On a full disk each call, every two seconds, started another process."""
+    store.create(spec)
+    fill_disk(monkeypatch, store.runs_dir)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="the disk is full"):
+            ensure_worker(store.runs_dir)
+    assert processes == []
+
+
+def test_a_process_that_cannot_be_started_leaves_no_note(store, spec, processes, monkeypatch):
+    """The note would say for two minutes that a worker starts."""
+
+    def refuse(runs_dir, requested):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    store.create(spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(launcher, "_spawn", refuse)
+        with pytest.raises(StoreError, match=r"no process can be started \(Resource temporarily unavailable\)"):
+            ensure_worker(store.runs_dir)
+    ensure_worker(store.runs_dir)
+    assert processes == ["cpu"]
+
+
+def test_nothing_starts_in_a_folder_that_cannot_be_written(store, spec, processes, tmp_path, monkeypatch):
+    store.create(spec)
+    ensure_worker(read_only_copy(monkeypatch, store, tmp_path / "copy"))
+    assert processes == []

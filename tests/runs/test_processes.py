@@ -172,3 +172,17 @@ def test_a_worker_asked_to_leave_leaves_its_run_in_order(store, spec):
     process.wait(60)
     assert store.get(run_id).status == "interrupted"
     store.stop(run_id)
+
+
+def test_a_worker_by_hand_stays_until_it_is_asked_to_leave(store, spec):
+    """As a service of systemd it must not end with each empty queue."""
+    command = [sys.executable, "-c", "from atesc_core.cli import main; main()", "worker", "--stay", "--device", "cpu"]
+    process = subprocess.Popen([*command, "--runs-dir", str(store.runs_dir)], cwd=ROOT)
+    try:
+        for _ in range(2):
+            finished(store, store.create(spec))
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()

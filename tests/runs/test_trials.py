@@ -19,6 +19,7 @@ from atesc_core.runs.run import Fork
 from atesc_core.runs.worker import work
 from atesc_core.specs.teacher import TeacherSpec
 from tests.support.copies import copy_lab
+from tests.support.damage import flip_bit
 from tests.support.tiny_runs import TINY, save_tiny_teacher
 
 # Energy attacks nothing, so that a calibration takes no time.
@@ -256,13 +257,16 @@ def test_a_checkpoint_that_is_gone_is_named_before_anything_is_queued(store, par
     assert [path.name for path in (store.runs_dir / "runs").iterdir()] == [parent]
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut short", "something else"])
+@pytest.mark.parametrize("damage", ["gone", "cut short", "something else", "one bit"])
 def test_a_damaged_checkpoint_fails_its_fork_and_leaves_the_parent_as_it_was(store, parent, damage):
     fork = store.fork(Fork(parent, 2, 9.5), until=3)
     file, before = store.checkpoint_file(fork), store.epochs(parent)
     content = file.read_bytes()
     file.unlink()  # it is the parent's file too
-    if damage != "gone":
+    if damage == "one bit":
+        file.write_bytes(content)
+        flip_bit(file)
+    elif damage != "gone":
         file.write_bytes(content[: len(content) // 2] if damage == "cut short" else b"not a checkpoint")
     work(store.runs_dir, "cpu")
     run = store.get(fork)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from atesc_core.errors import StoreError
+from atesc_core.runs import worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import work
+from tests.support.damage import flip_bit
 from tests.support.waiting import until
 from tests.support.workers import ScriptedWorker
 
@@ -79,6 +82,43 @@ def test_a_second_worker_leaves_the_device_to_the_first(lab, store, spec):
     assert len(lab.script.opened) == 1
 
 
+def test_a_worker_told_to_stay_waits_for_more_runs_and_ends_when_asked(lab, store, spec, monkeypatch):
+    """systemd would start a worker that ends at an empty queue again and again."""
+    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    lab.script.free = True
+    lab.start(stay=True)
+    for _ in range(2):
+        until(lambda: store.database.read("SELECT * FROM workers"))
+        lab.wait(store.create(spec), "done")  # nobody calls ensure_worker
+        assert lab.thread.is_alive()
+    lab.end()
+
+
+def test_a_worker_told_to_stay_takes_over_the_device_of_another(lab, store, spec, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    first = store.create(spec)
+    lab.start()
+    until(lambda: lab.script.waiting)
+    other = ScriptedWorker(store)
+    other.script.free = True
+    other.start(stay=True)
+    lab.script.set_free()
+    lab.wait(first, "done")
+    lab.thread.join(60)
+    second = store.create(spec)
+    other.wait(second, "done")
+    assert other.script.opened == [(second, 0)]
+    other.end()
+
+
+def test_a_worker_told_to_stay_says_that_its_device_failed(store, spec, monkeypatch):
+    """For systemd to start it again, it must not end as if all were well."""
+    store.create(spec)
+    monkeypatch.setattr(worker.Worker, "drive", lambda self, run: setattr(self, "device_failed", True))
+    with pytest.raises(StoreError, match=r"device: CPU.* failed in this process; start the worker again"):
+        work(store.runs_dir, "cpu", stay=True)
+
+
 def test_a_paused_run_keeps_its_place_and_the_device_goes_on(lab, store, spec):
     first = store.create(spec)
     lab.start()
@@ -140,6 +180,25 @@ def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
     assert len(store.rounds(run_id)) == 6
     history = store.history(run_id)
     assert history[history["kind"] == "resumed"]["text"].item() == "from the end of epoch 1"
+
+
+def test_a_run_is_not_taken_up_from_a_checkpoint_with_a_flipped_bit(lab, store, spec):
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, 2, 1)
+    store.stop(run_id)
+    lab.script.let(run_id, 1)
+    lab.wait(run_id, "stopped")
+    lab.thread.join(60)
+    flip_bit(store.checkpoint_file(run_id))
+    store.resume(run_id)
+    lab.script.free = True
+    lab.start()
+    lab.wait(run_id, "failed")
+    assert "cannot be read, it is damaged" in store.get(run_id).error
+    assert "the run's epochs and images are kept" in store.get(run_id).error
+    assert lab.script.opened == [(run_id, 0)]
+    assert list(store.epochs(run_id)["epoch"]) == [1]
 
 
 def test_a_stopped_pause_frees_the_worker(lab, store, spec):
@@ -227,6 +286,38 @@ def test_a_resumed_run_changes_its_threshold_again_at_the_same_round(lab, store,
         (2, 1, 1.5, "auto"),
         (2, number, 2.5, "hand"),
     ]
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_rewound_run_has_nothing_from_after_its_checkpoint(store, spec, epoch):
+    """Later students, damaged snapshots and events stayed, and a page showed them as the run's."""
+    run_id = store.create(spec.replaced({"epochs": 3, "rounds": 2}))
+    log = RunLog(store, store.get(run_id))
+    files = (store.snapshot_file, store.student_file, store.fork_point_file)
+    for done in (1, 2, 3):
+        log.write_threshold(done, 1, done / 2, "auto")
+        log.write_threshold(done, 2, float(done), "hand")
+        for number in (1, 2):
+            log.write_round(done, number, 32 * done, {"s/total": 1.0}, 0.5, float(done))
+        log.write_epoch(done, 32 * done, {"iacc": 10.0 * done})
+        for file in files:
+            file(run_id, done).parent.mkdir(exist_ok=True)
+            file(run_id, done).write_bytes(b"cut short")
+        log.note("paused")
+    assert store.damaged_snapshots(run_id) == [store.snapshot_file(run_id, done) for done in (1, 2, 3)]
+    replayed = log.rewind(epoch)
+    left = list(range(1, epoch + 1))
+    assert list(store.epochs(run_id)["epoch"]) == left
+    assert list(store.rounds(run_id)["epoch"]) == sorted(2 * left)
+    for file in files:
+        assert [done for done in (1, 2, 3) if file(run_id, done).exists()] == left
+    assert (store.get(run_id).epoch, store.get(run_id).images) == (epoch, 32 * epoch)
+    history = store.history(run_id)
+    assert list(history[history["kind"] == "paused"]["epoch"]) == left
+    assert list(history[history["text"] == "auto"]["epoch"]) == left
+    # to be set again in the same rounds, also if the run is cut off before it comes there
+    assert list(history[history["text"] == "hand"]["epoch"]) == [1, 2, 3]
+    assert replayed == [(done, 2, float(done)) for done in (1, 2, 3) if done > epoch]
 
 
 @pytest.mark.parametrize(("epoch", "kept"), [(0, 0), (1, 1)])

@@ -21,10 +21,10 @@ class WorkerThread:
         self.store, self.events, self.leaving = store, events, threading.Event()
         self.thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, stay: bool = False) -> None:
         self.leaving.clear()
         self.thread = threading.Thread(
-            target=work, args=(self.store.runs_dir, "cpu", self.events, self.leaving), daemon=True
+            target=work, args=(self.store.runs_dir, "cpu", self.events, self.leaving, stay), daemon=True
         )
         self.thread.start()
 

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from atesc_core.domains.loading import load_pair
-from atesc_core.files import atomic_write
+from atesc_core.files import atomic_write, save_array
 from atesc_core.jobs import report_progress
 from atesc_core.models import Classifier
 from atesc_core.runs import RunStore
@@ -81,7 +81,7 @@ def compute_missing(store: RunStore, run_id: str, outputs: Iterable[NamedOutput]
             continue
         values = compute(load_student(store, run_id, output.epoch), output)
         with atomic_write(output.path) as file:
-            np.save(file, values, allow_pickle=False)
+            save_array(file, values)
 
 
 @torch.no_grad()

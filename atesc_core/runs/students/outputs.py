@@ -83,7 +83,7 @@ def last_student(store: RunStore, run_id: str) -> tuple[int, Path]:
 def _cache_file(runs_dir: Path, student: Path, images_hash: str, kind: OutputKind) -> Path:
     """Path of an output. It depends on student and images alone, so runs can share it."""
     name = content_hash(student=file_hash(student, student.stat().st_mtime_ns), images=images_hash, what=kind)
-    return Path(runs_dir) / "cache" / "students" / f"{name}.npy"
+    return Path(runs_dir) / "cache" / "students" / f"{name}.npz"
 
 
 @lru_cache(maxsize=8)

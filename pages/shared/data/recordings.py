@@ -15,7 +15,7 @@ from atesc_core.files import atomic_write, read_cached
 from atesc_core.recording import Recording, load, record
 from atesc_core.recording.file import SUFFIX
 from atesc_core.recording.writer import scenes_file
-from atesc_core.runs import DistillationRun, default_runs_dir, ensure_worker
+from atesc_core.runs import DistillationRun, default_runs_dir
 from pages.shared.data import story
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -58,15 +58,10 @@ def store_upload(content: bytes) -> str:
 
 
 def live_recording(group: str) -> Recording | None:
-    """Return the story of this group up to now, rebuilt at the end of every epoch; None if it was deleted.
-
-    If its runs wait in the queue, a worker is started.
-    """
+    """Return the story of this group up to now, rebuilt at the end of every epoch; None if it was deleted."""
     runs, store = list(story.runs(group).values()), run_store()
     if not runs:
         return None
-    if any(run.status == "queued" for run in runs):
-        ensure_worker(store.runs_dir)
     state = tuple((run.id, run.status, run.finished, len(store.snapshot_epochs(run.id))) for run in runs)
     return _live_recording(str(store.runs_dir), group, state, scenes_file(store.runs_dir, runs[0].id).exists())
 

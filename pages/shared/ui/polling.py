@@ -9,7 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from atesc_core.errors import UnknownRunError
-from atesc_core.runs import AnyRun, Run, ensure_worker
+from atesc_core.runs import AnyRun, Run
 from pages.shared.data.store import run_store
 from pages.shared.state import url
 from pages.shared.ui import elements
@@ -51,7 +51,7 @@ def _freeze_modules(page: str) -> None:
 
 
 def watch_run(run: AnyRun, panel: Callable[[AnyRun], bool | None]) -> None:
-    """Draw ``panel`` for the run, and redraw it while it may change; start a worker if the run is queued.
+    """Draw ``panel`` for the run, and redraw it while it may change.
 
     Args:
         run: The run.
@@ -65,8 +65,6 @@ def watch_run(run: AnyRun, panel: Callable[[AnyRun], bool | None]) -> None:
         except UnknownRunError:
             elements.notice("info", "This run has been deleted.", icon=":material/delete:")
             return False
-        if current.status == "queued":
-            ensure_worker(run_store().runs_dir)
         waiting = bool(panel(current))
         st.session_state[waiting_key] = waiting
         return is_live(current) or waiting

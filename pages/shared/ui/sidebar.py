@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from atesc_core import paths
+from atesc_core.errors import StoreError
 from atesc_core.runs import Run, ensure_worker
 from pages.shared.access import SIGN_OUT, access
 from pages.shared.data.device import machine
@@ -60,15 +61,16 @@ def _machine_and_queue() -> None:
     device = machine()
     store = run_store()
     on_device = [run for run in store.all_runs(LATEST_RUNS, include_forks=True) if run.status in ("running", "paused")]
-    queued = store.queue()
-    if queued:  # a worker may have died, with nobody on the page of its run
-        ensure_worker(store.runs_dir)
-    runs = on_device + queued
+    runs = on_device + store.queue()
     with st.container(gap="xxsmall"):
         elements.label("This machine")
         elements.row(device.summary if device else elements.muted("Asking PyTorch …"))
     with st.container(gap="xsmall", key="queue"):
         elements.label("Queue")
+        try:
+            ensure_worker(store.runs_dir)  # a worker may have died, with nobody on the page of its run
+        except StoreError as error:
+            elements.notice("warning", f"{error}.", icon=":material/error:")
         if not runs:
             elements.row(elements.muted("Empty"))
         for run in runs[:MAX_ROWS]:

@@ -79,9 +79,7 @@ def test_a_server_of_its_own_machine_asks_nobody_unless_told_to(monkeypatch, add
 def test_where_visitors_sign_in_no_folder_is_read_unless_named(monkeypatch, tmp_path, address, refused):
     listen_at(monkeypatch, address)
     access.access()
-    with pytest.raises(
-        DomainError, match="not among the folders" if refused else "no sub-folders"
-    ):
+    with pytest.raises(DomainError, match="not among the folders" if refused else "no sub-folders"):
         folder.open_folder(f"folder:{tmp_path}")
 
 
