@@ -35,7 +35,7 @@ from atesc_core.runs.snapshots import Snapshot, is_whole
 from atesc_core.runs.storage import Limits, RunSize, check_room, run_size, thin
 from atesc_core.runs.traces import load_turn
 from atesc_core.specs.base import parse
-from atesc_core.specs.run import RunSpec, threshold_at
+from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.vocabulary import threshold_json
 
@@ -252,8 +252,7 @@ class RunStore:
             "SELECT epoch, round, value FROM history WHERE run = ? AND kind = 'threshold' AND text = 'hand'", run.id
         )
         changes = run.spec.thresholds_by_hand | {(row["epoch"], row["round"]): row["value"] for row in rows}
-        entries = tuple(threshold_at(epoch, round_, value) for (epoch, round_), value in sorted(changes.items()))
-        return run.spec.model_copy(update={"threshold_changes": entries})
+        return run.spec.with_thresholds(changes)
 
     def revisions(self) -> dict[str, tuple[float | None, int]]:
         """For each run, a value that changes whenever an epoch or an event of the run is logged.
@@ -312,7 +311,8 @@ class RunStore:
     def fork(self, fork: Fork, until: int, group: str | None = None, label: str | None = None) -> str:
         """Queue a run that branches off ``fork.parent``, ends after epoch ``until``, and return its id.
 
-        It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint.
+        It differs from the parent in nothing but the threshold: the same spec, seed and checkpoint, without the
+        parent's own changes of the threshold after ``fork.epoch``.
 
         Raises:
             UnknownRunError: the parent does not exist.
@@ -326,7 +326,9 @@ class RunStore:
         unsplit = max(fork.epoch, parent.spec.escape.warmup_epochs)  # the last epoch without the new threshold
         if not unsplit < until <= parent.spec.epochs:
             raise ValueError(f"until: {until!r}: expected an epoch after {unsplit}, at most {parent.spec.epochs}")
-        run_id = self._new_folder(parent.spec)
+        changes = [change for change in parent.spec.thresholds_by_hand.items() if change[0][0] <= fork.epoch]
+        spec = parent.spec.with_thresholds(dict(changes))
+        run_id = self._new_folder(spec)
         if fork.epoch:
             try:
                 link_or_copy(self.fork_point_file(parent.id, fork.epoch), self.checkpoint_file(run_id))
@@ -337,7 +339,7 @@ class RunStore:
                     f"are: {', '.join(map(str, [0, *self.fork_points(parent.id)]))}"
                 ) from None
         with self._change() as connection:
-            _insert(connection, run_id, parent.spec, group, label)
+            _insert(connection, run_id, spec, group, label)
             _set(
                 connection,
                 run_id,

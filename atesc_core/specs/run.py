@@ -396,6 +396,11 @@ class RunSpec(JobSpec):
         """``threshold_changes`` as (epoch, round) -> threshold."""
         return dict(map(_read_change, self.threshold_changes))
 
+    def with_thresholds(self, changes: dict[tuple[int, int], float]) -> Self:
+        """A copy with these thresholds, by (epoch, round), instead of its own ``threshold_changes``."""
+        entries = tuple(threshold_at(epoch, round_, value) for (epoch, round_), value in sorted(changes.items()))
+        return self.model_copy(update={"threshold_changes": entries})
+
     @property
     def variants(self) -> tuple[str, ...]:
         """The escape before the synthesizer: TA-DFKD has its own published values for the generator."""

@@ -26,7 +26,7 @@ from tests.support.tiny_runs import TINY, save_tiny_teacher
 LONG = {
     "epochs": 4,
     "escape.warmup_epochs": 2,
-    "split.threshold": "share",
+    "split.threshold": 2.3033,
     "split.score": "energy",
     "split.steps": 1,
     "snapshot_images": 8,
@@ -181,8 +181,7 @@ def test_another_threshold_holds_from_the_first_round_and_nothing_else_is_differ
     history = store.history(fork)
     changes = history[history["kind"] == "threshold"]
     assert [*zip(changes["epoch"], changes["round"], changes["value"], changes["text"], strict=True)] == [
-        (3, 1, store.threshold(parent), "auto"),
-        (3, 1, 9.5, "hand"),
+        (3, 1, 9.5, "hand")
     ]
     assert history.iloc[0]["text"] == f"from epoch 2 of run {parent}"
 
@@ -331,17 +330,44 @@ def test_both_arms_run_where_the_runs_own_epochs_are_not_the_same_numbers(store,
     here = store.get(parent).device
     assert not trials.start(store, parent, 9.5, device="another machine").old_is_parent
     with store.database.write() as connection:
-        connection.execute(
-            "INSERT INTO history (run, time, kind, epoch, round, value, text) "
-            "VALUES (?, 0, 'threshold', 4, 2, 3.0, 'hand')",
-            (parent,),
-        )
+        connection.execute("UPDATE rounds SET threshold = 3.0 WHERE run = ? AND epoch = 3 AND round = 2", (parent,))
     found = trials.start(store, parent, 9.5, epochs=1, device=here)
     assert not found.old_is_parent
     assert [run.fork.threshold for run in found.arms] == [found.fork.old_threshold, 9.5]
     assert len({run.group for run in found.arms}) == 1
     assert [run.label.rpartition(", ")[2] for run in found.arms] == ["old", "new"]
     assert [each.new.id for each in trials.list_trials(store, parent)][0] == found.new.id
+
+
+def test_the_old_arm_of_a_rule_that_finds_another_threshold_in_each_epoch_is_computed(store, spec):
+    run_id = store.create(spec.replaced({"split.threshold": "share"}))
+    done(store, run_id)
+    assert store.rounds(run_id)["threshold"].dropna().nunique() == 2
+    found = trials.start(store, run_id, 9.5, epochs=2, device=store.get(run_id).device)
+    assert [run.fork.threshold for run in found.arms] == [store.threshold(run_id), 9.5]
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_the_parents_own_changes_do_not_replace_the_tried_threshold(store, spec, after):
+    """They did, from their round on, in both arms: the comparison was of two equal runs there."""
+    changes = {"threshold_changes": ["2.1:threshold=5.0", "3.1:threshold=2.9", "4.2:threshold=2.7"]}
+    run_id = store.create(spec.replaced(changes))
+    done(store, run_id)
+    if not after:
+        store.fork_point_file(run_id, 2).unlink()
+    found = trials.start(store, run_id, 9.5, epochs=2, after=after, device=store.get(run_id).device)
+    assert not found.old_is_parent
+    work(store.runs_dir, "cpu")
+    old, new = (store.rounds(arm.id) for arm in found.arms)
+    assert set(old["threshold"].dropna()) == {2.7}
+    assert set(new["threshold"].dropna()) == {9.5}
+    assert list(store.rounds(run_id).query("epoch > 2")["threshold"]) == [2.9] * 3 + [2.9] + [2.7] * 2
+    # As from a parent without such changes: nothing but the threshold is different.
+    plain = store.create(spec)
+    done(store, plain)
+    expected = store.fork(Fork(plain, after, 9.5), until=4)
+    done(store, expected)
+    assert_same_numbers(store, found.new.id, expected, after=2)
 
 
 def test_forks_are_not_in_the_plain_list(store, parent):
