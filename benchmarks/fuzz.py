@@ -34,7 +34,9 @@ from atesc_core.recording.file import load
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.conversion import bound_this_process, convert
 
-READ, REFUSED, CRASHED, UNCLEAR = "read", "refused", "crashed", "unclear"
+READ, REFUSED, CRASHED, TIMED_OUT, UNCLEAR = "read", "refused", "crashed", "timed out", "unclear"
+SECONDS = 60.0  # within which there must be an answer
+TIME_SIGNALS = {signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL}  # the last: of a process at its limit of computing
 EXIT = {0: READ, 3: REFUSED}
 CLEAR = (TeacherError, RecordingError, SpecError, MemoryError)  # the commands and the pages say these in a sentence
 
@@ -105,7 +107,7 @@ def big_endian(content: bytes) -> bytes:
 
 
 def outcome(kind: Kind, name: str, content: bytes, folder: Path) -> tuple[str, str]:
-    """READ, REFUSED, CRASHED or UNCLEAR for one file, and the traceback or the signal of the last two."""
+    """READ, REFUSED, CRASHED, TIMED_OUT or UNCLEAR for one file, and what there is to say on the last three."""
     path, report = folder / name, folder / "report"
     path.write_bytes(content)
     report.write_text("")
@@ -113,6 +115,8 @@ def outcome(kind: Kind, name: str, content: bytes, folder: Path) -> tuple[str, s
     if child == 0:
         _read(kind, path, report)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if -status in TIME_SIGNALS:
+        return TIMED_OUT, f"no answer within {SECONDS:g} s"
     if status < 0:
         return CRASHED, signal.Signals(-status).name
     return EXIT.get(status, UNCLEAR), report.read_text()
@@ -129,7 +133,7 @@ def fuzz(kind: Kind, count: int, seed: int = 0) -> tuple[Counter[str], list[str]
                 content = big_endian(content)
             found, report = outcome(kind, name, mutated(content, rng), Path(folder))
             outcomes[found] += 1
-            if found == UNCLEAR or (found == CRASHED and not kind.own_process):
+            if found in (TIMED_OUT, UNCLEAR) or (found == CRASHED and not kind.own_process):
                 reports.append(f"{name}, number {number}: {report}")
     return outcomes, reports
 
@@ -144,13 +148,15 @@ def main(
     every = kinds()
     wrong = []
     print(
-        "| what | files | read | refused in a sentence | reader crashed, said in a sentence | unclear |\n"
-        + "|---" * 6
+        "| what | files | read | refused in a sentence | reader crashed, said in a sentence | no answer in time "
+        + "| unclear |\n"
+        + "|---" * 7
         + "|"
     )
     for name in kind or every:
         outcomes, reports = fuzz(every[name], count, seed)
-        counts = [count, outcomes[READ], outcomes[REFUSED], outcomes[CRASHED], len(reports)]
+        late = outcomes[TIMED_OUT]
+        counts = [count, outcomes[READ], outcomes[REFUSED], outcomes[CRASHED], late, len(reports) - late]
         print(f"| {name} | {' | '.join(f'{number:,}' for number in counts)} |", flush=True)
         wrong += reports
     for report in wrong[:10]:
@@ -163,7 +169,7 @@ def _read(kind: Kind, path: Path, report: Path) -> None:
     status = 0
     try:
         bound_this_process()
-        signal.alarm(60)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
         kind.read(path)
     except CLEAR:
         status = 3

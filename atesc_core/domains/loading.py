@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from threading import Lock
 
 import numpy as np
@@ -20,6 +19,7 @@ from atesc_core.domains.triggers import stamp
 from atesc_core.errors import DomainError
 
 MAX_CACHED_BYTES = 1024**3  # of the images of domains; as many again of images with a trigger
+MAX_ARRAY_BYTES = 256 * 1024**2  # of the images as they are on the disk, from which the parts of a domain are made
 HELD_OUT: tuple[Part, ...] = ("validation", "test")
 
 
@@ -40,7 +40,7 @@ def load_domain(name: str, image_side: int) -> Domain:
     """The domain ``name``, or ``folder:/path``, at ``image_side`` pixels (8 to 256). Nothing is downloaded.
 
     Its images are read when a part of it is first used. The domains used last are kept, up to MAX_CACHED_BYTES, and
-    shared: never write to one.
+    shared: never write to one. A larger domain is not kept.
 
     Raises:
         DomainError: unknown, not downloaded or unreadable domain, or image side out of range.
@@ -73,7 +73,11 @@ def _part(arrays: ArraySplit, part: Part) -> Labelled:
     return labelled
 
 
-@lru_cache(maxsize=1)
+def _array_bytes(split: ArraySplit) -> int:
+    return sum(part.images.nbytes + part.labels.nbytes for part in split)
+
+
+@cached(LRUCache(MAX_ARRAY_BYTES, getsizeof=_array_bytes), lock=Lock())
 def _arrays(name: str, image_side: int, version: str) -> ArraySplit:
     return read_arrays(name, image_side)
 

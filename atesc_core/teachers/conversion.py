@@ -19,8 +19,8 @@ import subprocess
 import sys
 import zipfile
 from argparse import Namespace
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -135,14 +135,26 @@ def convert_file(source: Path, target: Path, name: str | None = None) -> None:
 
 
 def convert(source: Path, target: Path, name: str) -> None:
-    """As `convert_file`, but in this process: a hostile file may make it crash."""
-    if _check_kind(source, name) == "safetensors":
-        state, facts = _read_safetensors(source, name)
-    else:
-        state, facts = _read_pytorch(source, name)
-    _check_tensors(name, state)
-    # Copies, as two names may share one storage.
-    save_tensors({key: value.clone() for key, value in state.items()}, target, facts)
+    """As `convert_file`, but in this process: a hostile file may make it crash, or raise MemoryError."""
+    with _naming_lack_of_memory():
+        if _check_kind(source, name) == "safetensors":
+            state, facts = _read_safetensors(source, name)
+        else:
+            state, facts = _read_pytorch(source, name)
+        _check_tensors(name, state)
+        # Copies, as two names may share one storage.
+        save_tensors({key: value.clone() for key, value in state.items()}, target, facts)
+
+
+@contextmanager
+def _naming_lack_of_memory() -> Iterator[None]:
+    """Where PyTorch lacks memory, it raises a RuntimeError as for much else: here it becomes a MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise MemoryError from None
+        raise
 
 
 def main() -> None:
@@ -246,7 +258,7 @@ def _load_restricted(path: Path, name: str) -> Any:
                 parts = archive.infolist()
             check_size(name, sum(part.file_size for part in parts), " when unpacked")
             _check_count(name, len(parts))
-        with safe_globals(DATA_TYPES):
+        with safe_globals(DATA_TYPES), _naming_lack_of_memory():
             return torch.load(path, map_location="cpu", weights_only=True)
     except (TeacherError, MemoryError):
         raise

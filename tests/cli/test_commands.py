@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,20 +13,24 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
+from PIL import Image
+from typer.testing import CliRunner
 
 from atesc_core import cli
-from atesc_core.domains.loading import load_pair
+from atesc_core.domains.loading import load_domain, load_pair
 from atesc_core.figures.trial import signed_points
 from atesc_core.models import ARCHITECTURES, build
 from atesc_core.robustness.scores import SCORES
 from atesc_core.runs import RunStore
 from atesc_core.runs.worker import work
-from atesc_core.teachers import list_teachers
+from atesc_core.teachers import find_card, list_teachers
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 from tests.support.commands import command, run_in_process, run_process
 from tests.support.copies import copy_lab
 from tests.support.damage import flip_bit
+from tests.support.labs import archive_of, logged_run
 from tests.support.published_weights import wrn
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
@@ -319,6 +324,82 @@ def test_a_published_file_is_recognised_checked_and_added(runs_dir):
     assert said.splitlines()[-1].startswith("mine: wrn_16_2, 16 px, IAcc ")
     cards = json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))
     assert next(card for card in cards if card["name"] == "mine")["class_names"] == list("abcdefghij")
+
+
+def refused(capsys, monkeypatch, *words) -> str:
+    """What ``atesc`` prints when it refuses, whose last line is the error."""
+    monkeypatch.setattr(sys, "argv", ["atesc_core", *map(str, words)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_file_that_fits_several_architectures_is_measured_as_each_and_never_guessed(runs_dir, capsys, monkeypatch):
+    model = torchvision.models.resnet18(num_classes=10)
+    model.conv1 = torch.nn.Conv2d(3, 64, 3, bias=False)
+    torch.save(model.state_dict(), runs_dir / "r18.pth")
+    add = ["teachers", "add", runs_dir / "r18.pth", "mine", "--pair", "backdoor digits badnet_sq 0", "--kind", "SL"]
+    add += ["--image-side", "8", "--runs-dir", runs_dir]
+    said = refused(capsys, monkeypatch, *add)
+    assert "r18.pth: its names and shapes fit several architectures, which compute differently: resnet18, " in said
+    assert "name one of them (Architecture, --arch). Measured on backdoor digits badnet_sq 0: resnet18: IAcc " in said
+    measured = dict(re.findall(r"(\w+): IAcc ([\d.]+) %", said))
+    assert len(measured) >= 2
+    assert "mine" not in {card.name for card in list_teachers(runs_dir)}
+    printed = run_in_process(*add, "--arch", "resnet18_k3s1_pool")
+    assert f"recognised: {' or '.join(measured)}, by the names of NTLBench and " in printed
+    assert "(not in the file; imagenet, unless --normalisation says other)" in printed
+    assert "class names: not in the file; taken from backdoor digits badnet_sq 0: 0, 1, 2" in printed
+    card = find_card("mine", runs_dir)
+    assert card.arch == "resnet18_k3s1_pool"
+    assert f"{card.metrics['iacc']:g}" == measured["resnet18_k3s1_pool"]
+
+
+def test_a_folder_with_unreadable_images_is_refused_and_read_without_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ATESC_DATA_DIR", str(tmp_path / "data"))
+    for label in ("red", "green"):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for i in range(6):
+            Image.new("RGB", (20, 20)).save(tmp_path / "pictures" / label / f"{i}.png")
+    (tmp_path / "pictures" / "red" / "3.png").write_bytes(b"nonsense")
+    said = refused(capsys, monkeypatch, "domains", "get", f"folder:{tmp_path}/pictures")
+    assert "1 of 12 images cannot be used: red/3.png: not a readable image" in said
+    assert f"leave them out: readable:{tmp_path}/pictures" in said
+    readable = f"readable:{tmp_path}/pictures"
+    result = CliRunner().invoke(cli.app, ["domains", "get", readable])
+    assert result.exit_code == 0
+    assert "11 images of 2 classes; left out: 1 unreadable images" in " ".join(result.output.split())
+    assert sum(load_domain(readable, 8).counts.values()) == 11
+
+
+def test_runs_are_thinned_and_deleted_from_the_command_line(runs_dir):
+    store = RunStore(runs_dir)
+    one, other = (logged_run(store, (80.0, 10.0), (81.0, 9.0), (82.0, 8.0)) for _ in range(2))
+    for run_id in (one, other):
+        for epoch in (1, 2, 3):
+            for file in (store.snapshot_file(run_id, epoch), store.student_file(run_id, epoch)):
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(archive_of(100_000))
+    assert run_in_process("runs", "thin", one, one, "--runs-dir", runs_dir) == "0.2 MB freed\n"
+    assert [store.snapshot_epochs(run_id) for run_id in (one, other)] == [[1, 3], [1, 2, 3]]
+    assert len(store.epochs(one)) == 3
+    delete = ["runs", "delete", one, other, "--runs-dir", str(runs_dir)]
+    asked = CliRunner().invoke(cli.app, delete, input="n\n")
+    assert asked.exit_code == 1
+    assert "Delete 2 runs, 1.0 MB? [y/N]" in asked.output
+    assert {run.id for run in store.all_runs()} == {one, other}
+    assert run_in_process(*delete, "--yes") == "1.0 MB freed\n"
+    assert store.all_runs() == []
+    assert not any(store.folder(run_id).exists() for run_id in (one, other))
+
+
+def test_a_run_that_is_not_there_deletes_no_other(runs_dir, capsys, monkeypatch):
+    store = RunStore(runs_dir)
+    run_id = logged_run(store, (80.0, 10.0))
+    said = refused(capsys, monkeypatch, "runs", "delete", run_id, "zzzzzzzz", "--yes", "--runs-dir", runs_dir)
+    assert "run: 'zzzzzzzz'" in said
+    assert [run.id for run in store.all_runs()] == [run_id]
 
 
 def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):

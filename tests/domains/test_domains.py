@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from atesc_core.domains import DOMAINS, OFFLINE
+from atesc_core.domains import DOMAINS, OFFLINE, loading
 from atesc_core.domains.arrays import ArraySplit, Labelled, shuffled
 from atesc_core.domains.data_folder import cached_arrays
 from atesc_core.domains.domain import image_set
@@ -159,3 +159,30 @@ def test_idx_reader_on_the_official_format(tmp_path):
     path.write_bytes(gzip.compress(b"PK\x03\x04"))
     with pytest.raises(ValueError, match="IDX"):
         read_idx(path)
+
+
+def test_the_domains_that_are_kept_are_bounded_in_bytes():
+    """Each image side that was asked for stayed in memory: gigabytes, of a form that was only looked at."""
+    for side in (64, 96, 112, 128):
+        load_domain("mnist", side)
+    kept = loading._domain.cache
+    assert kept.maxsize == loading.MAX_CACHED_BYTES == 1024**3
+    assert kept.currsize == sum(domain.max_bytes for domain in kept.values()) <= kept.maxsize
+    assert load_domain("mnist", 128) is load_domain("mnist", 128)
+    assert load_domain("mnist", 256) is not load_domain("mnist", 256)  # larger than the bound by itself
+    assert loading._triggered.cache.maxsize == loading.MAX_CACHED_BYTES
+
+
+@pytest.mark.parametrize(("side", "kept"), [(64, True), (256, False)])
+def test_the_images_of_a_large_folder_are_not_kept_beside_its_parts(monkeypatch, side, kept):
+    """Of the domain read last all images were kept, however large: 2 GB of a folder at 256 pixels."""
+    parts = [
+        Labelled(np.broadcast_to(np.uint8(0), (count, side, side, 3)), np.zeros(count, np.int64))
+        for count in (8000, 1000, 1000)
+    ]
+    monkeypatch.setattr(loading, "read_arrays", lambda name, image_side: ArraySplit(*parts))
+    loading._arrays.cache.clear()
+    assert loading._arrays("a large one", side, "").train is parts[0]
+    assert bool(loading._arrays.cache) is kept
+    assert loading._arrays.cache.currsize <= loading._arrays.cache.maxsize == loading.MAX_ARRAY_BYTES
+    loading._arrays.cache.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import signal
 import subprocess
 
@@ -15,7 +16,7 @@ from atesc_core.models import build
 from atesc_core.teachers import conversion
 from atesc_core.teachers.conversion import convert, convert_file
 from atesc_core.teachers.files import list_file, read_tensors
-from benchmarks.fuzz import CRASHED, READ, REFUSED, big_endian, fuzz, kinds
+from benchmarks.fuzz import CRASHED, READ, REFUSED, TIMED_OUT, Kind, big_endian, fuzz, kinds
 
 
 @pytest.fixture
@@ -113,6 +114,22 @@ def test_reading_ends_in_time(tmp_path, state, monkeypatch):
         convert_file(tmp_path / "t.pth", tmp_path / "w")
 
 
+def test_reading_ends_where_it_takes_too_much_memory(tmp_path, monkeypatch):
+    """It was called "not a plain PyTorch state dict, or damaged". The bound is that of the process that reads alone."""
+    torch.save({"x": torch.zeros(10_000_000)}, tmp_path / "t.pth")  # 40 MB
+    code = "from atesc_core.teachers import conversion; conversion.MAX_MEMORY_BYTES = 2**24; conversion.main()"
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **options: run([command[0], "-c", code, *command[3:]], **options)
+    )
+    monkeypatch.setattr(conversion, "MAX_MEMORY_BYTES", 2**24)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(TeacherError, match=r"t\.pth: it takes more than 17 MB of memory to read"):
+        convert_file(tmp_path / "t.pth", tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [
@@ -127,6 +144,17 @@ def test_the_end_of_a_reader_is_a_sentence(tmp_path, state, monkeypatch, status,
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(TeacherError, match=rf"t\.pth: damaged, or not written by PyTorch: {says}; expected a file as"):
         convert_file(tmp_path / "t.pth", tmp_path / "w")
+
+
+def test_a_reader_that_does_not_answer_in_time_is_a_failure_of_the_fuzz(monkeypatch):
+    """A hang of a minute counted as "crashed, said in a sentence", which is allowed."""
+    monkeypatch.setattr("benchmarks.fuzz.SECONDS", 0.05)
+    outcomes, reports = fuzz(Kind({"t.pth": b"any"}, lambda path: signal.pause(), own_process=True), 1)
+    assert outcomes == {TIMED_OUT: 1}
+    [report] = reports
+    assert "t.pth, number 0: no answer within 0.05 s" in report
+    crashes = Kind({"t.pth": b"any"}, lambda path: signal.raise_signal(signal.SIGTERM), own_process=True)
+    assert fuzz(crashes, 1) == ({CRASHED: 1}, [])
 
 
 @pytest.mark.parametrize("kind", kinds())
