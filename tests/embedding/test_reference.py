@@ -208,7 +208,7 @@ def test_a_damaged_file_of_a_map_is_made_again(clusters, tmp_path, monkeypatch, 
             return np.ones((len(features), 2))
 
     monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Map))
-    monkeypatch.setattr("atesc_core.embedding.worker.pickle.dumps", lambda _: b"damaged")
+    monkeypatch.setattr("atesc_core.embedding.worker.pickle.dumps", lambda _: b"N.")  # of None
     reference = ReferenceMap(*clusters, tmp_path)
     monkeypatch.setattr("atesc_core.jobs.start_thread", lambda *_, **__: MapWorker().complete(reference.folder.path))
     reference.restart()
