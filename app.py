@@ -9,6 +9,7 @@ from atesc_core.paths import HOME
 from pages.shared.access import AccessError, SignIn, access
 from pages.shared.server import serve, starting
 from pages.shared.ui.uncaught_errors import show_error
+from pages.shared.uploads import UploadBound
 
 if __name__ == "__main__":
     serve(sys.argv[1:])  # by Streamlit, which then imports this file
@@ -20,7 +21,7 @@ except AccessError as error:
 
 app = st.App(
     HOME / "pages" / "main.py",
-    middleware=[Middleware(SignIn, access=entry)],
+    middleware=[Middleware(SignIn, access=entry), Middleware(UploadBound)],
     lifespan=starting,
     on_script_error=show_error,
 )

@@ -8,17 +8,19 @@ training is not a job: it has its own worker (``atesc_core.runs``).
 from atesc_core.jobs.job import Job, State
 from atesc_core.jobs.messages import report_progress, report_result
 from atesc_core.jobs.process import ProcessJob
-from atesc_core.jobs.service import LIMITS, JobService, Queue, find, start, start_thread
+from atesc_core.jobs.service import LIMITS, MAX_WAITING, JobService, Queue, active, find, start, start_thread
 from atesc_core.jobs.thread import ThreadJob
 
 __all__ = [
     "LIMITS",
+    "MAX_WAITING",
     "Job",
     "JobService",
     "ProcessJob",
     "Queue",
     "State",
     "ThreadJob",
+    "active",
     "find",
     "report_progress",
     "report_result",

@@ -133,6 +133,11 @@ def start_thread(
     return _service.start_thread(key, function, on_stop=on_stop, queue=queue)
 
 
+def active() -> list[Job]:
+    """All jobs that are queued or running."""
+    return _service.active()
+
+
 def find(key: str) -> Job | None:
     """The last job of this key, active or ended; None if there is none or it ended long ago."""
     return _service.find(key)

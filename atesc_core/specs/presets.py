@@ -76,5 +76,5 @@ def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
     if preset not in PRESETS:
         raise SpecError(f"preset: {preset!r} is not known; expected one of {', '.join(PRESETS)}")
     kind = changes.get("synthesis.kind", "dfq")
-    spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind})
-    return spec.replaced(PRESETS[preset][kind]).replaced(changes)
+    spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind} | PRESETS[preset].get(kind, {}))
+    return spec.replaced(changes)

@@ -211,6 +211,19 @@ class SplitSpec(Spec):
     max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", gt=0, le=255)
     steps: int = setting(8, "PGD steps of the attack", ge=1, le=1000)
 
+    def doubt(self, threshold: float, name: str = "threshold") -> str:
+        """A sentence if ``threshold``, called ``name``, is off the scale of the score; empty if it is on it, or ∞."""
+        scales = {"min_eps": (0.0, self.max_epsilon), "random": (0.0, 1.0), "gmm": (0.0, 1.0)}
+        if self.score not in scales or math.isinf(threshold):
+            return ""
+        low, high = scales[self.score]
+        if low <= threshold < high:
+            return ""
+        return (
+            f"{name}: {threshold:g} is off the scale of {self.score}, {low:g} to {high:g}: all images whose score is "
+            "on it fall on one side"
+        )
+
 
 class EscapeSpec(Spec):
     """How the student uses the fragile and the robust group."""
@@ -308,6 +321,8 @@ def _default(path: str, synthesis: str) -> Any:
     return getattr(groups[group], name)
 
 
+NAYER_EPOCHS = 220  # of the published run that NAYERSpec's warm-up is for
+
 THRESHOLD_AT = re.compile(r"([1-9][0-9]{0,6})\.([1-9][0-9]{0,6}):threshold=([^:\s]+)")
 
 
@@ -381,15 +396,36 @@ class RunSpec(JobSpec):
         return entries
 
     @model_validator(mode="after")
-    def _check_warmup(self) -> Self:
-        waits = self.escape.splits or self.escape.kind == "twin"
-        if waits and self.escape.warmup_epochs >= self.epochs:
-            raise PydanticCustomError(
-                "warmup",
-                "escape.warmup_epochs: {warmup}: expected fewer than epochs ({epochs}), as {escape} would never begin",
-                {"warmup": self.escape.warmup_epochs, "epochs": self.epochs, "escape": self.escape.kind},
-            )
+    def _check_warmups(self) -> Self:
+        warmups: dict[str, tuple[int, str]] = {}
+        if self.escape.splits or self.escape.kind == "twin":
+            warmups["escape"] = self.escape.warmup_epochs, self.escape.kind
+        if isinstance(self.synthesis, NAYERSpec):
+            warmups["synthesis"] = self.synthesis.warmup_epochs, "its adversarial term"
+        for group, (warmup, begins) in warmups.items():
+            if warmup >= self.epochs:
+                raise PydanticCustomError(
+                    "warmup",
+                    "{group}.warmup_epochs: {warmup}: expected fewer than epochs ({epochs}), as {begins} would never "
+                    "begin",
+                    {"group": group, "warmup": warmup, "epochs": self.epochs, "begins": begins},
+                )
         return self
+
+    @model_validator(mode="after")
+    def _check_changes_happen(self) -> Self:
+        for when, value in self.thresholds_by_hand.items():
+            if not self._has_round(when):
+                raise PydanticCustomError(
+                    "threshold_change",
+                    "threshold_changes: {entry}: expected a round of the run, 1.1 to {epochs}.{rounds}, as it would "
+                    "never happen",
+                    {"entry": threshold_at(*when, value), "epochs": self.epochs, "rounds": self.rounds},
+                )
+        return self
+
+    def _has_round(self, when: tuple[int, int]) -> bool:
+        return when[0] <= self.epochs and when[1] <= self.rounds
 
     @property
     def thresholds_by_hand(self) -> dict[tuple[int, int], float]:
@@ -408,17 +444,12 @@ class RunSpec(JobSpec):
 
     def doubts(self) -> list[str]:
         """Sentences on what in the settings is allowed, but hardly meant; none if all agrees."""
-        threshold, score = self.split.threshold, self.split.score
-        scales = {"min_eps": (0.0, self.split.max_epsilon), "random": (0.0, 1.0), "gmm": (0.0, 1.0)}
-        if not self.escape.splits or isinstance(threshold, str) or score not in scales or math.isinf(threshold):
+        if not self.escape.splits:
             return []
-        low, high = scales[score]
-        if low <= threshold < high:
-            return []
-        return [
-            f"split.threshold: {threshold:g} is off the scale of {score}, {low:g} to {high:g}: all images whose score "
-            "is on it fall on one side"
-        ]
+        named = {"split.threshold": self.split.threshold}
+        named |= {threshold_at(*when, value): value for when, value in self.thresholds_by_hand.items()}
+        found = [self.split.doubt(value, name) for name, value in named.items() if not isinstance(value, str)]
+        return [doubt for doubt in found if doubt]
 
     def sparse(self) -> dict[str, Any]:
         """The fields that differ from their defaults."""
@@ -434,7 +465,8 @@ class RunSpec(JobSpec):
 
         Another ``synthesis.kind`` starts from its defaults, without settings of the former kind. Another
         ``escape.kind`` also sets the settings that ``ESCAPE_REQUIREMENTS`` lists for it, and gives those of the former
-        kind their defaults. Fewer ``epochs`` shorten the warm-up, so that the escape has at least one.
+        kind their defaults. Fewer ``epochs`` shorten the warm-ups in proportion, see ``_scaled``; changes of the
+        threshold in rounds that the run no longer has are left out.
         """
         kind = changes.get("synthesis.kind", self.synthesis.kind)
         if kind not in tuple(SYNTHESES):
@@ -447,11 +479,39 @@ class RunSpec(JobSpec):
             required = {path: value for path, value in required.items() if path.startswith("synthesis.")}
         if escape != self.escape.kind or kind != self.synthesis.kind:
             changes = required | changes
+        changes = self._fitted(kind, changes) | changes
         if kind != self.synthesis.kind:
             changes = {"synthesis": SYNTHESES[kind]().model_dump()} | changes
-        if isinstance(epochs := changes.get("epochs"), int) and "escape.warmup_epochs" not in changes:
-            changes = {"escape.warmup_epochs": min(self.escape.warmup_epochs, max(epochs - 1, 0))} | changes
         return super().replaced(changes)
+
+    def _fitted(self, synthesis: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Warm-ups and changes of the threshold for a run of as many epochs and rounds as ``changes`` say."""
+        length = {name: changes.get(name, getattr(self, name)) for name in ("epochs", "rounds")}
+        if not all(isinstance(value, int) and value > 0 for value in length.values()):
+            return {}  # which is refused later
+        epochs = length["epochs"]
+        fitted: dict[str, Any] = {"escape.warmup_epochs": _scaled(self.escape.warmup_epochs, epochs, self.epochs)}
+        if synthesis == "nayer":
+            if isinstance(self.synthesis, NAYERSpec):
+                warmup = _scaled(self.synthesis.warmup_epochs, epochs, self.epochs)
+            else:
+                warmup = _scaled(NAYERSpec().warmup_epochs, epochs, NAYER_EPOCHS)
+            fitted["synthesis.warmup_epochs"] = warmup
+        if self.threshold_changes:
+            shorter = self.model_copy(update=length)
+            left = {when: value for when, value in self.thresholds_by_hand.items() if shorter._has_round(when)}
+            fitted["threshold_changes"] = self.with_thresholds(left).threshold_changes
+        return fitted
+
+
+def _scaled(warmup: int, epochs: int, of: int) -> int:
+    """The warm-up of a run of ``of`` epochs for one of ``epochs``: shorter in proportion, never longer.
+
+    At least one epoch is left of it if the run has two, and at least one for what begins after it.
+    """
+    if epochs >= of or not warmup:
+        return warmup
+    return min(max(1, round(warmup * epochs / of)), epochs - 1)
 
 
 def _read_change(entry: str) -> tuple[tuple[int, int], float]:

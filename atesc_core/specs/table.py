@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from atesc_core.specs.base import JobSpec
 from atesc_core.specs.field_help import describe_field, published_values, values_text
 from atesc_core.specs.presets import PRESETS, from_preset
-from atesc_core.specs.run import SYNTHESES, RunSpec
+from atesc_core.specs.run import NAYER_EPOCHS, SYNTHESES, RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, METHODS, TeacherRecipe, TeacherSpec, uses
 from atesc_core.specs.teacher import PRESETS as TRAINING_PRESETS
 from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
@@ -29,7 +29,12 @@ def settings_table() -> str:
     groups: list[tuple[str, JobSpec, str, type[BaseModel]]] = [
         ("A run", run, "", RunSpec),
         *(
-            (f"Synthesis, {name}", run.replaced({"synthesis.kind": kind}), "synthesis.", SYNTHESES[kind])
+            (
+                f"Synthesis, {name}",
+                run.replaced({"synthesis.kind": kind, "epochs": NAYER_EPOCHS}),
+                "synthesis.",
+                SYNTHESES[kind],
+            )
             for kind, name in SYNTHESIZER_NAMES.items()
         ),
         ("Split", run, "split.", type(run.split)),

@@ -29,11 +29,12 @@ from pages.shared.state import selection, url
 from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.state.threshold import choose_threshold, suggestions, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
-from pages.shared.ui.apply_threshold import apply_controls
+from pages.shared.ui.apply_threshold import apply_controls, doubt_notice
 from pages.shared.ui.chart import ThresholdHandle, chart, last_selected, thumbnails
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
+from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
 
 EQUAL_RATE = "same share"  # suggestion: the threshold with as many fragile images as in the run's split
@@ -338,6 +339,8 @@ def _threshold_actions(split: ImageSplit) -> None:
     """Draw the buttons that use the threshold: for this run while it is live, and for the next run."""
     run = split.run
     apply_controls(run, split.threshold, _refusal(split))
+    if is_live(run) and not _refusal(split):
+        doubt_notice(run, split.threshold)
     refusal = ""
     if split.score == "oracle":
         refusal = "The oracle has seen real images: no student may learn by it"

@@ -170,7 +170,7 @@ class SignIn:
             await answer(scope, receive, send)
 
     def _may_enter(self, connection: HTTPConnection) -> bool:
-        path = self._path(connection)
+        path = path_of(connection.scope)
         if path == HEALTH and connection.scope["type"] == "http":
             return True
         if self.access.by_provider:
@@ -182,20 +182,15 @@ class SignIn:
             return False
         return role is Role.OWNER or not path.startswith(UPLOADS)
 
-    @staticmethod
-    def _path(connection: HTTPConnection) -> str:
-        base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-        return str(connection.scope["path"]).lstrip("/").removeprefix(base).lstrip("/")
-
     async def _answer(self, request: Request) -> Response:
         """The sign-in page, or with a token that is known the way in."""
         if not self.access.tokens:
             return PlainTextResponse("Sign in first." if self.access.by_provider else FOR_ITS_OWN_MACHINE, 403)
-        if self._path(request) == SIGN_OUT:
+        if path_of(request.scope) == SIGN_OUT:
             answer: Response = RedirectResponse("./", 303)
             answer.delete_cookie(self.access.cookie)
             return answer
-        if self._path(request).startswith(UPLOADS):
+        if path_of(request.scope).startswith(UPLOADS):
             return PlainTextResponse("Only the owners of this lab may upload files.", 403)
         token = request.query_params.get("token")
         if request.method == "POST":
@@ -215,6 +210,12 @@ class SignIn:
             secure=request.url.scheme == "https",
         )
         return answer
+
+
+def path_of(scope: Scope) -> str:
+    """The path that is asked for, below the server's base path, without a slash before it."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return str(scope["path"]).lstrip("/").removeprefix(base).lstrip("/")
 
 
 async def _typed_token(request: Request) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from atesc_core import jobs
 from atesc_core.errors import StoreError
 from atesc_core.runs.storage import Limits, folder_size, free_bytes
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.run_labels import time_ago
+from pages.shared.uploads import held_bytes, max_bytes
 
 if TYPE_CHECKING:
     from atesc_core.runs import Run
@@ -43,6 +45,14 @@ def _bounds(queued: int) -> None:
         elements.tile("Runs folder", _megabytes(folder_size(folder)), "MB", measured_on=_bound(limits.runs_gb)),
         elements.tile("Free on its disk", f"{free_bytes(folder) / 1e9:,.1f}", "GB"),
         elements.tile("Runs in line", f"{queued:,}", measured_on=f"at most {limits.queued_runs:,}"),
+        elements.tile(
+            "Jobs in line",
+            f"{sum(job.state == 'queued' for job in jobs.active()):,}",
+            measured_on=f"at most {jobs.MAX_WAITING} of a kind",
+        ),
+        elements.tile(
+            "Uploads held", _megabytes(held_bytes()), "MB", measured_on=f"at most {_megabytes(max_bytes())} MB"
+        ),
     )
     elements.caption(f"Folder {folder}. Whoever starts the server sets the bounds: see Bounds in the user guide.")
 

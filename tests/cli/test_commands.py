@@ -155,6 +155,16 @@ def test_every_comparator_runs_from_the_command_line(runs_dir, monkeypatch, word
     assert threshold is None or (split["threshold"] == threshold).all()
 
 
+def test_a_tried_threshold_off_the_scale_is_doubted(lab_with_runs, tmp_path, monkeypatch):
+    lab = copy_lab(lab_with_runs.runs_dir, tmp_path / "lab")
+    follow = lambda store, run: work(lab, "cpu") or store.refresh(run)  # noqa: E731
+    monkeypatch.setattr(cli.trials, "follow", follow)
+    words = ["try", lab_with_runs.atesc, "--threshold", "99", "--runs-dir", str(lab)]
+    result = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "note: threshold: 99 is off the scale of min_eps, 0 to 32" in result.output
+
+
 def test_a_threshold_is_tried_from_the_command_line(runs_dir, monkeypatch):
     follow = lambda store, run: work(runs_dir, "cpu") or store.refresh(run)  # noqa: E731
     for module in (cli.runs, cli.trials):

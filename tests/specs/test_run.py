@@ -19,7 +19,7 @@ specs = st.builds(
     RunSpec,
     teacher=st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
     seed=st.integers(0, 2**31 - 1),
-    epochs=st.integers(2, 1000),
+    epochs=st.integers(21, 1000),  # NAYER warms up for 20
     lr=st.floats(1e-6, 10),
     synthesis=st.sampled_from(list(SYNTHESES)).flatmap(
         lambda kind: st.builds(SYNTHESES[kind], steps=st.integers(1, 1000), lr=st.floats(1e-6, 1))
@@ -125,7 +125,11 @@ def test_presets_are_specs_that_carry_their_name(preset, kind):
 @given(specs, st.sampled_from(list(SYNTHESES)))
 def test_another_kind_of_synthesis_brings_its_own_defaults_and_its_own_kind_none(spec, kind):
     other = spec.replaced({"synthesis.kind": kind})
-    assert other.synthesis == (spec.synthesis if kind == spec.synthesis.kind else SYNTHESES[kind]())
+    expected = spec.synthesis if kind == spec.synthesis.kind else SYNTHESES[kind]()
+    if kind == "nayer":  # its warm-up is that of a run of 220 epochs
+        assert 1 <= other.synthesis.warmup_epochs <= expected.warmup_epochs
+        expected = expected.model_copy(update={"warmup_epochs": other.synthesis.warmup_epochs})
+    assert other.synthesis == expected
     assert other.replaced({"synthesis": spec.synthesis}) == spec
 
 
@@ -232,10 +236,54 @@ def test_a_warmup_that_leaves_nothing_to_the_escape_is_refused():
         assert from_preset("quick", "t", epochs=1, **{"escape.kind": kind, "escape.warmup_epochs": 3}).epochs == 1
 
 
-@pytest.mark.parametrize("kind", ["atesc", "ckd", "twin"])
-def test_fewer_epochs_shorten_the_warmup(kind):
+@pytest.mark.parametrize("kind", ["atesc", "ckd", "twin", "tadfkd"])
+def test_fewer_epochs_shorten_the_warmup_in_proportion(kind):
+    """A run of 9 epochs shortened to 5 kept 4 of warm-up: one epoch was left to the escape."""
     spec = from_preset("quick", "t", epochs=9, **{"escape.kind": kind, "escape.warmup_epochs": 4})
-    assert [spec.replaced({"epochs": epochs}).escape.warmup_epochs for epochs in (1, 2, 5, 20)] == [0, 1, 4, 4]
+    assert [spec.replaced({"epochs": epochs}).escape.warmup_epochs for epochs in (1, 2, 5, 20)] == [0, 1, 2, 4]
+    assert spec.replaced({"epochs": 5, "escape.warmup_epochs": 4}).escape.warmup_epochs == 4
+    for warmup in (9, 10):
+        with pytest.raises(SpecError, match=rf"^escape\.warmup_epochs: {warmup}: expected fewer than epochs \(9\), as"):
+            spec.replaced({"escape.warmup_epochs": warmup})
+
+
+def test_the_warmup_of_nayer_is_shortened_and_refused_too():
+    """A run of 10 epochs with the published warm-up of 20 never had its adversarial term."""
+    spec = from_preset("full", "t", **{"synthesis.kind": "nayer"})
+    assert (spec.epochs, spec.synthesis.warmup_epochs) == (220, 20)
+    lengths = (1, 2, 10, 110, 320)
+    assert [spec.replaced({"epochs": epochs}).synthesis.warmup_epochs for epochs in lengths] == [0, 1, 1, 10, 20]
+    custom = RunSpec(teacher="t", epochs=10).replaced({"synthesis.kind": "nayer"})
+    assert custom.synthesis.warmup_epochs == 1
+    for changes in ({"epochs": 20, "synthesis.warmup_epochs": 20}, {"epochs": 3, "synthesis.warmup_epochs": 4}):
+        with pytest.raises(
+            SpecError, match=r"^synthesis\.warmup_epochs: \d+: expected fewer than epochs \(\d+\), as its"
+        ):
+            spec.replaced(changes)
+    assert spec.replaced({"epochs": 5, "synthesis.kind": "dfq"}).epochs == 5
+
+
+@pytest.mark.parametrize("entry", ["9.1:threshold=3.0", "1.21:threshold=3.0"])
+def test_a_threshold_change_that_would_never_happen_is_refused(entry):
+    """The command and the spec said a threshold that the run never had."""
+    with pytest.raises(
+        SpecError, match=rf"^threshold_changes: {entry}: expected a round of the run, 1\.1 to 8\.20, as"
+    ):
+        from_preset("quick", "t", threshold_changes=(entry,))
+
+
+def test_a_shortened_run_leaves_out_the_changes_that_it_does_not_reach():
+    changes = ("2.1:threshold=3.0", "8.1:threshold=5.0", "3.20:threshold=6.0")
+    spec = from_preset("quick", "t", threshold_changes=changes)
+    assert spec.replaced({"epochs": 4}).threshold_changes == ("2.1:threshold=3.0", "3.20:threshold=6.0")
+    assert spec.replaced({"rounds": 10}).threshold_changes == ("2.1:threshold=3.0", "8.1:threshold=5.0")
+
+
+def test_a_change_off_the_scale_is_doubted():
+    """Only the threshold of the beginning was looked at."""
+    changes = ("2.1:threshold=3.0", "3.1:threshold=99.0", "4.1:threshold=inf")
+    [doubt] = from_preset("quick", "t", threshold_changes=changes).doubts()
+    assert doubt.startswith("3.1:threshold=99.0: 99 is off the scale of min_eps, 0 to 32: all images")
 
 
 def test_thresholds_by_hand_are_part_of_the_spec():

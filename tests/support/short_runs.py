@@ -29,7 +29,7 @@ SHORT_SYNTHESIS = {
         "synthesis.head": 8,
         "synthesis.latent": 8,
     },
-    "nayer": {"synthesis.kind": "nayer", **POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
+    "nayer": {"synthesis.kind": "nayer", **POOLED, "synthesis.noise": 8},
 }
 
 
@@ -50,5 +50,5 @@ SMALLEST_SYNTHESIS = {
         "synthesis.latent": 8,
         "synthesis.head": 8,
     },
-    "nayer": {**SMALLEST_POOLED, "synthesis.noise": 8, "synthesis.warmup_epochs": 1},
+    "nayer": {**SMALLEST_POOLED, "synthesis.noise": 8},
 }

@@ -7,6 +7,7 @@ import streamlit as st
 from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import threshold_text
 from pages.shared.data.store import run_store
+from pages.shared.ui import elements
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.polling import is_live
 
@@ -31,6 +32,12 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
             args=(run.id, threshold),
         )
         pending_notice(run)
+
+
+def doubt_notice(run: DistillationRun, threshold: float) -> None:
+    """Draw a warning if ``threshold`` is off the scale of the score that splits the run."""
+    if doubt := run.spec.split.doubt(threshold):
+        elements.notice("warning", f"{doubt}.", icon=":material/help:")
 
 
 def pending_notice(run: DistillationRun) -> None:

@@ -16,7 +16,7 @@ from pages.shared.data.device import Machine
 from pages.shared.ui import formats
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab, tiny_spec
-from tests.support.pages import APP, button, charts, follow_link, page_text, threshold_slider
+from tests.support.pages import APP, button, charts, follow_link, page_text, set_status, threshold_slider
 from tests.support.reports import numbers
 
 LINE = 3.0
@@ -70,6 +70,26 @@ def test_until_the_line_is_moved_there_is_nothing_to_try(open_page, lab: Lab):
     assert offered(app) == (False, f"Move the threshold first: {old:.2f} is the one that the run has")
     threshold_slider(app).set_value(LINE).run()
     assert offered(app) == (True, f"Two short runs from one checkpoint, the threshold {old:.2f} and this one")
+
+
+def test_a_threshold_off_the_scale_is_doubted_before_it_is_tried(open_page, lab: Lab):
+    """Only the spec's own threshold was looked at."""
+    app = open_page("robustness", run=lab.atesc, threshold="99")
+    button(app, "Try it").click().run()
+    assert not app.exception
+    assert "threshold: 99 is off the scale of min_eps, 0 to 32" in " ".join(each.value for each in app.warning)
+    threshold_slider(app).set_value(LINE).run()
+    assert "off the scale" not in text(app)
+
+
+@pytest.mark.parametrize("page", ["distill", "robustness"])
+def test_a_threshold_off_the_scale_is_doubted_before_it_is_applied(open_page, lab: Lab, page):
+    set_status(lab.store, lab.atesc, "queued")
+    app = open_page(page, run=lab.atesc, threshold="99")
+    assert not app.exception
+    assert "threshold: 99 is off the scale of min_eps, 0 to 32" in " ".join(each.value for each in app.warning)
+    app = open_page(page, run=lab.atesc, threshold="9")
+    assert not any("off the scale" in each.value for each in app.warning)
 
 
 def test_why_a_run_cannot_be_tried_is_said(open_page, lab: Lab):

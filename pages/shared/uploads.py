@@ -1,0 +1,63 @@
+"""A bound on uploaded files, which the server holds in memory until their visitors leave or remove them."""
+
+from __future__ import annotations
+
+import os
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import runtime
+from streamlit.runtime.stats import CacheStat
+
+from pages.shared.access import UPLOADS, path_of
+
+VARIABLE = "ATESC_MAX_UPLOADS_MB"
+MAX_MB = 1024.0  # of all visitors together, without the variable
+
+
+def held_bytes() -> int:
+    """Bytes of all uploaded files that the server holds."""
+    if not runtime.exists():
+        return 0
+    stats = runtime.get_instance().uploaded_file_mgr.get_stats()
+    return sum(stat.byte_length for family in stats.values() for stat in family if isinstance(stat, CacheStat))
+
+
+def max_bytes() -> int:
+    """Bytes that all visitors together may have uploaded. A value of the variable that is no number counts as none."""
+    try:
+        megabytes = float(os.environ.get(VARIABLE) or MAX_MB)
+    except ValueError:
+        megabytes = MAX_MB
+    return int(megabytes * 1e6)
+
+
+class UploadBound:
+    """Middleware that refuses a file if the server would then hold more than ``max_bytes``."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+        self._arriving = 0  # bytes that are being sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it before its content is read."""
+        if scope["type"] != "http" or scope["method"] not in ("PUT", "POST") or not path_of(scope).startswith(UPLOADS):
+            await self.app(scope, receive, send)
+            return
+        length = Request(scope).headers.get("content-length", "")
+        if not length.isdecimal():
+            await PlainTextResponse("Say the length of the file.", 411)(scope, receive, send)
+            return
+        if held_bytes() + self._arriving + int(length) > max_bytes():
+            text = (
+                f"upload: visitors hold {held_bytes() / 1e6:,.1f} MB of uploaded files already; all together may hold "
+                f"{max_bytes() / 1e6:,.0f}. Try again when they have left, or raise ${VARIABLE}."
+            )
+            await PlainTextResponse(text, 413)(scope, receive, send)
+            return
+        self._arriving += int(length)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._arriving -= int(length)
