@@ -42,6 +42,6 @@ def test_a_flipped_bit_in_a_checkpoint_is_a_sentence(tmp_path):
     read = torch.load(path, weights_only=True)["state"]["weight"]
     assert (read != 1).sum() == 1
     with pytest.raises(
-        ValueError, match=r"checkpoint: .* cannot be read, it is damaged \(.* is not what was written\)"
+        ValueError, match=r"checkpoint: .* cannot be read \(it is damaged: .* is not what was written\)"
     ):
         load_checkpoint(path)

@@ -68,7 +68,7 @@ def distill(
             found = run.calibrate() if round_ == 1 and run.finds_threshold_in(epoch) else None
             controls.threshold = by_hand.get((epoch, round_), controls.threshold)
             if controls.threshold is not None:
-                if controls.threshold != run.threshold:
+                if controls.threshold != run.threshold or not run.threshold_is_by_hand:
                     yield ThresholdChanged(epoch, round_, controls.threshold, by="hand")
                 run.threshold, run.threshold_is_by_hand = controls.threshold, True
             elif found is not None and not run.threshold_is_by_hand:

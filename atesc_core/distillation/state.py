@@ -206,7 +206,8 @@ class Distillation:
 
     def _load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch, self.threshold = state["epoch"], state["threshold"]
-        self.threshold_is_by_hand = state["threshold_is_by_hand"]
+        # A checkpoint of a version that found a threshold once goes on as it began.
+        self.threshold_is_by_hand = state.get("threshold_is_by_hand", self.threshold is not None)
         self.random.set_state(state["random"].cpu())
         self.student.load_state_dict(state["student"])
         self.optimiser.load_state_dict(state["optimiser"])

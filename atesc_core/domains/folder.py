@@ -31,6 +31,7 @@ from atesc_core.files import atomic_write
 PREFIX, READABLE = "folder:", "readable:"
 # Folders, as in $PATH, whose images and those below may become domains; all of this machine if it is not set.
 ALLOWED_VARIABLE = "ATESC_FOLDERS"
+FORMAT = 1  # raise it with each change of what is read of a folder: what was read before is then read again
 # Pillow knows more formats, and starts other programs for some of them.
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "PCX", "ICO", "AVIF")
 SPLIT_NAMES = {
@@ -161,7 +162,7 @@ def is_read(folder: Folder, image_side: int) -> bool:
 
 def _cache_name(folder: Folder, image_side: int) -> tuple[str, str]:
     """Name and key of the arrays of `read_folder`. The user's path is hashed: it never becomes part of our paths."""
-    return f"folder-{digest(folder.name, image_side)}", digest(Path(__file__).read_bytes(), version(folder))
+    return f"folder-{digest(folder.name, image_side)}", digest(FORMAT, version(folder))
 
 
 def is_checked(name: str) -> bool:
@@ -292,8 +293,8 @@ def _check_classes(name: str, classes: list[str]) -> None:
             f"a class, 2 to {MAX_CLASSES:,}"
         )
     for label in classes:
-        if not label.isprintable():
-            raise DomainError(f"{name}: class folder {label!r}: expected a name that can be shown")
+        if not label.isprintable() or set("<>") & set(label):
+            raise DomainError(f"{name}: class folder {label!r}: expected a name that can be shown, without < and >")
 
 
 def _images(folder: Path, left_out: Counter[str]) -> tuple[Path, ...]:
@@ -362,7 +363,7 @@ def _unreadable_file(folder: Folder) -> Path:
     """Where `check_images` writes its result; another file after a change in the folder."""
     made = data_dir() / "made"
     made.mkdir(parents=True, exist_ok=True)
-    return made / f"unreadable-{digest(Path(__file__).read_bytes(), str(folder.path), version(folder))}.json"
+    return made / f"unreadable-{digest(FORMAT, str(folder.path), version(folder))}.json"
 
 
 def _unreadable(folder: Folder) -> dict[str, str]:

@@ -82,8 +82,9 @@ class ReferenceMap:
 
     def restart(self) -> jobs.Job:
         """Start the job, also after a stop or a failure. Earlier results are reused."""
-        if not self.folder.has(SETTINGS):
+        if not self.folder.has(FEATURES):
             self.folder.write(FEATURES, np.concatenate([self.id, self.ood]))
+        if not self.folder.has(SETTINGS):
             self.folder.write(SETTINGS, json.dumps(self.settings))
         return jobs.start_thread(
             self._job_key,

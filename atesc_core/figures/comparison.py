@@ -43,11 +43,13 @@ class MeasuredRun:
         run: The run.
         epochs: One row an epoch, of ``RunStore.epochs``.
         threshold_changes: The changes made by hand, in order.
+        without_trap: Whether twin synthesis found no trap, and so was plain.
     """
 
     run: DistillationRun
     epochs: pd.DataFrame
     threshold_changes: tuple[ThresholdChange, ...] = ()
+    without_trap: bool = False
 
     @property
     def last_epoch(self) -> int:
@@ -306,7 +308,8 @@ def trap_counts(
     for each in group.runs:
         row = last[each.run.spec.seed]
         metrics = {name: float(row[name]) for name in names if pd.notna(row[name])}
-        outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), group.spec.escape.forgets))
+        forgets = group.spec.escape.forgets and not each.without_trap
+        outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), forgets))
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
 
 

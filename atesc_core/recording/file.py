@@ -103,7 +103,7 @@ def _parsed_manifest(text: bytes) -> Manifest:
         raise RecordingError(str(error)) from None
     _check_version(values)
     try:
-        return parse(Manifest, values)
+        return parse(Manifest, values, stored=True)
     except SpecError as error:
         first, *more = str(error).splitlines()
         raise RecordingError(f"{MANIFEST}: {first}" + (f" (and {len(more)} more)" if more else "")) from None

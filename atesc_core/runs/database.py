@@ -184,8 +184,10 @@ class Database:
         return False
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; delete the copy that it read, if it read one."""
         self._connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a SELECT statement. Raises StoreError if the database cannot be read."""

@@ -120,8 +120,11 @@ def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:
 
 def _give_up(store: RunStore, requested: str) -> None:
     """Fail the runs that wait for a device whose worker cannot start, so that they do not wait for ever."""
-    lines = log_file(store.runs_dir).read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
-    error = f"no worker could be started for device {requested!r}: {lines[-1][:300]}"
+    log = ""
+    with contextlib.suppress(OSError):
+        log = log_file(store.runs_dir).read_text(errors="replace").strip()
+    last_line = (log.splitlines() or ["it printed nothing"])[-1]
+    error = f"no worker could be started for device {requested!r}: {last_line[:300]}"
     with store.database.write() as connection:
         connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
         fail_queued(connection, requested, error)

@@ -141,8 +141,9 @@ def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved["epoch"], saved["state"]
     except Exception as error:  # on a damaged file, zipfile, zlib, pickle and PyTorch raise many types of errors
+        cause = str(error) if isinstance(error, (OSError, MemoryError)) else f"it is damaged: {error}"
         raise ValueError(
-            f"checkpoint: {path} cannot be read, it is damaged ({error}); the run's epochs and images are kept, but it "
+            f"checkpoint: {path} cannot be read ({cause}); the run's epochs and images are kept, but it "
             "cannot go on from there"
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,6 +91,10 @@ def _noting_damage(path: Path) -> Iterator[None]:
     except (FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # on a damaged file, zipfile and numpy raise many types of errors
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk: the file may be good
+            raise StoreError(
+                f"{path}: the synthetic images of this epoch cannot be read ({error}); try again"
+            ) from None
         _found_damaged.add(state)
         raise kind(
             f"{path}: the synthetic images of this epoch are damaged ({type(error).__name__}); delete the file, and "

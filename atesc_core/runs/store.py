@@ -668,7 +668,7 @@ def _spec(row: sqlite3.Row) -> RunSpec | TeacherSpec:
     values = _parsed(row["spec"], dict)
     if values is None:
         raise SpecError(f"settings: {str(row['spec'])[:80]!r}: damaged; expected a JSON object")
-    spec: RunSpec | TeacherSpec = parse(model, values)
+    spec: RunSpec | TeacherSpec = parse(model, values, stored=True)
     return spec
 
 

@@ -146,9 +146,8 @@ class Worker:
                 self.leaving.set()
                 return
             log.fail(error)
-            self.device_failed = (
-                self.device.type == "cuda"
-            )  # a CUDA error can break the whole process, not only this run
+            # A CUDA error, of which some are plain RuntimeErrors, can break the whole process, not only this run.
+            self.device_failed = self.device.type == "cuda" and isinstance(error, RuntimeError)
             return
         if not self.store.exists():
             self.leaving.set()

@@ -15,7 +15,8 @@ from atesc_core.errors import SpecError
 from atesc_core.specs.text import MAX_CHARACTERS, parse_json, parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
-PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^<>\x00-\x1f]*$")]  # no HTML, which charts would draw
+NO_HTML = r"[^<>\x00-\x1f]*"  # charts would draw it
+PlainText = Annotated[str, Field(max_length=200, pattern=rf"^{NO_HTML}$")]
 
 
 def setting(default: Any, description: str, published: Any = None, **bounds: Any) -> Any:
@@ -100,14 +101,19 @@ class JobSpec(Spec):
         return parse(type(self), values)
 
 
-def parse(model: type[Model], values: Any) -> Model:
+def parse(model: type[Model], values: Any, stored: bool = False) -> Model:
     """``values`` validated as ``model``.
+
+    Args:
+        model: the class.
+        values: its fields.
+        stored: whether an earlier version may have written them: what a run no longer may be begun with, is read.
 
     Raises:
         SpecError: with one readable line for each wrong field.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context={"stored": stored})
     except ValidationError as error:
         messages_by_field: dict[tuple[str, str], list[str]] = {}
         for each in error.errors():

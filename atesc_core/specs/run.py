@@ -17,7 +17,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from atesc_core.errors import SpecError
@@ -396,7 +396,9 @@ class RunSpec(JobSpec):
         return entries
 
     @model_validator(mode="after")
-    def _check_warmups(self) -> Self:
+    def _check_warmups(self, info: ValidationInfo) -> Self:
+        if info.context and info.context["stored"]:
+            return self
         warmups: dict[str, tuple[int, str]] = {}
         if self.escape.splits or self.escape.kind == "twin":
             warmups["escape"] = self.escape.warmup_epochs, self.escape.kind
@@ -413,7 +415,9 @@ class RunSpec(JobSpec):
         return self
 
     @model_validator(mode="after")
-    def _check_changes_happen(self) -> Self:
+    def _check_changes_happen(self, info: ValidationInfo) -> Self:
+        if info.context and info.context["stored"]:
+            return self
         for when, value in self.thresholds_by_hand.items():
             if not self._has_round(when):
                 raise PydanticCustomError(

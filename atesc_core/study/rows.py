@@ -53,7 +53,7 @@ def read_rows(file: Path, runs_dir: Path | None = None) -> dict[Hashable, dict[s
     for number, line in enumerate(file.read_text().splitlines() if file.exists() else (), 1):
         try:
             row = json.loads(line)
-            spec = parse(RunSpec, row["spec"])
+            spec = parse(RunSpec, row["spec"], stored=True)
             if weights(spec.teacher) in (None, row.get("weights")):
                 rows.setdefault(outcome_key(spec, row["images_from"]), row)
         except SpecError:

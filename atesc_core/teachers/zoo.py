@@ -11,14 +11,13 @@ from atesc_core.domains.loading import load_pair
 from atesc_core.errors import TeacherError
 from atesc_core.files import atomic_write
 from atesc_core.models import Classifier
+from atesc_core.specs.base import NO_HTML
 from atesc_core.specs.teacher import TeacherRecipe
 from atesc_core.teachers.cards import TeacherCard, card_file, read_card, weights_file
 from atesc_core.teachers.files import header, save_tensors
 from atesc_core.teachers.formats import read_classifier
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.vocabulary import METRIC_NAMES
-
-CLASS_NAME = re.compile(r"[^<>\x00-\x1f]{1,80}")  # no HTML, which charts would draw
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def measured_card(
     card.
 
     Raises:
-        TeacherError: the number of classes or of class names does not match, or a name is empty or too long.
+        TeacherError: the number of classes or of class names does not match; a name is empty, too long, or has < or >.
         DomainError: the pair cannot be loaded.
     """
     data = load_pair(pair, image_side)
@@ -74,7 +73,7 @@ def measured_card(
     class_names = class_names or data.id.classes
     if len(class_names) != model.num_classes:
         raise TeacherError(f"class_names: {len(class_names)} names; expected {model.num_classes}, one an output")
-    if invalid := [name for name in class_names if not CLASS_NAME.fullmatch(name)]:
+    if invalid := [name for name in class_names if not (1 <= len(name) <= 80 and re.fullmatch(NO_HTML, name))]:
         raise TeacherError(f"class_names: {invalid[0][:80]!r}: expected 1 to 80 characters a name, without < and >")
     metrics = Evaluator(data, next(model.parameters()).device)(model).metrics
     return TeacherCard(

@@ -97,12 +97,13 @@ def _read_comparison(run_ids: Sequence[str]) -> Comparison:
 
 
 @lru_cache(maxsize=1024)
-def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...]]:
-    """The run's epochs and its threshold changes by hand. ``revision``: part of the cache key, from the store."""
+def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...], bool]:
+    """The last three fields of `MeasuredRun`. ``revision``: part of the cache key, from the store."""
     history = run_store().history(run_id)
     by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
     changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
-    return run_store().epochs(run_id), changes
+    sought = history[history["kind"] == "trap"]
+    return run_store().epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().all())
 
 
 def _losses(group: SeedGroup) -> pd.DataFrame:

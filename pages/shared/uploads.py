@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -25,12 +26,12 @@ def held_bytes() -> int:
 
 
 def max_bytes() -> int:
-    """Bytes that all visitors together may have uploaded. A value of the variable that is no number counts as none."""
-    try:
-        megabytes = float(os.environ.get(VARIABLE) or MAX_MB)
-    except ValueError:
-        megabytes = MAX_MB
-    return int(megabytes * 1e6)
+    """Bytes that all visitors together may have uploaded; MAX_MB unless the variable is a number above 0."""
+    with suppress(ValueError):
+        megabytes = float(os.environ.get(VARIABLE, ""))
+        if 0 < megabytes < 1e9:
+            return int(megabytes * 1e6)
+    return int(MAX_MB * 1e6)
 
 
 class UploadBound:
@@ -49,10 +50,12 @@ class UploadBound:
         if not length.isdecimal():
             await PlainTextResponse("Say the length of the file.", 411)(scope, receive, send)
             return
-        if held_bytes() + self._arriving + int(length) > max_bytes():
+        taken, most = held_bytes() + self._arriving, max_bytes()
+        if taken + int(length) > most:
             text = (
-                f"upload: visitors hold {held_bytes() / 1e6:,.1f} MB of uploaded files already; all together may hold "
-                f"{max_bytes() / 1e6:,.0f}. Try again when they have left, or raise ${VARIABLE}."
+                f"upload: the file has {int(length) / 1e6:,.1f} MB. Visitors hold or send {taken / 1e6:,.1f} MB "
+                f"already, of {most / 1e6:,.0f} MB for all together. "
+                + (f"Raise ${VARIABLE}." if int(length) > most else f"Try again later, or raise ${VARIABLE}.")
             )
             await PlainTextResponse(text, 413)(scope, receive, send)
             return

@@ -207,6 +207,26 @@ def test_a_threshold_set_by_hand_is_not_found_again(teacher, resumed):
     assert {(step.epoch, step.threshold) for step in steps} == {(4, 5.0)}
 
 
+def test_a_found_threshold_that_is_confirmed_by_hand_stays(teacher):
+    """It was not noted, so that the run could not be made again."""
+    controls, events = Controls(), []
+    for event in distill(short_run(epochs=3, **{"split.threshold": "share"}), teacher, controls=controls):
+        events.append(event)
+        if isinstance(event, ThresholdChanged) and event.by == "auto":
+            controls.threshold = event.threshold
+    found, by_hand = [e for e in events if isinstance(e, ThresholdChanged)]
+    assert (found.by, by_hand.by, by_hand.threshold) == ("auto", "hand", found.threshold)
+    assert {e.threshold for e in events if isinstance(e, StepDone) and e.epoch > 1} == {found.threshold}
+
+
+def test_a_checkpoint_of_a_version_that_found_a_threshold_once_keeps_it(teacher):
+    spec = short_run(epochs=3, **{"split.threshold": "share"})
+    (_, state, _) = [copy.deepcopy(e.state) for e in distill(spec, teacher) if isinstance(e, CheckpointReady)]
+    del state["threshold_is_by_hand"]
+    steps = [e for e in distill(spec, teacher, resume=state) if isinstance(e, StepDone)]
+    assert {step.threshold for step in steps} == {state["threshold"]}
+
+
 def test_an_unknown_student_is_named(teacher):
     with pytest.raises(ValueError, match="'alexnet'"):
         next(distill(short_run(student="alexnet"), teacher))

@@ -191,7 +191,7 @@ def test_umap_gets_the_seed_and_one_thread(clusters, tmp_path, monkeypatch):
     assert reference.coordinates() is not None
 
 
-@pytest.mark.parametrize("damaged", ["timings.json", MODEL, SETTINGS])
+@pytest.mark.parametrize("damaged", ["timings.json", MODEL, SETTINGS, FEATURES])
 def test_a_damaged_file_of_a_map_is_made_again(clusters, tmp_path, monkeypatch, damaged):
     """The job failed at it, and would have failed until somebody emptied the cache."""
 
@@ -215,10 +215,10 @@ def test_a_damaged_file_of_a_map_is_made_again(clusters, tmp_path, monkeypatch, 
     file = (reference.folder.path.parent if damaged == "timings.json" else reference.folder.path) / damaged
     assert file.exists()
     file.write_bytes(b"{")
-    if damaged == SETTINGS:
+    if damaged in (SETTINGS, FEATURES):
         (reference.folder.path / COORDINATES).unlink()
         (reference.folder.path / MODEL).unlink()
-        with pytest.raises(FileNotFoundError, match=r"settings\.json was damaged"):
+        with pytest.raises(FileNotFoundError, match=r"settings\.json was damaged" if damaged == SETTINGS else FEATURES):
             reference.restart()
     assert reference.transform(clusters[0]) is None
     reference.restart()

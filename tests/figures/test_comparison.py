@@ -287,3 +287,12 @@ def test_the_controls_recall_is_that_of_the_students_own_trap_label(escape, by_i
     }
     assert comparison.trap_counts(student, of_sl, recalls) == {"free": 1}
     assert comparison.trap_counts(student, of_sl) == {by_iacc: 1}
+
+
+def test_twin_without_a_trap_does_not_count_as_made_to_forget():
+    """Compare said over-forgetting where the study's table said free."""
+    run = measured((60, 10), metric="olacc", epochs=1, escape__kind="twin")
+    run = replace(run, epochs=run.epochs.assign(trap_recall=5.0))
+    for without_trap, outcome in ((False, "over-forgetting"), (True, "free")):
+        (group,) = group_by_seed([replace(run, without_trap=without_trap)])
+        assert comparison.trap_counts(group) == {outcome: 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ from atesc_core.files import atomic_write
 from atesc_core.runs import ClassRecalls, RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import TrainingRun
-from atesc_core.runs.snapshots import read_batchnorm
+from atesc_core.runs.snapshots import is_whole, read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from tests.support.labs import logged_run
@@ -366,6 +367,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="runs folder"):
         RunStore(tmp_path / "file" / "runs")
+
+
+def test_a_disk_that_fails_for_a_moment_damages_no_snapshot(tmp_path, monkeypatch):
+    """The epoch was hidden until the process ended, and the user was told to delete a good file."""
+    path = tmp_path / "00001.npz"
+    np.savez(path, batchnorm=np.ones(2))
+
+    def failing(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("atesc_core.runs.snapshots.np.load", failing)
+        with pytest.raises(StoreError, match="Too many open files.*try again"):
+            read_batchnorm(path)
+    assert is_whole(str(path), path.stat().st_mtime_ns)
+    assert read_batchnorm(path).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "noise", "flipped", "other arrays"])

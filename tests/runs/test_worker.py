@@ -195,7 +195,7 @@ def test_a_run_is_not_taken_up_from_a_checkpoint_with_a_flipped_bit(lab, store, 
     lab.script.free = True
     lab.start()
     lab.wait(run_id, "failed")
-    assert "cannot be read, it is damaged" in store.get(run_id).error
+    assert "cannot be read (it is damaged: " in store.get(run_id).error
     assert "the run's epochs and images are kept" in store.get(run_id).error
     assert lab.script.opened == [(run_id, 0)]
     assert list(store.epochs(run_id)["epoch"]) == [1]

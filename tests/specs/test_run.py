@@ -228,6 +228,17 @@ def test_a_threshold_may_be_a_rule(rule):
     assert RunSpec.from_yaml(spec.to_yaml()).split.threshold == rule
 
 
+@pytest.mark.parametrize(
+    "changes", [{"escape": {"kind": "atesc", "warmup_epochs": 3}}, {"threshold_changes": ["4.1:threshold=2.0"]}]
+)
+def test_what_an_earlier_version_stored_is_read_and_cannot_be_begun_again(changes):
+    """Finished runs with such settings vanished from every list."""
+    values = {"teacher": "t", "epochs": 3, "escape": {"kind": "atesc", "warmup_epochs": 1}} | changes
+    assert parse(RunSpec, values, stored=True).epochs == 3
+    with pytest.raises(SpecError, match="as (atesc|it) would never"):
+        parse(RunSpec, values)
+
+
 def test_a_warmup_that_leaves_nothing_to_the_escape_is_refused():
     """ATEsc with as many epochs of warm-up as epochs never split, and was shown as done."""
     with pytest.raises(SpecError, match=r"^escape\.warmup_epochs: 3: expected fewer than epochs \(3\), as atesc would"):

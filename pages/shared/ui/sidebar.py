@@ -61,16 +61,18 @@ def _machine_and_queue() -> None:
     device = machine()
     store = run_store()
     on_device = [run for run in store.all_runs(LATEST_RUNS, include_forks=True) if run.status in ("running", "paused")]
-    runs = on_device + store.queue()
+    queued = store.queue()
+    runs = on_device + queued
     with st.container(gap="xxsmall"):
         elements.label("This machine")
         elements.row(device.summary if device else elements.muted("Asking PyTorch …"))
     with st.container(gap="xsmall", key="queue"):
         elements.label("Queue")
-        try:
-            ensure_worker(store.runs_dir)  # a worker may have died, with nobody on the page of its run
-        except StoreError as error:
-            elements.notice("warning", f"{error}.", icon=":material/error:")
+        if queued and store.database.writable:  # a worker may have died, with nobody on the page of its run
+            try:
+                ensure_worker(store.runs_dir)
+            except StoreError as error:
+                elements.notice("warning", f"{error}.", icon=":material/error:")
         if not runs:
             elements.row(elements.muted("Empty"))
         for run in runs[:MAX_ROWS]:

@@ -13,6 +13,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 import app
+from pages.shared import uploads
 from pages.shared.uploads import UploadBound, held_bytes
 from tests.support.pages import page_text
 
@@ -27,6 +28,13 @@ def files(monkeypatch) -> MemoryUploadedFileManager:
     monkeypatch.setattr(runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
     monkeypatch.setenv("ATESC_MAX_UPLOADS_MB", "1")
     return manager
+
+
+@pytest.mark.parametrize("value", ["", "inf", "nan", "-1", "0", "many"])
+def test_a_bound_that_is_no_number_is_the_usual_one(monkeypatch, value):
+    """``inf`` made every upload an error of the server."""
+    monkeypatch.setenv("ATESC_MAX_UPLOADS_MB", value)
+    assert uploads.max_bytes() == 1024e6
 
 
 def answers(*lengths: int | None, method: str = "PUT", path: str = PATH) -> list[int]:
