@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import psutil
@@ -36,7 +37,8 @@ def start_server() -> None:
         async with app.app._user_lifespan(app.app):
             pass
 
-    asyncio.run(live())
+    with ThreadPoolExecutor(1) as thread:  # in this one, Playwright's loop may be running
+        thread.submit(lambda: asyncio.run(live())).result()
 
 
 def test_the_server_starts_a_worker_for_a_run_that_waits(spawned):
