@@ -40,7 +40,7 @@ def points(page: Page, name: str) -> int:
 
 def wait_for_more(page: Page, name: str, count: int) -> None:
     page.wait_for_function(
-        "([name, count]) => document.querySelector(`[data-chart=${name}] .js-plotly-plot`).data[0].x.length > count",
+        "([name, count]) => document.querySelector(`[data-chart=${name}] .js-plotly-plot`)?.data[0].x.length > count",
         arg=[name, count],
     )
 
@@ -158,7 +158,7 @@ def test_a_change_of_theme_redraws_in_its_colours(chart_page: Page):
     ink = "p => p._fullLayout.font.color"
     node = chart(chart_page, "cloud").locator(".js-plotly-plot")
     chart_page.wait_for_function(
-        "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')._fullLayout.font.color === '#E8ECF1'"
+        "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')?._fullLayout.font.color === '#E8ECF1'"
     )
     assert node.evaluate(ink) == "#E8ECF1"
 
@@ -189,7 +189,9 @@ def test_a_lasso_outlives_a_recolouring(chart_page: Page):
     lasso_left_half(chart_page)
     before = reported_ids(chart_page)
     chart_page.get_by_text("recolour").click()
-    chart_page.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    chart_page.wait_for_function(
+        "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')?.data.length === 2"
+    )
     assert reported_ids(chart_page) == drawn_ids(chart_page) == before
 
 
@@ -207,7 +209,9 @@ def test_a_clicked_point_stays_selected_wherever_it_goes(chart_page: Page):
     chart_page.get_by_text("recolour").click()
     chart_page.get_by_text("move", exact=True).click()
     expect(chart_page.get_by_text("in two colours")).to_be_visible()
-    chart_page.wait_for_function("() => document.querySelector('[data-chart=cloud] .js-plotly-plot').data.length === 2")
+    chart_page.wait_for_function(
+        "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')?.data.length === 2"
+    )
     assert reported_ids(chart_page) == drawn_ids(chart_page) == {ALONE}
 
 

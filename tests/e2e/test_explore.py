@@ -97,7 +97,7 @@ def test_a_range_of_the_histogram_is_selected_on_the_map(page: Page, lab, run_id
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(gallery_images(page, "wall map")).to_have_count(0)
     page.wait_for_function(
-        "() => !document.querySelector('[data-chart=map] .js-plotly-plot')._fullData"
-        ".some(trace => trace.selectedpoints?.length)"
+        "() => document.querySelector('[data-chart=map] .js-plotly-plot')?._fullData"
+        ".every(trace => !trace.selectedpoints?.length)"
     )
     page.wait_for_url(re.compile("^(?!.*picked=)"))

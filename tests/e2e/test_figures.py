@@ -40,7 +40,7 @@ def test_the_preview_is_as_wide_as_it_prints(here: Page):
     assert figure.bounding_box()["width"] == pytest.approx(3.25 * 96, abs=1)
     here.get_by_role("radio", name="2 · 6.75 in").click()
     here.wait_for_function(
-        "Math.abs(document.querySelector('.atesc-figure img').getBoundingClientRect().width - 6.75 * 96) < 1"
+        "Math.abs(document.querySelector('.atesc-figure img')?.getBoundingClientRect().width - 6.75 * 96) < 1"
     )
 
 
@@ -48,7 +48,7 @@ def test_the_pdf_opens_is_as_wide_as_promised_and_holds_its_fonts_and_vectors(he
     """Read as a reader does: its page's box, its fonts' files, and what its content draws."""
     here.get_by_role("radio", name="2 · 6.75 in").click()
     here.wait_for_function(
-        "Math.abs(document.querySelector('.atesc-figure img').getBoundingClientRect().width - 6.75 * 96) < 1"
+        "Math.abs(document.querySelector('.atesc-figure img')?.getBoundingClientRect().width - 6.75 * 96) < 1"
     )
     content = taken(here, "PDF", tmp_path).read_bytes()
     assert content.count(b"/Type /Page\n") == 1

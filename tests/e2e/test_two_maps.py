@@ -88,7 +88,7 @@ def test_a_lasso_brings_the_students_curve_and_a_link_the_second_map(
     other.get_by_role("slider", name="Epoch").press("ArrowLeft")
     for name in ("map", "second map"):
         other.wait_for_function(
-            "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`)._fullData"
+            "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`)?._fullData"
             ".some(t => [t.customdata?.[0]].flat()[0]?.startsWith('1:'))",
             arg=name,
         )
