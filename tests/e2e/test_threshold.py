@@ -93,7 +93,8 @@ def test_dropping_the_line_updates_everything_in_one_fragment(here: Page, reruns
     now = fragile_count(here)
     here.wait_for_function(
         "count => document.querySelector('[data-chart=scores] .js-plotly-plot')?._fullData"
-        ".filter(t => t.type === 'bar' && t.meta.group === 'fragile').every(t => Array.from(t.y).reduce((a, b) => a + b, 0) === count)",
+        ".filter(t => t.type === 'bar' && t.meta.group === 'fragile')"
+        ".every(t => Array.from(t.y).reduce((a, b) => a + b, 0) === count)",
         arg=now,
     )
     assert bars(here) == {"fragile": now, "robust": 32 - now}
