@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import chart, drag, hold_key
+from tests.support.browser import chart, drag, hold_key, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 ALONE = 12  # the point of the cloud that is farthest from any other
@@ -207,8 +207,11 @@ def test_a_clicked_point_stays_selected_wherever_it_goes(chart_page: Page):
     click_point(chart_page, ALONE)
     expect(chart_page.get_by_text("selected 1:")).to_be_visible()
     chart_page.get_by_text("recolour").click()
-    chart_page.get_by_text("move", exact=True).click()
     expect(chart_page.get_by_text("in two colours")).to_be_visible()
+    wait_until_idle(chart_page)
+    chart_page.get_by_text("move", exact=True).click()
+    expect(chart_page.get_by_role("checkbox", name="move")).to_be_checked()
+    wait_until_idle(chart_page)
     chart_page.wait_for_function(
         "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')?.data.length === 2"
     )
