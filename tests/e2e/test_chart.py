@@ -210,7 +210,7 @@ def test_a_clicked_point_stays_selected_wherever_it_goes(chart_page: Page):
     expect(chart_page.get_by_text("in two colours")).to_be_visible()
     wait_until_idle(chart_page)
     chart_page.get_by_text("move", exact=True).click()
-    expect(chart_page.get_by_role("checkbox", name="move")).to_be_checked()
+    expect(chart_page.get_by_role("checkbox", name="move", exact=True)).to_be_checked()
     wait_until_idle(chart_page)
     chart_page.wait_for_function(
         "() => document.querySelector('[data-chart=cloud] .js-plotly-plot')?.data.length === 2"
