@@ -65,7 +65,7 @@ def test_a_change_of_theme_reaches_the_whole_frame(lab, page: Page):
 
 
 def test_escape_leaves_presenting(lab, page: Page):
-    """It did nothing, as on no other projector's view."""
+    """The key did nothing; only the button in the corner left the view for the projector."""
     page.goto(f"{lab.url}/results?projector=1")
     expect(page.get_by_role("button", name="Show controls")).to_be_visible()
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()

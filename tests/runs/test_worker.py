@@ -160,17 +160,23 @@ def test_single_steps_do_one_round_each_and_the_epochs_end_with_its_last(lab, st
     lab.wait(run_id, "done")
 
 
-def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
+def stopped_in_its_second_epoch(lab, store, spec) -> str:
+    """A run that was stopped at the end of round 2 of epoch 2; its worker has ended."""
     run_id = store.create(spec)
     lab.start()
     lab.at(run_id, 2, 1)
     store.stop(run_id)
     lab.script.let(run_id, 1)
     lab.wait(run_id, "stopped")
+    lab.thread.join(60)
+    return run_id
+
+
+def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
+    run_id = stopped_in_its_second_epoch(lab, store, spec)
     run = store.get(run_id)
     assert (run.epoch, run.round, run.metrics["iacc"]) == (2, 2, 10.0)
     assert run.finished is not None
-    lab.thread.join(60)
     store.resume(run_id)
     assert store.get(run_id).status == "queued"
     lab.script.free = True
@@ -183,13 +189,7 @@ def test_a_stopped_run_can_be_taken_up_from_its_last_epoch(lab, store, spec):
 
 
 def test_a_run_is_not_taken_up_from_a_checkpoint_with_a_flipped_bit(lab, store, spec):
-    run_id = store.create(spec)
-    lab.start()
-    lab.at(run_id, 2, 1)
-    store.stop(run_id)
-    lab.script.let(run_id, 1)
-    lab.wait(run_id, "stopped")
-    lab.thread.join(60)
+    run_id = stopped_in_its_second_epoch(lab, store, spec)
     flip_bit(store.checkpoint_file(run_id))
     store.resume(run_id)
     lab.script.free = True
