@@ -230,6 +230,16 @@ class RunStore:
         )
         return rows[0]["threshold"] if rows else None
 
+    def thresholds(self, run_id: str, after: int, until: int) -> set[float | None]:
+        """The thresholds of the rounds of epochs ``after`` + 1 to ``until``; None: of a round that split no images."""
+        rows = self.database.read(
+            "SELECT DISTINCT threshold FROM rounds WHERE run = ? AND epoch > ? AND epoch <= ?",
+            _checked(run_id),
+            after,
+            until,
+        )
+        return {row["threshold"] for row in rows}
+
     def history(self, run_id: str) -> pd.DataFrame:
         """What happened to the run, oldest first: time, kind, epoch, round, value, text (may be empty).
 

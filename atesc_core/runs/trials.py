@@ -173,9 +173,8 @@ def why_old_is_computed(store: RunStore, run: DistillationRun, after: int, until
     """Reason why the old arm must be computed; empty if the run's epochs ``after`` + 1 to ``until`` can be used."""
     if until not in set(store.epochs(run.id)["epoch"]):
         return f"the run has not done epoch {until} yet"
-    rounds, old_threshold = store.rounds(run.id), store.threshold(run.id)
-    rounds = rounds[(rounds["epoch"] > max(after, run.spec.escape.warmup_epochs)) & (rounds["epoch"] <= until)]
-    if (rounds["threshold"] != old_threshold).any():  # by hand, or found anew in each epoch
+    unsplit = max(after, run.spec.escape.warmup_epochs)
+    if store.thresholds(run.id, unsplit, until) - {store.threshold(run.id)}:  # by hand, or found anew in each epoch
         return f"the run had other thresholds too after epoch {after}"
     return "" if run.device == device else f"the run was made on another device, {run.device}"
 
