@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
@@ -17,6 +17,7 @@ from atesc_core.figures.comparison import MeasuredRun, SeedGroup, ThresholdChang
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, Band, SpecCurve, overlay, panel_rows
+from atesc_core.runs import ClassRecalls
 from atesc_core.vocabulary import COST_NAMES, METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -269,7 +270,8 @@ def _results(run_ids: Sequence[str]) -> bool:
         return current.in_progress
     exact = comparison.results(current.groups)
     exact.insert(0, "sign", letters(len(exact)))
-    exact["trap"] = [_trap_text(group, current.groups) for group in current.groups]
+    recalls = {run_id: recall for group in current.groups for run_id, recall in _class_recalls(group).items()}
+    exact["trap"] = [_trap_text(group, current.groups, recalls) for group in current.groups]
     formatted = _results_table(exact)
     roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
     elements.table(
@@ -332,17 +334,16 @@ def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup]) -> str:
-    """``trapped 2, free 1``: the outcomes of its seeds; empty if they were not measured."""
+def _class_recalls(group: SeedGroup) -> dict[str, ClassRecalls | None]:
+    """Run id -> the recall of each class at the group's last epoch, None if it was not measured; seed by seed."""
+    return {each.run.id: run_store().recalls(each.run.id, group.last_epoch) for each in group.runs}
+
+
+def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup], recalls: Mapping[str, ClassRecalls | None]) -> str:
+    """``trapped 2, free 1``: the outcomes of its seeds; empty if they were not measured. ``recalls``: by run id."""
     control = comparison.control_group(group, groups, cards())
     if control is group:
         return "control"
-    recalls = {
-        each.run.id: run_store().recalls(each.run.id, of.last_epoch)
-        for of in (group, control)
-        if of is not None
-        for each in of.runs
-    }
     counts = comparison.trap_counts(group, control, recalls)
     if len(counts) == 1:
         return next(iter(counts))
@@ -370,7 +371,7 @@ def _recalls(run_ids: Sequence[str]) -> bool:
         letters(len(current.groups)), comparison.group_labels(current.groups), current.groups, strict=True
     ):
         card = cards().get(group.spec.teacher)
-        measured = [run_store().recalls(each.run.id, group.last_epoch) for each in group.runs]
+        measured = list(_class_recalls(group).values())
         if row := run_data.recall_row(letter, measured, f"{letter} · {name}"):
             classes = card.class_names if card else tuple(map(str, range(len(row.recalls))))
             by_classes.setdefault(classes, []).append(row)
