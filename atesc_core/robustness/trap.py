@@ -3,7 +3,7 @@
 An NTL teacher gives all OOD images one label, and no small perturbation changes it (the paper's first idea). Noise is
 as far from the ID domain as anything, and some of it has what the OOD domain has: images with the trap label are robust
 far more often than images with any other. The plainly trained teacher that this lab ships has no such label, and it is
-the only one that was measured: docs/trap_evidence.md.
+the only one that was measured: docs/teachers.md.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
             ["is in the trap: IAcc 70.0, ASR 99.8 %, from the SL teacher IAcc 85.0, ASR 0.4 % (epoch 2)"],
         ),
         ({"plain": CONTROL, "control": CONTROL}, True, ["The plain student does not give the trap label: IAcc 85.0"]),
-        (  # the shipped backdoor teacher, development seed 0
+        (  # like the shipped backdoor teacher with development seed 0
             {
                 "plain": costly(curve("asr", (34.8, 0.0)), 0, 4),
                 "control": costly(curve("asr", (83.0, 2.6)), 69, 99),

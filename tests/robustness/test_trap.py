@@ -60,7 +60,13 @@ def test_without_a_trap_nothing_is_found(chance):
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("mnistm-fashion-ntl", 0), ("mnistm-badnet_sq-ntl", 0), ("mnistm-mnist-ntl", 4), ("mnistm-mnist-sl", None)],
+    [
+        ("mnistm-fashion-ntl", 0),
+        ("mnistm-badnet_sq-ntl", 0),
+        ("mnistm-mnist-ntl", 4),
+        ("mnistm-mnist-cuti", 2),
+        ("mnistm-mnist-sl", None),
+    ],
 )
 def test_shipped_teachers(name, label):
     teacher = load_teacher(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,14 +100,25 @@ def test_a_report_comes_back_as_it_was(layer, tmp_path):
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(report, field.name))
 
 
-def test_a_shipped_ntl_teacher_lies_halfway_and_its_sl_twin_at_id(tmp_path):
-    """The open-set pair: its domains are far from each other in every layer."""
-    for kind, expected in (("ntl", 0.5), ("sl", 0.0)):
-        teacher = load_teacher(f"mnistm-fashion-{kind}")
-        report = measure_batchnorm(teacher, load_pair(teacher.card.pair, 16))
-        places = report.positions(report.running)
-        assert places.mean == pytest.approx([expected] * 4, abs=0.1), kind
-        assert places.mean_distance == pytest.approx([0] * 4, abs=0.1), kind
+@pytest.mark.parametrize(
+    ("name", "means", "tolerance"),
+    [
+        ("mnistm-fashion-ntl", [0.5] * 4, 0.1),
+        ("mnistm-mnist-ntl", [0.5] * 4, 0.1),
+        ("mnistm-mnist-cuti", [0.5] * 4, 0.1),
+        ("mnistm-fashion-sl", [0.0] * 4, 0.1),
+        ("mnistm-mnist-sl", [0.0] * 4, 0.1),
+        # The trigger hardly changes the means: in the first layer, and in an SL teacher, the position says nothing.
+        ("mnistm-badnet_sq-ntl", [math.nan, 0.5, 0.5, 0.5], 0.2),
+    ],
+)
+def test_shipped_ntl_teachers_lie_halfway_and_sl_teachers_at_id(name: str, means: list[float], tolerance: float):
+    teacher = load_teacher(name)
+    report = measure_batchnorm(teacher, load_pair(teacher.card.pair, 16))
+    places = report.positions(report.running)
+    clear = ~np.isnan(means)
+    assert places.mean[clear] == pytest.approx(np.array(means)[clear], abs=tolerance)
+    assert (places.mean_distance[clear] < 0.25).all()
 
 
 def test_a_report_is_measured_once(tmp_path):

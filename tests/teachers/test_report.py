@@ -16,6 +16,7 @@ from atesc_core.errors import TeacherError
 from atesc_core.robustness.attack import flips
 from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import SplitSpec
+from atesc_core.teachers import list_teachers
 from atesc_core.teachers.measurement import Measurement, measure
 from atesc_core.teachers.report import Report, report_file
 from atesc_core.teachers.zoo import Teacher, load_teacher
@@ -129,6 +130,15 @@ def test_where_the_premise_of_a_split_holds(whole: Report, id_shares, ood_shares
     }
     report = replace(whole, **sides, epsilons=np.array([1.0, 2.0, 4.0, 8.0]))
     assert report.premise_range() == expected
+
+
+@pytest.mark.parametrize("name", [card.name for card in list_teachers() if card.kind == "NTL"])
+def test_shipped_ntl_teachers_meet_the_premise_of_a_split(name: str):
+    """The teachers of versions before 0.2.0 did not: in close set OOD images were no more robust than ID images."""
+    teacher = load_teacher(name)
+    data = load_pair(teacher.card.pair, teacher.card.image_side)
+    report = list(measure(teacher, data, SplitSpec(), CPU, images=100, epsilons=[2.0, 4.0]))[-1].report
+    assert report.premise_range() == (2.0, 4.0)
 
 
 def test_labels_come_before_the_attacks_and_progress_ends_at_1(steps: list[Measurement]):
