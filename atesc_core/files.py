@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +18,15 @@ Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO]:
     """A temporary file to write. It is renamed to ``path`` at the end; if the body raises, ``path`` is not changed.
 
-    Only one writer per path at a time.
+    Only one writer per path at a time, unless ``several_writers``: then the last one that ends wins. The temporary file
+    of a writer that is killed stays; one writer's is replaced by its next.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
+    writer = f".{os.getpid()}-{time.monotonic_ns()}" if several_writers else ""
+    temporary = path.with_name(f".{path.name}{writer}.new")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -13,6 +13,7 @@ import numpy as np
 import platformdirs
 
 from atesc_core.domains.arrays import ArraySplit, Labelled
+from atesc_core.files import atomic_write
 
 PARTS = ArraySplit._fields
 
@@ -54,16 +55,10 @@ def cached_arrays(name: str, key: str, compute: Callable[[], ArraySplit]) -> Arr
     named = {
         f"{name}_{kind}": values for name, part in split._asdict().items() for kind, values in part._asdict().items()
     }
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{path.name}.{os.getpid()}.npz"
-        try:
-            np.savez(unfinished, allow_pickle=False, **named)
-            for older in folder.glob(f"{name}-*.npz"):
-                older.unlink(missing_ok=True)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), atomic_write(path, several_writers=True) as file:
+        np.savez(file, allow_pickle=False, **named)
+        for older in folder.glob(f"{name}-*.npz"):
+            older.unlink(missing_ok=True)
     return split
 
 

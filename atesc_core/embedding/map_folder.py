@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atesc_core.files import load_array, read_cached, save_array
+from atesc_core.files import atomic_write, load_array, read_cached, save_array
 
 SETTINGS, FEATURES = "settings.json", "reference.npz"  # inputs
 MODEL, COORDINATES = "model.npz", "reference.xy.npz"  # results
@@ -46,15 +44,11 @@ class MapFolder:
 
     def write(self, name: str, content: NDArray[np.float32] | str | bytes) -> None:
         """Write an array, text or bytes into the file. Several processes may write the same one."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
-        with partial.open("wb") as file:
+        with atomic_write(self.path / name, several_writers=True) as file:
             if isinstance(content, np.ndarray):
                 save_array(file, content)
             else:
                 file.write(content.encode() if isinstance(content, str) else content)
-        partial.replace(path)
 
     def requested(self) -> list[str]:
         """Names of the batches that are not placed yet, oldest first."""

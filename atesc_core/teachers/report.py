@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atesc_core.domains import read_pair
-from atesc_core.files import load_arrays, read_cached
+from atesc_core.files import atomic_write, load_arrays, read_cached
 from atesc_core.robustness.detection import auroc
 from atesc_core.robustness.oracle import Oracle
 from atesc_core.specs.run import SplitSpec
@@ -121,14 +120,8 @@ class Report:
         if self.oracle is not None:
             arrays |= {"oracle_weight": self.oracle.weight, "oracle_bias": self.oracle.bias}
         facts = {name: getattr(self, name) for name in ("id_classes", "ood_classes", "target", "metric")}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as file:
-            try:
-                np.savez_compressed(file, epsilons=self.epsilons, facts=json.dumps(facts), **arrays)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        Path(file.name).replace(path)
+        with atomic_write(path, several_writers=True) as file:
+            np.savez_compressed(file, epsilons=self.epsilons, facts=json.dumps(facts), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Report:
