@@ -72,7 +72,7 @@ def story_specs(teachers: dict[str, str], **changes: Any) -> dict[str, RunSpec]:
 
 
 def queue_story(store: RunStore, specs: dict[str, RunSpec]) -> dict[str, str]:
-    """Queue the story's runs as one group; role -> id of its run. The caller must start a worker."""
+    """Queue the story's runs as one group; role -> id of its run."""
     group = GROUP_PREFIX + secrets.token_hex(4)
     return {
         name: store.create(spec, group=group, label=f"{STORY_ROLES[name].title}, {STORY_ROLES[name].kind} teacher")

@@ -1,4 +1,4 @@
-"""Runs: queue them, run them in a separate process, watch and control them. Only worker.py imports torch."""
+"""Runs: queue them, run them in a separate process, watch and control them. What only reads them needs no torch."""
 
 from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
 from atesc_core.runs.launcher import ensure_worker

@@ -36,8 +36,8 @@ _started: list[subprocess.Popen[bytes]] = []  # polled when they end, so that no
 def ensure_worker(runs_dir: Path | str) -> None:
     """Start a worker for each device that queued runs wait for and no worker serves.
 
-    Cheap if there is nothing to do: call it after queueing a run. The app also calls it when it starts, and from the
-    timer of its sidebar. Does nothing in a folder that cannot be written. Raises StoreError: no worker can be started.
+    Cheap if there is nothing to do. The app calls it when it starts, whenever it queues a run, and from the timer
+    of its sidebar. Does nothing in a folder that cannot be written. Raises StoreError: no worker can be started.
     """
     _started[:] = [process for process in _started if process.poll() is None]
     store = RunStore(runs_dir)

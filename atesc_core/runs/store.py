@@ -16,7 +16,7 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -61,15 +61,23 @@ def default_runs_dir() -> Path:
 class RunStore:
     """The runs of one folder. One object serves all threads of a process."""
 
-    def __init__(self, runs_dir: Path | str, may_change: bool = True, patience_s: float = PATIENCE_S):
+    def __init__(
+        self,
+        runs_dir: Path | str,
+        may_change: bool = True,
+        patience_s: float = PATIENCE_S,
+        on_queued: Callable[[Path], None] | None = None,
+    ):
         """Creates the folder if it is missing. Raises StoreError if that fails.
 
         Args:
             runs_dir: the folder of the runs.
             may_change: False for those who may only look: every request is then a ReadOnlyError.
             patience_s: seconds to wait while another program holds the database.
+            on_queued: called with the folder whenever a run was queued, to start a worker for it.
         """
         self.may_change = may_change
+        self.on_queued = on_queued
         self.runs_dir = Path(runs_dir).expanduser().absolute()
         try:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
@@ -311,11 +319,12 @@ class RunStore:
     # ── requests ────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, spec: RunSpec | TeacherSpec, group: str | None = None, label: str | None = None) -> str:
-        """Queue a run and return its id. Call ``ensure_worker`` afterwards."""
+        """Queue a run and return its id."""
         run_id = self._new_folder(spec)
         with self._change() as connection:
             _insert(connection, run_id, spec, group, label)
             note(connection, run_id, "created")
+        self._queued()
         return run_id
 
     def fork(self, fork: Fork, until: int, group: str | None = None, label: str | None = None) -> str:
@@ -364,6 +373,7 @@ class RunStore:
                 "VALUES (?, 'threshold', ?, 1, ?, 'hand', ?)",
                 (run_id, unsplit + 1, fork.threshold, time.time()),
             )
+        self._queued()
         return run_id
 
     def pause(self, run_id: str) -> None:
@@ -588,6 +598,11 @@ class RunStore:
                     error=None,
                     device_kind=device_kind,
                 )
+        self._queued()
+
+    def _queued(self) -> None:
+        if self.on_queued:
+            self.on_queued(self.runs_dir)
 
     def _mark_interrupted(self) -> None:
         """Mark the running and paused runs of devices whose worker has ended as interrupted."""

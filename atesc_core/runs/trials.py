@@ -122,7 +122,7 @@ def start(
     after: int | None = None,
     device: str | None = None,
 ) -> Trial:
-    """Queue the runs of a trial. Call ``ensure_worker`` afterwards.
+    """Queue the runs of a trial.
 
     Args:
         store: the run's store.

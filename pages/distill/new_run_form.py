@@ -9,12 +9,11 @@ import streamlit as st
 from pydantic import BaseModel
 
 from atesc_core.errors import SpecError
-from atesc_core.runs import ensure_worker
 from atesc_core.specs.command import run_command
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import ESCAPE_REQUIREMENTS, SYNTHESES, RunSpec
 from atesc_core.teachers import TeacherCard
-from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES
+from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, SYNTHESIZER_NAMES
 from pages.shared.data import cost
 from pages.shared.data.cost import active_run_count, estimated_seconds
 from pages.shared.data.store import run_store
@@ -124,7 +123,7 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     method = left.segmented_control(
         **elements.setting("synthesis.kind", "Method", start, start.synthesis.kind),
         options=list(SYNTHESES),
-        format_func=str.upper,
+        format_func=SYNTHESIZER_NAMES.__getitem__,
         required=True,
         default=start.synthesis.kind,
         key=key,
@@ -275,7 +274,6 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
         elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
     if action_button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
         run_id = run_store().create(spec)
-        ensure_worker(run_store().runs_dir)
         st.query_params.clear()
         show_run(run_id)
         st.rerun()

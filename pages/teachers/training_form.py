@@ -9,7 +9,7 @@ import streamlit as st
 
 from atesc_core.domains import PAIRS, find_pair, pair_doubts
 from atesc_core.errors import DomainError, SpecError
-from atesc_core.runs import default_runs_dir, ensure_worker
+from atesc_core.runs import default_runs_dir
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
 from atesc_core.teachers.recipes import command, from_preset, taken_names
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
@@ -225,7 +225,6 @@ def _summary(base: TeacherSpec, changes: dict[str, Any]) -> None:
         elements.notice("warning", f"{doubt}.", icon=":material/help:")
     if action_button("Train", type="primary", icon=":material/model_training:", width="stretch"):
         run_id = run_store().create(spec)
-        ensure_worker(run_store().runs_dir)
         st.query_params.from_dict({"run": run_id})
         st.rerun()
     elements.label("The same from the command line")

@@ -1,7 +1,7 @@
 """A run's students at the end of its epochs: their files (files.py) and their outputs for images (outputs.py).
 
-Outputs are computed by ``python -m atesc_core.runs.students`` and cached under a hash of student and images. Only this
-process and files.py import torch.
+Outputs are computed by ``python -m atesc_core.runs.students`` and cached under a hash of student and images. What
+only reads the cache needs no torch.
 """
 
 from atesc_core.runs.students.agreement import agreement

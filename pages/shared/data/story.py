@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atesc_core.recording.story import GROUP_PREFIX, playable_settings, queue_story, story_runs, story_specs
-from atesc_core.runs import DistillationRun, ensure_worker
+from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -24,9 +24,8 @@ def specs(setting: str) -> dict[str, RunSpec]:
 
 
 def start(setting: str) -> str:
-    """Queue the four students, start a worker, and return the name of their group."""
+    """Queue the four students and return the name of their group."""
     runs = queue_story(run_store(), specs(setting))
-    ensure_worker(run_store().runs_dir)
     group = run_store().get_distillation(runs["plain"]).group
     assert group  # queue_story puts all four runs into one group
     return group

@@ -12,6 +12,7 @@ import pytest
 import app
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore, launcher
+from pages.shared.data.store import run_store
 from tests.support.labs import tiny_spec
 
 
@@ -51,6 +52,30 @@ def test_the_server_starts_a_worker_for_a_run_that_waits(spawned):
 def test_any_page_starts_a_worker_for_a_run_that_waits(spawned, open_page, page):
     assert not open_page(page).exception
     assert spawned == ["cpu"]
+
+
+def test_whatever_queues_a_run_starts_a_worker_at_once(spawned):
+    """Resume, one step and a trial waited for the sidebar's timer."""
+    store = run_store()
+    (waiting,) = store.all_runs()
+    store.stop(waiting.id)
+    for queue in (store.resume, store.step, store.take_turn, lambda run: store.slow_motion(run, 1.0)):
+        queue(waiting.id)
+        assert spawned == ["cpu"]
+        spawned.clear()
+        store.stop(waiting.id)
+        with store.database.write() as connection:
+            connection.execute("DELETE FROM starting")  # the worker that was started for the run
+    store.create(tiny_spec())
+    assert spawned == ["cpu"]
+
+
+def test_a_run_is_queued_where_no_worker_can_be_started(spawned, monkeypatch):
+    def refuse(runs_dir):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("pages.shared.data.store.ensure_worker", refuse)
+    assert run_store().get(run_store().create(tiny_spec())).status == "queued"
 
 
 def test_the_server_starts_where_no_worker_can(spawned, monkeypatch, capsys):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from atesc_core.distillation.turns import Turn, Who, next_turn
-from atesc_core.runs import DistillationRun, ensure_worker
+from atesc_core.runs import DistillationRun
 from pages.shared.data.store import run_store
 from pages.shared.state import url
 from pages.shared.state.visitor import may_change
@@ -90,7 +90,6 @@ def _pace() -> int:
 
 def _start_slow_motion(run: DistillationRun) -> None:
     run_store().slow_motion(run.id, _pace())
-    ensure_worker(run_store().runs_dir)
 
 
 def _change_pace(run: DistillationRun) -> None:
@@ -110,6 +109,5 @@ def _take_turn(run: DistillationRun, last: tuple[object, ...] | None) -> None:
     if store.get(run.id).stepping or _identity(store.last_turn(run.id)) != last:
         return
     store.take_turn(run.id)
-    ensure_worker(store.runs_dir)
     while store.get(run.id).active and time.monotonic() < deadline:
         time.sleep(0.05)
