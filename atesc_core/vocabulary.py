@@ -65,6 +65,8 @@ ESCAPE_NAMES: dict[str, str] = {
     "tadfkd": "TA-DFKD",
 }
 
+SynthesizerName = Literal["dfq", "cmi", "nayer"]
+
 SYNTHESIZER_NAMES: dict[str, str] = {"dfq": "DFQ", "cmi": "CMI", "nayer": "NAYER"}
 
 SETTING_NAMES: dict[str, str] = {"close": "close-set", "open": "open-set", "backdoor": "backdoor"}

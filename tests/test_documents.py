@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from streamlit.testing.v1 import AppTest
 
 from atesc_core.distillation import losses
+from atesc_core.domains import arrays
 from atesc_core.paths import IMPORT_ROOT
 from atesc_core.robustness import scores
 from atesc_core.specs import run as run_specs
@@ -79,7 +80,7 @@ def test_a_docstring_points_to_files_that_are_there(name):
 def test_the_examples_of_contributing_run(tmp_path):
     """They did not: the synthesizer lacked a method, and nobody had tried."""
     codes = re.findall(r"```python\n(.*?)```", (IMPORT_ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    settings, synthesizer, score, forgetting, figure, page = map(textwrap.dedent, codes)
+    settings, synthesizer, score, forgetting, figure, domain, page = map(textwrap.dedent, codes)
     defined: dict[str, Any] = {}
     drawing = importlib.import_module("atesc_core.figures.drift")  # its package gives the figure this name
     for code, beside in (
@@ -88,6 +89,7 @@ def test_the_examples_of_contributing_run(tmp_path):
         (score, scores),
         (forgetting, losses),
         (figure, drawing),
+        (domain, arrays),
     ):
         exec(code, names := dict(vars(beside)))
         defined |= names
@@ -104,6 +106,10 @@ def test_the_examples_of_contributing_run(tmp_path):
     torch.testing.assert_close(second, F.cross_entropy(answers, torch.tensor([1]), reduction="none"))
     drawn = defined["score_means"](pd.DataFrame({"epoch": [1, 2], "mean": [3.0, 4.0]}), "print")
     assert list(drawn.data[0].y) == [3.0, 4.0]
+    split = defined["rectangles"]()
+    assert [len(part.labels) for part in split] == [400, 100, 100]
+    lit = split.test.images.any(3)
+    assert ((lit.any(1).sum(1) > lit.any(2).sum(1)) == (split.test.labels == 0)).all()
 
     (tmp_path / "page.py").write_text(f"import sys\nsys.path.insert(0, {str(IMPORT_ROOT)!r})\n" + page)
     app = AppTest.from_file(str(tmp_path / "page.py")).run(timeout=60)

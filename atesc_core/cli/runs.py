@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -27,7 +27,7 @@ from atesc_core.cli.common import (
 from atesc_core.errors import SpecError
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import EscapeKind, RunSpec
-from atesc_core.vocabulary import METRIC_NAMES
+from atesc_core.vocabulary import METRIC_NAMES, SynthesizerName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def distill(
     teacher: Annotated[str, typer.Option(help="Name of the teacher, as in `teachers list`.")],
     preset: Annotated[str, typer.Option(help=f"Settings to start from: {', '.join(PRESETS)}.")] = "quick",
     synthesizer: Annotated[
-        Literal["dfq", "cmi", "nayer"],
+        SynthesizerName,
         typer.Option(help="How images are made: by one generator, a new one a call, or labels through a noisy layer."),
     ] = "dfq",
     escape: Annotated[

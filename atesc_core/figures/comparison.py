@@ -21,7 +21,14 @@ from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import EscapeSpec, RunSpec, SplitSpec
 from atesc_core.teachers import TeacherCard
-from atesc_core.vocabulary import COST_NAMES, ESCAPE_NAMES, METRIC_NAMES, METRIC_SETTING, SETTING_NAMES
+from atesc_core.vocabulary import (
+    COST_NAMES,
+    ESCAPE_NAMES,
+    METRIC_NAMES,
+    METRIC_SETTING,
+    SETTING_NAMES,
+    SYNTHESIZER_NAMES,
+)
 
 STATISTICS = ["epoch", "mean", "sd", "low", "high", "seeds"]
 MAX_FIELDS_IN_LABEL = 3  # for further fields, only their number is given
@@ -29,7 +36,7 @@ FIELD_TEXT: dict[
     str, Callable[[str], str]
 ] = {  # field -> text of its value; labels show these without the field's name
     "teacher": str,
-    "synthesis.kind": str.upper,
+    "synthesis.kind": SYNTHESIZER_NAMES.__getitem__,
     "escape.kind": ESCAPE_NAMES.__getitem__,
 }
 ThresholdChange = tuple[int, int, float]  # epoch, round, threshold

@@ -17,6 +17,7 @@ from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.synthesis.twin import OODHalf
 from atesc_core.synthesis.vaccine import Vaccine
 from atesc_core.training.divergence import kl_divergence, total_loss
+from atesc_core.vocabulary import SYNTHESIZER_NAMES
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,6 @@ def batchnorm_notice(arch: str, kind: str) -> str | None:
     if ARCHITECTURES[arch].batch_norm:
         return None
     return (
-        f"The teacher has no BatchNorm layer: {kind.upper()}'s R_BN term has nothing to match and is 0, so that "
-        "nothing holds its images to the statistics of the teacher's training data."
+        f"The teacher has no BatchNorm layer: {SYNTHESIZER_NAMES[kind]}'s R_BN term has nothing to match and is 0, "
+        "so that nothing holds its images to the statistics of the teacher's training data."
     )

@@ -10,7 +10,7 @@ from atesc_core.errors import UnknownRunError
 from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, TeacherSpec
-from atesc_core.vocabulary import ESCAPE_NAMES
+from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
 from pages.shared.data.store import run_store
 
 
@@ -18,7 +18,7 @@ def method_name(spec: RunSpec | TeacherSpec) -> str:
     """Name of the method: ``DFQ + ATEsc`` or ``DFQ, plain``; for a teacher's training ``Training, tNTL``."""
     if isinstance(spec, TeacherSpec):
         return f"Training, {ABOUT_METHODS[spec.trained_by][0]}"
-    synthesis = spec.synthesis.kind.upper()
+    synthesis = SYNTHESIZER_NAMES[spec.synthesis.kind]
     escape = ESCAPE_NAMES[spec.escape.kind]
     return f"{synthesis}, {escape}" if spec.escape.kind == "none" else f"{synthesis} + {escape}"
 

@@ -93,8 +93,8 @@ def _losses(run: DistillationRun, turn: GeneratorTurn) -> None:
     rows: list[tuple[str | Html, ...]] = []
     for name, values in turn.losses.items():
         term = name.removeprefix("g/")
-        text, digits = LOSSES[name]
-        weight = getattr(settings if hasattr(settings, term) else run.spec.escape, term)
+        text, digits = LOSSES.get(name, (term, 3))
+        weight = getattr(settings if hasattr(settings, term) else run.spec.escape, term, 1.0)
         rows.append((weighted_term(text, weight, values[-1], digits), *_first_and_last(values, digits)))
     rows.append((TOTAL, *_first_and_last(np.sum(list(turn.losses.values()), axis=0), 3)))
     steps = _steps(turn)

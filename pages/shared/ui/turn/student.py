@@ -127,14 +127,16 @@ def _split(run: DistillationRun, turn: StudentTurn) -> None:
 def _losses(run: DistillationRun, turn: StudentTurn) -> None:
     escape = run.spec.escape
     distillation = f"{LOSSES['s/fragile'][0]}, mean over the {turn.teach_mask.sum()} that teach"
-    forgetting = f"Forgetting, [[λ]] · [[{FORGETTING[escape.form_of_forgetting]}]], mean over {_forgotten(turn).sum()}"
+    form = escape.form_of_forgetting
+    formula = f"[[{FORGETTING[form]}]]" if form in FORGETTING else form
+    forgetting = f"Forgetting, [[λ]] · {formula}, mean over {_forgotten(turn).sum()}"
     rows: list[tuple[str | Html, ...]] = []
     for name, value in turn.losses.items():
         title: str | Html
         if name == "s/robust":
             title = weighted_term(forgetting, escape.weight, value, 3)
         else:
-            title = {"s/fragile": annotated(distillation), "s/total": TOTAL}[name]
+            title = {"s/fragile": annotated(distillation), "s/total": TOTAL}.get(name, name.removeprefix("s/"))
         rows.append((title, decimal(value, 3), decimal(turn.losses_after[name], 3)))
     loss_table("before", "after", rows=rows)
     if run.spec.temperature != 1:
