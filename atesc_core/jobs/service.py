@@ -11,11 +11,18 @@ from atesc_core.jobs.job import Job
 from atesc_core.jobs.process import ProcessJob
 from atesc_core.jobs.thread import ThreadJob
 
-Queue = Literal["long", "short", "network", "map"]
+Queue = Literal["long", "short", "network", "map", "upload"]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # How many jobs of a queue run at once. With several queues, work of seconds does not wait for work of
-# minutes, and a download waits for neither. Two UMAPs at a time would each take twice as long.
-LIMITS: dict[Queue, int] = {"long": max(1, CORES // 2), "short": max(2, CORES // 2), "network": 4, "map": 1}
+# minutes, and a download waits for neither. Two UMAPs at a time would each take twice as long. Measuring an uploaded
+# teacher takes all cores and hundreds of MB: one visitor's file after the other's.
+LIMITS: dict[Queue, int] = {
+    "long": max(1, CORES // 2),
+    "short": max(2, CORES // 2),
+    "network": 4,
+    "map": 1,
+    "upload": 1,
+}
 MAX_WAITING = 32  # jobs of a queue; whoever starts one more is refused
 ENDED_JOBS = 64  # per queue, that ``find`` returns; older ones are forgotten
 
@@ -114,7 +121,7 @@ def start(key: str, module: str, *arguments: str, queue: Queue = "long") -> Proc
         module: A module that reports with ``report_progress`` and writes its result to a file that the caller knows.
         arguments: The command line of the module.
         queue: ``long`` for minutes of computing, ``short`` for seconds while a user waits, ``network`` for
-            downloads, ``map`` for UMAP.
+            downloads, ``map`` for UMAP, ``upload`` for files of teachers.
     """
     return _service.start(key, module, *arguments, queue=queue)
 

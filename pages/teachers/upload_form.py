@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from atesc_core import jobs
 from atesc_core.domains import find_pair
 from atesc_core.errors import DomainError, TeacherError
 from atesc_core.runs import default_runs_dir
@@ -19,6 +19,7 @@ from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 from pages.shared.ui.pair_picker import pick_pair, unavailable_pairs
+from pages.shared.ui.progress import watch_job
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 KINDS: tuple[Literal["NTL", "SL"], ...] = ("NTL", "SL")
 BY_HAND = "by hand"
 STAGED = "staged teacher"  # key in the session state: (id of the uploaded file, its StagedTeacher)
-EACH = "checked teacher by architecture"  # key in the session state: as CHECKED, with a result for each architecture
-CHECKED = "checked teacher"  # key in the session state: (id of the uploaded file, the answers, the CheckedTeacher)
+CHECK = "check of a teacher"  # key in the session state: the last Check
+JOB_TITLE = "Reading the file and measuring it on its pair"
+WAIT_S = 1.0  # a small teacher is measured within this time; a larger one's progress is shown
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,37 @@ class Answers:
     image_side: int
     normalisation: str | None
     class_names: tuple[str, ...]
+
+
+@dataclass
+class Check:
+    """The measurement of an uploaded file, under the answers that were given."""
+
+    file_id: str
+    staged: StagedTeacher
+    answers: Answers
+    checked: CheckedTeacher | None = None
+    each: dict[str, CheckedTeacher] = field(default_factory=dict)  # of each architecture that fits, if none was chosen
+    error: ValueError | None = None  # why the file cannot be a teacher
+    job: jobs.Job | None = None
+
+    def start(self) -> jobs.Job:
+        """Measure it in the background."""
+        self.job = jobs.start_thread(f"check {self.file_id} {self.answers}", self._measure, queue="upload")
+        return self.job
+
+    def _measure(self, job: jobs.ThreadJob[None]) -> None:
+        """Keep the results here, and not in the job: the service remembers jobs long after this visitor has left."""
+        try:
+            if self.answers.arch is None and self.staged.recognised:
+                questions = {key: value for key, value in asdict(self.answers).items() if key != "arch"}
+                self.each = self.staged.check_each(**questions)
+            else:
+                self.checked = self.staged.check(**asdict(self.answers))
+        except (TeacherError, DomainError) as error:
+            self.error = error.with_traceback(None)
+        if job.stop_requested.is_set():
+            self.checked, self.each, self.error = None, {}, None
 
 
 def upload_form() -> None:
@@ -70,47 +103,54 @@ def upload_form() -> None:
             _refuse(error)
             return
         name, answers = _questions(staged)
-        checked: CheckedTeacher | None = _result(CHECKED, uploaded, answers)
+        check = _current_check(uploaded, answers)
+        checked = check.checked if check else None
         with st.container(horizontal=True, gap="small"):
-            check = action_button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
+            pressed = action_button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
             add = action_button(
                 "Add", icon=":material/add:", type="primary" if checked else "secondary", disabled=not checked
             )
-        try:
-            if check:
-                st.session_state.pop(EACH, None)
-                with st.spinner("Reading the file and measuring it on its pair …", show_time=True):
-                    _check(uploaded, staged, answers)
-                st.rerun()
-            if add and checked:
-                card = checked.add(name, default_runs_dir())
-                _forget_upload()
-                forget_cards()
-                st.query_params["teacher"] = card.name
-                st.rerun()
-        except (TeacherError, DomainError) as error:
-            if check:
-                st.session_state.pop(CHECKED, None)
-            _refuse(error)
-            return
-        if checked:
-            _measured(checked)
-        elif (each := _result(EACH, uploaded, answers)) is not None:
-            _compare(each)
+        if pressed:
+            if not (check and check.job and check.job.active):
+                check = st.session_state[CHECK] = Check(uploaded.file_id, staged, answers)
+            job = check.start()
+            with st.spinner(f"{JOB_TITLE} …", show_time=True):
+                job.wait(WAIT_S)
+            st.rerun()
+        if check:
+            _result(check)
+        if add and checked:
+            _add(checked, name)
 
 
-# Measuring takes all cores and hundreds of MB: one visitor's file after the other's.
-_measuring = threading.Lock()
+def _current_check(uploaded: UploadedFile, answers: Answers) -> Check | None:
+    """The last check; None if there is none, or the file or the answers have changed since."""
+    check: Check | None = st.session_state.get(CHECK)
+    return check if check and (check.file_id, check.answers) == (uploaded.file_id, answers) else None
 
 
-def _check(uploaded: UploadedFile, staged: StagedTeacher, answers: Answers) -> None:
-    """Measure the file as the answers say; as each of the architectures that fit, if none of them was chosen."""
-    with _measuring:
-        if answers.arch is None and staged.recognised:
-            questions = {key: value for key, value in asdict(answers).items() if key != "arch"}
-            st.session_state[EACH] = (uploaded.file_id, answers, staged.check_each(**questions))
-        else:
-            st.session_state[CHECKED] = (uploaded.file_id, answers, staged.check(**asdict(answers)))
+def _result(check: Check) -> None:
+    """Draw what the check has found, or how far it is."""
+    if check.error:
+        _refuse(check.error)
+    elif check.checked:
+        _measured(check.checked)
+    elif check.each:
+        _compare(check.each)
+    elif check.job:
+        watch_job(check.job, JOB_TITLE, check.start, unaffected="Nothing was kept.", changes=True)
+
+
+def _add(checked: CheckedTeacher, name: str) -> None:
+    try:
+        card = checked.add(name, default_runs_dir())
+    except TeacherError as error:  # its name
+        _refuse(error)
+        return
+    _forget_upload()
+    forget_cards()
+    st.query_params["teacher"] = card.name
+    st.rerun()
 
 
 def _staged(uploaded: UploadedFile) -> StagedTeacher:
@@ -123,12 +163,6 @@ def _staged(uploaded: UploadedFile) -> StagedTeacher:
     staged = stage_upload(uploaded.name, uploaded.getbuffer())
     st.session_state[STAGED] = (uploaded.file_id, staged)
     return staged
-
-
-def _result(key: str, uploaded: UploadedFile, answers: Answers) -> Any:
-    """What the last check left under ``key``, CHECKED or EACH; None if the file or the answers have changed since."""
-    file_id, checked_answers, result = st.session_state.get(key, (None, None, None))
-    return result if (file_id, checked_answers) == (uploaded.file_id, answers) else None
 
 
 def _compare(each: dict[str, CheckedTeacher]) -> None:
@@ -155,8 +189,7 @@ def _refuse(error: ValueError) -> None:
 
 def _forget_upload() -> None:
     st.session_state.pop(STAGED, None)
-    st.session_state.pop(CHECKED, None)
-    st.session_state.pop(EACH, None)
+    st.session_state.pop(CHECK, None)
 
 
 def _questions(staged: StagedTeacher) -> tuple[str, Answers]:

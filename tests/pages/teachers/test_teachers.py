@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save
 
+from atesc_core import jobs
 from atesc_core.domains import PAIRS, folder_name
 from atesc_core.domains.folder import prepare_folder
 from atesc_core.figures import format_position
@@ -21,7 +23,9 @@ from atesc_core.runs.students.files import student_bytes
 from atesc_core.teachers import find_card, list_teachers
 from atesc_core.teachers.batchnorm import BatchNormReport, batchnorm_file
 from atesc_core.teachers.report import Report
+from atesc_core.teachers.staging import StagedTeacher
 from atesc_core.teachers.zoo import load_teacher, save_teacher
+from pages.teachers import upload_form
 from tests.support.batchnorm import small_report
 from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import button, charts, page_text
@@ -31,6 +35,12 @@ from tests.support.reports import numbers
 # ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
 
 pytestmark = pytest.mark.usefixtures("weights_read_here")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A check of an uploaded file has ended when the page is drawn, however busy the machine is."""
+    monkeypatch.setattr(upload_form, "WAIT_S", 120)
 
 
 def test_every_teacher_has_a_card_with_its_numbers(open_page, store):
@@ -232,6 +242,32 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
         "my-teacher.json",
         "my-teacher.safetensors",
     }
+
+
+def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page, store, monkeypatch):
+    """It blocked the page, and all other visitors' checks, without a word on how long."""
+    held, check = threading.Event(), StagedTeacher.check
+
+    def check_later(self, *values, **named):
+        assert held.wait(60)
+        return check(self, *values, **named)
+
+    monkeypatch.setattr(StagedTeacher, "check", check_later)
+    monkeypatch.setattr(upload_form, "WAIT_S", 0)
+    app = upload(open_page("teachers"), "mine.safetensors", weights())
+    button(app, "Check").click().run()
+    button(app, "Check").click().run()  # the same one: it is not started twice
+    assert "Reading the file and measuring it on its pair: " in page_text(app)
+    other = upload(open_page("teachers"), "other.safetensors", weights())
+    button(other, "Check").click().run()
+    assert "waiting, place 1 in the queue" in page_text(other)
+    button(app, "Cancel").click().run()
+    assert "Reading the file and measuring it on its pair was cancelled. Nothing was kept." in page_text(app)
+    held.set()
+    button(app, "Start again").click().run()
+    for page in (app, other):
+        assert all(job.wait(60) for job in jobs.active() if job.key.startswith("check"))
+        assert not button(page.run(), "Add").disabled
 
 
 def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_run, lab_with_runs):
