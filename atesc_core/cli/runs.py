@@ -79,8 +79,8 @@ def distill(
     store = RunStore(folder(runs_dir))
     if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
         print_message(f"note: {notice}")
-    for doubt in spec.doubts():
-        print_message(f"note: {doubt}")
+    for warning in spec.warnings():
+        print_message(f"note: {warning}")
     run_to_its_end(store, spec, as_json)
 
 

@@ -137,15 +137,15 @@ def train_teacher(
 def _train_own(
     name: str, pair: str, method: str, preset: str, changes: dict[str, Any], runs_dir: Path, as_json: bool
 ) -> None:
-    from atesc_core.domains import find_pair, pair_doubts
+    from atesc_core.domains import find_pair, pair_warnings
     from atesc_core.runs import RunStore
     from atesc_core.teachers import recipes, training
 
     spec = recipes.from_preset(preset, name, pair, method, **changes)
     store = RunStore(runs_dir)
     training.check_spec(spec, recipes.taken_names(runs_dir) | store.teachers_in_training())
-    for doubt in pair_doubts(find_pair(spec.pair)):
-        print_message(f"note: {doubt}")
+    for warning in pair_warnings(find_pair(spec.pair)):
+        print_message(f"note: {warning}")
     run_to_its_end(store, spec, as_json)
 
 
@@ -251,5 +251,5 @@ def add_teacher(
     elif class_names is None and not (recognised and recognised.class_names):
         print(f"class names: not in the file; taken from {pair}: {', '.join(card.class_names)}")
     print(f"{card.name}: {card.arch}, {card.image_side} px, {metrics_text(card.metrics)}")
-    for doubt in checked.doubts:
-        print(f"Warning: {doubt}", file=sys.stderr)
+    for warning in checked.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)

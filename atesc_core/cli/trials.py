@@ -45,8 +45,8 @@ def try_threshold(
     run = trials.options(store, store.get(run_id)).run
     load_teacher(run.spec.teacher, store.runs_dir)
     device = describe(pick_device(run.spec.device)).summary
-    if doubt := run.spec.split.doubt(threshold):
-        print_message(f"note: {doubt}")
+    if warning := run.spec.split.warning(threshold):
+        print_message(f"note: {warning}")
     trial = trials.start(store, run_id, threshold, epochs, after, device)
     print_message(
         f"{trial.new.group}; both go on from the end of epoch {trial.fork.epoch}, split differently from epoch "

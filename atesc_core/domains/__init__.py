@@ -6,7 +6,7 @@ This package gives names, classes and pairs without PyTorch; `atesc_core.domains
 from atesc_core.domains.catalogue import DOMAINS, OFFLINE, Source, domain_classes, fetch_domain
 from atesc_core.domains.data_folder import data_dir
 from atesc_core.domains.folder import folder_name, open_folder
-from atesc_core.domains.pairs import PAIRS, PAPER, TRIGGER_NAMES, Pair, find_pair, make_pair, pair_doubts, read_pair
+from atesc_core.domains.pairs import PAIRS, PAPER, TRIGGER_NAMES, Pair, find_pair, make_pair, pair_warnings, read_pair
 
 __all__ = [
     "DOMAINS",
@@ -22,7 +22,7 @@ __all__ = [
     "find_pair",
     "folder_name",
     "make_pair",
-    "pair_doubts",
+    "pair_warnings",
     "open_folder",
     "read_pair",
 ]

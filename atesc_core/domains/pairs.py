@@ -68,8 +68,8 @@ PAIRS: dict[str, Pair] = {
 }
 
 
-def pair_doubts(pair: Pair) -> list[str]:
-    """Sentences on what in a pair is allowed, but hardly meant; none if all agrees. Reads no image.
+def pair_warnings(pair: Pair) -> list[str]:
+    """Sentences on what in a pair is allowed, but probably a mistake. Reads no image.
 
     Raises:
         DomainError: a folder of the pair cannot be listed.

@@ -298,25 +298,25 @@ def trap_counts(
     """
     at_end = group.epochs[group.epochs["epoch"] == group.last_epoch]
     last = {row["seed"]: row for row in at_end.to_dict("records")}
-    names, recalls, of_control = [*group.metrics, *group.runs[0].costs], recalls or {}, None
+    names, recalls, control_metrics = [*group.metrics, *group.runs[0].costs], recalls or {}, None
     if control is not None:
         at_end = control.epochs[control.epochs["epoch"] == control.last_epoch]
-        of_control = {str(name): float(at_end[name].mean()) for name in at_end if name not in ("seed", "epoch")}
+        control_metrics = {str(name): float(at_end[name].mean()) for name in at_end if name not in ("seed", "epoch")}
 
     def recall_of_control(run_id: str) -> float | None:
         own = recalls.get(run_id)
         if control is None or own is None or own.trap_label is None:
             return None
-        of_runs = [of_run for each in control.runs if (of_run := recalls.get(each.run.id)) is not None]
-        of_label = [recall for of_run in of_runs if (recall := of_run.by_label[own.trap_label]) is not None]
-        return fmean(of_label) if of_label else None
+        controls = [found for each in control.runs if (found := recalls.get(each.run.id)) is not None]
+        shares = [share for found in controls if (share := found.by_label[own.trap_label]) is not None]
+        return fmean(shares) if shares else None
 
     outcomes = []
     for each in group.runs:
         row = last[each.run.spec.seed]
         metrics = {name: float(row[name]) for name in names if pd.notna(row[name])}
         forgets = group.spec.escape.forgets and not each.without_trap
-        outcomes.append(trap_outcome(metrics, of_control, recall_of_control(each.run.id), forgets))
+        outcomes.append(trap_outcome(metrics, control_metrics, recall_of_control(each.run.id), forgets))
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
 
 

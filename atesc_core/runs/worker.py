@@ -1,10 +1,9 @@
 """The process that runs the queue of one device: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-The process holds the device's lock, takes runs from the queue until it is empty, and exits, or waits for more if it was
-told to stay. A run is a generator of
-events, from the distillation loop or from a teacher's training. The worker stores each event, and between rounds (or
-turns, if these are traced) it reads the user's requests. To pause a run, the worker stops reading its generator and
-uses the device for the next run in the queue.
+The process holds the device's lock, takes runs from the queue until it is empty, and exits; with ``--stay`` it waits
+for more. A run is a generator of events, from the distillation loop or from a teacher's training. The worker stores
+each event, and between rounds (or turns, if these are traced) it reads the user's requests. To pause a run, the worker
+stops reading its generator and uses the device for the next run in the queue.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
-LOOK_S = 1.0  # between two looks of a worker that stays, at an empty queue or a device that another one has
+IDLE_S = 1.0  # between two reads of an empty queue, or of a device that another worker has, with ``--stay``
 
 
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -78,17 +77,15 @@ class Worker:
         self.device_failed = False
 
     def drain(self) -> None:
-        """Run until the queue is empty and no paused run is left, unless told to stay, or until ``leaving`` is set."""
+        """Run until the queue is empty and no paused run is left, or, with ``stay``, until ``leaving`` is set."""
         while not (self.leaving.is_set() or self.device_failed):
             run = self.take_next()
             if run is not None:
                 self.drive(run)
             elif not self.store.exists():
                 return
-            elif self.drop_ended():
+            elif self.drop_ended() or self.stay:
                 time.sleep(POLL_S)
-            elif self.stay:
-                time.sleep(LOOK_S)
             else:
                 with gate(self.store.runs_dir):  # a run that is queued after this block finds the device free
                     if self.next_queued() is None:
@@ -228,7 +225,7 @@ def _wait_for_device(store: RunStore, device: torch.device, leaving: threading.E
         with gate(store.runs_dir):
             if not is_taken(store.runs_dir, device.type):
                 return True
-        time.sleep(LOOK_S)
+        time.sleep(IDLE_S)
     return False
 
 

@@ -211,7 +211,7 @@ class SplitSpec(Spec):
     max_epsilon: float = setting(32.0, "Largest ε tried by min_eps, in 1/255; beyond it a score is ∞", gt=0, le=255)
     steps: int = setting(8, "PGD steps of the attack", ge=1, le=1000)
 
-    def doubt(self, threshold: float, name: str = "threshold") -> str:
+    def warning(self, threshold: float, name: str = "threshold") -> str:
         """A sentence if ``threshold``, called ``name``, is off the scale of the score; empty if it is on it, or ∞."""
         scales = {"min_eps": (0.0, self.max_epsilon), "random": (0.0, 1.0), "gmm": (0.0, 1.0)}
         if self.score not in scales or math.isinf(threshold):
@@ -446,14 +446,14 @@ class RunSpec(JobSpec):
         """The escape before the synthesizer: TA-DFKD has its own published values for the generator."""
         return self.escape.kind, self.synthesis.kind
 
-    def doubts(self) -> list[str]:
-        """Sentences on what in the settings is allowed, but hardly meant; none if all agrees."""
+    def warnings(self) -> list[str]:
+        """A sentence on each threshold that is off the scale of its score: allowed, but probably a mistake."""
         if not self.escape.splits:
             return []
         named = {"split.threshold": self.split.threshold}
         named |= {threshold_at(*when, value): value for when, value in self.thresholds_by_hand.items()}
-        found = [self.split.doubt(value, name) for name, value in named.items() if not isinstance(value, str)]
-        return [doubt for doubt in found if doubt]
+        found = [self.split.warning(value, name) for name, value in named.items() if not isinstance(value, str)]
+        return [warning for warning in found if warning]
 
     def sparse(self) -> dict[str, Any]:
         """The fields that differ from their defaults."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from atesc_core.domains import find_pair, pair_doubts, read_pair
+from atesc_core.domains import find_pair, pair_warnings, read_pair
 from atesc_core.errors import SpecError, TeacherError
 from atesc_core.paths import ASSETS
 from atesc_core.specs.base import PlainText, Spec, parse
@@ -53,9 +53,9 @@ TRAPPED_SHARE = 50.0  # per cent of OOD images to which an NTL teacher gives its
 TRANSFERS = 0.7  # share of its ID accuracy that a close-set teacher which is not non-transferable keeps on OOD
 
 
-def doubts(card: TeacherCard) -> list[str]:
-    """Sentences on what in a teacher's pair and accuracies contradicts what its card says; none if all agrees."""
-    found = [f"{doubt}." for doubt in pair_doubts(find_pair(card.pair))]
+def card_warnings(card: TeacherCard) -> list[str]:
+    """Sentences on what in a teacher's pair and accuracies contradicts its card."""
+    found = [f"{warning}." for warning in pair_warnings(find_pair(card.pair))]
     iacc = card.metrics["iacc"]
     chance = 100 / card.num_classes
     if iacc < min(CHANCE_TIMES * chance, chance + CHANCE_SHARE * (100 - chance)):

@@ -14,7 +14,7 @@ from atesc_core.domains.catalogue import domain_classes
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, Classifier
 from atesc_core.specs.teacher import NAME
-from atesc_core.teachers.cards import TeacherCard, doubts, list_teachers
+from atesc_core.teachers.cards import TeacherCard, card_warnings, list_teachers
 from atesc_core.teachers.conversion import check_size, convert_file, suffix_of
 from atesc_core.teachers.files import Listing, list_file
 from atesc_core.teachers.formats import Recognised, read_classifier, recognise
@@ -183,9 +183,9 @@ class CheckedTeacher:
     reordered: bool = False  # whether its outputs were put into the order of the domain's classes
 
     @property
-    def doubts(self) -> list[str]:
-        """Sentences on what in its accuracies contradicts what was said of it."""
-        return doubts(self.card)
+    def warnings(self) -> list[str]:
+        """Sentences on what in its pair and accuracies contradicts the kind and classes that were named."""
+        return card_warnings(self.card)
 
     def add(self, name: str, runs_dir: Path) -> TeacherCard:
         """Save the teacher under ``runs_dir`` as ``name``; returns its card.

@@ -24,7 +24,7 @@ from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 
 FORM_PARAMETERS = {"spec", "teacher"}  # parameters of a link to the form: all settings, or only the teacher
-# Above the advanced settings; and threshold_changes, which is what a run that went on was told.
+# Above the advanced settings; and threshold_changes, the thresholds set by hand while a run went on.
 BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind", "threshold_changes"}
 LABELS = {
     "lr": "Learning rate",
@@ -259,8 +259,8 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     FORM.write(spec.to_token())
-    for doubt in spec.doubts():
-        elements.notice("warning", f"{doubt}.", icon=":material/help:")
+    for warning in spec.warnings():
+        elements.notice("warning", f"{warning}.", icon=":material/help:")
     elements.label("Before it starts")
     elements.row(
         elements.bold(f"{formats.count(cost.training_image_count(spec))} images"),

@@ -18,7 +18,7 @@ from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.state.threshold import choose_threshold, chosen_threshold, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
-from pages.shared.ui.apply_threshold import apply_controls, doubt_notice
+from pages.shared.ui.apply_threshold import apply_controls, threshold_warning
 from pages.shared.ui.batchnorm import batchnorm_curve
 from pages.shared.ui.chart import ThresholdHandle, chart
 from pages.shared.ui.epoch_slider import epoch_slider
@@ -192,7 +192,7 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
                 args=(run, None),
             )
     if moved and run.spec.escape.splits and is_live(run):
-        doubt_notice(run, threshold)
+        threshold_warning(run, threshold)
     if math.isinf(threshold):
         elements.caption("One group: no image is held back. The Robustness page can set a threshold.")
     elif not moved:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from atesc_core.domains import DOMAINS, PAIRS, PAPER, TRIGGER_NAMES, Pair, domain_classes, make_pair, pair_doubts
+from atesc_core.domains import DOMAINS, PAIRS, PAPER, TRIGGER_NAMES, Pair, domain_classes, make_pair, pair_warnings
 from atesc_core.errors import DomainError
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, SETTING_DESCRIPTIONS, SETTING_METRIC, SETTING_NAMES
 from pages.shared.data.domains import pair_samples, usable_domains
@@ -138,8 +138,8 @@ def _pair_card(pair: Pair) -> None:
         gallery(
             images, columns=5 if pair.trigger else 10, roles=[role] * len(images)
         )  # larger images, because a trigger is small
-    for doubt in pair_doubts(pair):
-        elements.notice("warning", f"{doubt}.", icon=":material/help:")
+    for warning in pair_warnings(pair):
+        elements.notice("warning", f"{warning}.", icon=":material/help:")
     elements.label("Its name, for the page Teachers and for --pair")
     st.code(pair.name, language=None, wrap_lines=True)
     st.code(

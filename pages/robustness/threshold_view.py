@@ -29,7 +29,7 @@ from pages.shared.state import selection, url
 from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.state.threshold import choose_threshold, suggestions, threshold_in_view
 from pages.shared.ui import appearance, elements, formats
-from pages.shared.ui.apply_threshold import apply_controls, doubt_notice
+from pages.shared.ui.apply_threshold import apply_controls, threshold_warning
 from pages.shared.ui.chart import ThresholdHandle, chart, last_selected, thumbnails
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery
@@ -340,7 +340,7 @@ def _threshold_actions(split: ImageSplit) -> None:
     run = split.run
     apply_controls(run, split.threshold, _refusal(split))
     if is_live(run) and not _refusal(split):
-        doubt_notice(run, split.threshold)
+        threshold_warning(run, split.threshold)
     refusal = ""
     if split.score == "oracle":
         refusal = "The oracle has seen real images: no student may learn by it"

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from atesc_core.domains import PAIRS, find_pair, pair_doubts
+from atesc_core.domains import PAIRS, find_pair, pair_warnings
 from atesc_core.errors import DomainError, SpecError
 from atesc_core.runs import default_runs_dir
 from atesc_core.specs.teacher import ABOUT_METHODS, ABOUT_PRESETS, METHODS, PRESETS, TeacherSpec, uses
@@ -221,8 +221,8 @@ def _summary(base: TeacherSpec, changes: dict[str, Any]) -> None:
     )
     if not architecture(spec.arch).batch_norm:
         elements.caption(architecture(spec.arch).description)
-    for doubt in pair_doubts(find_pair(spec.pair)):
-        elements.notice("warning", f"{doubt}.", icon=":material/help:")
+    for warning in pair_warnings(find_pair(spec.pair)):
+        elements.notice("warning", f"{warning}.", icon=":material/help:")
     if action_button("Train", type="primary", icon=":material/model_training:", width="stretch"):
         run_id = run_store().create(spec)
         st.query_params.from_dict({"run": run_id})

@@ -305,8 +305,8 @@ def _measured(checked: CheckedTeacher) -> None:
     )
     if checked.reordered:
         elements.caption("Its outputs were put into the order of the pair's classes, by their names.")
-    for doubt in checked.doubts:
-        elements.notice("warning", doubt, icon=":material/help:")
+    for warning in checked.warnings:
+        elements.notice("warning", warning, icon=":material/help:")
 
 
 def _suggested_name(filename: str) -> str:

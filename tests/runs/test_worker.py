@@ -84,7 +84,7 @@ def test_a_second_worker_leaves_the_device_to_the_first(lab, store, spec):
 
 def test_a_worker_told_to_stay_waits_for_more_runs_and_ends_when_asked(lab, store, spec, monkeypatch):
     """systemd would start a worker that ends at an empty queue again and again."""
-    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    monkeypatch.setattr(worker, "IDLE_S", 0.01)
     lab.script.free = True
     lab.start(stay=True)
     for _ in range(2):
@@ -95,7 +95,7 @@ def test_a_worker_told_to_stay_waits_for_more_runs_and_ends_when_asked(lab, stor
 
 
 def test_a_worker_told_to_stay_takes_over_the_device_of_another(lab, store, spec, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    monkeypatch.setattr(worker, "IDLE_S", 0.01)
     first = store.create(spec)
     lab.start()
     until(lambda: lab.script.waiting)

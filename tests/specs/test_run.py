@@ -293,8 +293,8 @@ def test_a_shortened_run_leaves_out_the_changes_that_it_does_not_reach():
 def test_a_change_off_the_scale_is_doubted():
     """Only the threshold of the beginning was looked at."""
     changes = ("2.1:threshold=3.0", "3.1:threshold=99.0", "4.1:threshold=inf")
-    [doubt] = from_preset("quick", "t", threshold_changes=changes).doubts()
-    assert doubt.startswith("3.1:threshold=99.0: 99 is off the scale of min_eps, 0 to 32: all images")
+    [warning] = from_preset("quick", "t", threshold_changes=changes).warnings()
+    assert warning.startswith("3.1:threshold=99.0: 99 is off the scale of min_eps, 0 to 32: all images")
 
 
 def test_thresholds_by_hand_are_part_of_the_spec():
@@ -331,5 +331,5 @@ def test_a_wrong_threshold_change_is_named(entry):
 )
 def test_a_threshold_off_the_scale_is_doubted(score, threshold, escape, says):
     changes = {"split.score": score, "split.threshold": threshold, "escape.kind": escape}
-    doubts = from_preset("quick", "mnistm-fashion-ntl").replaced(changes).doubts()
-    assert [says in doubt for doubt in doubts] == ([True] if says else [])
+    warnings = from_preset("quick", "mnistm-fashion-ntl").replaced(changes).warnings()
+    assert [says in warning for warning in warnings] == ([True] if says else [])

@@ -12,7 +12,7 @@ from atesc_core.errors import DomainError, SpecError, TeacherError
 from atesc_core.models import build
 from atesc_core.specs.base import parse
 from atesc_core.teachers import conversion, list_teachers, staging
-from atesc_core.teachers.cards import TeacherCard, damaged_cards, doubts
+from atesc_core.teachers.cards import TeacherCard, card_warnings, damaged_cards
 from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
 from atesc_core.teachers.zoo import load_teacher, measured_card
 
@@ -106,10 +106,10 @@ def test_class_names_in_another_order_put_the_outputs_in_order(tmp_path):
         assert checked.reordered
         assert checked.card.metrics == known.metrics
         assert checked.card.class_names == DIGITS
-        assert not checked.doubts
+        assert not checked.warnings
     unnamed = StagedTeacher(tmp_path / "silent.pth").check("SL", "mnistm-mnist", image_side=16)
     assert not unnamed.reordered
-    assert "hardly better than chance (10 %): another pair, order of classes" in unnamed.doubts[0]
+    assert "hardly better than chance (10 %): another pair, order of classes" in unnamed.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_outputs_are_put_in_order_only_by_the_same_names(names, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "doubt"),
+    ("name", "kind", "warning"),
     [
         ("mnistm-fashion-ntl", "NTL", None),
         ("mnistm-fashion-sl", "SL", None),
@@ -141,20 +141,20 @@ def test_outputs_are_put_in_order_only_by_the_same_names(names, expected):
         ("mnistm-badnet_sq-ntl", "SL", "it gives OOD images one label (ASR"),
     ],
 )
-def test_accuracies_that_contradict_the_claim_are_named(name, kind, doubt):
+def test_accuracies_that_contradict_the_claim_are_named(name, kind, warning):
     """An SL file loaded as NTL "fitted"."""
-    found = doubts(load_teacher(name).card.model_copy(update={"kind": kind}))
-    assert [doubt in text for text in found] == ([True] if doubt else [])
+    found = card_warnings(load_teacher(name).card.model_copy(update={"kind": kind}))
+    assert [warning in text for text in found] == ([True] if warning else [])
 
 
 @pytest.mark.parametrize(
-    ("classes", "iacc", "doubted"), [(2, 97.0, False), (2, 53.0, True), (10, 18.0, True), (100, 3.0, False)]
+    ("classes", "iacc", "warned"), [(2, 97.0, False), (2, 53.0, True), (10, 18.0, True), (100, 3.0, False)]
 )
-def test_chance_depends_on_the_number_of_classes(classes, iacc, doubted):
+def test_chance_depends_on_the_number_of_classes(classes, iacc, warned):
     """Every teacher of two classes was said to be hardly better than chance."""
     card = load_teacher("mnistm-fashion-sl").card.model_copy(update={"num_classes": classes})
-    found = doubts(card.model_copy(update={"metrics": card.metrics | {"iacc": iacc}}))
-    assert any("hardly better than chance" in text for text in found) == doubted
+    found = card_warnings(card.model_copy(update={"metrics": card.metrics | {"iacc": iacc}}))
+    assert any("hardly better than chance" in text for text in found) == warned
 
 
 def test_a_class_name_with_html_is_refused():

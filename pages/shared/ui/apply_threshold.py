@@ -34,10 +34,10 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
         pending_notice(run)
 
 
-def doubt_notice(run: DistillationRun, threshold: float) -> None:
+def threshold_warning(run: DistillationRun, threshold: float) -> None:
     """Draw a warning if ``threshold`` is off the scale of the score that splits the run."""
-    if doubt := run.spec.split.doubt(threshold):
-        elements.notice("warning", f"{doubt}.", icon=":material/help:")
+    if warning := run.spec.split.warning(threshold):
+        elements.notice("warning", f"{warning}.", icon=":material/help:")
 
 
 def pending_notice(run: DistillationRun) -> None:

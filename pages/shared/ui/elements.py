@@ -222,7 +222,7 @@ def hidden_when_presenting(name: str, **layout: Any) -> DeltaGenerator:
         name: unique on the page among these containers.
         layout: passed to ``st.container``.
     """
-    return st.container(key=f"backstage {name}", **layout)
+    return st.container(key=f"preparation {name}", **layout)
 
 
 def empty_state(title: str, next_step: str) -> DeltaGenerator:
