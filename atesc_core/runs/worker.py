@@ -84,8 +84,10 @@ class Worker:
                 self.drive(run)
             elif not self.store.exists():
                 return
-            elif self.drop_ended() or self.stay:
+            elif self.drop_ended():
                 time.sleep(POLL_S)
+            elif self.stay:
+                time.sleep(IDLE_S)
             else:
                 with gate(self.store.runs_dir):  # a run that is queued after this block finds the device free
                     if self.next_queued() is None:
