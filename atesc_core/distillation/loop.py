@@ -20,7 +20,7 @@ from atesc_core.distillation.turns import Turn
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.zoo import Teacher
-from atesc_core.training.events import CheckpointReady, EpochDone, Measured, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, Measured, RoundDone
 
 
 @dataclass
@@ -41,7 +41,7 @@ def distill(
 ) -> Iterator[Event]:
     """Distils ``teacher`` into a student with the settings of ``spec``, and yields events.
 
-    TrapSought before the first round of twin synthesis; StepDone after every round; EpochDone, SnapshotTaken and
+    TrapSought before the first round of twin synthesis; RoundDone after every round; EpochDone, SnapshotTaken and
     CheckpointReady after every epoch; ThresholdChanged when the threshold changes; turns while ``controls.trace`` is
     true.
 
@@ -82,10 +82,10 @@ def distill(
         yield CheckpointReady(epoch, run.state_dict())
 
 
-def round_events(run: Distillation, epoch: int, round_: int, controls: Controls) -> Iterator[Turn | StepDone]:
+def round_events(run: Distillation, epoch: int, round_: int, controls: Controls) -> Iterator[Turn | RoundDone]:
     """One round: the generator's steps, then the student's.
 
-    Yields StepDone, and before it each turn while ``controls.trace``.
+    Yields RoundDone, and before it each turn while ``controls.trace``.
 
     Values are copied from the device once per round, not once per step; while tracing, after each turn as well.
     """
@@ -106,15 +106,15 @@ def round_events(run: Distillation, epoch: int, round_: int, controls: Controls)
     fragile_share = means.pop("fragile_share", None)
     losses |= {f"s/{name}": value for name, value in means.items()}
     threshold = run.threshold if run.splits_in(epoch) else None
-    yield StepDone(epoch, round_, _images_learned(run.spec, epoch, round_), losses, fragile_share, threshold)
+    yield RoundDone(epoch, round_, _images_learned(run.spec, epoch, round_), losses, fragile_share, threshold)
 
 
-def one_round(run: Distillation, epoch: int, round_: int) -> StepDone:
+def one_round(run: Distillation, epoch: int, round_: int) -> RoundDone:
     """One round without a trace."""
     for event in round_events(run, epoch, round_, Controls()):
-        if isinstance(event, StepDone):
+        if isinstance(event, RoundDone):
             return event
-    raise AssertionError("a round ends with StepDone")
+    raise AssertionError("a round ends with RoundDone")
 
 
 def _images_learned(spec: RunSpec, epoch: int, round_: int) -> int:

@@ -48,7 +48,7 @@ class RecordedEpoch(Spec):
     metrics: dict[Metric | Cost, PerCent]
 
 
-class RecordedStep(Spec):
+class RecordedRound(Spec):
     """A logged round: its losses, and its split."""
 
     epoch: int = Field(ge=1)
@@ -80,7 +80,7 @@ class RecordedRun(Spec):
     status: Literal["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
     device: PlainText
     epochs: tuple[RecordedEpoch, ...] = Field(max_length=100_000)
-    steps: tuple[RecordedStep, ...] = Field(max_length=10_000)
+    steps: tuple[RecordedRound, ...] = Field(max_length=10_000)
     snapshots: tuple[RecordedSnapshot, ...] = Field(max_length=MAX_SNAPSHOTS)
 
     @model_validator(mode="after")

@@ -19,9 +19,9 @@ from atesc_core.recording.manifest import (
     MAX_RUNS,
     Manifest,
     RecordedEpoch,
+    RecordedRound,
     RecordedRun,
     RecordedSnapshot,
-    RecordedStep,
     RecordedTeacher,
     Recording,
 )
@@ -194,10 +194,10 @@ def _recorded_epochs(epochs: pd.DataFrame, clock: RunClock) -> Iterator[Recorded
         )
 
 
-def _recorded_steps(steps: pd.DataFrame, clock: RunClock) -> Iterator[RecordedStep]:
+def _recorded_steps(steps: pd.DataFrame, clock: RunClock) -> Iterator[RecordedRound]:
     chosen = evenly_thinned(list(range(len(steps))), MAX_STEPS)
     for row in steps.iloc[chosen].to_dict("records"):
-        yield RecordedStep(
+        yield RecordedRound(
             epoch=row["epoch"],
             round=row["round"],
             seconds=clock(row["time"]),

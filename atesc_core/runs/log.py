@@ -18,7 +18,7 @@ from atesc_core.runs.run import DistillationRun, RequestedState, Run, Status
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.storage import FOLDERS
 from atesc_core.runs.store import RunStore, note
-from atesc_core.runs.traces import save_turn
+from atesc_core.runs.turn_file import save_turn
 from atesc_core.version import lab_version
 
 WINDOW_S = 15.0  # images/s and the time left are measured over the last 15 s

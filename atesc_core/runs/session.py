@@ -18,7 +18,7 @@ from atesc_core.runs.run import DistillationRun, Run
 from atesc_core.runs.snapshots import Snapshot
 from atesc_core.runs.students.files import save_student
 from atesc_core.runs.turn_control import Boundary, TurnControl
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, RoundDone
 
 Events = Callable[[Run, Path, Controls, dict[str, Any] | None], Iterator[Event]]
 Outcome = Literal["done", "halted", "interrupted"]
@@ -102,7 +102,7 @@ class Session:
         run = self.log.run
         self.turns.expect(event)
         match event:
-            case StepDone():
+            case RoundDone():
                 self.log.write_round(
                     event.epoch, event.round, event.images, event.losses, event.fragile_share, event.threshold
                 )

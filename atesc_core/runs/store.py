@@ -33,7 +33,7 @@ from atesc_core.runs.locks import gate, is_taken
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot, is_whole
 from atesc_core.runs.storage import Limits, RunSize, check_room, run_size, thin
-from atesc_core.runs.traces import load_turn
+from atesc_core.runs.turn_file import load_turn
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec

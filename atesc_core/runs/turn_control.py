@@ -12,7 +12,7 @@ from atesc_core.distillation.loop import Controls
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.runs.log import Request, RunLog
 from atesc_core.runs.run import DistillationRun
-from atesc_core.training.events import CheckpointReady, StepDone
+from atesc_core.training.events import CheckpointReady, RoundDone
 
 POLL_S = 0.05  # between two reads of the requests while nothing is computed
 Boundary = Literal["round", "turn"]
@@ -38,7 +38,7 @@ class TurnControl:
         """What this event ends if the run can pause after it, else None.
 
         A run cannot pause between an epoch's last round and its checkpoint, nor between a round's last turn and its
-        ``StepDone``.
+        ``RoundDone``.
         """
         match event:
             case GeneratorTurn():
@@ -47,7 +47,7 @@ class TurnControl:
             case StudentTurn():
                 self.mid_round = self._turn_written = True
                 return "turn" if event.number < event.turn_count else None
-            case StepDone():
+            case RoundDone():
                 self.mid_round = False
                 return "round" if event.round < self.log.run.rounds else None
             case CheckpointReady():

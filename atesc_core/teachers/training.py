@@ -24,7 +24,7 @@ from atesc_core.teachers.ntl import ntl_loss
 from atesc_core.teachers.recipes import RECIPES, command, taken_names
 from atesc_core.teachers.zoo import measured_card, save_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, Measured, StepDone, TrainingEvent
+from atesc_core.training.events import CheckpointReady, EpochDone, Measured, RoundDone, TrainingEvent
 
 ROUNDS = TeacherSpec.rounds
 Terms = dict[str, Tensor]  # the terms of a loss by name, and their "total"
@@ -174,7 +174,7 @@ def train_teacher(
     evaluate: Callable[[Classifier], Measured] | None = None,
     resume: dict[str, Any] | None = None,
 ) -> Generator[TrainingEvent, None, Classifier]:
-    """Train a teacher; for each epoch yields ROUNDS StepDone, an EpochDone and a CheckpointReady.
+    """Train a teacher; for each epoch yields ROUNDS RoundDone, an EpochDone and a CheckpointReady.
 
     Args:
         recipe: Settings of the training.
@@ -204,7 +204,7 @@ def train_teacher(
     return training.model.eval()
 
 
-def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> StepDone:
+def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> RoundDone:
     """One of ROUNDS parts of the epoch's steps, which may be empty. Losses leave the device once per round."""
     first, end = ((part * training.steps) // ROUNDS for part in (round_ - 1, round_))
     size = training.recipe.batch_size
@@ -213,7 +213,7 @@ def _train_round(training: Training, epoch: int, round_: int, order: Tensor) -> 
         f"t/{name}": float(torch.stack([each[name] for each in terms]).mean()) for name in (terms[0] if terms else ())
     }
     images = ((epoch - 1) * training.steps + end) * training.images
-    return StepDone(epoch, round_, images, losses, None, None)
+    return RoundDone(epoch, round_, images, losses, None, None)
 
 
 def train_shipped(name: str, device: torch.device, folder: Path = SHIPPED) -> Iterator[TrainingEvent]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
-class StepDone:
+class RoundDone:
     """One round is done: the generator's steps, then the student's; or one part of an epoch of a teacher's training.
 
     Losses are means over the round.
@@ -37,7 +37,7 @@ class EpochDone:
     """An epoch is over, and the network was measured: a student on test, a teacher in training on validation images."""
 
     epoch: int  # from 1
-    images: int  # as in StepDone
+    images: int  # as in RoundDone
     metrics: dict[str, float] = field(default_factory=dict)  # as in Measured; empty without real data to measure on
     recalls: tuple[float | None, ...] = ()
     trap_label: int | None = None
@@ -54,4 +54,4 @@ class CheckpointReady:
     state: dict[str, Any]
 
 
-TrainingEvent = StepDone | EpochDone | CheckpointReady
+TrainingEvent = RoundDone | EpochDone | CheckpointReady

@@ -2,7 +2,7 @@
 
 from atesc_core.errors import FigureNotReadyError, StoreError
 from atesc_core.figures.run_figures import draw_panels
-from pages.figures.paper import downloads, preview
+from pages.figures.print_preview import downloads, preview
 from pages.figures.recipe_form import measure_missing_reports, recipe_form, sources
 from pages.shared.data.snapshots import leaving_out_damaged
 from pages.shared.ui import elements

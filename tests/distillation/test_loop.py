@@ -16,7 +16,7 @@ from atesc_core.robustness.scores import SCORES
 from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, RoundDone
 from tests.support.short_runs import short_run
 
 
@@ -35,7 +35,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_every_escape_runs_and_says_what_it_did(teacher, escape):
     spec = short_run(**{"escape.kind": escape})
     events = list(distill(spec, teacher, Evaluator(load_pair("mnistm-badnet_sq", 16), torch.device("cpu"))))
-    steps = [e for e in events if isinstance(e, StepDone)]
+    steps = [e for e in events if isinstance(e, RoundDone)]
     assert len(steps) == spec.epochs * spec.rounds
     assert steps[-1].images == spec.epochs * spec.rounds * spec.student_steps * spec.batch_size
     assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
@@ -57,7 +57,7 @@ def test_every_escape_runs_and_says_what_it_did(teacher, escape):
 def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
     spec = short_run(epochs=2, **{"synthesis.kind": kind, "escape.kind": escape})
     events = list(distill(spec, teacher))
-    steps = [e for e in events if isinstance(e, StepDone)]
+    steps = [e for e in events if isinstance(e, RoundDone)]
     assert len(steps) == spec.epochs * spec.rounds
     assert all(torch.isfinite(torch.tensor(list(e.losses.values()))).all() for e in steps)
     assert {"g/bn", "g/onehot", "g/adversarial"} <= steps[-1].losses.keys()
@@ -76,7 +76,7 @@ def test_every_score_splits_by_every_rule(teacher, score, rule):
     assert snapshot.threshold == change.threshold
     assert snapshot.scores.keys() == SCORES.keys()
     assert torch.equal(snapshot.fragile, snapshot.scores[score] <= change.threshold)
-    assert 0 <= [e for e in events if isinstance(e, StepDone)][-1].fragile_share <= 1
+    assert 0 <= [e for e in events if isinstance(e, RoundDone)][-1].fragile_share <= 1
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
@@ -88,7 +88,7 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
         batch_size=64,
         **{"split.score": "random", "split.threshold": "share", "split.fragile_share": share},
     )
-    shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, StepDone) and e.epoch == 2]
+    shares = [e.fragile_share for e in distill(spec, teacher) if isinstance(e, RoundDone) and e.epoch == 2]
     assert sum(shares) / len(shares) == pytest.approx(share, abs=0.07)  # 2048 images, at a quantile of 512
 
 
@@ -166,7 +166,7 @@ def test_a_threshold_is_found_even_before_the_first_round(teacher, kind):
     spec = short_run(epochs=1, **{"synthesis.kind": kind, "split.threshold": "auto", "escape.warmup_epochs": 0})
     events = list(distill(spec, teacher))
     assert isinstance(events[0], ThresholdChanged)
-    assert sum(isinstance(e, StepDone) for e in events) == spec.rounds
+    assert sum(isinstance(e, RoundDone) for e in events) == spec.rounds
 
 
 def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
@@ -174,12 +174,12 @@ def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
     seen = []
     for event in distill(short_run(), teacher, controls=controls):
         seen.append(event)
-        if isinstance(event, StepDone) and (event.epoch, event.round) == (2, 1):
+        if isinstance(event, RoundDone) and (event.epoch, event.round) == (2, 1):
             controls.threshold = 5.0
     changes = [e for e in seen if isinstance(e, ThresholdChanged)]
     assert [(e.epoch, e.round, e.threshold, e.by) for e in changes] == [(2, 2, 5.0, "hand")]
     after = seen[seen.index(changes[0]) + 1]
-    assert isinstance(after, StepDone)
+    assert isinstance(after, RoundDone)
     assert after.threshold == 5.0
 
 
@@ -189,7 +189,7 @@ def test_an_automatic_threshold_is_found_anew_in_each_epoch(teacher):
     changes = [e for e in events if isinstance(e, ThresholdChanged)]
     assert [(change.epoch, change.round, change.by) for change in changes] == [(n, 1, "auto") for n in (2, 3, 4)]
     assert len({change.threshold for change in changes}) > 1
-    steps = [e for e in events if isinstance(e, StepDone) and e.epoch > 1]
+    steps = [e for e in events if isinstance(e, RoundDone) and e.epoch > 1]
     assert {(step.epoch, step.threshold) for step in steps} == {(e.epoch, e.threshold) for e in changes}
 
 
@@ -198,12 +198,12 @@ def test_a_threshold_set_by_hand_is_not_found_again(teacher, resumed):
     controls, state = Controls(), None
     spec = short_run(epochs=4, **{"split.threshold": "auto"})
     for event in distill(spec, teacher, controls=controls, until=3):
-        if isinstance(event, StepDone) and (event.epoch, event.round) == (2, 1):
+        if isinstance(event, RoundDone) and (event.epoch, event.round) == (2, 1):
             controls.threshold = 5.0
         if isinstance(event, CheckpointReady):
             state = copy.deepcopy(event.state)
     rest = distill(spec, teacher, controls=None if resumed else controls, resume=state)
-    steps = [e for e in rest if isinstance(e, StepDone)]
+    steps = [e for e in rest if isinstance(e, RoundDone)]
     assert {(step.epoch, step.threshold) for step in steps} == {(4, 5.0)}
 
 
@@ -216,14 +216,14 @@ def test_a_found_threshold_that_is_confirmed_by_hand_stays(teacher):
             controls.threshold = event.threshold
     found, by_hand = [e for e in events if isinstance(e, ThresholdChanged)]
     assert (found.by, by_hand.by, by_hand.threshold) == ("auto", "hand", found.threshold)
-    assert {e.threshold for e in events if isinstance(e, StepDone) and e.epoch > 1} == {found.threshold}
+    assert {e.threshold for e in events if isinstance(e, RoundDone) and e.epoch > 1} == {found.threshold}
 
 
 def test_a_checkpoint_of_a_version_that_found_a_threshold_once_keeps_it(teacher):
     spec = short_run(epochs=3, **{"split.threshold": "share"})
     (_, state, _) = [copy.deepcopy(e.state) for e in distill(spec, teacher) if isinstance(e, CheckpointReady)]
     del state["threshold_is_by_hand"]
-    steps = [e for e in distill(spec, teacher, resume=state) if isinstance(e, StepDone)]
+    steps = [e for e in distill(spec, teacher, resume=state) if isinstance(e, RoundDone)]
     assert {step.threshold for step in steps} == {state["threshold"]}
 
 
@@ -239,5 +239,5 @@ def test_an_unknown_student_is_named(teacher):
 def test_a_run_on_cuda(teacher, escape, kind):
     spec = short_run(device="cuda", **{"escape.kind": escape, "synthesis.kind": kind})
     events = list(distill(spec, copy.deepcopy(teacher)))
-    losses = [value for e in events if isinstance(e, StepDone) for value in e.losses.values()]
+    losses = [value for e in events if isinstance(e, RoundDone) for value in e.losses.values()]
     assert torch.isfinite(torch.tensor(losses)).all()

@@ -17,7 +17,7 @@ from atesc_core.distillation.turns import agreement, mean_confidence, next_turn,
 from atesc_core.specs.run import EscapeKind
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.training.divergence import kl_divergence, masked_mean
-from atesc_core.training.events import CheckpointReady, StepDone
+from atesc_core.training.events import CheckpointReady, RoundDone
 from tests.support.short_runs import short_run
 
 TRACE = Controls(trace=True)
@@ -68,7 +68,7 @@ def test_turns_come_in_order_and_their_means_are_the_rounds(teacher, kind, chang
         epochs=2, rounds=1, **{"synthesis.kind": kind, "escape.kind": escape, "escape.warmup_epochs": 0}, **changes
     )
     events = [
-        e for e in distill(spec, teacher, controls=TRACE, until=1) if hasattr(e, "who") or isinstance(e, StepDone)
+        e for e in distill(spec, teacher, controls=TRACE, until=1) if hasattr(e, "who") or isinstance(e, RoundDone)
     ]
     *turns, done = events
     assert [(turn.who, turn.number, turn.turn_count) for turn in turns] == [
@@ -170,7 +170,7 @@ def test_the_students_turn_by_hand(teacher, forgetting):
 @pytest.mark.parametrize("escape", ["atesc", "twin"])
 def test_what_teaches_and_what_is_forgotten_add_up_to_the_losses(teacher, escape):
     run = Distillation(short_run(batch_size=64, **{"escape.kind": escape}), teacher)
-    turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, TRACE) if not isinstance(e, StepDone)]
+    turns = [e for round_ in (1, 2, 3) for e in round_events(run, 2, round_, TRACE) if not isinstance(e, RoundDone)]
     for turn in (turn for turn in turns if turn.who == "student"):
         teach, forget = torch.from_numpy(turn.teach_mask), torch.from_numpy(turn.forget_mask)
         assert not (teach & forget).any()

@@ -12,7 +12,7 @@ from atesc_core import cli
 from atesc_core.runs.worker import run_events, work
 from atesc_core.specs.command import run_command
 from atesc_core.specs.run import RunSpec
-from atesc_core.training.events import StepDone
+from atesc_core.training.events import RoundDone
 from tests.support.commands import run_in_process
 from tests.support.tiny_runs import TINY, save_tiny_teacher
 
@@ -27,7 +27,7 @@ def test_a_run_whose_threshold_was_moved_by_hand_is_made_again(store, monkeypatc
     def moved(run, *arguments):
         for event in run_events(run, *arguments):
             yield event
-            if isinstance(event, StepDone) and run.id == first and (event.epoch, event.round) in moves:
+            if isinstance(event, RoundDone) and run.id == first and (event.epoch, event.round) in moves:
                 store.set_threshold(first, moves[event.epoch, event.round])
 
     first = store.create(spec)
@@ -65,7 +65,7 @@ def test_a_worker_whose_folder_was_deleted_ends(store):
         for event in run_events(run, *arguments):
             yield event
             seen.append(event)
-            if isinstance(event, StepDone):
+            if isinstance(event, RoundDone):
                 shutil.rmtree(store.runs_dir)
 
     store.create(TINY.replaced({"epochs": 50}))

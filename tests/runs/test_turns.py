@@ -14,7 +14,7 @@ from atesc_core.errors import UnknownRunError
 from atesc_core.runs import ensure_worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.session import Session
-from atesc_core.runs.traces import load_turn, save_turn
+from atesc_core.runs.turn_file import load_turn, save_turn
 from atesc_core.teachers.zoo import load_teacher
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until

@@ -20,7 +20,7 @@ from atesc_core.runs import RunStore, trials
 from atesc_core.runs.launcher import log_file
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.students.__main__ import compute_labels, compute_missing, features_of_run
-from atesc_core.runs.traces import save_turn
+from atesc_core.runs.turn_file import save_turn
 from atesc_core.runs.worker import work
 from atesc_core.teachers.zoo import load_teacher, save_teacher
 from pages.shared.ui.uncaught_errors import LOG_NAME

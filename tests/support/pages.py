@@ -61,7 +61,6 @@ def page_text(app: AppTest) -> str:
     texts = [element.proto.body for element in app.get("html")]
     for kind in ("markdown", "caption", "warning", "info", "error"):
         texts += [element.value for element in app.get(kind)]
-    texts += [element.proto.text for element in app.get("progress")]
     return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL)) for text in texts)
 
 

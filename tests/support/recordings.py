@@ -11,8 +11,8 @@ from atesc_core.recording.manifest import (
     BorderPair,
     FirstStep,
     RecordedEpoch,
+    RecordedRound,
     RecordedSnapshot,
-    RecordedStep,
     RecordedTeacher,
     TeacherPositions,
 )
@@ -47,7 +47,7 @@ def by_hand() -> Recording:
             RecordedEpoch(epoch=2, seconds=5.0, images=16, metrics={"iacc": 75.0, "asr": 100.0}),
         ),
         steps=tuple(
-            RecordedStep(
+            RecordedRound(
                 epoch=1 + index // 2,
                 round=1 + index % 2,
                 seconds=1.0 + index,

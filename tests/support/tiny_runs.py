@@ -14,7 +14,7 @@ from atesc_core.models import build
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.cards import TeacherCard
 from atesc_core.teachers.zoo import save_teacher
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, RoundDone
 
 # Two epochs of three rounds, on the CPU, with a threshold that needs no calibration.
 TINY = RunSpec(
@@ -78,7 +78,7 @@ class ScriptedRun:
                     yield ThresholdChanged(epoch, number, threshold, "auto")
                 self.rounds.append((run.id, epoch, number))
                 images = ((epoch - 1) * run.rounds + number) * 32
-                yield StepDone(epoch, number, images, {"g/bn": 0.5}, None, threshold)
+                yield RoundDone(epoch, number, images, {"g/bn": 0.5}, None, threshold)
             yield EpochDone(epoch, images, {"iacc": 10.0 * epoch, "oacc": 5.0})
             yield SnapshotTaken(
                 epoch,

@@ -15,7 +15,7 @@ from atesc_core.teachers.recipes import RECIPES
 from atesc_core.teachers.training import ROUNDS, train_shipped, train_teacher
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
-from atesc_core.training.events import CheckpointReady, EpochDone, StepDone
+from atesc_core.training.events import CheckpointReady, EpochDone, RoundDone
 from tests.support.tiny_teachers import tiny
 
 SHIPPED = [card.name for card in list_teachers()]
@@ -107,8 +107,8 @@ def test_measuring_changes_nothing_and_every_loss_is_finite(method, pair):
     assert [event.metrics for event in unseen if isinstance(event, EpochDone)] == [{}] * 3
     for name, value in seen[-1].state["model"].items():
         assert torch.equal(value, unseen[-1].state["model"][name]), name
-    rounds = [event for event in seen if isinstance(event, StepDone)]
-    assert rounds == [event for event in unseen if isinstance(event, StepDone)]
+    rounds = [event for event in seen if isinstance(event, RoundDone)]
+    assert rounds == [event for event in unseen if isinstance(event, RoundDone)]
     assert all(math.isfinite(value) for event in rounds for value in event.losses.values())
 
 
@@ -116,7 +116,7 @@ def test_measuring_changes_nothing_and_every_loss_is_finite(method, pair):
 def test_an_epochs_steps_are_shared_out_among_its_rounds(batch, held):
     """32 images; where steps are fewer than rounds, some rounds hold none, and the last always holds one."""
     events = list(train_teacher(recipe_of("sl", "mnistm-mnist", batch_size=batch, epochs=1), tiny("mnistm-mnist"), CPU))
-    rounds = [event for event in events if isinstance(event, StepDone)]
+    rounds = [event for event in events if isinstance(event, RoundDone)]
     assert [event.round for event in rounds] == list(range(1, ROUNDS + 1))
     assert sum(bool(event.losses) for event in rounds) == held
     assert rounds[-1].losses

@@ -15,7 +15,7 @@ from atesc_core.jobs import JobService
 from atesc_core.runs import DistillationRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report, report_file
-from pages.figures import paper
+from pages.figures import print_preview
 from pages.shared.ui.run_labels import method_name
 from tests.support.labs import CONTROL, TEACHER, Lab
 from tests.support.pages import button, page_text
@@ -31,7 +31,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         asked.append(recipe)
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "draw_recipe", draw)
+    monkeypatch.setattr(print_preview, "draw_recipe", draw)
     monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     return asked
 
@@ -83,14 +83,14 @@ def test_without_a_browser_the_csv_still_works(open_page, finished_run: Distilla
     def missing(*arguments):
         raise BrowserMissingError("no Chromium was found. Install one with 'apt install chromium'.")
 
-    monkeypatch.setattr(paper, "draw_recipe", missing)
+    monkeypatch.setattr(print_preview, "draw_recipe", missing)
     monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     app = open_page("figures", run=finished_run.id)
     assert not app.exception
     assert "apt install chromium" in app.error[0].value
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
-    monkeypatch.setattr(paper, "draw_recipe", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(print_preview, "draw_recipe", lambda *arguments: sheet.Sheet("drawn", "", 312, 200, "sans"))
     button(app, "Try again").click().run()
     assert not app.error
     assert not download(app, "PDF").proto.disabled
@@ -116,15 +116,15 @@ def test_a_figure_that_takes_long_can_be_stopped_and_drawn_later(open_page, fini
                 raise DrawingStoppedError("figure: its drawing was stopped")
         return sheet.Sheet("drawn", "", 312, 200, "sans")
 
-    monkeypatch.setattr(paper, "draw_recipe", slow)
+    monkeypatch.setattr(print_preview, "draw_recipe", slow)
     monkeypatch.setattr("atesc_core.figures.export.drawing.close_browser", lambda at_once: None)
     monkeypatch.setattr("atesc_core.jobs.service._service", JobService())
     app = open_page("figures", run=finished_run.id)
-    assert app.get("progress")[0].proto.text.startswith(f"{paper.JOB_TITLE}: in the browser · ")
+    assert app.get("progress")[0].proto.text.startswith(f"{print_preview.JOB_TITLE}: in the browser · ")
     assert download(app, "PDF").proto.disabled
     assert not download(app, "CSV").proto.disabled
     button(app, "Cancel").click().run()
-    assert f"{paper.JOB_TITLE} was cancelled" in page_text(app)
+    assert f"{print_preview.JOB_TITLE} was cancelled" in page_text(app)
     may_end.set()
     button(app, "Start again").click().run()
     assert "3.25 in wide at ICML" in page_text(app)

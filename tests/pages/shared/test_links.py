@@ -15,7 +15,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from atesc_core.study import STUDIES, rows
 from atesc_core.teachers.report import Report
-from pages.figures import paper
+from pages.figures import print_preview
 from pages.shared.state import url
 from tests.support.labs import Lab
 from tests.support.pages import button, charts, image_walls, page_text, widgets
@@ -200,7 +200,9 @@ def test_embedding(open_page, again, finished_run: DistillationRun, report: Repo
 
 @pytest.fixture
 def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "draw_recipe", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans"))
+    monkeypatch.setattr(
+        print_preview, "draw_recipe", lambda recipe, drawn, stop: sheet.Sheet("drawn", "", 312, 200, "sans")
+    )
 
 
 def test_figures(open_page, again, finished_run: DistillationRun, lab_with_runs: Lab, report: Report, no_browser):

@@ -93,9 +93,9 @@ def test_a_file_of_unknown_length_is_refused_and_other_requests_are_not(files):
 
 def test_storage_shows_what_is_held_and_what_waits(open_page, store, monkeypatch):
     """The page showed neither uploads nor jobs."""
-    monkeypatch.setattr("pages.storage.room.held_bytes", lambda: 12_300_000)
+    monkeypatch.setattr("pages.storage.usage.held_bytes", lambda: 12_300_000)
     waiting = [SimpleNamespace(state="queued")] * 3 + [SimpleNamespace(state="running")]
-    monkeypatch.setattr("pages.storage.room.jobs.active", lambda: waiting)
+    monkeypatch.setattr("pages.storage.usage.jobs.active", lambda: waiting)
     opened = open_page("storage")
     assert not opened.exception
     text = page_text(opened)

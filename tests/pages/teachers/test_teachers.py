@@ -257,10 +257,10 @@ def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     button(app, "Check").click().run()
     button(app, "Check").click().run()  # the same one: it is not started twice
-    assert "Reading the file and measuring it on its pair: " in page_text(app)
+    assert app.get("progress")[0].proto.text.startswith("Reading the file and measuring it on its pair: ")
     other = upload(open_page("teachers"), "other.safetensors", weights())
     button(other, "Check").click().run()
-    assert "waiting, place 1 in the queue" in page_text(other)
+    assert other.get("progress")[0].proto.text.endswith("waiting, place 1 in the queue")
     button(app, "Cancel").click().run()
     assert "Reading the file and measuring it on its pair was cancelled. Nothing was kept." in page_text(app)
     held.set()
