@@ -91,10 +91,11 @@ def test_zoom_outlives_ten_epochs_of_a_growing_run(serve, page: Page):
         page.wait_for_function(f"epochs => ({SEEN})().epochs === epochs", arg=2 + update)
         assert page.evaluate(SEEN)["range"] == zoomed, f"update {update}"
         if update % 4 == 0:
+            expect(page.get_by_role("cell", name=f"{45 + update}.0", exact=True)).to_be_visible()  # drawn on its own
             with page.expect_download() as download:
                 page.get_by_role("button", name="CSV", exact=True).click()
             table = pd.read_csv(download.value.path())
-            assert 45 + update in table["iacc"].tolist(), "a press while a run goes on takes what is shown"
+            assert 45 + update in table["iacc"].tolist(), "a press while a run goes on takes the table shown"
     RunLog(store, store.get(waiting)).write_epoch(1, 10, {"iacc": 30, "asr": 20})  # a third line: the whole page runs
     page.wait_for_function(f"() => ({SEEN})().lines === 3")
     assert page.evaluate(SEEN)["range"] == zoomed
