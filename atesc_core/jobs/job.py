@@ -140,4 +140,8 @@ class Job(ABC):
         with self._lock:
             if self.active:
                 self.state, self.queue_position, self.error = state, 0, error if state == "failed" else ""
+        self._release()
         self._ended.set()
+
+    def _release(self) -> None:  # noqa: B027 - nothing to free here
+        """Free what an ended job no longer needs: the service remembers jobs long after they have ended."""

@@ -135,7 +135,8 @@ def start_thread(
 ) -> ThreadJob[Value]:
     """Run ``function(job)`` in a thread as the job of this key; if one is active, return it.
 
-    For work that itself waits for another process, such as a browser. For other work use ``start``. See ``ThreadJob``.
+    For work that itself waits for another process, such as a browser, or whose result must stay in this one. For other
+    work use ``start``. See ``ThreadJob``.
     """
     return _service.start_thread(key, function, on_stop=on_stop, queue=queue)
 

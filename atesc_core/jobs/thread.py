@@ -44,13 +44,18 @@ class ThreadJob(Job, Generic[Value]):
         return self._value  # type: ignore[return-value]  # set when the state is done
 
     def _run(self) -> None:
-        function, self._function = self._function, None  # so that its data is freed before the job is
+        function = self._function
         assert function is not None
         try:
             self._value = function(self)
         except BaseException as error:
             self._exception = error
             raise
+
+    def _release(self) -> None:
+        self._function = None
+        if self._exception is not None:
+            self._exception.with_traceback(None)  # whose frames hold the data of the work
 
     def _interrupt(self) -> None:
         self._on_stop()

@@ -5,30 +5,38 @@ thread that has nothing left to run refuses the next request, and AppSession sta
 whatever the loop has not yet handled of the first one: the last run's whole output, if the request came quickly enough.
 The page then shows what was there before the click, until the same fragment runs again. A page with a live run asks
 for a rerun every second: with eight browsers on two cores, 2 of 48 selections in a chart were lost (Streamlit 1.67).
+A request to run the whole page loses nothing, because it draws everything again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from streamlit.runtime.app_session import AppSession, AppSessionState
+import streamlit as st
+from streamlit.runtime import app_session
 
 if TYPE_CHECKING:
+    from streamlit.runtime.app_session import AppSession
     from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
-_start: Any = getattr(AppSession, "_create_scriptrunner", None)
+VERSION = "1.67."  # of Streamlit; another one may have been mended, or have other names
+_start = app_session.AppSession._create_scriptrunner if st.__version__.startswith(VERSION) else None
 _waiting: WeakKeyDictionary[AppSession, deque[RerunData]] = WeakKeyDictionary()
 
 
 def deliver_output_before_rerun() -> None:
-    """From now on a session starts a ScriptRunner only after it has handled what the last one drew."""
-    if _start is not None:  # a later Streamlit, in which the method has another name, is left as it is
-        AppSession._create_scriptrunner = _start_in_turn  # type: ignore[method-assign, assignment]
+    """From now on a fragment's request starts a ScriptRunner only after the session has handled the last one's output.
+
+    Does nothing in a Streamlit of another version.
+    """
+    if _start is not None:
+        app_session.AppSession._create_scriptrunner = _start_in_turn  # type: ignore[method-assign, assignment]
 
 
 def _start_in_turn(session: AppSession, request: RerunData) -> None:
+    assert _start is not None
     waiting = _waiting.setdefault(session, deque())
     if session._scriptrunner is None and not waiting:
         _start(session, request)
@@ -40,8 +48,13 @@ def _start_in_turn(session: AppSession, request: RerunData) -> None:
 
 
 def _start_next(session: AppSession) -> None:
+    assert _start is not None
     request = _waiting[session].popleft()
-    if session._state == AppSessionState.SHUTDOWN_REQUESTED:
+    if session._state == app_session.AppSessionState.SHUTDOWN_REQUESTED:
         return
-    if session._scriptrunner is None or not session._scriptrunner.request_rerun(request):
+    if session._scriptrunner is not None and session._scriptrunner.request_rerun(request):
+        return
+    try:
         _start(session, request)
+    except Exception as error:  # noqa: BLE001 - as where the request came from: the browser shows it
+        session.handle_backmsg_exception(error)

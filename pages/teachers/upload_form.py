@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+import secrets
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
@@ -49,33 +50,38 @@ class Answers:
 
 @dataclass
 class Check:
-    """The measurement of an uploaded file, under the answers that were given."""
+    """The measurement of an uploaded file, under the answers that were given. Results are kept here, not in its job."""
 
     file_id: str
     staged: StagedTeacher
     answers: Answers
+    key: str = field(default_factory=lambda: f"check {secrets.token_hex(8)}")  # of its job
     checked: CheckedTeacher | None = None
     each: dict[str, CheckedTeacher] = field(default_factory=dict)  # of each architecture that fits, if none was chosen
     error: ValueError | None = None  # why the file cannot be a teacher
-    job: jobs.Job | None = None
+    job: jobs.Job | None = None  # the last one
 
     def start(self) -> jobs.Job:
-        """Measure it in the background."""
-        self.job = jobs.start_thread(f"check {self.file_id} {self.answers}", self._measure, queue="upload")
+        """Measure it in the background; if it is measured now, its job."""
+        self.job = jobs.start_thread(self.key, self._measure, queue="upload")
         return self.job
 
     def _measure(self, job: jobs.ThreadJob[None]) -> None:
-        """Keep the results here, and not in the job: the service remembers jobs long after this visitor has left."""
+        recognised = self.staged.recognised
         try:
-            if self.answers.arch is None and self.staged.recognised:
-                questions = {key: value for key, value in asdict(self.answers).items() if key != "arch"}
-                self.each = self.staged.check_each(**questions)
-            else:
+            if self.answers.arch is not None or recognised is None:
+                job.report(0, f"as {self.answers.arch}")
                 self.checked = self.staged.check(**asdict(self.answers))
+                return
+            each: dict[str, CheckedTeacher] = {}
+            for arch in recognised.architectures:
+                job.report(len(each) / len(recognised.architectures), f"as {arch}")
+                each[arch] = self.staged.check(**asdict(replace(self.answers, arch=arch)))
+                if job.stop_requested.is_set():
+                    return
+            self.each = each
         except (TeacherError, DomainError) as error:
             self.error = error.with_traceback(None)
-        if job.stop_requested.is_set():
-            self.checked, self.each, self.error = None, {}, None
 
 
 def upload_form() -> None:
@@ -104,23 +110,38 @@ def upload_form() -> None:
             return
         name, answers = _questions(staged)
         check = _current_check(uploaded, answers)
-        checked = check.checked if check else None
+        job = check.job if check else None
+        measuring = job is not None and job.active
+        checked = check.checked if check and not measuring else None
         with st.container(horizontal=True, gap="small"):
             pressed = action_button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
             add = action_button(
                 "Add", icon=":material/add:", type="primary" if checked else "secondary", disabled=not checked
             )
         if pressed:
-            if not (check and check.job and check.job.active):
-                check = st.session_state[CHECK] = Check(uploaded.file_id, staged, answers)
-            job = check.start()
-            with st.spinner(f"{JOB_TITLE} …", show_time=True):
-                job.wait(WAIT_S)
+            _start_check(check if measuring else None, uploaded, staged, answers)
             st.rerun()
-        if check:
-            _result(check)
+        if check and job:
+            _result(check, job, measuring)
         if add and checked:
             _add(checked, name)
+
+
+def _start_check(check: Check | None, uploaded: UploadedFile, staged: StagedTeacher, answers: Answers) -> None:
+    """Start a check, or go on with the one that is measured now, and wait a moment for its result."""
+    if check is None:
+        _stop_check()
+        check = st.session_state[CHECK] = Check(uploaded.file_id, staged, answers)
+    job = check.start()
+    with st.spinner(f"{JOB_TITLE} …", show_time=True):
+        job.wait(WAIT_S)
+
+
+def _stop_check() -> None:
+    """Stop the last check: nobody waits for it any more."""
+    last: Check | None = st.session_state.pop(CHECK, None)
+    if last and last.job:
+        last.job.stop()
 
 
 def _current_check(uploaded: UploadedFile, answers: Answers) -> Check | None:
@@ -129,16 +150,18 @@ def _current_check(uploaded: UploadedFile, answers: Answers) -> Check | None:
     return check if check and (check.file_id, check.answers) == (uploaded.file_id, answers) else None
 
 
-def _result(check: Check) -> None:
+def _result(check: Check, job: jobs.Job, measuring: bool) -> None:
     """Draw what the check has found, or how far it is."""
-    if check.error:
+    if measuring or job.state != "done":
+        watch_job(job, JOB_TITLE, check.start, unaffected="Nothing was kept.", changes=True)
+        if measuring and not job.active:  # it has ended while the page was drawn
+            st.rerun()
+    elif check.error:
         _refuse(check.error)
     elif check.checked:
         _measured(check.checked)
-    elif check.each:
+    else:
         _compare(check.each)
-    elif check.job:
-        watch_job(check.job, JOB_TITLE, check.start, unaffected="Nothing was kept.", changes=True)
 
 
 def _add(checked: CheckedTeacher, name: str) -> None:
@@ -189,7 +212,7 @@ def _refuse(error: ValueError) -> None:
 
 def _forget_upload() -> None:
     st.session_state.pop(STAGED, None)
-    st.session_state.pop(CHECK, None)
+    _stop_check()
 
 
 def _questions(staged: StagedTeacher) -> tuple[str, Answers]:

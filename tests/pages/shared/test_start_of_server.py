@@ -12,6 +12,7 @@ import pytest
 import app
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore, launcher
+from atesc_core.runs.run import Fork
 from pages.shared.data.store import run_store
 from tests.support.labs import tiny_spec
 
@@ -58,16 +59,22 @@ def test_whatever_queues_a_run_starts_a_worker_at_once(spawned):
     """Resume, one step and a trial waited for the sidebar's timer."""
     store = run_store()
     (waiting,) = store.all_runs()
-    store.stop(waiting.id)
-    for queue in (store.resume, store.step, store.take_turn, lambda run: store.slow_motion(run, 1.0)):
-        queue(waiting.id)
-        assert spawned == ["cpu"]
-        spawned.clear()
-        store.stop(waiting.id)
+    fork = Fork(waiting.id, 0, 9.5)
+    for queue in (
+        lambda: store.resume(waiting.id),
+        lambda: store.step(waiting.id),
+        lambda: store.take_turn(waiting.id),
+        lambda: store.slow_motion(waiting.id, 1.0),
+        lambda: store.fork(fork, until=waiting.spec.epochs),
+        lambda: store.create(waiting.spec),
+    ):
+        for run in store.all_runs(include_forks=True):
+            store.stop(run.id)
         with store.database.write() as connection:
             connection.execute("DELETE FROM starting")  # the worker that was started for the run
-    store.create(tiny_spec())
-    assert spawned == ["cpu"]
+        spawned.clear()
+        queue()
+        assert spawned == ["cpu"]
 
 
 def test_a_run_is_queued_where_no_worker_can_be_started(spawned, monkeypatch):

@@ -257,7 +257,7 @@ def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     button(app, "Check").click().run()
     button(app, "Check").click().run()  # the same one: it is not started twice
-    assert app.get("progress")[0].proto.text.startswith("Reading the file and measuring it on its pair: ")
+    assert app.get("progress")[0].proto.text.startswith("Reading the file and measuring it on its pair: as small · ")
     other = upload(open_page("teachers"), "other.safetensors", weights())
     button(other, "Check").click().run()
     assert other.get("progress")[0].proto.text.endswith("waiting, place 1 in the queue")
@@ -268,6 +268,37 @@ def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page
     for page in (app, other):
         assert all(job.wait(60) for job in jobs.active() if job.key.startswith("check"))
         assert not button(page.run(), "Add").disabled
+
+
+def test_a_check_that_nobody_waits_for_is_stopped(open_page, store, monkeypatch):
+    """With the answers changed and changed back, the result went to a check that the page no longer showed."""
+    held, check = threading.Event(), StagedTeacher.check
+
+    def check_later(self, *values, **named):
+        assert held.wait(60)
+        return check(self, *values, **named)
+
+    monkeypatch.setattr(StagedTeacher, "check", check_later)
+    monkeypatch.setattr(upload_form, "WAIT_S", 0)
+    app = upload(open_page("teachers"), "mine.safetensors", weights())
+    started = []
+    for side in (16, 24, 16):
+        app.number_input[0].set_value(side).run()
+        button(app, "Check").click().run()
+        started.append(app.session_state[upload_form.CHECK].job)
+    assert [job.state for job in started] == ["stopped", "stopped", "queued"]
+    held.set()
+    assert started[-1].wait(60)
+    assert not button(app.run(), "Add").disabled
+    assert "10 classes" in page_text(app)
+    assert all(job._function is None for job in started)  # the files are not kept with the jobs
+
+    held.clear()
+    button(app, "Check").click().run()
+    last = app.session_state[upload_form.CHECK].job
+    app.file_uploader(key="weights").set_value([]).run()
+    assert last.state == "stopped"
+    held.set()
 
 
 def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_run, lab_with_runs):
