@@ -273,17 +273,13 @@ def _results(run_ids: Sequence[str]) -> bool:
     recalls = {run_id: recall for group in current.groups for run_id, recall in _class_recalls(group).items()}
     exact["trap"] = [_trap_text(group, current.groups, recalls) for group in current.groups]
     formatted = _results_table(exact)
-    roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
-    elements.table(
-        formatted, [name for name in map(str, formatted.columns) if "(%)" in name or name in ("Seeds", "Epoch")], roles
-    )
     tex = table.latex(
         formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
     )
-    if "Trap" in formatted:
-        elements.caption(TRAP_NOTE)
+    place = st.container()  # filled last: a press on a button gives the table that is shown, never an older one
+    roles = {f"{METRIC_NAMES[metric]} {METRIC_BETTER[metric]} (%)": role for metric, role in METRIC_ROLES.items()}
+    numbers = [name for name in map(str, formatted.columns) if "(%)" in name or name in ("Seeds", "Epoch")]
     with elements.hidden_when_presenting("table", horizontal=True, gap="small", vertical_alignment="center"):
-        # Made after the press: while a run goes on, the file of the last redraw is gone with the next one.
         st.download_button(
             "LaTeX",
             lambda: tex,
@@ -306,6 +302,10 @@ def _results(run_ids: Sequence[str]) -> bool:
         )
         with st.popover("Copy LaTeX", icon=":material/content_copy:"):
             st.code(tex, language="latex")
+    with place:
+        elements.table(formatted, numbers, roles)
+        if "Trap" in formatted:
+            elements.caption(TRAP_NOTE)
     return current.in_progress
 
 

@@ -18,7 +18,7 @@ from atesc_core.paths import APP
 from atesc_core.runs import default_runs_dir, ensure_worker
 from atesc_core.version import lab_version
 from pages.shared.access import SIGN_IN_VARIABLE, announce, is_loopback
-from pages.shared.session_reruns import deliver_output_before_rerun
+from pages.shared.streamlit_repairs import repair
 
 
 def serve(arguments: list[str]) -> None:
@@ -48,7 +48,7 @@ def serve(arguments: list[str]) -> None:
 @asynccontextmanager
 async def starting(app: st.App) -> AsyncIterator[None]:
     """While the server starts: start workers for runs that wait, and print the links with the tokens."""
-    deliver_output_before_rerun()
+    repair()
     try:
         ensure_worker(default_runs_dir())
     except StoreError as error:  # every page says so too

@@ -10,11 +10,11 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pages.shared.session_reruns import deliver_output_before_rerun  # noqa: E402
 from pages.shared.state.controlled_widget import controlled_widget  # noqa: E402
+from pages.shared.streamlit_repairs import repair  # noqa: E402
 from pages.shared.ui.chart import ThresholdHandle, chart, thumbnails  # noqa: E402
 
-deliver_output_before_rerun()  # as the lab's server does
+repair()  # as the lab's server does
 st.set_page_config(layout="wide")
 st.session_state.setdefault("ticks", 0)
 random = np.random.default_rng(0)

@@ -17,8 +17,8 @@ from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
-from pages.shared import session_reruns
-from pages.shared.session_reruns import deliver_output_before_rerun
+from pages.shared.streamlit_repairs import reruns
+from pages.shared.streamlit_repairs.reruns import deliver_output_before_rerun
 
 SCRIPT = """
 import streamlit as st
@@ -125,11 +125,11 @@ def test_a_session_that_has_ended_starts_nothing(session_script, monkeypatch):
         session.request_rerun(ClientState(fragment_id=click))
         wait_until_it_takes_no_more(session._scriptrunner)
         started: list[object] = []
-        monkeypatch.setattr(session_reruns, "_start", lambda session, request: started.append(request))
+        monkeypatch.setattr(reruns, "_start", lambda session, request: started.append(request))
         session.request_rerun(ClientState(fragment_id=timer))
         session.shutdown()
         await until_idle(session)
-        assert not session_reruns._waiting[session]
+        assert not reruns._waiting[session]
         assert not started
 
     run(steps())
@@ -144,15 +144,10 @@ def test_a_thread_that_cannot_start_is_said_in_the_browser(session_script, monke
         click, timer = session._fragment_storage._fragments
         session.request_rerun(ClientState(fragment_id=click))
         wait_until_it_takes_no_more(session._scriptrunner)
-        monkeypatch.setattr(session_reruns, "_start", MagicMock(side_effect=RuntimeError("can't start new thread")))
+        monkeypatch.setattr(reruns, "_start", MagicMock(side_effect=RuntimeError("can't start new thread")))
         session.request_rerun(ClientState(fragment_id=timer))
         await until_idle(session)
         errors = [m.delta.new_element.exception.message for m in session.flush_browser_queue()]
         assert "can't start new thread" in errors
 
     run(steps())
-
-
-def test_the_repair_is_for_the_streamlit_that_is_locked():
-    """With another version: see whether the first test here passes without it, and if not, whether it fits."""
-    assert session_reruns._start is not None

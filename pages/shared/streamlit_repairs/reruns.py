@@ -11,32 +11,25 @@ A request to run the whole page loses nothing, because it draws everything again
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import streamlit as st
 from streamlit.runtime import app_session
 
 if TYPE_CHECKING:
     from streamlit.runtime.app_session import AppSession
     from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
-VERSION = "1.67."  # of Streamlit; another one may have been mended, or have other names
-_start = app_session.AppSession._create_scriptrunner if st.__version__.startswith(VERSION) else None
+_start: Any = getattr(app_session.AppSession, "_create_scriptrunner", None)
 _waiting: WeakKeyDictionary[AppSession, deque[RerunData]] = WeakKeyDictionary()
 
 
 def deliver_output_before_rerun() -> None:
-    """From now on a fragment's request starts a ScriptRunner only after the session has handled the last one's output.
-
-    Does nothing in a Streamlit of another version.
-    """
-    if _start is not None:
-        app_session.AppSession._create_scriptrunner = _start_in_turn  # type: ignore[method-assign, assignment]
+    """From now on a fragment's request starts a ScriptRunner only after the last one's output was handled."""
+    app_session.AppSession._create_scriptrunner = _start_in_turn  # type: ignore[method-assign, assignment]
 
 
 def _start_in_turn(session: AppSession, request: RerunData) -> None:
-    assert _start is not None
     waiting = _waiting.setdefault(session, deque())
     if session._scriptrunner is None and not waiting:
         _start(session, request)
@@ -48,7 +41,6 @@ def _start_in_turn(session: AppSession, request: RerunData) -> None:
 
 
 def _start_next(session: AppSession) -> None:
-    assert _start is not None
     request = _waiting[session].popleft()
     if session._state == app_session.AppSessionState.SHUTDOWN_REQUESTED:
         return
