@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from atesc_core.vocabulary import METRIC_BETTER, METRIC_NAMES, SETTING_NAMES, SY
 
 MIN_SEEDS_FOR_TEST = 3  # seeds; a t-test over two differences means almost nothing
 NOT_RUN = "not run"
+# The aim of the lab's own escape, against the student of the SL teacher: points, points, and parts of its values.
+AIMED_IACC, AIMED_TRAP, AIMED_OACC, AIMED_RECALL = 4.0, 5.0, 0.6, 0.8
 _METRIC_HEADS = {metric: f"{name} {METRIC_BETTER[metric]}" for metric, name in METRIC_NAMES.items()}
 CASE_COLUMNS = [
     "synthesizer",
@@ -329,9 +332,45 @@ def write_development(rows_file: Path, seeds: dict[str, int] | None = None, runs
     cells = study.plan((seeds or {}).get("development", study.seeds))
     parts = {
         "made": provenance_sentence(list(rows.values())),
+        "aims": aims_table(cells, rows),
         "table": development_table(results(cells, rows, study.images_from)),
     }
     return _write("development", parts, rows_file)
+
+
+def aims_table(cells: list[PlannedRun], rows: dict[Hashable, dict[str, Any]]) -> str:
+    """How many runs of each form reach each aim, against the control with the same seeds, as a Markdown table.
+
+    Rows of validation images. Only NTL teachers, and only runs whose control was measured, too.
+    """
+    heads = ("teacher", "form", "runs", "IAcc", "OOD metric", "recall of every class", "no over-forgetting", "all")
+    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    groups: dict[tuple[str, str], list[tuple[bool, ...]]] = {}
+    for cell in cells:
+        row = rows.get(outcome_key(cell.spec, "validation"))
+        control = rows.get(outcome_key(control_spec(cell), "validation"))
+        if cell.kind == "NTL" and row and control:
+            groups.setdefault((cell.spec.teacher, cell.form), []).append(_aims_reached(cell, row, control))
+    teachers, forms = (list(dict.fromkeys(names)) for names in zip(*groups, strict=True)) if groups else ([], [])
+    for teacher, form in itertools.product(teachers, forms):
+        if not (runs := groups.get((teacher, form))):
+            continue
+        reached = [sum(aims) for aims in zip(*runs, strict=True)]
+        counts = " | ".join(f"{count} of {len(runs)}" for count in (*reached, sum(map(all, runs))))
+        table.append(f"| `{teacher}` | {form} | {len(runs)} | {counts} |")
+    return "\n".join(table)
+
+
+def _aims_reached(cell: PlannedRun, row: dict[str, Any], control: dict[str, Any]) -> tuple[bool, ...]:
+    """Whether the run has the IAcc, the OOD metric and the recalls of the aim, and has not over-forgotten."""
+    metric = find_pair(cell.pair).metric
+    on_ood, of_control = row["metrics"][metric], control["metrics"][metric]
+    return (
+        row["metrics"]["iacc"] >= control["metrics"]["iacc"] - AIMED_IACC,
+        on_ood >= AIMED_OACC * of_control if metric == "oacc" else on_ood <= of_control + AIMED_TRAP,
+        all(own >= AIMED_RECALL * its for own, its in zip(row["recalls"], control["recalls"], strict=True)),
+        _outcome(cell.spec, row, control) != "over-forgetting",
+    )
 
 
 def development_table(frame: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from atesc_core.study import STUDIES, results, summary, tables, write_development, write_page
 from atesc_core.study.plan import FIRST_SEED
-from atesc_core.study.rows import read_rows
+from atesc_core.study.rows import outcome_key, read_rows
 from tests.support.study_rows import row, write
 
 CELLS = STUDIES["offline"].plan(3)
@@ -143,6 +143,32 @@ def test_what_an_escape_costs_is_counted_run_by_run(tmp_path):
     page = write_page(file, {"offline": 3}).read_text()
     assert "| 1 of 3, partly 1 | 80.0 ± 0.0 | 50.0 ± 0.0 |" in page
     assert "| 0 of 3 | 26.3 ± 22.8, over-forgetting on 2 | 26.3 ± 22.8 |" in page
+
+
+def test_aims_are_counted_run_by_run():
+    """Against the control with the same seed: IAcc 80 and OLAcc 20, or OAcc 90; recalls 80 and 60."""
+    cells = STUDIES["development"].plan(2)
+
+    def made(teacher, form, seed, iacc, other, recalls):
+        planned = next(c for c in cells if (c.spec.teacher, c.form, c.spec.seed) == (teacher, form, seed))
+        values = row(planned, iacc, other, images_from="validation", recalls=recalls, trap_label=0)
+        values["metrics"]["trap_recall"] = recalls[0]
+        return outcome_key(planned.spec, "validation"), values
+
+    rows = dict(
+        [
+            *(made("mnistm-fashion-sl", "plain", seed, 80.0, 20.0, [80.0, 60.0]) for seed in (0, 1)),
+            made("mnistm-mnist-sl", "plain", 0, 80.0, 90.0, [80.0, 60.0]),
+            made("mnistm-fashion-ntl", "Twin", 0, 76.0, 25.0, [64.0, 48.0]),  # each aim is just reached
+            made("mnistm-fashion-ntl", "Twin", 1, 75.9, 5.0, [39.0, 60.0]),  # only its OLAcc: over-forgetting
+            made("mnistm-mnist-ntl", "Twin", 0, 90.0, 53.9, [80.0, 60.0]),  # all but its OAcc
+            made("mnistm-mnist-ntl", "Twin", 1, 90.0, 90.0, [80.0, 60.0]),  # its control was not run
+        ]
+    )
+    assert tables.aims_table(cells, rows).splitlines()[2:] == [
+        "| `mnistm-fashion-ntl` | Twin | 2 | 1 of 2 | 2 of 2 | 1 of 2 | 1 of 2 | 1 of 2 |",
+        "| `mnistm-mnist-ntl` | Twin | 1 | 1 of 1 | 0 of 1 | 1 of 1 | 1 of 1 | 0 of 1 |",
+    ]
 
 
 def test_the_development_page_reads_validation_rows_only(tmp_path):
