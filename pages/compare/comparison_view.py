@@ -30,7 +30,8 @@ PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of a line of the
 TRAP_NOTE = (
     "Trap: against the plain student of the pair's SL teacher, where it is among these runs. Trapped: at least half of "
     "the OOD images that the control does not give the trap label get it. Over-forgetting: not trapped, but the recall "
-    "of the trap label's own class is less than half of the control's."
+    "of the trap label's own class is less than half of the control's. No control: that student is not among these "
+    "runs; tick it, as over-forgetting may go unseen without it."
 )
 RECALL_PX, AXIS_PX = 34, 76  # height of a row of recalls, and of their axis
 
@@ -340,14 +341,16 @@ def _class_recalls(group: SeedGroup) -> dict[str, ClassRecalls | None]:
 
 
 def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup], recalls: Mapping[str, ClassRecalls | None]) -> str:
-    """``trapped 2, free 1``: the outcomes of its seeds; empty if they were not measured. ``recalls``: by run id."""
+    """``trapped 2, free 1, no control``: the outcomes of its seeds; empty if they were not measured.
+
+    ``recalls``: by run id.
+    """
     control = comparison.control_group(group, groups, cards())
     if control is group:
         return "control"
     counts = comparison.trap_counts(group, control, recalls)
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{outcome} {count}" for outcome, count in counts.items())
+    outcomes = list(counts) if len(counts) == 1 else [f"{outcome} {count}" for outcome, count in counts.items()]
+    return ", ".join(outcomes + ["no control"] * (control is None and bool(outcomes)))
 
 
 def _caption(exact: pd.DataFrame) -> str:

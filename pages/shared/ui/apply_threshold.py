@@ -21,6 +21,10 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
         refusal: why the threshold cannot be applied; empty if it can.
     """
     if is_live(run):
+        wanted, chosen = run.pending_threshold, run.spec.split.threshold
+        current = run_store().threshold(run.id) if wanted is None else wanted
+        if not isinstance(chosen, str) and threshold == current:  # one found by itself can be kept by applying it
+            refusal = refusal or "The run splits at this threshold already"
         action_button(
             "Apply to this run",
             icon=":material/check:",

@@ -226,6 +226,16 @@ def test_names_from_users_stay_text(open_page, store, two_seeds):
 # ── what an escape costs ────────────────────────────────────────────────────────────────────────────
 
 
+def test_an_outcome_without_a_control_says_so(open_page, store):
+    """The same student was free, or over-forgetting, by what else was ticked; the table that left said neither."""
+    ten = (30.0,) * 8
+    atesc = logged_run(store, (50, 3), recalls=(40.0, 50.0, *ten))
+    control = logged_run(store, (85, 2), escape="none", teacher=CONTROL, recalls=(90.0, 60.0, *ten))
+    for ticked, expected in (((atesc,), "free, no control"), ((atesc, control), "over-forgetting")):
+        heads, row, *_ = table_of(open_page("compare", runs=",".join(ticked)))
+        assert row[heads.index("Trap")] == expected
+
+
 def test_the_recall_of_each_class_is_in_the_table_and_drawn_for_each_spec(open_page, store):
     ten = (30.0,) * 8
     for seed, trap_recall in enumerate((0.0, 10.0)):

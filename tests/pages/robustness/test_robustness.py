@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from atesc_core.robustness.detection import auroc, rates
 from atesc_core.robustness.thresholds import SUGGESTIONS, at_share
@@ -16,7 +17,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
 from pages.shared.data.snapshots import _snapshot
 from tests.support.copies import copy_lab
-from tests.support.labs import Lab
+from tests.support.labs import Lab, logged_run
 from tests.support.pages import button, charts, follow_link, image_walls, page_link, page_text, threshold_slider
 from tests.support.reports import numbers
 
@@ -265,6 +266,24 @@ def test_a_live_run_takes_the_line(open_page, lab_with_runs: Lab, report: Report
     assert "Threshold 2.50 is applied from the next round" in text(app)
     app.segmented_control(key=f"score {lab_with_runs.atesc}").set_value("kl").run()
     assert button(app, "Apply to this run").disabled  # it is not this run's score
+
+
+def test_a_threshold_that_is_the_runs_already_is_not_applied_again(store, monkeypatch):
+    """It was accepted, and logged as set by hand."""
+    monkeypatch.setattr(RunStore, "_mark_interrupted", lambda self: None)
+    run_id = logged_run(store, (50, 90), status="running", **{"split.threshold": 4.0})
+    store.set_threshold(run_id, 4.5)
+
+    def draw(run_id, threshold):
+        from pages.shared.data.store import run_store
+        from pages.shared.ui.apply_threshold import apply_controls
+
+        apply_controls(run_store().get(run_id), threshold)
+
+    for threshold, disabled in ((4.5, True), (4.0, False)):
+        app = AppTest.from_function(draw, args=(run_id, threshold)).run()
+        assert not app.exception
+        assert button(app, "Apply to this run").disabled == disabled
 
 
 @pytest.fixture
