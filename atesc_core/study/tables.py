@@ -43,9 +43,10 @@ def results(
 
     Returns:
         Columns synthesizer, setting, pair, metric, kind and name of the teacher, form, batch, seed; iacc, other (the
-        pair's metric), trap_recall (of the trap label's own class) and worst_recall, per cent; outcome, as
-        `trap_outcome` says against the plain student of the SL teacher with the same seeds; id_images and ood_images
-        (their numbers of images); seconds, device, torch. NaN or None if it was not run.
+        pair's metric), trap_recall (of the trap label's own class), worst_recall, per cent; trap_found and trap_label
+        (the label with the most evidence); outcome, as `trap_outcome` says against the plain student of the SL teacher
+        with the same seeds; id_images and ood_images (their numbers of images); seconds, device, torch. NaN or None if
+        it was not run.
     """
     lines = []
     for cell in cells:
@@ -68,6 +69,7 @@ def results(
                 "trap_recall": metrics.get("trap_recall", np.nan),
                 "worst_recall": metrics.get("worst_recall", np.nan),
                 "trap_found": (row.get("trap") or {}).get("is_trap"),
+                "trap_label": (row.get("trap") or {}).get("label"),
                 "outcome": _outcome(spec, row, rows.get(outcome_key(control_spec(cell), images_from))) if row else None,
                 "id_images": images.get("id", np.nan),
                 "ood_images": images.get("ood", np.nan),
@@ -391,8 +393,10 @@ def development_table(frame: pd.DataFrame) -> str:
         texts = _summary_texts(line)
         runs = frame[(frame.teacher == line.teacher) & (frame.form == line.form)].dropna(subset="iacc")
         by_seed = [f"{run.seed}: {run.iacc:.1f}; {run.other:.1f}" for _, run in runs.iterrows()]
-        sought = runs["trap_found"].dropna()
-        found = f"{int(sought.sum())} of {len(sought)}" if len(sought) else "–"
+        sought, target = runs.dropna(subset="trap_found"), find_pair(line.pair).target
+        found = f"{int(sought.trap_found.sum())} of {len(sought)}" if len(sought) else "–"
+        if wrong := sum(run.trap_found and target not in (None, run.trap_label) for run in sought.itertuples()):
+            found += f", not the target's label on {wrong}"
         cells = [f"`{line.teacher}`", *(texts[column] for column in columns), found, "<br>".join(by_seed)]
         table.append(f"| {' | '.join(cells)} |")
     return "\n".join(table)

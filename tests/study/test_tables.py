@@ -145,6 +145,15 @@ def test_what_an_escape_costs_is_counted_run_by_run(tmp_path):
     assert "| 0 of 3 | 26.3 ± 22.8, over-forgetting on 2 | 26.3 ± 22.8 |" in page
 
 
+def test_a_trap_with_another_label_than_the_target_is_told(tmp_path):
+    """Twin took 8 for the trap label of a backdoor teacher whose target is 0, and nothing said so."""
+    cells = [c for c in STUDIES["development"].plan(3) if (c.spec.teacher, c.form) == ("mnistm-badnet_sq-ntl", "Twin")]
+    traps = [{"is_trap": True, "label": 0}, {"is_trap": True, "label": 8}, {"is_trap": False, "label": 8}]
+    rows = [row(c, 60, 1, images_from="validation", trap=trap) for c, trap in zip(cells, traps, strict=True)]
+    page = write_development(write(tmp_path / "development.jsonl", rows), {"development": 3}).read_text()
+    assert "| 2 of 3, not the target's label on 1 |" in page
+
+
 def test_aims_are_counted_run_by_run():
     """Against the control with the same seed: IAcc 80 and OLAcc 20, or OAcc 90; recalls 80 and 60."""
     cells = STUDIES["development"].plan(2)
