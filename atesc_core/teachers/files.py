@@ -37,6 +37,7 @@ class Listing:
     class_names: tuple[str, ...] | None = None  # in the order of the outputs
     image_side: int | None = None  # pixels
     arch: str | None = None
+    pair: str | None = None  # the pair of the run that it is a student of
     entry: str = ""  # the entry of a checkpoint that holds the tensors; empty if they are the whole file
     other_entries: tuple[str, ...] = ()  # entries of the checkpoint that hold weights too
 
@@ -143,6 +144,7 @@ def _listed_facts(facts: Mapping[str, str]) -> dict[str, Any]:
         "class_names": as_class_names(_from_json(facts.get("class_names"))),
         "image_side": int(side) if re.fullmatch(r"[0-9]{1,3}", side) else None,
         "arch": facts.get("arch"),
+        "pair": facts.get("pair"),
         "entry": facts.get("entry", ""),
         "other_entries": as_class_names(_from_json(facts.get("other_entries"))) or (),
     }

@@ -235,7 +235,11 @@ def _questions(staged: StagedTeacher) -> tuple[str, Answers]:
         help=_about_architectures(fits),
     )
     kind = first_row[2].segmented_control("Kind", KINDS, default="NTL", required=True)
-    pair = pick_pair(second_row[0], "ID and OOD domain that it was trained on; type the name of a pair of your own")
+    pair = pick_pair(
+        second_row[0],
+        "ID and OOD domain that it was trained on; type the name of a pair of your own",
+        staged.listing.pair if staged.listing else None,
+    )
     side = recognised.image_side if recognised and recognised.image_side in range(8, 257) else None
     image_side = second_row[1].number_input(
         "Image side (px)",

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-def pick_pair(container: DeltaGenerator, help_text: str) -> str:
+def pick_pair(container: DeltaGenerator, help_text: str, likely: str | None = None) -> str:
     """Draw a select box for a pair; return the chosen or typed text.
 
-    It offers the link's pair (``?pair=``) first, then the pairs whose images are on this machine. A typed text may not
-    be a valid pair: the caller must check it.
+    It offers the link's pair (``?pair=``) first, or else ``likely``, if that is one of them; then the pairs whose
+    images are on this machine. A typed text may not be a valid pair: the caller must check it.
     """
     present = [name for name, pair in PAIRS.items() if not pair.missing]
-    linked = st.query_params.get("pair")
-    options = [linked, *(name for name in present if name != linked)] if linked else present
+    first = st.query_params.get("pair") or (likely if likely in present else None)
+    options = [first, *(name for name in present if name != first)] if first else present
     return container.selectbox("Pair", options, help=help_text, accept_new_options=True, required=True)
 
 

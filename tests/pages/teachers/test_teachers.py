@@ -308,6 +308,8 @@ def test_a_students_file_says_all_that_a_teachers_form_asks(open_page, finished_
     widgets = {widget.label: widget.value for widget in [*app.selectbox, *app.text_input, *app.number_input]}
     assert (widgets["Architecture"], widgets["Image side (px)"]) == ("small", 16)
     assert widgets["Class names"] == ", ".join("0123456789")
+    pair = next(box for box in app.selectbox if box.label == "Pair")  # the first one listed was chosen in silence
+    assert pair.value == "mnistm-badnet_sq"
     assert "Normalisation" not in widgets
 
 
