@@ -12,7 +12,7 @@ NONE = Positions(*[np.full(3, np.nan)] * 4)
 
 
 def texts(figure) -> list[str]:
-    return [note.text for note in figure.layout.annotations]
+    return [note.text.replace("<br>", " ") for note in figure.layout.annotations]
 
 
 def test_each_teacher_has_a_line_in_its_colour_for_mean_and_variance():

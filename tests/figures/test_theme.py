@@ -84,3 +84,13 @@ def test_uids_are_safe_in_a_css_selector_and_tell_names_apart():
 def test_mixing_ends_at_both_colours():
     assert theme.mix("#112233", "#FFEEDD", 1) == "#112233"
     assert theme.mix("#112233", "#FFEEDD", 0) == "#FFEEDD"
+
+
+@pytest.mark.parametrize("mode", theme.MODES)
+def test_a_message_in_an_empty_figure_fits_a_narrow_one(mode):
+    """It stood on one line: in a third of a page its ends were cut, and it ran over the axis title."""
+    figure = theme.show_message(
+        theme.new_figure(mode, "accuracy", "Epoch", "%"), "The first point comes at the end of epoch 1"
+    )
+    lines = figure.layout.annotations[-1].text.split("<br>")
+    assert lines == ["The first point comes at", "the end of epoch 1"]
