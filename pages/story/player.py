@@ -114,7 +114,8 @@ def controls(player: Player, presenting: bool = False) -> None:
         )
     with speed:
         if not presenting:
-            st.session_state.setdefault("speed", player.speed)
+            if st.session_state.get("speed") not in SPEEDS:  # None: a browser that has not received the choice yet
+                st.session_state["speed"] = player.speed
             st.segmented_control(
                 "Speed",
                 SPEEDS,
@@ -122,8 +123,13 @@ def controls(player: Player, presenting: bool = False) -> None:
                 format_func=lambda speed: f"{speed}×",
                 required=True,
                 label_visibility="collapsed",
-                on_change=lambda: player.set_speed(st.session_state["speed"]),
+                on_change=lambda: _choose_speed(player),
             )
+
+
+def _choose_speed(player: Player) -> None:
+    if (speed := st.session_state["speed"]) in SPEEDS:
+        player.set_speed(speed)
 
 
 def _seek(player: Player) -> None:
