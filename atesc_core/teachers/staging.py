@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -114,7 +115,7 @@ class StagedTeacher:
         """
         if arch is None and self.recognised is not None and self.recognised.arch is None:
             each = self.check_each(kind, pair, image_side, normalisation, class_names)
-            accuracies = ", ".join(f"{name}: IAcc {checked.card.metrics['iacc']:g} %" for name, checked in each.items())
+            accuracies = ", ".join(f"{name}: IAcc {checked.card.metrics['iacc']:g} %" for name, checked in each)
             raise TeacherError(f"{self.filename}: {several_fit(self.recognised)} Measured on {pair}: {accuracies}")
         id_domain = find_pair(pair).id
         if self.recognised is not None and not self.recognised.says_normalisation:
@@ -137,14 +138,12 @@ class StagedTeacher:
         image_side: int | None = None,
         normalisation: str | None = None,
         class_names: tuple[str, ...] | None = None,
-    ) -> dict[str, CheckedTeacher]:
-        """The result of `check` for each architecture that the file fits. Arguments and errors as there."""
+    ) -> Iterator[tuple[str, CheckedTeacher]]:
+        """Each architecture that the file fits, with the result of `check` as it. Arguments and errors as there."""
         if self.recognised is None:
             raise self.problem or TeacherError(f"{self.filename}: not recognised")
-        return {
-            arch: self.check(kind, pair, arch, image_side, normalisation, class_names)
-            for arch in self.recognised.architectures
-        }
+        for arch in self.recognised.architectures:
+            yield arch, self.check(kind, pair, arch, image_side, normalisation, class_names)
 
 
 def several_fit(recognised: Recognised | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
@@ -73,10 +73,12 @@ class Check:
                 job.report(0, f"as {self.answers.arch}")
                 self.checked = self.staged.check(**asdict(self.answers))
                 return
+            questions = {key: value for key, value in asdict(self.answers).items() if key != "arch"}
             each: dict[str, CheckedTeacher] = {}
-            for arch in recognised.architectures:
-                job.report(len(each) / len(recognised.architectures), f"as {arch}")
-                each[arch] = self.staged.check(**asdict(replace(self.answers, arch=arch)))
+            job.report(0, f"as each of {len(recognised.architectures)} architectures")
+            for arch, checked in self.staged.check_each(**questions):
+                each[arch] = checked
+                job.report(len(each) / len(recognised.architectures), f"done as {arch}")
                 if job.stop_requested.is_set():
                     return
             self.each = each
@@ -112,7 +114,7 @@ def upload_form() -> None:
         check = _current_check(uploaded, answers)
         job = check.job if check else None
         measuring = job is not None and job.active
-        checked = check.checked if check and not measuring else None
+        checked = check.checked if check and job and job.state == "done" else None
         with st.container(horizontal=True, gap="small"):
             pressed = action_button("Check", icon=":material/fact_check:", type="secondary" if checked else "primary")
             add = action_button(

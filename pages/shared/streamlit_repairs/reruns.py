@@ -4,7 +4,7 @@ A session's script runs in a thread, the ScriptRunner, which posts what the scri
 thread that has nothing left to run refuses the next request, and AppSession starts another. From then on it ignores
 whatever the loop has not yet handled of the first one: the last run's whole output, if the request came quickly enough.
 The page then shows what was there before the click, until the same fragment runs again. A page with a live run asks
-for a rerun every second: with eight browsers on two cores, 2 of 48 selections in a chart were lost (Streamlit 1.67).
+for a rerun every second, so on a busy machine this was seen again and again (Streamlit 1.67).
 A request to run the whole page loses nothing, because it draws everything again.
 """
 

@@ -244,8 +244,9 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     }
 
 
-def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page, store, monkeypatch):
-    """It blocked the page, and all other visitors' checks, without a word on how long."""
+@pytest.fixture
+def held(monkeypatch) -> threading.Event:
+    """Checks of uploaded files go on once this is set, and no page waits for them."""
     held, check = threading.Event(), StagedTeacher.check
 
     def check_later(self, *values, **named):
@@ -254,6 +255,11 @@ def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page
 
     monkeypatch.setattr(StagedTeacher, "check", check_later)
     monkeypatch.setattr(upload_form, "WAIT_S", 0)
+    return held
+
+
+def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page, store, held):
+    """It blocked the page, and all other visitors' checks, without a word on how long."""
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     button(app, "Check").click().run()
     button(app, "Check").click().run()  # the same one: it is not started twice
@@ -264,22 +270,16 @@ def test_a_check_is_a_job_that_shows_its_progress_and_can_be_cancelled(open_page
     button(app, "Cancel").click().run()
     assert "Reading the file and measuring it on its pair was cancelled. Nothing was kept." in page_text(app)
     held.set()
+    assert other.session_state[upload_form.CHECK].job.wait(60)  # it begins when the cancelled one has ended
+    assert button(app.run(), "Add").disabled
     button(app, "Start again").click().run()
     for page in (app, other):
         assert all(job.wait(60) for job in jobs.active() if job.key.startswith("check"))
         assert not button(page.run(), "Add").disabled
 
 
-def test_a_check_that_nobody_waits_for_is_stopped(open_page, store, monkeypatch):
+def test_a_check_that_nobody_waits_for_is_stopped(open_page, store, held):
     """With the answers changed and changed back, the result went to a check that the page no longer showed."""
-    held, check = threading.Event(), StagedTeacher.check
-
-    def check_later(self, *values, **named):
-        assert held.wait(60)
-        return check(self, *values, **named)
-
-    monkeypatch.setattr(StagedTeacher, "check", check_later)
-    monkeypatch.setattr(upload_form, "WAIT_S", 0)
     app = upload(open_page("teachers"), "mine.safetensors", weights())
     started = []
     for side in (16, 24, 16):
