@@ -2,7 +2,7 @@
 
 from atesc_core.errors import FigureNotReadyError, StoreError
 from atesc_core.figures.run_figures import draw_panels
-from pages.figures.print_preview import downloads, preview
+from pages.figures.print_preview import print_figure
 from pages.figures.recipe_form import measure_missing_reports, recipe_form, sources
 from pages.shared.data.snapshots import leaving_out_damaged
 from pages.shared.ui import elements
@@ -21,6 +21,4 @@ if run:
     except StoreError as error:  # a recipe may name any run and epoch
         elements.problem("This figure cannot be drawn.", f"{error}.", "Choose another epoch or run.")
     else:
-        sheet = preview(recipe, drawn)
-        with elements.hidden_when_presenting("files"):
-            downloads(recipe, drawn, sheet)
+        print_figure(recipe, drawn)

@@ -30,20 +30,29 @@ WAIT_S = 1.0  # most figures are drawn within this time; slower ones show their 
 MIME = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 
-def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
-    """Draw the figure on a white sheet, as it will print; return the sheet, or None if it is not finished or failed."""
+def print_figure(recipe: Recipe, drawn: Sequence[go.Figure]) -> None:
+    """Draw the figure as it will print, and below it its files to download."""
     job = _drawing(recipe, drawn)
     with st.spinner(f"{JOB_TITLE} …", show_time=True):
         job.wait(WAIT_S)
-    if job.state != "done":
-        watch_job(
-            job,
-            JOB_TITLE,
-            lambda: _start_drawing(job.key, recipe, drawn),
-            unaffected="Data, sidecar and recipe below are complete.",
-        )
-        return None
-    sheet = job.result()
+    sheet = job.result() if job.state == "done" else None
+    place = st.container()  # filled last: a press on a button gives the figure that is shown, never an older one
+    with elements.hidden_when_presenting("files"):
+        _downloads(recipe, drawn, sheet)
+    with place:
+        if sheet:
+            _preview(recipe, sheet)
+        else:
+            watch_job(
+                job,
+                JOB_TITLE,
+                lambda: _start_drawing(job.key, recipe, drawn),
+                unaffected="Data, sidecar and recipe below are complete.",
+            )
+
+
+def _preview(recipe: Recipe, sheet: Sheet) -> None:
+    """Draw the figure on a white page with a ruler."""
     layout = recipe.layout
     st.html(_page(files.sheet_file(sheet, "svg"), recipe, _caption(recipe)))
     elements.caption(
@@ -57,10 +66,9 @@ def preview(recipe: Recipe, drawn: Sequence[go.Figure]) -> Sheet | None:
             "Other labels avoid it.",
             icon=":material/font_download_off:",
         )
-    return sheet
 
 
-def downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -> None:
+def _downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) -> None:
     """Draw the download buttons, and the commands that make the figure and its runs again."""
     provenance, stem = recipe_provenance(recipe, drawn, run_store()), recipe.stem
     with st.container(horizontal=True, gap="small"):

@@ -94,6 +94,8 @@ def watch_job(
         has_more: Whether a part of the result is ready, so that the page should run again before the job ends.
     """
     active = job.active
+    if job.state == "done":  # since the page looked
+        st.rerun()
 
     @st.fragment(run_every=REFRESH_S if active else None)
     def fragment() -> None:

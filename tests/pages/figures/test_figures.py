@@ -150,3 +150,43 @@ def test_a_wider_venue_is_shown_at_its_width(open_page, finished_run: Distillati
     app.segmented_control(key="venue").set_value("cvpr").run()
     app.segmented_control(key="columns").set_value(2).run()
     assert "6.875 in wide at CVPR" in page_text(app)
+
+
+def test_the_files_are_those_of_the_preview_that_is_shown(open_page, finished_run: DistillationRun, drawn, monkeypatch):
+    """A press between the new preview and its buttons gave the figure as it was before."""
+    order: list[str] = []
+    for name in ("html", "download_button"):
+        original = getattr(print_preview.st, name)
+
+        def record(first, *arguments, original=original, **options):
+            order.append("preview" if "atesc-paper" in first else first)
+            return original(first, *arguments, **options)
+
+        monkeypatch.setattr(print_preview.st, name, record)
+    open_page("figures", run=finished_run.id)
+    assert order.index("preview") > max(order.index(label) for label in ("PDF", "SVG", "PNG", "CSV", "All, zipped"))
+
+
+def test_a_drawing_that_ends_while_its_buttons_are_drawn_is_shown(
+    open_page, finished_run: DistillationRun, drawn, monkeypatch
+):
+    """The page had looked before; then nothing was to be watched, and the preview never came."""
+    end = threading.Event()
+    monkeypatch.setattr(print_preview, "WAIT_S", 0.0)
+    draw, download_all = print_preview.draw_recipe, print_preview._downloads
+
+    def slow(recipe, figures, stop):
+        assert end.wait(30)
+        return draw(recipe, figures, stop)
+
+    def downloads(recipe, figures, result):
+        download_all(recipe, figures, result)
+        if result is None:
+            end.set()
+            until(lambda: print_preview._drawing(recipe, figures).state == "done")
+
+    monkeypatch.setattr(print_preview, "draw_recipe", slow)
+    monkeypatch.setattr(print_preview, "_downloads", downloads)
+    app = open_page("figures", run=finished_run.id)
+    assert "in wide at" in page_text(app)
+    assert not download(app, "PDF").proto.disabled
