@@ -1,4 +1,4 @@
-"""``teachers list | train | check | add``."""
+"""``teachers list | train | check | add | delete``."""
 
 from __future__ import annotations
 
@@ -253,3 +253,12 @@ def add_teacher(
     print(f"{card.name}: {card.arch}, {card.image_side} px, {metrics_text(card.metrics)}")
     for warning in checked.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
+
+
+@commands.command("delete")
+def delete_teacher(name: Annotated[str, typer.Argument(help="Its name.")], runs_dir: RunsDir = None) -> None:
+    """Delete a teacher of your own, its weights included. No run may use it: delete those first."""
+    from atesc_core.runs import RunStore
+
+    RunStore(folder(runs_dir)).delete_teacher(name)
+    print(f"deleted: {name}")

@@ -26,7 +26,7 @@ import pandas as pd
 import platformdirs
 
 from atesc_core.distillation.turns import Turn
-from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, UnknownRunError
+from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, TeacherError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy, read_cached
 from atesc_core.runs.database import PATIENCE_S, Database
 from atesc_core.runs.locks import gate, is_taken
@@ -37,6 +37,7 @@ from atesc_core.runs.turn_file import load_turn
 from atesc_core.specs.base import parse
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
+from atesc_core.teachers.cards import SHIPPED, card_file
 from atesc_core.vocabulary import threshold_json
 
 Value = TypeVar("Value")
@@ -49,6 +50,11 @@ ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits tha
 LABEL_LENGTH = 200
 # The run that a run branched off; NULL where that is damaged, and a row that cannot be read makes no statement fail.
 FORK_PARENT = "CASE WHEN json_valid(fork) THEN json_extract(fork, '$.parent') END"
+# Runs that use or make a teacher: distillations in any state, and trainings that have not ended.
+NAMES_TEACHER = """CASE WHEN json_valid(spec) THEN
+    task = 'distillation' AND json_extract(spec, '$.teacher') = ?
+    OR task = 'training' AND json_extract(spec, '$.name') = ? AND status IN ('queued', 'running', 'paused')
+END"""
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
 
@@ -170,6 +176,11 @@ class RunStore:
         """Names of the teachers that queued, running or paused runs train."""
         rows = self._rows("WHERE task = 'training' AND status IN ('queued', 'running', 'paused')")
         return {run.teacher for run in _readable(rows, {})}
+
+    def runs_of_teacher(self, name: str) -> list[str]:
+        """Ids of the distillations of a teacher and of the training that is making it, oldest first."""
+        rows = self.database.read(f"SELECT id FROM runs WHERE {NAMES_TEACHER} ORDER BY rowid", name, name)
+        return [row["id"] for row in rows]
 
     def epochs(self, run_id: str) -> pd.DataFrame:
         """One row per epoch: epoch, images, time, and the metrics in per cent.
@@ -454,6 +465,23 @@ class RunStore:
         with self._change() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
+    def delete_teacher(self, name: str) -> None:
+        """Remove a teacher that was loaded or trained here: its card and weights.
+
+        Raises:
+            TeacherError: there is no such teacher, it ships with the lab, or runs name it: a later teacher of the same
+                name would pass for theirs.
+        """
+        self._check_may_change()
+        card = card_file(name, self.runs_dir)
+        if card.parent == SHIPPED:
+            raise TeacherError(f"teacher: {name!r} ships with the lab; expected one that was loaded or trained here")
+        with self._change():  # no run can be queued meanwhile
+            if runs := self.runs_of_teacher(name):
+                raise TeacherError(f"teacher: {name!r} has {_some(runs)}; delete them first")
+            card.unlink()
+            card.with_suffix(".safetensors").unlink(missing_ok=True)
+
     def thin(self, run_id: str) -> int:
         """Delete most of an ended run's stored epochs, keep its curves; returns the bytes freed. See `storage.thin`."""
         self._check_may_change()
@@ -678,6 +706,12 @@ def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
     if row is None:
         raise UnknownRunError(f"run: {run_id!r} is unknown")
     return row
+
+
+def _some(run_ids: list[str]) -> str:
+    """The number of runs, and the first of their ids."""
+    shown = ", ".join(run_ids[:3]) + (" and others" if len(run_ids) > 3 else "")
+    return f"{len(run_ids)} run{'' if len(run_ids) == 1 else 's'}: {shown}"
 
 
 def _checked(run_id: str) -> str:

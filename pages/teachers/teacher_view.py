@@ -7,7 +7,7 @@ from itertools import zip_longest
 import streamlit as st
 
 from atesc_core import figures
-from atesc_core.errors import DomainError
+from atesc_core.errors import DomainError, StoreError, TeacherError
 from atesc_core.figures.run_data import class_accuracies, robust_curves
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard
@@ -16,9 +16,12 @@ from atesc_core.teachers.report import PREMISE_GAP, Report
 from atesc_core.vocabulary import METRIC_MEANINGS, METRIC_NAMES, METRIC_ROLES, SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data.domains import first_test_images
 from pages.shared.data.reports import measuring, teacher_report
-from pages.shared.data.teachers import architecture
+from pages.shared.data.store import run_store
+from pages.shared.data.teachers import architecture, forget_cards, is_own
 from pages.shared.state import url
+from pages.shared.state.visitor import may_change
 from pages.shared.ui import appearance, elements, formats
+from pages.shared.ui.actions import action_button
 from pages.shared.ui.batchnorm import FAR_DOTS, NO_BATCHNORM, real_images, with_reports
 from pages.shared.ui.chart import chart
 from pages.shared.ui.gallery import gallery
@@ -157,6 +160,8 @@ def teacher_view(card: TeacherCard, known: dict[str, TeacherCard]) -> None:
             chart(figure, f"class {card.name}", height=380)
         _confusions(card, report)
     _provenance(card)
+    if is_own(card.name):
+        _delete_button(card.name)
 
 
 def _counterpart(card: TeacherCard, known: dict[str, TeacherCard]) -> TeacherCard | None:
@@ -316,3 +321,33 @@ def _provenance(card: TeacherCard) -> None:
         if card.command:
             st.code(card.command, language="bash")
         st.code("\n".join(f"{name}: {value}" for name, value in card.recipe.model_dump().items()), language="yaml")
+
+
+def _delete_button(name: str) -> None:
+    """Draw a button that deletes a teacher that was loaded or trained here, or why it cannot be deleted."""
+    runs = len(run_store().runs_of_teacher(name))
+    with (
+        elements.hidden_when_presenting("delete"),
+        st.popover("Delete", icon=":material/delete:", disabled=not may_change()),
+    ):
+        if runs:
+            elements.caption(
+                f"{formats.count(runs)} run{' uses' if runs == 1 else 's use'} it. Delete those first, on Storage."
+            )
+        else:
+            elements.caption("Its card and its weights. This cannot be undone.")
+        action_button(
+            "Delete for good", type="primary", disabled=bool(runs), key=f"delete {name}", on_click=_delete, args=(name,)
+        )
+    if problem := st.session_state.pop("teacher not deleted", None):
+        elements.notice("error", problem, icon=":material/error:")
+
+
+def _delete(name: str) -> None:
+    try:
+        run_store().delete_teacher(name)
+    except (TeacherError, StoreError) as error:  # a run of it began meanwhile, or another visitor deleted it
+        st.session_state["teacher not deleted"] = f"{error}."
+        return
+    forget_cards()
+    _open_teacher(None)

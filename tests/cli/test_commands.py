@@ -404,6 +404,14 @@ def test_runs_are_thinned_and_deleted_from_the_command_line(runs_dir):
     assert not any(store.folder(run_id).exists() for run_id in (one, other))
 
 
+def test_a_teacher_of_ones_own_is_deleted_from_the_command_line(runs_dir, capsys, monkeypatch):
+    save_tiny_teacher(runs_dir)
+    said = refused(capsys, monkeypatch, "teachers", "delete", "mnistm-mnist-ntl", "--runs-dir", runs_dir)
+    assert "teacher: 'mnistm-mnist-ntl' ships with the lab" in said
+    assert run_in_process("teachers", "delete", "tiny", "--runs-dir", runs_dir) == "deleted: tiny\n"
+    assert find_card("tiny", runs_dir) is None
+
+
 def test_a_run_that_is_not_there_deletes_no_other(runs_dir, capsys, monkeypatch):
     store = RunStore(runs_dir)
     run_id = logged_run(store, (80.0, 10.0))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from atesc_core.errors import RunBusyError, StoreError, UnknownRunError
+from atesc_core.errors import RunBusyError, StoreError, TeacherError, UnknownRunError
 from atesc_core.files import atomic_write
 from atesc_core.runs import ClassRecalls, RunStore, Snapshot, default_runs_dir
 from atesc_core.runs.log import RunLog
@@ -21,6 +21,7 @@ from atesc_core.runs.snapshots import is_whole, read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
 from tests.support.labs import logged_run
+from tests.support.tiny_runs import TINY, save_tiny_teacher
 
 TRAINING = TeacherSpec(name="mine", pair="mnistm-mnist", kind="NTL", epochs=2, device="cpu")
 HOSTILE = [
@@ -183,6 +184,39 @@ def test_a_run_on_a_device_is_not_deleted(store, spec):
     with pytest.raises(RunBusyError, match="stop it"):
         store.delete(run_id)
     assert store.folder(run_id).exists()
+
+
+def test_a_teacher_is_deleted_only_if_no_run_names_it(store):
+    """A later teacher of the same name would pass for that of the runs."""
+    save_tiny_teacher(store.runs_dir)
+    files = [store.runs_dir / "teachers" / f"tiny.{suffix}" for suffix in ("json", "safetensors")]
+    run_ids = [logged_run(store, (80.0, 10.0), teacher="tiny"), store.create(TINY)]
+    run_ids.append(store.create(TRAINING.model_copy(update={"name": "tiny"})))
+    logged_run(store, (80.0, 10.0))  # of another teacher
+    with pytest.raises(TeacherError, match=f"'tiny' has 3 runs: {', '.join(run_ids)}; delete them first"):
+        store.delete_teacher("tiny")
+    for run_id in run_ids[:2]:
+        store.delete(run_id)
+    with pytest.raises(TeacherError, match=f"'tiny' has 1 run: {run_ids[2]}; delete"):
+        store.delete_teacher("tiny")
+    store.stop(run_ids[2])
+    assert all(file.exists() for file in files)
+    store.delete_teacher("tiny")
+    assert not any(file.exists() for file in files)
+    with pytest.raises(TeacherError, match="'tiny' is not known"):
+        store.delete_teacher("tiny")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("mnistm-mnist-ntl", "ships with the lab; expected one that was loaded or trained here"),
+        ("../../etc/passwd", "not known; expected lower-case letters"),
+    ],
+)
+def test_only_ones_own_teachers_are_deleted(store, name, why):
+    with pytest.raises(TeacherError, match=why):
+        store.delete_teacher(name)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])

@@ -8,6 +8,7 @@ import streamlit as st
 
 from atesc_core.runs import default_runs_dir
 from atesc_core.teachers import TeacherCard, list_teachers
+from atesc_core.teachers.cards import SHIPPED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +25,13 @@ def cards() -> dict[str, TeacherCard]:
     return _cards(default_runs_dir())
 
 
+def is_own(name: str) -> bool:
+    """Whether the teacher was loaded or trained here, rather than shipped."""
+    return not (SHIPPED / f"{name}.json").exists()
+
+
 def forget_cards() -> None:
-    """Clear the cache of `cards`, after a teacher was added."""
+    """Clear the cache of `cards`, after a teacher was added or deleted."""
     _cards.clear()
 
 

@@ -31,6 +31,7 @@ from tests.support.labs import CONTROL, TEACHER
 from tests.support.pages import button, charts, page_text
 from tests.support.published_weights import wrn
 from tests.support.reports import numbers
+from tests.support.tiny_runs import TINY, save_tiny_teacher
 
 # ── the shelf ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -92,6 +93,32 @@ def test_a_card_opens_its_teacher(open_page, store, held_job):
     assert app.query_params["teacher"] == TEACHER
     button(app, "All teachers").click().run()
     assert app.title[0].value == "Teachers"
+
+
+def test_a_teacher_of_ones_own_is_deleted_once_no_run_uses_it(open_page, store, held_job):
+    """Nothing that was loaded or trained here could be deleted."""
+    save_tiny_teacher(store.runs_dir)
+    run_id = store.create(TINY)
+    app = open_page("teachers", teacher="tiny")
+    assert "1 run uses it. Delete those first, on Storage." in page_text(app)
+    assert app.button(key="delete tiny").disabled
+    store.delete(run_id)
+    app.run()
+    store.create(TINY)  # while the page is open
+    app.button(key="delete tiny").click().run()
+    assert "teacher: 'tiny' has 1 run: " in page_text(app)
+    assert app.title[0].value == "tiny"
+    store.delete(store.distillations()[0].id)
+    app.run().button(key="delete tiny").click().run()
+    assert app.title[0].value == "Teachers"
+    assert "teacher" not in app.query_params
+    assert "open tiny" not in {button.key for button in app.button}
+    assert find_card("tiny", store.runs_dir) is None
+
+
+def test_a_shipped_teacher_has_no_button_that_deletes_it(open_page, store, held_job):
+    app = open_page("teachers", teacher=TEACHER)
+    assert f"delete {TEACHER}" not in {button.key for button in app.button}
 
 
 def test_a_link_to_a_teacher_that_is_gone_says_so(open_page, store):
