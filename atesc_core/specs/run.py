@@ -26,6 +26,15 @@ from atesc_core.specs.base import JobSpec, Spec, _shown, setting
 ScoreName = Literal["min_eps", "margin", "kl", "random", "confidence", "energy", "gmm"]
 EscapeKind = Literal["none", "ckd", "atesc", "twin", "abd", "tadfkd"]
 SPLITTING: tuple[EscapeKind, ...] = ("ckd", "atesc", "tadfkd")
+# The settings of EscapeSpec that each kind uses. The others change nothing.
+ESCAPE_SETTINGS: dict[EscapeKind, tuple[str, ...]] = {
+    "none": (),
+    "ckd": ("warmup_epochs",),
+    "atesc": ("weight", "forgetting", "clamp", "warmup_epochs"),
+    "twin": ("weight", "warmup_epochs", "trap", "mixing", "orientation", "ood_images"),
+    "abd": ("vaccine",),
+    "tadfkd": ("warmup_epochs",),
+}
 
 
 SYNTHESIS = (

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from atesc_core.errors import SpecError
 from atesc_core.specs.command import run_command
 from atesc_core.specs.presets import PRESETS, from_preset
-from atesc_core.specs.run import ESCAPE_REQUIREMENTS, SYNTHESES, RunSpec
+from atesc_core.specs.run import ESCAPE_REQUIREMENTS, ESCAPE_SETTINGS, SYNTHESES, RunSpec
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, SYNTHESIZER_NAMES
 from pages.shared.data import cost
@@ -176,11 +176,17 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
     """Draw the advanced settings; return dotted field -> value for each value that differs from the preset."""
     groups = {"Run": RunSpec, "Generator": type(base.synthesis), "Split": type(base.split), "Escape": type(base.escape)}
     prefixes = {"Run": "", "Generator": "synthesis.", "Split": "split.", "Escape": "escape."}
+    unused = {
+        f"escape.{name}" for name in type(base.escape).model_fields if name not in ESCAPE_SETTINGS[base.escape.kind]
+    }
     changes = {}
     for tab, (title, model) in zip(st.tabs(list(groups)), groups.items(), strict=True):
         paths = [prefixes[title] + name for name in model.model_fields]
-        paths = [path for path in paths if path not in BASIC_FIELDS and not isinstance(_value(base, path), BaseModel)]
+        paths = [path for path in paths if path not in BASIC_FIELDS | unused]
+        paths = [path for path in paths if not isinstance(_value(base, path), BaseModel)]
         with tab:
+            if not paths:
+                elements.caption("Plain distillation has no settings of an escape.")
             for start in range(0, len(paths), COLUMNS):
                 for column, path in zip(st.columns(COLUMNS), paths[start : start + COLUMNS], strict=False):
                     with column:

@@ -13,7 +13,7 @@ from atesc_core.distillation.loop import Controls, distill
 from atesc_core.distillation.state import Distillation
 from atesc_core.domains.loading import load_pair
 from atesc_core.robustness.scores import SCORES
-from atesc_core.specs.run import EscapeKind
+from atesc_core.specs.run import ESCAPE_SETTINGS, EscapeKind, EscapeSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.training.evaluation import Evaluator
 from atesc_core.training.events import CheckpointReady, EpochDone, RoundDone
@@ -64,6 +64,37 @@ def test_every_synthesizer_runs_with_every_escape(teacher, kind, escape):
     assert ("g/vaccine" in steps[-1].losses) == (escape == "abd")
     assert (steps[-1].fragile_share is None) == (escape in ("none", "abd", "twin"))
     assert ("g/trap" in steps[-1].losses) == (escape == "twin")
+
+
+OTHER_ESCAPE_SETTINGS = {
+    "weight": 0.7,
+    "forgetting": "uniform",
+    "clamp": 0.01,
+    "warmup_epochs": 0,
+    "trap": 5.0,
+    "mixing": 5.0,
+    "orientation": 5.0,
+    "ood_images": 5,
+    "vaccine": 5.0,
+}
+
+
+@pytest.mark.usefixtures("a_trap_with_label_0")
+@pytest.mark.parametrize("escape", get_args(EscapeKind))
+def test_an_escape_uses_the_settings_that_it_is_shown_with_and_no_others(teacher, escape):
+    """The form showed the settings of all escapes."""
+    cheap = {"split.score": "confidence", "split.threshold": "share", "rounds": 1}
+    base = short_run(epochs=2, **{"escape.kind": escape} | cheap)
+    assert OTHER_ESCAPE_SETTINGS.keys() == EscapeSpec.model_fields.keys() - {"kind"}
+
+    def after(names) -> dict[str, torch.Tensor]:
+        spec = base.replaced({f"escape.{name}": OTHER_ESCAPE_SETTINGS[name] for name in names})
+        return weights(distill(spec, teacher))
+
+    plain, used = after(()), ESCAPE_SETTINGS[escape]
+    assert same(after(name for name in OTHER_ESCAPE_SETTINGS if name not in used), plain)
+    for name in used:
+        assert not same(after((name,)), plain), name
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from atesc_core.runs import DistillationRun
 from atesc_core.specs.base import field_paths
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import from_preset
-from atesc_core.specs.run import SYNTHESES, EscapeKind, ScoreName
+from atesc_core.specs.run import ESCAPE_SETTINGS, EscapeKind, EscapeSpec, ScoreName
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.batchnorm import batchnorm_file
 from pages.distill import new_run_form
@@ -48,11 +48,20 @@ def test_an_empty_lab_shows_the_form(open_page, store):
     assert not charts(app)
 
 
-@pytest.mark.parametrize("kind", SYNTHESES)
-def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store, kind):
-    spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind})
+@pytest.mark.parametrize(
+    ("kind", "escape"), [("dfq", "none"), ("dfq", "twin"), ("dfq", "tadfkd"), ("cmi", "abd"), ("nayer", "atesc")]
+)
+def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store, kind, escape):
+    spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind, "escape.kind": escape})
     app = open_page("distill", spec=spec.to_token())
     paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.BASIC_FIELDS]
+    others = {f"escape.{name}" for name in EscapeSpec.model_fields} - {
+        f"escape.{name}" for name in ESCAPE_SETTINGS[escape]
+    }
+    shown = {widget.key.rpartition(": ")[2] for kind in KINDS for widget in app.get(kind) if widget.key}
+    assert not others & shown
+    assert ("Plain distillation has no settings of an escape." in page_text(app)) == (escape == "none")
+    paths = [path for path in paths if path not in others]
     assert len(paths) > 15
     for path in paths:
         value = functools.reduce(getattr, path.split("."), spec)
