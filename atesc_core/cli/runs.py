@@ -98,7 +98,7 @@ def list_runs(
     if as_json:
         print(json.dumps([_as_json(run) for run in runs]))
         return
-    table = Table("run", "teacher", "method", "escape", "seed", "status", "epoch", "accuracy, %", "started")
+    table = Table("run", "teacher", "method", "escape", "seed", "status", "measured", "accuracy, %", "started")
     for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
         if isinstance(run, TrainingRun):
@@ -113,7 +113,7 @@ def list_runs(
             escape,
             str(run.spec.seed),
             run.status,
-            f"{run.epoch}/{run.epochs}",
+            f"{run.measured_epoch}/{run.epochs}",
             metrics_text(run.metrics),
             when,
         )
@@ -301,7 +301,9 @@ def expect_done(run: Run) -> None:
 def _note(run: Run) -> str:
     if run.status == "queued":
         return "starting" if run.queue_position == 1 else f"in line, place {run.queue_position}"
-    parts = [run.status, f"epoch {run.epoch}/{run.epochs}", metrics_text(run.metrics)]
+    parts = [run.status, f"epoch {run.epoch}/{run.epochs}"]
+    if run.metrics:
+        parts.append(f"after {run.measured_epoch}: {metrics_text(run.metrics)}")
     if run.images_per_s:
         parts.append(f"{run.images_per_s:,.0f} img/s")
     if run.eta_s is not None:

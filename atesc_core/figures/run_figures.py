@@ -61,7 +61,7 @@ def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
         "device": run.device,
         "made_by": next(filter(None, starts), None),
         "status": run.status,
-        "epochs_done": run.epoch if run.metrics else 0,
+        "epochs_done": run.measured_epoch,
     }
 
 

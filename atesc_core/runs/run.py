@@ -70,6 +70,7 @@ class Run(ABC):
     error: str | None
     queue_position: int | None  # 1 is next; None if the run is not queued
     metrics: dict[str, float]  # of the last finished epoch, in per cent; empty before the first
+    measured_epoch: int  # that last finished epoch, from 1; 0 before the first
 
     @property
     @abstractmethod

@@ -42,9 +42,8 @@ from atesc_core.vocabulary import threshold_json
 
 Value = TypeVar("Value")
 
-SAME_NAMES = tuple(  # columns that are fields of a Run under the same name
-    field.name for field in fields(Run) if field.name not in ("spec", "group", "queue_position", "metrics")
-)
+OTHERWISE_READ = ("spec", "group", "queue_position", "metrics", "measured_epoch")
+SAME_NAMES = tuple(field.name for field in fields(Run) if field.name not in OTHERWISE_READ)  # columns of these names
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 LABEL_LENGTH = 200
@@ -572,8 +571,11 @@ class RunStore:
         return _readable(rows, self._queue_positions())
 
     def _rows(self, where: str, *values: object) -> list[sqlite3.Row]:
-        last_metrics = "(SELECT metrics FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1)"
-        return self.database.read(f"SELECT *, {last_metrics} AS metrics FROM runs {where}", *values)
+        last = "FROM epochs WHERE run = runs.id ORDER BY epoch DESC LIMIT 1"
+        return self.database.read(
+            f"SELECT *, (SELECT metrics {last}) AS metrics, (SELECT epoch {last}) AS measured_epoch FROM runs {where}",
+            *values,
+        )
 
     def _queue_positions(self) -> dict[str, int]:
         """Position in its device's queue, from 1, of each queued run."""
@@ -757,6 +759,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
         "group": row["run_group"],
         "queue_position": queue_positions.get(row["id"]),
         "metrics": _parsed(row["metrics"] or "{}", dict) or {},
+        "measured_epoch": row["measured_epoch"] or 0,
     }
     spec = _spec(row)
     if isinstance(spec, TeacherSpec):

@@ -270,7 +270,7 @@ def _results(run_ids: Sequence[str]) -> bool:
     if not current.groups:  # all runs have been deleted meanwhile
         return current.in_progress
     exact = comparison.results(current.groups)
-    exact.insert(0, "sign", letters(len(exact)))
+    exact.insert(0, "letter", letters(len(exact)))
     recalls = {run_id: recall for group in current.groups for run_id, recall in _class_recalls(group).items()}
     exact["trap"] = [_trap_text(group, current.groups, recalls) for group in current.groups]
     formatted = _results_table(exact)
@@ -312,7 +312,7 @@ def _results(run_ids: Sequence[str]) -> bool:
 
 def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
     """The results as text: ``68.1 ± 1.3``. The specs' labels name the teacher if there are several."""
-    columns = {"": exact["sign"], "Spec": exact["spec"]}
+    columns = {"": exact["letter"], "Spec": exact["spec"]}
     if exact["setting"].nunique() > 1:
         columns["Setting"] = exact["setting"].replace("", "–")
     columns["Seeds"] = exact["seeds"]

@@ -156,6 +156,7 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
         row_height=35,
         alt=f"{len(listed)} runs to tick",
         column_config={"IAcc": accuracy, "On OOD": accuracy},
+        placeholder="–",
     )
     return linked & known
 
@@ -168,7 +169,7 @@ def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
                 "Method": method_name(run.spec),
                 "Seed": run.spec.seed,
                 "Status": run.status,
-                "Epoch": f"{run.epoch} of {run.epochs}",
+                "Measured": f"epoch {run.measured_epoch} of {run.epochs}" if run.metrics else "–",
                 "Setting": _setting_name(run),
                 "IAcc": run.metrics.get("iacc"),
                 "On OOD": next((run.metrics[name] for name in METRIC_SETTING if name in run.metrics), None),

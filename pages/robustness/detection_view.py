@@ -48,6 +48,7 @@ def detection_view(
             elements.label("AUROC of every score")
             st.dataframe(
                 _aurocs(snapshot, real),
+                placeholder="–",
                 hide_index=True,
                 width="stretch",
                 column_config={

@@ -67,6 +67,7 @@ def latest_trainings() -> bool:
                 elements.status_chip(run.status),
                 f"epoch {run.epoch}/{run.epochs}",
                 *accuracies,
+                *[elements.muted(f"after epoch {run.measured_epoch}")] * (bool(run.metrics) and is_live(run)),
                 elements.muted(time_ago(run.created)),
             )
     return any(map(is_live, runs))

@@ -203,7 +203,7 @@ def _compare(each: dict[str, CheckedTeacher]) -> None:
     ]
     accuracies = {name: st.column_config.NumberColumn(format="%.1f") for name in rows[0] if name.endswith(", %")}
     rows.sort(key=lambda row: -float(row[f"{METRIC_NAMES['iacc']}, %"]))
-    st.dataframe(rows, hide_index=True, column_config=accuracies)
+    st.dataframe(rows, hide_index=True, column_config=accuracies, placeholder="–")
 
 
 def _refuse(error: ValueError) -> None:

@@ -62,6 +62,7 @@ def measured(
         error=None,
         queue_position=None,
         metrics={},
+        measured_epoch=len(points),
     )
     return MeasuredRun(run, epochs if points else pd.DataFrame(columns=["epoch"]), moved)
 

@@ -297,6 +297,17 @@ def test_rounds_and_epochs_are_frames(store, spec):
     assert list(store.rounds(run_id, at_most=2)["images"]) == [64, 128]
 
 
+def test_the_epoch_that_was_measured_is_not_the_one_in_progress(store, spec):
+    """Lists and a figure's origin named the epoch in progress beside the accuracy of the one before."""
+    log = RunLog(store, store.get(store.create(spec)))
+    log.write_round(1, 1, 32, {"g/bn": 0.1}, None, None)
+    assert (store.get(log.run.id).epoch, store.get(log.run.id).measured_epoch) == (1, 0)
+    log.write_epoch(1, 32, {"iacc": 60.0})
+    log.write_round(2, 1, 64, {"g/bn": 0.1}, None, None)
+    run = store.get(log.run.id)
+    assert (run.epoch, run.measured_epoch, run.metrics) == (2, 1, {"iacc": 60.0})
+
+
 def test_recalls_are_those_of_the_epoch_asked_for_or_of_the_last(store, spec):
     run_id = store.create(spec)
     assert store.recalls(run_id) is None

@@ -62,6 +62,18 @@ def test_a_run_that_waits_is_nothing_to_compare_yet(open_page, store):
     assert "Nothing measured yet" in page_text(app)
 
 
+def test_the_list_names_the_epoch_of_its_accuracy(open_page, store):
+    """It named the epoch in progress, and an accuracy that was not measured was "None"."""
+    run_id = logged_run(store, (50, 90), (60, 10), status="stopped")
+    RunLog(store, store.get(run_id)).write_round(3, 1, 64, {"g/bn": 0.1}, None, None)
+    store.create(tiny_spec())
+    app = open_page("compare")
+    rows = app.dataframe[0].value
+    assert list(rows["Measured"]) == ["–", f"epoch 2 of {store.get(run_id).epochs}"]
+    assert rows["IAcc"].iloc[1] == 60
+    assert app.dataframe[0].proto.placeholder == "–"
+
+
 def test_the_link_names_the_runs(open_page, store, two_seeds):
     plain = logged_run(store, (70, 99), (71, 100), escape="none")
     assert [row[1] for row in table_of(open_page("compare"))[1:]] == ["ATEsc", "plain"]
