@@ -283,7 +283,7 @@ def _suggestions(split: ImageSplit) -> None:
                 + (f"needs {MIN_IMAGES} images" if too_few else split.threshold_text(value)),
                 disabled=too_few,
                 key=f"suggest {rule}",
-                help=_rule_description(split, rule),
+                help=_rule_description(split, rule) + _kept_images(split) * too_few,
                 on_click=choose_threshold,
                 args=(split.run, value, split.score),
             )
@@ -295,6 +295,14 @@ def _suggestions(split: ImageSplit) -> None:
                 on_click=choose_threshold,
                 args=(split.run, split.snapshot.threshold, split.score),
             )
+
+
+def _kept_images(split: ImageSplit) -> str:
+    """Where to ask for more images to suggest from, as text."""
+    return (
+        f" This run keeps {formats.count(split.run.spec.snapshot_images)} images an epoch; for another run: Images kept "
+        f"an epoch, among the advanced settings (`--set snapshot_images={MIN_IMAGES}`)."
+    )
 
 
 def _rule_description(split: ImageSplit, rule: str) -> str:

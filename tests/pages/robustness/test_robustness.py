@@ -112,6 +112,16 @@ def choose(app, run: DistillationRun, score: str) -> None:
     assert not app.exception
 
 
+def test_a_suggestion_without_enough_images_says_where_to_ask_for_more(
+    open_page, finished_run: DistillationRun, report: Report
+):
+    """The button said that it needs 200 images, and not how a run comes to have them."""
+    auto = open_page("robustness", run=finished_run.id).button(key="suggest auto")
+    assert auto.disabled
+    assert "This run keeps 32 images an epoch; for another run: Images kept an epoch" in auto.help
+    assert "--set snapshot_images=200" in auto.help
+
+
 def test_detection_says_what_it_is_of(open_page, finished_run: DistillationRun, lab_with_runs: Lab, report: Report):
     app = open_page("robustness", run=finished_run.id)
     shown = lab_with_runs.store.snapshot(finished_run.id, 2)
