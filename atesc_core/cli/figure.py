@@ -211,7 +211,7 @@ def _write_figure(recipe: Recipe, out: Path, runs_dir: Path | None) -> None:
             write_bytes(out, files.sheet_file(sheet, FILES[kind], facts, recipe.layout.dpi))
         except (errors.BrowserMissingError, errors.RenderError) as error:
             _exit_without_drawing(error, write_bytes(out.with_suffix(".csv"), csv))
-    write_bytes(Path(f"{out}.yaml"), files.sidecar(facts).encode())
+    write_bytes(Path(f"{out}.yaml"), files.origin_yaml(facts).encode())
     print(out)
 
 

@@ -55,12 +55,15 @@ class PanelData:
         """
         epochs = self.sources.store.snapshot_epochs(self.run.id)
         if not epochs:
-            raise FigureNotReadyError(
-                f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no "
-                f"synthetic images yet, which {self.panel.figure!r} shows; a run keeps its first ones at the "
-                "end of epoch 1"
-            )
+            raise self.lacks("synthetic images", "epoch 1")
         return self.sources.store.snapshot(self.run.id, self.panel.epoch or epochs[-1])
+
+    def lacks(self, what: str, when: str) -> FigureNotReadyError:
+        """The error that says that the run has nothing of ``what`` yet, and when it comes."""
+        return FigureNotReadyError(
+            f"run: {self.run.id} ({self.run.status}, epoch {self.run.epoch} of {self.run.epochs}) has no {what} yet, "
+            f"which {self.panel.figure!r} shows; expected after {when}"
+        )
 
     @property
     def score(self) -> str:
@@ -146,7 +149,7 @@ class PanelData:
         if self.panel.network == "teacher":
             return report
         if not self.sources.store.student_files(self.run.id):
-            raise FigureNotReadyError(f"run: {self.run.id} keeps no student yet; the first comes at the end of epoch 1")
+            raise self.lacks("student", "epoch 1")
         if (of_student := self.sources.student_report(self.run.id, report)) is None:
             raise FigureNotReadyError(
                 f"run: the student of {self.run.id} is not measured on validation images yet; {self.panel.figure!r} is "
@@ -174,6 +177,8 @@ def _accuracy(data: PanelData) -> go.Figure:
     store, cards = data.sources.store, data.sources.cards()
     ghosts = [run_curve(store.get_distillation(run_id), store, cards, ghost=True) for run_id in data.panel.against]
     curve = run_curve(data.run, store, cards, changes=threshold_changes(data.run, store))
+    if curve.epochs.empty:
+        raise data.lacks("accuracies", "epoch 1")
     return figures.accuracy([*ghosts, curve], "print", data.run.epochs)
 
 
@@ -187,16 +192,19 @@ def _recalls(data: PanelData) -> go.Figure:
     ]  # rows of one name would be drawn over each other
     rows = [recall_row(name, [store.recalls(run.id)]) for name, run in zip(names, runs, strict=True)]
     if rows[0] is None:
-        raise FigureNotReadyError(
-            f"run: {data.run.id} ({data.run.status}, epoch {data.run.epoch} of {data.run.epochs}) has no recalls yet, "
-            "which come at the end of epoch 1"
-        )
+        raise data.lacks("recalls", "epoch 1")
     classes = data.card.class_names if data.card else tuple(map(str, range(len(rows[0].recalls))))
     return figures.recalls([row for row in rows if row and len(row.recalls) == len(classes)], "print", classes=classes)
 
 
 def _by_step(figure: Callable[..., go.Figure]) -> Callable[[PanelData], go.Figure]:
-    return lambda data: figure(data.sources.store.rounds(data.run.id), "print", data.run.epochs)
+    def draw(data: PanelData) -> go.Figure:
+        rounds = data.sources.store.rounds(data.run.id)
+        if rounds.empty:
+            raise data.lacks("rounds", "round 1")
+        return figure(rounds, "print", data.run.epochs)
+
+    return draw
 
 
 def _scores(data: PanelData) -> go.Figure:

@@ -79,7 +79,7 @@ def write_recipe(recipe: Recipe, sources: Sources, folder: Path) -> list[Path]:
     facts = recipe_provenance(recipe, drawn, sources.store)
     written = [
         write_bytes(folder / f"{recipe.stem}.csv", files.figure_csv(drawn).encode()),
-        write_bytes(folder / f"{recipe.stem}.yaml", files.sidecar(facts).encode()),
+        write_bytes(folder / f"{recipe.stem}.yaml", files.origin_yaml(facts).encode()),
     ]
     sheet = draw_recipe(recipe, drawn)
     return written + [

@@ -47,7 +47,7 @@ def print_figure(recipe: Recipe, drawn: Sequence[go.Figure]) -> None:
                 job,
                 JOB_TITLE,
                 lambda: _start_drawing(job.key, recipe, drawn),
-                unaffected="Data, sidecar and recipe below are complete.",
+                unaffected="Data, origin and recipe below are complete.",
             )
 
 
@@ -85,8 +85,8 @@ def _downloads(recipe: Recipe, drawn: Sequence[go.Figure], sheet: Sheet | None) 
             "CSV", files.figure_csv(drawn), f"{stem}.csv", "text/csv", help="What the figure draws, a row a point"
         )
         _download(
-            "Sidecar",
-            files.sidecar(provenance),
+            "Origin",
+            files.origin_yaml(provenance),
             f"{stem}.yaml",
             "application/yaml",
             help="The run's settings, versions, device and command",

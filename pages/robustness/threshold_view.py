@@ -300,8 +300,8 @@ def _suggestions(split: ImageSplit) -> None:
 def _kept_images(split: ImageSplit) -> str:
     """Where to ask for more images to suggest from, as text."""
     return (
-        f" This run keeps {formats.count(split.run.spec.snapshot_images)} images an epoch; for another run: Images kept "
-        f"an epoch, among the advanced settings (`--set snapshot_images={MIN_IMAGES}`)."
+        f" This run keeps {formats.count(split.run.spec.snapshot_images)} images an epoch; for another run: Images "
+        f"kept an epoch, among the advanced settings (`--set snapshot_images={MIN_IMAGES}`)."
     )
 
 

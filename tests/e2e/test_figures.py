@@ -83,6 +83,6 @@ def test_each_file_is_what_it_says(here: Page, run_id: str, tmp_path: Path):
     table = pd.read_csv(taken(here, "CSV", tmp_path))
     assert set(table["metric"]) == {"iacc", "asr"} or set(table["metric"]) == {"IAcc", "ASR"}
 
-    origin = yaml.safe_load(taken(here, "Sidecar", tmp_path).read_text())
+    origin = yaml.safe_load(taken(here, "Origin", tmp_path).read_text())
     assert RunSpec.model_validate(origin["spec"]) == tiny_spec()
     assert origin["command"].startswith("atesc distill")

@@ -212,7 +212,7 @@ def zip_files(
     """
     files = {f"{stem}.{kind}": sheet_file(sheet, kind, origin, dpi) for kind in kinds}
     files[f"{stem}.csv"] = figure_csv(figures).encode()
-    files[f"{stem}.yaml"] = sidecar(origin).encode()
+    files[f"{stem}.yaml"] = origin_yaml(origin).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         for path, content in files.items():
@@ -225,6 +225,6 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "figure"
 
 
-def sidecar(origin: dict[str, Any]) -> str:
+def origin_yaml(origin: dict[str, Any]) -> str:
     """The origin as YAML, for a file next to the figure's."""
     return yaml.safe_dump(origin, sort_keys=False, allow_unicode=True)

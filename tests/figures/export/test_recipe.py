@@ -225,12 +225,20 @@ def test_the_drift_of_each_run_is_measured_in_its_own_teachers_space(figures_lab
             assert share == 100 * np.mean([theirs < ours for ours, theirs in zip(to_id, to_ood, strict=True)])
 
 
-@pytest.mark.parametrize("name", ["scores", "class_sides", "contact_sheet", "embedding", "drift"])
-def test_a_run_without_images_says_what_it_waits_for(figures_lab, sources, name):
-    with pytest.raises(
-        FigureNotReadyError,
-        match=f"run: {figures_lab.waiting} .queued, epoch 0 of 2. has no synthetic images yet, which '{name}' shows",
-    ):
+@pytest.mark.parametrize(
+    ("name", "what", "when"),
+    [
+        *((name, "synthetic images", "epoch 1") for name in ("scores", "class_sides", "contact_sheet", "embedding")),
+        ("drift", "synthetic images", "epoch 1"),
+        ("accuracy", "accuracies", "epoch 1"),
+        ("recalls", "recalls", "epoch 1"),
+        *((name, "rounds", "round 1") for name in ("losses_generator", "losses_student", "fragile_share")),
+    ],
+)
+def test_a_run_without_data_says_what_its_figure_waits_for(figures_lab, sources, name, what, when):
+    """The curves of a run that waits were drawn empty, and offered to be downloaded."""
+    why = f"run: {figures_lab.waiting} .queued, epoch 0 of 2. has no {what} yet, which '{name}' shows; expected after "
+    with pytest.raises(FigureNotReadyError, match=why + when):
         draw_panel(Panel(figure=name, run=figures_lab.waiting), sources)
 
 
@@ -300,6 +308,6 @@ def test_a_recipe_gives_the_same_data_again_and_all_its_files(figures_lab, sourc
 
 
 def test_the_origin_of_a_run_that_goes_on_says_so(figures_lab, sources):
-    panel = Panel(figure="accuracy", run=figures_lab.waiting)
+    panel = Panel(figure="per_class", run=figures_lab.waiting, network="teacher")
     told = recipe_provenance(Recipe(panels=(panel,)), [draw_panel(panel, sources)], figures_lab.store)
     assert (told["status"], told["epochs_done"], told["made_by"]) == ("queued", 0, None)

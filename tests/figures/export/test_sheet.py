@@ -328,7 +328,7 @@ def test_the_origin_names_spec_command_device_and_versions(facts):
     assert facts["versions"]["plotly"].startswith("7.")
     assert facts["spec"] == {"teacher": "é <b>"}
     assert facts["versions"]["atesc-lab"] == lab_version()
-    assert yaml.safe_load(files.sidecar(facts)) == facts
+    assert yaml.safe_load(files.origin_yaml(facts)) == facts
 
 
 def test_each_format_carries_its_origin(printed, facts):
