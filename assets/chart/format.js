@@ -20,6 +20,11 @@ export function countAtOrBelow({ values, below }, threshold) {
   return low && below ? below[low - 1] : low;
 }
 
+// The text for a chart that is too narrow for all of it: the share of the other side goes without saying.
+export function withoutLastPart(text) {
+  return text.includes(" · ") ? text.slice(0, text.lastIndexOf(" · ")) : text;
+}
+
 export function thresholdText({ label, left, right, scores, digits, unit }, threshold) {
   const value = `${label} ${threshold.toFixed(digits)}${unit}`;
   if (!scores) return value;

@@ -1,5 +1,5 @@
 import { element, setBox } from "./dom.js";
-import { thresholdText } from "./format.js";
+import { thresholdText, withoutLastPart } from "./format.js";
 import { clamp, labelPosition, roundToStep } from "./geometry.js";
 
 const KEY_STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
@@ -58,6 +58,7 @@ export class ThresholdHandle {
     setBox(this.right, start + x, t, axis._length - x, h);
     const text = thresholdText(this.options, this.value);
     this.label.textContent = text;
+    if (this.label.offsetWidth > this.chart.plot.clientWidth) this.label.textContent = withoutLastPart(text);
     const { flipped, shift } = labelPosition(x, axis._length, this.label.offsetWidth, start);
     this.handle.classList.toggle("is-flipped", flipped);
     this.label.style.marginLeft = shift ? `${shift}px` : "";

@@ -246,8 +246,12 @@ def format_count(items: int) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number with three significant digits, a typographic minus and ∞."""
-    return f"{value:.3g}".replace("-", "−").replace("inf", "∞")
+    """A number with three significant digits (two where it has an exponent), a typographic minus and ∞."""
+    text = f"{value:.3g}"
+    if "e" in text:  # short enough for the margin of a narrow figure: 8.9e−5, not 8.85e−05
+        mantissa, exponent = f"{value:.1e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−").replace("inf", "∞")
 
 
 def format_threshold(threshold: float) -> str:

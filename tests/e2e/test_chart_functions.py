@@ -160,6 +160,15 @@ def test_what_the_threshold_says(call: Call, total: int | None, text: str):
         assert f"{100 / total:.1f} %" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "shorter"),
+    [("ε 4.0/255 · fragile 82.0 % · robust 18.0 %", "ε 4.0/255 · fragile 82.0 %"), ("ε 4.0/255", "ε 4.0/255")],
+)
+def test_a_narrow_chart_leaves_the_other_sides_share_out(call: Call, text: str, shorter: str):
+    """The chart's edge cut it, at 390 px."""
+    assert call("chart/format.js", "withoutLastPart", text) == shorter
+
+
 @pytest.mark.parametrize(("customdata", "expected"), [(7, 7), ("2:5", "2:5"), (["2:5", 1], "2:5")])
 def test_the_id_of_a_point(call: Call, customdata, expected):
     assert call("chart/points.js", "idOf", {"customdata": customdata}) == expected

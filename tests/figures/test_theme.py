@@ -71,6 +71,7 @@ def test_an_unknown_mode_is_named():
 
 def test_number_has_three_digits_and_a_true_minus():
     assert [theme.format_number(value) for value in (4, -0.5, 12.345)] == ["4", "−0.5", "12.3"]
+    assert [theme.format_number(value) for value in (8.854e-5, -2e12, 0.0265)] == ["8.9e−5", "−2.0e12", "0.0265"]
 
 
 def test_uids_are_safe_in_a_css_selector_and_tell_names_apart():

@@ -151,6 +151,9 @@ def tiles(*parts: Html) -> None:
     st.html(f'<div class="atesc atesc-tiles">{"".join(map(as_html, parts))}</div>')
 
 
+SENTENCE = 60  # characters of a cell that is not to be one word wide where the table is wider than its place
+
+
 def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, Role] | None = None) -> None:
     """Draw a table of texts that are already formatted.
 
@@ -162,7 +165,8 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
     roles = roles or {}
 
     def cell(tag: str, column: str, value: object) -> str:
-        align = ' class="is-number"' if column in numbers else ""
+        kind = "is-number" if column in numbers else "is-sentence" if len(str(value)) > SENTENCE else ""
+        align = f' class="{kind}"' if kind else ""
         line = (
             f' style="border-bottom:3px solid var(--role-{roles[column]})"' if tag == "th" and column in roles else ""
         )
