@@ -42,7 +42,8 @@ def story_header(recording: Recording | None, is_story: bool, presenting: bool) 
 
 def _step_controls(number: int, presenting: bool) -> None:
     """Draw the choice of the step. The Page Up and Page Down keys of a presenter work too."""
-    previous, middle, following = st.columns([0.7, 10, 0.7], vertical_alignment="center")
+    with st.container(key="step_controls"):
+        previous, middle, following = st.columns([0.7, 10, 0.7], vertical_alignment="center")
     previous.button(
         "",
         icon=":material/chevron_left:",

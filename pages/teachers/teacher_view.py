@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 import streamlit as st
 
 from atesc_core import figures
@@ -40,28 +38,21 @@ BATCHNORM_MEANING = (
 
 
 def teacher_list(known: dict[str, TeacherCard]) -> None:
-    """Draw a card for each teacher, one column per setting; row by row, so that cards in a row are aligned."""
+    """Draw a card for each teacher, one column per setting."""
     ordered = sorted(known.values(), key=lambda card: (card.image_side, card.kind != "SL", card.name))
     columns = {
         setting: cards_of_setting
         for setting in reversed(SETTING_NAMES)
         if (cards_of_setting := [card for card in ordered if card.setting == setting])
     }
-    # A card is a third of the page wide: two tiles side by side fit.
-    st.html("<style>.st-key-shelf .atesc-tiles { grid-template-columns: 1fr 1fr }</style>")
     with st.container(key="shelf"):
-        for setting, column in zip(columns, st.columns(len(columns), gap="medium"), strict=True):
+        for (setting, of_setting), column in zip(columns.items(), st.columns(len(columns), gap="medium"), strict=True):
             with column:
                 st.subheader(SETTING_NAMES[setting].capitalize(), anchor=False)
                 elements.caption(SETTING_DESCRIPTIONS[setting])
-        for cards_of_setting, column in zip(columns.values(), st.columns(len(columns), gap="medium"), strict=True):
-            with column:
-                _sample_images(cards_of_setting[0].pair, cards_of_setting[0].image_side)
-        for row in zip_longest(*columns.values()):
-            for card, column in zip(row, st.columns(len(columns), gap="medium"), strict=True):
-                if card:
-                    with column:
-                        _card(card)
+                _sample_images(of_setting[0].pair, of_setting[0].image_side)
+                for card in of_setting:
+                    _card(card)
 
 
 def _card(card: TeacherCard) -> None:
