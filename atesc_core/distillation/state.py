@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from atesc_core.device import autocast, memory_format, pick_device
 from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
+from atesc_core.distillation.halves_fit import halves_fit
 from atesc_core.distillation.losses import student_losses
 from atesc_core.models import build
 from atesc_core.models.batchnorm import BatchNormInputs
@@ -34,12 +35,15 @@ class Distillation:
         spec: the run.
         teacher: the teacher that ``spec.teacher`` names.
         resume: what ``state_dict`` returned for a run with the same spec.
+        trap: with twin synthesis, what is known about a trap; sought if None.
 
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
     """
 
-    def __init__(self, spec: RunSpec, teacher: Teacher, resume: dict[str, Any] | None = None):
+    def __init__(
+        self, spec: RunSpec, teacher: Teacher, resume: dict[str, Any] | None = None, trap: TrapEvidence | None = None
+    ):
         self.spec = spec
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
@@ -49,9 +53,9 @@ class Distillation:
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device).to(memory_format=memory_format(self.device))
         self.image_side = teacher.card.image_side
-        self.trap: TrapEvidence | None = None  # with twin synthesis, what noise says about a trap
-        if spec.escape.kind == "twin":
-            self.trap = TrapEvidence(**resume["trap"]) if resume else find_trap(self.teacher, self.image_side)
+        self.trap = trap  # with twin synthesis, what is known about a trap
+        if spec.escape.kind == "twin" and trap is None:
+            self.trap = TrapEvidence(**resume["trap"]) if resume else self._seek_trap(teacher)
         synthesizer = SYNTHESIZERS[spec.synthesis.kind]
         self.synthesizer = synthesizer(spec, self.teacher, self.image_side, self.random, self.trap)
         self.optimiser = torch.optim.SGD(
@@ -65,6 +69,16 @@ class Distillation:
         self.threshold_is_by_hand = False
         if resume:
             self._load_state_dict(resume)
+
+    def _seek_trap(self, teacher: Teacher) -> TrapEvidence:
+        """What noise says about a trap; where it leaves several labels, the one with which both halves fit best."""
+        found = find_trap(self.teacher, self.image_side)
+        if not (found.stands_out and found.rivals):
+            return found
+        known = {label: replace(found, label=label, rivals=()) for label in (found.label, *found.rivals)}
+        return found.decided_by(
+            {label: halves_fit(Distillation(self.spec, teacher, trap=trap)) for label, trap in known.items()}
+        )
 
     @property
     def learning_rate(self) -> float:

@@ -2,16 +2,19 @@
 
 An NTL teacher gives all OOD images one label, and no small perturbation changes it (the paper's first idea). Noise is
 as far from the ID domain as anything, and some of it has what the OOD domain has: images with the trap label are robust
-far more often than images with any other. The plainly trained teacher that this lab ships has no such label, and it is
-the only one that was measured: docs/teachers.md.
+far more often than images with any other. Plainly trained teachers have no such label: docs/teachers.md.
+
+Where a second label may have as many robust images, noise does not say which of them it is. Then both halves of twin
+synthesis are tried with each, and the teacher's BatchNorm statistics decide (distillation/halves_fit.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from scipy.stats import binomtest
 from scipy.stats.contingency import relative_risk
 
 from atesc_core.models import Classifier
@@ -24,35 +27,61 @@ EPSILON = 7.0  # attack budget in 1/255, with STEPS steps: an SL teacher has har
 STEPS = 8
 MIN_ROBUST = 20  # robust images with the label; fewer are no evidence
 MIN_RATIO = 1.5  # lower bound of the ratio of robust shares: the label's, against that of all other labels
-CONFIDENCE = 0.99  # of that bound, over all labels together
+CONFIDENCE = 0.99  # of that bound, and that no other label has as many robust images, over all labels together
+FITS_BEST = 0.9  # R_BN with the trap label is below this share of R_BN with any other that noise allows
 
 
 @dataclass(frozen=True)
 class TrapEvidence:
-    """What noise images say about a trap. The label is the one whose robust share stands out most."""
+    """What noise images say about a trap, and where they leave two labels, what the teacher's statistics say."""
 
-    label: int
+    label: int  # of the trap: the one whose robust share stands out most, unless ``fits`` say that it is a rival
     images: int  # noise images
     robust: int  # of these, those whose label the attack does not change
-    robust_with_label: int
-    ratio_at_least: float  # lower bound of: robust share of the images with the label / of the other images
+    robust_with_label: int  # of the label that stands out most
+    ratio_at_least: float  # lower bound of: robust share of the images with that label / of the other images
+    rivals: tuple[int, ...] = ()  # labels that may have as many robust images, as long as nothing decides
+    fits: tuple[tuple[int, float], ...] = ()  # (label, R_BN of both halves), the label that stands out most first
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether a label is robust often enough among noise, whichever it is."""
+        return self.robust_with_label >= MIN_ROBUST and self.ratio_at_least >= MIN_RATIO
 
     @property
     def is_trap(self) -> bool:
         """Whether the evidence is enough to act on."""
-        return self.robust_with_label >= MIN_ROBUST and self.ratio_at_least >= MIN_RATIO
+        return self.stands_out and not self.rivals
+
+    def decided_by(self, fits: dict[int, float]) -> TrapEvidence:
+        """The evidence with the label that fits the statistics best; with its rivals still there if none does clearly.
+
+        fits: of the label and each rival, R_BN of both halves.
+        """
+        best, second = sorted(fits, key=lambda label: fits[label])[:2]
+        pairs = tuple((label, fits[label]) for label in (self.label, *self.rivals))
+        if fits[best] < FITS_BEST * fits[second]:
+            return replace(self, label=best, rivals=(), fits=pairs)
+        return replace(self, fits=pairs)
 
     @property
     def sentence(self) -> str:
         """The evidence and the decision, for the history of a run."""
         share = (
-            f"label {self.label} has {self.robust_with_label} of the {self.robust} robust ones among {self.images} "
-            f"noise images at ε = {EPSILON:g}, "
+            f"label {self.fits[0][0] if self.fits else self.label} has {self.robust_with_label} of the {self.robust} "
+            f"robust ones among {self.images} noise images at ε = {EPSILON:g}, "
             f"a robust share at least {self.ratio_at_least:.1f} times that of other labels"
         )
+        if not self.stands_out:
+            return f"no trap found, the run is plain: {share}; a trap needs {MIN_ROBUST} images and {MIN_RATIO:g} times"
+        if self.fits:
+            others = ", ".join(str(label) for label, _ in self.fits[1:])
+            share += f"; label {others} may have as many. R_BN of both halves: " + ", ".join(
+                f"{fit:.2f} with label {label}" for label, fit in self.fits
+            )
         if self.is_trap:
-            return f"trap found: {share}"
-        return f"no trap found, the run is plain: {share}; a trap needs {MIN_ROBUST} images and {MIN_RATIO:g} times"
+            return f"trap found{f' with label {self.label}' * bool(self.fits)}: {share}"
+        return f"no trap found, the run is plain: {share}; a trap needs {FITS_BEST:g} of the other's R_BN, or less"
 
 
 def find_trap(teacher: Classifier, image_side: int) -> TrapEvidence:
@@ -82,7 +111,9 @@ def noise_chunks(image_side: int, device: torch.device) -> Iterator[torch.Tensor
 def evidence(labels: torch.Tensor, robust: torch.Tensor, num_classes: int) -> TrapEvidence:
     """The evidence in N images. labels: (N,) int64; robust: (N,) bool.
 
-    The interval of the ratio is that of Katz et al. (1978), Bonferroni-corrected for the choice among all labels.
+    The interval of a ratio is that of Katz et al. (1978). Another label is a rival unless a sign test says that it has
+    fewer robust images, or the interval that it has a smaller robust share. All is Bonferroni-corrected for the choice
+    among all labels.
     """
     counts = labels.bincount(minlength=num_classes).tolist()
     robust_counts = labels[robust].bincount(minlength=num_classes).tolist()
@@ -92,7 +123,22 @@ def evidence(labels: torch.Tensor, robust: torch.Tensor, num_classes: int) -> Tr
         for with_label, total in zip(robust_counts, counts, strict=True)
     ]
     label = max(range(num_classes), key=lambda label: (bounds[label], robust_counts[label]))
-    return TrapEvidence(label, images, all_robust, robust_counts[label], bounds[label])
+    rivals = tuple(
+        other
+        for other, count in enumerate(robust_counts)
+        if other != label
+        and _may_be_as_many(count, robust_counts[label], num_classes)
+        and _ratio_at_least(robust_counts[label], counts[label], count, counts[other], num_classes) <= 1
+    )
+    return TrapEvidence(label, images, all_robust, robust_counts[label], bounds[label], rivals)
+
+
+def _may_be_as_many(count: int, of_label: int, num_classes: int) -> bool:
+    """Whether chance alone may have given a label ``count`` robust images where the other has ``of_label``."""
+    total = count + of_label
+    if not count:
+        return False
+    return float(binomtest(of_label, total, alternative="greater").pvalue) >= (1 - CONFIDENCE) / num_classes
 
 
 def _ratio_at_least(with_label: int, total: int, others: int, other_total: int, num_classes: int) -> float:

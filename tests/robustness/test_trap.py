@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from atesc_core.robustness.noise import noise_images
-from atesc_core.robustness.trap import MIN_ROBUST, evidence, find_trap
+from atesc_core.robustness.trap import MIN_ROBUST, TrapEvidence, evidence, find_trap
 from atesc_core.teachers.zoo import load_teacher
 
 
@@ -45,6 +45,46 @@ def test_the_ratio_and_its_bound():
     found = evidence(*of([(60, 40), (20, 180)]), 2)
     spread = (1 / 60 - 1 / 100 + 1 / 20 - 1 / 200) ** 0.5
     assert found.ratio_at_least == pytest.approx(6 * 2.718281828 ** (-2.5758293 * spread), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("robust", "rivals"),
+    [
+        ((31, 17, 0), (1,)),  # 31 of 48 heads or more: 3 % of fair coins, and 0.3 % are asked for, for three labels
+        ((31, 9, 0), ()),  # 31 of 40: 0.03 %
+        ((38, 0, 0), ()),
+        ((100, 97, 98), (1, 2)),
+    ],
+)
+def test_a_label_that_may_have_as_many_robust_images_is_a_rival(robust, rivals):
+    """A backdoor teacher's trap label was thought to be 8, with 31 robust images; it is 0, which has 17."""
+    found = evidence(*of([(count, 3000) for count in robust] + [(0, 9000)]), 3 + 1)
+    assert (found.label, found.rivals) == (0, rivals)
+    assert found.stands_out
+    assert found.is_trap == (not rivals)
+
+
+@pytest.mark.parametrize(
+    ("fits", "label", "is_trap"),
+    [
+        ({8: 3.38, 0: 2.30}, 0, True),
+        ({8: 2.30, 0: 3.38}, 8, True),
+        ({8: 1.0, 0: 0.9}, 8, False),  # 0.9 of the other's, and less is asked for
+        ({8: 0.0, 0: 0.0}, 8, False),  # a teacher without BatchNorm
+    ],
+)
+def test_the_statistics_decide_between_rivals(fits, label, is_trap):
+    found = TrapEvidence(8, 16_384, 48, 31, ratio_at_least=2.7, rivals=(0,)).decided_by(fits)
+    assert (found.label, found.is_trap) == (label, is_trap)
+    assert found.sentence.startswith(
+        f"trap found with label {label}: label 8 has 31 of the 48 robust ones among 16384 noise images"
+        if is_trap
+        else "no trap found, the run is plain: label 8 has 31 of the 48"
+    )
+    assert (
+        f"; label 0 may have as many. R_BN of both halves: {fits[8]:.2f} with label 8, {fits[0]:.2f} with label 0"
+        in (found.sentence)
+    )
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.05, 0.3])

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from atesc_core.distillation import halves_fit
 from atesc_core.distillation.events import TrapSought
 from atesc_core.distillation.loop import distill
 from atesc_core.distillation.losses import negative_learning, student_losses
@@ -178,6 +179,40 @@ def test_without_a_trap_a_run_is_the_plain_one_to_the_last_bit(teacher, found, k
             sought += [event.evidence] if isinstance(event, TrapSought) else []
     assert sought == [NO_TRAP]
     assert all(torch.equal(students[0][name], students[1][name]) for name in students[0])
+
+
+@pytest.mark.parametrize("kind", ["dfq", "cmi", "nayer"])
+def test_where_noise_leaves_two_labels_the_statistics_decide(teacher, found, monkeypatch, kind):
+    """The label of the noise alone was wrong for a backdoor teacher, and its student worse than a plain one."""
+    monkeypatch.setattr(halves_fit, "STEPS", 4)
+    tried = []
+
+    def fit(run: Distillation) -> float:
+        assert halves_fit.halves_fit(run) > 0
+        tried.append((run.trap.label, run.trap.is_trap, run.synthesizer.ood_half.label))
+        return 3.0 - run.trap.label
+
+    def after_a_round(evidence: TrapEvidence) -> tuple[TrapEvidence, torch.Tensor]:
+        found(evidence)
+        run = twin(teacher, **{"synthesis.kind": kind})
+        run.synthesizer.train_round(run.student)
+        return run.trap, run.synthesizer.sample(8)
+
+    monkeypatch.setattr("atesc_core.distillation.state.halves_fit", fit)
+    unsure = TrapEvidence(0, 16_384, 48, 31, ratio_at_least=2.7, rivals=(1,))
+    trap, images = after_a_round(unsure)
+    assert tried == [(0, True, 0), (1, True, 1)]
+    assert (trap.label, trap.is_trap, trap.fits) == (1, True, ((0, 3.0), (1, 2.0)))
+    assert torch.equal(images, after_a_round(dataclasses.replace(unsure, label=1, rivals=()))[1]), "begins anew"
+    assert len(tried) == 2
+
+
+def test_the_statistics_put_a_wrong_label_right(found, monkeypatch):
+    """Measured, with a close-set teacher whose trap label is 4."""
+    monkeypatch.setattr(halves_fit, "STEPS", 40)
+    found(TrapEvidence(1, 16_384, 48, 31, ratio_at_least=2.7, rivals=(4,)))
+    run = twin(load_teacher("mnistm-mnist-ntl"), batch_size=48, **{"synthesis.width": 16})
+    assert (run.trap.label, run.trap.is_trap) == (4, True), run.trap.sentence
 
 
 def test_the_history_says_what_was_decided_and_from_how_many_images():
