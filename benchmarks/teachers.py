@@ -1,4 +1,4 @@
-"""What teachers show: the paper's premise, their BatchNorm statistics, a trap in noise. Written to docs/teachers.md.
+"""What teachers show: the paper's premise, their BatchNorm statistics, their trap. Written to docs/teachers.md.
 
 python -m benchmarks.teachers [--runs-dir DIR]
 """
@@ -6,20 +6,38 @@ python -m benchmarks.teachers [--runs-dir DIR]
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import torch
 import typer
 
+from atesc_core.distillation import halves_fit
+from atesc_core.distillation.state import Distillation
 from atesc_core.figures.batchnorm import FAR, format_position
 from atesc_core.paths import HOME
-from atesc_core.robustness.trap import CONFIDENCE, EPSILON, MIN_RATIO, MIN_ROBUST, NOISE_IMAGES, STEPS, find_trap
+from atesc_core.robustness.trap import (
+    CONFIDENCE,
+    EPSILON,
+    FITS_BEST,
+    MIN_RATIO,
+    MIN_ROBUST,
+    NOISE_IMAGES,
+    STEPS,
+    TrapEvidence,
+    find_trap,
+    noise_chunks,
+)
+from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import SplitSpec
 from atesc_core.teachers import TeacherCard, fingerprint, list_teachers
 from atesc_core.teachers.batchnorm_measurement import measured_batchnorm
 from atesc_core.teachers.measurement import measured_report
 from atesc_core.teachers.report import ATTACKED_IMAGES, PREMISE_GAP
-from atesc_core.teachers.zoo import load_teacher
+from atesc_core.teachers.zoo import Teacher, load_teacher
+from atesc_core.training.evaluation import predict
 
 PAGE = HOME / "docs" / "teachers.md"
 
@@ -30,17 +48,23 @@ def main(
     """Measure every teacher and write the page."""
     on_real_images: list[str] = []
     on_noise: list[str] = []
+    on_statistics: list[str] = []
     first: dict[str, str] = {}  # fingerprint of the weights -> the first teacher that has them
     with tempfile.TemporaryDirectory() as empty:
         for card in list_teachers(runs_dir):
             on_real_images.append(_on_real_images(card, runs_dir or Path(empty)))
+            print(on_real_images[-1], flush=True)
             same = first.setdefault(fingerprint(card.name, runs_dir), card.name)
-            on_noise.append(
-                _on_noise(card, runs_dir)
-                if same == card.name
-                else f"| `{card.name}` | the same teacher as `{same}` | | | |"
-            )
-            print(on_real_images[-1], on_noise[-1], sep="\n", flush=True)
+            if same != card.name:
+                on_noise.append(f"| `{card.name}` | the same teacher as `{same}` | | | |")
+                continue
+            teacher = load_teacher(card.name, runs_dir)
+            found = find_trap(teacher.model.eval(), card.image_side)
+            on_noise.append(_on_noise(card, found))
+            print(on_noise[-1], flush=True)
+            if found.stands_out:
+                on_statistics.append(_on_statistics(teacher, found, runs_dir or Path(empty)))
+                print(on_statistics[-1], flush=True)
     split = SplitSpec()
     PAGE.write_text(
         "# What the teachers show\n\nWritten by `python -m benchmarks.teachers`.\n\n"
@@ -56,9 +80,16 @@ def main(
         f" with at most {STEPS} steps. The ratio is the robust share of the images with a label against that of all "
         f"others, as the lower bound of a {100 * CONFIDENCE:g} % interval over all labels together; if no other label "
         "has a robust image, one is counted. The label is the one with the highest bound. A trap: at least "
-        f"{MIN_ROBUST} robust images with the label, and a ratio of at least {MIN_RATIO:g}.\n\n"
+        f"{MIN_ROBUST} robust images with the label, and a ratio of at least {MIN_RATIO:g}. A rival is a label that "
+        "may have as many robust images, and as large a robust share: then the statistics decide (below).\n\n"
         "| teacher | label | robust images with it | ratio, at least | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in on_noise)
+        + "\n## On the statistics\n\nR_BN of both halves of twin synthesis, DFQ `quick`, seed 0, after "
+        f"{halves_fit.STEPS} steps of the generators, with each label that any noise image has. *Its label* is the one "
+        "that the teacher gives most real OOD validation images. A run tries the label that noise names and its rivals, and "
+        f"takes the best if its R_BN is below {FITS_BEST:g} of that of every other.\n\n"
+        "| teacher | its label | R_BN with it | with the best other label | share | labels tried |\n"
+        "|---|---|---|---|---|---|\n" + "".join(f"{row}\n" for row in on_statistics)
     )
 
 
@@ -76,11 +107,28 @@ def _on_real_images(card: TeacherCard, runs_dir: Path) -> str:
     return f"| `{card.name}` | {holds} | {gap:.1f} at ε = {epsilon:g} | {means or 'no BatchNorm'} |"
 
 
-def _on_noise(card: TeacherCard, runs_dir: Path | None) -> str:
-    found = find_trap(load_teacher(card.name, runs_dir).model.eval(), card.image_side)
+def _on_noise(card: TeacherCard, found: TrapEvidence) -> str:
+    rivals = ", ".join(map(str, found.rivals)) if found.stands_out else ""
+    verdict = "no trap" if not found.stands_out else f"trap, label {found.label}" + f" or {rivals}" * bool(rivals)
     share = f"{found.robust_with_label} of {found.robust}"
-    verdict = f"trap, label {found.label}" if found.is_trap else "no trap"
     return f"| `{card.name}` | {found.label} | {share} | {found.ratio_at_least:.1f} | {verdict} |"
+
+
+def _on_statistics(teacher: Teacher, found: TrapEvidence, runs_dir: Path) -> str:
+    card, device = teacher.card, torch.device("cpu")
+    ood_labels = measured_report(card.name, runs_dir, SplitSpec()).ood.predicted
+    label = int(np.bincount(ood_labels).argmax())
+    spec = from_preset("quick", card.name, **{"escape.kind": "twin", "device": "cpu"})
+    noise = torch.cat([predict(teacher.model, chunk).argmax(1) for chunk in noise_chunks(card.image_side, device)])
+    fits = {
+        tried: halves_fit.halves_fit(Distillation(spec, teacher, trap=replace(found, label=tried, rivals=())))
+        for tried in sorted({label, *noise.tolist()})
+    }
+    own, other = fits.pop(label), min(fits, key=fits.__getitem__)
+    return (
+        f"| `{card.name}` | {label} | {own:.2f} | {fits[other]:.2f}, label {other} | {own / fits[other]:.2f} | "
+        f"{len(fits) + 1} |"
+    )
 
 
 if __name__ == "__main__":
