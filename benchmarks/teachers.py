@@ -85,9 +85,9 @@ def main(
         "| teacher | label | robust images with it | ratio, at least | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in on_noise)
         + "\n## On the statistics\n\nR_BN of both halves of twin synthesis, DFQ `quick`, seed 0, after "
-        f"{halves_fit.STEPS} steps of the generators, with each label that any noise image has. *Its label* is the one "
-        "that the teacher gives most real OOD validation images. A run tries the label that noise names and its rivals, and "
-        f"takes the best if its R_BN is below {FITS_BEST:g} of that of every other.\n\n"
+        f"{halves_fit.STEPS} steps of the generators, with each label that any noise image has. *Its label* is the "
+        "one that the teacher gives most real OOD validation images. A run tries the label that noise names and its "
+        f"rivals, and takes the best if its R_BN is below {FITS_BEST:g} of that of every other.\n\n"
         "| teacher | its label | R_BN with it | with the best other label | share | labels tried |\n"
         "|---|---|---|---|---|---|\n" + "".join(f"{row}\n" for row in on_statistics)
     )
