@@ -130,8 +130,8 @@ class Job(ABC):
             if not self.stop_requested.is_set():
                 logger.warning("Job %s failed", self.key, exc_info=error)
             self._end("stopped" if self.stop_requested.is_set() else "failed", str(error) or type(error).__name__)
-        else:
-            self._end("done")
+        else:  # work that ends because it was asked to is not done
+            self._end("stopped" if self.stop_requested.is_set() else "done")
         finally:
             self.occupies_slot = False
             self.on_change()

@@ -137,6 +137,18 @@ def test_a_stopped_thread_keeps_its_slot_until_it_has_ended(service):
     assert ended(again).state == "done"
 
 
+def test_a_thread_that_ends_because_it_was_asked_to_is_not_done(service):
+    """If it returned before the stop was noted, its job was done, with half of the work as its result."""
+    job = service.start_thread(
+        "work", lambda job: job.stop_requested.wait(30) and "half", on_stop=lambda: until(lambda: not job.active)
+    )
+    until(lambda: job.state == "running")
+    job.stop()
+    assert job.state == "stopped"
+    with pytest.raises(RuntimeError, match="stopped; expected done"):
+        job.result()
+
+
 def test_what_ended_long_ago_is_forgotten(service, monkeypatch):
     monkeypatch.setattr("atesc_core.jobs.service.ENDED_JOBS", 2)
     for n in range(5):
