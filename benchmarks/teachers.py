@@ -8,14 +8,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import torch
 import typer
 
-from atesc_core.distillation import halves_fit
-from atesc_core.distillation.state import Distillation
+from atesc_core.distillation import trap_label
 from atesc_core.figures.batchnorm import FAR, format_position
 from atesc_core.paths import HOME
 from atesc_core.robustness.trap import (
@@ -31,7 +30,7 @@ from atesc_core.robustness.trap import (
     noise_chunks,
 )
 from atesc_core.specs.presets import from_preset
-from atesc_core.specs.run import SplitSpec
+from atesc_core.specs.run import RunSpec, SplitSpec
 from atesc_core.teachers import TeacherCard, fingerprint, list_teachers
 from atesc_core.teachers.batchnorm_measurement import measured_batchnorm
 from atesc_core.teachers.measurement import measured_report
@@ -85,7 +84,7 @@ def main(
         "| teacher | label | robust images with it | ratio, at least | verdict |\n|---|---|---|---|---|\n"
         + "".join(f"{row}\n" for row in on_noise)
         + "\n## On the statistics\n\nR_BN of both halves of twin synthesis, DFQ `quick`, seed 0, after "
-        f"{halves_fit.STEPS} steps of the generators, with each label that any noise image has. *Its label* is the "
+        f"{trap_label.STEPS} steps of the generators, with each label that any noise image has. *Its label* is the "
         "one that the teacher gives most real OOD validation images. A run tries the label that noise names and its "
         f"rivals, and takes the best if its R_BN is below {FITS_BEST:g} of that of every other.\n\n"
         "| teacher | its label | R_BN with it | with the best other label | share | labels tried |\n"
@@ -116,19 +115,28 @@ def _on_noise(card: TeacherCard, found: TrapEvidence) -> str:
 
 def _on_statistics(teacher: Teacher, found: TrapEvidence, runs_dir: Path) -> str:
     card, device = teacher.card, torch.device("cpu")
-    ood_labels = measured_report(card.name, runs_dir, SplitSpec()).ood.predicted
-    label = int(np.bincount(ood_labels).argmax())
+    label = int(np.bincount(measured_report(card.name, runs_dir, SplitSpec()).ood.predicted).argmax())
     spec = from_preset("quick", card.name, **{"escape.kind": "twin", "device": "cpu"})
     noise = torch.cat([predict(teacher.model, chunk).argmax(1) for chunk in noise_chunks(card.image_side, device)])
-    fits = {
-        tried: halves_fit.halves_fit(Distillation(spec, teacher, trap=replace(found, label=tried, rivals=())))
-        for tried in sorted({label, *noise.tolist()})
-    }
-    own, other = fits.pop(label), min(fits, key=fits.__getitem__)
+    fits = {tried: _fit(spec, teacher, replace(found, label=tried, rivals=())) for tried in sorted(set(noise.tolist()))}
+    others = {tried: fit for tried, fit in fits.items() if fit and tried != label}
+    own = fits.get(label)
+    if not own or not others:
+        return f"| `{card.name}` | {label} | – | – | – | {len(fits)} |"
+    best = min(others, key=others.__getitem__)
     return (
-        f"| `{card.name}` | {label} | {own:.2f} | {fits[other]:.2f}, label {other} | {own / fits[other]:.2f} | "
-        f"{len(fits) + 1} |"
+        f"| `{card.name}` | {label} | {own:.2f} | {others[best]:.2f}, label {best} | "
+        f"{own / others[best]:.2f} | {len(fits)} |"
     )
+
+
+def _fit(spec: RunSpec, teacher: Teacher, trap: TrapEvidence) -> float | None:
+    steps = trap_label.halves_fit(spec, teacher, trap)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return cast("float | None", end.value)
 
 
 if __name__ == "__main__":

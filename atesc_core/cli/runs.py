@@ -168,12 +168,14 @@ def delete_runs(
 ) -> None:
     """Delete runs with everything that they have: curves, images, students."""
     store = open_store(runs_dir)
-    runs = [store.get(run_id) for run_id in dict.fromkeys(run_ids)]
-    size = sum(store.size(run.id).total for run in runs)
+    runs = list(dict.fromkeys(run_ids))
+    for run_id in set(runs) - store.unreadable().keys():
+        store.get(run_id)  # an error if there is no such run, before any is deleted
+    size = sum(store.size(run_id).total for run_id in runs)
     if not yes:
         typer.confirm(f"Delete {len(runs)} runs, {size / 1e6:.1f} MB?", abort=True)
-    for run in runs:
-        store.delete(run.id)
+    for run_id in runs:
+        store.delete(run_id)
     print(f"{size / 1e6:.1f} MB freed")
 
 

@@ -18,6 +18,7 @@ from atesc_core.cli.common import (
     all_settings,
     folder,
     metrics_text,
+    open_store,
     print_message,
     print_table,
     progress_bar,
@@ -256,9 +257,14 @@ def add_teacher(
 
 
 @commands.command("delete")
-def delete_teacher(name: Annotated[str, typer.Argument(help="Its name.")], runs_dir: RunsDir = None) -> None:
+def delete_teacher(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
     """Delete a teacher of your own, its weights included. No run may use it: delete those first."""
-    from atesc_core.runs import RunStore
-
-    RunStore(folder(runs_dir)).delete_teacher(name)
+    store = open_store(runs_dir)
+    if not yes:
+        typer.confirm(f"Delete the teacher {name}, its weights included?", abort=True)
+    store.delete_teacher(name)
     print(f"deleted: {name}")

@@ -38,10 +38,19 @@ class ThresholdChanged:
 
 
 @dataclass(frozen=True)
+class LabelTried:
+    """Twin synthesis is tried with a label, before the first round, as noise images leave several."""
+
+    label: int
+    step: int  # of the generators; 0 before the first
+    steps: int
+
+
+@dataclass(frozen=True)
 class TrapSought:
-    """What noise images say about a trap, before the first round of a run with twin synthesis."""
+    """What is known about a trap, before the first round of a run with twin synthesis."""
 
     evidence: TrapEvidence
 
 
-Event = TrainingEvent | SnapshotTaken | ThresholdChanged | TrapSought | Turn
+Event = TrainingEvent | SnapshotTaken | ThresholdChanged | LabelTried | TrapSought | Turn

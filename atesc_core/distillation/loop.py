@@ -16,6 +16,7 @@ import torch
 from atesc_core.distillation.events import Event, ThresholdChanged, TrapSought
 from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.trace import trace_generator_turn, trace_student_turn
+from atesc_core.distillation.trap_label import seek_trap
 from atesc_core.distillation.turns import Turn
 from atesc_core.models import Classifier
 from atesc_core.specs.run import RunSpec
@@ -41,9 +42,9 @@ def distill(
 ) -> Iterator[Event]:
     """Distils ``teacher`` into a student with the settings of ``spec``, and yields events.
 
-    TrapSought before the first round of twin synthesis; RoundDone after every round; EpochDone, SnapshotTaken and
-    CheckpointReady after every epoch; ThresholdChanged when the threshold changes; turns while ``controls.trace`` is
-    true.
+    TrapSought, maybe after LabelTried, before the first round of twin synthesis; RoundDone after every round;
+    EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged when the threshold changes; turns
+    while ``controls.trace`` is true.
 
     Args:
         spec: the run.
@@ -57,9 +58,11 @@ def distill(
         ValueError: the spec names an unknown part, or a device that is not present.
     """
     controls, by_hand = controls or Controls(), spec.thresholds_by_hand
-    run = Distillation(spec, teacher, resume)
-    if run.trap is not None and resume is None:
-        yield TrapSought(run.trap)
+    trap = None
+    if spec.escape.kind == "twin" and resume is None:
+        trap = yield from seek_trap(spec, teacher)
+        yield TrapSought(trap)
+    run = Distillation(spec, teacher, resume, trap)
     while run.epoch < (until or spec.epochs):
         epoch = run.epoch + 1
         for round_ in range(1, spec.rounds + 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,14 +11,13 @@ from torch import Tensor
 from atesc_core.device import autocast, memory_format, pick_device
 from atesc_core.distillation.batch import StudentBatch
 from atesc_core.distillation.events import SnapshotTaken
-from atesc_core.distillation.halves_fit import halves_fit
 from atesc_core.distillation.losses import student_losses
-from atesc_core.models import build
+from atesc_core.models import Classifier, build
 from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.scores import SCORES, all_scores
 from atesc_core.robustness.split import fragile, split_by_score
 from atesc_core.robustness.thresholds import suggest
-from atesc_core.robustness.trap import TrapEvidence, find_trap
+from atesc_core.robustness.trap import TrapEvidence
 from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis import SYNTHESIZERS
 from atesc_core.teachers.zoo import Teacher
@@ -28,6 +27,12 @@ from atesc_core.training.evaluation import predict
 CALIBRATION_IMAGES = 512  # synthetic images whose scores set an automatic threshold
 
 
+def frozen(teacher: Teacher, device: torch.device) -> Classifier:
+    """The teacher's network on the device, in evaluation mode, without gradients of its weights."""
+    model = teacher.model.to(device).to(memory_format=memory_format(device)).eval()
+    return model.requires_grad_(False)
+
+
 class Distillation:
     """One run: teacher, student, synthesizer, optimiser, random generators, threshold, and number of finished epochs.
 
@@ -35,7 +40,7 @@ class Distillation:
         spec: the run.
         teacher: the teacher that ``spec.teacher`` names.
         resume: what ``state_dict`` returned for a run with the same spec.
-        trap: with twin synthesis, what is known about a trap; sought if None.
+        trap: with twin synthesis, what `trap_label.seek_trap` has found; not for a resumed run.
 
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
@@ -48,14 +53,13 @@ class Distillation:
         self.device = pick_device(spec.device)
         self.random = torch.Generator(self.device).manual_seed(spec.seed)
         self.snapshot_random = torch.Generator(self.device)  # separate, because a snapshot must not change the run
-        self.teacher = teacher.model.to(self.device).to(memory_format=memory_format(self.device)).eval()
-        self.teacher.requires_grad_(False)
+        self.teacher = frozen(teacher, self.device)
         self.student = build(spec.student, teacher.card.num_classes, spec.seed)
         self.student.to(self.device).to(memory_format=memory_format(self.device))
         self.image_side = teacher.card.image_side
-        self.trap = trap  # with twin synthesis, what is known about a trap
-        if spec.escape.kind == "twin" and trap is None:
-            self.trap = TrapEvidence(**resume["trap"]) if resume else self._seek_trap(teacher)
+        self.trap = TrapEvidence(**resume["trap"]) if resume and resume["trap"] else trap
+        if spec.escape.kind == "twin" and self.trap is None:
+            raise ValueError("trap: None; twin synthesis expects what `seek_trap` has found")
         synthesizer = SYNTHESIZERS[spec.synthesis.kind]
         self.synthesizer = synthesizer(spec, self.teacher, self.image_side, self.random, self.trap)
         self.optimiser = torch.optim.SGD(
@@ -69,16 +73,6 @@ class Distillation:
         self.threshold_is_by_hand = False
         if resume:
             self._load_state_dict(resume)
-
-    def _seek_trap(self, teacher: Teacher) -> TrapEvidence:
-        """What noise says about a trap; where it leaves several labels, the one with which both halves fit best."""
-        found = find_trap(self.teacher, self.image_side)
-        if not (found.stands_out and found.rivals):
-            return found
-        known = {label: replace(found, label=label, rivals=()) for label in (found.label, *found.rivals)}
-        return found.decided_by(
-            {label: halves_fit(Distillation(self.spec, teacher, trap=trap)) for label, trap in known.items()}
-        )
 
     @property
     def learning_rate(self) -> float:

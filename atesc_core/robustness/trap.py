@@ -5,12 +5,13 @@ as far from the ID domain as anything, and some of it has what the OOD domain ha
 far more often than images with any other. Plainly trained teachers have no such label: docs/teachers.md.
 
 Where a second label may have as many robust images, noise does not say which of them it is. Then both halves of twin
-synthesis are tried with each, and the teacher's BatchNorm statistics decide (distillation/halves_fit.py).
+synthesis are tried with each, and the teacher's BatchNorm statistics decide (distillation/trap_label.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,7 +42,7 @@ class TrapEvidence:
     robust_with_label: int  # of the label that stands out most
     ratio_at_least: float  # lower bound of: robust share of the images with that label / of the other images
     rivals: tuple[int, ...] = ()  # labels that may have as many robust images, as long as nothing decides
-    fits: tuple[tuple[int, float], ...] = ()  # (label, R_BN of both halves), the label that stands out most first
+    fits: tuple[tuple[int, float | None], ...] = ()  # (label, R_BN of both halves), the one that stands out most first
 
     @property
     def stands_out(self) -> bool:
@@ -53,35 +54,44 @@ class TrapEvidence:
         """Whether the evidence is enough to act on."""
         return self.stands_out and not self.rivals
 
-    def decided_by(self, fits: dict[int, float]) -> TrapEvidence:
+    def decided_by(self, fits: dict[int, float | None]) -> TrapEvidence:
         """The evidence with the label that fits the statistics best; with its rivals still there if none does clearly.
 
-        fits: of the label and each rival, R_BN of both halves.
+        fits: of the label and each rival, R_BN of both halves; None if it was not finite.
         """
-        best, second = sorted(fits, key=lambda label: fits[label])[:2]
-        pairs = tuple((label, fits[label]) for label in (self.label, *self.rivals))
-        if fits[best] < FITS_BEST * fits[second]:
-            return replace(self, label=best, rivals=(), fits=pairs)
-        return replace(self, fits=pairs)
+        tried = replace(self, fits=tuple((label, fits[label]) for label in (self.label, *self.rivals)))
+        known = {label: math.inf if fit is None else fit for label, fit in fits.items()}
+        best, second = sorted(known, key=known.__getitem__)[:2]
+        return replace(tried, label=best, rivals=()) if known[best] < FITS_BEST * known[second] else tried
 
     @property
     def sentence(self) -> str:
         """The evidence and the decision, for the history of a run."""
+        stands_out = self.fits[0][0] if self.fits else self.label
         share = (
-            f"label {self.fits[0][0] if self.fits else self.label} has {self.robust_with_label} of the {self.robust} "
+            f"label {stands_out} has {self.robust_with_label} of the {self.robust} "
             f"robust ones among {self.images} noise images at ε = {EPSILON:g}, "
             f"a robust share at least {self.ratio_at_least:.1f} times that of other labels"
         )
         if not self.stands_out:
             return f"no trap found, the run is plain: {share}; a trap needs {MIN_ROBUST} images and {MIN_RATIO:g} times"
         if self.fits:
-            others = ", ".join(str(label) for label, _ in self.fits[1:])
-            share += f"; label {others} may have as many. R_BN of both halves: " + ", ".join(
-                f"{fit:.2f} with label {label}" for label, fit in self.fits
+            share += f"; {_labels([label for label, _ in self.fits[1:]])} may have as many. R_BN of both halves: "
+            share += ", ".join(
+                f"{'not finite' if fit is None else f'{fit:.2f}'} with label {label}" for label, fit in self.fits
             )
         if self.is_trap:
             return f"trap found{f' with label {self.label}' * bool(self.fits)}: {share}"
-        return f"no trap found, the run is plain: {share}; a trap needs {FITS_BEST:g} of the other's R_BN, or less"
+        if self.fits:
+            return f"no trap found, the run is plain: {share}; a trap needs less than {FITS_BEST:g} of every other's"
+        return (
+            f"no trap found, the run is plain: {share}; {_labels(self.rivals)} may have as many, and no statistics of "
+            "BatchNorm layers decide"
+        )
+
+
+def _labels(labels: Sequence[int]) -> str:
+    return f"label{'s' * (len(labels) > 1)} {' and '.join(map(str, labels))}"
 
 
 def find_trap(teacher: Classifier, image_side: int) -> TrapEvidence:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from atesc_core.distillation.events import Event, SnapshotTaken, ThresholdChanged, TrapSought
+from atesc_core.distillation.events import Event, LabelTried, SnapshotTaken, ThresholdChanged, TrapSought
 from atesc_core.distillation.loop import Controls
 from atesc_core.distillation.turns import GeneratorTurn, StudentTurn
 from atesc_core.files import atomic_write, check_archive
@@ -73,7 +73,11 @@ class Session:
             if event is None:
                 return "done"
             ended = self.write(event)
-            if ended is not None:
+            if isinstance(event, LabelTried):
+                halt = not leaving() and self.obey_requests()
+                if leaving():
+                    return "interrupted"
+            elif ended is not None:
                 halt = not leaving() and (
                     self.obey_requests(ended) or self.turns.wait_for_next_turn(leaving, self.obey_requests)
                 )
@@ -115,6 +119,9 @@ class Session:
                 self.log.write_turn(event)
             case ThresholdChanged():
                 self.log.write_threshold(event.epoch, event.round, event.threshold, event.by)
+            case LabelTried():
+                if event.step == 0:
+                    self.log.note("trap", event.label, f"noise leaves several labels: label {event.label} is tried")
             case TrapSought():
                 self.log.note("trap", event.evidence.label if event.evidence.is_trap else None, event.evidence.sentence)
             case EpochDone():

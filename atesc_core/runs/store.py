@@ -471,15 +471,21 @@ class RunStore:
             TeacherError: there is no such teacher, it ships with the lab, or runs name it: a later teacher of the same
                 name would pass for theirs.
         """
-        self._check_may_change()
-        card = card_file(name, self.runs_dir)
-        if card.parent == SHIPPED:
-            raise TeacherError(f"teacher: {name!r} ships with the lab; expected one that was loaded or trained here")
-        with self._change():  # no run can be queued meanwhile
+        with self._change():  # no run is queued and no other request deletes it meanwhile
+            card = card_file(name, self.runs_dir)
+            if card.parent == SHIPPED:
+                raise TeacherError(
+                    f"teacher: {name!r} ships with the lab; expected one that was loaded or trained here"
+                )
             if runs := self.runs_of_teacher(name):
-                raise TeacherError(f"teacher: {name!r} has {_some(runs)}; delete them first")
-            card.unlink()
-            card.with_suffix(".safetensors").unlink(missing_ok=True)
+                raise TeacherError(
+                    f"teacher: {name!r} has {_some(runs)}; delete {'it' if len(runs) == 1 else 'them'} first"
+                )
+            try:
+                card.unlink()
+                card.with_suffix(".safetensors").unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"teacher: {name!r} cannot be deleted: {error}") from error
 
     def thin(self, run_id: str) -> int:
         """Delete most of an ended run's stored epochs, keep its curves; returns the bytes freed. See `storage.thin`."""

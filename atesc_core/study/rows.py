@@ -113,7 +113,7 @@ def run_and_measure(
         for teacher in teachers
     ]
     started, threshold = time.monotonic(), None
-    trap: dict[str, Any] | None = None  # with twin synthesis: what noise says about a trap
+    trap: dict[str, Any] | None = None  # with twin synthesis: what is known about a trap
     curves: list[list[Measured]] = [[] for _ in specs]
 
     def evaluate(student: Classifier) -> Measured:

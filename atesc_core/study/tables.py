@@ -44,7 +44,7 @@ def results(
     Returns:
         Columns synthesizer, setting, pair, metric, kind and name of the teacher, form, batch, seed; iacc, other (the
         pair's metric), trap_recall (of the trap label's own class), worst_recall, per cent; trap_found and trap_label
-        (the label with the most evidence); outcome, as `trap_outcome` says against the plain student of the SL teacher
+        (of the evidence); outcome, as `trap_outcome` says against the plain student of the SL teacher
         with the same seeds; id_images and ood_images (their numbers of images); seconds, device, torch. NaN or None if
         it was not run.
     """

@@ -40,7 +40,7 @@ class Synthesizer(ABC):
         teacher: the teacher, frozen.
         image_side: side of the images in pixels.
         random: the generator of all random numbers; its device is the device of all computations.
-        trap: with twin synthesis, what noise says about a trap: without one, the synthesizer is the plain one.
+        trap: with twin synthesis, what is known about a trap: without one, the synthesizer is the plain one.
     """
 
     generator: nn.Module

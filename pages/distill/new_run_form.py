@@ -1,4 +1,4 @@
-"""The form of a new run: every field of RunSpec with its description and badge, and the estimated time."""
+"""The form of a new run: the fields of RunSpec with description and badge, and the estimated time."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     preferred = linked.teacher if linked else st.query_params.get("teacher")
     names = list(known)
     first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
-    teacher = st.selectbox("Teacher", names, index=names.index(preferred if preferred in known else first))
+    chosen = preferred if preferred in known else first
+    # With a key the choice stays where the list gets longer or shorter.
+    teacher = st.selectbox("Teacher", names, index=names.index(chosen), key=f"teacher, at first {chosen}")
     elements.row(*teacher_summary(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)
@@ -169,7 +171,7 @@ def teacher_summary(card: TeacherCard) -> list[elements.Html]:
     ]
 
 
-# ── advanced settings: a widget for every other field ────────────────────────────────────────────────────────
+# ── advanced settings: a widget for every other field that the escape uses ────────────────────────────────────────────
 
 
 def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
@@ -187,6 +189,8 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
         with tab:
             if not paths:
                 elements.caption("Plain distillation has no settings of an escape.")
+            for path in unused if title == "Escape" else ():
+                _keep_value(f"new run, {origin}: {path}")
             for start in range(0, len(paths), COLUMNS):
                 for column, path in zip(st.columns(COLUMNS), paths[start : start + COLUMNS], strict=False):
                     with column:
@@ -196,6 +200,12 @@ def _advanced(base: RunSpec, origin: str) -> dict[str, Any]:
                     if value != default:
                         changes[path] = value
     return changes
+
+
+def _keep_value(key: str) -> None:
+    """Keep what was set with a widget that is not drawn now, until it is drawn again."""
+    if key in st.session_state:
+        st.session_state[key] = st.session_state[key]
 
 
 def _field(path: str, kind: Any, base: RunSpec, key: str) -> Any:
@@ -278,7 +288,9 @@ def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
     )
     if changes:
         elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
-    if action_button("Start", type="primary", icon=":material/play_arrow:", width="stretch"):
+    # Its key names the teacher: a press does not start a run of another one, if that one was deleted meanwhile.
+    key = f"start {spec.teacher}"
+    if action_button("Start", type="primary", icon=":material/play_arrow:", width="stretch", key=key):
         run_id = run_store().create(spec)
         st.query_params.clear()
         show_run(run_id)

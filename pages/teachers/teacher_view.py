@@ -322,9 +322,8 @@ def _delete_button(name: str) -> None:
         st.popover("Delete", icon=":material/delete:", disabled=not may_change()),
     ):
         if runs:
-            elements.caption(
-                f"{formats.count(runs)} run{' uses' if runs == 1 else 's use'} it. Delete those first, on Storage."
-            )
+            uses, those = ("run uses", "it") if runs == 1 else ("runs use", "those")
+            elements.caption(f"{formats.count(runs)} {uses} this teacher. Delete {those} first, on Storage.")
         else:
             elements.caption("Its card and its weights. This cannot be undone.")
         action_button(

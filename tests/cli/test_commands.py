@@ -406,10 +406,25 @@ def test_runs_are_thinned_and_deleted_from_the_command_line(runs_dir):
 
 def test_a_teacher_of_ones_own_is_deleted_from_the_command_line(runs_dir, capsys, monkeypatch):
     save_tiny_teacher(runs_dir)
-    said = refused(capsys, monkeypatch, "teachers", "delete", "mnistm-mnist-ntl", "--runs-dir", runs_dir)
+    said = refused(capsys, monkeypatch, "teachers", "delete", "mnistm-mnist-ntl", "--yes", "--runs-dir", runs_dir)
     assert "teacher: 'mnistm-mnist-ntl' ships with the lab" in said
-    assert run_in_process("teachers", "delete", "tiny", "--runs-dir", runs_dir) == "deleted: tiny\n"
+    delete = ["teachers", "delete", "tiny", "--runs-dir", str(runs_dir)]
+    assert CliRunner().invoke(cli.app, delete, input="n\n").exit_code == 1
+    assert find_card("tiny", runs_dir) is not None
+    assert run_in_process(*delete, "--yes") == "deleted: tiny\n"
     assert find_card("tiny", runs_dir) is None
+
+
+def test_a_run_that_cannot_be_read_can_be_deleted(runs_dir):
+    """It kept its teacher from being deleted, and nothing could delete it."""
+    store = RunStore(runs_dir)
+    run_id = logged_run(store, (80.0, 10.0))
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET spec = json_set(spec, '$.unknown', 1)")
+    assert list(store.unreadable()) == [run_id]
+    run_in_process("runs", "delete", run_id, "--yes", "--runs-dir", runs_dir)
+    assert not store.unreadable()
+    assert not store.folder(run_id).exists()
 
 
 def test_a_run_that_is_not_there_deletes_no_other(runs_dir, capsys, monkeypatch):

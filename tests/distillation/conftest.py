@@ -18,5 +18,5 @@ def a_trap_with_label_0(monkeypatch):
     """Twin synthesis finds a trap without an attack on noise images, and its directions from few of them."""
     monkeypatch.setattr("atesc_core.robustness.trap.NOISE_IMAGES", 2 * CHUNK)
     monkeypatch.setattr(
-        "atesc_core.distillation.state.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
+        "atesc_core.distillation.trap_label.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
     )

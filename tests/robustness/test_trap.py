@@ -70,7 +70,7 @@ def test_a_label_that_may_have_as_many_robust_images_is_a_rival(robust, rivals):
         ({8: 3.38, 0: 2.30}, 0, True),
         ({8: 2.30, 0: 3.38}, 8, True),
         ({8: 1.0, 0: 0.9}, 8, False),  # 0.9 of the other's, and less is asked for
-        ({8: 0.0, 0: 0.0}, 8, False),  # a teacher without BatchNorm
+        ({8: 0.0, 0: 0.0}, 8, False),
     ],
 )
 def test_the_statistics_decide_between_rivals(fits, label, is_trap):

@@ -197,13 +197,25 @@ def test_a_teacher_is_deleted_only_if_no_run_names_it(store):
         store.delete_teacher("tiny")
     for run_id in run_ids[:2]:
         store.delete(run_id)
-    with pytest.raises(TeacherError, match=f"'tiny' has 1 run: {run_ids[2]}; delete"):
+    with pytest.raises(TeacherError, match=f"'tiny' has 1 run: {run_ids[2]}; delete it first"):
         store.delete_teacher("tiny")
     store.stop(run_ids[2])
     assert all(file.exists() for file in files)
     store.delete_teacher("tiny")
     assert not any(file.exists() for file in files)
     with pytest.raises(TeacherError, match="'tiny' is not known"):
+        store.delete_teacher("tiny")
+
+
+def test_a_teacher_whose_files_cannot_be_deleted_is_said(store, monkeypatch):
+    """It was a traceback: a folder that is read-only, or one that another program has just emptied."""
+    save_tiny_teacher(store.runs_dir)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(StoreError, match="teacher: 'tiny' cannot be deleted: .*denied"):
         store.delete_teacher("tiny")
 
 

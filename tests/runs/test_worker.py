@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from atesc_core.distillation.events import LabelTried
 from atesc_core.errors import StoreError
 from atesc_core.runs import worker
 from atesc_core.runs.log import RunLog
+from atesc_core.runs.session import Session
 from atesc_core.runs.worker import work
 from tests.support.damage import flip_bit
+from tests.support.pages import set_status
 from tests.support.waiting import until
 from tests.support.workers import ScriptedWorker
 
@@ -326,6 +329,28 @@ def test_a_run_that_begins_anew_says_once_what_it_found_in_noise(store, spec, ep
     log.note("trap", 4, "trap found")
     log.rewind(epoch)
     assert (store.history(log.run.id)["kind"] == "trap").sum() == kept
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_run_halts_while_labels_of_a_trap_are_tried(store, spec, leaving):
+    """Neither a pause nor the end of the worker was noticed before the first round."""
+    log = RunLog(store, store.get(store.create(spec)))
+    set_status(store, log.run.id, "running")
+    tried = []
+
+    def events(*_):
+        for label in (8, 0):
+            for step in range(3):
+                if step == 1 and not leaving:
+                    store.pause(log.run.id)
+                tried.append((label, step))
+                yield LabelTried(label, step, 3)
+
+    session = Session.open(log, events)
+    assert session.go_on(lambda: leaving and len(tried) == 2) == ("interrupted" if leaving else "halted")
+    assert tried == [(8, 0), (8, 1)]
+    history = store.history(log.run.id)
+    assert list(history[history["kind"] == "trap"]["text"]) == ["noise leaves several labels: label 8 is tried"]
 
 
 def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spec):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Generator
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from atesc_core.distillation import halves_fit
-from atesc_core.distillation.events import TrapSought
+from atesc_core.distillation import trap_label
+from atesc_core.distillation.events import LabelTried, TrapSought
 from atesc_core.distillation.loop import distill
 from atesc_core.distillation.losses import negative_learning, student_losses
 from atesc_core.distillation.state import Distillation
+from atesc_core.distillation.trap_label import seek_trap
 from atesc_core.domains.loading import load_pair
+from atesc_core.models import build
 from atesc_core.models.batchnorm import BatchNormInputs
 from atesc_core.robustness.trap import CHUNK, TrapEvidence
+from atesc_core.specs.run import RunSpec
 from atesc_core.synthesis.batchnorm import BatchNormMatch
 from atesc_core.synthesis.twin import HalvesMatch, noise_directions, quarters_mixed
 from atesc_core.teachers.zoo import load_teacher
@@ -37,11 +42,40 @@ def teacher():
 def found(monkeypatch):
     """`found(evidence)`: what noise says from now on; its directions come from few noise images."""
     monkeypatch.setattr("atesc_core.robustness.trap.NOISE_IMAGES", 2 * CHUNK)
-    return lambda evidence: monkeypatch.setattr("atesc_core.distillation.state.find_trap", lambda *_: evidence)
+    return lambda evidence: monkeypatch.setattr("atesc_core.distillation.trap_label.find_trap", lambda *_: evidence)
+
+
+def ended(search: Generator[LabelTried, None, TrapEvidence]) -> tuple[list[LabelTried], TrapEvidence]:
+    """What a search has yielded, and its result."""
+    events = []
+    while True:
+        try:
+            events.append(next(search))
+        except StopIteration as end:
+            return events, end.value
+
+
+def iter_returning(value: TrapEvidence) -> Generator[LabelTried, None, TrapEvidence]:
+    """A search that knows its result."""
+    yield from ()
+    return value
+
+
+def same_student(events, other_events) -> bool:
+    """Whether the last students of two runs are the same to the last bit."""
+    one, other = (
+        [event.state["student"] for event in run if isinstance(event, CheckpointReady)][-1]
+        for run in (events, other_events)
+    )
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def begun(spec: RunSpec, teacher) -> Distillation:
+    return Distillation(spec, teacher, trap=ended(seek_trap(spec, teacher))[1])
 
 
 def twin(teacher, **changes) -> Distillation:
-    return Distillation(short_run(**{"escape.kind": "twin"} | changes), teacher)
+    return begun(short_run(**{"escape.kind": "twin"} | changes), teacher)
 
 
 def test_a_mixture_has_a_quarter_of_each_of_four_images():
@@ -122,7 +156,7 @@ def test_both_halves_are_augmented_alike(teacher, found, monkeypatch, kind):
         f"atesc_core.synthesis.{kind}.shifted", lambda images, random, flip: calls.append(len(images)) or images
     )
     settings = {"synthesis.kind": kind, "escape.kind": "twin", "synthesis.batch_size": 12, "synthesis.steps": 3}
-    run = Distillation(short_run(**settings), teacher)
+    run = begun(short_run(**settings), teacher)
     next(run.synthesizer.turns(run.student))
     assert calls == [12] * 6
 
@@ -143,7 +177,7 @@ def test_the_smallest_batches(teacher, found, kind, batch):
     settings = {"synthesis.kind": kind, "escape.kind": "twin", "batch_size": batch}
     if kind != "dfq":
         settings["synthesis.batch_size"] = batch
-    run = Distillation(short_run(**settings), teacher)
+    run = begun(short_run(**settings), teacher)
     terms = run.synthesizer.train_round(run.student)
     assert all(value.isfinite() for value in terms.values())
 
@@ -181,35 +215,62 @@ def test_without_a_trap_a_run_is_the_plain_one_to_the_last_bit(teacher, found, k
     assert all(torch.equal(students[0][name], students[1][name]) for name in students[0])
 
 
+UNSURE = TrapEvidence(0, 16_384, 48, 31, ratio_at_least=2.7, rivals=(1,))
+
+
 @pytest.mark.parametrize("kind", ["dfq", "cmi", "nayer"])
 def test_where_noise_leaves_two_labels_the_statistics_decide(teacher, found, monkeypatch, kind):
     """The label of the noise alone was wrong for a backdoor teacher, and its student worse than a plain one."""
-    monkeypatch.setattr(halves_fit, "STEPS", 4)
-    tried = []
+    monkeypatch.setattr(trap_label, "STEPS", 4)
+    found(UNSURE)
+    spec = short_run(epochs=2, **{"synthesis.kind": kind, "synthesis.bn": 2.0, "escape.kind": "twin"})
+    events, trap = ended(seek_trap(spec, teacher))
+    assert [(event.label, event.step) for event in events if event.step in (0, 4)] == [(0, 0), (0, 4), (1, 0), (1, 4)]
+    assert [label for label, _ in trap.fits] == [0, 1]
+    run = Distillation(spec, teacher, trap=dataclasses.replace(UNSURE, rivals=()))
+    ends, steps = [], 0
+    while steps < 4:
+        for update in run.synthesizer.turns(run.student):
+            steps += len(update.losses)
+            ends.append((steps, float(update.losses[-1]["bn"]) / 2))
+        for _ in range(spec.student_steps):
+            run.student_step(1)
+    assert trap.fits[0][1] == pytest.approx(np.mean([fit for at, fit in ends if at > 0.75 * steps]), rel=1e-5)
+    started = list(distill(spec, teacher))
+    sought = [event.evidence for event in started if isinstance(event, TrapSought)]
+    assert sought == [trap]
+    monkeypatch.setattr("atesc_core.distillation.loop.seek_trap", lambda *_: iter_returning(trap))
+    assert same_student(started, list(distill(spec, teacher))), "the run begins anew, as if the label had been known"
 
-    def fit(run: Distillation) -> float:
-        assert halves_fit.halves_fit(run) > 0
-        tried.append((run.trap.label, run.trap.is_trap, run.synthesizer.ood_half.label))
-        return 3.0 - run.trap.label
 
-    def after_a_round(evidence: TrapEvidence) -> tuple[TrapEvidence, torch.Tensor]:
-        found(evidence)
-        run = twin(teacher, **{"synthesis.kind": kind})
-        run.synthesizer.train_round(run.student)
-        return run.trap, run.synthesizer.sample(8)
+def test_a_diverged_trial_does_not_win(teacher, found, monkeypatch):
+    def fit(spec, teacher, trap):
+        yield LabelTried(trap.label, 0, 4)
+        return None if trap.label == 0 else 5.0
 
-    monkeypatch.setattr("atesc_core.distillation.state.halves_fit", fit)
-    unsure = TrapEvidence(0, 16_384, 48, 31, ratio_at_least=2.7, rivals=(1,))
-    trap, images = after_a_round(unsure)
-    assert tried == [(0, True, 0), (1, True, 1)]
-    assert (trap.label, trap.is_trap, trap.fits) == (1, True, ((0, 3.0), (1, 2.0)))
-    assert torch.equal(images, after_a_round(dataclasses.replace(unsure, label=1, rivals=()))[1]), "begins anew"
-    assert len(tried) == 2
+    monkeypatch.setattr(trap_label, "halves_fit", fit)
+    found(UNSURE)
+    trap = ended(seek_trap(short_run(**{"escape.kind": "twin"}), teacher))[1]
+    assert (trap.label, trap.is_trap) == (1, True)
+    assert "R_BN of both halves: not finite with label 0, 5.00 with label 1" in trap.sentence
+
+
+@pytest.mark.parametrize("without", ["weight", "layers"])
+def test_without_statistics_to_match_nothing_is_tried_and_nothing_decides(teacher, found, monkeypatch, without):
+    found(UNSURE)
+    monkeypatch.setattr(trap_label, "halves_fit", None)
+    spec = short_run(**{"escape.kind": "twin"} | ({"synthesis.bn": 0.0} if without == "weight" else {}))
+    if without == "layers":
+        teacher = dataclasses.replace(teacher, model=build("vgg11", 10))
+    events, trap = ended(seek_trap(spec, teacher))
+    assert not events
+    assert not trap.is_trap
+    assert trap.sentence.endswith("label 1 may have as many, and no statistics of BatchNorm layers decide")
 
 
 def test_the_statistics_put_a_wrong_label_right(found, monkeypatch):
     """Measured, with a close-set teacher whose trap label is 4."""
-    monkeypatch.setattr(halves_fit, "STEPS", 40)
+    monkeypatch.setattr(trap_label, "STEPS", 40)
     found(TrapEvidence(1, 16_384, 48, 31, ratio_at_least=2.7, rivals=(4,)))
     run = twin(load_teacher("mnistm-mnist-ntl"), batch_size=48, **{"synthesis.width": 16})
     assert (run.trap.label, run.trap.is_trap) == (4, True), run.trap.sentence

@@ -18,8 +18,10 @@ from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import ESCAPE_SETTINGS, EscapeKind, EscapeSpec, ScoreName
 from atesc_core.teachers import list_teachers
 from atesc_core.teachers.batchnorm import batchnorm_file
+from atesc_core.teachers.zoo import load_teacher, save_teacher
 from pages.distill import new_run_form
 from pages.shared.data import cost
+from pages.shared.data.teachers import forget_cards
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name
 from pages.shared.ui.run_labels import run_name as name
@@ -68,6 +70,43 @@ def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store
         help_ = describe_field(path, spec)
         assert field(app, path).help == help_.text(value)
         assert elements.BADGES[help_.badge(value)] in field(app, path).label
+
+
+def test_what_was_set_for_an_escape_stays_while_another_is_looked_at(open_page, store):
+    app = open_page("distill")
+    escape = next(control for control in app.segmented_control if str(control.key).startswith("escape, "))
+    field(app, "escape.weight").set_value(0.7).run()
+    for kind in ("ckd", "none", "atesc"):
+        escape.set_value(kind).run()
+    assert field(app, "escape.weight").value == 0.7
+    button(app, "Start").click().run()
+    assert store.distillations()[0].spec.escape.weight == 0.7
+
+
+def test_a_chosen_teacher_stays_while_the_list_gets_longer(open_page, store):
+    """The choice fell back to the first teacher, and Start took that one."""
+    shipped = load_teacher(TEACHER)
+    app = open_page("distill")
+    other = next(name for name in app.selectbox[0].options if name != app.selectbox[0].value)
+    app.selectbox[0].set_value(other).run()
+    save_teacher(shipped.model, shipped.card.model_copy(update={"name": "mine"}), store.runs_dir / "teachers")
+    forget_cards()
+    app.run()
+    assert "mine" in app.selectbox[0].options
+    assert app.selectbox[0].value == other
+
+
+def test_a_press_of_start_is_for_the_teacher_that_was_shown(open_page, store):
+    shipped = load_teacher(TEACHER)
+    save_teacher(shipped.model, shipped.card.model_copy(update={"name": "mine"}), store.runs_dir / "teachers")
+    app = open_page("distill", teacher="mine")
+    assert app.selectbox[0].value == "mine"
+    store.delete_teacher("mine")
+    forget_cards()
+    button(app, "Start").click().run()
+    assert not app.exception
+    assert app.selectbox[0].value != "mine"
+    assert not store.distillations()
 
 
 def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):

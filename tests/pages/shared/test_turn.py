@@ -89,7 +89,9 @@ def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
     ],
 )
 def test_both_turns_say_what_was_computed(open_page, store, working, monkeypatch, kind, escape, changes):
-    monkeypatch.setattr("atesc_core.distillation.state.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, 5.0))
+    monkeypatch.setattr(
+        "atesc_core.distillation.trap_label.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, 5.0)
+    )
     spec = (
         tiny_spec()
         .replaced({"synthesis.kind": kind})

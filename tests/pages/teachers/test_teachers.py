@@ -100,7 +100,7 @@ def test_a_teacher_of_ones_own_is_deleted_once_no_run_uses_it(open_page, store, 
     save_tiny_teacher(store.runs_dir)
     run_id = store.create(TINY)
     app = open_page("teachers", teacher="tiny")
-    assert "1 run uses it. Delete those first, on Storage." in page_text(app)
+    assert "1 run uses this teacher. Delete it first, on Storage." in page_text(app)
     assert app.button(key="delete tiny").disabled
     store.delete(run_id)
     app.run()
