@@ -23,7 +23,8 @@ def pick_pair(container: DeltaGenerator, help_text: str, likely: str | None = No
     present = [name for name, pair in PAIRS.items() if not pair.missing]
     first = st.query_params.get("pair") or (likely if likely in present else None)
     options = [first, *(name for name in present if name != first)] if first else present
-    return container.selectbox("Pair", options, help=help_text, accept_new_options=True, required=True)
+    key = f"pair, at first {first}"  # the choice stays when a download adds an option
+    return container.selectbox("Pair", options, help=help_text, accept_new_options=True, required=True, key=key)
 
 
 def unavailable_pairs() -> None:
