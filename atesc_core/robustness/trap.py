@@ -23,6 +23,7 @@ from atesc_core.robustness.attack import flips
 from atesc_core.robustness.noise import noise_images
 
 NOISE_IMAGES = 16_384
+MOST_NOISE_IMAGES = 4 * NOISE_IMAGES  # where a label stands out, but has fewer than MIN_ROBUST robust images
 CHUNK = 256  # noise images made and attacked at once
 EPSILON = 7.0  # attack budget in 1/255, with STEPS steps: an SL teacher has hardly a robust image among the noise
 STEPS = 8
@@ -48,6 +49,11 @@ class TrapEvidence:
     def stands_out(self) -> bool:
         """Whether a label is robust often enough among noise, whichever it is."""
         return self.robust_with_label >= MIN_ROBUST and self.ratio_at_least >= MIN_RATIO
+
+    @property
+    def lacks_images(self) -> bool:
+        """Whether a label is robust often enough, but on too few images: more noise would say more."""
+        return self.ratio_at_least >= MIN_RATIO and self.robust_with_label < MIN_ROBUST
 
     @property
     def is_trap(self) -> bool:
@@ -103,18 +109,22 @@ def find_trap(teacher: Classifier, image_side: int) -> TrapEvidence:
     """
     device = next(teacher.parameters()).device
     labels, robust = [], []
-    for x in noise_chunks(image_side, device):
+    for number, x in enumerate(noise_chunks(image_side, device, MOST_NOISE_IMAGES), 1):
         with torch.no_grad():
             y = teacher(x).argmax(1)
         labels.append(y.cpu())
         robust.append(~flips(teacher, x, y, EPSILON, STEPS).cpu())
-    return evidence(torch.cat(labels), torch.cat(robust), teacher.num_classes)
+        if number * CHUNK % NOISE_IMAGES == 0:
+            found = evidence(torch.cat(labels), torch.cat(robust), teacher.num_classes)
+            if not found.lacks_images:
+                break
+    return found
 
 
-def noise_chunks(image_side: int, device: torch.device) -> Iterator[torch.Tensor]:
-    """NOISE_IMAGES noise images, always the same, (CHUNK, 3, H, W) in [0, 1] at once."""
+def noise_chunks(image_side: int, device: torch.device, images: int | None = None) -> Iterator[torch.Tensor]:
+    """The first noise images, NOISE_IMAGES unless named, always the same, (CHUNK, 3, H, W) in [0, 1] at once."""
     random = torch.Generator().manual_seed(0)
-    for _ in range(NOISE_IMAGES // CHUNK):
+    for _ in range((images or NOISE_IMAGES) // CHUNK):
         yield noise_images(CHUNK, image_side, random).to(device)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from atesc_core.robustness import trap
 from atesc_core.robustness.noise import noise_images
 from atesc_core.robustness.trap import MIN_ROBUST, TrapEvidence, evidence, find_trap
 from atesc_core.teachers.zoo import load_teacher
@@ -85,6 +86,41 @@ def test_the_statistics_decide_between_rivals(fits, label, is_trap):
         f"; label 0 may have as many. R_BN of both halves: {fits[8]:.2f} with label 8, {fits[0]:.2f} with label 0"
         in (found.sentence)
     )
+
+
+@pytest.mark.parametrize(
+    ("share_of_1", "images"),
+    [
+        (0.5, 1),  # 24 robust images with label 1 in the first chunk
+        (0.125, 3),  # 8 in each chunk: more are asked for until there are 20
+        (0.05, 4),  # 3 in each chunk: not more than MOST_NOISE_IMAGES
+        (0.0, 1),  # no label stands out
+    ],
+)
+def test_more_noise_is_taken_where_a_label_stands_out_on_too_few_images(monkeypatch, share_of_1, images):
+    """Two backdoor teachers had 9 and 15 robust images with the trap label, and no trap."""
+    chunk = 64
+    for name, value in (("CHUNK", chunk), ("NOISE_IMAGES", chunk), ("MOST_NOISE_IMAGES", 4 * chunk)):
+        monkeypatch.setattr(trap, name, value)
+    with_1 = round(share_of_1 * chunk)
+    labels = torch.arange(chunk) < with_1
+
+    class Network(torch.nn.Module):
+        num_classes = 2
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            return torch.stack([~labels, labels], 1).float()
+
+    robust = labels & (torch.arange(chunk) % 4 > 0) if with_1 > 8 else labels
+    monkeypatch.setattr(trap, "flips", lambda model, x, y, epsilon, steps: ~robust)
+    found = find_trap(Network(), 8)
+    assert found.images == images * chunk
+    assert found.robust == images * int(robust.sum())
+    assert found.is_trap == (share_of_1 in (0.5, 0.125))
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.05, 0.3])
