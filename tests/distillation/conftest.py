@@ -14,9 +14,9 @@ def teacher():
 
 
 @pytest.fixture
-def a_trap_with_label_0(monkeypatch):
+def a_trap_with_label_0(monkeypatch) -> TrapEvidence:
     """Twin synthesis finds a trap without an attack on noise images, and its directions from few of them."""
     monkeypatch.setattr("atesc_core.robustness.trap.NOISE_IMAGES", 2 * CHUNK)
-    monkeypatch.setattr(
-        "atesc_core.distillation.trap_label.find_trap", lambda *_: TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
-    )
+    evidence = TrapEvidence(0, 16_384, 100, 90, ratio_at_least=5.0)
+    monkeypatch.setattr("atesc_core.distillation.trap_label.find_trap", lambda *_: evidence)
+    return evidence
