@@ -70,8 +70,8 @@ def main(
     split = SplitSpec()
     PAGE.write_text(
         "# What the teachers show\n\nWritten by `python -m benchmarks.teachers`. Teachers named `-seedN` do not ship: "
-        "they are of training seed N (`atesc teachers train NAME --pair PAIR --method tntl --preset quick --set seed=N`, "
-        "or `sl`), in the folder that `--runs-dir` names.\n\n"
+        "they are of training seed N (`atesc teachers train NAME --pair PAIR --method tntl --preset quick --set seed=N`"
+        ", or `sl`), in the folder that `--runs-dir` names.\n\n"
         "## On real images\n\n"
         f"The first {ATTACKED_IMAGES} validation images of each domain of the teacher's pair, attacked with at most "
         f"{split.steps} steps. ATEsc's premise: OOD images are more robust than ID images. It holds at an ε if the "
