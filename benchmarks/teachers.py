@@ -127,7 +127,7 @@ def _on_statistics(teacher: Teacher, found: TrapEvidence, runs_dir: Path) -> str
     spec = from_preset("quick", card.name, **{"escape.kind": "twin", "device": "cpu"})
     noise = torch.cat([predict(teacher.model, chunk).argmax(1) for chunk in noise_chunks(card.image_side, device)])
     by_count = [each for each, _ in Counter(noise.tolist()).most_common()]  # only these can be tried
-    candidates = {found.label, *found.rivals, *(each for each in by_count if each == label)}
+    candidates = {found.label, label, *found.rivals} & set(by_count)
     candidates |= set([each for each in by_count if each != label][:OTHERS])
     fits = {tried: _fit(spec, teacher, replace(found, label=tried, rivals=())) for tried in sorted(candidates)}
     others = {tried: fit for tried, fit in fits.items() if fit and tried != label}

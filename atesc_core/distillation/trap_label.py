@@ -41,7 +41,7 @@ def seek_trap(spec: RunSpec, teacher: Teacher) -> Generator[LabelTried, None, Tr
 
 
 def halves_fit(spec: RunSpec, teacher: Teacher, trap: TrapEvidence) -> Generator[LabelTried, None, float | None]:
-    """Trains a run with this trap for STEPS steps; yields after each round.
+    """Trains a run with this trap for at least STEPS steps; yields after each round.
 
     Returns R_BN of both halves then, without its weight: of the last step of each turn, as some synthesizers begin anew
     with each. None if it is not finite.

@@ -121,7 +121,7 @@ class Session:
                 self.log.write_threshold(event.epoch, event.round, event.threshold, event.by)
             case LabelTried():
                 if event.step == 0:
-                    self.log.note("trap", event.label, f"noise leaves several labels: label {event.label} is tried")
+                    self.log.note("trap", None, f"noise leaves several labels: label {event.label} is tried")
             case TrapSought():
                 self.log.note("trap", event.evidence.label if event.evidence.is_trap else None, event.evidence.sentence)
             case EpochDone():

@@ -137,10 +137,16 @@ class HalvesMatch(BatchNormMatch):
 def noise_directions(teacher: Classifier, image_side: int, label: int, device: torch.device) -> list[Tensor]:
     """Of each BatchNorm layer, (C,): its mean over noise images with the label − that over all other noise images.
 
-    The images are those in which `find_trap` has found the label: enough of them have it, and enough another.
+    The images are the first NOISE_IMAGES of those in which `find_trap` seeks the label. Where all of them have it, or
+    none, nothing has a direction: zeros.
     """
     has_label = [teacher(chunk).argmax(1) == label for chunk in noise_chunks(image_side, device)]
     means = []
+    of_all = torch.cat(has_label)
+    if of_all.all() or not of_all.any():
+        with BatchNormInputs(teacher) as inputs:
+            teacher(next(noise_chunks(image_side, device)))
+        return [torch.zeros(channels, device=device) for channels in inputs.channels]
     for with_label in (True, False):
         with BatchNormInputs(teacher) as inputs:
             for chunk, has in zip(noise_chunks(image_side, device), has_label, strict=True):

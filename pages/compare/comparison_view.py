@@ -105,7 +105,7 @@ def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame,
     by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
     changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
     sought = history[history["kind"] == "trap"]
-    return run_store().epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().all())
+    return run_store().epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().iloc[-1])
 
 
 def _losses(group: SeedGroup) -> pd.DataFrame:

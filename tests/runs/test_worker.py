@@ -350,7 +350,9 @@ def test_a_run_halts_while_labels_of_a_trap_are_tried(store, spec, leaving):
     assert session.go_on(lambda: leaving and len(tried) == 2) == ("interrupted" if leaving else "halted")
     assert tried == [(8, 0), (8, 1)]
     history = store.history(log.run.id)
-    assert list(history[history["kind"] == "trap"]["text"]) == ["noise leaves several labels: label 8 is tried"]
+    tried_note = history[history["kind"] == "trap"]
+    assert list(tried_note["text"]) == ["noise leaves several labels: label 8 is tried"]
+    assert tried_note["value"].isna().all(), "no trap has been found yet"
 
 
 def test_a_newer_wish_goes_before_the_changes_of_an_earlier_pass(lab, store, spec):

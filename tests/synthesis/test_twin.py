@@ -147,6 +147,16 @@ def test_noise_with_the_trap_label_lies_on_the_side_of_ood(name):
         assert F.cosine_similarity(difference, direction, dim=0) > 0
 
 
+def test_a_label_that_no_noise_has_gives_no_direction(teacher, found):
+    """A label that is seen in later noise only: an error of sizes."""
+    found(TRAP)
+    directions = noise_directions(teacher.model, 16, 99, CPU)
+    some = noise_directions(teacher.model, 16, 0, CPU)
+    assert [each.shape for each in directions] == [each.shape for each in some]
+    assert not any(each.any() for each in directions)
+    assert all(each.any() for each in some)
+
+
 @pytest.mark.parametrize("kind", ["cmi", "nayer"])
 def test_both_halves_are_augmented_alike(teacher, found, monkeypatch, kind):
     """Only the ID half was shifted: black borders alone told the halves apart."""

@@ -9,6 +9,7 @@ import pytest
 
 from atesc_core.runs import RunStore
 from atesc_core.runs.log import RunLog
+from pages.compare import comparison_view
 from pages.compare.comparison_view import letters
 from tests.support.labs import CONTROL, TEACHER, logged_run, tiny_spec
 from tests.support.pages import charts, page_text
@@ -60,6 +61,15 @@ def test_a_run_that_waits_is_nothing_to_compare_yet(open_page, store):
     app = open_page("compare")
     assert not app.exception
     assert "Nothing measured yet" in page_text(app)
+
+
+@pytest.mark.parametrize(("found", "without_trap"), [(None, True), (4.0, False)])
+def test_a_run_whose_labels_were_tried_has_a_trap_only_if_one_was_found(store, found, without_trap):
+    """The notes on the labels counted as a trap, and a plain student could be called over-forgetting."""
+    log = RunLog(store, store.get(logged_run(store, (50, 90), escape="twin")))
+    for value, text in ((None, "label 8 is tried"), (None, "label 4 is tried"), (found, "decided")):
+        log.note("trap", value, text)
+    assert comparison_view._logged(str(store.runs_dir), log.run.id, None)[2] == without_trap
 
 
 def test_the_list_names_the_epoch_of_its_accuracy(open_page, store):
