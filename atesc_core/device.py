@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 from dataclasses import dataclass
 
 import psutil
 import torch
 
 from atesc_core.jobs import report_result
+
+GB_OF_A_RUN = 1.0  # memory that must be there for each slot of the CPU
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,62 @@ def describe(device: torch.device) -> DeviceInfo:
     return DeviceInfo(device.type, name, psutil.virtual_memory().total / 1e9, cores)
 
 
+def slots(device: torch.device) -> list[str]:
+    """Names of the slots of a kind of device: how many runs of one thread it computes at once.
+
+    On the CPU one for each core that this process may use, as far as each has memory for a run; ``ATESC_CPU_SLOTS``
+    sets their number. On CUDA ``ATESC_GPU_SLOTS`` (1) for each GPU, whose number comes first in their names.
+
+    Raises ValueError if a variable is not a whole number from 1.
+    """
+    if device.type == "cuda":
+        runs = _slots_of_environment("ATESC_GPU_SLOTS") or 1
+        return [f"cuda-{gpu}-{number}" for gpu in range(torch.cuda.device_count()) for number in range(runs)]
+    if device.type == "mps":
+        return ["mps-0"]
+    facts = describe(device)
+    number = _slots_of_environment("ATESC_CPU_SLOTS") or min(facts.cores, int(facts.memory_gb / GB_OF_A_RUN))
+    return [f"cpu-{core}" for core in range(max(1, number))]
+
+
+def _slots_of_environment(name: str) -> int | None:
+    text = os.environ.get(name)
+    if text is None:
+        return None
+    if not (text.isdecimal() and 1 <= int(text) <= 1024):
+        raise ValueError(f"{name}: {text!r}: expected a whole number from 1 to 1024")
+    return int(text)
+
+
+def processor(slot: str) -> str:
+    """The processor of a slot: ``cpu``, ``mps``, or ``cuda-`` and the number of a GPU."""
+    return slot.rpartition("-")[0]
+
+
+def use_processor(name: str) -> None:
+    """Compute on this processor of the device from now on: on CUDA, ``cuda`` then means this GPU."""
+    kind, _, number = name.partition("-")
+    if kind == "cuda":
+        torch.cuda.set_device(int(number))
+
+
+def use_threads(threads: int) -> None:
+    """Let PyTorch compute with this many threads on the CPU, from now on, in this process.
+
+    The sums of some operations depend on their number, so it is part of a run's settings and not of the machine.
+    """
+    torch.set_num_threads(threads)
+
+
+def build(device: torch.device) -> dict[str, str]:
+    """What a run's numbers depend on beside its settings: PyTorch, the processor's instructions, and the device."""
+    return {
+        "PyTorch": torch.__version__,
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "device": describe(device).name,
+    }
+
+
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """bfloat16 autocast on CUDA, nothing elsewhere (CPU runs stay float32 and bit-reproducible)."""
     if device.type == "cuda":
@@ -75,5 +134,5 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 
 if __name__ == "__main__":
-    device = describe(pick_device())
-    report_result({"kind": device.kind, "summary": device.summary})
+    device = pick_device()
+    report_result({"kind": device.type, "summary": describe(device).summary, "slots": len(slots(device))})

@@ -126,10 +126,13 @@ def list_runs(
 def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: RunsDir = None) -> None:
     """Show a run: its settings, its accuracies by epoch, what happened to it."""
     from atesc_core.runs import DistillationRun
+    from atesc_core.runs.run import build_text
 
     store = open_store(runs_dir)
     run = store.get(run_id)
     print(f"run: {run.id}\nstatus: {run.status}\nepoch: {run.epoch} of {run.epochs}\ndevice: {run.device or '-'}")
+    if run.build:
+        print(f"computed with: {build_text(run.build)}")
     if run.error:
         print(f"error: {run.error}")
     print("\n" + (store.reproducing_spec(run) if isinstance(run, DistillationRun) else run.spec).to_yaml())

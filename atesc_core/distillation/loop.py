@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from atesc_core.device import use_threads
 from atesc_core.distillation.events import Event, ThresholdChanged, TrapSought
 from atesc_core.distillation.state import Distillation
 from atesc_core.distillation.trace import trace_generator_turn, trace_student_turn
@@ -44,7 +45,7 @@ def distill(
 
     TrapSought, maybe after LabelTried, before the first round of twin synthesis; RoundDone after every round;
     EpochDone, SnapshotTaken and CheckpointReady after every epoch; ThresholdChanged when the threshold changes; turns
-    while ``controls.trace`` is true.
+    while ``controls.trace`` is true. PyTorch computes with ``spec.threads`` threads in this process from then on.
 
     Args:
         spec: the run.
@@ -57,6 +58,7 @@ def distill(
     Raises:
         ValueError: the spec names an unknown part, or a device that is not present.
     """
+    use_threads(spec.threads)
     controls, by_hand = controls or Controls(), spec.thresholds_by_hand
     trap = None
     if spec.escape.kind == "twin" and resume is None:

@@ -285,7 +285,7 @@ def _as_control(spec: RunSpec) -> RunSpec:
     """The spec of the plain run of a control, but for its teacher and its seed."""
     plain = spec.replaced({"escape.kind": "none"})
     unused = {"escape": EscapeSpec(kind="none"), "split": SplitSpec(), "threshold_changes": ()}
-    return plain.model_copy(update={"teacher": "", "seed": 0, "preset": "", "device": "auto", **unused})
+    return plain.model_copy(update={"teacher": "", "seed": 0, "preset": "", "device": "auto", "threads": 1, **unused})
 
 
 def trap_counts(

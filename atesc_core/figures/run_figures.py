@@ -59,6 +59,7 @@ def _run_facts(run: DistillationRun, store: RunStore) -> dict[str, Any]:
         "spec": spec.model_dump(mode="json"),
         "command": run_command(spec),
         "device": run.device,
+        "build": run.build,
         "made_by": next(filter(None, starts), None),
         "status": run.status,
         "epochs_done": run.measured_epoch,

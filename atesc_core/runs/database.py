@@ -21,12 +21,14 @@ from typing import Any
 from atesc_core.errors import StoreError
 from atesc_core.runs.locks import gate
 
-VERSION = 6  # raised when TABLES change; 1 to 4 were those of version 0.1
+VERSION = 7  # raised when TABLES change; 1 to 4 were those of version 0.1
 
 TABLES = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
-    label TEXT,
+    label TEXT,                           -- its name, for people
+    note TEXT,                            -- what people wrote about it
+    tags TEXT NOT NULL DEFAULT '[]',      -- JSON list of short texts
     run_group TEXT,                       -- runs of one group belong together ("group" is an SQL word)
     task TEXT NOT NULL,                   -- distillation or training
     spec TEXT NOT NULL,                   -- RunSpec or TeacherSpec as JSON
@@ -43,8 +45,9 @@ CREATE TABLE runs (
     steps_left INTEGER NOT NULL DEFAULT 0,
     pending_threshold REAL,               -- set by the user, not yet applied by the worker
     seconds_per_turn REAL,                -- NULL: whole rounds; 0: turn by turn; else slow motion
-    device_kind TEXT,                     -- of the worker that runs it; names the device lock
-    device TEXT,                          -- description of that device
+    worker INTEGER,                       -- the worker that has it: its number names its lock
+    device TEXT,                          -- description of the device on which it was computed
+    build TEXT,                           -- JSON object: what its numbers depend on beside the spec
     epoch INTEGER NOT NULL DEFAULT 0,     -- of the last logged event
     round INTEGER NOT NULL DEFAULT 0,
     images INTEGER NOT NULL DEFAULT 0,
@@ -86,18 +89,35 @@ CREATE TABLE history (
     text TEXT
 );
 CREATE INDEX history_by_run ON history (run, number);
+CREATE TABLE devices (
+    kind TEXT PRIMARY KEY,                -- cpu, cuda, mps
+    serves TEXT NOT NULL,                 -- JSON list of the requested devices that mean this kind on this machine
+    slots TEXT NOT NULL                   -- JSON list of the names of its slots, which name their locks
+);
 CREATE TABLE workers (
-    kind TEXT PRIMARY KEY,
-    serves TEXT NOT NULL                  -- JSON list of the requested devices that mean this kind on this machine
+    number INTEGER PRIMARY KEY,           -- names its lock
+    kind TEXT NOT NULL                    -- of its device
 );
 CREATE TABLE starting (
-    requested_device TEXT PRIMARY KEY,    -- a worker was started for this device and has not yet reported
-    pid INTEGER NOT NULL,
-    time REAL NOT NULL,
-    attempts INTEGER NOT NULL             -- successive starts without a report
+    number INTEGER PRIMARY KEY,           -- a worker that was started and has not yet reported
+    requested_device TEXT NOT NULL,
+    pid INTEGER NOT NULL,                 -- of the process that starts it, then its own
+    time REAL NOT NULL
 );
 """
 
+
+# What makes a database of the version before one of this version. Its workers know nothing of this one's locks.
+UPGRADE = """
+ALTER TABLE runs ADD COLUMN note TEXT;
+ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE runs DROP COLUMN device_kind;
+ALTER TABLE runs ADD COLUMN worker INTEGER;
+ALTER TABLE runs ADD COLUMN build TEXT;
+UPDATE runs SET status = 'interrupted' WHERE status IN ('running', 'paused');
+DROP TABLE workers;
+DROP TABLE starting;
+""" + TABLES[TABLES.index("CREATE TABLE devices") :]
 
 PATIENCE_S = 5.0  # that a statement waits while another program holds the database; a visitor waits no longer
 WORKER_PATIENCE_S = 300.0  # the same in a worker, so that a backup does not fail a run of hours
@@ -127,7 +147,10 @@ class Database:
                 with gate(path.parent):  # two processes may open a new folder at once
                     if existed and self._version() == 0 and any(path.parent.glob("runs/*")):
                         raise StoreError(_damage(path, "it is empty, and there are runs"))
-                    self._create_tables()
+                    self._execute(TABLES, 0)
+            elif self._version() == VERSION - 1 and self.writable:
+                with gate(path.parent):
+                    self._execute(UPGRADE, VERSION - 1)
             self._connection.execute("PRAGMA busy_timeout = 0")  # from now on, `_locked` waits
         except (sqlite3.Error, OSError) as error:
             raise StoreError(self._sentence(error)) from error
@@ -169,11 +192,12 @@ class Database:
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
-    def _create_tables(self) -> None:
+    def _execute(self, statements: str, version: int) -> None:
+        """Execute statements that make a database of ``version`` one of VERSION; none if another process just did."""
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self.write() as connection:
-            if self._version() == 0:
-                for statement in TABLES.split(";\n"):
+            if self._version() == version:
+                for statement in statements.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -1,4 +1,4 @@
-"""Starts a worker for each device that queued runs wait for.
+"""Starts workers for queued runs.
 
 A worker is a separate process in its own session. It continues after reruns, closed tabs, and the end of the app or
 of the shell that started it.
@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -19,8 +20,8 @@ import psutil
 from atesc_core.errors import StoreError
 from atesc_core.paths import IMPORT_ROOT
 from atesc_core.runs.database import PATIENCE_S
-from atesc_core.runs.locks import gate, is_taken
-from atesc_core.runs.store import RunStore, note, served_devices
+from atesc_core.runs.locks import gate, is_taken, slot_lock, worker_lock
+from atesc_core.runs.store import THREADS, RunStore, listed, note
 
 START_S = 120.0  # a worker that has not reported by then has failed; importing torch takes a few seconds
 # Waiting OpenMP threads should give up their core soon, because the browser and the app need it too. Measured on two
@@ -34,19 +35,19 @@ _started: list[subprocess.Popen[bytes]] = []  # polled when they end, so that no
 
 
 def ensure_worker(runs_dir: Path | str) -> None:
-    """Start a worker for each device that queued runs wait for and no worker serves.
+    """Start a worker for each queued run that finds free slots and no worker.
 
     Cheap if there is nothing to do. The app calls it when it starts, whenever it queues a run, and from the timer
-    of its sidebar. Does nothing in a folder that cannot be written. Raises StoreError: no worker can be started.
+    of its sidebar; a worker, when it takes or pauses a run. Does nothing in a folder that cannot be written.
+    Raises StoreError: no worker can be started.
     """
     _started[:] = [process for process in _started if process.poll() is None]
     store = RunStore(runs_dir)
     try:
         if store.database.writable and _waiting(store):
             with gate(store.runs_dir, PATIENCE_S):
-                for requested in _waiting(store):
-                    if not _served(store, requested):
-                        _start(store, requested)
+                for requested in _lacking(store):
+                    _start(store, requested)
     finally:
         store.close()
 
@@ -56,24 +57,64 @@ def log_file(runs_dir: Path) -> Path:
     return runs_dir / "worker.log"
 
 
-def _waiting(store: RunStore) -> list[str]:
-    """The requested devices of queued runs: auto, cpu, cuda, mps."""
-    rows = store.database.read("SELECT DISTINCT requested_device FROM runs WHERE status = 'queued'")
-    return [row["requested_device"] for row in rows]
+def _waiting(store: RunStore) -> list[sqlite3.Row]:
+    """Requested device, threads and worker of each queued run, in the order of the queue."""
+    return store.database.read(
+        f"SELECT requested_device, worker, {THREADS} AS threads FROM runs "
+        "WHERE status = 'queued' ORDER BY queued, rowid"
+    )
 
 
-def _served(store: RunStore, requested: str) -> bool:
-    """Whether a worker for this device runs or is starting."""
-    workers = store.database.read("SELECT kind, serves FROM workers")
-    if any(requested in served_devices(row) and is_taken(store.runs_dir, row["kind"]) for row in workers):
-        return True
-    rows = store.database.read("SELECT * FROM starting WHERE requested_device = ?", requested)
-    if not rows:
-        return False
-    age = time.time() - rows[0]["time"]
-    if 0 <= age < RETRY_S:
-        return True
-    return 0 <= age < START_S and _alive(rows[0]["pid"])
+def _lacking(store: RunStore) -> list[str]:
+    """The requested device of each worker that is to be started now. Call it in the gate."""
+    devices = {
+        requested: (row["kind"], listed(row["slots"]))
+        for row in store.database.read("SELECT * FROM devices")
+        for requested in listed(row["serves"])
+    }
+    free: dict[str, int] = {}  # by kind of device: slots that nobody holds
+    idle = Counter(_idle_workers(store))  # by kind: workers that live and have no run
+    lacking = []
+    for row in _waiting(store):
+        if row["worker"] is not None and is_taken(store.runs_dir, worker_lock(row["worker"])):
+            continue  # its own worker waits for a slot
+        requested = row["requested_device"]
+        # What a device is on this machine, the first worker that is started for it reports.
+        kind, names = devices.get(requested, (requested, []))
+        if kind not in free:
+            free[kind] = sum(not is_taken(store.runs_dir, slot_lock(name)) for name in names) if names else 1
+            idle[kind] += sum(
+                _starting(store, other) for other in {requested, *devices} if _kind(devices, other) == kind
+            )
+        wanted = min(row["threads"], max(1, len(names))) if kind == "cpu" else 1
+        free[kind] -= wanted
+        if free[kind] < 0:
+            continue  # it waits, and the later ones behind it
+        if idle[kind]:
+            idle[kind] -= 1
+        else:
+            lacking.append(requested)
+    return lacking
+
+
+def _kind(devices: dict[str, tuple[str, list[str]]], requested: str) -> str:
+    return devices.get(requested, (requested, []))[0]
+
+
+def _idle_workers(store: RunStore) -> list[str]:
+    """The kind of device of each worker that lives and has no run. Call it in the gate."""
+    rows = store.database.read(
+        "SELECT number, kind FROM workers WHERE number NOT IN "
+        "(SELECT worker FROM runs WHERE worker IS NOT NULL AND status IN ('running', 'paused', 'queued'))"
+    )
+    return [row["kind"] for row in rows if is_taken(store.runs_dir, worker_lock(row["number"]))]
+
+
+def _starting(store: RunStore, requested: str) -> int:
+    """How many workers for this device have been started and have not yet reported."""
+    rows = store.database.read("SELECT pid, time FROM starting WHERE requested_device = ?", requested)
+    ages = [(time.time() - row["time"], row["pid"]) for row in rows]
+    return sum(0 <= age < RETRY_S or (0 <= age < START_S and _alive(pid)) for age, pid in ages)
 
 
 def _alive(pid: int) -> bool:
@@ -83,22 +124,31 @@ def _alive(pid: int) -> bool:
 
 
 def _start(store: RunStore, requested: str) -> None:
-    rows = store.database.read("SELECT attempts FROM starting WHERE requested_device = ?", requested)
-    attempts = rows[0]["attempts"] if rows else 0
-    if attempts >= ATTEMPTS:
+    """Start a worker, unless so many in a row have ended without a report that it is given up."""
+    starts = store.database.read("SELECT count(*) AS made FROM starting WHERE requested_device = ?", requested)
+    if starts[0]["made"] - _starting(store, requested) >= ATTEMPTS:
         _give_up(store, requested)
         return
     with store.database.write() as connection:  # first: a start that cannot be noted would be made again
-        row = (requested, os.getpid(), time.time(), attempts + 1)
-        connection.execute("INSERT OR REPLACE INTO starting VALUES (?, ?, ?, ?)", row)
+        number = connection.execute(
+            "INSERT INTO starting (requested_device, pid, time) VALUES (?, ?, ?)", (requested, os.getpid(), time.time())
+        ).lastrowid
     try:
         process = _spawn(store.runs_dir, requested)
     except OSError as error:
         with store.database.write() as connection:
-            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
+            connection.execute("DELETE FROM starting WHERE number = ?", (number,))
         raise StoreError(f"worker: no process can be started ({error.strerror}); the run waits") from error
     with store.database.write() as connection:
-        connection.execute("UPDATE starting SET pid = ? WHERE requested_device = ?", (process.pid, requested))
+        connection.execute("UPDATE starting SET pid = ? WHERE number = ?", (process.pid, number))
+
+
+def forget_starts(connection: sqlite3.Connection, requested: str) -> None:
+    """Note that this process is a worker that has started for ``requested``: its own start and failed ones go."""
+    rows = connection.execute("SELECT number, pid FROM starting WHERE requested_device = ?", (requested,)).fetchall()
+    for row in rows:
+        if row["pid"] == os.getpid() or not _alive(row["pid"]):
+            connection.execute("DELETE FROM starting WHERE number = ?", (row["number"],))
 
 
 def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:

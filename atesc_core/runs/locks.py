@@ -1,14 +1,16 @@
-"""Locks of devices: one operating-system file lock per device, each taken only while the gate lock is held.
+"""Locks of workers and of slots: operating-system file locks, each taken only while the gate lock is held.
 
-The operating system frees a lock when its process ends, for whatever reason, so a device lock that
-nobody holds means that the device has no worker. To test a lock is to take it for a moment; the
-gate prevents that such a test is mistaken for a worker. It also prevents that a run is queued
-between the moment when a worker finds the queue empty and the moment when it gives up its device.
+Each worker holds a lock of its own for as long as it lives, and, while it computes, those of its slots. The operating
+system frees a lock when its process ends, for whatever reason, so a worker's lock that nobody holds means that its
+process has ended. To test a lock is to take it for a moment; the gate prevents that such a test is mistaken for a
+holder. It also prevents that a run is queued between the moment when a worker finds nothing to do and the moment when
+it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from atesc_core.errors import StoreError
 
-KIND = re.compile(r"[a-z0-9_-]{1,20}")
+NAME = re.compile(r"[a-z0-9_-]{1,40}")
 
 
 @contextlib.contextmanager
@@ -39,11 +41,13 @@ def gate(runs_dir: Path, timeout_s: float = 30.0) -> Iterator[None]:
         lock.release()
 
 
-def take_device(runs_dir: Path, kind: str) -> FileLock | None:
-    """The lock of a device kind ("cpu", "cuda" ...), or None if a worker holds it. Call it while holding the gate."""
-    if not KIND.fullmatch(kind):
-        raise ValueError(f"device: {kind!r} is not a device kind")
-    lock = FileLock(runs_dir / f"device-{kind}.lock")
+def take(runs_dir: Path, name: str) -> FileLock | None:
+    """The lock of this name, or None if it is held. Call it while holding the gate."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"lock: {name!r}: expected lower-case letters, digits, '-' and '_', at most 40")
+    folder = runs_dir / "locks"
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -51,10 +55,41 @@ def take_device(runs_dir: Path, kind: str) -> FileLock | None:
     return lock
 
 
-def is_taken(runs_dir: Path, kind: str) -> bool:
-    """Whether a worker holds the device. Call it while holding the gate."""
-    lock = take_device(runs_dir, kind)
+def is_taken(runs_dir: Path, name: str) -> bool:
+    """Whether a process holds the lock of this name. Call it while holding the gate."""
+    lock = take(runs_dir, name)
     if lock is None:
         return True
     lock.release()
     return False
+
+
+def worker_lock(number: int) -> str:
+    """Name of the lock that the worker of this number holds."""
+    return f"worker-{number}"
+
+
+def take_worker(runs_dir: Path) -> tuple[int, FileLock]:
+    """The first number, from 1, that no worker has, and its lock. Call it while holding the gate."""
+    for number in itertools.count(1):
+        if (lock := take(runs_dir, worker_lock(number))) is not None:
+            return number, lock
+    raise AssertionError
+
+
+def take_slots(runs_dir: Path, names: list[str], wanted: int) -> dict[str, FileLock]:
+    """``wanted`` of these slots and their locks; none if so many are not free. Call it while holding the gate."""
+    taken: dict[str, FileLock] = {}
+    for name in names:
+        if (lock := take(runs_dir, slot_lock(name))) is not None:
+            taken[name] = lock
+            if len(taken) == wanted:
+                return taken
+    for lock in taken.values():
+        lock.release()
+    return {}
+
+
+def slot_lock(name: str) -> str:
+    """Name of the lock of a slot."""
+    return f"slot-{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from atesc_core.specs.run import RunSpec
@@ -57,6 +57,8 @@ class Run(ABC):
     seconds_per_turn: float | None  # in slow motion; 0: turn by turn; None: whole rounds
     pending_threshold: float | None  # set by the user, not yet applied by the worker; None: nothing to apply
     device: str | None  # description of the device; None until a worker has taken the run
+    # what its numbers depend on beside its spec, see `device.build`; empty until a worker has taken it
+    build: dict[str, str] = field(default_factory=dict)
     created: float
     started: float | None
     finished: float | None  # done, stopped or failed
@@ -102,6 +104,12 @@ class Run(ABC):
     def active(self) -> bool:
         """Whether it may change without a request of the user."""
         return self.status in ("queued", "running")
+
+
+def build_text(build: dict[str, str]) -> str:
+    """What a run was computed with, as text: ``PyTorch 2.14.1+cpu, x86_64 AVX512``, and the device, unless a CPU."""
+    texts = [f"PyTorch {build.get('PyTorch', 'unknown')}", build.get("processor", "processor unknown")]
+    return ", ".join(texts if build.get("device", "CPU") == "CPU" else [*texts, build["device"]])
 
 
 @dataclass(frozen=True, kw_only=True)

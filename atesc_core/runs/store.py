@@ -29,7 +29,7 @@ from atesc_core.distillation.turns import Turn
 from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, TeacherError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy, read_cached
 from atesc_core.runs.database import PATIENCE_S, Database
-from atesc_core.runs.locks import gate, is_taken
+from atesc_core.runs.locks import gate, is_taken, worker_lock
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot, is_whole
 from atesc_core.runs.storage import Limits, RunSize, check_room, run_size, thin
@@ -42,7 +42,7 @@ from atesc_core.vocabulary import threshold_json
 
 Value = TypeVar("Value")
 
-OTHERWISE_READ = ("spec", "group", "queue_position", "metrics", "measured_epoch")
+OTHERWISE_READ = ("spec", "group", "queue_position", "build", "metrics", "measured_epoch")
 SAME_NAMES = tuple(field.name for field in fields(Run) if field.name not in OTHERWISE_READ)  # columns of these names
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
@@ -54,6 +54,10 @@ NAMES_TEACHER = """CASE WHEN json_valid(spec) THEN
     task = 'distillation' AND json_extract(spec, '$.teacher') = ?
     OR task = 'training' AND json_extract(spec, '$.name') = ? AND status IN ('queued', 'running', 'paused')
 END"""
+# The threads that a run computes with; of runs that know none, and of trainings of earlier versions, 1.
+THREADS = (
+    "CASE WHEN json_valid(spec) THEN max(1, coalesce(CAST(json_extract(spec, '$.threads') AS INTEGER), 1)) ELSE 1 END"
+)
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
 
@@ -143,6 +147,12 @@ class RunStore:
         """
         runs = self._listed("task = 'distillation' AND (?1 IS NULL OR run_group = ?1)", limit, include_forks, group)
         return [run for run in runs if isinstance(run, DistillationRun)]
+
+    def busy_slots(self) -> int:
+        """How many slots the running runs want, one a thread; more than there are where a run has more threads."""
+        self._mark_interrupted()
+        rows = self.database.read(f"SELECT coalesce(sum({THREADS}), 0) AS busy FROM runs WHERE status = 'running'")
+        return int(rows[0]["busy"])
 
     def trainings(self, limit: int | None = None) -> list[TrainingRun]:
         """Runs that train a teacher, newest first, at most ``limit``."""
@@ -588,21 +598,18 @@ class RunStore:
         rows = self.database.read(
             "SELECT id, requested_device FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
         )
-        kinds = (
-            {
-                name: row["kind"]
-                for row in self.database.read("SELECT kind, serves FROM workers")
-                for name in served_devices(row)
-            }
-            if rows
-            else {}
-        )
+        kinds = self._device_kinds() if rows else {}
         lengths: dict[str, int] = {}
         positions = {}
         for row in rows:
             kind = kinds.get(row["requested_device"], row["requested_device"])
             positions[row["id"]] = lengths[kind] = lengths.get(kind, 0) + 1
         return positions
+
+    def _device_kinds(self) -> dict[str, str]:
+        """Requested device -> the kind of device that it means on this machine, as the first worker found."""
+        rows = self.database.read("SELECT kind, serves FROM devices")
+        return {requested: row["kind"] for row in rows for requested in listed(row["serves"])}
 
     def _continue(
         self, run_id: str, requested_state: RequestedState, steps: int = 0, seconds_per_turn: float | None = None
@@ -622,18 +629,8 @@ class RunStore:
                 seconds_per_turn=seconds_per_turn,
             )
             if row["status"] not in ("queued", "running"):
-                device_kind = (
-                    row["device_kind"] if row["status"] == "paused" else None
-                )  # only a paused run has a worker
-                _set(
-                    connection,
-                    run_id,
-                    status="queued",
-                    queued=time.time(),
-                    finished=None,
-                    error=None,
-                    device_kind=device_kind,
-                )
+                worker = row["worker"] if row["status"] == "paused" else None  # only a paused run has one
+                _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, worker=worker)
         self._queued()
 
     def _queued(self) -> None:
@@ -641,30 +638,29 @@ class RunStore:
             self.on_queued(self.runs_dir)
 
     def _mark_interrupted(self) -> None:
-        """Mark the running and paused runs of devices whose worker has ended as interrupted."""
-        on_device = (
-            "SELECT DISTINCT device_kind FROM runs WHERE status IN ('running', 'paused') AND device_kind IS NOT NULL"
+        """Mark the running and paused runs of workers that have ended as interrupted."""
+        rows = self.database.read(
+            "SELECT DISTINCT worker FROM runs WHERE status IN ('running', 'paused') AND worker IS NOT NULL"
         )
-        kinds = [row["device_kind"] for row in self.database.read(on_device)]
-        if not kinds or not self.database.writable:
+        if not rows or not self.database.writable:
             return
         # On a full disk, or while others write, runs can still be read, and this is done at a later call.
         with contextlib.suppress(StoreError), gate(self.runs_dir, 0.5):  # no worker can start or end meanwhile
-            for kind in kinds:
-                if not is_taken(self.runs_dir, kind):
+            for row in rows:
+                if not is_taken(self.runs_dir, worker_lock(row["worker"])):
                     with self.database.write(patience_s=0.5) as connection:
-                        interrupt(connection, kind)
+                        interrupt(connection, row["worker"])
 
 
-def served_devices(row: sqlite3.Row) -> list[str]:
-    """The requested devices that a worker serves; none if its row is damaged."""
-    return _parsed(row["serves"], list) or []
+def listed(text: str) -> list[str]:
+    """The texts of a JSON list; none if it is damaged."""
+    return [item for item in _parsed(text, list) or [] if isinstance(item, str)]
 
 
-def interrupt(connection: sqlite3.Connection, kind: str) -> None:
-    """Mark the running and paused runs of a device as interrupted, because its worker has ended."""
+def interrupt(connection: sqlite3.Connection, worker: int) -> None:
+    """Mark the running and paused runs of a worker as interrupted, because it has ended."""
     for row in connection.execute(
-        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND device_kind = ?", (kind,)
+        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND worker = ?", (worker,)
     ).fetchall():
         _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
         note(connection, row["id"], "interrupted")
@@ -764,6 +760,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
     columns = {name: row[name] for name in SAME_NAMES} | {
         "group": row["run_group"],
         "queue_position": queue_positions.get(row["id"]),
+        "build": _parsed(row["build"] or "{}", dict) or {},
         "metrics": _parsed(row["metrics"] or "{}", dict) or {},
         "measured_epoch": row["measured_epoch"] or 0,
     }

@@ -1,9 +1,11 @@
-"""The process that runs the queue of one device: ``python -m atesc_core.runs.worker --runs-dir D``.
+"""A process that computes runs from the queue: ``python -m atesc_core.runs.worker --runs-dir D``.
 
-The process holds the device's lock, takes runs from the queue until it is empty, and exits; with ``--stay`` it waits
-for more. A run is a generator of events, from the distillation loop or from a teacher's training. The worker stores
-each event, and between rounds (or turns, if these are traced) it reads the user's requests. To pause a run, the worker
-stops reading its generator and uses the device for the next run in the queue.
+A worker takes a run from the queue when as many slots of the device are free as the run has threads, and holds these
+while it computes. It exits when there is nothing for it to do; with ``--stay`` it waits for more. Several workers serve
+a device with several slots. A run is a generator of events, from the distillation loop or from a teacher's training.
+The worker stores each event, and between rounds (or turns, if these are traced) it reads the user's requests. To pause
+a run, the worker stops reading its generator and gives its slots back; it keeps the run until that goes on, ends or is
+deleted, and other workers take the runs that wait.
 """
 
 from __future__ import annotations
@@ -14,32 +16,32 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
 
-from atesc_core.device import describe, pick_device
+from atesc_core.device import build, describe, pick_device, processor, slots, use_processor
 from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.domains.loading import load_pair
 from atesc_core.errors import StoreError
 from atesc_core.runs.database import WORKER_PATIENCE_S
-from atesc_core.runs.launcher import ensure_worker, fail, fail_queued
-from atesc_core.runs.locks import gate, is_taken, take_device
+from atesc_core.runs.launcher import ensure_worker, fail, fail_queued, forget_starts
+from atesc_core.runs.locks import gate, is_taken, take_slots, take_worker, worker_lock
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import DistillationRun, Run, TrainingRun
 from atesc_core.runs.session import Events, Session
-from atesc_core.runs.store import RunStore, interrupt
+from atesc_core.runs.store import THREADS, RunStore, interrupt
 from atesc_core.runs.turn_control import POLL_S
 from atesc_core.teachers.training import train_own
 from atesc_core.teachers.zoo import load_teacher
 from atesc_core.training.evaluation import Evaluator
 
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
-IDLE_S = 1.0  # between two reads of an empty queue, or of a device that another worker has, with ``--stay``
+IDLE_S = 1.0  # between two reads of the queue, with ``--stay``
 
 
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -57,82 +59,124 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
 
 
 class Worker:
-    """Runs the queue of one device; call ``drain`` while holding ``lock``."""
+    """Computes one run after the other; call ``drain`` while holding ``lock``, which is freed at the end."""
 
     def __init__(
         self,
         store: RunStore,
         device: torch.device,
+        number: int,
         lock: FileLock,
         events: Events,
         leaving: threading.Event,
         stay: bool = False,
+        start_others: Callable[[Path], None] | None = None,
     ):
-        """Setting ``leaving`` ends the work after the current round. ``stay``: not when the queue is empty."""
-        self.store, self.device, self.lock, self.events, self.leaving = store, device, lock, events, leaving
-        self.stay = stay
+        """Setting ``leaving`` ends the work after the current round. The other arguments are those of `work`."""
+        self.store, self.device, self.number, self.lock = store, device, number, lock
+        self.events, self.leaving, self.stay, self.start_others = events, leaving, stay, start_others
         self.summary = describe(device).summary
         self.serves = device_names(device)
-        self.paused: dict[str, Session] = {}  # by run id
+        self.slots = slots(device)
+        self.taken: dict[str, FileLock] = {}  # its slots, while it computes, and their locks
+        self.processor = ""  # of its slots
+        self.paused: Session | None = None
         self.device_failed = False
 
     def drain(self) -> None:
-        """Run until the queue is empty and no paused run is left, or, with ``stay``, until ``leaving`` is set."""
-        while not (self.leaving.is_set() or self.device_failed):
-            run = self.take_next()
-            if run is not None:
-                self.drive(run)
-            elif not self.store.exists():
-                return
-            elif self.drop_ended():
+        """Work until there is nothing to do, or, with ``stay``, until ``leaving`` is set."""
+        while not (self.leaving.is_set() or self.device_failed) and self.store.exists():
+            if self.keeps_paused_run():
                 time.sleep(POLL_S)
-            elif self.stay:
-                time.sleep(IDLE_S)
-            else:
-                with gate(self.store.runs_dir):  # a run that is queued after this block finds the device free
-                    if self.next_queued() is None:
-                        self.lock.release()
-                        return
+                continue
+            with gate(self.store.runs_dir, WORKER_PATIENCE_S):
+                self.release_slots()
+                run_id = self.take_next()
+                if run_id is None and self.paused is None and not self.stay:
+                    self.lock.release()  # a run that is queued after this block finds no worker
+                    return
+            if run_id is None:
+                time.sleep(POLL_S if self.paused else IDLE_S)
+            elif (run := self.load(run_id)) is not None:
+                self.let_others_start()
+                self.drive(run)
+                if self.paused is not None:
+                    with gate(self.store.runs_dir, WORKER_PATIENCE_S):
+                        self.release_slots()
+                    self.let_others_start()
 
-    def next_queued(self) -> str | None:
-        """The id of the run that is next in the queue for this device."""
+    def keeps_paused_run(self) -> bool:
+        """Whether its paused run still pauses. Drops one that was stopped, deleted or taken by another worker."""
+        if self.paused is None:
+            return False
         rows = self.store.database.read(
-            "SELECT id FROM runs WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
+            "SELECT status FROM runs WHERE id = ? AND worker = ? AND status IN ('paused', 'queued')",
+            self.paused.log.run.id,
+            self.number,
+        )
+        if not rows:
+            self.paused = None
+        return bool(rows) and rows[0]["status"] == "paused"
+
+    def let_others_start(self) -> None:
+        """Start workers for runs that wait while slots are free."""
+        if self.start_others:
+            with contextlib.suppress(StoreError):  # the app tries again
+                self.start_others(self.store.runs_dir)
+
+    def release_slots(self) -> None:
+        """Give its slots back."""
+        for lock in self.taken.values():
+            lock.release()
+        self.taken = {}
+
+    def take_next(self) -> str | None:
+        """Mark the next run of the queue as running, on slots of its own, and return its id. Call it in the gate.
+
+        None if there is none for this worker, or too few slots are free. The first of the queue is for the worker that
+        paused it, if that lives; else for any that keeps no other run.
+        """
+        rows = self.store.database.read(
+            f"SELECT id, worker, {THREADS} AS threads FROM runs "
+            "WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
             "ORDER BY queued, rowid LIMIT 1",
             json.dumps(self.serves),
         )
-        return rows[0]["id"] if rows else None
-
-    def take_next(self) -> Run | None:
-        """Mark the next run of the queue as running and return it; None if the queue is empty."""
+        if not rows or (self.paused is not None and self.paused.log.run.id != rows[0]["id"]):
+            return None
+        run_id, owner = rows[0]["id"], rows[0]["worker"]
+        if owner not in (None, self.number) and is_taken(self.store.runs_dir, worker_lock(owner)):
+            return None
+        # A paused run goes on where its tensors are.
+        names = [name for name in self.slots if self.paused is None or processor(name) == self.processor]
+        wanted = min(rows[0]["threads"], len(names)) if self.device.type == "cpu" else 1
+        self.taken = take_slots(self.store.runs_dir, names, wanted)
+        if not self.taken:
+            return None
+        self.processor = processor(next(iter(self.taken)))
         with self.store.database.write() as connection:
-            run_id = self.next_queued()
-            if run_id is None:
-                return None
             connection.execute(
                 "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
-                "device_kind = ?, device = ? WHERE id = ?",
-                (time.time(), self.device.type, self.summary, run_id),
+                "worker = ?, device = ?, build = ? WHERE id = ?",
+                (time.time(), self.number, self.summary, json.dumps(build(self.device)), run_id),
             )
+        return str(run_id)
+
+    def load(self, run_id: str) -> Run | None:
+        """The run that it has taken; None, and the run fails, if another version queued it."""
         try:
             return self.store.get(run_id)
-        except StoreError as error:  # queued by another version: it must not block the queue
+        except StoreError as error:  # it must not block the queue
             with self.store.database.write() as connection:
                 fail(connection, run_id, str(error))
-            return self.take_next()
-
-    def drop_ended(self) -> bool:
-        """Drop the sessions of paused runs that were stopped or deleted. Returns whether a session is left."""
-        rows = self.store.database.read("SELECT id FROM runs WHERE status IN ('paused', 'queued')")
-        alive = {row["id"] for row in rows}
-        self.paused = {run_id: session for run_id, session in self.paused.items() if run_id in alive}
-        return bool(self.paused)
+            return None
 
     def drive(self, run: Run) -> None:
         """Run or continue a run until it is over or the user halts it."""
-        session = self.paused.pop(run.id, None)
+        session, self.paused = self.paused, None
         log = session.log if session else RunLog(self.store, run)
         stepping = run.requested_state == "pause"
+        use_processor(self.processor)
         try:
             if session is None:
                 session = Session.open(log, self.events)
@@ -153,7 +197,7 @@ class Worker:
         elif outcome != "halted":
             log.end(outcome)
         elif log.halt(stepping) != "stopped":
-            self.paused[run.id] = session
+            self.paused = session
 
 
 def device_names(device: torch.device) -> list[str]:
@@ -166,18 +210,17 @@ def device_names(device: torch.device) -> list[str]:
     return names
 
 
-def claim_device(store: RunStore, requested: str, device: torch.device) -> FileLock | None:
-    """The device's lock; None if another worker holds it: that one reads the queue again before it exits."""
+def report(store: RunStore, requested: str, device: torch.device) -> tuple[int, FileLock]:
+    """Note that a worker for ``requested`` has started. Returns its number and its lock."""
     with gate(store.runs_dir):
-        lock = take_device(store.runs_dir, device.type)
+        number, lock = take_worker(store.runs_dir)
         with store.database.write() as connection:
-            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
-            if lock is not None:
-                connection.execute(
-                    "INSERT OR REPLACE INTO workers VALUES (?, ?)", (device.type, json.dumps(device_names(device)))
-                )
-                interrupt(connection, device.type)
-        return lock
+            forget_starts(connection, requested)
+            values = (device.type, json.dumps(device_names(device)), json.dumps(slots(device)))
+            connection.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO workers VALUES (?, ?)", (number, device.type))
+            interrupt(connection, number)  # runs of the last one of this number
+        return number, lock
 
 
 def work(
@@ -186,15 +229,17 @@ def work(
     events: Events = run_events,
     leaving: threading.Event | None = None,
     stay: bool = False,
+    start_others: Callable[[Path], None] | None = None,
 ) -> None:
-    """Run everything that is queued for a device; returns at once if another worker holds it.
+    """Compute what is queued for a device, as long as it has free slots.
 
     Args:
         runs_dir: the folder of the runs.
         requested: the device.
         events: makes the events of a run.
         leaving: setting it ends the work after the current round: the run is interrupted and can be resumed.
-        stay: wait for the device if another worker holds it, and for more runs when the queue is empty.
+        stay: wait for more when there is nothing to do.
+        start_others: called with the folder when other runs may wait for slots that are free, to start workers.
 
     Raises:
         StoreError: the device failed while the worker was to stay; it can be started again.
@@ -202,33 +247,23 @@ def work(
     store, leaving = RunStore(runs_dir, patience_s=WORKER_PATIENCE_S), leaving or threading.Event()
     try:
         device = pick_device(requested)
+        slots(device)
     except ValueError as error:
         with store.database.write() as connection:
-            connection.execute("DELETE FROM starting WHERE requested_device = ?", (requested,))
+            forget_starts(connection, requested)
             fail_queued(connection, requested, str(error))
         return
-    while (lock := claim_device(store, requested, device)) is None:
-        if not (stay and _wait_for_device(store, device, leaving)):
-            return
-    worker = Worker(store, device, lock, events, leaving, stay)
+    number, lock = report(store, requested, device)
+    worker = Worker(store, device, number, lock, events, leaving, stay, start_others)
     try:
         worker.drain()
     finally:
+        worker.release_slots()
         lock.release()
     if worker.device_failed and stay:
         raise StoreError(f"device: {worker.summary} failed in this process; start the worker again")
     if worker.device_failed:
-        ensure_worker(store.runs_dir)
-
-
-def _wait_for_device(store: RunStore, device: torch.device, leaving: threading.Event) -> bool:
-    """Wait until no worker holds the device. Returns false if ``leaving`` was set, or the folder deleted, before."""
-    while not leaving.is_set() and store.exists():
-        with gate(store.runs_dir):
-            if not is_taken(store.runs_dir, device.type):
-                return True
-        time.sleep(IDLE_S)
-    return False
+        worker.let_others_start()
 
 
 def serve(runs_dir: Path, requested: str, stay: bool = False) -> None:
@@ -236,7 +271,7 @@ def serve(runs_dir: Path, requested: str, stay: bool = False) -> None:
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leaving.set())
-    work(runs_dir, requested, leaving=leaving, stay=stay)
+    work(runs_dir, requested, leaving=leaving, stay=stay, start_others=ensure_worker)
 
 
 def main() -> None:

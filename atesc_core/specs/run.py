@@ -341,11 +341,12 @@ def threshold_at(epoch: int, round_: int, threshold: float) -> str:
 
 
 class RunSpec(JobSpec):
-    """One distillation run. Same spec, same seed, same kind of device: same numbers."""
+    """One distillation run. Same spec, same kind of device, same build of PyTorch: same numbers."""
 
     teacher: str = Field(min_length=1, max_length=200, description="Name of the teacher, as in the list of teachers")
     seed: int = setting(0, "Seed of everything random in the run", ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU")
+    threads: int = setting(1, "Threads on the CPU; the last digits of the numbers depend on it", ge=1, le=256)
     student: str = setting("small", "Architecture of the student", min_length=1, max_length=100)
     epochs: int = setting(
         6,

@@ -78,6 +78,7 @@ class TeacherSpec(JobSpec, TeacherRecipe):
         description="Its name from now on: lower-case letters, digits, - and _, at most 64",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "auto takes CUDA, then Apple MPS, then CPU")
+    threads: int = setting(1, "Threads on the CPU; the last digits of the numbers depend on it", ge=1, le=256)
     preset: str = setting("custom", "The preset these settings started from", max_length=40)
 
     @property
@@ -111,7 +112,15 @@ ONLY_FOR: dict[str, tuple[tuple[Method, ...], tuple[str, ...]]] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"preset": "quick"},
-    "paper": {"preset": "paper", "arch": "vgg13_bn", "image_side": 32, "epochs": 30, "batch_size": 32, "lr": 1e-4},
+    "paper": {
+        "preset": "paper",
+        "arch": "vgg13_bn",
+        "image_side": 32,
+        "epochs": 30,
+        "batch_size": 32,
+        "lr": 1e-4,
+        "threads": 4,
+    },
 }
 ABOUT_PRESETS = {
     "quick": "as the shipped teachers were trained, for two CPU cores",

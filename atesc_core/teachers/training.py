@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atesc_core.device import autocast, pick_device
+from atesc_core.device import autocast, pick_device, use_threads
 from atesc_core.domains.domain import ImageSet
 from atesc_core.domains.loading import PairData, load_pair
 from atesc_core.errors import TeacherError
@@ -242,7 +242,9 @@ def train_own(spec: TeacherSpec, runs_dir: Path, resume: dict[str, Any] | None =
     """
     check_spec(spec, taken_names(runs_dir, unless_made_by=spec))
     folder = Path(runs_dir) / "teachers"
-    return _train_and_save(spec.recipe, spec.name, command(spec), pick_device(spec.device), folder, resume)
+    return _train_and_save(
+        spec.recipe, spec.name, command(spec), pick_device(spec.device), folder, resume, spec.threads
+    )
 
 
 def _train_and_save(
@@ -252,8 +254,10 @@ def _train_and_save(
     device: torch.device,
     folder: Path,
     resume: dict[str, Any] | None = None,
+    threads: int = 1,
 ) -> Generator[TrainingEvent, None, None]:
     """Yields the events of `train_teacher`: accuracies by epoch on validation images; the card's, on test images."""
+    use_threads(threads)
     data = load_pair(recipe.pair, recipe.image_side)
     model = yield from train_teacher(recipe, data, device, Evaluator(data, device, "validation"), resume)
     card = measured_card(model, name, recipe.arch, recipe.kind, recipe.pair, recipe.image_side, recipe, made_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,8 @@ from atesc_core.figures.comparison import MeasuredRun, SeedGroup, ThresholdChang
 from atesc_core.figures.export import table
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
 from atesc_core.figures.overlay import BANDS, Band, SpecCurve, overlay, panel_rows
-from atesc_core.runs import ClassRecalls
+from atesc_core.runs import ClassRecalls, DistillationRun
+from atesc_core.runs.run import build_text
 from atesc_core.vocabulary import COST_NAMES, METRIC_BETTER, METRIC_NAMES, METRIC_ROLES
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -70,6 +72,7 @@ def compare(run_ids: Sequence[str]) -> None:
         poll(lambda: _curves(run_ids, len(current.groups), display), current.in_progress, every_s=2)
     with elements.card("Last epoch", "Test images, per cent; never smoothed"):
         poll(lambda: _results(run_ids), current.in_progress, every_s=2)
+    _builds([measured.run for group in current.groups for measured in group.runs])
     with elements.card("Recall by class", "Per cent of ID test images at the last epoch, mean over seeds"):
         poll(lambda: _recalls(run_ids), current.in_progress, every_s=2)
     if len(current.groups) > 1:
@@ -80,6 +83,18 @@ def compare(run_ids: Sequence[str]) -> None:
 def letters(count: int) -> list[str]:
     """A, B, ... Z, A2, B2, ...: the letter of each spec in curves, results and differences."""
     return [ascii_uppercase[index % 26] + (str(index // 26 + 1) if index >= 26 else "") for index in range(count)]
+
+
+def _builds(runs: Sequence[DistillationRun]) -> None:
+    """Say so if the runs were not all computed with the same build of PyTorch and the same instructions."""
+    counts = Counter(build_text(run.build) for run in runs if run.build)
+    if len(counts) > 1:
+        computed = "; ".join(f"{text} ({count} of {len(runs)} runs)" for text, count in counts.items())
+        elements.notice(
+            "info",
+            f"Not all computed alike: {computed}. The last digits of a run depend on this, and with them its course.",
+            icon=":material/memory:",
+        )
 
 
 # ── data ────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,11 +6,14 @@ import streamlit as st
 
 from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data import recordings, story
-from pages.shared.data.cost import active_run_count, estimated_seconds
+from pages.shared.data.cost import active_run_count, estimated_seconds, seconds_together
+from pages.shared.data.device import machine
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 from pages.start.trap_diagram import trap_diagram
+
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
 def introduction() -> None:
@@ -59,15 +62,18 @@ def _launch_controls() -> None:
     ):
         st.query_params["story"] = story.start(setting)
         st.rerun()
-    elements.caption(f"Four students, one after the other{_duration_note(setting)}.")
+    elements.caption(f"Four students{_duration_note(setting)}.")
 
 
 def _duration_note(setting: str) -> str:
-    """``, about 3 min here, after 2 in line``: estimated time (if known) and number of runs before it."""
+    """``, two at a time, about 3 min here, after 2 in line``: slots, estimated time and runs before it, if known."""
     seconds = [estimated_seconds(spec) for spec in story.specs(setting).values()]
     waiting = active_run_count()
     queue = f", after {waiting} in line" if waiting else ""
+    device = machine()
+    slots = device.slots if device else 1
+    together = f", {NUMBERS[min(slots, len(seconds))]} at a time" if device else ""
     known = [value for value in seconds if value is not None]
     if len(known) < len(seconds):
-        return queue
-    return f", about {formats.duration(sum(known))} here{queue}"
+        return together + queue
+    return f"{together}, about {formats.duration(seconds_together(known, slots))} here{queue}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pages.shared.data.cost import active_run_count
 from pages.shared.data.device import machine
 from pages.shared.ui import elements
+from pages.shared.ui.run_labels import slots_text
 
 GPU_NOTES = {  # kind of device -> note
     "cpu": "No GPU found. With one, the app uses it, and the full preset becomes practical.",
@@ -16,9 +17,11 @@ GPU_NOTES = {  # kind of device -> note
 def show_machine() -> bool:
     """Draw the device, a note on GPUs, and the queue; return whether they may change soon."""
     device, count = machine(), active_run_count()
+    slots = elements.muted(slots_text(device.slots)) if device else ""
     elements.row(
         elements.bold("This machine"),
         device.summary if device else elements.muted("Asking PyTorch …"),
+        slots,
         elements.muted(GPU_NOTES[device.kind]) if device else "",
         elements.bold("Queue"),
         f"{count} running or in line" if count else "empty",

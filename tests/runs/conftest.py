@@ -12,6 +12,7 @@ from tests.support.tiny_runs import TINY
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Workers compute on tiny tensors here: a second thread would only wait for the first."""
+    monkeypatch.setenv("ATESC_CPU_SLOTS", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

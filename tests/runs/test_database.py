@@ -102,7 +102,7 @@ def test_a_database_that_is_held_for_a_while_does_not_fail_a_run(held):
     releasing = threading.Thread(target=lambda: (refused.wait(60), other.execute("COMMIT")))
     releasing.start()
     with ours.write() as transaction:
-        transaction.execute("INSERT INTO workers VALUES ('cpu', '[]')")
+        transaction.execute("INSERT INTO workers VALUES (1, 'cpu')")
     releasing.join()
     assert refused.is_set()
     assert len(ours.read("SELECT * FROM workers")) == 1
@@ -115,7 +115,7 @@ def test_reads_do_not_wait_behind_a_write_that_waits(held):
 
     def write() -> None:
         with ours.write() as transaction:
-            transaction.execute("INSERT INTO workers VALUES ('cpu', '[]')")
+            transaction.execute("INSERT INTO workers VALUES (1, 'cpu')")
 
     writing = threading.Thread(target=write)
     writing.start()
@@ -172,3 +172,109 @@ def test_a_page_that_is_damaged_later_is_a_sentence_too(store, spec):
     store.close()
     with pytest.raises(StoreError, match="is damaged"):
         RunStore(store.runs_dir).distillations()
+
+
+VERSION_6 = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    label TEXT,
+    run_group TEXT,
+    task TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    fork TEXT,
+    requested_device TEXT NOT NULL,
+    epochs INTEGER NOT NULL,
+    rounds INTEGER NOT NULL,
+    status TEXT NOT NULL DEFAULT 'queued',
+    created REAL NOT NULL,
+    queued REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    requested_state TEXT NOT NULL DEFAULT 'run',
+    steps_left INTEGER NOT NULL DEFAULT 0,
+    pending_threshold REAL,
+    seconds_per_turn REAL,
+    device_kind TEXT,
+    device TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0,
+    round INTEGER NOT NULL DEFAULT 0,
+    images INTEGER NOT NULL DEFAULT 0,
+    images_per_s REAL,
+    eta_s REAL,
+    error TEXT
+);
+CREATE INDEX runs_by_status ON runs (status, queued);
+CREATE INDEX runs_by_age ON runs (created);
+CREATE TABLE rounds (
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    epoch INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    time REAL NOT NULL,
+    images INTEGER NOT NULL,
+    threshold REAL,
+    fragile_share REAL,
+    losses TEXT NOT NULL,
+    PRIMARY KEY (run, epoch, round)
+) WITHOUT ROWID;
+CREATE TABLE epochs (
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    epoch INTEGER NOT NULL,
+    time REAL NOT NULL,
+    images INTEGER NOT NULL,
+    metrics TEXT NOT NULL,
+    recalls TEXT NOT NULL,
+    trap_label INTEGER,
+    PRIMARY KEY (run, epoch)
+) WITHOUT ROWID;
+CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    value REAL,
+    text TEXT
+);
+CREATE INDEX history_by_run ON history (run, number);
+CREATE TABLE workers (
+    kind TEXT PRIMARY KEY,
+    serves TEXT NOT NULL
+);
+CREATE TABLE starting (
+    requested_device TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    time REAL NOT NULL,
+    attempts INTEGER NOT NULL
+);
+PRAGMA user_version = 6;
+"""
+
+
+def test_a_database_of_the_version_before_is_taken_over_with_its_runs(tmp_path, spec):
+    """Its running runs are those of workers that know nothing of this version's locks."""
+    path = tmp_path / "runs.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(VERSION_6)
+        for run_id, status in (("aaaaaaaa", "done"), ("bbbbbbbb", "running"), ("cccccccc", "queued")):
+            old.execute(
+                "INSERT INTO runs (id, task, spec, requested_device, epochs, rounds, created, queued, status, "
+                "device_kind) VALUES (?, 'distillation', ?, 'cpu', 2, 3, 0, 0, ?, 'cpu')",
+                (run_id, spec.model_dump_json(exclude={"threads"}), status),
+            )
+        old.commit()
+    store = RunStore(tmp_path)
+    assert {run.id: run.status for run in store.all_runs()} == {
+        "aaaaaaaa": "done",
+        "bbbbbbbb": "interrupted",
+        "cccccccc": "queued",
+    }
+    assert store.get("aaaaaaaa").spec == spec
+    new = Database(tmp_path / "new.sqlite")
+    for table in ("runs", "devices", "workers", "starting"):
+        names = [
+            {row["name"] for row in database.read(f"PRAGMA table_info({table})")} for database in (store.database, new)
+        ]
+        assert names[0] == names[1]
+    new.close()
+    store.close()

@@ -131,6 +131,7 @@ def test_a_paused_run_keeps_its_place_and_the_device_goes_on(lab, store, spec):
     lab.wait(first, "paused")
     assert store.get(first).images_per_s is None
     second = store.create(spec)
+    lab.start()
     lab.script.let(second, 6)
     lab.wait(second, "done")
     assert (store.get(first).epoch, store.get(first).round) == (1, 2)
@@ -381,7 +382,7 @@ def test_an_error_ends_its_run_and_not_the_queue(lab, store, spec):
 def test_a_run_of_a_dead_worker_is_interrupted_for_the_next_one(lab, store, spec):
     run_id = store.create(spec)
     with store.database.write() as connection:
-        connection.execute("UPDATE runs SET status = 'running', device_kind = 'cpu' WHERE id = ?", (run_id,))
+        connection.execute("UPDATE runs SET status = 'running', worker = 1 WHERE id = ?", (run_id,))
     assert store.get(run_id).status == "interrupted"
     assert lab.kinds(run_id) == ["created", "interrupted"]
 

@@ -52,7 +52,8 @@ def test_a_badge_says_paper_exactly_where_the_value_is_published(preset, method)
 
 
 @pytest.mark.parametrize(
-    ("method", "chosen"), [("tntl", {"seed", "device", "preset"}), ("cuti", {"seed", "device", "preset", "beta"})]
+    ("method", "chosen"),
+    [("tntl", {"seed", "device", "threads", "preset"}), ("cuti", {"seed", "device", "threads", "preset", "beta"})],
 )
 def test_the_paper_preset_is_what_is_published(method, chosen):
     spec = TeacherSpec(name="t", pair="mnistm-mnist", **METHODS[method] | PRESETS["paper"])

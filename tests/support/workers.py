@@ -15,24 +15,31 @@ from tests.support.waiting import until
 
 
 class WorkerThread:
-    """A worker in a thread, for the store's runs."""
+    """Workers in threads, for the store's runs."""
 
     def __init__(self, store: RunStore, events: Events):
         self.store, self.events, self.leaving = store, events, threading.Event()
-        self.thread: threading.Thread | None = None
+        self.threads: list[threading.Thread] = []
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The worker that was started last."""
+        return self.threads[-1]
 
     def start(self, stay: bool = False) -> None:
         self.leaving.clear()
-        self.thread = threading.Thread(
-            target=work, args=(self.store.runs_dir, "cpu", self.events, self.leaving, stay), daemon=True
+        self.threads.append(
+            threading.Thread(
+                target=work, args=(self.store.runs_dir, "cpu", self.events, self.leaving, stay), daemon=True
+            )
         )
         self.thread.start()
 
     def end(self) -> None:
         self.leaving.set()
-        if self.thread:
-            self.thread.join(60)
-            assert not self.thread.is_alive()
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
 
     def wait(self, run_id: str, status: str) -> None:
         def there() -> bool:

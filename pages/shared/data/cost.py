@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from statistics import median
 
@@ -95,6 +96,14 @@ def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -
         return None
     sides = {name: card.image_side for name, card in teachers.items()}
     return run_seconds(spec, device.summary, sides[spec.teacher], sides, run_store().distillations(), after, until)
+
+
+def seconds_together(seconds: Iterable[float], slots: int) -> float:
+    """Seconds until the last of these runs is done; each begins, in this order, on the first slot that is free."""
+    busy = [0.0] * slots
+    for run in seconds:
+        heapq.heapreplace(busy, busy[0] + run)
+    return max(busy)
 
 
 def active_run_count() -> int:

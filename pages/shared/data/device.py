@@ -15,6 +15,7 @@ class Machine:
 
     kind: str  # "cuda", "mps" or "cpu"
     summary: str  # as text: name, cores, memory
+    slots: int = 1  # how many runs of one thread it computes at once
 
 
 def machine() -> Machine | None:

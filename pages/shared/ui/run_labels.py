@@ -65,6 +65,11 @@ def time_ago(at: float | None) -> str:
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
+def slots_text(slots: int) -> str:
+    """How many of this machine's slots are in use: ``1 of 2 slots in use``."""
+    return f"{min(slots, run_store().busy_slots())} of {slots} slot{'s' if slots > 1 else ''} in use"
+
+
 def queue_position(run: Run) -> list[str]:
     """The run's position in the queue, as text; empty if the run is not in the queue."""
     if run.queue_position is None:

@@ -14,7 +14,7 @@ from pages.shared.data.device import machine
 from pages.shared.data.store import run_store
 from pages.shared.state.visitor import may_change
 from pages.shared.ui import appearance, elements, formats, presentation
-from pages.shared.ui.run_labels import queue_position, run_link
+from pages.shared.ui.run_labels import queue_position, run_link, slots_text
 
 MAX_ROWS = 4  # runs of the queue that are shown; for the others only their number
 LATEST_RUNS = 50  # number of latest runs among which the running ones are searched
@@ -66,6 +66,8 @@ def _machine_and_queue() -> None:
     with st.container(gap="xxsmall"):
         elements.label("This machine")
         elements.row(device.summary if device else elements.muted("Asking PyTorch …"))
+        if device:
+            elements.row(elements.muted(slots_text(device.slots)))
     with st.container(gap="xsmall", key="queue"):
         elements.label("Queue")
         if queued and store.database.writable:  # a worker may have died, with nobody on the page of its run

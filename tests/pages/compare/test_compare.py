@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 
@@ -279,3 +280,12 @@ def test_the_recall_of_each_class_is_in_the_table_and_drawn_for_each_spec(open_p
 
 def test_runs_without_recalls_say_so(open_page, two_seeds):
     assert "Not measured yet." in page_text(open_page("compare"))
+
+
+def test_runs_of_different_builds_are_said_to_be(open_page, store, two_seeds):
+    builds = ({"PyTorch": "2.14.1", "processor": f"x86_64 {isa}", "device": "CPU"} for isa in ("AVX2", "AVX512"))
+    with store.database.write() as connection:
+        for run_id, build in zip(two_seeds[:2], builds, strict=True):
+            connection.execute("UPDATE runs SET build = ? WHERE id = ?", (json.dumps(build), run_id))
+    app = open_page("compare", runs=",".join(two_seeds[:2]))
+    assert "PyTorch 2.14.1, x86_64 AVX2 (1 of 2 runs); PyTorch 2.14.1, x86_64 AVX512 (1 of 2 runs)" in page_text(app)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pages.shared.data.cost import seconds_together
 from tests.support.labs import STORY, tiny_spec
 from tests.support.pages import button, charts, page_text
 
@@ -83,3 +86,17 @@ def test_a_run_of_another_version_is_counted_not_hidden_and_its_link_says_why(op
     assert not app.exception
     assert f"Run {odd} was made by another version, or is damaged." in app.error[0].value
     assert "new: 1" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slots", "expected"),
+    [
+        ([3.0, 3.0, 3.0], 1, 9.0),
+        ([3.0, 3.0, 3.0], 2, 6.0),
+        ([1.0, 1.0, 2.0, 2.0], 2, 3.0),
+        ([5.0], 4, 5.0),
+        ([], 2, 0.0),
+    ],
+)
+def test_the_time_of_runs_side_by_side_is_that_of_the_last_one(seconds, slots, expected):
+    assert seconds_together(seconds, slots) == expected
