@@ -116,6 +116,19 @@ def test_a_teacher_of_ones_own_is_deleted_once_no_run_uses_it(open_page, store, 
     assert find_card("tiny", store.runs_dir) is None
 
 
+def test_weights_that_are_left_of_a_deleted_teacher_are_said(open_page, store, held_job):
+    """The page went on showing a teacher that was gone."""
+    save_tiny_teacher(store.runs_dir)
+    app = open_page("teachers", teacher="tiny")
+    weights = store.runs_dir / "teachers" / "tiny.safetensors"
+    weights.unlink()
+    weights.mkdir()  # cannot be removed as a file
+    app.button(key="delete tiny").click().run()
+    assert "teacher: 'tiny' is deleted, but its weights" in page_text(app)
+    assert app.title[0].value == "Teachers"
+    assert "open tiny" not in {button.key for button in app.button}
+
+
 def test_a_shipped_teacher_has_no_button_that_deletes_it(open_page, store, held_job):
     app = open_page("teachers", teacher=TEACHER)
     assert f"delete {TEACHER}" not in {button.key for button in app.button}
