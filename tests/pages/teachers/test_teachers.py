@@ -276,6 +276,12 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     assert not app.exception
     assert "10 classes" in page_text(app)
     assert "hardly better than chance" in page_text(app)  # nobody trained it
+    name = next(widget for widget in app.text_input if widget.label == "Name")
+    name.set_value("My teacher").run()
+    button(app, "Add").click().run()
+    assert "name: 'My teacher': expected lower-case letters" in app.error[0].value
+    assert "cannot be a teacher" not in app.error[0].value, "the file can"
+    name.set_value("my-teacher").run()
     button(app, "Add").click().run()
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
