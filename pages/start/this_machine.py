@@ -16,12 +16,12 @@ GPU_NOTES = {  # kind of device -> note
 def show_machine() -> bool:
     """Draw the device, a note on GPUs, and the queue; return whether they may change soon."""
     device, count = machine(), active_run_count()
+    queue = f"{count} running or in line" if count else "empty"
     elements.row(
         elements.bold("This machine"),
         device.summary if device else elements.muted("Asking PyTorch …"),
         elements.muted(GPU_NOTES[device.kind]) if device else "",
-        elements.bold("Queue"),
-        f"{count} running or in line" if count else "empty",
+        elements.Html(f'<span class="atesc-line"><b>Queue</b>{queue}</span>'),  # in one line
     )
     return device is None or count > 0
 
