@@ -66,7 +66,9 @@ class Chart {
       // Plotly handles the same event to finish its gesture, so the waiting draw must come after it.
       setTimeout(() => this.draw());
     };
+    this.onTouch = (event) => this.root.classList.toggle("is-touched", this.root.contains(event.target));
     this.plot.addEventListener("pointerdown", this.onDown);
+    window.addEventListener("pointerdown", this.onTouch);
     window.addEventListener("pointerup", this.onUp);
     window.addEventListener("pointercancel", this.onUp);
     this.sizes = new ResizeObserver(() => this.resize());
@@ -157,6 +159,7 @@ class Chart {
   destroy() {
     this.gone = true;
     this.sizes.disconnect();
+    window.removeEventListener("pointerdown", this.onTouch);
     window.removeEventListener("pointerup", this.onUp);
     window.removeEventListener("pointercancel", this.onUp);
     if (!this.drawing) this.purge();

@@ -43,7 +43,6 @@ class LabelTried:
 
     label: int
     step: int  # of the generators; 0 before the first
-    steps: int
 
 
 @dataclass(frozen=True)

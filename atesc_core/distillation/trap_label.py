@@ -48,13 +48,13 @@ def halves_fit(spec: RunSpec, teacher: Teacher, trap: TrapEvidence) -> Generator
     """
     run = Distillation(spec, teacher, trap=trap)
     done, ends = 0, []
-    yield LabelTried(trap.label, 0, STEPS)
+    yield LabelTried(trap.label, 0)
     while done < STEPS:
         for update in run.synthesizer.turns(run.student):
             done += len(update.losses)
             ends.append((done, update.losses[-1]["bn"]))
         for _ in range(spec.student_steps):
             run.student_step(epoch=1)
-        yield LabelTried(trap.label, min(done, STEPS), STEPS)
+        yield LabelTried(trap.label, min(done, STEPS))
     fit = float(torch.stack([value for at, value in ends if at > done * 3 / 4]).mean()) / spec.synthesis.bn
     return fit if math.isfinite(fit) else None

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from atesc_core.figures import theme
-from atesc_core.figures.teacher import NUMBERED_CELLS, draw_as_vectors
+from atesc_core.figures.teacher import NUMBERED_CELLS, draw_as_vectors, shades
 from atesc_core.figures.theme import Mode, trace_id
 
 
@@ -54,7 +54,7 @@ def recalls(rows: Sequence[RecallRow], mode: Mode = "light", *, classes: Sequenc
         ygap=1,
         showscale=False,
         uid=trace_id("recalls"),
-        colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
+        colorscale=shades(full, style),
         text=[["–" if np.isnan(cell) else f"{cell:.0f}" for cell in row] for row in values],
         texttemplate="%{text}" if values.size <= NUMBERED_CELLS else None,
         customdata=[[row.name or row.label] * len(classes) for row in rows],

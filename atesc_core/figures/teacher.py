@@ -198,7 +198,7 @@ def confusion(
         ygap=1,
         showscale=False,
         uid=trace_id("confusion", domain),
-        colorscale=[[0, theme.mix(full, style.surface, 0.05)], [1, full]],
+        colorscale=shades(full, style),
         text=[[f"{cell:.0f}" if cell >= 0.5 else "" for cell in row] for row in share],
         texttemplate="%{text}" if counts.size <= NUMBERED_CELLS else None,
         customdata=counts,
@@ -212,6 +212,11 @@ def confusion(
     if mode == "print":
         draw_as_vectors(figure, share, full, style)
     return figure
+
+
+def shades(full: str, style: theme.Style) -> list[list[float | str]]:
+    """The colours of cells from 0 to 100 %; white numbers can be read on the last one."""
+    return [[0, theme.mix(full, style.surface, 0.05)], [1, theme.with_contrast(full, "#FFFFFF", theme.TEXT_CONTRAST)]]
 
 
 def draw_as_vectors(figure: go.Figure, share: np.ndarray, full: str, style: theme.Style) -> None:

@@ -22,7 +22,7 @@ MODES: tuple[Mode, ...] = ("light", "dark", "print")
 PX_PER_INCH = 96  # CSS pixels, the unit in which Chromium prints
 SCREEN_FONT_PX = 13.0
 PRINT_FONT_PT = 8.0  # IEEE asks for 8 pt in figures; ICML and CVPR captions are 9 pt
-MESSAGE_WIDTH = 26  # characters a line of a message in an empty figure: about 170 px, a third of a page has more
+MESSAGE_WIDTH = 18  # characters a line of a message in an empty figure: about 110 px, a quarter of a page has more
 UIREVISION = "atesc"  # constant, so that a redraw keeps the user's zoom and selection
 
 COLOURS: dict[str, str] = {

@@ -480,6 +480,7 @@ class RunStore:
         Raises:
             TeacherError: there is no such teacher, it ships with the lab, or runs name it: a later teacher of the same
                 name would pass for theirs.
+            StoreError: a file cannot be removed; the message says which is left.
         """
         with self._change():  # no run is queued and no other request deletes it meanwhile
             card = card_file(name, self.runs_dir)
@@ -493,9 +494,15 @@ class RunStore:
                 )
             try:
                 card.unlink()
-                card.with_suffix(".safetensors").unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"teacher: {name!r} cannot be deleted: {error}") from error
+            weights = card.with_suffix(".safetensors")
+            try:
+                weights.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"teacher: {name!r} is deleted, but its weights {weights} are left: {error}"
+                ) from error
 
     def thin(self, run_id: str) -> int:
         """Delete most of an ended run's stored epochs, keep its curves; returns the bytes freed. See `storage.thin`."""

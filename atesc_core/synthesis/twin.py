@@ -141,12 +141,12 @@ def noise_directions(teacher: Classifier, image_side: int, label: int, device: t
     none, nothing has a direction: zeros.
     """
     has_label = [teacher(chunk).argmax(1) == label for chunk in noise_chunks(image_side, device)]
-    means = []
     of_all = torch.cat(has_label)
     if of_all.all() or not of_all.any():
         with BatchNormInputs(teacher) as inputs:
             teacher(next(noise_chunks(image_side, device)))
         return [torch.zeros(channels, device=device) for channels in inputs.channels]
+    means = []
     for with_label in (True, False):
         with BatchNormInputs(teacher) as inputs:
             for chunk, has in zip(noise_chunks(image_side, device), has_label, strict=True):

@@ -14,7 +14,7 @@ from atesc_core.paths import ASSETS
 from atesc_core.specs.base import PlainText, Spec, parse
 from atesc_core.specs.teacher import NAME, TeacherRecipe
 from atesc_core.specs.text import parse_json
-from atesc_core.vocabulary import METRIC_NAMES, Setting
+from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES, Setting
 
 SHIPPED = ASSETS / "teachers"
 
@@ -45,6 +45,20 @@ class TeacherCard(Spec):
     def _is_a_pair(cls, pair: str) -> str:
         read_pair(pair)
         return pair
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_of_both_domains(cls, metrics: dict[str, float]) -> dict[str, float]:
+        if {METRIC_ROLES.get(name) for name in metrics} != {"id", "ood"}:
+            raise ValueError("expected iacc and one of oacc, olacc, asr")
+        return metrics
+
+    @field_validator("test_images")
+    @classmethod
+    def _are_counted(cls, test_images: dict[str, int]) -> dict[str, int]:
+        if test_images.keys() != {"id", "ood"}:
+            raise ValueError("expected id and ood")
+        return test_images
 
 
 # Below twice the accuracy of guessing, or a tenth of the way from it to 100 %, a teacher has hardly learnt ID.
@@ -109,7 +123,7 @@ def find_card(name: str, runs_dir: Path | None = None) -> TeacherCard | None:
     Raises:
         TeacherError: the card cannot be read.
     """
-    path = _existing_card(name, runs_dir)
+    path = existing_card(name, runs_dir)
     return None if path is None else read_card(path)
 
 
@@ -133,7 +147,7 @@ def card_file(name: str, runs_dir: Path | None = None) -> Path:
     """
     if not NAME.fullmatch(name):
         raise TeacherError(f"teacher: {name!r} is not known; expected lower-case letters, digits, '-' and '_'")
-    if (path := _existing_card(name, runs_dir)) is not None:
+    if (path := existing_card(name, runs_dir)) is not None:
         return path
     names = ", ".join(card.name for card in list_teachers(runs_dir))
     raise TeacherError(f"teacher: {name!r} is not known; expected one of {names}")
@@ -162,7 +176,7 @@ def _folders(runs_dir: Path | None) -> list[Path]:
     return [SHIPPED] + ([Path(runs_dir) / "teachers"] if runs_dir else [])
 
 
-def _existing_card(name: str, runs_dir: Path | None) -> Path | None:
+def existing_card(name: str, runs_dir: Path | None) -> Path | None:
     """Path of the card if it exists, else None. An invalid name never becomes a path."""
     candidates = (folder / f"{name}.json" for folder in _folders(runs_dir) if NAME.fullmatch(name))
     return next((path for path in candidates if path.exists()), None)

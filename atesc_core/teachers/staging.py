@@ -15,7 +15,7 @@ from atesc_core.domains.catalogue import domain_classes
 from atesc_core.errors import TeacherError
 from atesc_core.models import ARCHITECTURES, Classifier
 from atesc_core.specs.teacher import NAME
-from atesc_core.teachers.cards import TeacherCard, card_warnings, list_teachers
+from atesc_core.teachers.cards import TeacherCard, card_warnings, existing_card
 from atesc_core.teachers.conversion import check_size, convert_file, suffix_of
 from atesc_core.teachers.files import Listing, list_file
 from atesc_core.teachers.formats import Recognised, read_classifier, recognise
@@ -206,5 +206,5 @@ def require_new_name(name: str, runs_dir: Path) -> None:
     """
     if not NAME.fullmatch(name):
         raise TeacherError(f"name: {name!r}: expected lower-case letters, digits, '-' and '_', at most 64")
-    if name in {card.name for card in list_teachers(runs_dir)}:
+    if existing_card(name, runs_dir):  # one that cannot be read, too: it may yet be repaired
         raise TeacherError(f"name: {name!r} is taken; expected a new name")

@@ -100,7 +100,7 @@ def download_list() -> None:
 def _download(name: str, source: Source) -> None:
     text, button = st.columns([5, 1.2], vertical_alignment="center")
     with text:
-        parts = f" · {len(source.classes)} classes · {source.origin}"
+        parts = f"{len(source.classes)} classes · {source.origin}"
         elements.row(elements.bold(name), elements.chip(download_size(name)), source.about, elements.muted(parts))
     job = preparation(name)
     if job is not None and job.state != "done":

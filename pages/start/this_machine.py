@@ -18,13 +18,13 @@ def show_machine() -> bool:
     """Draw the device, a note on GPUs, and the queue; return whether they may change soon."""
     device, count = machine(), active_run_count()
     slots = elements.muted(slots_text(device.slots)) if device else ""
+    queue = f"{count} running or in line" if count else "empty"
     elements.row(
         elements.bold("This machine"),
         device.summary if device else elements.muted("Asking PyTorch …"),
         slots,
         elements.muted(GPU_NOTES[device.kind]) if device else "",
-        elements.bold("Queue"),
-        f"{count} running or in line" if count else "empty",
+        elements.Html(f'<span class="atesc-line"><b>Queue</b>{queue}</span>'),  # in one line
     )
     return device is None or count > 0
 

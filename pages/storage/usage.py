@@ -43,11 +43,13 @@ def _bounds(queued: int) -> None:
     limits, folder = Limits.of_environment(), run_store().runs_dir
     elements.tiles(
         elements.tile("Runs folder", _megabytes(folder_size(folder)), "MB", measured_on=_bound(limits.runs_gb)),
-        elements.tile("Free on its disk", f"{free_bytes(folder) / 1e9:,.1f}", "GB"),
-        elements.tile("Runs in line", f"{queued:,}", measured_on=f"at most {limits.queued_runs:,}"),
+        elements.tile("Free on its disk", formats.amount(free_bytes(folder) / 1e9), "GB"),
+        elements.tile(
+            "Runs in line", formats.count(queued), measured_on=f"at most {formats.count(limits.queued_runs)}"
+        ),
         elements.tile(
             "Jobs in line",
-            f"{sum(job.state == 'queued' for job in jobs.active()):,}",
+            formats.count(sum(job.state == "queued" for job in jobs.active())),
             measured_on=f"at most {jobs.MAX_WAITING} of a kind",
         ),
         elements.tile(
@@ -58,7 +60,7 @@ def _bounds(queued: int) -> None:
 
 
 def _bound(runs_gb: float | None) -> str:
-    return "no bound but the disk" if runs_gb is None else f"at most {runs_gb * 1000:,.0f} MB"
+    return "no bound but the disk" if runs_gb is None else f"at most {formats.amount(runs_gb * 1000)} MB"
 
 
 def _runs(runs: list[Run]) -> None:
@@ -142,4 +144,4 @@ def _count(runs: list[Run]) -> str:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f}"
+    return formats.amount(size / 1e6)

@@ -74,7 +74,7 @@ def _show_blend(images: np.ndarray, blend: int) -> None:
         ("blend", blend, None),
         ("OOD", len(images) - 1, "ood"),
     )
-    columns = st.columns([2, 3, 2], vertical_alignment="center")
+    columns = st.container(key="blend").columns([2, 3, 2], vertical_alignment="center")
     for column, (title, index, role) in zip(columns, pictures, strict=True):
         with column:
             gallery(images[[index]], columns=1, roles=[role], titles=[title], captions=[title])

@@ -10,7 +10,7 @@ from pages.shared.data.teachers import cards
 from pages.shared.state.visitor import may_change
 from pages.shared.ui import elements
 from pages.shared.ui.polling import is_live, poll
-from pages.teachers.teacher_view import teacher_list, teacher_view
+from pages.teachers.teacher_view import deletion_problem, teacher_list, teacher_view
 from pages.teachers.training_form import FORM, LATEST_TRAININGS, latest_trainings, training_form
 from pages.teachers.training_view import training_view
 from pages.teachers.upload_form import upload_form
@@ -34,6 +34,7 @@ else:
     elements.header("Teachers", "An SL teacher learned from ID images only. An NTL teacher also learned where to fail.")
     if linked is not None:
         elements.notice("warning", f"There is no teacher {linked[:60]!r} here.", icon=":material/link_off:")
+    deletion_problem()
     for path, why in damaged_cards(default_runs_dir()).items():
         elements.notice("warning", f"{path} is left out: {why}", icon=":material/broken_image:")
     if run_id is not None:

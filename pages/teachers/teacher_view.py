@@ -329,6 +329,11 @@ def _delete_button(name: str) -> None:
         action_button(
             "Delete for good", type="primary", disabled=bool(runs), key=f"delete {name}", on_click=_delete, args=(name,)
         )
+    deletion_problem()
+
+
+def deletion_problem() -> None:
+    """Draw why the last deletion failed, or what it left; nothing if all went well."""
     if problem := st.session_state.pop("teacher not deleted", None):
         elements.notice("error", problem, icon=":material/error:")
 
@@ -338,6 +343,7 @@ def _delete(name: str) -> None:
         run_store().delete_teacher(name)
     except (TeacherError, StoreError) as error:  # a run of it began meanwhile, or another visitor deleted it
         st.session_state["teacher not deleted"] = f"{error}."
+        forget_cards()  # it may be gone
         return
     forget_cards()
     _open_teacher(None)

@@ -169,8 +169,8 @@ def _result(check: Check, job: jobs.Job, measuring: bool) -> None:
 def _add(checked: CheckedTeacher, name: str) -> None:
     try:
         card = checked.add(name, default_runs_dir())
-    except TeacherError as error:  # its name
-        _refuse(error)
+    except TeacherError as error:
+        elements.problem("It cannot have this name.", f"{error}.", "The file was checked. Choose another name.")
         return
     _forget_upload()
     forget_cards()

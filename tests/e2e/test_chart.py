@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chart, drag, hold_key, wait_until_idle
 
@@ -43,6 +43,20 @@ def wait_for_more(page: Page, name: str, count: int) -> None:
         "([name, count]) => document.querySelector(`[data-chart=${name}] .js-plotly-plot`)?.data[0].x.length > count",
         arg=[name, count],
     )
+
+
+def test_on_a_touch_screen_the_icons_cover_the_curves_of_a_touched_chart_only(browser: Browser, chart_server):
+    """Where no pointer hovers, Plotly always shows them."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(chart_server.url)
+    icons = chart(page, "live").locator(".modebar")
+    expect(icons).to_have_css("opacity", "0")
+    chart(page, "live").locator(".nsewdrag").first.tap()
+    expect(icons).to_have_css("opacity", "1")
+    page.get_by_test_id("stText").first.tap()
+    expect(icons).to_have_css("opacity", "0")
+    context.close()
 
 
 def test_zoom_and_node_survive_live_updates(chart_page: Page):

@@ -47,7 +47,7 @@ PROBLEMS = (ROOT / "tests" / "support" / "layout_problems.js").read_text()
 def several_runs(lab, run_id: str) -> str:
     """The id of a finished run; the lab has others, to compare: of another teacher, and with thresholds by hand."""
     store = RunStore(lab.runs_dir)
-    logged_run(store, (20.0, 95.0), (25.5, 99.0), escape="none")
+    logged_run(store, (20.0, 95.0), (25.5, 99.0), metric="olacc", escape="none")
     logged_run(store, (80.0, 20.0), (87.5, 21.0), escape="none", teacher=CONTROL)
     by_hand = logged_run(store, *[(30.0 + epoch, 0.5) for epoch in range(8)], **{"escape.clamp": 5.0})
     with store.database.write() as connection:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from atesc_core.figures import RecallRow, recalls, theme
+from atesc_core.figures import RecallRow, confusion, recalls, theme
 from atesc_core.figures.run_data import recall_row
 from atesc_core.runs import ClassRecalls
 
@@ -25,6 +26,17 @@ def test_a_cell_is_the_recall_and_the_trap_labels_is_outlined(mode):
     [outlined] = [shape for shape in figure.layout.shapes if shape.line.color == theme.style(mode).colour("ood")]
     assert (outlined.x0 + outlined.x1) / 2 == 2
     assert (outlined.y0 + outlined.y1) / 2 == 0
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("domain", ["id", "ood"])
+def test_the_number_on_the_fullest_cell_can_be_read(mode, domain):
+    """In the dark theme, Plotly wrote grey on the brightest blue."""
+    for figure in (
+        recalls(ROWS, mode, classes=["x", "y", "z"]),
+        confusion(np.eye(3), mode, rows=list("xyz"), domain=domain),
+    ):
+        assert theme.contrast(figure.data[0].colorscale[-1][1], "#FFFFFF") >= theme.TEXT_CONTRAST
 
 
 def test_many_classes_have_no_numbers():

@@ -94,4 +94,4 @@ def test_a_message_in_an_empty_figure_fits_a_narrow_one(mode):
         theme.new_figure(mode, "accuracy", "Epoch", "%"), "The first point comes at the end of epoch 1"
     )
     lines = figure.layout.annotations[-1].text.split("<br>")
-    assert lines == ["The first point comes at", "the end of epoch 1"]
+    assert lines == ["The first point", "comes at the end", "of epoch 1"]

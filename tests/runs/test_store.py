@@ -20,6 +20,7 @@ from atesc_core.runs.run import TrainingRun
 from atesc_core.runs.snapshots import is_whole, read_batchnorm
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
+from atesc_core.teachers.cards import find_card
 from tests.support.labs import logged_run
 from tests.support.tiny_runs import TINY, save_tiny_teacher
 
@@ -217,6 +218,17 @@ def test_a_teacher_whose_files_cannot_be_deleted_is_said(store, monkeypatch):
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
     with pytest.raises(StoreError, match="teacher: 'tiny' cannot be deleted: .*denied"):
         store.delete_teacher("tiny")
+
+
+def test_weights_that_are_left_of_a_deleted_teacher_are_named(store):
+    """It said that the teacher cannot be deleted, and the teacher was gone."""
+    save_tiny_teacher(store.runs_dir)
+    weights = store.runs_dir / "teachers" / "tiny.safetensors"
+    weights.unlink()
+    weights.mkdir()  # cannot be removed as a file
+    with pytest.raises(StoreError, match=f"'tiny' is deleted, but its weights {weights} are left: "):
+        store.delete_teacher("tiny")
+    assert find_card("tiny", store.runs_dir) is None
 
 
 @pytest.mark.parametrize(

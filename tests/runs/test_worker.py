@@ -345,7 +345,7 @@ def test_a_run_halts_while_labels_of_a_trap_are_tried(store, spec, leaving):
                 if step == 1 and not leaving:
                     store.pause(log.run.id)
                 tried.append((label, step))
-                yield LabelTried(label, step, 3)
+                yield LabelTried(label, step)
 
     session = Session.open(log, events)
     assert session.go_on(lambda: leaving and len(tried) == 2) == ("interrupted" if leaving else "halted")

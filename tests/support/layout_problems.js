@@ -41,6 +41,17 @@
       found.push(`cut off: ${name(element)}`);
   }
 
+  // A legend's square above its text, and a change that is not beside its number.
+  for (const square of main.querySelectorAll('.atesc-square')) {
+    const text = document.createRange();
+    text.selectNodeContents(square.parentElement);
+    text.setStartAfter(square);
+    if (shown(square) && text.toString().trim() && text.getBoundingClientRect().top >= square.getBoundingClientRect().bottom)
+      found.push(`a square above its text: ${name(square.parentElement)}`);
+  }
+  for (const change of main.querySelectorAll('.atesc-tile-change'))
+    if (change.getClientRects().length > 1) found.push(`in two lines: ${name(change)}`);
+
   // Labels in charts that lie on one another, or leave the chart.
   for (const plot of main.querySelectorAll('.js-plotly-plot')) {
     if (!shown(plot)) continue;

@@ -255,7 +255,7 @@ def test_where_noise_leaves_two_labels_the_statistics_decide(teacher, found, mon
 
 def test_a_diverged_trial_does_not_win(teacher, found, monkeypatch):
     def fit(spec, teacher, trap):
-        yield LabelTried(trap.label, 0, 4)
+        yield LabelTried(trap.label, 0)
         return None if trap.label == 0 else 5.0
 
     monkeypatch.setattr(trap_label, "halves_fit", fit)

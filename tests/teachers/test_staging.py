@@ -13,7 +13,7 @@ from atesc_core.models import build
 from atesc_core.specs.base import parse
 from atesc_core.teachers import conversion, list_teachers, staging
 from atesc_core.teachers.cards import TeacherCard, card_warnings, damaged_cards
-from atesc_core.teachers.staging import StagedTeacher, put_in_order, stage_upload
+from atesc_core.teachers.staging import StagedTeacher, put_in_order, require_new_name, stage_upload
 from atesc_core.teachers.zoo import load_teacher, measured_card
 
 pytestmark = pytest.mark.usefixtures("weights_read_here")
@@ -166,6 +166,21 @@ def test_a_class_name_with_html_is_refused():
         parse(TeacherCard, teacher.card.model_dump() | {"class_names": names})
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("metrics", {}, "iacc and one of oacc, olacc, asr"),
+        ("metrics", {"iacc": 90.0}, "iacc and one of oacc, olacc, asr"),
+        ("metrics", {"iacc": 90.0, "oacc": 9.0, "f1": 9.0}, "iacc and one of oacc, olacc, asr"),
+        ("test_images", {"id": 1000}, "id and ood"),
+    ],
+)
+def test_a_card_without_an_accuracy_or_its_number_of_images_is_refused(field, value, expected):
+    """A card edited by hand was read, and the form of a new run stopped at an error."""
+    with pytest.raises(SpecError, match=f"{field}: .*expected {expected}"):
+        parse(TeacherCard, load_teacher("mnistm-fashion-sl").card.model_dump() | {field: value})
+
+
 def test_a_tensor_without_values_is_refused(tmp_path):
     torch.save(build("small", 10).to("meta").state_dict(), tmp_path / "meta.pt")
     with pytest.raises(TeacherError, match="meta.pt"):
@@ -188,3 +203,5 @@ def test_a_damaged_card_is_left_out_and_named(tmp_path, content, damage):
     [(path, why)] = damaged_cards(tmp_path).items()
     assert path == str(card)
     assert why.startswith("card other.json: ")
+    with pytest.raises(TeacherError, match="'other' is taken"):  # it was written over
+        require_new_name("other", tmp_path)

@@ -13,6 +13,11 @@ def per_cent(value: float | None) -> str:
 count = theme.format_count  # a count as text, formatted as in the figures
 
 
+def amount(value: float) -> str:
+    """A number with one decimal, thousands separated as in a count: ``1 024.0``."""
+    return f"{value:,.1f}".replace(",", theme.THIN_SPACE)
+
+
 def duration(seconds: float | None) -> str:
     """``45 s``, ``1 min 40 s``, ``2 h 05 min``; ``–`` for None."""
     if seconds is None:

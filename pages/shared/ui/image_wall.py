@@ -25,7 +25,11 @@ def image_wall(run: DistillationRun, snapshot: Snapshot | None, count: int = WAL
         columns: images in a row.
     """
     if snapshot is None:
-        elements.caption("The first ones are kept at the end of epoch 1." if is_live(run) else "None were kept.")
+        elements.caption(
+            "The first synthetic images are kept at the end of epoch 1."
+            if is_live(run)
+            else "No synthetic images were kept."
+        )
         return
     scores = snapshot.scores[run.spec.split.score]
     fragile = scores <= threshold_in_view(run, snapshot)

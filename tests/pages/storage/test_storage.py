@@ -40,6 +40,7 @@ def test_the_largest_run_is_first(open_page, runs):
     assert list(app.dataframe[0].value["Images, MB"]) == [9.0, 3.0, 0.0]
     assert button(app, "Thin").disabled
     assert "at most 200" in page_text(app)
+    assert "at most 1\u202f024.0 MB" in page_text(app), "thousands are separated as on every page"
     assert "no bound but the disk" in page_text(app)
 
 

@@ -116,6 +116,19 @@ def test_a_teacher_of_ones_own_is_deleted_once_no_run_uses_it(open_page, store, 
     assert find_card("tiny", store.runs_dir) is None
 
 
+def test_weights_that_are_left_of_a_deleted_teacher_are_said(open_page, store, held_job):
+    """The page went on showing a teacher that was gone."""
+    save_tiny_teacher(store.runs_dir)
+    app = open_page("teachers", teacher="tiny")
+    weights = store.runs_dir / "teachers" / "tiny.safetensors"
+    weights.unlink()
+    weights.mkdir()  # cannot be removed as a file
+    app.button(key="delete tiny").click().run()
+    assert "teacher: 'tiny' is deleted, but its weights" in page_text(app)
+    assert app.title[0].value == "Teachers"
+    assert "open tiny" not in {button.key for button in app.button}
+
+
 def test_a_shipped_teacher_has_no_button_that_deletes_it(open_page, store, held_job):
     app = open_page("teachers", teacher=TEACHER)
     assert f"delete {TEACHER}" not in {button.key for button in app.button}
@@ -263,6 +276,12 @@ def test_a_good_file_is_recognised_checked_and_added(open_page, store, held_job)
     assert not app.exception
     assert "10 classes" in page_text(app)
     assert "hardly better than chance" in page_text(app)  # nobody trained it
+    name = next(widget for widget in app.text_input if widget.label == "Name")
+    name.set_value("My teacher").run()
+    button(app, "Add").click().run()
+    assert "name: 'My teacher': expected lower-case letters" in app.error[0].value
+    assert "cannot be a teacher" not in app.error[0].value, "the file can"
+    name.set_value("my-teacher").run()
     button(app, "Add").click().run()
     assert app.query_params["teacher"] == "my-teacher"
     assert {path.name for path in (store.runs_dir / "teachers").iterdir()} == {
