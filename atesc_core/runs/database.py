@@ -27,6 +27,8 @@ TABLES = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     label TEXT,
+    note TEXT,
+    tags TEXT NOT NULL DEFAULT '[]',
     run_group TEXT,                       -- runs of one group belong together ("group" is an SQL word)
     task TEXT NOT NULL,                   -- distillation or training
     spec TEXT NOT NULL,                   -- RunSpec or TeacherSpec as JSON
