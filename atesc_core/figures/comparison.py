@@ -17,7 +17,7 @@ from atesc_core.figures.theme import format_threshold
 from atesc_core.outcome import Outcome, trap_outcome
 from atesc_core.runs import DistillationRun
 from atesc_core.runs.run import ClassRecalls
-from atesc_core.specs.base import field_paths
+from atesc_core.specs.base import field_values
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import EscapeSpec, RunSpec, SplitSpec
 from atesc_core.teachers import TeacherCard
@@ -325,8 +325,7 @@ def trap_counts(
 
 def spec_fields(spec: RunSpec) -> dict[str, Any]:
     """Every field of a spec: dotted name -> value."""
-    values = spec.model_dump(mode="json")
-    return {path: _at(values, path) for path in field_paths(values)}
+    return field_values(spec.model_dump(mode="json"))
 
 
 def varying_fields(specs: Sequence[RunSpec]) -> list[str]:
@@ -390,9 +389,3 @@ def value_text(value: Any) -> str:
     if value is None:
         return "–"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-
-
-def _at(values: dict[str, Any], path: str) -> Any:
-    for name in path.split("."):
-        values = values[name]
-    return values
