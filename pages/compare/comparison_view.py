@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
@@ -101,11 +101,7 @@ def _read_comparison(run_ids: Sequence[str]) -> Comparison:
 @lru_cache(maxsize=1024)
 def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...], bool]:
     """The last three fields of `MeasuredRun`. ``revision``: part of the cache key, from the store."""
-    history = run_store().history(run_id)
-    by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
-    changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
-    sought = history[history["kind"] == "trap"]
-    return run_store().epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().iloc[-1])
+    return comparison.read_log(run_store(), run_id)
 
 
 def _losses(group: SeedGroup) -> pd.DataFrame:
@@ -272,7 +268,7 @@ def _results(run_ids: Sequence[str]) -> bool:
     exact = comparison.results(current.groups)
     exact.insert(0, "letter", letters(len(exact)))
     recalls = {run_id: recall for group in current.groups for run_id, recall in _class_recalls(group).items()}
-    exact["trap"] = [_trap_text(group, current.groups, recalls) for group in current.groups]
+    exact["trap"] = [comparison.trap_text(group, current.groups, cards(), recalls) for group in current.groups]
     formatted = _results_table(exact)
     tex = table.latex(
         formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
@@ -338,19 +334,6 @@ def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
 def _class_recalls(group: SeedGroup) -> dict[str, ClassRecalls | None]:
     """Run id -> the recall of each class at the group's last epoch, None if it was not measured; seed by seed."""
     return {each.run.id: run_store().recalls(each.run.id, group.last_epoch) for each in group.runs}
-
-
-def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup], recalls: Mapping[str, ClassRecalls | None]) -> str:
-    """``trapped 2, free 1, no control``: the outcomes of its seeds; empty if they were not measured.
-
-    ``recalls``: by run id.
-    """
-    control = comparison.control_group(group, groups, cards())
-    if control is group:
-        return "control"
-    counts = comparison.trap_counts(group, control, recalls)
-    outcomes = list(counts) if len(counts) == 1 else [f"{outcome} {count}" for outcome, count in counts.items()]
-    return ", ".join(outcomes + ["no control"] * (control is None and bool(outcomes)))
 
 
 def _caption(exact: pd.DataFrame) -> str:
