@@ -308,7 +308,7 @@ def check_and_warn(specs: Sequence[RunSpec], store: RunStore) -> None:
     """Raise now the errors that the worker would raise later, and print what is probably a mistake."""
     from atesc_core.synthesis import batchnorm_notice
 
-    notes = {}
+    notes: dict[str | None, None] = {}
     for spec in {(spec.teacher, spec.student, spec.device, spec.synthesis.kind): spec for spec in specs}.values():
         notes[batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind)] = None
     for note in filter(None, notes | dict.fromkeys(warning for spec in specs for warning in spec.warnings())):

@@ -25,6 +25,7 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 
+COLOURS = ("measure", "setting")
 QUANTITIES = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
 PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of a line of the legend
 TRAP_NOTE = (
@@ -59,6 +60,7 @@ class Display:
     band: Band
     smoothing: float
     log: bool
+    colour: str  # one of COLOURS
 
 
 def compare(run_ids: Sequence[str]) -> None:
@@ -165,7 +167,16 @@ def _display_controls() -> Display:
             disabled=quantity == "accuracy",
             help="For losses; values that are not above 0 have no place on it.",
         )
-    return Display(quantity, band, smoothing, log)
+        colour = st.segmented_control(
+            "Colour of the",
+            COLOURS,
+            default=COLOURS[0],
+            required=True,
+            key="colour",
+            bind="query-params",
+            help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
+        )
+    return Display(quantity, band, smoothing, log, colour)
 
 
 def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
@@ -179,10 +190,11 @@ def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
     if not quantities:
         elements.caption("These runs have no such loss.")
         return current.in_progress
+    by_setting = display.colour == "setting"
     curves = [
-        _curve(letter, name, group, group_values, quantities, display.smoothing)
-        for letter, name, group, group_values in zip(
-            letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True
+        _curve(letter, name, group, group_values, quantities, display.smoothing, number if by_setting else None)
+        for number, (letter, name, group, group_values) in enumerate(
+            zip(letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True)
         )
     ]
     figure = overlay(
@@ -217,7 +229,13 @@ def _available_quantities(kind: str, values: Sequence[pd.DataFrame]) -> list[str
 
 
 def _curve(
-    letter: str, name: str, group: SeedGroup, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
+    letter: str,
+    name: str,
+    group: SeedGroup,
+    values: pd.DataFrame,
+    quantities: Sequence[str],
+    smoothing: float,
+    number: int | None,
 ) -> SpecCurve:
     card = cards().get(group.spec.teacher)
     present = [quantity for quantity in quantities if quantity in values]
@@ -233,6 +251,7 @@ def _curve(
         card.kind if card else "NTL",
         group.spec.escape.kind,
         plain if smoothed else None,
+        number,
     )
 
 

@@ -270,7 +270,11 @@ def test_the_recall_of_each_class_is_in_the_table_and_drawn_for_each_spec(open_p
     worst, trap = heads.index("Worst class (%)"), heads.index("Trap label's class (%)")
     assert (atesc[worst], atesc[trap]) == ("5.0 ± 7.1", "5.0 ± 7.1")
     assert (plain[worst], plain[trap]) == ("30.0", "80.0")
-    assert [row[heads.index("Trap")] for row in (atesc, plain, control)] == ["over-forgetting", "trapped", "control"]
+    assert [row[heads.index("Trap")] for row in (atesc, plain, control)] == [
+        "over-forgetting in 2 of 2",
+        "trapped",
+        "control",
+    ]
     figure = charts(app)["recalls 0"]
     assert figure["data"][0]["y"] == ["A", "B", "C"]
     assert [row[:2] for row in figure["data"][0]["text"]] == [["5", "50"], ["80", "60"], ["90", "60"]]
