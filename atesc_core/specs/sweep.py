@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -89,10 +90,11 @@ def _values_of_word(field: str, word: str) -> Sequence[Any]:
         if last - first >= MAX_RUNS:
             raise SpecError(f"{field}: {word!r}: {last - first + 1:,} values; expected at most {MAX_RUNS}")
         return range(first, last + 1)
-    value = parse_yaml(word, field)
-    if not isinstance(value, (int, float, str)):
-        raise SpecError(f"{field}: {_shown(word)}: expected a number, a word, true or false")
-    return [value]
+    with suppress(SpecError):
+        value = parse_yaml(word, field)
+        if isinstance(value, (int, float, str)):
+            return [value]
+    raise SpecError(f"{field}: {_shown(word)}: expected a number, a word, true or false")
 
 
 def _changed(base: RunSpec, changes: dict[str, Any]) -> RunSpec:

@@ -146,6 +146,15 @@ def _display_controls() -> Display:
             bind="query-params",
             format_func=BANDS.__getitem__,
         )
+        colour = st.segmented_control(
+            "Colour of the",
+            COLOURS,
+            default=COLOURS[0],
+            required=True,
+            key="colour",
+            bind="query-params",
+            help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
+        )
         smoothing = st.slider(
             "Smoothing",
             0.0,
@@ -166,15 +175,6 @@ def _display_controls() -> Display:
             bind="query-params",
             disabled=quantity == "accuracy",
             help="For losses; values that are not above 0 have no place on it.",
-        )
-        colour = st.segmented_control(
-            "Colour of the",
-            COLOURS,
-            default=COLOURS[0],
-            required=True,
-            key="colour",
-            bind="query-params",
-            help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
         )
     return Display(quantity, band, smoothing, log, colour)
 

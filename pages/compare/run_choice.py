@@ -169,14 +169,19 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
         height=min(280, 38 + 35 * len(listed)),
         row_height=35,
         alt=f"{len(listed)} runs to tick",
-        column_config={"IAcc": accuracy, "On OOD": accuracy},
+        column_config={
+            "Name": st.column_config.TextColumn(width=160),
+            "Tags": st.column_config.TextColumn(width=100),
+            "IAcc": accuracy,
+            "On OOD": accuracy,
+        },
         placeholder="–",
     )
     return linked & known
 
 
 def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
-    """A row for each run; without the columns of names, tags and groups if no run has one."""
+    """A row for each run; without the columns of names, tags and groups that say nothing."""
     table = pd.DataFrame(
         [
             {
@@ -197,7 +202,8 @@ def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
             for run in listed
         ]
     )
-    return table.drop(columns=[name for name in ("Name", "Tags", "Group") if not table[name].any()])
+    empty = [name for name in ("Name", "Tags") if not table[name].any()]
+    return table.drop(columns=empty + (["Group"] if table["Group"].nunique() == 1 else []))
 
 
 def _setting_name(run: DistillationRun) -> str:

@@ -193,6 +193,12 @@ def caption(text: str) -> None:
     st.html(f'<p class="atesc atesc-quiet">{escape(text)}</p>')
 
 
+def text(lines: str) -> None:
+    """Draw a text as it stands, with its line breaks; a long one scrolls."""
+    style = "white-space:pre-line;max-height:9rem;overflow:auto"
+    st.html(f'<p class="atesc" style="{style}">{escape(lines)}</p>')
+
+
 def card(title: str = "", note: str = "", **layout: Any) -> DeltaGenerator:
     """A bordered container with a title and a note in its first line; ``layout`` is passed to ``st.container``."""
     box = st.container(border=True, **layout)

@@ -48,4 +48,4 @@ def description_of_run(run: Run) -> None:
     if run.tags:
         elements.row(*map(elements.chip, run.tags))
     if run.note:
-        st.text(run.note)
+        elements.text(run.note)
