@@ -11,13 +11,15 @@ from typing import Annotated
 
 import typer
 
-from atesc_core.cli import domains, figure, recording, runs, score, study, teachers, trials
+from atesc_core.cli import domains, figure, recording, runs, score, study, sweeps, teachers, trials
 from atesc_core.cli.common import print_message
 from atesc_core.version import lab_version
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for command in (runs.distill, score.score, figure.figure, study.study, runs.worker):
     app.command()(command)
+app.command("sweep")(sweeps.sweep_settings)
+app.command("repeat")(sweeps.repeat)
 app.command("try")(trials.try_threshold)
 for group in (teachers, domains, runs, recording):
     app.add_typer(group.commands, name=group.__name__.rpartition(".")[2])

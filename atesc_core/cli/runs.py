@@ -30,6 +30,8 @@ from atesc_core.specs.run import EscapeKind, RunSpec
 from atesc_core.vocabulary import METRIC_NAMES, SynthesizerName
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
 
     from atesc_core.runs import AnyRun, Run, RunStore
@@ -40,6 +42,16 @@ POLL_S = 0.2  # between two reads of a followed run
 STOP_S = 30.0  # how long Ctrl-C waits for the worker to finish its round
 
 commands = typer.Typer(no_args_is_help=True, help="The runs so far.")
+
+
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        metavar="EPOCH.ROUND:threshold=VALUE",
+        help="A threshold from this round on, e.g. --at 3.1:threshold=9.5 (inf: one group); may be repeated.",
+    ),
+]
 
 
 def distill(
@@ -60,27 +72,17 @@ def distill(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in the run.")] = None,
     device: Device = "auto",
     settings: Settings = None,
-    at: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EPOCH.ROUND:threshold=VALUE",
-            help="A threshold from this round on, e.g. --at 3.1:threshold=9.5 (inf: one group); may be repeated.",
-        ),
-    ] = None,
+    at: Thresholds = None,
     runs_dir: RunsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
     """Distil a student, waiting in line with the runs of the app, which shows this one too."""
     from atesc_core.runs import RunStore
-    from atesc_core.synthesis import batchnorm_notice
 
     options = {"synthesis.kind": synthesizer, "escape.kind": escape, "seed": seed, "device": device}
     spec = from_preset(preset, teacher, **all_settings(options, settings) | {"threshold_changes": tuple(at or ())})
     store = RunStore(folder(runs_dir))
-    if notice := batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind):
-        print_message(f"note: {notice}")
-    for warning in spec.warnings():
-        print_message(f"note: {warning}")
+    check_and_warn([spec], store)
     run_to_its_end(store, spec, as_json)
 
 
@@ -89,16 +91,19 @@ def list_runs(
     as_json: AsJson = False,
     runs_dir: RunsDir = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.", show_default=False)] = None,
+    search: Annotated[
+        str, typer.Option(help="Only those with these words in their name, note, tags, teacher, id or group.")
+    ] = "",
 ) -> None:
     """List the runs, newest first."""
     from atesc_core.runs import DistillationRun, TrainingRun
 
     store = open_store(runs_dir)
-    runs = store.all_runs(limit, include_forks=True)
+    runs = store.search(search, include_forks=True)[:limit] if search else store.all_runs(limit, include_forks=True)
     if as_json:
         print(json.dumps([_as_json(run) for run in runs]))
         return
-    table = Table("run", "teacher", "method", "escape", "seed", "status", "measured", "accuracy, %", "started")
+    table = Table("run", "teacher", "method", "escape", "seed", "status", "measured", "accuracy, %", "started", "group")
     for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)) if run.started else ""
         if isinstance(run, TrainingRun):
@@ -116,6 +121,7 @@ def list_runs(
             f"{run.measured_epoch}/{run.epochs}",
             metrics_text(run.metrics),
             when,
+            run.group or "",
         )
     print_table(table)
     for run_id, why in store.unreadable().items():
@@ -133,6 +139,10 @@ def show_run(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: Run
     print(f"run: {run.id}\nstatus: {run.status}\nepoch: {run.epoch} of {run.epochs}\ndevice: {run.device or '-'}")
     if run.build:
         print(f"computed with: {build_text(run.build)}")
+    described = {"name": run.label, "group": run.group, "tags": ", ".join(run.tags), "note": run.note}
+    for field, text in described.items():
+        if text:
+            print(f"{field}: {text}")
     if run.error:
         print(f"error: {run.error}")
     print("\n" + (store.reproducing_spec(run) if isinstance(run, DistillationRun) else run.spec).to_yaml())
@@ -163,6 +173,72 @@ def export_run(
 
 
 RunIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of runs, as `atesc runs list` shows them.")]
+SomeRunIds = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Ids of runs, as `atesc runs list` shows them.")
+]
+GroupName = Annotated[str | None, typer.Option("--group", metavar="NAME", help="All runs of this group.")]
+
+
+@commands.command("stop")
+def stop_runs(run_ids: SomeRunIds = None, group: GroupName = None, runs_dir: RunsDir = None) -> None:
+    """End runs, or all runs of a group, after their round; `runs resume` goes on from their last checkpoints."""
+    store = open_store(runs_dir)
+    _for_each(store.stop, store.stop_group, run_ids, group)
+
+
+@commands.command("pause")
+def pause_runs(run_ids: SomeRunIds = None, group: GroupName = None, runs_dir: RunsDir = None) -> None:
+    """Pause runs, or all runs of a group, after their round."""
+    store = open_store(runs_dir)
+    _for_each(store.pause, store.pause_group, run_ids, group)
+
+
+@commands.command("resume")
+def resume_runs(run_ids: SomeRunIds = None, group: GroupName = None, runs_dir: RunsDir = None) -> None:
+    """Put runs that are paused, stopped, interrupted or failed into the queue again, or all such runs of a group."""
+    from atesc_core.runs import ensure_worker
+
+    store = open_store(runs_dir)
+    _for_each(store.resume, store.resume_group, run_ids, group)
+    ensure_worker(store.runs_dir)
+
+
+@commands.command("first")
+def move_first(run_id: Annotated[str, typer.Argument(metavar="ID")], runs_dir: RunsDir = None) -> None:
+    """Put a waiting run before all others in the queue."""
+    open_store(runs_dir).move_first(run_id)
+
+
+@commands.command("describe")
+def describe_run(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    name: Annotated[str | None, typer.Option(help="Its name; '' takes it away.", show_default=False)] = None,
+    note: Annotated[str | None, typer.Option(help="A note on it; '' takes it away.", show_default=False)] = None,
+    tags: Annotated[
+        str | None, typer.Option(help="Its tags, with commas between; '' takes them away.", show_default=False)
+    ] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Give a run a name, a note, tags: `runs list --search` finds it by them."""
+    store = open_store(runs_dir)
+    if name is not None:
+        store.rename(run_id, name)
+    if note is not None:
+        store.annotate(run_id, note)
+    if tags is not None:
+        store.set_tags(run_id, tags.split(","))
+
+
+def _for_each(
+    act: Callable[[str], None], act_on_group: Callable[[str], None], run_ids: list[str] | None, group: str | None
+) -> None:
+    """Call ``act`` with each id, or ``act_on_group`` with the group's name."""
+    if bool(run_ids) == bool(group):
+        raise ValueError("runs: expected ids of runs, or --group NAME")
+    for run_id in run_ids or ():
+        act(run_id)
+    if group:
+        act_on_group(group)
 
 
 @commands.command("delete")
@@ -229,6 +305,17 @@ def worker(
     from atesc_core.runs.worker import serve
 
     serve(folder(runs_dir), device, stay)
+
+
+def check_and_warn(specs: Sequence[RunSpec], store: RunStore) -> None:
+    """Raise now the errors that the worker would raise later, and print what is probably a mistake."""
+    from atesc_core.synthesis import batchnorm_notice
+
+    notes: dict[str | None, None] = {}
+    for spec in {(spec.teacher, spec.student, spec.device, spec.synthesis.kind): spec for spec in specs}.values():
+        notes[batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind)] = None
+    for note in filter(None, notes | dict.fromkeys(warning for spec in specs for warning in spec.warnings())):
+        print_message(f"note: {note}")
 
 
 def _check_names(spec: RunSpec, store: RunStore) -> Teacher:

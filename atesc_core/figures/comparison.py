@@ -15,9 +15,9 @@ import pandas as pd
 
 from atesc_core.figures.theme import format_threshold
 from atesc_core.outcome import Outcome, trap_outcome
-from atesc_core.runs import DistillationRun
+from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.runs.run import ClassRecalls
-from atesc_core.specs.base import field_paths
+from atesc_core.specs.base import field_values
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.run import EscapeSpec, RunSpec, SplitSpec
 from atesc_core.teachers import TeacherCard
@@ -119,6 +119,15 @@ class SeedGroup:
     def threshold_changes(self) -> tuple[ThresholdChange, ...]:
         """The changes made by hand, the same in all runs."""
         return self.runs[0].threshold_changes
+
+
+def read_log(store: RunStore, run_id: str) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...], bool]:
+    """The last three fields of a run's `MeasuredRun`. Raises StoreError."""
+    history = store.history(run_id)
+    by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
+    changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
+    sought = history[history["kind"] == "trap"]
+    return store.epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().iloc[-1])
 
 
 def group_by_seed(runs: Iterable[MeasuredRun]) -> list[SeedGroup]:
@@ -320,13 +329,33 @@ def trap_counts(
     return {outcome: outcomes.count(outcome) for outcome in get_args(Outcome) if outcome in outcomes}
 
 
+def trap_text(
+    group: SeedGroup,
+    groups: Sequence[SeedGroup],
+    cards: Mapping[str, TeacherCard],
+    recalls: Mapping[str, ClassRecalls | None] | None = None,
+) -> str:
+    """``trapped in 2 of 3, free in 1 of 3, no control``: the outcomes of its seeds; empty if they were not measured.
+
+    Without numbers for one seed. ``recalls``: as in `trap_counts`.
+    """
+    control = control_group(group, groups, cards)
+    if control is group:
+        return "control"
+    seeds = len(group.seeds)
+    outcomes = [
+        f"{outcome} in {count} of {seeds}" if seeds > 1 else outcome
+        for outcome, count in trap_counts(group, control, recalls).items()
+    ]
+    return ", ".join(outcomes + ["no control"] * (control is None and bool(outcomes)))
+
+
 # ── differences between specs ──────────────────────────────────────────────────────────────────────────
 
 
 def spec_fields(spec: RunSpec) -> dict[str, Any]:
     """Every field of a spec: dotted name -> value."""
-    values = spec.model_dump(mode="json")
-    return {path: _at(values, path) for path in field_paths(values)}
+    return field_values(spec.model_dump(mode="json"))
 
 
 def varying_fields(specs: Sequence[RunSpec]) -> list[str]:
@@ -390,9 +419,3 @@ def value_text(value: Any) -> str:
     if value is None:
         return "–"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-
-
-def _at(values: dict[str, Any], path: str) -> Any:
-    for name in path.split("."):
-        values = values[name]
-    return values

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from atesc_core.figures import theme
 from atesc_core.figures.accuracy import spread_labels
 from atesc_core.figures.losses import GENERATOR_TERMS, STUDENT_TERMS
-from atesc_core.figures.theme import DASHES, Mode, Style, trace_id
+from atesc_core.figures.theme import CLASS_COLOURS, DASHES, Mode, Style, trace_id
 from atesc_core.specs.run import EscapeKind
 from atesc_core.vocabulary import METRIC_NAMES, METRIC_ROLES
 
@@ -48,6 +48,7 @@ class SpecCurve:
         teacher: Kind of its teacher.
         escape: Kind of its escape.
         unsmoothed: ``points`` before smoothing; None if they were not smoothed.
+        number: Its place among the settings, from 0, whose colour its lines have; None: the quantity's colour.
     """
 
     letter: str
@@ -57,6 +58,7 @@ class SpecCurve:
     teacher: Literal["NTL", "SL"] = "NTL"
     escape: EscapeKind = "none"
     unsmoothed: dict[str, pd.DataFrame] | None = None
+    number: int | None = None
 
     @property
     def label(self) -> str:
@@ -75,7 +77,8 @@ def overlay(
 ) -> go.Figure:
     """Runs compared, by epoch.
 
-    IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour; plain is dotted, CKD dashed, ATEsc solid; the
+    IAcc is in the ID colour, OAcc, OLAcc and ASR in the OOD colour, unless the curves have numbers: then each has a
+    colour of its own, the same in every panel. Plain is dotted, CKD dashed, ATEsc solid; the
     lines of SL teachers are thin with open points.
 
     Args:
@@ -230,7 +233,7 @@ def _draw(
     band: Band,
     log: bool,
 ) -> None:
-    colour = style.colour(quantity_role(quantity))
+    colour = _colour(style, curve, quantity)
     axes = {
         "xaxis": f"x{_suffix(panel)}",
         "yaxis": f"y{_suffix(panel)}",
@@ -300,6 +303,15 @@ def _draw(
     )
 
 
+def _colour(style: Style, curve: SpecCurve, quantity: str, contrast: float = theme.SHAPE_CONTRAST) -> str:
+    """The colour of a curve's lines in the panel of a quantity, or with TEXT_CONTRAST of its letters."""
+    if curve.number is not None:
+        colour = CLASS_COLOURS[curve.number % len(CLASS_COLOURS)]
+        return theme.with_contrast(colour, style.surface, contrast)
+    role = quantity_role(quantity)
+    return style.text_colour(role) if contrast == theme.TEXT_CONTRAST else style.colour(role)
+
+
 def _width(style: Style, curve: SpecCurve) -> float:
     return style.thin_width if curve.teacher == "SL" else style.line_width
 
@@ -319,7 +331,11 @@ def _seeds(curve: SpecCurve) -> str:
 
 
 def _legend_key(figure: go.Figure, style: Style, curve: SpecCurve, symbol: str, band: Band) -> None:
-    """Add one grey legend entry for the spec: its dash and markers, and the meaning of line and band."""
+    """Add one legend entry for the spec: its dash and markers, and the meaning of line and band.
+
+    It is grey if the lines have the colours of their quantities.
+    """
+    colour = style.muted if curve.number is None else _colour(style, curve, "")
     statistic = f"mean, {BANDS[band]}, {curve.seeds} seeds" if curve.seeds > 1 else "one seed"
     # On the page the caption says which specs have one seed, and a phone has no room to say it twice.
     name = curve.label if curve.seeds == 1 and style.mode != "print" else f"{curve.label} ({statistic})"
@@ -331,8 +347,8 @@ def _legend_key(figure: go.Figure, style: Style, curve: SpecCurve, symbol: str, 
         legendgroup=curve.letter,
         mode="lines+markers",
         meta={"skip": True},
-        marker=_marker(style, curve, symbol, style.muted),
-        line={"color": style.muted, "dash": DASHES[curve.escape], "width": _width(style, curve)},
+        marker=_marker(style, curve, symbol, colour),
+        line={"color": colour, "dash": DASHES[curve.escape], "width": _width(style, curve)},
     )
 
 
@@ -363,5 +379,5 @@ def _letters(
             xanchor="left",
             xshift=0.7 * style.dot_size + 2,
             yanchor="middle",
-            font={"color": style.text_colour(quantity_role(quantity))},
+            font={"color": _colour(style, curve, quantity, theme.TEXT_CONTRAST)},
         )

@@ -53,7 +53,8 @@ DASHES: dict[str, str] = {
 }
 
 
-# For up to ten teacher classes, which have no fixed colour: Petroff (2021), tested for colour blindness.
+# For up to ten teacher classes or compared settings, which have no fixed colour: Petroff (2021), tested for colour
+# blindness.
 CLASS_COLOURS = (
     "#3F90DA",
     "#FFA90E",

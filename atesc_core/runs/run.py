@@ -49,7 +49,9 @@ class Run(ABC):
 
     id: str
     spec: RunSpec | TeacherSpec
-    label: str | None
+    label: str | None  # its name; None if it has none
+    note: str | None = None  # what its users wrote about it
+    tags: tuple[str, ...] = ()
     group: str | None
     status: Status
     requested_state: RequestedState  # the user's request, which the worker follows within a round
@@ -99,6 +101,12 @@ class Run(ABC):
     def stepping(self) -> bool:
         """Whether it does single rounds or turns and then pauses."""
         return self.active and self.requested_state == "pause" and self.steps_left > 0
+
+    def matches(self, text: str) -> bool:
+        """Whether each word of ``text`` is in its name, note, tags, teacher, id or group, in either case."""
+        words = [self.label, self.note, *self.tags, self.teacher, self.id, self.group]
+        searched = "\n".join(filter(None, words)).casefold()
+        return all(word in searched for word in text.casefold().split())
 
     @property
     def active(self) -> bool:

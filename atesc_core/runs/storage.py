@@ -66,12 +66,13 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def check_room(runs_dir: Path, queued: int, limits: Limits) -> None:
-    """Raises LimitError if no further run may be queued: too many wait, the folder or the disk is full."""
+def check_room(runs_dir: Path, queued: int, limits: Limits, new: int = 1) -> None:
+    """Raises LimitError if ``new`` more runs may not be queued: too many wait, the folder or the disk is full."""
     ways = "Make room on the page Storage, or with `atesc runs delete` and `atesc runs thin`"
-    if queued >= limits.queued_runs:
+    if queued + new > limits.queued_runs:
+        more = f", and {new:,} more would" if new > 1 else ""
         raise LimitError(
-            f"queue: {queued:,} runs wait already; at most {limits.queued_runs:,} may. Stop some, or raise "
+            f"queue: {queued:,} runs wait already{more}; at most {limits.queued_runs:,} may. Stop some, or raise "
             f"${MAX_QUEUED_VARIABLE}"
         )
     if (free := free_bytes(runs_dir)) < LEAST_FREE_BYTES:

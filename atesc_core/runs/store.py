@@ -16,7 +16,7 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -29,6 +29,7 @@ from atesc_core.distillation.turns import Turn
 from atesc_core.errors import ReadOnlyError, RunBusyError, SpecError, StoreError, TeacherError, UnknownRunError
 from atesc_core.files import atomic_write, link_or_copy, read_cached
 from atesc_core.runs.database import PATIENCE_S, Database
+from atesc_core.runs.group import RunGroup
 from atesc_core.runs.locks import gate, is_taken, worker_lock
 from atesc_core.runs.run import AnyRun, ClassRecalls, DistillationRun, Fork, RequestedState, Run, TrainingRun
 from atesc_core.runs.snapshots import Snapshot, is_whole
@@ -42,11 +43,13 @@ from atesc_core.vocabulary import threshold_json
 
 Value = TypeVar("Value")
 
-OTHERWISE_READ = ("spec", "group", "queue_position", "build", "metrics", "measured_epoch")
+OTHERWISE_READ = ("spec", "group", "tags", "queue_position", "build", "metrics", "measured_epoch")
 SAME_NAMES = tuple(field.name for field in fields(Run) if field.name not in OTHERWISE_READ)  # columns of these names
 ID = re.compile(r"[a-z2-9]{8}")
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 LABEL_LENGTH = 200
+NOTE_LENGTH = 2000
+TAG_LENGTH, MAX_TAGS = 40, 20
 # The run that a run branched off; NULL where that is damaged, and a row that cannot be read makes no statement fail.
 FORK_PARENT = "CASE WHEN json_valid(fork) THEN json_extract(fork, '$.parent') END"
 # Runs that use or make a teacher: distillations in any state, and trainings that have not ended.
@@ -58,6 +61,7 @@ END"""
 THREADS = (
     "CASE WHEN json_valid(spec) THEN max(1, coalesce(CAST(json_extract(spec, '$.threads') AS INTEGER), 1)) ELSE 1 END"
 )
+QUEUE_STEP_S = 1e-5  # between two runs that were moved in the queue; a double holds it for times since 1970
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
 
@@ -166,6 +170,17 @@ class RunStore:
         """The runs that branched off this one, newest first."""
         runs = self._listed(f"{FORK_PARENT} = ?1", None, True, _checked(run_id))
         return [run for run in runs if isinstance(run, DistillationRun)]
+
+    def search(self, text: str, include_forks: bool = False) -> list[Run]:
+        """Runs of both kinds that match a text, newest first; see ``Run.matches``. Forks as in ``distillations``."""
+        return [run for run in self.all_runs(include_forks=include_forks) if run.matches(text)]
+
+    def group(self, name: str) -> RunGroup:
+        """The distillations of a group. Raises UnknownRunError if there is none of this name."""
+        runs = self.distillations(group=name)
+        if not runs:
+            raise _unknown_group(name)
+        return RunGroup(name, tuple(reversed(runs)))
 
     def unreadable(self) -> dict[str, str]:
         """Runs that the lists leave out, newest first: id -> what this version does not know, or what is damaged."""
@@ -347,6 +362,42 @@ class RunStore:
         self._queued()
         return run_id
 
+    def create_group(self, specs: Sequence[RunSpec], name: str | None = None, joined_by: str | None = None) -> str:
+        """Queue runs as one new group, all of them or none, and return the group's name.
+
+        Args:
+            specs: of each run, in the order in which they shall run.
+            name: of the group; ``sweep-`` and a number unless given.
+            joined_by: id of an earlier run that becomes one of the group, unless it has a group.
+
+        Raises:
+            ValueError: there is no run, or the name is too long, not printable, or another group's.
+            LimitError: so many runs may not wait, or the disk is full.
+        """
+        if not specs:
+            raise ValueError("group: no runs; expected at least one")
+        group = f"sweep-{secrets.token_hex(4)}" if name is None else _checked_text("group", name, LABEL_LENGTH)
+        if not group:
+            raise ValueError("group: its name is empty; expected some letters")
+        run_ids: list[str] = []
+        try:
+            for spec in specs:
+                run_ids.append(self._new_folder(spec, len(specs)))
+            with self._change() as connection:
+                if connection.execute("SELECT 1 FROM runs WHERE run_group = ?", (group,)).fetchone():
+                    raise ValueError(f"group: {group!r} is another group's name; expected a new one")
+                for run_id, spec in zip(run_ids, specs, strict=True):
+                    _insert(connection, run_id, spec, group, None)
+                    note(connection, run_id, "created")
+                if joined_by is not None and _row(connection, joined_by)["run_group"] is None:
+                    _set(connection, joined_by, run_group=group)
+        except BaseException:
+            for run_id in run_ids:
+                shutil.rmtree(self.folder(run_id), ignore_errors=True)
+            raise
+        self._queued()
+        return group
+
     def fork(self, fork: Fork, until: int, group: str | None = None, label: str | None = None) -> str:
         """Queue a run that branches off ``fork.parent``, ends after epoch ``until``, and return its id.
 
@@ -446,6 +497,61 @@ class RunStore:
             elif row["status"] in ("queued", "paused"):
                 _set(connection, run_id, requested_state="stop", status="stopped", finished=time.time())
                 note(connection, run_id, "stopped")
+
+    def pause_group(self, name: str) -> None:
+        """Pause all runs of a group, as ``pause`` does. Raises UnknownRunError if there is no such group."""
+        with self._change() as connection:
+            for run_id in _ids_of_group(connection, name):
+                self.pause(run_id)
+
+    def stop_group(self, name: str) -> None:
+        """End all runs of a group, as ``stop`` does. Raises UnknownRunError if there is no such group."""
+        with self._change() as connection:
+            for run_id in _ids_of_group(connection, name):
+                self.stop(run_id)
+
+    def resume_group(self, name: str) -> None:
+        """Continue all runs of a group that are not done, as ``resume`` does, the oldest first.
+
+        Raises UnknownRunError if there is no such group.
+        """
+        self._mark_interrupted()
+        with self._change() as connection:
+            for run_id in _ids_of_group(connection, name):
+                _requeue(connection, run_id, "run")
+        self._queued()
+
+    def move_first(self, run_id: str) -> None:
+        """Put a waiting run before all others in the queue. Raises ValueError if it does not wait."""
+        self._move(run_id, lambda place: 0)
+
+    def move_up(self, run_id: str) -> None:
+        """Put a waiting run before the one before it in the queue. Raises ValueError if it does not wait."""
+        self._move(run_id, lambda place: max(0, place - 1))
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give the run a name; an empty one takes its name away.
+
+        Raises ValueError if it is longer than LABEL_LENGTH, or has line breaks, < or >.
+        """
+        self._describe(run_id, label=_checked_text("name", name, LABEL_LENGTH) or None)
+
+    def annotate(self, run_id: str, text: str) -> None:
+        """Set the run's note, of one line or several; an empty one takes it away.
+
+        Raises ValueError if it is longer than NOTE_LENGTH, or has characters that are no text.
+        """
+        self._describe(run_id, note=_checked_text("note", text, NOTE_LENGTH, lines=True) or None)
+
+    def set_tags(self, run_id: str, tags: Iterable[str]) -> None:
+        """Set the run's tags, each once, in their order.
+
+        Raises ValueError if they are more than MAX_TAGS, or one is longer than TAG_LENGTH, or has line breaks, < or >.
+        """
+        checked = list(dict.fromkeys(filter(None, (_checked_text("tags", tag, TAG_LENGTH) for tag in tags))))
+        if len(checked) > MAX_TAGS:
+            raise ValueError(f"tags: {len(checked)}; expected at most {MAX_TAGS}")
+        self._describe(run_id, tags=json.dumps(checked))
 
     def set_threshold(self, run_id: str, value: float) -> None:
         """Use another threshold from the next round on; pending until then. ∞: one group.
@@ -573,11 +679,14 @@ class RunStore:
         with self.database.write() as connection:
             yield connection
 
-    def _new_folder(self, spec: RunSpec | TeacherSpec) -> str:
-        """Make the folder of a new run, with its spec inside, and return the run's id. Raises LimitError."""
+    def _new_folder(self, spec: RunSpec | TeacherSpec, new: int = 1) -> str:
+        """Make the folder of a new run, with its spec inside, and return the run's id.
+
+        Raises LimitError if ``new`` runs, of which it is one, may not wait.
+        """
         self._check_may_change()
         queued = self.database.read("SELECT count(*) AS number FROM runs WHERE status = 'queued'")[0]["number"]
-        check_room(self.runs_dir, queued, Limits.of_environment())
+        check_room(self.runs_dir, queued, Limits.of_environment(), new)
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with atomic_write(self.folder(run_id) / "spec.yaml") as file:
             file.write(spec.to_yaml().encode())
@@ -624,21 +733,29 @@ class RunStore:
         """Set the requested state and add ``steps``; put the run into the queue unless it is queued or running."""
         self._mark_interrupted()
         with self._change() as connection:
-            row = _row(connection, run_id)
-            if row["status"] == "done":
-                return
-            steps_before = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
-            _set(
-                connection,
-                run_id,
-                requested_state=requested_state,
-                steps_left=steps_before + steps,
-                seconds_per_turn=seconds_per_turn,
-            )
-            if row["status"] not in ("queued", "running"):
-                worker = row["worker"] if row["status"] == "paused" else None  # only a paused run has one
-                _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, worker=worker)
+            _requeue(connection, run_id, requested_state, steps, seconds_per_turn)
         self._queued()
+
+    def _describe(self, run_id: str, **columns: object) -> None:
+        with self._change() as connection:
+            _row(connection, run_id)
+            _set(connection, run_id, **columns)
+
+    def _move(self, run_id: str, new_place: Callable[[int], int]) -> None:
+        """Put a waiting run at another place in the queue, counted from 0."""
+        with self._change() as connection:
+            if (status := _row(connection, run_id)["status"]) != "queued":
+                raise ValueError(f"run: {run_id} is {status}; expected a run that waits in the queue")
+            rows = connection.execute(
+                "SELECT id, queued FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
+            ).fetchall()
+            order = [row["id"] for row in rows]
+            place = order.index(run_id)
+            order.insert(new_place(place), order.pop(place))
+            last = -math.inf
+            for each, row in zip(order, rows, strict=True):  # the same times in another order, no two of them alike
+                last = max(row["queued"], last + QUEUE_STEP_S)
+                _set(connection, each, queued=last)
 
     def _queued(self) -> None:
         if self.on_queued:
@@ -719,6 +836,57 @@ def _row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:
     return row
 
 
+def _ids_of_group(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Ids of a group's runs, the oldest first. Raises UnknownRunError if there is none."""
+    rows = connection.execute("SELECT id FROM runs WHERE run_group = ? ORDER BY created, rowid", (name,)).fetchall()
+    if not rows:
+        raise _unknown_group(name)
+    return [row["id"] for row in rows]
+
+
+def _unknown_group(name: str) -> UnknownRunError:
+    return UnknownRunError(f"group: {name[:80]!r} has no runs; `atesc runs list` names the groups")
+
+
+def _requeue(
+    connection: sqlite3.Connection,
+    run_id: str,
+    requested_state: RequestedState,
+    steps: int = 0,
+    seconds_per_turn: float | None = None,
+) -> None:
+    """Set the requested state and add ``steps``; put the run into the queue unless it is queued, running or done."""
+    row = _row(connection, run_id)
+    if row["status"] == "done":
+        return
+    steps_before = row["steps_left"] if steps and row["seconds_per_turn"] == seconds_per_turn else 0
+    _set(
+        connection,
+        run_id,
+        requested_state=requested_state,
+        steps_left=steps_before + steps,
+        seconds_per_turn=seconds_per_turn,
+    )
+    if row["status"] not in ("queued", "running"):
+        worker = row["worker"] if row["status"] == "paused" else None  # only a paused run has one
+        _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, worker=worker)
+
+
+def _checked_text(field: str, text: str, length: int, lines: bool = False) -> str:
+    """``text`` without spaces around it. Raises ValueError if it is too long, or has characters that it may not have.
+
+    ``lines``: whether it may have line breaks, and < and >, which charts would draw as HTML.
+    """
+    text = text.strip()
+    if len(text) > length:
+        raise ValueError(f"{field}: {len(text):,} characters; expected at most {length:,}")
+    refused = [each for each in text if not (each.isprintable() or (lines and each in "\n\r\t"))]
+    refused += [each for each in text if each in "<>" and not lines]
+    if refused:
+        raise ValueError(f"{field}: {text[:80]!r} has {refused[0]!r}; expected letters, digits and signs")
+    return text
+
+
 def _some(run_ids: list[str]) -> str:
     """The number of runs, and the first of their ids."""
     shown = ", ".join(run_ids[:3]) + (" and others" if len(run_ids) > 3 else "")
@@ -766,6 +934,7 @@ def _run(row: sqlite3.Row, queue_positions: dict[str, int]) -> Run:
     """The run of a row. Raises SpecError if this version does not know the spec, or cannot read it."""
     columns = {name: row[name] for name in SAME_NAMES} | {
         "group": row["run_group"],
+        "tags": tuple(map(str, _parsed(row["tags"], list) or ())),
         "queue_position": queue_positions.get(row["id"]),
         "build": _parsed(row["build"] or "{}", dict) or {},
         "metrics": _parsed(row["metrics"] or "{}", dict) or {},

@@ -96,7 +96,7 @@ class JobSpec(Spec):
             for group in groups:
                 group_values = group_values.get(group) if isinstance(group_values, dict) else None
             if not isinstance(group_values, dict) or name not in group_values:
-                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_paths(values))}")
+                raise SpecError(f"{path}: no such setting; known settings: {', '.join(field_values(values))}")
             group_values[name] = value
         return parse(type(self), values)
 
@@ -151,9 +151,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def field_paths(values: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of all settings in a dumped spec."""
-    paths = []
+def field_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value of all settings in a dumped spec."""
+    flat: dict[str, Any] = {}
     for name, value in values.items():
-        paths += field_paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
-    return paths
+        flat |= field_values(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

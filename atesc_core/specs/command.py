@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from collections.abc import Sequence
 
 import yaml
 
-from atesc_core.specs.base import field_paths
-from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.presets import PRESETS, changed_by_hand
 from atesc_core.specs.run import RunSpec
 
 PROGRAM = "atesc"
@@ -17,9 +16,6 @@ PROGRAM = "atesc"
 def run_command(spec: RunSpec) -> str:
     """The command that starts a run with this spec."""
     preset = spec.preset if spec.preset in PRESETS else next(iter(PRESETS))
-    started_from = from_preset(
-        preset, spec.teacher, **{"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
-    )
     arguments = [
         PROGRAM,
         "distill",
@@ -32,15 +28,21 @@ def run_command(spec: RunSpec) -> str:
         "--escape",
         spec.escape.kind,
     ]
-    values, preset_values = spec.model_dump(), started_from.model_dump()
-    for path in field_paths(values):
-        if path not in ("preset", "synthesis.kind", "escape.kind", "threshold_changes") and _at(values, path) != _at(
-            preset_values, path
-        ):
-            arguments += ["--set", f"{path}={yaml.safe_dump(_at(values, path)).splitlines()[0]}"]
-    for entry in spec.threshold_changes:
-        arguments += ["--at", entry]
-    return shlex.join(arguments)
+    for path, value in changed_by_hand(spec, preset).items():
+        arguments += _set(path, value)
+    return shlex.join(arguments + _at(spec))
+
+
+def sweep_command(base: RunSpec, varied: Sequence[str], group: str | None = None) -> str:
+    """The command that queues the runs of ``sweep(base, varied)`` as the group of this name."""
+    preset = base.preset if base.preset in PRESETS else next(iter(PRESETS))
+    kinds = {"synthesis.kind": base.synthesis.kind, "escape.kind": base.escape.kind}
+    arguments = [PROGRAM, "sweep", base.teacher, "--preset", preset]
+    for path, value in (kinds | changed_by_hand(base, preset)).items():
+        arguments += _set(path, value)
+    for text in varied:
+        arguments += ["--vary", text]
+    return shlex.join(arguments + _at(base) + (["--name", group] if group else []))
 
 
 def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
@@ -50,7 +52,11 @@ def try_command(run_id: str, threshold: float, epochs: int, after: int) -> str:
     )
 
 
-def _at(values: dict[str, Any], path: str) -> object:
-    for name in path.split("."):
-        values = values[name]
-    return values
+def _set(path: str, value: object) -> list[str]:
+    """The arguments that set a field."""
+    return ["--set", f"{path}={yaml.safe_dump(value).splitlines()[0]}"]
+
+
+def _at(spec: RunSpec) -> list[str]:
+    """The arguments that set the thresholds that were set by hand."""
+    return [argument for entry in spec.threshold_changes for argument in ("--at", entry)]

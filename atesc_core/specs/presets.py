@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atesc_core.errors import SpecError
+from atesc_core.specs.base import field_values
 from atesc_core.specs.run import RunSpec
 
 # quick is for two CPU cores: this lab's choices. full is what is published, see run.py; what differs from it is said in
@@ -78,3 +79,18 @@ def from_preset(preset: str, teacher: str, /, **changes: Any) -> RunSpec:
     kind = changes.get("synthesis.kind", "dfq")
     spec = RunSpec(teacher=teacher).replaced({"synthesis.kind": kind} | PRESETS[preset].get(kind, {}))
     return spec.replaced(changes)
+
+
+def changed_by_hand(spec: RunSpec, preset: str) -> dict[str, Any]:
+    """Dotted field -> value of the settings that differ from the preset with the spec's synthesizer and escape.
+
+    Without ``threshold_changes``. Raises SpecError if the preset is unknown.
+    """
+    kinds = {"synthesis.kind": spec.synthesis.kind, "escape.kind": spec.escape.kind}
+    values = field_values(spec.model_dump())
+    start = field_values(from_preset(preset, spec.teacher, **kinds).model_dump())
+    return {
+        path: value
+        for path, value in values.items()
+        if path not in ("preset", "threshold_changes") and value != start[path]
+    }

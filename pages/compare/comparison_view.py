@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_uppercase
@@ -27,6 +27,7 @@ from pages.shared.ui import appearance, elements, formats
 from pages.shared.ui.chart import chart
 from pages.shared.ui.polling import is_live, poll
 
+COLOURS = ("measure", "setting")
 QUANTITIES = {"accuracy": "Accuracy", "student": "Student loss", "generator": "Generator loss"}
 PANEL_PX, LEGEND_PX = 330, 26  # height of a row of panels, and of a line of the legend
 TRAP_NOTE = (
@@ -61,6 +62,7 @@ class Display:
     band: Band
     smoothing: float
     log: bool
+    colour: str  # one of COLOURS
 
 
 def compare(run_ids: Sequence[str]) -> None:
@@ -116,11 +118,7 @@ def _read_comparison(run_ids: Sequence[str]) -> Comparison:
 @lru_cache(maxsize=1024)
 def _logged(runs_dir: str, run_id: str, revision: object) -> tuple[pd.DataFrame, tuple[ThresholdChange, ...], bool]:
     """The last three fields of `MeasuredRun`. ``revision``: part of the cache key, from the store."""
-    history = run_store().history(run_id)
-    by_hand = history[(history["kind"] == "threshold") & (history["text"] == "hand")]
-    changes = tuple(by_hand[["epoch", "round", "value"]].itertuples(index=False, name=None))
-    sought = history[history["kind"] == "trap"]
-    return run_store().epochs(run_id), changes, len(sought) > 0 and bool(sought["value"].isna().iloc[-1])
+    return comparison.read_log(run_store(), run_id)
 
 
 def _losses(group: SeedGroup) -> pd.DataFrame:
@@ -163,6 +161,15 @@ def _display_controls() -> Display:
             bind="query-params",
             format_func=BANDS.__getitem__,
         )
+        colour = st.segmented_control(
+            "Colour of the",
+            COLOURS,
+            default=COLOURS[0],
+            required=True,
+            key="colour",
+            bind="query-params",
+            help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
+        )
         smoothing = st.slider(
             "Smoothing",
             0.0,
@@ -184,7 +191,7 @@ def _display_controls() -> Display:
             disabled=quantity == "accuracy",
             help="For losses; values that are not above 0 have no place on it.",
         )
-    return Display(quantity, band, smoothing, log)
+    return Display(quantity, band, smoothing, log, colour)
 
 
 def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
@@ -198,10 +205,11 @@ def _curves(run_ids: Sequence[str], specs: int, display: Display) -> bool:
     if not quantities:
         elements.caption("These runs have no such loss.")
         return current.in_progress
+    by_setting = display.colour == "setting"
     curves = [
-        _curve(letter, name, group, group_values, quantities, display.smoothing)
-        for letter, name, group, group_values in zip(
-            letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True
+        _curve(letter, name, group, group_values, quantities, display.smoothing, number if by_setting else None)
+        for number, (letter, name, group, group_values) in enumerate(
+            zip(letters(len(groups)), comparison.group_labels(groups), groups, values, strict=True)
         )
     ]
     figure = overlay(
@@ -236,7 +244,13 @@ def _available_quantities(kind: str, values: Sequence[pd.DataFrame]) -> list[str
 
 
 def _curve(
-    letter: str, name: str, group: SeedGroup, values: pd.DataFrame, quantities: Sequence[str], smoothing: float
+    letter: str,
+    name: str,
+    group: SeedGroup,
+    values: pd.DataFrame,
+    quantities: Sequence[str],
+    smoothing: float,
+    number: int | None,
 ) -> SpecCurve:
     card = cards().get(group.spec.teacher)
     present = [quantity for quantity in quantities if quantity in values]
@@ -252,6 +266,7 @@ def _curve(
         card.kind if card else "NTL",
         group.spec.escape.kind,
         plain if smoothed else None,
+        number,
     )
 
 
@@ -287,7 +302,7 @@ def _results(run_ids: Sequence[str]) -> bool:
     exact = comparison.results(current.groups)
     exact.insert(0, "letter", letters(len(exact)))
     recalls = {run_id: recall for group in current.groups for run_id, recall in _class_recalls(group).items()}
-    exact["trap"] = [_trap_text(group, current.groups, recalls) for group in current.groups]
+    exact["trap"] = [comparison.trap_text(group, current.groups, cards(), recalls) for group in current.groups]
     formatted = _results_table(exact)
     tex = table.latex(
         formatted.drop(columns=""), caption=_caption(exact), label="tab:comparison", comment=_latex_comment(exact)
@@ -353,19 +368,6 @@ def _results_table(exact: pd.DataFrame) -> pd.DataFrame:
 def _class_recalls(group: SeedGroup) -> dict[str, ClassRecalls | None]:
     """Run id -> the recall of each class at the group's last epoch, None if it was not measured; seed by seed."""
     return {each.run.id: run_store().recalls(each.run.id, group.last_epoch) for each in group.runs}
-
-
-def _trap_text(group: SeedGroup, groups: Sequence[SeedGroup], recalls: Mapping[str, ClassRecalls | None]) -> str:
-    """``trapped 2, free 1, no control``: the outcomes of its seeds; empty if they were not measured.
-
-    ``recalls``: by run id.
-    """
-    control = comparison.control_group(group, groups, cards())
-    if control is group:
-        return "control"
-    counts = comparison.trap_counts(group, control, recalls)
-    outcomes = list(counts) if len(counts) == 1 else [f"{outcome} {count}" for outcome, count in counts.items()]
-    return ", ".join(outcomes + ["no control"] * (control is None and bool(outcomes)))
 
 
 def _caption(exact: pd.DataFrame) -> str:

@@ -14,8 +14,10 @@ from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import method_name, time_ago
+from pages.shared.ui.run_search import find_runs
 
 DEFAULT_SPECS = 8  # number of specs that are compared while no run is ticked
+GROUP_SPECS = 20  # the same where the list has the runs of one group
 STATUSES = ["queued", "running", "paused", "done", "stopped", "interrupted", "failed"]
 FILTERS = {
     "teacher": "Teacher",
@@ -40,12 +42,14 @@ def choose_runs() -> list[str]:
         return []
     with (
         elements.hidden_when_presenting("runs"),
-        elements.card("Runs", f"Tick any; without a tick, the newest {DEFAULT_SPECS} specs of the list are compared"),
+        elements.card(
+            "Runs", f"Tick any; without a tick, the newest {_default_specs()} specs of the list are compared"
+        ),
     ):
-        listed = _filtered(runs)
+        listed = _filtered(find_runs(runs, width=260))
         ticked = _run_list(runs, listed) if listed else set()
     if not listed:
-        elements.empty_state("No run passes these filters", "Take one of the filters above away.")
+        elements.empty_state("No run passes these filters", "Take one of the filters above away, or the words to find.")
         return []
     chosen = [run for run in listed if run.id in ticked] or _newest(listed)
     if not any(run.metrics for run in chosen):
@@ -59,9 +63,19 @@ def _linked_runs() -> set[str]:
     return set(filter(None, st.query_params.get("runs", "").split(",")))
 
 
+def linked_group() -> str | None:
+    """The group in the link, if it names one alone."""
+    groups = st.query_params.get_all("only.group")
+    return groups[0] if len(groups) == 1 else None
+
+
+def _default_specs() -> int:
+    return GROUP_SPECS if linked_group() else DEFAULT_SPECS
+
+
 def _newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
-    """The runs of the first DEFAULT_SPECS specs that have a measured run."""
-    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[:DEFAULT_SPECS]
+    """The runs of the first specs that have a measured run; see `_default_specs`."""
+    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[: _default_specs()]
     return [run for run in runs if comparison.without_seed(run.spec) in specs]
 
 
@@ -155,16 +169,23 @@ def _run_list(runs: Sequence[DistillationRun], listed: Sequence[DistillationRun]
         height=min(280, 38 + 35 * len(listed)),
         row_height=35,
         alt=f"{len(listed)} runs to tick",
-        column_config={"IAcc": accuracy, "On OOD": accuracy},
+        column_config={
+            "Name": st.column_config.TextColumn(width=160),
+            "Tags": st.column_config.TextColumn(width=100),
+            "IAcc": accuracy,
+            "On OOD": accuracy,
+        },
         placeholder="–",
     )
     return linked & known
 
 
 def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
-    return pd.DataFrame(
+    """A row for each run; without the columns of names, tags and groups that say nothing."""
+    table = pd.DataFrame(
         [
             {
+                "Name": run.label or "",
                 "Teacher": run.spec.teacher,
                 "Method": method_name(run.spec),
                 "Seed": run.spec.seed,
@@ -173,13 +194,16 @@ def _table(listed: Sequence[DistillationRun]) -> pd.DataFrame:
                 "Setting": _setting_name(run),
                 "IAcc": run.metrics.get("iacc"),
                 "On OOD": next((run.metrics[name] for name in METRIC_SETTING if name in run.metrics), None),
-                "Group": run.label or run.group or "",
+                "Tags": ", ".join(run.tags),
+                "Group": run.group or "",
                 "When": time_ago(run.created),
                 "Run": run.id,
             }
             for run in listed
         ]
     )
+    empty = [name for name in ("Name", "Tags") if not table[name].any()]
+    return table.drop(columns=empty + (["Group"] if table["Group"].nunique() == 1 else []))
 
 
 def _setting_name(run: DistillationRun) -> str:

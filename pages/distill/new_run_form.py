@@ -9,21 +9,26 @@ import streamlit as st
 from pydantic import BaseModel
 
 from atesc_core.errors import SpecError
-from atesc_core.specs.command import run_command
+from atesc_core.runs.store import LABEL_LENGTH
+from atesc_core.specs.base import field_values
+from atesc_core.specs.command import run_command, sweep_command
+from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import ESCAPE_REQUIREMENTS, ESCAPE_SETTINGS, SYNTHESES, RunSpec
+from atesc_core.specs.sweep import NOT_VARIED, sweep
 from atesc_core.teachers import TeacherCard
 from atesc_core.vocabulary import ESCAPE_NAMES, METRIC_NAMES, SYNTHESIZER_NAMES
+from pages.distill.starting import show_time, start_group
 from pages.shared.data import cost
-from pages.shared.data.cost import active_run_count, estimated_seconds
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import architectures, cards
 from pages.shared.state import url
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
+from pages.shared.ui.run_labels import count_runs
 
-FORM_PARAMETERS = {"spec", "teacher"}  # parameters of a link to the form: all settings, or only the teacher
+FORM_PARAMETERS = {"spec", "teacher", "vary"}  # of a link to the form: all settings, or the teacher; what is varied
 # Above the advanced settings; and threshold_changes, the thresholds set by hand while a run went on.
 BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind", "threshold_changes"}
 LABELS = {
@@ -66,6 +71,8 @@ LABELS = {
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
+VARY = "vary"  # parameter of the varied fields; vary.FIELD: of a field's values
+MAX_VARIED, PROPOSED_SEEDS = 8, 3
 BY_HAND = "by hand"  # the option of a field that is a number or one of a few words
 FORM = url.Form("spec", "new run")
 
@@ -91,8 +98,10 @@ def new_run_form() -> None:
         summary = st.container()
     with st.expander("Advanced settings", icon=":material/tune:"):
         changes = _advanced(base, origin)
+    with st.expander("Vary", icon=":material/stacks:", expanded=bool(_linked_fields())):
+        varied, group = _vary(base)
     with summary:
-        _summary(base, changes)
+        _summary(base, changes, varied, group)
 
 
 def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunSpec, str]:
@@ -263,43 +272,108 @@ def _value(spec: RunSpec, path: str) -> Any:
     return value
 
 
+# ── several runs at once ────────────────────────────────────────────────────────────────────────────
+
+
+def clear_form() -> None:
+    """Take the form out of the link, and forget what it was begun with."""
+    FORM.reset()
+    for name in list(st.query_params):
+        if name in FORM_PARAMETERS or name.partition(".")[0] == VARY:
+            st.query_params.pop(name, None)
+
+
+def _linked_fields() -> list[str]:
+    """The varied fields in the link."""
+    return st.query_params.get_all(VARY)
+
+
+def _vary(base: RunSpec) -> tuple[list[str], str]:
+    """Draw the choice of settings that shall have several values each.
+
+    Returns:
+        Texts ``FIELD=VALUES`` for `sweep`, and the name of the group; empty unless given.
+    """
+    values = field_values(base.model_dump())
+    fields = ["seed", *(field for field in values if field not in (*NOT_VARIED, "seed", "device", "snapshot_images"))]
+    chosen = st.multiselect(
+        "Settings with several values",
+        fields,
+        key=VARY,
+        bind="query-params",
+        max_selections=MAX_VARIED,
+        placeholder="seed, escape.weight, synthesis.kind …",
+        help="A run starts for every combination of the values",
+    )
+    varied = []
+    for start in range(0, len(chosen), COLUMNS):
+        for column, field in zip(st.columns(COLUMNS), chosen[start : start + COLUMNS], strict=False):
+            help_text = describe_field(field, base).description
+            texts = column.text_input(
+                field,
+                _proposal(field, values[field]),
+                key=f"{VARY}.{field}",
+                bind="query-params",
+                max_chars=1000,
+                help=f"{help_text}.  \nValues with commas between; of whole numbers also ranges: 1,5,10-12",
+            )
+            varied.append(f"{field}={texts}")
+    group = ""
+    if chosen:
+        group = st.text_input(
+            "Name of the group", key="group name", max_chars=LABEL_LENGTH, placeholder="made for you", width=420
+        )
+    return varied, group
+
+
+def _proposal(field: str, value: Any) -> str:
+    """The values that are proposed for a field whose value is ``value``."""
+    kinds: dict[str, list[str]] = {"synthesis.kind": list(SYNTHESES), "escape.kind": list(ESCAPE_NAMES)}
+    if field == "seed":
+        return f"{value}-{value + PROPOSED_SEEDS - 1}"
+    if field in kinds:
+        return ",".join(kinds[field])
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 # ── estimated time, and the start button ───────────────────────────────────────────────────────────────
 
 
-def _summary(base: RunSpec, changes: dict[str, Any]) -> None:
-    """Draw the number of images, the estimated time, the command, and the button that starts the run."""
+def _summary(base: RunSpec, changes: dict[str, Any], varied: list[str], group: str) -> None:
+    """Draw the number of images, the estimated time, the command, and the button that starts the run or the runs."""
     try:
         spec = base.replaced(changes)
+        specs = sweep(spec, varied)
     except SpecError as error:
         elements.notice("error", str(error), icon=":material/error:")
         st.button("Start", type="primary", icon=":material/play_arrow:", disabled=True, width="stretch")
         return
     FORM.write(spec.to_token())
-    for warning in spec.warnings():
+    for warning in dict.fromkeys(warning for each in specs for warning in each.warnings()):
         elements.notice("warning", f"{warning}.", icon=":material/help:")
     elements.label("Before it starts")
+    if varied:
+        elements.row(elements.bold(count_runs(len(specs))), elements.muted("as one group, one after the other"))
+    images = [cost.training_image_count(each) for each in specs]
     elements.row(
-        elements.bold(f"{formats.count(cost.training_image_count(spec))} images"),
-        elements.muted(f"that the student learns from, in {spec.epochs} epochs"),
+        elements.bold(f"{formats.count(sum(images))} images"),
+        elements.muted(
+            "that the students learn from" if varied else f"that the student learns from, in {spec.epochs} epochs"
+        ),
     )
-    elements.row(
-        elements.bold(time_text(spec)),
-        elements.muted("" if active_run_count() == 0 else f"after {active_run_count()} in line"),
-    )
+    show_time(specs)
     if changes:
         elements.row(elements.muted(f"{len(changes)} setting{'s' if len(changes) > 1 else ''} changed by hand"))
+    label = f"Start {count_runs(len(specs))}" if varied else "Start"
     # Its key names the teacher: a press does not start a run of another one, if that one was deleted meanwhile.
     key = f"start {spec.teacher}"
-    if action_button("Start", type="primary", icon=":material/play_arrow:", width="stretch", key=key):
-        run_id = run_store().create(spec)
-        st.query_params.clear()
-        show_run(run_id)
-        st.rerun()
+    if action_button(label, type="primary", icon=":material/play_arrow:", width="stretch", key=key):
+        if varied:
+            start_group(specs, group or None)
+        else:
+            run_id = run_store().create(spec)
+            st.query_params.clear()
+            show_run(run_id)
+            st.rerun()
     elements.label("The same from the command line")
-    st.code(run_command(spec), language="bash", wrap_lines=True)
-
-
-def time_text(spec: RunSpec) -> str:
-    """The estimated time of the run on this machine, as text."""
-    needed = estimated_seconds(spec)
-    return "Time: not known before a first run here" if needed is None else f"About {formats.duration(needed)} here"
+    st.code(sweep_command(spec, varied, group) if varied else run_command(spec), language="bash", wrap_lines=True)

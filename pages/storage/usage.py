@@ -14,7 +14,8 @@ from atesc_core.runs.storage import Limits, folder_size, free_bytes
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
-from pages.shared.ui.run_labels import time_ago
+from pages.shared.ui.run_labels import count_runs, time_ago
+from pages.shared.ui.run_search import find_runs
 from pages.shared.uploads import held_bytes, max_bytes
 
 if TYPE_CHECKING:
@@ -64,12 +65,18 @@ def _bound(runs_gb: float | None) -> str:
 
 
 def _runs(runs: list[Run]) -> None:
-    store = run_store()
+    store, all_runs = run_store(), runs
+    runs = find_runs(all_runs, width=260)
+    if not runs:
+        elements.caption("No run has these words.")
     sizes = {run.id: store.size(run.id) for run in runs}
     runs = sorted(runs, key=lambda run: -sizes[run.id].total)
+    # Ticks are stored by row number, so a part of the list needs another key.
+    key = TABLE if len(runs) == len(all_runs) else f"{TABLE} {' '.join(_ids(runs))}"
     table = pd.DataFrame(
         {
             "Run": [run.label or run.id for run in runs],
+            "Tags": [", ".join(run.tags) for run in runs],
             "Teacher": [run.teacher for run in runs],
             "Status": [run.status for run in runs],
             "Ended": [time_ago(run.finished) if run.finished else "" for run in runs],
@@ -78,7 +85,7 @@ def _runs(runs: list[Run]) -> None:
     )
     event = st.dataframe(
         table,
-        key=TABLE,
+        key=key,
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
@@ -88,22 +95,24 @@ def _runs(runs: list[Run]) -> None:
     size = sum(sizes[run.id].total for run in chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("Delete", icon=":material/delete:", disabled=not chosen):
-            st.text(f"{_count(chosen)}, {_megabytes(size)} MB: curves, images, students, everything.")
-            action_button("Delete for good", type="primary", on_click=_for_each, args=("delete", _ids(chosen)))
+            st.text(f"{count_runs(len(chosen))}, {_megabytes(size)} MB: curves, images, students, everything.")
+            action_button("Delete for good", type="primary", on_click=_for_each, args=("delete", _ids(chosen), key))
         action_button(
             "Thin",
             icon=":material/compress:",
             disabled=not chosen,
             help="Deletes images and students of all epochs but first and last, and trial checkpoints; curves stay",
             on_click=_for_each,
-            args=("thin", _ids(chosen)),
+            args=("thin", _ids(chosen), key),
         )
-        st.caption(f"{_count(chosen)} ticked, {_megabytes(size)} MB" if chosen else "Nothing ticked", width="content")
+        st.caption(
+            f"{count_runs(len(chosen))} ticked, {_megabytes(size)} MB" if chosen else "Nothing ticked", width="content"
+        )
     for kind, text in st.session_state.pop("storage outcome", []):
         elements.notice(kind, text, icon=":material/error:" if kind == "error" else ":material/check:")
 
 
-def _for_each(action: str, run_ids: list[str]) -> None:
+def _for_each(action: str, run_ids: list[str], table: str) -> None:
     """Delete or thin runs; keeps what was freed, and each refusal, to be shown."""
     store, freed, outcome = run_store(), 0, []
     for run_id in run_ids:
@@ -115,7 +124,7 @@ def _for_each(action: str, run_ids: list[str]) -> None:
             outcome.append(("error", f"{error}."))
     outcome.append(("info", f"{_megabytes(freed)} MB freed."))
     st.session_state["storage outcome"] = outcome
-    st.session_state.pop(TABLE, None)
+    st.session_state.pop(table, None)
 
 
 def _cache() -> None:
@@ -137,10 +146,6 @@ def _cache() -> None:
 
 def _ids(runs: list[Run]) -> list[str]:
     return [run.id for run in runs]
-
-
-def _count(runs: list[Run]) -> str:
-    return f"{formats.count(len(runs))} run{'' if len(runs) == 1 else 's'}"
 
 
 def _megabytes(size: int) -> str:

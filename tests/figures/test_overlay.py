@@ -1,6 +1,7 @@
 """What the comparison draws: which colour, which line, which band, in which panel."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -179,3 +180,17 @@ def test_names_from_users_do_not_reach_a_selector():
 def test_it_becomes_json_without_sd():
     figure = overlay([SpecCurve("A", "plain", {"iacc": points(MEAN, sd=math.nan)})], ["iacc"], "dark")
     assert "null" in figure.to_json()
+
+
+@pytest.mark.parametrize("mode", theme.MODES)
+def test_numbered_curves_have_a_colour_of_their_own_in_every_panel(mode):
+    numbered = [replace(PLAIN, number=0), replace(ESCAPED, number=1)]
+    figure = overlay(numbered, ["iacc", "olacc", "asr"], mode)
+    plain, escaped = (
+        {trace(figure, letter, part).line.color for part in parts}
+        for letter, parts in (("A", ("iacc", "olacc", "key")), ("B", ("iacc", "asr", "key")))
+    )
+    assert len(plain) == len(escaped) == 1
+    assert plain != escaped
+    surface = theme.style(mode).surface
+    assert all(theme.contrast(colour, surface) >= theme.SHAPE_CONTRAST for colour in (*plain, *escaped))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from atesc_core.errors import SpecError
-from atesc_core.specs.base import field_paths, parse
+from atesc_core.specs.base import field_values, parse
 from atesc_core.specs.command import run_command
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import PRESETS, from_preset
@@ -65,7 +65,7 @@ def published_for(spec, path, *variants):
 @pytest.mark.parametrize("escape", get_args(EscapeKind))
 def test_a_badge_says_paper_exactly_where_the_value_is_published(preset, kind, escape):
     spec = from_preset(preset, "t", **{"synthesis.kind": kind, "escape.kind": escape})
-    for path in field_paths(spec.model_dump()):
+    for path in field_values(spec.model_dump()):
         field, value = describe_field(path, spec), value_of(spec, path)
         assert field.description, path
         published = published_for(spec, path, escape, kind)
@@ -89,7 +89,7 @@ def test_full_is_what_is_published(kind):
     spec = from_preset("full", "t", **{"synthesis.kind": kind})
     differing = {
         path
-        for path in field_paths(spec.model_dump())
+        for path in field_values(spec.model_dump())
         if (field := describe_field(path, spec)).published and field.badge(value_of(spec, path)) == "this lab"
     }
     assert differing == {"escape.weight"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atesc_core.paths import IMPORT_ROOT
-from atesc_core.specs.base import field_paths
+from atesc_core.specs.base import field_values
 from atesc_core.specs.run import SYNTHESES, RunSpec
 from atesc_core.specs.table import settings_table
 
@@ -19,6 +19,6 @@ def test_no_setting_is_missing_from_the_table():
     table = settings_table()
     for kind, synthesis in SYNTHESES.items():
         spec = RunSpec(teacher="t").replaced({"synthesis.kind": kind})
-        for path in field_paths(spec.model_dump()):
+        for path in field_values(spec.model_dump()):
             assert f"| `{path}` |" in table, path
         assert synthesis.__doc__

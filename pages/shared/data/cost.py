@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from statistics import median
 
 from atesc_core.runs import DistillationRun
@@ -91,11 +91,39 @@ def _attack(spec: RunSpec) -> tuple[object, ...]:
 
 def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -> float | None:
     """Seconds that a run would take on this machine; None if they are not known. See ``run_seconds``."""
+    return _estimated_seconds(spec, run_store().distillations(), after, until)
+
+
+def total_seconds(specs: Iterable[RunSpec]) -> float | None:
+    """Seconds that runs would take on this machine, one after the other; None if those of one are not known."""
+    runs, by_work = run_store().distillations(), dict[Hashable, float | None]()
+    total = 0.0
+    for spec in specs:
+        work = (
+            spec.teacher,
+            spec.device,
+            spec.epochs,
+            spec.rounds,
+            spec.escape.warmup_epochs,
+            _step(spec),
+            _attack(spec),
+        )
+        if work not in by_work:
+            by_work[work] = _estimated_seconds(spec, runs)
+        if (seconds := by_work[work]) is None:
+            return None
+        total += seconds
+    return total
+
+
+def _estimated_seconds(
+    spec: RunSpec, runs: list[DistillationRun], after: int = 0, until: int | None = None
+) -> float | None:
     device, teachers = machine(), cards()
     if device is None or spec.teacher not in teachers or spec.device not in ("auto", device.kind):
         return None
     sides = {name: card.image_side for name, card in teachers.items()}
-    return run_seconds(spec, device.summary, sides[spec.teacher], sides, run_store().distillations(), after, until)
+    return run_seconds(spec, device.summary, sides[spec.teacher], sides, runs, after, until)
 
 
 def seconds_together(seconds: Iterable[float], slots: int) -> float:

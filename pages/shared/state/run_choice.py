@@ -10,6 +10,7 @@ from pages.shared.state import url
 from pages.shared.state.controlled_widget import controlled_widget
 from pages.shared.ui import elements
 from pages.shared.ui.run_labels import run_name
+from pages.shared.ui.run_search import FEW, find_runs
 
 PICKER_KEY = "run_picker"  # key of the select box
 LAST_RUN_KEY = "run_shown"  # key in the session state: the last shown run, for pages that are opened from the menu
@@ -39,12 +40,17 @@ def pick_run(label: str = "Run", *, with_images: bool = False, required: bool = 
         return None
     elif not offered:
         return None
-    ids = list(offered)
-    st.selectbox(
+    search, picker = st.container(), st.container()
+    if len(offered) > FEW:
+        search, picker = st.columns([2, 5], vertical_alignment="bottom", gap="small")
+    with search:
+        found = {each.id for each in find_runs(list(offered.values()))}
+    ids = [run_id for run_id in offered if run_id in found or (run and run_id == run.id)]
+    picker.selectbox(
         label,
         ids,
         format_func=lambda run_id: run_name(offered[run_id]),
-        placeholder="Open a run",
+        placeholder="Open a run" if ids else "No run has these words",
         **controlled_widget(PICKER_KEY, run.id if run else None, show_run, options=ids),
     )
     return run

@@ -65,18 +65,20 @@ def teacher_chip(kind: Literal["SL", "NTL"]) -> Html:
     return chip(f"{kind} teacher", kind)
 
 
-def status_chip(status: str) -> Html:
-    """The chip of a run's status.
+def status_chip(status: str, runs: int | None = None) -> Html:
+    """The chip of a run's status, or of several runs with this status.
 
     Args:
         status: a key of ``STATUS_COLOURS``.
+        runs: their number, for several runs.
 
     Raises:
         KeyError: the status is not known.
     """
     live = " atesc-live" if status == "running" else ""
     colour = f"--own:var(--role-{STATUS_COLOURS[status]})"
-    return Html(f'<span class="atesc-chip"><i class="atesc-dot{live}" style="{colour}"></i>{status}</span>')
+    text = status if runs is None else f"{runs} {status}"
+    return Html(f'<span class="atesc-chip"><i class="atesc-dot{live}" style="{colour}"></i>{text}</span>')
 
 
 def swatch(role: Role, text: str | None = None, outline: bool = False) -> Html:
@@ -189,6 +191,12 @@ def label(text: str) -> None:
 def caption(text: str) -> None:
     """Draw a line of explanation below an image or a number."""
     st.html(f'<p class="atesc atesc-quiet">{escape(text)}</p>')
+
+
+def text(lines: str) -> None:
+    """Draw a text as it stands, with its line breaks; a long one scrolls."""
+    style = "white-space:pre-line;max-height:9rem;overflow:auto"
+    st.html(f'<p class="atesc" style="{style}">{escape(lines)}</p>')
 
 
 def card(title: str = "", note: str = "", **layout: Any) -> DeltaGenerator:

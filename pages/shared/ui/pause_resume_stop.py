@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 
@@ -25,6 +26,8 @@ def run_buttons(run: Run) -> None:
         _button("Pausing", "pause", store.pause, run, disabled=True)
     if run.status == "running" or waiting:
         _button("Step", "skip_next", store.step, run, help_text="One round, or the rest of one, then pause")
+    if run.status == "queued" and run.queue_position != 1:
+        _button("Move to the front", "vertical_align_top", _move_first, run, help_text="Next in line")
     if is_live(run):
         _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")
     else:
@@ -56,6 +59,11 @@ def _button(
         disabled=disabled,
         help=help_text,
     )
+
+
+def _move_first(run_id: str) -> None:
+    with suppress(ValueError):  # it has just begun
+        run_store().move_first(run_id)
 
 
 def _open_form(run: Run) -> None:

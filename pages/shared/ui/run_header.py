@@ -28,7 +28,7 @@ def run_page_header(title: str, lead: str, *, with_images: bool = False) -> Dist
     if not any(run.metrics or not with_images for run in run_store().distillations()):
         elements.header(title, lead)
         return pick_run(with_images=with_images)
-    left, right = st.columns([4, 5], vertical_alignment="bottom")
+    left, right = st.columns([3, 7], vertical_alignment="bottom")
     with left:
         elements.header(title)
     with right:
@@ -65,7 +65,8 @@ def _damaged_rows(runs_dir: str, run_id: str, epoch: int, status: str) -> list[s
 
 
 def run_summary(run: DistillationRun) -> list[elements.Html | str]:
-    """A run's teacher, method and status, for ``elements.row``."""
+    """A run's name if it has one, its teacher, method and status, for ``elements.row``."""
     card = cards().get(run.spec.teacher)
     kind = [elements.teacher_chip(card.kind)] if card else []
-    return [elements.bold(run.spec.teacher), *kind, method_name(run.spec), elements.status_chip(run.status)]
+    named = [elements.bold(run.label), run.spec.teacher] if run.label and not run.fork else [elements.bold(run.teacher)]
+    return [*named, *kind, method_name(run.spec), elements.status_chip(run.status)]

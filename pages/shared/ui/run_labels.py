@@ -12,6 +12,7 @@ from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, TeacherSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
 from pages.shared.data.store import run_store
+from pages.shared.ui import formats
 
 
 def method_name(spec: RunSpec | TeacherSpec) -> str:
@@ -38,14 +39,20 @@ def run_page(run: Run) -> str:
 
 
 def run_name(run: Run) -> str:
-    """The run's name in a list. It never changes during a run.
+    """The run's name in a list: what users called it, what it is, and its tags. It does not change as the run goes on.
 
     Streamlit identifies an option by its label: if the label changed, Streamlit would lose the user's choice.
     """
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
     is_fork = isinstance(run, DistillationRun) and run.fork
     description = f"{method_name(run.spec)}, {run.label}" if is_fork else method_name(run.spec)
-    return f"{run.teacher} · {description} · seed {run.spec.seed} · {created} · {run.id}"
+    own = [run.label] if run.label and not is_fork else []
+    return " · ".join([*own, run.teacher, description, f"seed {run.spec.seed}", created, run.id, *run.tags])
+
+
+def count_runs(number: int) -> str:
+    """``1 run``, ``12 runs``."""
+    return f"{formats.count(number)} run{'' if number == 1 else 's'}"
 
 
 def time_ago(at: float | None) -> str:

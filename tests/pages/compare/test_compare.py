@@ -271,7 +271,11 @@ def test_the_recall_of_each_class_is_in_the_table_and_drawn_for_each_spec(open_p
     worst, trap = heads.index("Worst class (%)"), heads.index("Trap label's class (%)")
     assert (atesc[worst], atesc[trap]) == ("5.0 ± 7.1", "5.0 ± 7.1")
     assert (plain[worst], plain[trap]) == ("30.0", "80.0")
-    assert [row[heads.index("Trap")] for row in (atesc, plain, control)] == ["over-forgetting", "trapped", "control"]
+    assert [row[heads.index("Trap")] for row in (atesc, plain, control)] == [
+        "over-forgetting in 2 of 2",
+        "trapped",
+        "control",
+    ]
     figure = charts(app)["recalls 0"]
     assert figure["data"][0]["y"] == ["A", "B", "C"]
     assert [row[:2] for row in figure["data"][0]["text"]] == [["5", "50"], ["80", "60"], ["90", "60"]]
@@ -289,3 +293,42 @@ def test_runs_of_different_builds_are_said_to_be(open_page, store, two_seeds):
             connection.execute("UPDATE runs SET build = ? WHERE id = ?", (json.dumps(build), run_id))
     app = open_page("compare", runs=",".join(two_seeds[:2]))
     assert "PyTorch 2.14.1, x86_64 AVX2 (1 of 2 runs); PyTorch 2.14.1, x86_64 AVX512 (1 of 2 runs)" in page_text(app)
+
+
+# ── a group ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_group_is_opened_with_its_card_and_a_colour_for_each_setting(open_page, store, two_seeds):
+    """More settings than are compared without a group; the students of each are counted by their outcome."""
+    ten = (50.0,) * 10
+    grouped = [
+        logged_run(store, (60, ood), seed=seed, recalls=ten, **{"escape.weight": weight})
+        for weight in (0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+        for seed, ood in enumerate((90, 2, 4))
+    ]
+    with store.database.write() as connection:
+        marks = ",".join("?" * len(grouped))
+        connection.execute(f"UPDATE runs SET run_group = 'weights' WHERE id IN ({marks})", grouped)
+    app = open_page("compare", **{"only.group": "weights", "colour": "setting"})
+    assert not app.exception
+    assert "weights group of 27 runs" in " ".join(page_text(app).split())
+    heads, *rows = table_of(app)
+    assert [row[heads.index("Seeds")] for row in rows] == ["3"] * 9
+    assert {row[heads.index("Trap")] for row in rows} == {"trapped in 1 of 3, free in 2 of 3, no control"}
+    drawn = [trace for trace in charts(app)["compare"]["data"] if trace.get("meta", {}).get("quantity") == "iacc"]
+    assert len({trace["line"]["color"] for trace in drawn}) == 9
+    assert not any(label.startswith("Stop") for label in [each.label for each in app.button])
+
+
+def test_a_group_without_a_measured_run_has_its_card(open_page, store):
+    store.create_group([tiny_spec(), tiny_spec("none")], "new")
+    app = open_page("compare", **{"only.group": "new"})
+    assert not app.exception
+    assert "2 queued" in page_text(app)
+    assert "Nothing measured yet" in page_text(app)
+
+
+def test_a_link_to_a_group_that_is_gone_shows_the_other_runs(open_page, store, two_seeds):
+    app = open_page("compare", **{"only.group": "gone"})
+    assert not app.exception
+    assert "group of" not in page_text(app)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from atesc_core import cli
 from atesc_core.runs import DistillationRun
-from atesc_core.specs.base import field_paths
+from atesc_core.specs.base import field_values
 from atesc_core.specs.field_help import describe_field
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import ESCAPE_SETTINGS, EscapeKind, EscapeSpec, ScoreName
@@ -56,7 +56,7 @@ def test_an_empty_lab_shows_the_form(open_page, store):
 def test_every_setting_has_a_widget_with_its_sentence_and_badge(open_page, store, kind, escape):
     spec = from_preset("quick", TEACHER, **{"synthesis.kind": kind, "escape.kind": escape})
     app = open_page("distill", spec=spec.to_token())
-    paths = [path for path in field_paths(spec.model_dump()) if path not in new_run_form.BASIC_FIELDS]
+    paths = [path for path in field_values(spec.model_dump()) if path not in new_run_form.BASIC_FIELDS]
     others = {f"escape.{name}" for name in EscapeSpec.model_fields} - {
         f"escape.{name}" for name in ESCAPE_SETTINGS[escape]
     }
