@@ -20,7 +20,6 @@ from pages.shared.uploads import held_bytes, max_bytes
 if TYPE_CHECKING:
     from atesc_core.runs import Run
 
-TABLE = "storage table"
 SIZES = {"Images": "images", "Students": "students", "Trials": "fork_points", "Total": "total"}
 
 
@@ -30,7 +29,7 @@ def show_storage() -> None:
     store = run_store()
     runs = store.all_runs(include_forks=True)
     _bounds(sum(run.status == "queued" for run in runs))
-    with elements.card("Runs", "tick any; largest first"):
+    with elements.card("Runs", "tick any; largest first; sizes in MB"):
         if not runs:
             elements.empty_state("No runs", "A run's images, students and checkpoints are listed here.")
         else:
@@ -74,20 +73,21 @@ def _runs(runs: list[Run]) -> None:
             "Status": [run.status for run in runs],
             "Ended": [time_ago(run.finished) if run.finished else "" for run in runs],
         }
-        | {f"{name}, MB": [getattr(sizes[run.id], field) / 1e6 for run in runs] for name, field in SIZES.items()}
+        | {name: [getattr(sizes[run.id], field) / 1e6 for run in runs] for name, field in SIZES.items()}
     )
+    order = hash(tuple(_ids(runs)))  # ticks are rows: where other runs stand in these, a new table without ticks
     event = st.dataframe(
         table,
-        key=TABLE,
+        key=f"storage table {order}",
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        column_config={f"{name}, MB": st.column_config.NumberColumn(format="%.1f", width="small") for name in SIZES},
+        column_config={name: st.column_config.NumberColumn(format="%.1f", width="small") for name in SIZES},
     )
     chosen = [runs[row] for row in event.selection.rows if row < len(runs)]
     size = sum(sizes[run.id].total for run in chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover("Delete", icon=":material/delete:", disabled=not chosen):
+        with st.popover("Delete", icon=":material/delete:", disabled=not chosen, key=f"delete runs {order}"):
             st.text(f"{_count(chosen)}, {_megabytes(size)} MB: curves, images, students, everything.")
             action_button("Delete for good", type="primary", on_click=_for_each, args=("delete", _ids(chosen)))
         action_button(
@@ -115,7 +115,6 @@ def _for_each(action: str, run_ids: list[str]) -> None:
             outcome.append(("error", f"{error}."))
     outcome.append(("info", f"{_megabytes(freed)} MB freed."))
     st.session_state["storage outcome"] = outcome
-    st.session_state.pop(TABLE, None)
 
 
 def _cache() -> None:
