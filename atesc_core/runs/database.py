@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from atesc_core.errors import StoreError
-from atesc_core.runs.locks import gate
+from atesc_core.runs.locks import gate, is_held
 
 VERSION = 7  # raised when TABLES change; 1 to 4 were those of version 0.1
 
@@ -150,16 +150,19 @@ class Database:
                     self._execute(TABLES, 0)
             elif self._version() == VERSION - 1 and self.writable:
                 with gate(path.parent):
+                    for lock in path.parent.glob("device-*.lock"):  # those of its workers
+                        if is_held(lock):
+                            raise StoreError(
+                                f"{path}: an earlier version of this program computes here ({lock.name} is held); wait "
+                                "until its runs are done, or stop them, then try again"
+                            )
                     self._execute(UPGRADE, VERSION - 1)
             self._connection.execute("PRAGMA busy_timeout = 0")  # from now on, `_locked` waits
         except (sqlite3.Error, OSError) as error:
             raise StoreError(self._sentence(error)) from error
         self._inode = path.stat().st_ino
         if self._version() != VERSION:
-            raise StoreError(
-                f"{path}: was written by another version of this program (format {self._version()}, "
-                f"this one reads {VERSION}); use that version or choose another runs folder"
-            )
+            raise StoreError(self._of_another_version())
 
     def _connect(self) -> sqlite3.Connection:
         """A connection that writes; one that only reads, if the folder or the file cannot be written."""
@@ -200,6 +203,12 @@ class Database:
                 for statement in statements.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _of_another_version(self) -> str:
+        return (
+            f"{self._path}: was written by another version of this program (format {self._version()}, "
+            f"this one reads {VERSION}); use that version or choose another runs folder"
+        )
 
     def exists(self) -> bool:
         """Whether the file is still there, and the one that was opened."""
@@ -281,6 +290,9 @@ class Database:
                 )
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return _damage(path, str(error))
+        with contextlib.suppress(sqlite3.Error, AttributeError):  # AttributeError: it is not connected yet
+            if self._version() not in (0, VERSION):
+                return self._of_another_version()
         return f"{path}: cannot be used as the runs' database ({error})"
 
 

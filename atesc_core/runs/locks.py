@@ -47,7 +47,11 @@ def take(runs_dir: Path, name: str) -> FileLock | None:
         raise ValueError(f"lock: {name!r}: expected lower-case letters, digits, '-' and '_', at most 40")
     folder = runs_dir / "locks"
     folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
+    return _take(folder / f"{name}.lock")
+
+
+def _take(path: Path) -> FileLock | None:
+    lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -55,10 +59,17 @@ def take(runs_dir: Path, name: str) -> FileLock | None:
     return lock
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of this file. Call it while holding the gate."""
+    if (lock := _take(path)) is None:
+        return True
+    lock.release()
+    return False
+
+
 def is_taken(runs_dir: Path, name: str) -> bool:
     """Whether a process holds the lock of this name. Call it while holding the gate."""
-    lock = take(runs_dir, name)
-    if lock is None:
+    if (lock := take(runs_dir, name)) is None:
         return True
     lock.release()
     return False

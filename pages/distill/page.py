@@ -5,6 +5,7 @@ import streamlit as st
 from pages.distill.new_run_form import FORM_PARAMETERS, clear_form, new_run_form
 from pages.distill.repeat import repeat_with_seeds
 from pages.distill.run_view import run_view
+from pages.shared.data.teachers import cards
 from pages.shared.state.run_choice import pick_run, show_run
 from pages.shared.ui import elements
 from pages.shared.ui.group_card import group_card
@@ -35,4 +36,7 @@ if run:
                 repeat_with_seeds(run)
     watch_run(run, run_view)
 else:
+    teacher = st.query_params.get("teacher")
+    if teacher is not None and "spec" not in st.query_params and teacher not in cards():
+        elements.notice("warning", f"There is no teacher {teacher[:60]!r} here.", icon=":material/link_off:")
     st.fragment(new_run_form)()

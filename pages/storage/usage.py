@@ -21,7 +21,6 @@ from pages.shared.uploads import held_bytes, max_bytes
 if TYPE_CHECKING:
     from atesc_core.runs import Run
 
-TABLE = "storage table"
 SIZES = {"Images": "images", "Students": "students", "Trials": "fork_points", "Total": "total"}
 
 
@@ -31,7 +30,7 @@ def show_storage() -> None:
     store = run_store()
     runs = store.all_runs(include_forks=True)
     _bounds(sum(run.status == "queued" for run in runs))
-    with elements.card("Runs", "tick any; largest first"):
+    with elements.card("Runs", "tick any; largest first; sizes in MB"):
         if not runs:
             elements.empty_state("No runs", "A run's images, students and checkpoints are listed here.")
         else:
@@ -65,14 +64,11 @@ def _bound(runs_gb: float | None) -> str:
 
 
 def _runs(runs: list[Run]) -> None:
-    store, all_runs = run_store(), runs
-    runs = find_runs(all_runs, width=260)
+    store, runs = run_store(), find_runs(runs, width=260)
     if not runs:
         elements.caption("No run has these words.")
     sizes = {run.id: store.size(run.id) for run in runs}
     runs = sorted(runs, key=lambda run: -sizes[run.id].total)
-    # Ticks are stored by row number, so a part of the list needs another key.
-    key = TABLE if len(runs) == len(all_runs) else f"{TABLE} {' '.join(_ids(runs))}"
     table = pd.DataFrame(
         {
             "Run": [run.label or run.id for run in runs],
@@ -81,29 +77,30 @@ def _runs(runs: list[Run]) -> None:
             "Status": [run.status for run in runs],
             "Ended": [time_ago(run.finished) if run.finished else "" for run in runs],
         }
-        | {f"{name}, MB": [getattr(sizes[run.id], field) / 1e6 for run in runs] for name, field in SIZES.items()}
+        | {name: [getattr(sizes[run.id], field) / 1e6 for run in runs] for name, field in SIZES.items()}
     )
+    order = hash(tuple(_ids(runs)))  # ticks are rows: where other runs stand in these, a new table without ticks
     event = st.dataframe(
         table,
-        key=key,
+        key=f"storage table {order}",
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        column_config={f"{name}, MB": st.column_config.NumberColumn(format="%.1f", width="small") for name in SIZES},
+        column_config={name: st.column_config.NumberColumn(format="%.1f", width="small") for name in SIZES},
     )
     chosen = [runs[row] for row in event.selection.rows if row < len(runs)]
     size = sum(sizes[run.id].total for run in chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover("Delete", icon=":material/delete:", disabled=not chosen):
+        with st.popover("Delete", icon=":material/delete:", disabled=not chosen, key=f"delete runs {order}"):
             st.text(f"{count_runs(len(chosen))}, {_megabytes(size)} MB: curves, images, students, everything.")
-            action_button("Delete for good", type="primary", on_click=_for_each, args=("delete", _ids(chosen), key))
+            action_button("Delete for good", type="primary", on_click=_for_each, args=("delete", _ids(chosen)))
         action_button(
             "Thin",
             icon=":material/compress:",
             disabled=not chosen,
             help="Deletes images and students of all epochs but first and last, and trial checkpoints; curves stay",
             on_click=_for_each,
-            args=("thin", _ids(chosen), key),
+            args=("thin", _ids(chosen)),
         )
         st.caption(
             f"{count_runs(len(chosen))} ticked, {_megabytes(size)} MB" if chosen else "Nothing ticked", width="content"
@@ -112,7 +109,7 @@ def _runs(runs: list[Run]) -> None:
         elements.notice(kind, text, icon=":material/error:" if kind == "error" else ":material/check:")
 
 
-def _for_each(action: str, run_ids: list[str], table: str) -> None:
+def _for_each(action: str, run_ids: list[str]) -> None:
     """Delete or thin runs; keeps what was freed, and each refusal, to be shown."""
     store, freed, outcome = run_store(), 0, []
     for run_id in run_ids:
@@ -124,7 +121,6 @@ def _for_each(action: str, run_ids: list[str], table: str) -> None:
             outcome.append(("error", f"{error}."))
     outcome.append(("info", f"{_megabytes(freed)} MB freed."))
     st.session_state["storage outcome"] = outcome
-    st.session_state.pop(table, None)
 
 
 def _cache() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from atesc_core.errors import StoreError
 from atesc_core.runs import RunStore, database, worker
@@ -251,8 +253,9 @@ PRAGMA user_version = 6;
 """
 
 
-def test_a_database_of_the_version_before_is_taken_over_with_its_runs(tmp_path, spec):
-    """Its running runs are those of workers that know nothing of this version's locks."""
+@pytest.fixture
+def of_version_6(tmp_path, spec) -> Path:
+    """A folder of the version before, with a run that is done, one that runs and one that waits."""
     path = tmp_path / "runs.sqlite"
     with closing(sqlite3.connect(path)) as old:
         old.executescript(VERSION_6)
@@ -263,6 +266,11 @@ def test_a_database_of_the_version_before_is_taken_over_with_its_runs(tmp_path, 
                 (run_id, spec.model_dump_json(exclude={"threads"}), status),
             )
         old.commit()
+    return tmp_path
+
+
+def test_a_database_of_the_version_before_is_taken_over_with_its_runs(of_version_6, spec, tmp_path):
+    """Its running runs are those of workers that know nothing of this version's locks."""
     store = RunStore(tmp_path)
     assert {run.id: run.status for run in store.all_runs()} == {
         "aaaaaaaa": "done",
@@ -278,3 +286,20 @@ def test_a_database_of_the_version_before_is_taken_over_with_its_runs(tmp_path, 
         assert names[0] == names[1]
     new.close()
     store.close()
+
+
+def test_a_database_is_not_taken_over_while_its_workers_compute(of_version_6):
+    """The worker went on, and its run was marked interrupted."""
+    with FileLock(of_version_6 / "device-cpu.lock"), pytest.raises(StoreError, match="an earlier version .* computes"):
+        RunStore(of_version_6)
+    RunStore(of_version_6).close()
+
+
+def test_an_open_database_that_another_version_takes_over_says_so(store):
+    """The page of an app that was left open stopped at a column that is gone."""
+    with closing(sqlite3.connect(store.runs_dir / "runs.sqlite")) as newer:
+        newer.execute("ALTER TABLE runs RENAME COLUMN worker TO computed_by")
+        newer.execute("PRAGMA user_version = 8")
+        newer.commit()
+    with pytest.raises(StoreError, match=r"another version of this program \(format 8, this one reads 7\)"):
+        store.all_runs()

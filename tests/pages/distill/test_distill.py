@@ -96,6 +96,12 @@ def test_a_chosen_teacher_stays_while_the_list_gets_longer(open_page, store):
     assert app.selectbox[0].value == other
 
 
+def test_a_link_to_a_teacher_that_is_gone_says_so(open_page, store):
+    """The form took another teacher, and said nothing."""
+    assert "There is no teacher 'gone' here." in page_text(open_page("distill", teacher="gone"))
+    assert "There is no teacher" not in page_text(open_page("distill", teacher=TEACHER))
+
+
 def test_a_press_of_start_is_for_the_teacher_that_was_shown(open_page, store):
     shipped = load_teacher(TEACHER)
     save_teacher(shipped.model, shipped.card.model_copy(update={"name": "mine"}), store.runs_dir / "teachers")
