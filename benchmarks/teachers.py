@@ -33,6 +33,8 @@ from atesc_core.robustness.trap import (
 )
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec, SplitSpec
+from atesc_core.study.plan import provide_teachers
+from atesc_core.study.rows import DEVELOPMENT_TEACHERS
 from atesc_core.teachers import TeacherCard, fingerprint, list_teachers
 from atesc_core.teachers.batchnorm_measurement import measured_batchnorm
 from atesc_core.teachers.measurement import measured_report
@@ -45,16 +47,19 @@ OTHERS = 3  # labels that are not the trap's and are tried all the same, those o
 
 
 def main(
-    runs_dir: Annotated[Path | None, typer.Option(help="A folder of runs whose teachers are measured too.")] = None,
+    runs_dir: Annotated[Path | None, typer.Option(help="A folder of runs whose teachers are measured instead.")] = None,
 ) -> None:
     """Measure every teacher and write the page."""
     on_real_images: list[str] = []
     on_noise: list[str] = []
     on_statistics: list[str] = []
     first: dict[str, str] = {}  # fingerprint of the weights -> the first teacher that has them
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as temporary:
+        if runs_dir is None:
+            runs_dir = Path(temporary)
+            provide_teachers(DEVELOPMENT_TEACHERS, runs_dir)
         for card in list_teachers(runs_dir):
-            on_real_images.append(_on_real_images(card, runs_dir or Path(empty)))
+            on_real_images.append(_on_real_images(card, runs_dir))
             print(on_real_images[-1], flush=True)
             same = first.setdefault(fingerprint(card.name, runs_dir), card.name)
             if same != card.name:
@@ -65,13 +70,13 @@ def main(
             on_noise.append(_on_noise(card, found))
             print(on_noise[-1], flush=True)
             if found.stands_out:
-                on_statistics.append(_on_statistics(teacher, found, runs_dir or Path(empty)))
+                on_statistics.append(_on_statistics(teacher, found, runs_dir))
                 print(on_statistics[-1], flush=True)
     split = SplitSpec()
     PAGE.write_text(
-        "# What the teachers show\n\nWritten by `python -m benchmarks.teachers`. Teachers named `-seedN` do not ship: "
-        "they are of training seed N (`atesc teachers train NAME --pair PAIR --method tntl --preset quick --set seed=N`"
-        ", or `sl`), in the folder that `--runs-dir` names.\n\n"
+        "# What the teachers show\n\nWritten by `python -m benchmarks.teachers`. Teachers named `-seedN` are of "
+        "training seed N (`atesc teachers train NAME --pair PAIR --method tntl --preset quick --set seed=N`, or `sl`). "
+        "They do not ship with the app; their weights are in `docs/teachers`.\n\n"
         "## On real images\n\n"
         f"The first {ATTACKED_IMAGES} validation images of each domain of the teacher's pair, attacked with at most "
         f"{split.steps} steps. ATEsc's premise: OOD images are more robust than ID images. It holds at an ε if the "

@@ -48,11 +48,13 @@ def study(
     runs_dir: RunsDir = None,
 ) -> None:
     """Run what a study still lacks, then write results.md or development.md. What is in the rows is not run again."""
-    from atesc_core.study import STUDIES, group_by_student, write_development, write_page
+    from atesc_core.study import STUDIES, group_by_student, provide_teachers, write_development, write_page
 
     chosen = STUDIES[name]
     seed_counts: dict[str, int] = {name: seeds or chosen.seeds}
     share, rows = _slice(part), rows or chosen.rows
+    if chosen.teachers is not None:
+        provide_teachers(chosen.teachers, folder(runs_dir))
     try:
         if not table:
             planned = _runnable(chosen.plan(seed_counts[name]), folder(runs_dir))
@@ -86,11 +88,8 @@ def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
 
 
 def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, images_from: Images) -> None:
-    import torch
-
     from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
 
-    torch.set_num_threads(1)  # results must not depend on the number of cores
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
         for number, cells in enumerate(runs):

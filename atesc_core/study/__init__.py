@@ -1,6 +1,6 @@
 """Studies: the runs that give evidence, their results, and tables of these results."""
 
-from atesc_core.study.plan import STUDIES, PlannedRun, Study, group_by_student, missing_data
+from atesc_core.study.plan import STUDIES, PlannedRun, Study, group_by_student, missing_data, provide_teachers
 from atesc_core.study.rows import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
 from atesc_core.study.tables import provenance_sentence, results, summary, summary_table, write_development, write_page
 
@@ -14,6 +14,7 @@ __all__ = [
     "missing_data",
     "outcome_key",
     "provenance_sentence",
+    "provide_teachers",
     "read_rows",
     "results",
     "run_and_measure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from atesc_core.domains import DOMAINS, find_pair
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import TeacherSpec
-from atesc_core.study.rows import DEVELOPMENT_ROWS, ROWS, Images
+from atesc_core.study.rows import DEVELOPMENT_ROWS, DEVELOPMENT_TEACHERS, ROWS, Images
 from atesc_core.teachers import fingerprint, list_teachers
 from atesc_core.teachers.recipes import RECIPES, command
 
@@ -154,13 +155,14 @@ class Study:
     seeds: int  # number of seeds, unless another is asked for
     rows: Path = ROWS
     images_from: Images = "test"
+    teachers: Path | None = None  # a folder of teachers that the study needs beside the shipped ones
 
 
 STUDIES: dict[str, Study] = {
     "offline": Study(offline, 5),
     "escape": Study(escape, 3),
     "paper": Study(paper, 3),
-    "development": Study(development, 5, DEVELOPMENT_ROWS, "validation"),
+    "development": Study(development, 5, DEVELOPMENT_ROWS, "validation", DEVELOPMENT_TEACHERS),
 }
 
 
@@ -198,6 +200,19 @@ def missing_data(planned_runs: list[PlannedRun], runs_dir: Path | None = None) -
         if commands:
             missing[teacher] = commands
     return missing
+
+
+def provide_teachers(folder: Path, runs_dir: Path) -> None:
+    """Copy teachers, with their cards, into a folder of runs; those whose name is taken there are left as they are.
+
+    Training on another machine does not give the same weights, so the teachers of a study come with its rows.
+    """
+    for card in sorted(folder.glob("*.json")):
+        own = runs_dir / "teachers" / card.name
+        if not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(card.with_suffix(".safetensors"), own.with_suffix(".safetensors"))
+            shutil.copyfile(card, own)  # last: a teacher with a card is complete
 
 
 def _training_command(teacher: str) -> str:

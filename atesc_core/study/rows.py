@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
 DEVELOPMENT_ROWS = DOCS / "development.jsonl"
+DEVELOPMENT_TEACHERS = DOCS / "teachers"
 Images = Literal["validation", "test"]
 FIELDS_WITHOUT_EFFECT = ("preset", "snapshot_images")  # on a run's outcome
 

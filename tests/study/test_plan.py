@@ -9,8 +9,9 @@ import pytest
 
 from atesc_core.domains import DOMAINS, PAIRS, find_pair
 from atesc_core.specs.presets import from_preset
-from atesc_core.study import STUDIES, missing_data, plan
-from atesc_core.teachers import list_teachers
+from atesc_core.study import STUDIES, missing_data, plan, provide_teachers
+from atesc_core.study.rows import DEVELOPMENT_TEACHERS
+from atesc_core.teachers import fingerprint, list_teachers
 from atesc_core.teachers import recipes as teachers
 from atesc_core.teachers.recipes import RECIPES
 
@@ -115,3 +116,17 @@ def test_no_run_is_planned_twice(name):
 
 def test_teachers_of_the_offline_study_are_shipped():
     assert {cell.spec.teacher for cell in STUDIES["offline"].plan(1)} <= {card.name for card in list_teachers()}
+
+
+def test_the_teachers_of_the_development_study_come_with_its_rows(tmp_path):
+    """Trained again on another machine they had other weights, so that nobody could make the rows again."""
+    own = tmp_path / "teachers" / "mnistm-fashion-ntl-seed1.json"
+    own.parent.mkdir()
+    own.write_text("one's own")
+    provide_teachers(DEVELOPMENT_TEACHERS, tmp_path)
+    assert own.read_text() == "one's own", "a name that is taken is left"
+    own.unlink()
+    provide_teachers(DEVELOPMENT_TEACHERS, tmp_path)
+    assert missing_data(STUDIES["development"].plan(1), tmp_path) == {}
+    weights = {fingerprint(planned.spec.teacher, tmp_path) for planned in STUDIES["development"].plan(1)}
+    assert len(weights) == 8, "NTL of three pairs and SL, each of two training seeds"
