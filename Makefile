@@ -31,7 +31,7 @@ test: $(VENV)/test.stamp browser
 test-large: $(VENV)/test.stamp browser
 	ATESC_TEST_SIZE=large $(TESTS) tests/pages/shared/test_hostile.py tests/e2e/test_layout.py
 	$(BIN)/python -m benchmarks.fuzz
-	$(BIN)/python -m benchmarks.kills --count 75
+	$(BIN)/python -m benchmarks.kills
 
 $(VENV)/app.stamp: requirements.txt constraints.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what the app needs. PyTorch is most of it: about 5 GB, a few minutes."
