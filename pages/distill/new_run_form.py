@@ -302,6 +302,7 @@ def _vary(base: RunSpec) -> tuple[list[str], str]:
         key=VARY,
         bind="query-params",
         max_selections=MAX_VARIED,
+        select_all=False,
         placeholder="seed, escape.weight, synthesis.kind …",
         help="A run starts for every combination of the values",
     )
