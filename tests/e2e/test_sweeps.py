@@ -25,7 +25,7 @@ def test_three_seeds_are_started_and_stopped_as_a_group(lab: LabServer, page: Pa
     values = page.get_by_role("textbox", name="seed", exact=True)
     values.fill("5-9")
     values.press("Enter")
-    page.wait_for_url(re.compile("vary.seed=5-9"))
+    page.wait_for_url(re.compile("vary=seed%3D5-9"))
     page.get_by_role("button", name="Start 5 runs").click()
     group = page.locator(".st-key-group")
     expect(group).to_contain_text("group of 5 runs")
