@@ -126,7 +126,7 @@ def _note(group: RunGroup) -> str:
     counts = group.counts
     parts = [f"{counts.get('done', 0)} of {len(group.runs)} done"]
     parts += [f"{count} {status}" for status, count in counts.items() if status != "done"]
-    if (seconds := group.eta_s()) is not None and group.active:
+    if (seconds := group.eta_s) is not None and group.active:
         parts.append(f"about {seconds:.0f} s left")
     return "  ".join(parts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from statistics import fmean
@@ -45,19 +44,17 @@ class RunGroup:
         """Whether no run of it is queued, running or paused."""
         return all(run.status in ENDED for run in self.runs)
 
-    def eta_s(self, now: float | None = None) -> float | None:
+    @property
+    def eta_s(self) -> float | None:
         """Seconds until its queued and running runs are done, about; None if that is not known yet.
 
-        A waiting run is expected to take as long as those of its kind have taken, or else as all of the group; as many
-        runs at once as now.
-
-        Args:
-            now: Unix time in seconds; the present unless given.
+        A waiting run is expected to take as long as those of its kind have taken, or if none is done as one that runs,
+        or else as all of the group; as many runs at once as now.
         """
-        now = time.time() if now is None else now
         whole: dict[Hashable, list[float]] = {}
-        for run in self.runs:
-            if (seconds := _whole_run_s(run, now)) is not None:
+        for run in sorted(self.runs, key=lambda run: run.status != "done"):
+            seconds = _whole_run_s(run)
+            if seconds is not None and (run.status == "done" or _kind(run) not in whole):
                 whole.setdefault(_kind(run), []).append(seconds)
         everything = [seconds for group in whole.values() for seconds in group]
         active = [run for run in self.runs if run.active]
@@ -73,7 +70,7 @@ class RunGroup:
         return max(sum(left) / at_once, max(left))
 
 
-def _whole_run_s(run: DistillationRun, now: float) -> float | None:
+def _whole_run_s(run: DistillationRun) -> float | None:
     """Seconds that the whole run takes, if it is done, or runs and its time left is known; else None."""
     if run.started is None:
         return None

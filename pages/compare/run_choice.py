@@ -74,8 +74,9 @@ def _default_specs() -> int:
 
 
 def _newest(runs: Sequence[DistillationRun]) -> list[DistillationRun]:
-    """The runs of the first specs that have a measured run; see `_default_specs`."""
-    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in runs if run.metrics))[: _default_specs()]
+    """The runs of the first specs that have a measured run, of a group also of the others; see `_default_specs`."""
+    compared = [run for run in runs if run.metrics or linked_group()]
+    specs = list(dict.fromkeys(comparison.without_seed(run.spec) for run in compared))[: _default_specs()]
     return [run for run in runs if comparison.without_seed(run.spec) in specs]
 
 

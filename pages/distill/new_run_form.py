@@ -71,8 +71,8 @@ LABELS = {
     "escape.warmup_epochs": "Warm-up epochs",
 }
 COLUMNS = 4
-VARY = "vary"  # parameter of the varied fields; vary.FIELD: of a field's values
-MAX_VARIED, PROPOSED_SEEDS = 8, 3
+VARY = "vary"  # parameter of what is varied
+MAX_VARIED, PROPOSED_SEEDS, MAX_CHARACTERS = 8, 3, 1000
 BY_HAND = "by hand"  # the option of a field that is a number or one of a few words
 FORM = url.Form("spec", "new run")
 
@@ -98,7 +98,7 @@ def new_run_form() -> None:
         summary = st.container()
     with st.expander("Advanced settings", icon=":material/tune:"):
         changes = _advanced(base, origin)
-    with st.expander("Vary", icon=":material/stacks:", expanded=bool(_linked_fields())):
+    with st.expander("Vary", icon=":material/stacks:", expanded=VARY in st.query_params):
         varied, group = _vary(base)
     with summary:
         _summary(base, changes, varied, group)
@@ -275,17 +275,10 @@ def _value(spec: RunSpec, path: str) -> Any:
 # ── several runs at once ────────────────────────────────────────────────────────────────────────────
 
 
-def clear_form() -> None:
-    """Take the form out of the link, and forget what it was begun with."""
-    FORM.reset()
-    for name in list(st.query_params):
-        if name in FORM_PARAMETERS or name.partition(".")[0] == VARY:
-            st.query_params.pop(name, None)
-
-
-def _linked_fields() -> list[str]:
-    """The varied fields in the link."""
-    return st.query_params.get_all(VARY)
+def _linked_values() -> dict[str, str]:
+    """The varied fields in the link (``?vary=FIELD=VALUES;FIELD=VALUES``) and their values."""
+    parts = st.query_params.get(VARY, "").split(";")
+    return {field: values for field, equals, values in (part.partition("=") for part in parts) if equals}
 
 
 def _vary(base: RunSpec) -> tuple[list[str], str]:
@@ -294,14 +287,15 @@ def _vary(base: RunSpec) -> tuple[list[str], str]:
     Returns:
         Texts ``FIELD=VALUES`` for `sweep`, and the name of the group; empty unless given.
     """
-    values = field_values(base.model_dump())
+    values, linked = field_values(base.model_dump()), _linked_values()
     fields = ["seed", *(field for field in values if field not in (*NOT_VARIED, "seed", "device", "snapshot_images"))]
     chosen = st.multiselect(
         "Settings with several values",
         fields,
+        [field for field in linked if field in fields][:MAX_VARIED],
         key=VARY,
-        bind="query-params",
         max_selections=MAX_VARIED,
+        select_all=False,
         placeholder="seed, escape.weight, synthesis.kind …",
         help="A run starts for every combination of the values",
     )
@@ -311,13 +305,13 @@ def _vary(base: RunSpec) -> tuple[list[str], str]:
             help_text = describe_field(field, base).description
             texts = column.text_input(
                 field,
-                _proposal(field, values[field]),
+                linked.get(field, _proposal(field, values[field]))[:MAX_CHARACTERS],
                 key=f"{VARY}.{field}",
-                bind="query-params",
-                max_chars=1000,
+                max_chars=MAX_CHARACTERS,
                 help=f"{help_text}.  \nValues with commas between; of whole numbers also ranges: 1,5,10-12",
             )
             varied.append(f"{field}={texts}")
+    url.set_parameter(VARY, ";".join(varied) or None)
     group = ""
     if chosen:
         group = st.text_input(

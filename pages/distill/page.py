@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.distill.new_run_form import FORM_PARAMETERS, clear_form, new_run_form
+from pages.distill.new_run_form import FORM, FORM_PARAMETERS, new_run_form
 from pages.distill.repeat import repeat_with_seeds
 from pages.distill.run_view import run_view
 from pages.shared.data.teachers import cards
@@ -21,7 +21,9 @@ with title:
     elements.header("Distill", "" if run else "A student from a teacher, without any of its data.")
 
 if run:
-    clear_form()
+    FORM.reset()
+    for name in FORM_PARAMETERS:
+        st.query_params.pop(name, None)
     with button, elements.hidden_when_presenting("new run"):
         st.button("New run", icon=":material/add:", width="stretch", on_click=show_run, args=(None,))
     if run.group and not run.fork:

@@ -72,9 +72,9 @@ def _runs(runs: list[Run]) -> None:
     table = pd.DataFrame(
         {
             "Run": [run.label or run.id for run in runs],
-            "Tags": [", ".join(run.tags) for run in runs],
             "Teacher": [run.teacher for run in runs],
             "Status": [run.status for run in runs],
+            **({"Tags": [", ".join(run.tags) for run in runs]} if any(run.tags for run in runs) else {}),
             "Ended": [time_ago(run.finished) if run.finished else "" for run in runs],
         }
         | {name: [getattr(sizes[run.id], field) / 1e6 for run in runs] for name, field in SIZES.items()}

@@ -111,19 +111,20 @@ def test_an_unknown_group_is_named(store, group, ask):
 def test_progress_and_time_left(store, group):
     """A waiting run takes as long as those of its kind; two at once take half."""
     waiting = store.group(group).runs
-    assert (RunGroup("g", waiting).progress, RunGroup("g", waiting).eta_s()) == (0, None)
+    assert (RunGroup("g", waiting).progress, RunGroup("g", waiting).eta_s) == (0, None)
     done = replace(waiting[0], status="done", started=100.0, finished=160.0, epoch=2, round=3)
     half = replace(waiting[1], status="running", started=160.0, eta_s=20.0, epoch=1, round=3)
     one = RunGroup("g", (done, half, waiting[2]))
     assert one.progress == 0.5
     assert one.counts == {"done": 1, "running": 1, "queued": 1}
     assert (one.active, one.ended) == (True, False)
-    assert one.eta_s() == 20 + (60 + 40) / 2
-    assert RunGroup("g", (done, half, replace(half, eta_s=30.0))).eta_s() == 30
+    assert one.eta_s == 20 + 60
+    assert RunGroup("g", (half, waiting[2])).eta_s == 20 + 40
+    assert RunGroup("g", (done, half, replace(half, eta_s=30.0))).eta_s == 30
     other_kind = waiting[2].spec.replaced({"escape.kind": "none"})
-    assert RunGroup("g", (done, replace(waiting[2], spec=other_kind))).eta_s() == 60
+    assert RunGroup("g", (done, replace(waiting[2], spec=other_kind))).eta_s == 60
     ended = RunGroup("g", (done, replace(half, status="stopped", eta_s=None)))
-    assert (ended.eta_s(), ended.active, ended.ended) == (0, False, True)
+    assert (ended.eta_s, ended.active, ended.ended) == (0, False, True)
     assert not RunGroup("g", (replace(half, status="paused", eta_s=None),)).ended
 
 

@@ -25,7 +25,8 @@ def colour(role: Role) -> str:
 
 def apply_style() -> None:
     """Add the app's style sheet to the page. Call it once in each run of pages/main.py."""
-    st.html(f"<style>{_style_sheet()}</style>")
+    # Popovers are outside of Streamlit's element with the theme, and would have the colours of the light one.
+    st.html(f"<style>{_style_sheet()}body{{color-scheme:{mode()}}}</style>")
 
 
 @cache

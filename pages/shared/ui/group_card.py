@@ -89,7 +89,7 @@ def _time_left(group: RunGroup) -> str:
     """``about 12 min left``; empty if nothing runs or waits, or before the first speed is known."""
     if not group.active:
         return ""
-    seconds = group.eta_s()
+    seconds = group.eta_s
     if seconds is None:
         seconds = total_seconds(run.spec for run in group.runs if run.active)
     return "time left not known yet" if seconds is None else f"about {formats.duration(seconds)} left"

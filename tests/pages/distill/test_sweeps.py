@@ -12,7 +12,7 @@ from pages.shared.data import cost
 from tests.support.labs import logged_run, tiny_spec
 from tests.support.pages import button, page_link, page_text, set_status
 
-FIELDS = {"vary": "seed", "vary.seed": "1-3"}
+FIELDS = {"vary": "seed=1-3;nothing=4;;"}
 
 
 @pytest.fixture
