@@ -8,9 +8,11 @@ reports the device that ``auto`` means, as a job (``atesc_core.jobs``), for code
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -79,13 +81,27 @@ def slots(device: torch.device) -> list[str]:
     if device.type == "mps":
         return ["mps-0"]
     facts = describe(device)
-    number = _slots_of_environment("ATESC_CPU_SLOTS") or min(facts.cores, int(facts.memory_gb / GB_OF_A_RUN))
+    cores, memory_gb = _limits_of_container()
+    number = _slots_of_environment("ATESC_CPU_SLOTS") or int(
+        min(facts.cores, cores, facts.memory_gb / GB_OF_A_RUN, memory_gb / GB_OF_A_RUN)
+    )
     return [f"cpu-{core}" for core in range(max(1, number))]
+
+
+def _limits_of_container(folder: Path = Path("/sys/fs/cgroup")) -> tuple[float, float]:
+    """Cores and GB of memory that Linux grants to this container; infinite where it sets no limit."""
+    cores = memory_gb = math.inf
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        cores = int(quota) / int(period)  # ValueError: "max", no limit
+    with contextlib.suppress(OSError, ValueError):
+        memory_gb = int((folder / "memory.max").read_text()) / 1e9
+    return cores, memory_gb
 
 
 def _slots_of_environment(name: str) -> int | None:
     text = os.environ.get(name)
-    if text is None:
+    if not text:
         return None
     if not (text.isdecimal() and 1 <= int(text) <= 1024):
         raise ValueError(f"{name}: {text!r}: expected a whole number from 1 to 1024")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ from atesc_core.cli.common import (
     print_table,
     progress_bar,
 )
-from atesc_core.errors import SpecError
+from atesc_core.errors import SpecError, StoreError
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import EscapeKind, RunSpec
 from atesc_core.vocabulary import METRIC_NAMES, SynthesizerName
@@ -355,7 +356,8 @@ def follow(store: RunStore, run: AnyRun) -> AnyRun:
             progress.update(task, completed=run.progress, note=_note(run))
             if run.status not in ("queued", "running", "paused"):
                 return run
-            ensure_worker(store.runs_dir)
+            with suppress(StoreError):  # it is tried again; the runs go on
+                ensure_worker(store.runs_dir)
             time.sleep(POLL_S)
 
 

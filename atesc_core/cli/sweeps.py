@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,7 @@ from atesc_core.cli.common import (
     typed_settings,
 )
 from atesc_core.cli.runs import POLL_S, STOP_S, Thresholds, check_and_warn
+from atesc_core.errors import StoreError
 from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.sweep import sweep
 from atesc_core.vocabulary import METRIC_NAMES
@@ -118,7 +120,8 @@ def _follow(store: RunStore, name: str) -> None:
             progress.update(task, completed=group.progress, note=_note(group))
             if group.ended:
                 return
-            ensure_worker(store.runs_dir)
+            with suppress(StoreError):  # it is tried again; the runs go on
+                ensure_worker(store.runs_dir)
             time.sleep(POLL_S)
 
 

@@ -114,7 +114,7 @@ ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE runs DROP COLUMN device_kind;
 ALTER TABLE runs ADD COLUMN worker INTEGER;
 ALTER TABLE runs ADD COLUMN build TEXT;
-UPDATE runs SET status = 'interrupted' WHERE status IN ('running', 'paused');
+UPDATE runs SET status = 'interrupted', images_per_s = NULL, eta_s = NULL WHERE status IN ('running', 'paused');
 DROP TABLE workers;
 DROP TABLE starting;
 """ + TABLES[TABLES.index("CREATE TABLE devices") :]

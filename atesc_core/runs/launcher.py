@@ -7,6 +7,7 @@ of the shell that started it.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import subprocess
@@ -28,6 +29,8 @@ START_S = 120.0  # a worker that has not reported by then has failed; importing 
 # cores, a round of the quick preset: next to a busy process 0.7 s instead of 1.8 s, on idle cores 0.28 s instead of
 # 0.26 s.
 SHORT_SPIN = {"GOMP_SPINCOUNT": "2000"}
+FEWER_THREADS = ("OMP_DYNAMIC", "OMP_THREAD_LIMIT")  # with these, a run could have fewer than it asks for
+TOGETHER_S = 1.0  # starts that are no further apart have one cause to fail
 RETRY_S = 5.0  # between two starts for the same device
 ATTEMPTS = 3  # starts that fail in a row before the waiting runs fail
 LOG_BYTES = 1_000_000
@@ -76,8 +79,6 @@ def _lacking(store: RunStore) -> list[str]:
     idle = Counter(_idle_workers(store))  # by kind: workers that live and have no run
     lacking = []
     for row in _waiting(store):
-        if row["worker"] is not None and is_taken(store.runs_dir, worker_lock(row["worker"])):
-            continue  # its own worker waits for a slot
         requested = row["requested_device"]
         # What a device is on this machine, the first worker that is started for it reports.
         kind, names = devices.get(requested, (requested, []))
@@ -86,6 +87,8 @@ def _lacking(store: RunStore) -> list[str]:
             idle[kind] += sum(
                 _starting(store, other) for other in {requested, *devices} if _kind(devices, other) == kind
             )
+        if row["worker"] is not None and is_taken(store.runs_dir, worker_lock(row["worker"])):
+            free[kind] = 0  # its own worker takes it, and then looks after the later ones
         wanted = min(row["threads"], max(1, len(names))) if kind == "cpu" else 1
         free[kind] -= wanted
         if free[kind] < 0:
@@ -113,8 +116,23 @@ def _idle_workers(store: RunStore) -> list[str]:
 def _starting(store: RunStore, requested: str) -> int:
     """How many workers for this device have been started and have not yet reported."""
     rows = store.database.read("SELECT pid, time FROM starting WHERE requested_device = ?", requested)
-    ages = [(time.time() - row["time"], row["pid"]) for row in rows]
-    return sum(0 <= age < RETRY_S or (0 <= age < START_S and _alive(pid)) for age, pid in ages)
+    return sum(map(_is_starting, rows))
+
+
+def _is_starting(row: sqlite3.Row) -> bool:
+    age = time.time() - row["time"]  # below 0 after the clock was set back
+    return abs(age) < RETRY_S or (age < START_S and _alive(row["pid"]))
+
+
+def _failed_attempts(store: RunStore, requested: str) -> int:
+    """How often in a row workers for this device ended without a report; those started together count once."""
+    rows = store.database.read("SELECT pid, time FROM starting WHERE requested_device = ? ORDER BY time", requested)
+    attempts, last = 0, -math.inf
+    for row in rows:
+        if not _is_starting(row):
+            attempts += row["time"] - last > TOGETHER_S
+            last = row["time"]
+    return attempts
 
 
 def _alive(pid: int) -> bool:
@@ -125,8 +143,7 @@ def _alive(pid: int) -> bool:
 
 def _start(store: RunStore, requested: str) -> None:
     """Start a worker, unless so many in a row have ended without a report that it is given up."""
-    starts = store.database.read("SELECT count(*) AS made FROM starting WHERE requested_device = ?", requested)
-    if starts[0]["made"] - _starting(store, requested) >= ATTEMPTS:
+    if _failed_attempts(store, requested) >= ATTEMPTS:
         _give_up(store, requested)
         return
     with store.database.write() as connection:  # first: a start that cannot be noted would be made again
@@ -158,7 +175,7 @@ def _spawn(runs_dir: Path, requested: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "atesc_core.runs.worker", "--runs-dir", str(runs_dir), "--device", requested],
             cwd=IMPORT_ROOT,
-            env=SHORT_SPIN | os.environ,
+            env=SHORT_SPIN | {name: value for name, value in os.environ.items() if name not in FEWER_THREADS},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

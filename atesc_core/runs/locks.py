@@ -45,17 +45,18 @@ def take(runs_dir: Path, name: str) -> FileLock | None:
     """The lock of this name, or None if it is held. Call it while holding the gate."""
     if not NAME.fullmatch(name):
         raise ValueError(f"lock: {name!r}: expected lower-case letters, digits, '-' and '_', at most 40")
-    folder = runs_dir / "locks"
-    folder.mkdir(exist_ok=True)
-    return _take(folder / f"{name}.lock")
+    return _take(runs_dir / "locks" / f"{name}.lock")
 
 
 def _take(path: Path) -> FileLock | None:
     lock = FileLock(path)
     try:
+        path.parent.mkdir(exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
         return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be locked ({error.strerror}); no run can be started") from error
     return lock
 
 

@@ -152,10 +152,19 @@ class RunStore:
         runs = self._listed("task = 'distillation' AND (?1 IS NULL OR run_group = ?1)", limit, include_forks, group)
         return [run for run in runs if isinstance(run, DistillationRun)]
 
-    def busy_slots(self) -> int:
-        """How many slots the running runs want, one a thread; more than there are where a run has more threads."""
+    def on_device(self) -> list[Run]:
+        """Runs of both kinds that are running or paused, newest first, forks included."""
+        return self._listed("status IN ('running', 'paused')", include_forks=True)
+
+    def busy_slots(self, kind: str) -> int:
+        """How many slots the running runs want on a kind of device; maybe more than there are."""
         self._mark_interrupted()
-        rows = self.database.read(f"SELECT coalesce(sum({THREADS}), 0) AS busy FROM runs WHERE status = 'running'")
+        wanted = THREADS if kind == "cpu" else "1"
+        rows = self.database.read(
+            f"SELECT coalesce(sum({wanted}), 0) AS busy FROM runs JOIN workers ON number = worker "
+            "WHERE status = 'running' AND kind = ?",
+            kind,
+        )
         return int(rows[0]["busy"])
 
     def trainings(self, limit: int | None = None) -> list[TrainingRun]:
@@ -788,6 +797,8 @@ def interrupt(connection: sqlite3.Connection, worker: int) -> None:
     ).fetchall():
         _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
         note(connection, row["id"], "interrupted")
+    # A run that it had paused and that waits again is for any worker now.
+    connection.execute("UPDATE runs SET worker = NULL WHERE status = 'queued' AND worker = ?", (worker,))
 
 
 def note(

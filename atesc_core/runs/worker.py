@@ -13,17 +13,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock
 
-from atesc_core.device import build, describe, pick_device, processor, slots, use_processor
+from atesc_core.device import build, describe, pick_device, processor, slots, use_processor, use_threads
 from atesc_core.distillation.events import Event
 from atesc_core.distillation.loop import Controls, distill
 from atesc_core.domains.loading import load_pair
@@ -42,6 +44,9 @@ from atesc_core.training.evaluation import Evaluator
 
 EVERY_DEVICE = ("auto", "cpu", "cuda", "mps")
 IDLE_S = 1.0  # between two reads of the queue, with ``--stay``
+IN_GATE_S = 1.0  # that a worker waits for the database while it holds the gate
+OTHERS_S, BETWEEN_ROUNDS_S = 5.0, 60.0  # between two looks for runs that lack a worker: without a run, and with one
+Result = TypeVar("Result")
 
 
 def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, Any] | None) -> Iterator[Event]:
@@ -49,6 +54,7 @@ def run_events(run: Run, runs_dir: Path, controls: Controls, resume: dict[str, A
 
     A student is measured on its teacher's pair. A trained teacher is saved under ``runs_dir`` at the end.
     """
+    use_threads(run.spec.threads)
     if isinstance(run, TrainingRun):
         return train_own(run.spec, runs_dir, resume)
     assert isinstance(run, DistillationRun)
@@ -75,38 +81,47 @@ class Worker:
         """Setting ``leaving`` ends the work after the current round. The other arguments are those of `work`."""
         self.store, self.device, self.number, self.lock = store, device, number, lock
         self.events, self.leaving, self.stay, self.start_others = events, leaving, stay, start_others
-        self.summary = describe(device).summary
         self.serves = device_names(device)
         self.slots = slots(device)
         self.taken: dict[str, FileLock] = {}  # its slots, while it computes, and their locks
         self.processor = ""  # of its slots
         self.paused: Session | None = None
         self.device_failed = False
+        self.ended = False  # its lock is free
+        self.others_started = -math.inf  # when it last started other workers, by time.monotonic
 
     def drain(self) -> None:
         """Work until there is nothing to do, or, with ``stay``, until ``leaving`` is set."""
         while not (self.leaving.is_set() or self.device_failed) and self.store.exists():
             if self.keeps_paused_run():
+                self.let_others_start(OTHERS_S)
                 time.sleep(POLL_S)
                 continue
-            with gate(self.store.runs_dir, WORKER_PATIENCE_S):
-                self.release_slots()
-                run_id = self.take_next()
-                if run_id is None and self.paused is None and not self.stay:
-                    self.lock.release()  # a run that is queued after this block finds no worker
-                    return
+            run_id = patiently(self.store, self.take_or_end)
+            if self.ended:
+                return
             if run_id is None:
+                self.let_others_start(OTHERS_S)
                 time.sleep(POLL_S if self.paused else IDLE_S)
             elif (run := self.load(run_id)) is not None:
                 self.let_others_start()
                 self.drive(run)
                 if self.paused is not None:
-                    with gate(self.store.runs_dir, WORKER_PATIENCE_S):
-                        self.release_slots()
+                    self.release_slots()
                     self.let_others_start()
 
+    def take_or_end(self) -> str | None:
+        """The id of the run that it takes. Without one it ends, unless it keeps a paused run or is to stay."""
+        with gate(self.store.runs_dir, WORKER_PATIENCE_S):
+            self.release_slots()
+            run_id = self.take_next()
+            if run_id is None and self.paused is None and not self.stay:
+                self.lock.release()  # a run that is queued after this block finds no worker
+                self.ended = True
+            return run_id
+
     def keeps_paused_run(self) -> bool:
-        """Whether its paused run still pauses. Drops one that was stopped, deleted or taken by another worker."""
+        """Whether its paused run pauses, or waits behind others. Drops one that was stopped, deleted or taken away."""
         if self.paused is None:
             return False
         rows = self.store.database.read(
@@ -116,13 +131,31 @@ class Worker:
         )
         if not rows:
             self.paused = None
-        return bool(rows) and rows[0]["status"] == "paused"
+            return False
+        head = self.next_queued()
+        return rows[0]["status"] == "paused" or head is None or head["id"] != self.paused.log.run.id
 
-    def let_others_start(self) -> None:
-        """Start workers for runs that wait while slots are free."""
-        if self.start_others:
-            with contextlib.suppress(StoreError):  # the app tries again
+    def let_others_start(self, every_s: float = 0.0) -> None:
+        """Start workers for runs that wait while slots are free; nothing if it was done less than ``every_s`` ago."""
+        if self.start_others and time.monotonic() >= self.others_started + every_s:
+            self.others_started = time.monotonic()
+            with contextlib.suppress(StoreError):  # it is tried again
                 self.start_others(self.store.runs_dir)
+
+    def is_to_leave(self) -> bool:
+        """Whether it is to leave its run after this round. Now and then it also looks after those that wait."""
+        self.let_others_start(BETWEEN_ROUNDS_S)
+        return self.leaving.is_set() or not self.store.exists()
+
+    def next_queued(self) -> sqlite3.Row | None:
+        """Id, threads and worker of the first of the queue; None if the queue is empty."""
+        rows = self.store.database.read(
+            f"SELECT id, worker, {THREADS} AS threads FROM runs "
+            "WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
+            "ORDER BY queued, rowid LIMIT 1",
+            json.dumps(self.serves),
+        )
+        return rows[0] if rows else None
 
     def release_slots(self) -> None:
         """Give its slots back."""
@@ -136,31 +169,28 @@ class Worker:
         None if there is none for this worker, or too few slots are free. The first of the queue is for the worker that
         paused it, if that lives; else for any that keeps no other run.
         """
-        rows = self.store.database.read(
-            f"SELECT id, worker, {THREADS} AS threads FROM runs "
-            "WHERE status = 'queued' AND requested_device IN (SELECT value FROM json_each(?)) "
-            "ORDER BY queued, rowid LIMIT 1",
-            json.dumps(self.serves),
-        )
-        if not rows or (self.paused is not None and self.paused.log.run.id != rows[0]["id"]):
-            return None
-        run_id, owner = rows[0]["id"], rows[0]["worker"]
-        if owner not in (None, self.number) and is_taken(self.store.runs_dir, worker_lock(owner)):
-            return None
-        # A paused run goes on where its tensors are.
-        names = [name for name in self.slots if self.paused is None or processor(name) == self.processor]
-        wanted = min(rows[0]["threads"], len(names)) if self.device.type == "cpu" else 1
-        self.taken = take_slots(self.store.runs_dir, names, wanted)
-        if not self.taken:
-            return None
-        self.processor = processor(next(iter(self.taken)))
-        with self.store.database.write() as connection:
-            connection.execute(
-                "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, error = NULL, "
-                "worker = ?, device = ?, build = ? WHERE id = ?",
-                (time.time(), self.number, self.summary, json.dumps(build(self.device)), run_id),
-            )
-        return str(run_id)
+        while (row := self.next_queued()) is not None:
+            if self.paused is not None and self.paused.log.run.id != row["id"]:
+                return None
+            if row["worker"] not in (None, self.number) and is_taken(self.store.runs_dir, worker_lock(row["worker"])):
+                return None
+            # A paused run goes on where its tensors are.
+            names = [name for name in self.slots if self.paused is None or processor(name) == self.processor]
+            wanted = min(row["threads"], len(names)) if self.device.type == "cpu" else 1
+            self.taken = take_slots(self.store.runs_dir, names, wanted)
+            if not self.taken:
+                return None
+            self.processor = processor(next(iter(self.taken)))
+            with self.store.database.write(patience_s=IN_GATE_S) as connection:
+                taken = connection.execute(
+                    "UPDATE runs SET status = 'running', started = coalesce(started, ?), finished = NULL, "
+                    "error = NULL, worker = ? WHERE id = ? AND status = 'queued'",
+                    (time.time(), self.number, row["id"]),
+                ).rowcount
+            if taken:
+                return str(row["id"])
+            self.release_slots()  # it was stopped, paused or deleted just now
+        return None
 
     def load(self, run_id: str) -> Run | None:
         """The run that it has taken; None, and the run fails, if another version queued it."""
@@ -171,27 +201,38 @@ class Worker:
                 fail(connection, run_id, str(error))
             return None
 
+    def note_device(self, run: Run) -> None:
+        """Note on which device, and with which build of PyTorch, it computes the run."""
+        values = (describe(self.device).summary, json.dumps(build(self.device)), run.id)
+        with self.store.database.write() as connection:
+            connection.execute("UPDATE runs SET device = ?, build = ? WHERE id = ?", values)
+
     def drive(self, run: Run) -> None:
         """Run or continue a run until it is over or the user halts it."""
         session, self.paused = self.paused, None
         log = session.log if session else RunLog(self.store, run)
         stepping = run.requested_state == "pause"
-        use_processor(self.processor)
         try:
+            use_processor(self.processor)
+            self.note_device(run)
             if session is None:
                 session = Session.open(log, self.events)
                 log.note_start(session.next_round[0] - 1)
             elif not stepping:
                 log.note("resumed")
-            outcome = session.go_on(lambda: self.leaving.is_set() or not self.store.exists())
+            outcome = session.go_on(self.is_to_leave)
         except Exception as error:  # any error ends this run, but not the queue
             if not self.store.exists():  # somebody has deleted the runs folder
                 self.leaving.set()
                 return
             log.fail(error)
             # A CUDA error, of which some are plain RuntimeErrors, can break the whole process, not only this run.
-            self.device_failed = self.device.type == "cuda" and isinstance(error, RuntimeError)
+            is_of_cuda = isinstance(error, RuntimeError) and not isinstance(error, StoreError)
+            self.device_failed = self.device.type == "cuda" and is_of_cuda
             return
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()  # other workers need what it does not use
         if not self.store.exists():
             self.leaving.set()
         elif outcome != "halted":
@@ -210,11 +251,26 @@ def device_names(device: torch.device) -> list[str]:
     return names
 
 
+def patiently(store: RunStore, action: Callable[[], Result]) -> Result:
+    """The result of an action in the gate, which is tried again while another program holds the database.
+
+    The gate is free meanwhile: pages and other workers need it.
+    """
+    end = time.monotonic() + WORKER_PATIENCE_S
+    while True:
+        try:
+            return action()
+        except StoreError:
+            if time.monotonic() >= end or not store.exists():
+                raise
+            time.sleep(IDLE_S)
+
+
 def report(store: RunStore, requested: str, device: torch.device) -> tuple[int, FileLock]:
     """Note that a worker for ``requested`` has started. Returns its number and its lock."""
-    with gate(store.runs_dir):
+    with gate(store.runs_dir, WORKER_PATIENCE_S):
         number, lock = take_worker(store.runs_dir)
-        with store.database.write() as connection:
+        with store.database.write(patience_s=IN_GATE_S) as connection:
             forget_starts(connection, requested)
             values = (device.type, json.dumps(device_names(device)), json.dumps(slots(device)))
             connection.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", values)
@@ -247,23 +303,23 @@ def work(
     store, leaving = RunStore(runs_dir, patience_s=WORKER_PATIENCE_S), leaving or threading.Event()
     try:
         device = pick_device(requested)
-        slots(device)
-    except ValueError as error:
+        describe(device)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: it is there, and does not work
         with store.database.write() as connection:
             forget_starts(connection, requested)
             fail_queued(connection, requested, str(error))
         return
-    number, lock = report(store, requested, device)
+    number, lock = patiently(store, lambda: report(store, requested, device))
     worker = Worker(store, device, number, lock, events, leaving, stay, start_others)
     try:
         worker.drain()
     finally:
         worker.release_slots()
         lock.release()
+        if not (leaving.is_set() or stay):
+            worker.let_others_start()
     if worker.device_failed and stay:
-        raise StoreError(f"device: {worker.summary} failed in this process; start the worker again")
-    if worker.device_failed:
-        worker.let_others_start()
+        raise StoreError(f"device: {describe(device).summary} failed in this process; start the worker again")
 
 
 def serve(runs_dir: Path, requested: str, stay: bool = False) -> None:

@@ -99,7 +99,7 @@ def run_and_measure(
     """
     import torch
 
-    from atesc_core.device import describe, pick_device
+    from atesc_core.device import describe, pick_device, use_threads
     from atesc_core.distillation.events import ThresholdChanged, TrapSought
     from atesc_core.distillation.loop import distill
     from atesc_core.domains.loading import load_pair
@@ -108,6 +108,7 @@ def run_and_measure(
     from atesc_core.training.events import EpochDone, Measured
 
     device = pick_device(specs[0].device)
+    use_threads(specs[0].threads)
     teachers = [load_teacher(spec.teacher, runs_dir) for spec in specs]
     evaluators = [
         Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device, images_from, teacher.model)

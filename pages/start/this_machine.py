@@ -17,7 +17,7 @@ GPU_NOTES = {  # kind of device -> note
 def show_machine() -> bool:
     """Draw the device, a note on GPUs, and the queue; return whether they may change soon."""
     device, count = machine(), active_run_count()
-    slots = elements.muted(slots_text(device.slots)) if device else ""
+    slots = elements.muted(slots_text(device)) if device else ""
     queue = f"{count} running or in line" if count else "empty"
     elements.row(
         elements.bold("This machine"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -77,6 +78,7 @@ def test_many_visitors_queue_runs_at_once(store, spec, threads):
 
 def test_a_worker_that_cannot_start_is_reported(store, spec, monkeypatch):
     monkeypatch.setattr(launcher, "RETRY_S", 0)
+    monkeypatch.setattr(launcher, "TOGETHER_S", 0)
 
     def spawn(runs_dir, requested):
         with launcher.log_file(runs_dir).open("ab") as log:
@@ -152,3 +154,17 @@ def test_nothing_starts_in_a_folder_that_cannot_be_written(store, spec, processe
     store.create(spec)
     ensure_worker(read_only_copy(monkeypatch, store, tmp_path / "copy"))
     assert processes == []
+
+
+def test_workers_that_fail_together_count_as_one_attempt(store, spec, processes, monkeypatch):
+    """Three that were started at once and found no memory failed the whole queue."""
+    run_id = store.create(spec)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with store.database.write() as connection:
+        for _ in range(launcher.ATTEMPTS):
+            row = ("cpu", dead.pid, time.time() - 60)
+            connection.execute("INSERT INTO starting (requested_device, pid, time) VALUES (?, ?, ?)", row)
+    ensure_worker(store.runs_dir)
+    assert processes == ["cpu"]
+    assert store.get(run_id).status == "queued"

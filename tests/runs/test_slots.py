@@ -14,7 +14,7 @@ import torch
 from atesc_core import device
 from atesc_core.runs import ensure_worker, launcher
 from atesc_core.runs.locks import gate, is_taken, take_slots
-from atesc_core.runs.worker import work
+from atesc_core.runs.worker import Worker, work
 from tests.support.tiny_runs import save_tiny_teacher
 from tests.support.waiting import until
 from tests.support.workers import ScriptedWorker, no_worker_is_left, workers  # noqa: F401
@@ -231,3 +231,80 @@ def test_runs_side_by_side_have_the_numbers_of_a_run_alone(store, spec, monkeypa
     for run_id in together:
         assert store.rounds(run_id)[columns + losses].equals(rounds[columns + losses])
         assert store.epochs(run_id).drop(columns="time").equals(store.epochs(alone).drop(columns="time"))
+
+
+def paused_and_resumed(lab, store, spec) -> str:
+    """A run that a worker keeps, and that waits again."""
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, 1, 1)
+    store.pause(run_id)
+    lab.script.let(run_id, 1)
+    lab.wait(run_id, "paused")
+    return run_id
+
+
+def test_a_run_that_waits_for_a_dead_worker_is_for_the_next_one_of_its_number(lab, store, spec):
+    """It waited for ever: another worker had taken the number, and passed for the one that kept the run."""
+    run_id = paused_and_resumed(lab, store, spec)
+    with store.database.write() as connection:  # at once, so that the living worker cannot take it
+        connection.execute("UPDATE runs SET status = 'queued', requested_state = 'run' WHERE id = ?", (run_id,))
+        lab.leaving.set()
+    lab.thread.join(60)
+    assert store.get(run_id).status == "queued"
+    other = ScriptedWorker(store)
+    other.script.free = True
+    other.start()
+    other.wait(run_id, "done")
+    other.end()
+
+
+def test_no_worker_is_started_behind_a_run_that_its_own_worker_will_take(lab, store, spec, monkeypatch):
+    """Each was started, found the first run of the queue to be another's, and ended, every two seconds."""
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
+    started = []
+    monkeypatch.setattr(
+        launcher,
+        "_spawn",
+        lambda runs_dir, requested: started.append(requested) or SimpleNamespace(pid=psutil.Process().pid),
+    )
+    wide = paused_and_resumed(lab, store, spec.replaced({"threads": 2}))
+    other = store.create(spec)
+    lab.start()
+    lab.wait(other, "running")
+    store.resume(wide)  # it needs both slots, and waits for the other run
+    store.create(spec)
+    ensure_worker(store.runs_dir)
+    assert started == []
+
+
+def test_a_run_that_is_stopped_while_a_worker_takes_it_stays_stopped(lab, store, spec, monkeypatch):
+    """The worker had read the queue before, and made it run again."""
+    run_id, second = store.create(spec), store.create(spec)
+    read = Worker.next_queued
+
+    def stop_after(worker):
+        row = read(worker)
+        if row is not None and row["id"] == run_id:
+            store.stop(run_id)
+        return row
+
+    monkeypatch.setattr(Worker, "next_queued", stop_after)
+    lab.script.free = True
+    lab.start()
+    lab.wait(second, "done")
+    assert lab.kinds(run_id) == ["created", "stopped"]
+
+
+def test_slots_keep_to_the_limits_of_a_container(tmp_path, monkeypatch):
+    monkeypatch.delenv("ATESC_CPU_SLOTS", raising=False)
+    monkeypatch.setattr(device, "describe", lambda device: device_of(256.0, 64))
+    (tmp_path / "cpu.max").write_text("250000 100000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert device._limits_of_container(tmp_path) == (2.5, float("inf"))
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "memory.max").write_text("4000000000\n")
+    limits = device._limits_of_container(tmp_path)
+    assert limits == (float("inf"), 4.0)
+    monkeypatch.setattr(device, "_limits_of_container", lambda: limits)
+    assert len(device.slots(CPU)) == 4

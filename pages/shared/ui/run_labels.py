@@ -11,6 +11,7 @@ from atesc_core.runs import DistillationRun, Run, TrainingRun
 from atesc_core.specs.run import RunSpec
 from atesc_core.specs.teacher import ABOUT_METHODS, TeacherSpec
 from atesc_core.vocabulary import ESCAPE_NAMES, SYNTHESIZER_NAMES
+from pages.shared.data.device import Machine
 from pages.shared.data.store import run_store
 from pages.shared.ui import formats
 
@@ -72,9 +73,10 @@ def time_ago(at: float | None) -> str:
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
-def slots_text(slots: int) -> str:
-    """How many of this machine's slots are in use: ``1 of 2 slots in use``."""
-    return f"{min(slots, run_store().busy_slots())} of {slots} slot{'s' if slots > 1 else ''} in use"
+def slots_text(device: Machine) -> str:
+    """How many of the device's slots are in use: ``1 of 2 slots in use``."""
+    busy = min(device.slots, run_store().busy_slots(device.kind))
+    return f"{busy} of {device.slots} slot{'s' if device.slots > 1 else ''} in use"
 
 
 def queue_position(run: Run) -> list[str]:

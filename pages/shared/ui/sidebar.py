@@ -17,7 +17,6 @@ from pages.shared.ui import appearance, elements, formats, presentation
 from pages.shared.ui.run_labels import queue_position, run_link, slots_text
 
 MAX_ROWS = 4  # runs of the queue that are shown; for the others only their number
-LATEST_RUNS = 50  # number of latest runs among which the running ones are searched
 
 
 def sidebar(pages: Sequence[st.Page]) -> None:
@@ -60,14 +59,13 @@ def _machine_and_queue() -> None:
         st.rerun()
     device = machine()
     store = run_store()
-    on_device = [run for run in store.all_runs(LATEST_RUNS, include_forks=True) if run.status in ("running", "paused")]
     queued = store.queue()
-    runs = on_device + queued
+    runs = store.on_device() + queued
     with st.container(gap="xxsmall"):
         elements.label("This machine")
         elements.row(device.summary if device else elements.muted("Asking PyTorch …"))
         if device:
-            elements.row(elements.muted(slots_text(device.slots)))
+            elements.row(elements.muted(slots_text(device)))
     with st.container(gap="xsmall", key="queue"):
         elements.label("Queue")
         if queued and store.database.writable:  # a worker may have died, with nobody on the page of its run
