@@ -31,7 +31,7 @@ def story_verdict(curves: Curves, finished: bool) -> list[str]:
     metric = next(name for name in METRIC_NAMES if name != "iacc" and name in curves["plain"])
     sentences = [_trap_sentence(curves, metric)]
     for role in ESCAPES:
-        if escape := _escape_sentence(curves, metric, role):
+        if escape := _escape_sentence(curves, metric, role, finished):
             sentences.append(escape)
         elif not finished:
             sentences.append(f"Next: the same teacher, with {ESCAPE_NAMES[role]}.")
@@ -64,7 +64,7 @@ def _trap_sentence(curves: Curves, metric: str) -> str:
     )
 
 
-def _escape_sentence(curves: Curves, metric: str, role: str) -> str | None:
+def _escape_sentence(curves: Curves, metric: str, role: str, finished: bool) -> str | None:
     """What an escape changes compared with the plain student, and its cost in IAcc; None before it is measured."""
     common = _last_common_epoch(curves, "plain", role)
     if common is None:
@@ -73,11 +73,13 @@ def _escape_sentence(curves: Curves, metric: str, role: str) -> str | None:
     control = _row(curves.get("control"), epoch)
     # In close-set OAcc says how good a student is there, and the trap label's share whether it is in the trap.
     judged = "trap_share" if _has(plain, "trap_share") and _has(escape, "trap_share") else metric
+    if not finished and (plain["iacc"], plain[metric]) == (escape["iacc"], escape[metric]):
+        return f"{ESCAPE_NAMES[role]} has not begun to act: as plain up to epoch {epoch}."
     gain = _ood_gap(judged, plain[judged], escape[judged])
     if gain <= -MIN_DIFFERENCE:
         verdict = "is worse off"
     elif gain < MIN_DIFFERENCE:
-        verdict = "has not helped" if epoch == curves["plain"]["epoch"].max() else "has not helped yet"
+        verdict = "has not helped" if finished else "has not helped yet"
         if escape["iacc"] - plain["iacc"] >= FREE_WITHIN:
             verdict = "has helped on ID images"
     else:

@@ -94,6 +94,11 @@ CLOSE_CONTROL = costly(curve("oacc", (80, 92)), 70, 85, share=11)
             False,
             ["ATEsc has not helped yet: ASR 90.0 → 91.0 %, at the same IAcc (epoch 1)"],
         ),
+        (
+            {"plain": curve("asr", (50, 90)), "atesc": curve("asr", (50, 90))},  # side by side, before the first split
+            False,
+            ["ATEsc has not begun to act: as plain up to epoch 1."],
+        ),
         ({"plain": TRAPPED, "atesc": curve("asr", (50, 91), (69, 97))}, True, ["ATEsc has not helped: "]),
         ({"plain": CONTROL, "atesc": TRAPPED}, True, ["ATEsc is worse off"]),
         (
