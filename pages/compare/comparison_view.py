@@ -142,33 +142,43 @@ def _run_losses(runs_dir: str, run_id: str, last_epoch: int, ended: float) -> pd
 
 
 def _display_controls() -> Display:
+    # A parameter without a value, as in `?show=`, makes a control None, also one that must have a value.
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        quantity = st.segmented_control(
-            "Show",
-            list(QUANTITIES),
-            default="accuracy",
-            required=True,
-            key="show",
-            bind="query-params",
-            format_func=QUANTITIES.__getitem__,
+        quantity = (
+            st.segmented_control(
+                "Show",
+                list(QUANTITIES),
+                default="accuracy",
+                required=True,
+                key="show",
+                bind="query-params",
+                format_func=QUANTITIES.__getitem__,
+            )
+            or "accuracy"
         )
-        band = st.segmented_control(
-            "Band over seeds",
-            list(BANDS),
-            default="sd",
-            required=True,
-            key="band",
-            bind="query-params",
-            format_func=BANDS.__getitem__,
+        band = (
+            st.segmented_control(
+                "Band over seeds",
+                list(BANDS),
+                default="sd",
+                required=True,
+                key="band",
+                bind="query-params",
+                format_func=BANDS.__getitem__,
+            )
+            or "sd"
         )
-        colour = st.segmented_control(
-            "Colour of the",
-            COLOURS,
-            default=COLOURS[0],
-            required=True,
-            key="colour",
-            bind="query-params",
-            help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
+        colour = (
+            st.segmented_control(
+                "Colour of the",
+                COLOURS,
+                default=COLOURS[0],
+                required=True,
+                key="colour",
+                bind="query-params",
+                help="measure: ID and OOD as on every page. setting: a colour for each line of the legend.",
+            )
+            or COLOURS[0]
         )
         smoothing = st.slider(
             "Smoothing",

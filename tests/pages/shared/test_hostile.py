@@ -69,6 +69,14 @@ def test_no_link_breaks_a_page(open_page, finished_run, report, held_jobs, page,
             assert "[log in again](https" not in element.value, query
 
 
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_parameters_without_a_value_are_none(open_page, finished_run, report, held_jobs, page):
+    """`?show=` set Streamlit's control to None, and Compare stopped."""
+    query = dict.fromkeys((name for name in parameters() if name != "run"), "")
+    app = open_page(page, run=finished_run.id, **query)
+    assert not app.exception
+
+
 # ── damaged files ───────────────────────────────────────────────────────────────────────────
 
 
