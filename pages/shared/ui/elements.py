@@ -153,6 +153,7 @@ def tiles(*parts: Html) -> None:
     st.html(f'<div class="atesc atesc-tiles">{"".join(map(as_html, parts))}</div>')
 
 
+DENSE = 9  # columns that find room in the usual size
 SENTENCE = 60  # characters of a cell that is not to be one word wide where the table is wider than its place
 
 
@@ -180,7 +181,9 @@ def table(frame: pd.DataFrame, numbers: Sequence[str] = (), roles: Mapping[str, 
         "<tr>" + "".join(cell("td", name, value) for name, value in zip(columns, row, strict=True)) + "</tr>"
         for row in frame.itertuples(index=False, name=None)
     )
-    st.html(f'<div class="atesc atesc-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    dense = " is-dense" if len(columns) > DENSE else ""
+    rows = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    st.html(f'<div class="atesc atesc-table{dense}"><table>{rows}</table></div>')
 
 
 def label(text: str) -> None:
