@@ -29,6 +29,8 @@ from pages.shared.ui.actions import action_button
 from pages.shared.ui.run_labels import count_runs
 
 FORM_PARAMETERS = {"spec", "teacher", "vary"}  # of a link to the form: all settings, or the teacher; what is varied
+CHOSEN = "chosen teacher"  # in the session's state while the form is shown: to say so when it is deleted elsewhere
+DELETED = ":material/delete:"
 # Above the advanced settings; and threshold_changes, the thresholds set by hand while a run went on.
 BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind", "threshold_changes"}
 LABELS = {
@@ -104,6 +106,10 @@ def new_run_form() -> None:
         _summary(base, changes, varied, group)
 
 
+def _remember_teacher(key: str) -> None:
+    st.session_state[CHOSEN] = st.session_state[key]
+
+
 def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunSpec, str]:
     """Draw the choice of teacher, method, escape and preset.
 
@@ -114,8 +120,16 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     names = list(known)
     first = next((name for name, card in known.items() if card.kind == "NTL"), names[0])
     chosen = preferred if preferred in known else first
+    before = st.session_state.get(CHOSEN)
+    if before is not None and before not in known:
+        elements.notice("warning", f"The teacher {before!r} has been deleted; choose another one.", icon=DELETED)
     # With a key the choice stays where the list gets longer or shorter.
-    teacher = st.selectbox("Teacher", names, index=names.index(chosen), key=f"teacher, at first {chosen}")
+    key = f"teacher, at first {chosen}"
+    teacher = st.selectbox(
+        "Teacher", names, index=names.index(chosen), key=key, on_change=_remember_teacher, args=(key,)
+    )
+    if before is None or before in known:
+        st.session_state[CHOSEN] = teacher
     elements.row(*teacher_summary(known[teacher]))
     left, right = st.columns(2)
     sources = (["link"] if linked else []) + list(PRESETS)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.distill.new_run_form import FORM, FORM_PARAMETERS, new_run_form
+from pages.distill.new_run_form import CHOSEN, FORM, FORM_PARAMETERS, new_run_form
 from pages.distill.repeat import repeat_with_seeds
 from pages.distill.run_view import run_view
 from pages.shared.data.teachers import cards
@@ -22,6 +22,7 @@ with title:
 
 if run:
     FORM.reset()
+    st.session_state.pop(CHOSEN, None)
     for name in FORM_PARAMETERS:
         st.query_params.pop(name, None)
     with button, elements.hidden_when_presenting("new run"):

@@ -113,6 +113,10 @@ def test_a_press_of_start_is_for_the_teacher_that_was_shown(open_page, store):
     assert not app.exception
     assert app.selectbox[0].value != "mine"
     assert not store.distillations()
+    gone = "The teacher 'mine' has been deleted; choose another one."  # a second press would have begun another's run
+    assert gone in page_text(app)
+    app.selectbox[0].set_value("mnistm-mnist-ntl").run()
+    assert gone not in page_text(app)
 
 
 def test_a_badge_follows_the_value_while_it_is_edited(open_page, store):
