@@ -36,7 +36,8 @@ class LabServer:
         environment: Mapping[str, str | None] | None = None,
     ):
         self.runs_dir, self.command, self.folder = runs_dir, command, folder
-        changes = {"ATESC_RUNS_DIR": str(runs_dir)} | dict(environment or {})
+        # One run at a time: the browser and the server need the other core.
+        changes = {"ATESC_RUNS_DIR": str(runs_dir), "ATESC_CPU_SLOTS": "1"} | dict(environment or {})
         self.environment = {name: value for name, value in (os.environ | changes).items() if value is not None}
         self.log = runs_dir.parent / f"{runs_dir.name}.log"
         with socket.socket() as probe:
