@@ -43,9 +43,13 @@ def gate(runs_dir: Path, timeout_s: float = 30.0) -> Iterator[None]:
 
 def take(runs_dir: Path, name: str) -> FileLock | None:
     """The lock of this name, or None if it is held. Call it while holding the gate."""
+    return _take(_file(runs_dir, name))
+
+
+def _file(runs_dir: Path, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise ValueError(f"lock: {name!r}: expected lower-case letters, digits, '-' and '_', at most 40")
-    return _take(runs_dir / "locks" / f"{name}.lock")
+    return runs_dir / "locks" / f"{name}.lock"
 
 
 def _take(path: Path) -> FileLock | None:
@@ -70,10 +74,7 @@ def is_held(path: Path) -> bool:
 
 def is_taken(runs_dir: Path, name: str) -> bool:
     """Whether a process holds the lock of this name. Call it while holding the gate."""
-    if (lock := take(runs_dir, name)) is None:
-        return True
-    lock.release()
-    return False
+    return is_held(_file(runs_dir, name))
 
 
 def worker_lock(number: int) -> str:

@@ -30,7 +30,6 @@ from pages.shared.ui.run_labels import count_runs
 
 FORM_PARAMETERS = {"spec", "teacher", "vary"}  # of a link to the form: all settings, or the teacher; what is varied
 CHOSEN = "chosen teacher"  # in the session's state while the form is shown: to say so when it is deleted elsewhere
-DELETED = ":material/delete:"
 # Above the advanced settings; and threshold_changes, the thresholds set by hand while a run went on.
 BASIC_FIELDS = {"teacher", "preset", "escape.kind", "synthesis.kind", "threshold_changes"}
 LABELS = {
@@ -122,7 +121,8 @@ def _basics(known: dict[str, TeacherCard], linked: RunSpec | None) -> tuple[RunS
     chosen = preferred if preferred in known else first
     before = st.session_state.get(CHOSEN)
     if before is not None and before not in known:
-        elements.notice("warning", f"The teacher {before!r} has been deleted; choose another one.", icon=DELETED)
+        gone = f"The teacher {before!r} has been deleted; choose another one."
+        elements.notice("warning", gone, icon=":material/delete:")
     # With a key the choice stays where the list gets longer or shorter.
     key = f"teacher, at first {chosen}"
     teacher = st.selectbox(

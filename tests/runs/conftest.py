@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from atesc_core.runs import RunStore
+from atesc_core.runs import RunStore, launcher
 from atesc_core.specs.run import RunSpec
 from tests.support.tiny_runs import TINY
 
@@ -26,3 +28,17 @@ def store(tmp_path: Path):
 @pytest.fixture
 def spec() -> RunSpec:
     return TINY
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Worker processes started so far: none of them comes to its lock."""
+    started = []
+
+    def spawn(runs_dir, requested):
+        started.append(requested)
+        return SimpleNamespace(pid=psutil.Process().pid)
+
+    monkeypatch.setattr(launcher, "_spawn", spawn)
+    monkeypatch.setattr(launcher, "RETRY_S", 0)
+    return started

@@ -111,20 +111,6 @@ def test_a_worker_that_is_starting_is_waited_for(store, spec, monkeypatch):
     assert calls == ["cpu"]
 
 
-@pytest.fixture
-def processes(monkeypatch):
-    """Worker processes started so far: none of them comes to its lock."""
-    started = []
-
-    def spawn(runs_dir, requested):
-        started.append(requested)
-        return SimpleNamespace(pid=psutil.Process().pid)
-
-    monkeypatch.setattr(launcher, "_spawn", spawn)
-    monkeypatch.setattr(launcher, "RETRY_S", 0)
-    return started
-
-
 def test_a_start_that_cannot_be_noted_is_not_made(store, spec, processes, monkeypatch):
     """On a full disk each call, every two seconds, started another process."""
     store.create(spec)

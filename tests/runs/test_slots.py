@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import psutil
 import pytest
 import torch
 
 from atesc_core import device
-from atesc_core.runs import ensure_worker, launcher
+from atesc_core.runs import ensure_worker
 from atesc_core.runs.locks import gate, is_taken, take_slots
 from atesc_core.runs.worker import Worker, work
 from tests.support.tiny_runs import save_tiny_teacher
@@ -32,6 +30,17 @@ def lab(store, monkeypatch):
 
 def statuses(store, *run_ids: str) -> list[str]:
     return [store.get(run_id).status for run_id in run_ids]
+
+
+def paused_run(lab, store, spec, epoch: int = 1) -> str:
+    """A run that its worker keeps, paused after the second round of an epoch."""
+    run_id = store.create(spec)
+    lab.start()
+    lab.at(run_id, epoch, 1)
+    store.pause(run_id)
+    lab.script.let(run_id, 1)  # the worker looks after the round it is in
+    lab.wait(run_id, "paused")
+    return run_id
 
 
 def test_two_runs_of_one_thread_go_side_by_side_and_the_third_waits(lab, store, spec):
@@ -72,12 +81,7 @@ def test_a_run_of_more_threads_than_slots_takes_all_of_them(lab, store, spec):
 def test_a_paused_run_goes_on_in_its_own_worker_once_a_slot_is_free(lab, store, spec, monkeypatch):
     """Another worker would begin it again from its last checkpoint."""
     monkeypatch.setenv("ATESC_CPU_SLOTS", "1")
-    first = store.create(spec)
-    lab.start()
-    lab.at(first, 1, 1)
-    store.pause(first)
-    lab.script.let(first, 1)
-    lab.wait(first, "paused")
+    first = paused_run(lab, store, spec)
     second = store.create(spec)
     lab.start()
     lab.wait(second, "running")
@@ -96,12 +100,7 @@ def test_a_paused_run_goes_on_in_its_own_worker_once_a_slot_is_free(lab, store, 
 
 
 def test_a_paused_run_whose_worker_has_ended_is_begun_from_its_checkpoint_by_another(lab, store, spec):
-    run_id = store.create(spec)
-    lab.start()
-    lab.at(run_id, 2, 1)
-    store.pause(run_id)
-    lab.script.let(run_id, 1)
-    lab.wait(run_id, "paused")
+    run_id = paused_run(lab, store, spec, epoch=2)
     lab.leaving.set()
     lab.thread.join(60)
     assert store.get(run_id).status == "interrupted"
@@ -112,24 +111,17 @@ def test_a_paused_run_whose_worker_has_ended_is_begun_from_its_checkpoint_by_ano
     assert lab.script.opened == [(run_id, 0), (run_id, 1)]
 
 
-def test_as_many_workers_are_started_as_slots_are_free(lab, store, spec, monkeypatch):
+def test_as_many_workers_are_started_as_slots_are_free(lab, store, spec, processes, monkeypatch):
     monkeypatch.setenv("ATESC_CPU_SLOTS", "3")
-    monkeypatch.setattr(launcher, "RETRY_S", 0)
-    started = []
-    monkeypatch.setattr(
-        launcher,
-        "_spawn",
-        lambda runs_dir, requested: started.append(requested) or SimpleNamespace(pid=psutil.Process().pid),
-    )
     for _ in range(5):
         store.create(spec)
     ensure_worker(store.runs_dir)
-    assert started == ["cpu"], "how many slots there are, the first worker reports"
+    assert processes == ["cpu"], "how many slots there are, the first worker reports"
     lab.start()
     until(lambda: lab.script.opened)
     ensure_worker(store.runs_dir)
     ensure_worker(store.runs_dir)
-    assert started == ["cpu"] * 3, "one runs; two more slots are free, for four runs that wait"
+    assert processes == ["cpu"] * 3, "one runs; two more slots are free, for four runs that wait"
 
 
 def test_slots_are_counted_from_the_cores_unless_a_variable_says(monkeypatch):
@@ -233,20 +225,9 @@ def test_runs_side_by_side_have_the_numbers_of_a_run_alone(store, spec, monkeypa
         assert store.epochs(run_id).drop(columns="time").equals(store.epochs(alone).drop(columns="time"))
 
 
-def paused_and_resumed(lab, store, spec) -> str:
-    """A run that a worker keeps, and that waits again."""
-    run_id = store.create(spec)
-    lab.start()
-    lab.at(run_id, 1, 1)
-    store.pause(run_id)
-    lab.script.let(run_id, 1)
-    lab.wait(run_id, "paused")
-    return run_id
-
-
 def test_a_run_that_waits_for_a_dead_worker_is_for_the_next_one_of_its_number(lab, store, spec):
     """It waited for ever: another worker had taken the number, and passed for the one that kept the run."""
-    run_id = paused_and_resumed(lab, store, spec)
+    run_id = paused_run(lab, store, spec)
     with store.database.write() as connection:  # at once, so that the living worker cannot take it
         connection.execute("UPDATE runs SET status = 'queued', requested_state = 'run' WHERE id = ?", (run_id,))
         lab.leaving.set()
@@ -259,23 +240,16 @@ def test_a_run_that_waits_for_a_dead_worker_is_for_the_next_one_of_its_number(la
     other.end()
 
 
-def test_no_worker_is_started_behind_a_run_that_its_own_worker_will_take(lab, store, spec, monkeypatch):
+def test_no_worker_is_started_behind_a_run_that_its_own_worker_will_take(lab, store, spec, processes):
     """Each was started, found the first run of the queue to be another's, and ended, every two seconds."""
-    monkeypatch.setattr(launcher, "RETRY_S", 0)
-    started = []
-    monkeypatch.setattr(
-        launcher,
-        "_spawn",
-        lambda runs_dir, requested: started.append(requested) or SimpleNamespace(pid=psutil.Process().pid),
-    )
-    wide = paused_and_resumed(lab, store, spec.replaced({"threads": 2}))
+    wide = paused_run(lab, store, spec.replaced({"threads": 2}))
     other = store.create(spec)
     lab.start()
     lab.wait(other, "running")
     store.resume(wide)  # it needs both slots, and waits for the other run
     store.create(spec)
     ensure_worker(store.runs_dir)
-    assert started == []
+    assert processes == []
 
 
 def test_a_run_that_is_stopped_while_a_worker_takes_it_stays_stopped(lab, store, spec, monkeypatch):
