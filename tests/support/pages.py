@@ -99,3 +99,15 @@ def selection_link(run: DistillationRun, *indices: int, epoch: int = 2, image: i
     """The link's parameters for a run with these images selected."""
     query = {"run": run.id, "picked": Selection(epoch, indices).to_token()}
     return query if image is None else query | {"image": str(image)}
+
+
+def tick_runs(app, *rows):
+    """Returns Storage, rerun with these rows of its table ticked."""
+    table = "storage table" + app.dataframe[0].proto.id.rpartition("storage table")[2]
+    app.session_state[table] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return app.run()
+
+
+def primary_buttons(app):
+    """Returns the labels of the page's primary buttons, without that of the closed "Repeat with seeds"."""
+    return [each.label for each in app.button if each.proto.type == "primary" and "start repeat" not in each.proto.id]

@@ -9,7 +9,7 @@ import pytest
 from atesc_core.runs import RunStore, launcher
 from tests.support.disks import fill_disk, read_only_copy
 from tests.support.labs import logged_run, tiny_spec
-from tests.support.pages import PAGE_NAMES, button, page_text
+from tests.support.pages import PAGE_NAMES, button, page_text, tick_runs
 
 
 @pytest.fixture
@@ -52,9 +52,7 @@ def test_a_run_is_deleted_on_a_full_disk(lab, spawned, open_page, monkeypatch):
     (lab.folder(ended.id) / "snapshots" / "1.npz").write_bytes(bytes(1_000_000))
     monkeypatch.setattr(launcher, "_start", lambda store, requested: None)
     fill_disk(monkeypatch, lab.folder(ended.id))
-    app = open_page("storage")
-    app.session_state["storage table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    app = button(app.run(), "Delete for good").click().run()
+    app = button(tick_runs(open_page("storage"), 0), "Delete for good").click().run()
     assert not app.exception
     assert "1.0 MB freed." in page_text(app)
     assert [run.id for run in lab.all_runs()] == [waiting.id]

@@ -13,7 +13,7 @@ from atesc_core.teachers.zoo import load_teacher
 from pages.shared.ui.glossary import LOSSES, TERMS, annotated
 from pages.shared.ui.turn.tables import decimal
 from tests.support.labs import tiny_spec
-from tests.support.pages import button, image_walls, page_text, set_status
+from tests.support.pages import button, image_walls, page_text, primary_buttons, set_status
 from tests.support.waiting import until
 
 CARD = "Trace of one turn"
@@ -73,7 +73,7 @@ def test_a_paused_run_asks_for_the_generators_turn(open_page, store):
     assert "A round begins with the generator" in page_text(app)
     assert not button(app, "Generator's turn").disabled
     assert button(app, "Student's turn").disabled
-    assert [each.label for each in app.button if each.proto.type == "primary"] == ["Generator's turn"]
+    assert primary_buttons(app) == ["Generator's turn"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_slow_motion_is_switched_on_at_a_pace_and_off_again(open_page, store):
     pace.set_value(2).run()
     assert store.get(run_id).seconds_per_turn == 2.0
     assert app.query_params["pace"] == "2"
-    assert [each.label for each in app.button if each.proto.type == "primary"] == ["End slow motion"]
+    assert primary_buttons(app) == ["End slow motion"]
     button(app, "End slow motion").click().run()
     assert (store.get(run_id).in_slow_motion, store.get(run_id).status) == (False, "paused")
     assert not button(app, "Generator's turn").disabled

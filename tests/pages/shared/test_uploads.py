@@ -99,5 +99,5 @@ def test_storage_shows_what_is_held_and_what_waits(open_page, store, monkeypatch
     opened = open_page("storage")
     assert not opened.exception
     text = page_text(opened)
-    assert re.search(r"Uploads held\W+12\.3\W+MB\W+at most 1,024\.0 MB", text)
+    assert re.search(r"Uploads held\W+12\.3\W+MB\W+at most 1\u202f024\.0 MB", text)
     assert re.search(r"Jobs in line\W+3\W+at most 32 of a kind", text)

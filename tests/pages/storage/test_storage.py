@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tests.support.labs import archive_of, logged_run, tiny_spec
-from tests.support.pages import button, page_text
+from tests.support.pages import button, page_text, tick_runs
 
 
 @pytest.fixture
@@ -20,12 +20,6 @@ def runs(store):
         for epoch in (1, 2, 3):
             (folder / f"{epoch}.npz").write_bytes(archive_of(size))
     return [*ended, store.create(tiny_spec())]
-
-
-def tick(app, *rows):
-    table = "storage table" + app.dataframe[0].proto.id.rpartition("storage table")[2]
-    app.session_state[table] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
-    return app.run()
 
 
 def test_an_empty_lab(open_page, store):
@@ -46,7 +40,7 @@ def test_the_largest_run_is_first(open_page, runs):
 
 
 def test_ticked_runs_are_deleted(open_page, store, runs):
-    app = tick(open_page("storage"), 0)
+    app = tick_runs(open_page("storage"), 0)
     app = button(app, "Delete for good").click().run()
     assert not app.exception
     assert {run.id for run in store.all_runs()} == {runs[0], runs[2]}
@@ -55,14 +49,14 @@ def test_ticked_runs_are_deleted(open_page, store, runs):
 
 def test_a_tick_is_for_a_run_and_not_for_a_row(open_page, store, runs):
     """After a run was deleted, here or by another visitor, the next one in its row was ticked."""
-    app = tick(open_page("storage"), 0)
+    app = tick_runs(open_page("storage"), 0)
     assert "1 run ticked, 9.0 MB" in page_text(app)
     store.delete(runs[1])
     assert "Nothing ticked" in page_text(app.run())
 
 
 def test_what_cannot_be_thinned_says_so_and_the_others_are(open_page, store, runs):
-    app = tick(open_page("storage"), 0, 1, 2)
+    app = tick_runs(open_page("storage"), 0, 1, 2)
     app = button(app, "Thin").click().run()
     assert not app.exception
     assert f"run: {runs[2]} is queued" in page_text(app)
