@@ -95,7 +95,13 @@ class Cluster:
         self.ray: Any = ray
         try:
             _check_answers(address)
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="warning")
+            ray.init(
+                address=address,
+                ignore_reinit_error=True,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise ValueError(f"address: {address!r}: no Ray cluster can be reached ({error})") from error
         errors = ray.exceptions

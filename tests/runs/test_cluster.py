@@ -5,6 +5,7 @@ The nodes are processes of this machine.
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from ray._raylet import Config
 from ray.cluster_utils import Cluster as Nodes
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -38,6 +40,9 @@ def nodes() -> Iterator[Nodes]:
     """A cluster whose head computes nothing: the tests add nodes that do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")  # its ports are open to the network while the tests run
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        Config.initialize("")  # reads them again
         cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, **MEMORY})
         yield cluster
         cluster.shutdown()
@@ -85,6 +90,7 @@ def test_a_run_goes_on_elsewhere_when_its_node_dies_and_obeys_requests_on_both(s
         assert paused.epoch == 1
         assert paused.round < LONG.rounds
         assert paused.build["PyTorch"] == torch.__version__
+        store.set_threshold(run.id, 9.5)
         store.resume(run.id)
         until(lambda: store.get(run.id).epoch == 2)
         kill(first)
@@ -94,11 +100,11 @@ def test_a_run_goes_on_elsewhere_when_its_node_dies_and_obeys_requests_on_both(s
         until(lambda: store.get(run.id).status not in ("queued", "running"))
     assert store.get(run.id).status == "done", store.get(run.id).error
     history = store.history(run.id)
-    assert [kind for kind in history["kind"] if kind != "interrupted"] == [
-        "created", "started", "paused", "resumed", "resumed", "done",
-    ]  # fmt: skip
+    kinds = ["created", "started", "paused", "resumed", "threshold", "resumed", "done"]
+    assert [kind for kind in history["kind"] if kind != "interrupted"] == kinds
     assert list(history["text"])[-2] == "from the end of epoch 1: its node was lost"
-    assert logged(store, run.id) == alone(store, LONG)
+    again = store.reproducing_spec(store.get_distillation(run.id))
+    assert logged(store, run.id) == alone(store, again)
     nodes.remove_node(first, allow_graceful=False)
     nodes.remove_node(second, allow_graceful=False)
 
