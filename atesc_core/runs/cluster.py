@@ -27,6 +27,7 @@ from filelock import FileLock
 
 from atesc_core.device import build, describe, pick_device
 from atesc_core.distillation.loop import Controls
+from atesc_core.runs.database import WORKER_PATIENCE_S
 from atesc_core.runs.locks import gate, take_worker
 from atesc_core.runs.log import RunLog
 from atesc_core.runs.run import Run
@@ -187,7 +188,7 @@ class ClusterRuns:
 
     def __init__(self, store: RunStore, cluster: Cluster):
         """Takes the number of a worker. Raises StoreError."""
-        self.store, self.cluster = store, cluster
+        self.store, self.cluster = RunStore(store.runs_dir, patience_s=WORKER_PATIENCE_S), cluster
         self.leaving = threading.Event()
         self.threads: list[threading.Thread] = []
         self.number, self.lock = self._report()
@@ -211,6 +212,8 @@ class ClusterRuns:
         with gate(self.store.runs_dir), self.store.database.write() as connection:
             interrupt(connection, self.number)
             self.lock.release()
+        if not any(thread.is_alive() for thread in self.threads):
+            self.store.close()
 
     def create_group(self, specs: Sequence[RunSpec], name: str | None = None, joined_by: str | None = None) -> str:
         """As `RunStore.create_group`, but the runs wait for a node of the cluster, and no other worker takes them."""
