@@ -27,11 +27,29 @@ RunsDir = Annotated[
     typer.Option(help="Folder of the runs and of your own teachers; the app's, unless named.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+On = Annotated[
+    Literal["workers", "ray"],
+    typer.Option(help="workers: on this machine; ray: on a Ray cluster, and this process collects what the runs log."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="With --on ray: the cluster's, as of `ray start`; unless given, $RAY_ADDRESS, a cluster that runs on this "
+        "machine, or else a new one on this machine alone.",
+        show_default=False,
+    ),
+]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto takes CUDA, then MPS, then CPU.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. --set escape.weight=0.3; may be repeated."),
 ]
+
+
+def check_on(on: Literal["workers", "ray"], address: str | None) -> None:
+    """Raise ValueError if there is an address, but nothing runs on a cluster."""
+    if address is not None and on != "ray":
+        raise ValueError(f"--address: {address!r}; expected with --on ray only")
 
 
 def typed_settings(typed: list[str] | None) -> dict[str, Any]:

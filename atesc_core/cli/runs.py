@@ -308,25 +308,29 @@ def worker(
     serve(folder(runs_dir), device, stay)
 
 
-def check_and_warn(specs: Sequence[RunSpec], store: RunStore) -> None:
-    """Raise now the errors that the worker would raise later, and print what is probably a mistake."""
+def check_and_warn(specs: Sequence[RunSpec], store: RunStore, on_this_machine: bool = True) -> None:
+    """Raise now the errors that the worker would raise later, and print what is probably a mistake.
+
+    The device has to be present only if the runs are computed on this machine.
+    """
     from atesc_core.synthesis import batchnorm_notice
 
     notes: dict[str | None, None] = {}
     for spec in {(spec.teacher, spec.student, spec.device, spec.synthesis.kind): spec for spec in specs}.values():
-        notes[batchnorm_notice(_check_names(spec, store).card.arch, spec.synthesis.kind)] = None
+        notes[batchnorm_notice(_check_names(spec, store, on_this_machine).card.arch, spec.synthesis.kind)] = None
     for note in filter(None, notes | dict.fromkeys(warning for spec in specs for warning in spec.warnings())):
         print_message(f"note: {note}")
 
 
-def _check_names(spec: RunSpec, store: RunStore) -> Teacher:
+def _check_names(spec: RunSpec, store: RunStore, on_this_machine: bool) -> Teacher:
     """Raise now the errors that the worker would raise later. Returns the teacher."""
     from atesc_core.device import pick_device
     from atesc_core.models import ARCHITECTURES
     from atesc_core.teachers.zoo import load_teacher
 
     teacher = load_teacher(spec.teacher, store.runs_dir)
-    pick_device(spec.device)
+    if on_this_machine:
+        pick_device(spec.device)
     if spec.student not in ARCHITECTURES:
         raise SpecError(f"student: {spec.student!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
     return teacher

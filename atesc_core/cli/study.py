@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from atesc_core.cli.common import RunsDir, folder, metrics_text, print_message, progress_bar
+from atesc_core.cli.common import Address, On, RunsDir, check_on, folder, metrics_text, print_message, progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -45,11 +47,14 @@ def study(
         ),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Only write the page.")] = False,
+    on: On = "workers",
+    address: Address = None,
     runs_dir: RunsDir = None,
 ) -> None:
     """Run what a study still lacks, then write results.md or development.md. What is in the rows is not run again."""
     from atesc_core.study import STUDIES, group_by_student, provide_teachers, write_development, write_page
 
+    check_on(on, address)
     chosen = STUDIES[name]
     seed_counts: dict[str, int] = {name: seeds or chosen.seeds}
     share, rows = _slice(part), rows or chosen.rows
@@ -59,7 +64,10 @@ def study(
         if not table:
             planned = _runnable(chosen.plan(seed_counts[name]), folder(runs_dir))
             groups = group_by_student(planned, folder(runs_dir))[share]
-            _run_missing(groups, rows, folder(runs_dir), chosen.images_from)
+            if on == "ray":
+                _run_missing_on_ray(groups, rows, folder(runs_dir), chosen.images_from, address)
+            else:
+                _run_missing(groups, rows, folder(runs_dir), chosen.images_from)
     finally:
         if name == "development":
             print(write_development(rows, seed_counts, folder(runs_dir)))
@@ -110,6 +118,50 @@ def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, image
                 append_row(row, rows)
                 progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
             progress.update(task, completed=len(runs) - len(unfinished) + 1)
+
+
+def _run_missing_on_ray(
+    runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, images_from: Images, address: str | None
+) -> None:
+    """As ``_run_missing``, with all runs at once on a cluster. Raises the first error when the others are done."""
+    from atesc_core.runs.cluster import Cluster
+    from atesc_core.study import append_row, measured_events, outcome_key, read_rows, run_and_measure
+
+    done, errors = read_rows(rows, runs_dir), []
+    missing = [[cell for cell in cells if outcome_key(cell.spec, images_from) not in done] for cells in runs]
+    missing = [cells for cells in missing if cells]
+    finished: SimpleQueue[tuple[list[PlannedRun], list[dict[str, Any]] | Exception]] = SimpleQueue()
+    shares = dict.fromkeys(range(len(missing)), 0.0)  # of each run that is done
+    with Cluster(address) as cluster, progress_bar("{task.fields[note]}") as progress:
+        task = progress.add_task("", total=len(missing), note="on Ray")
+
+        def on_epoch(number: int, epoch: int) -> None:
+            shares[number] = epoch / missing[number][0].spec.epochs
+            progress.update(task, completed=sum(shares.values()))
+
+        def compute(number: int) -> None:
+            specs = [cell.spec for cell in missing[number]]
+            try:
+                teachers = cluster.teachers([spec.teacher for spec in specs], runs_dir)
+                events = cluster.events_to_the_end(specs[0], partial(measured_events, specs, images_from), teachers)
+                made = run_and_measure(specs, runs_dir, partial(on_epoch, number), images_from, events)
+                finished.put((missing[number], made))
+            except Exception as error:  # of this run: the others go on
+                finished.put((missing[number], error))
+
+        for number in shares:
+            Thread(target=compute, args=(number,), daemon=True).start()
+        for _ in missing:
+            cells, made = finished.get()
+            if isinstance(made, Exception):
+                errors.append(made)
+                progress.console.print(f"{_name(cells[0])}  failed: {made}")
+                continue
+            for cell, row in zip(cells, made, strict=True):
+                append_row(row, rows)
+                progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
+    if errors:
+        raise errors[0]
 
 
 def _show_progress(

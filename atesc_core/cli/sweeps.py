@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from atesc_core.cli.common import (
+    Address,
+    On,
     RunsDir,
     Settings,
+    check_on,
     folder,
     open_store,
     print_message,
@@ -58,6 +61,8 @@ def sweep_settings(
     at: Thresholds = None,
     name: Name = None,
     wait: Wait = True,
+    on: On = "workers",
+    address: Address = None,
     runs_dir: RunsDir = None,
     as_json: AsJsonLine = False,
 ) -> None:
@@ -65,7 +70,7 @@ def sweep_settings(
     from atesc_core.runs import RunStore
 
     base = from_preset(preset, teacher, **typed_settings(settings) | {"threshold_changes": tuple(at or ())})
-    _run_group(RunStore(folder(runs_dir)), sweep(base, vary), name, wait, as_json)
+    _run_group(RunStore(folder(runs_dir)), sweep(base, vary), name, wait, on, address, as_json)
 
 
 def repeat(
@@ -73,17 +78,26 @@ def repeat(
     seeds: Annotated[str, typer.Option(help="Seeds: 10-19, or 1,5,10-12.")],
     name: Name = None,
     wait: Wait = True,
+    on: On = "workers",
+    address: Address = None,
     runs_dir: RunsDir = None,
     as_json: AsJsonLine = False,
 ) -> None:
     """Queue the same run with other seeds, as one group, which the run joins unless it has a group."""
     store = open_store(runs_dir)
     spec = store.reproducing_spec(store.get_distillation(run_id))
-    _run_group(store, sweep(spec, [f"seed={seeds}"]), name, wait, as_json, joined_by=run_id)
+    _run_group(store, sweep(spec, [f"seed={seeds}"]), name, wait, on, address, as_json, joined_by=run_id)
 
 
 def _run_group(
-    store: RunStore, specs: Sequence[RunSpec], name: str | None, wait: bool, as_json: bool, joined_by: str | None = None
+    store: RunStore,
+    specs: Sequence[RunSpec],
+    name: str | None,
+    wait: bool,
+    on: Literal["workers", "ray"],
+    address: str | None,
+    as_json: bool,
+    joined_by: str | None = None,
 ) -> None:
     """Queue the runs, print the group's name; with ``wait``, show the progress, then the results.
 
@@ -91,21 +105,31 @@ def _run_group(
     """
     from atesc_core.runs import ensure_worker
 
-    check_and_warn(specs, store)
-    group = store.create_group(specs, name, joined_by)
-    print_message(f"{len(specs)} runs in the group {group}")
-    if not wait:
-        ensure_worker(store.runs_dir)
-        print(json.dumps({"group": group}) if as_json else group)
-        return
-    try:
-        _follow(store, group)
-    except KeyboardInterrupt:
-        print_message("stopping after this round ...")
-        store.stop_group(group)
-        end = time.monotonic() + STOP_S
-        while store.group(group).active and time.monotonic() < end:
-            time.sleep(POLL_S)
+    check_on(on, address)
+    if on == "ray" and not wait:
+        raise ValueError("--no-wait: with --on ray, this process leads the runs and has to wait for them")
+    check_and_warn(specs, store, on_this_machine=on == "workers")
+    with ExitStack() as stack:
+        if on == "ray":
+            from atesc_core.runs.cluster import Cluster, ClusterRuns
+
+            runs = stack.enter_context(ClusterRuns(store, stack.enter_context(Cluster(address))))
+            group = runs.create_group(specs, name, joined_by)
+        else:
+            group = store.create_group(specs, name, joined_by)
+        print_message(f"{len(specs)} runs in the group {group}")
+        if not wait:
+            ensure_worker(store.runs_dir)
+            print(json.dumps({"group": group}) if as_json else group)
+            return
+        try:
+            _follow(store, group)
+        except KeyboardInterrupt:
+            print_message("stopping after this round ...")
+            store.stop_group(group)
+            end = time.monotonic() + STOP_S
+            while store.group(group).active and time.monotonic() < end:
+                time.sleep(POLL_S)
     _report(store, store.group(group), as_json)
 
 

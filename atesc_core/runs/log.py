@@ -196,17 +196,28 @@ class RunLog:
         with self.database.write() as connection:
             note(connection, self.run.id, kind, value, text)
 
-    def note_start(self, epoch: int) -> None:
-        """Note in the history that the run begins, or continues from the end of ``epoch``."""
+    def note_start(self, epoch: int, why: str = "") -> None:
+        """Note in the history that the run begins, or continues from the end of ``epoch``, and ``why`` it does."""
         started_before = self.database.read("SELECT 1 FROM history WHERE run = ? AND kind = 'started'", self.run.id)
         if started_before:
-            self.note("resumed", text=f"from the end of epoch {epoch}" if epoch else "from the beginning")
+            where = f"from the end of epoch {epoch}" if epoch else "from the beginning"
+            self.note("resumed", text=f"{where}: {why}" if why else where)
         else:
             self.note("started", text=f"lab {lab_version()}")
 
     def end(self, status: Literal["done", "interrupted"]) -> None:
         """End the run with this status."""
         self._end(status, time.time() if status == "done" else None)
+
+    def wait_again(self, text: str) -> None:
+        """Let the run wait, because what computed it is gone (``text``); paused or stopped, if that is requested."""
+        request = self.read_request()
+        with self.database.write():
+            self._end("queued", None, "interrupted", text)
+            if request.state == "stop":
+                self.store.stop(self.run.id)
+            elif request.state == "pause" and not request.steps_left:
+                self.store.pause(self.run.id)
 
     def halt(self, stepping: bool) -> Status:
         """Pause or stop the run, as the user requests.

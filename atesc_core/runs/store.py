@@ -61,6 +61,9 @@ END"""
 THREADS = (
     "CASE WHEN json_valid(spec) THEN max(1, coalesce(CAST(json_extract(spec, '$.threads') AS INTEGER), 1)) ELSE 1 END"
 )
+ON_RAY = "ray"  # requested device of runs that Ray places (cluster.py), and kind of the worker that asked for them
+# Runs that are interrupted when their worker ends; those that wait for a node of Ray wait for their worker too.
+HELD = f"(status IN ('running', 'paused') OR status = 'queued' AND requested_device = '{ON_RAY}')"
 QUEUE_STEP_S = 1e-5  # between two runs that were moved in the queue; a double holds it for times since 1970
 NULLABLE = {"threshold", "fragile_share", "value"}  # numbers that may be missing: NaN in a data frame
 
@@ -771,10 +774,8 @@ class RunStore:
             self.on_queued(self.runs_dir)
 
     def _mark_interrupted(self) -> None:
-        """Mark the running and paused runs of workers that have ended as interrupted."""
-        rows = self.database.read(
-            "SELECT DISTINCT worker FROM runs WHERE status IN ('running', 'paused') AND worker IS NOT NULL"
-        )
+        """Mark the runs that workers held which have ended as interrupted."""
+        rows = self.database.read(f"SELECT DISTINCT worker FROM runs WHERE {HELD} AND worker IS NOT NULL")
         if not rows or not self.database.writable:
             return
         # On a full disk, or while others write, runs can still be read, and this is done at a later call.
@@ -791,10 +792,8 @@ def listed(text: str) -> list[str]:
 
 
 def interrupt(connection: sqlite3.Connection, worker: int) -> None:
-    """Mark the running and paused runs of a worker as interrupted, because it has ended."""
-    for row in connection.execute(
-        "SELECT id FROM runs WHERE status IN ('running', 'paused') AND worker = ?", (worker,)
-    ).fetchall():
+    """Mark the runs that a worker held as interrupted, because it has ended."""
+    for row in connection.execute(f"SELECT id FROM runs WHERE {HELD} AND worker = ?", (worker,)).fetchall():
         _set(connection, row["id"], status="interrupted", images_per_s=None, eta_s=None)
         note(connection, row["id"], "interrupted")
     # A run that it had paused and that waits again is for any worker now.
@@ -879,8 +878,10 @@ def _requeue(
         seconds_per_turn=seconds_per_turn,
     )
     if row["status"] not in ("queued", "running"):
-        worker = row["worker"] if row["status"] == "paused" else None  # only a paused run has one
-        _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None, worker=worker)
+        _set(connection, run_id, status="queued", queued=time.time(), finished=None, error=None)
+        if row["status"] != "paused":  # only a paused run has a worker, or a node of a cluster
+            device = (_parsed(row["spec"], dict) or {}).get("device", row["requested_device"])
+            _set(connection, run_id, worker=None, requested_device=device)
 
 
 def _checked_text(field: str, text: str, length: int, lines: bool = False) -> str:

@@ -1,7 +1,7 @@
 """Studies: the runs that give evidence, their results, and tables of these results."""
 
 from atesc_core.study.plan import STUDIES, PlannedRun, Study, group_by_student, missing_data, provide_teachers
-from atesc_core.study.rows import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
+from atesc_core.study.rows import append_row, expected_seconds, measured_events, outcome_key, read_rows, run_and_measure
 from atesc_core.study.tables import provenance_sentence, results, summary, summary_table, write_development, write_page
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "expected_seconds",
     "group_by_student",
     "missing_data",
+    "measured_events",
     "outcome_key",
     "provenance_sentence",
     "provide_teachers",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean
@@ -21,7 +21,10 @@ from atesc_core.teachers import fingerprint
 from atesc_core.vocabulary import threshold_json
 
 if TYPE_CHECKING:
+    from atesc_core.distillation.events import Event
+    from atesc_core.distillation.loop import Controls
     from atesc_core.models import Classifier
+    from atesc_core.training.events import Measured
 
 DOCS = HOME / "docs"
 ROWS = DOCS / "rows.jsonl"
@@ -80,32 +83,43 @@ def append_row(row: dict[str, Any], file: Path) -> None:
         out.write(json.dumps(row) + "\n")
 
 
-def run_and_measure(
+@dataclass(frozen=True)
+class MeasuredOn:
+    """Where the students of a row are computed, and on how many images they are measured."""
+
+    device: str
+    torch: str
+    images: tuple[dict[str, int], ...]  # of each spec: "id" and "ood"
+
+
+@dataclass(frozen=True)
+class StudentMeasured:
+    """What was measured at the end of an epoch, for each spec."""
+
+    epoch: int
+    measured: tuple[Measured, ...]
+
+
+def measured_events(
     specs: Sequence[RunSpec],
+    images_from: Images,
     runs_dir: Path | None = None,
-    on_epoch: Callable[[int], None] = lambda epoch: None,
-    images_from: Images = "test",
-) -> list[dict[str, Any]]:
-    """Distil one student to the last epoch and measure it on the pair of each spec's teacher.
+    controls: Controls | None = None,
+    resume: dict[str, Any] | None = None,
+) -> Iterator[Event | MeasuredOn | StudentMeasured]:
+    """The events of a student that is measured on the pair of each spec's teacher.
 
-    Args:
-        specs: Specs that differ only in the teacher's name, as ``plan.group_by_student`` groups them.
-        runs_dir: The folder of runs, with the teachers that were added on this machine.
-        on_epoch: Called with the number of each finished epoch.
-        images_from: The real images that it is measured on.
-
-    Returns:
-        A row for each spec.
+    MeasuredOn comes first, and StudentMeasured after each epoch. For the arguments, see `run_and_measure` and
+    `distill`. The teachers have been read when it returns.
     """
     import torch
 
     from atesc_core.device import describe, pick_device, use_threads
-    from atesc_core.distillation.events import ThresholdChanged, TrapSought
     from atesc_core.distillation.loop import distill
     from atesc_core.domains.loading import load_pair
     from atesc_core.teachers.zoo import load_teacher
     from atesc_core.training.evaluation import Evaluator
-    from atesc_core.training.events import EpochDone, Measured
+    from atesc_core.training.events import EpochDone
 
     device = pick_device(specs[0].device)
     use_threads(specs[0].threads)
@@ -114,41 +128,80 @@ def run_and_measure(
         Evaluator(load_pair(teacher.card.pair, teacher.card.image_side), device, images_from, teacher.model)
         for teacher in teachers
     ]
-    started, threshold = time.monotonic(), None
-    trap: dict[str, Any] | None = None  # with twin synthesis: what is known about a trap
-    curves: list[list[Measured]] = [[] for _ in specs]
+    measured: tuple[Measured, ...] = ()
 
     def evaluate(student: Classifier) -> Measured:
-        for curve, evaluator in zip(curves, evaluators, strict=True):
-            curve.append(evaluator(student))
-        return curves[0][-1]
+        nonlocal measured
+        measured = tuple(evaluator(student) for evaluator in evaluators)
+        return measured[0]
 
-    for event in distill(specs[0], teachers[0], evaluate):
-        if isinstance(event, ThresholdChanged):
+    def events() -> Iterator[Event | MeasuredOn | StudentMeasured]:
+        images = tuple({"id": len(evaluator.id), "ood": len(evaluator.ood)} for evaluator in evaluators)
+        yield MeasuredOn(describe(device).summary, torch.__version__, images)
+        for event in distill(specs[0], teachers[0], evaluate, controls, resume):
+            yield event
+            if isinstance(event, EpochDone):
+                yield StudentMeasured(event.epoch, measured)
+
+    return events()
+
+
+def run_and_measure(
+    specs: Sequence[RunSpec],
+    runs_dir: Path | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+    images_from: Images = "test",
+    events: Iterator[Event | MeasuredOn | StudentMeasured] | None = None,
+) -> list[dict[str, Any]]:
+    """Distil one student to the last epoch and measure it on the pair of each spec's teacher.
+
+    Args:
+        specs: Specs that differ only in the teacher's name, as ``plan.group_by_student`` groups them.
+        runs_dir: The folder of runs, with the teachers that were added on this machine.
+        on_epoch: Called with the number of each finished epoch.
+        images_from: The real images that it is measured on.
+        events: `measured_events` of these from another machine; computed here unless given. Those of an epoch may
+            come again.
+
+    Returns:
+        A row for each spec.
+    """
+    from atesc_core.distillation.events import ThresholdChanged, TrapSought
+
+    started, threshold = time.monotonic(), None
+    trap: dict[str, Any] | None = None  # with twin synthesis: what is known about a trap
+    curve: dict[int, tuple[Measured, ...]] = {}  # by epoch
+    place = MeasuredOn("", "", ())
+    for event in events or measured_events(specs, images_from, runs_dir):
+        if isinstance(event, MeasuredOn):
+            place, started = event, time.monotonic() if not curve else started
+        elif isinstance(event, ThresholdChanged):
             threshold = event.threshold
         elif isinstance(event, TrapSought):
             trap = asdict(event.evidence) | {"is_trap": event.evidence.is_trap}
-        elif isinstance(event, EpochDone):
+        elif isinstance(event, StudentMeasured):
+            curve[event.epoch] = event.measured
             on_epoch(event.epoch)
     seconds = round(time.monotonic() - started, 1)
+    last = curve[max(curve)]
     return [
         {
             "spec": spec.model_dump(mode="json"),
             "images_from": images_from,
             "weights": fingerprint(spec.teacher, runs_dir),
-            "metrics": _rounded(curve[-1].metrics),
-            "recalls": [recall and round(recall, 1) for recall in curve[-1].recalls],
-            "trap_label": curve[-1].trap_label,
-            "curve": [_rounded(measured.metrics) for measured in curve],
+            "metrics": _rounded(last[number].metrics),
+            "recalls": [recall and round(recall, 1) for recall in last[number].recalls],
+            "trap_label": last[number].trap_label,
+            "curve": [_rounded(measured[number].metrics) for measured in curve.values()],
             "threshold": threshold_json(threshold),
             "trap": trap,
-            "images": {"id": len(evaluator.id), "ood": len(evaluator.ood)},
-            "device": describe(device).summary,
+            "images": place.images[number],
+            "device": place.device,
             "seconds": seconds,
-            "torch": torch.__version__,
+            "torch": place.torch,
             "with": [measured.teacher for measured in specs if measured is not spec],
         }
-        for spec, curve, evaluator in zip(specs, curves, evaluators, strict=True)
+        for number, spec in enumerate(specs)
     ]
 
 

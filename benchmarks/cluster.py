@@ -1,0 +1,97 @@
+"""Two runs of one thread at a time against one alone, by workers and by Ray; and what moves over a network.
+
+    python -m benchmarks.cluster [--repeats 3] [--rounds 20]
+
+Parallel efficiency is the time that a run takes alone over the time that it takes beside another, from its first logged
+round to its last: 1 if they do not disturb each other. One and two, workers and Ray in turn, in one process, so that
+other work on the machine disturbs all alike; medians. Starting is the time from being queued to the first round.
+The runs are of the preset quick, short ones. Then the bytes of each event of such a run, as it comes from a node.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Literal
+
+import ray
+import typer
+
+from atesc_core.device import describe, pick_device
+from atesc_core.distillation.loop import Controls
+from atesc_core.runs import DistillationRun, RunStore, ensure_worker
+from atesc_core.runs.cluster import Cluster, ClusterRuns, NodeRun
+from atesc_core.runs.worker import run_events
+from atesc_core.specs.presets import PRESETS, from_preset
+from atesc_core.specs.run import RunSpec
+
+TEACHER = "mnistm-mnist-ntl"
+POLL_S = 0.05
+
+
+def spec(rounds: int, seed: int, preset: str = "quick") -> RunSpec:
+    """One plain epoch of ``rounds`` rounds on the CPU, with one thread."""
+    return from_preset(preset, TEACHER, device="cpu", epochs=1, rounds=rounds, seed=seed, threads=1)
+
+
+def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> tuple[float, float]:
+    """Mean seconds from the first round of each run to its last, and to its first; ``runs``: on Ray."""
+    group = (runs or store).create_group(specs)
+    while not store.group(group).ended:
+        if runs is None:
+            ensure_worker(store.runs_dir)
+        time.sleep(POLL_S)
+    logs = []
+    for run in store.group(group).runs:
+        if run.status != "done":
+            raise RuntimeError(f"run {run.id} {run.status}: {run.error}")
+        rounds = store.rounds(run.id)["time"]
+        logs.append((rounds.iloc[-1] - rounds.iloc[0], rounds.iloc[0] - run.created))
+    return sum(log[0] for log in logs) / len(logs), sum(log[1] for log in logs) / len(logs)
+
+
+def moved(store: RunStore, preset: str) -> dict[str, int]:
+    """Event -> bytes of one of a run of ``preset``, as a node sends it."""
+    run = store.get(store.create(spec(2, 0, preset)))
+    store.stop(run.id)
+    assert isinstance(run, DistillationRun)
+    node, sizes = NodeRun(), {}
+    node.controls = Controls()
+    node.events = run_events(run, store.runs_dir, node.controls, None)
+    while (event := node.next(None, False)[0]) is not None:
+        sizes[type(event).__name__] = len(pickle.dumps(event))
+    return sizes
+
+
+def main(repeats: Annotated[int, typer.Option(min=1)] = 3, rounds: Annotated[int, typer.Option(min=2)] = 20) -> None:
+    """Measure and print."""
+    os.environ |= {"ATESC_CPU_SLOTS": "2", "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    times: dict[tuple[Literal["workers", "Ray"], int], list[tuple[float, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(Path(folder))
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        with Cluster() as cluster, ClusterRuns(store, cluster) as runs:
+            for _ in range(repeats):
+                for count in (1, 2):
+                    specs = [spec(rounds, seed) for seed in range(count)]
+                    times["workers", count].append(timed(store, None, specs))
+                    times["Ray", count].append(timed(store, runs, specs))
+        print(f"{describe(pick_device('cpu')).summary}; load {os.getloadavg()[1]:.1f}; {repeats} × {rounds} rounds")
+        for by in ("workers", "Ray"):
+            alone, beside = (median(seconds for seconds, _ in times[by, count]) for count in (1, 2))
+            start = median(seconds for _, seconds in times[by, 1])
+            print(
+                f"{by}: one run {alone:.1f} s, each of two {beside:.1f} s; parallel efficiency {alone / beside:.2f}; "
+                f"starting takes {start:.1f} s"
+            )
+        for preset in PRESETS:
+            print(f"{preset}: " + ", ".join(f"{name} {size:,} B" for name, size in moved(store, preset).items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)
