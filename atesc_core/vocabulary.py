@@ -103,7 +103,7 @@ METRIC_BETTER: dict[str, str] = {"iacc": "↑", "oacc": "↑", "olacc": "↓", "
 
 def threshold_text(threshold: float) -> str:
     """A threshold as text, with two decimals; ``one group`` for ∞."""
-    return "one group" if math.isinf(threshold) else f"{threshold:.2f}"
+    return "one group" if math.isinf(threshold) else f"{threshold:.2f}".replace("-", "−")
 
 
 def threshold_json(threshold: float | None) -> float | str | None:

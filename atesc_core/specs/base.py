@@ -63,7 +63,7 @@ class Spec(BaseModel):
             text = zlib.decompressobj().decompress(packed, MAX_CHARACTERS)
             values = parse_json(text, "settings")
         except (ValueError, zlib.error) as error:  # a SpecError is a ValueError
-            raise SpecError(f"spec: {token[:40]!r} is not a link's ({error})") from None
+            raise SpecError(f"link: {token[:40]!r} holds no settings ({error})") from None
         return parse(cls, values)
 
 

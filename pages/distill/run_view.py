@@ -192,7 +192,7 @@ def score_histogram(run: DistillationRun, snapshot: Snapshot | None) -> None:
                 args=(run, None),
             )
     if moved and run.spec.escape.splits and is_live(run):
-        threshold_warning(run, threshold)
+        threshold_warning(run.spec.split, threshold)
     if math.isinf(threshold):
         elements.caption("One group: no image is held back. The Robustness page can set a threshold.")
     elif not moved:

@@ -34,7 +34,6 @@ from pages.shared.ui.chart import ThresholdHandle, chart, last_selected, thumbna
 from pages.shared.ui.epoch_slider import epoch_slider
 from pages.shared.ui.gallery import clickable_gallery
 from pages.shared.ui.inspector import Sample, inspector
-from pages.shared.ui.polling import is_live
 from pages.shared.ui.student_curve import student_curve
 
 EQUAL_RATE = "same share"  # suggestion: the threshold with as many fragile images as in the run's split
@@ -75,7 +74,7 @@ class ImageSplit:
         """A score as text, without its unit."""
         if math.isinf(value):
             return f"> {self.run.spec.split.max_epsilon:g}"
-        return f"{value:.1f}" if self.score == "min_eps" else f"{value:.2f}"
+        return f"{value:.{1 if self.score == 'min_eps' else 2}f}".replace("-", "−")
 
     def threshold_text(self, value: float) -> str:
         """A threshold as text, without its unit."""
@@ -347,8 +346,7 @@ def _threshold_actions(split: ImageSplit) -> None:
     """Draw the buttons that use the threshold: for this run while it is live, and for the next run."""
     run = split.run
     apply_controls(run, split.threshold, _refusal(split))
-    if is_live(run) and not _refusal(split):
-        threshold_warning(run, split.threshold)
+    threshold_warning(run.spec.split.model_copy(update={"score": split.score}), split.threshold)
     refusal = ""
     if split.score == "oracle":
         refusal = "The oracle has seen real images: no student may learn by it"

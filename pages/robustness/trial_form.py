@@ -16,7 +16,6 @@ from pages.shared.data.teachers import cards
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
-from pages.shared.ui.apply_threshold import threshold_warning
 from pages.shared.ui.polling import is_live
 
 
@@ -76,7 +75,6 @@ def trial_form(run: DistillationRun, threshold: float, options: TrialOptions) ->
         elements.bold(f"Try {threshold_text(options.threshold)} → {threshold_text(threshold)}"),
         elements.muted("Both go on from one checkpoint, with the same random numbers. Only the threshold differs."),
     )
-    threshold_warning(run, threshold)
     left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
     after = options.fork_epochs[0]
     with left:

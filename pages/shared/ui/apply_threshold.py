@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from atesc_core.runs import DistillationRun
+from atesc_core.specs.run import SplitSpec
 from atesc_core.vocabulary import threshold_text
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements
@@ -38,9 +39,9 @@ def apply_controls(run: DistillationRun, threshold: float, refusal: str = "") ->
         pending_notice(run)
 
 
-def threshold_warning(run: DistillationRun, threshold: float) -> None:
-    """Draw a warning if ``threshold`` is off the scale of the score that splits the run."""
-    if warning := run.spec.split.warning(threshold):
+def threshold_warning(split: SplitSpec, threshold: float) -> None:
+    """Draw a warning if ``threshold`` is off the scale of the split's score."""
+    if warning := split.warning(threshold):
         elements.notice("warning", f"{warning}.", icon=":material/help:")
 
 

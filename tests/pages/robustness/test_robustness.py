@@ -15,6 +15,7 @@ from atesc_core.runs import DistillationRun, RunStore
 from atesc_core.runs.log import RunLog
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.report import Report
+from atesc_core.vocabulary import threshold_text
 from pages.shared.data.snapshots import _snapshot
 from tests.support.copies import copy_lab
 from tests.support.labs import Lab, logged_run
@@ -182,6 +183,22 @@ def test_a_comparator_goes_to_the_next_run_at_an_equal_rate(
     spec = RunSpec.from_token(app.query_params["spec"])
     assert spec.split.score == "random"
     assert spec.split.threshold == pytest.approx(at_share(shown.scores["random"], shown.fragile.mean()), abs=1e-6)
+
+
+@pytest.mark.parametrize(("score", "threshold"), [("min_eps", "-5"), ("random", "1.5")])
+def test_a_threshold_off_the_scale_of_the_shown_score_is_doubted_for_the_next_run(
+    open_page, finished_run: DistillationRun, report: Report, score, threshold
+):
+    """Only of a live run, and of its own score; the link said "Use -5.00", with a hyphen."""
+    own = score == finished_run.spec.split.score
+    parameters = {"threshold" if own else f"threshold.{score}": threshold}
+    app = open_page("robustness", run=finished_run.id, **parameters)
+    if not own:
+        choose(app, finished_run, score)
+    assert not app.exception
+    assert f"is off the scale of {score}" in " ".join(each.value for each in app.warning)
+    assert page_link(app, f"Use {threshold_text(float(threshold))} for the next run")
+    assert threshold_text(-5.0) == "−5.00"
 
 
 def test_a_run_of_an_earlier_version_has_the_scores_it_has(
