@@ -1,11 +1,11 @@
 """Two runs of one thread at a time against one alone, by workers and by Ray; and what moves over a network.
 
-    python -m benchmarks.cluster [--repeats 3] [--rounds 20]
+    python -m benchmarks.cluster [--repeats 3] [--rounds 20] [--preset quick] [--device cpu]
 
 Parallel efficiency is the time that a run takes alone over the time that it takes beside another, from its first logged
 round to its last: 1 if they do not disturb each other. One and two, workers and Ray in turn, in one process, so that
 other work on the machine disturbs all alike; medians. Starting is the time from being queued to the first round.
-The runs are of the preset quick, short ones. Then the bytes of each event of such a run, as it comes from a node.
+The runs are short ones; on CUDA both are on one GPU. Then the bytes of each event of a run, as a node sends it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ TEACHER = "mnistm-mnist-ntl"
 POLL_S = 0.05
 
 
-def spec(rounds: int, seed: int, preset: str = "quick") -> RunSpec:
-    """One plain epoch of ``rounds`` rounds on the CPU, with one thread."""
-    return from_preset(preset, TEACHER, device="cpu", epochs=1, rounds=rounds, seed=seed, threads=1)
+def spec(rounds: int, seed: int, preset: str, device: str) -> RunSpec:
+    """One plain epoch of ``rounds`` rounds, with one thread."""
+    return from_preset(preset, TEACHER, device=device, epochs=1, rounds=rounds, seed=seed, threads=1)
 
 
 def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> tuple[float, float]:
@@ -57,7 +57,7 @@ def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> tu
 
 def moved(store: RunStore, preset: str) -> dict[str, int]:
     """Event -> bytes of one of a run of ``preset``, as a node sends it."""
-    run = store.get(store.create(spec(2, 0, preset)))
+    run = store.get(store.create(spec(2, 0, preset, "cpu")))
     store.stop(run.id)
     assert isinstance(run, DistillationRun)
     node, sizes = NodeRun(), {}
@@ -68,20 +68,33 @@ def moved(store: RunStore, preset: str) -> dict[str, int]:
     return sizes
 
 
-def main(repeats: Annotated[int, typer.Option(min=1)] = 3, rounds: Annotated[int, typer.Option(min=2)] = 20) -> None:
+def main(
+    repeats: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 3,
+    rounds: Annotated[int, typer.Option(min=2, help="Of each run.")] = 20,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "quick",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
     """Measure and print."""
-    os.environ |= {"ATESC_CPU_SLOTS": "2", "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {"ATESC_CPU_SLOTS": "2", "ATESC_GPU_SLOTS": "2"}
     times: dict[tuple[Literal["workers", "Ray"], int], list[tuple[float, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=int(device == "cuda"),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+        )
         with Cluster() as cluster, ClusterRuns(store, cluster) as runs:
             for _ in range(repeats):
                 for count in (1, 2):
-                    specs = [spec(rounds, seed) for seed in range(count)]
+                    specs = [spec(rounds, seed, preset, device) for seed in range(count)]
                     times["workers", count].append(timed(store, None, specs))
                     times["Ray", count].append(timed(store, runs, specs))
-        print(f"{describe(pick_device('cpu')).summary}; load {os.getloadavg()[1]:.1f}; {repeats} × {rounds} rounds")
+        print(f"{describe(pick_device(device)).summary}; load {os.getloadavg()[1]:.1f}; {repeats} × {rounds} rounds")
         for by in ("workers", "Ray"):
             alone, beside = (median(seconds for seconds, _ in times[by, count]) for count in (1, 2))
             start = median(seconds for _, seconds in times[by, 1])
@@ -89,8 +102,8 @@ def main(repeats: Annotated[int, typer.Option(min=1)] = 3, rounds: Annotated[int
                 f"{by}: one run {alone:.1f} s, each of two {beside:.1f} s; parallel efficiency {alone / beside:.2f}; "
                 f"starting takes {start:.1f} s"
             )
-        for preset in PRESETS:
-            print(f"{preset}: " + ", ".join(f"{name} {size:,} B" for name, size in moved(store, preset).items()))
+        for each in PRESETS:
+            print(f"{each}: " + ", ".join(f"{name} {size:,} B" for name, size in moved(store, each).items()))
 
 
 if __name__ == "__main__":
