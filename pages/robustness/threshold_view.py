@@ -336,7 +336,6 @@ def _numbers(split: ImageSplit, real: Report | None) -> None:
         )
     if real is not None:
         tiles += real_tiles(split.score, split.threshold, real)
-    st.html("<style>.st-key-split-numbers .atesc-tiles { grid-template-columns: 1fr }</style>")
     elements.tiles(*tiles)
     if real is not None:
         elements.caption("Real images are for display only: no student learns from them.")
