@@ -535,11 +535,11 @@ class RunStore:
 
     def move_first(self, run_id: str) -> None:
         """Put a waiting run before all others in the queue. Raises ValueError if it does not wait."""
-        self._move(run_id, lambda place: 0)
-
-    def move_up(self, run_id: str) -> None:
-        """Put a waiting run before the one before it in the queue. Raises ValueError if it does not wait."""
-        self._move(run_id, lambda place: max(0, place - 1))
+        with self._change() as connection:
+            if (status := _row(connection, run_id)["status"]) != "queued":
+                raise ValueError(f"run: {run_id} is {status}; expected a run that waits in the queue")
+            first = connection.execute("SELECT min(queued) AS queued FROM runs WHERE status = 'queued'").fetchone()
+            _set(connection, run_id, queued=first["queued"] - QUEUE_STEP_S)
 
     def rename(self, run_id: str, name: str) -> None:
         """Give the run a name; an empty one takes its name away.
@@ -752,22 +752,6 @@ class RunStore:
         with self._change() as connection:
             _row(connection, run_id)
             _set(connection, run_id, **columns)
-
-    def _move(self, run_id: str, new_place: Callable[[int], int]) -> None:
-        """Put a waiting run at another place in the queue, counted from 0."""
-        with self._change() as connection:
-            if (status := _row(connection, run_id)["status"]) != "queued":
-                raise ValueError(f"run: {run_id} is {status}; expected a run that waits in the queue")
-            rows = connection.execute(
-                "SELECT id, queued FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
-            ).fetchall()
-            order = [row["id"] for row in rows]
-            place = order.index(run_id)
-            order.insert(new_place(place), order.pop(place))
-            last = -math.inf
-            for each, row in zip(order, rows, strict=True):  # the same times in another order, no two of them alike
-                last = max(row["queued"], last + QUEUE_STEP_S)
-                _set(connection, each, queued=last)
 
     def _queued(self) -> None:
         if self.on_queued:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from atesc_core.specs.run import RunSpec
-from pages.shared.data.cost import active_run_count, total_seconds
+from pages.shared.data.cost import active_run_count, all_seconds
 from pages.shared.data.store import run_store
 from pages.shared.state.run_choice import show_run
 from pages.shared.ui import elements, formats
 
 
 def show_time(specs: Sequence[RunSpec]) -> None:
-    """Draw the estimated time of the runs on this machine, one after the other, and how many wait before them."""
-    seconds, waiting = total_seconds(specs), active_run_count()
+    """Draw the estimated time of the runs on this machine, and how many wait before them."""
+    seconds, waiting = all_seconds(specs), active_run_count()
     time_text = (
         "Time: not known before a first run here" if seconds is None else f"About {formats.duration(seconds)} here"
     )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data import recordings, story
-from pages.shared.data.cost import active_run_count, estimated_seconds, seconds_together
+from pages.shared.data.cost import active_run_count, all_seconds, at_once
 from pages.shared.data.device import machine
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
@@ -67,13 +67,8 @@ def _launch_controls() -> None:
 
 def _duration_note(setting: str) -> str:
     """``, two at a time, about 3 min here, after 2 in line``: slots, estimated time and runs before it, if known."""
-    seconds = [estimated_seconds(spec) for spec in story.specs(setting).values()]
-    waiting = active_run_count()
+    specs = list(story.specs(setting).values())
+    seconds, waiting = all_seconds(specs), active_run_count()
     queue = f", after {waiting} in line" if waiting else ""
-    device = machine()
-    slots = device.slots if device else 1
-    together = f", {NUMBERS[min(slots, len(seconds))]} at a time" if device else ""
-    known = [value for value in seconds if value is not None]
-    if len(known) < len(seconds):
-        return together + queue
-    return f"{together}, about {formats.duration(seconds_together(known, slots))} here{queue}"
+    together = f", {NUMBERS[min(at_once(specs), len(specs))]} at a time" if machine() else ""
+    return together + queue if seconds is None else f"{together}, about {formats.duration(seconds)} here{queue}"

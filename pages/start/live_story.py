@@ -10,8 +10,7 @@ from atesc_core.recording.verdict import story_verdict
 from atesc_core.runs import DistillationRun
 from atesc_core.vocabulary import METRIC_NAMES
 from pages.shared.data import story
-from pages.shared.data.cost import estimated_seconds, seconds_together
-from pages.shared.data.device import machine
+from pages.shared.data.cost import at_once, estimated_seconds, seconds_together
 from pages.shared.data.snapshots import load_snapshot
 from pages.shared.data.store import run_store
 from pages.shared.data.teachers import cards
@@ -93,8 +92,7 @@ def _time_left(runs: dict[str, DistillationRun]) -> str:
         return "paused"
     known = [seconds for seconds in left if seconds is not None]
     if len(known) == len(left):
-        device = machine()
-        return f"about {formats.duration(seconds_together(known, device.slots if device else 1))} left"
+        return f"about {formats.duration(seconds_together(known, at_once(run.spec for run in runs.values())))} left"
     return f"this student: {formats.duration(known[0])} left" if known else "starting"
 
 

@@ -131,32 +131,29 @@ def test_progress_and_time_left(store, group):
 # ── the queue ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_waiting_run_is_moved_to_the_front_or_up(store, group):
+def test_a_waiting_run_is_moved_to_the_front(store, group):
     one, two, three = (run.id for run in store.group(group).runs)
     store.move_first(three)
     assert queue(store) == [3, 1, 2]
     assert [store.get(run_id).queue_position for run_id in (three, one, two)] == [1, 2, 3]
-    store.move_up(two)
-    assert queue(store) == [3, 2, 1]
-    store.move_up(three)
-    store.move_first(three)
-    assert queue(store) == [3, 2, 1]
+    store.move_first(two)
+    store.move_first(two)
+    assert queue(store) == [2, 3, 1]
 
 
 def test_runs_that_were_queued_at_the_same_moment_are_moved_too(store, group):
     with store.database.write() as connection:
         connection.execute("UPDATE runs SET queued = 1.8e9")
-    store.move_up(store.group(group).runs[2].id)
-    assert queue(store) == [1, 3, 2]
+    store.move_first(store.group(group).runs[2].id)
+    assert queue(store) == [3, 1, 2]
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "done"])
 def test_only_a_waiting_run_is_moved(store, group, status):
     run_id = store.group(group).runs[2].id
     set_status(store, run_id, status)
-    for move in (store.move_first, store.move_up):
-        with pytest.raises(ValueError, match=f"run: {run_id} is {status}; expected a run that waits"):
-            move(run_id)
+    with pytest.raises(ValueError, match=f"run: {run_id} is {status}; expected a run that waits"):
+        store.move_first(run_id)
 
 
 # ── names, notes, tags ──────────────────────────────────────────────────────────────────────────────

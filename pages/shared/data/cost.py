@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from statistics import median
 
 from atesc_core.runs import DistillationRun
@@ -94,10 +94,12 @@ def estimated_seconds(spec: RunSpec, after: int = 0, until: int | None = None) -
     return _estimated_seconds(spec, run_store().distillations(), after, until)
 
 
-def total_seconds(specs: Iterable[RunSpec]) -> float | None:
-    """Seconds that runs would take on this machine, one after the other; None if those of one are not known."""
-    runs, by_work = run_store().distillations(), dict[Hashable, float | None]()
-    total = 0.0
+def all_seconds(specs: Sequence[RunSpec]) -> float | None:
+    """Seconds until all of these runs would be done on this machine, as many at once as there are slots for.
+
+    None if the time of one is not known.
+    """
+    runs, by_work, known = run_store().distillations(), dict[Hashable, float | None](), list[float]()
     for spec in specs:
         work = (
             spec.teacher,
@@ -112,8 +114,17 @@ def total_seconds(specs: Iterable[RunSpec]) -> float | None:
             by_work[work] = _estimated_seconds(spec, runs)
         if (seconds := by_work[work]) is None:
             return None
-        total += seconds
-    return total
+        known.append(seconds)
+    return seconds_together(known, at_once(specs))
+
+
+def at_once(specs: Iterable[RunSpec]) -> int:
+    """How many of these runs this machine computes at once; 1 until the machine is known."""
+    device = machine()
+    if device is None:
+        return 1
+    threads = max((spec.threads for spec in specs), default=1) if device.kind == "cpu" else 1
+    return max(1, device.slots // threads)
 
 
 def _estimated_seconds(
@@ -126,9 +137,9 @@ def _estimated_seconds(
     return run_seconds(spec, device.summary, sides[spec.teacher], sides, runs, after, until)
 
 
-def seconds_together(seconds: Iterable[float], slots: int) -> float:
-    """Seconds until the last of these runs is done; each begins, in this order, on the first slot that is free."""
-    busy = [0.0] * slots
+def seconds_together(seconds: Iterable[float], count: int) -> float:
+    """Seconds until the last of these runs is done, ``count`` at once; each begins when one before it has ended."""
+    busy = [0.0] * count
     for run in seconds:
         heapq.heapreplace(busy, busy[0] + run)
     return max(busy)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from atesc_core.errors import UnknownRunError
 from atesc_core.runs.group import RunGroup
-from pages.shared.data.cost import total_seconds
+from pages.shared.data.cost import all_seconds
 from pages.shared.data.store import run_store
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
@@ -91,5 +91,5 @@ def _time_left(group: RunGroup) -> str:
         return ""
     seconds = group.eta_s
     if seconds is None:
-        seconds = total_seconds(run.spec for run in group.runs if run.active)
+        seconds = all_seconds([run.spec for run in group.runs if run.active])
     return "time left not known yet" if seconds is None else f"about {formats.duration(seconds)} left"

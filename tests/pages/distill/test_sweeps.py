@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from atesc_core.runs import RunStore
@@ -87,13 +89,18 @@ def test_a_name_that_is_taken_is_said_and_nothing_starts(open_page, store, group
     assert len(store.all_runs()) == 3
 
 
-def test_the_time_of_many_runs_is_the_sum(lab_with_runs, monkeypatch):
+def test_the_time_of_many_runs_is_that_of_as_many_at_once_as_have_slots(lab_with_runs, monkeypatch):
+    """It was their sum, twice as long as on two cores."""
     monkeypatch.setenv("ATESC_RUNS_DIR", str(lab_with_runs.runs_dir))
     monkeypatch.setattr(cost, "machine", lambda: None)
-    assert cost.total_seconds([tiny_spec()]) is None
+    assert cost.all_seconds([tiny_spec()]) is None
     monkeypatch.setattr(cost, "_estimated_seconds", lambda spec, runs: float(spec.epochs))
-    assert cost.total_seconds(sweep(tiny_spec(), ["epochs=2,3", "seed=1-2"])) == 10
-    assert cost.total_seconds([]) == 0
+    specs = sweep(tiny_spec(), ["epochs=2,3", "seed=1-2"])
+    assert cost.all_seconds(specs) == 10
+    for kind, slots, threads, expected in (("cpu", 2, 1, 5), ("cpu", 2, 4, 10), ("cpu", 8, 4, 5), ("cuda", 2, 4, 5)):
+        monkeypatch.setattr(cost, "machine", lambda kind=kind, slots=slots: SimpleNamespace(kind=kind, slots=slots))
+        assert cost.all_seconds([spec.replaced({"threads": threads}) for spec in specs]) == expected
+    assert cost.all_seconds([]) == 0
 
 
 # ── a run again ─────────────────────────────────────────────────────────────────────────────────────
