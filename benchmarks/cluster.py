@@ -5,20 +5,25 @@
 Parallel efficiency is the time that a run takes alone over the time that it takes beside another, from its first logged
 round to its last: 1 if they do not disturb each other. One and two, workers and Ray in turn, in one process, so that
 other work on the machine disturbs all alike; medians. Starting is the time from being queued to the first round.
-The runs are short ones; on CUDA both are on one GPU. Then the bytes of each event of a run, as a node sends it.
+The runs are short ones; on CUDA both are on one GPU. Then the memory of a worker, and the bytes of
+each event of a run, as a node sends it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import pickle
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Annotated, Literal
 
+import psutil
 import ray
 import typer
 
@@ -31,7 +36,7 @@ from atesc_core.specs.presets import PRESETS, from_preset
 from atesc_core.specs.run import RunSpec
 
 TEACHER = "mnistm-mnist-ntl"
-POLL_S = 0.05
+POLL_S = 0.2
 
 
 def spec(rounds: int, seed: int, preset: str, device: str) -> RunSpec:
@@ -39,12 +44,37 @@ def spec(rounds: int, seed: int, preset: str, device: str) -> RunSpec:
     return from_preset(preset, TEACHER, device=device, epochs=1, rounds=rounds, seed=seed, threads=1)
 
 
-def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> tuple[float, float]:
-    """Mean seconds from the first round of each run to its last, and to its first; ``runs``: on Ray."""
-    group = (runs or store).create_group(specs)
+@dataclass(frozen=True)
+class Times:
+    """Means over runs: seconds from a run's first round to its last, and from the queue to its first.
+
+    And the largest memory in MB of a worker: its own alone (USS), and with its share of what it shares (PSS).
+    """
+
+    computing: float
+    starting: float
+    own_mb: float = math.nan
+    shared_mb: float = math.nan
+
+
+def worker_memory() -> tuple[float, float]:
+    """MB of the largest worker that this process has started: USS and PSS; 0 without one."""
+    found = [(0.0, 0.0)]
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "atesc_core.runs.worker" in process.cmdline():
+                memory = process.memory_full_info()
+                found.append((memory.uss / 1e6, getattr(memory, "pss", math.nan) / 1e6))
+    return max(found)
+
+
+def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> Times:
+    """The times of these runs, by workers, or with ``runs`` on Ray."""
+    group, memory = (runs or store).create_group(specs), (0.0, 0.0)
     while not store.group(group).ended:
         if runs is None:
             ensure_worker(store.runs_dir)
+            memory = max(memory, worker_memory())
         time.sleep(POLL_S)
     logs = []
     for run in store.group(group).runs:
@@ -52,7 +82,7 @@ def timed(store: RunStore, runs: ClusterRuns | None, specs: list[RunSpec]) -> tu
             raise RuntimeError(f"run {run.id} {run.status}: {run.error}")
         rounds = store.rounds(run.id)["time"]
         logs.append((rounds.iloc[-1] - rounds.iloc[0], rounds.iloc[0] - run.created))
-    return sum(log[0] for log in logs) / len(logs), sum(log[1] for log in logs) / len(logs)
+    return Times(fmean(log[0] for log in logs), fmean(log[1] for log in logs), *memory)
 
 
 def moved(store: RunStore, preset: str) -> dict[str, int]:
@@ -77,7 +107,7 @@ def main(
     """Measure and print."""
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ |= {"ATESC_CPU_SLOTS": "2", "ATESC_GPU_SLOTS": "2"}
-    times: dict[tuple[Literal["workers", "Ray"], int], list[tuple[float, float]]] = defaultdict(list)
+    times: dict[tuple[Literal["workers", "Ray"], int], list[Times]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder))
         ray.init(
@@ -96,12 +126,17 @@ def main(
                     times["Ray", count].append(timed(store, runs, specs))
         print(f"{describe(pick_device(device)).summary}; load {os.getloadavg()[1]:.1f}; {repeats} × {rounds} rounds")
         for by in ("workers", "Ray"):
-            alone, beside = (median(seconds for seconds, _ in times[by, count]) for count in (1, 2))
-            start = median(seconds for _, seconds in times[by, 1])
+            alone, beside = (median(each.computing for each in times[by, count]) for count in (1, 2))
+            start = median(each.starting for each in times[by, 1])
             print(
                 f"{by}: one run {alone:.1f} s, each of two {beside:.1f} s; parallel efficiency {alone / beside:.2f}; "
                 f"starting takes {start:.1f} s"
             )
+        one, two = (max(times["workers", count], key=lambda each: each.own_mb) for count in (1, 2))
+        print(
+            f"memory of a worker: {one.own_mb:.0f} MB its own (USS), {one.shared_mb:.0f} MB with its share (PSS); "
+            f"of two: {two.own_mb:.0f} and {two.shared_mb:.0f} MB each"
+        )
         for each in PRESETS:
             print(f"{each}: " + ", ".join(f"{name} {size:,} B" for name, size in moved(store, each).items()))
 
