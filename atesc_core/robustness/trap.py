@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from scipy.stats import binomtest
-from scipy.stats.contingency import relative_risk
 
 from atesc_core.models import Classifier
 from atesc_core.robustness.attack import flips
@@ -158,6 +156,8 @@ def _may_be_as_many(count: int, of_label: int, num_classes: int) -> bool:
     total = count + of_label
     if not count:
         return False
+    from scipy.stats import binomtest  # slow to import, and only twin synthesis asks
+
     return float(binomtest(of_label, total, alternative="greater").pvalue) >= (1 - CONFIDENCE) / num_classes
 
 
@@ -168,5 +168,7 @@ def _ratio_at_least(with_label: int, total: int, others: int, other_total: int, 
     """
     if not with_label or not other_total:
         return 0.0
+    from scipy.stats.contingency import relative_risk  # as above
+
     risk = relative_risk(with_label, total, max(others, 1), other_total)
     return float(risk.confidence_interval(1 - 2 * (1 - CONFIDENCE) / num_classes).low)
