@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "tests.support.few_images",
     "tests.support.figure_labs",
     "tests.support.installed",
     "tests.support.labs",

@@ -14,9 +14,9 @@ import sys
 from contextlib import closing
 
 from atesc_core.domains import DOMAINS, fetch_domain
+from atesc_core.domains.catalogue import read_arrays
 from atesc_core.domains.downloads import ARCHIVES, Fetching, present
 from atesc_core.domains.folder import CHECK_SIDE, is_folder, prepare_folder
-from atesc_core.domains.loading import class_samples
 from atesc_core.errors import DomainError
 from atesc_core.jobs import report_progress
 
@@ -52,7 +52,7 @@ def _download(name: str) -> None:
                 report_progress(DOWNLOADED * min(sum(downloaded.values()) / expected, 1), text)
                 reported = text
     report_progress(DOWNLOADED, "Reading it once")
-    class_samples(name, CHECK_SIDE)
+    read_arrays(name, CHECK_SIDE)
 
 
 def _progress_text(part: Fetching) -> str:

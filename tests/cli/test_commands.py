@@ -83,8 +83,8 @@ def test_help_comes_without_the_heavy_imports():
 
 
 def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
-    run_in_process = ("--runs-dir", runs_dir)
-    out = run_process(*DISTILL, "--preset", "quick", "--escape", "ckd", "--seed", "3", "--json", *run_in_process)
+    where = ("--runs-dir", runs_dir)
+    out = run_process(*DISTILL, "--preset", "quick", "--escape", "ckd", "--seed", "3", "--json", *where)
     result = json.loads(out.splitlines()[-1])
     measured = ["iacc", "oacc", "worst_recall", "trap_recall", "trap_share"]
     assert list(result) == ["run_id", "epoch", *measured]
@@ -95,32 +95,21 @@ def test_a_run_from_the_shell_is_one_of_the_labs(runs_dir):
     assert (kept.id, kept.status, kept.metrics) == (result["run_id"], "done", {name: result[name] for name in measured})
     assert (kept.spec.escape.kind, kept.spec.seed, kept.spec.lr, kept.spec.preset) == ("ckd", 3, 0.01, "quick")
 
-    [listed] = json.loads(run_process("runs", "list", "--json", *run_in_process))
+    [listed] = json.loads(run_in_process("runs", "list", "--json", *where))
     assert (listed["id"], listed["status"], listed["metrics"]) == (kept.id, "done", kept.metrics)
-    assert kept.id in run_process("runs", "list", *run_in_process)
-    shown = run_process("runs", "show", kept.id, *run_in_process)
+    assert kept.id in run_in_process("runs", "list", *where)
+    shown = run_in_process("runs", "show", kept.id, *where)
     assert "status: done" in shown
     assert "lr: 0.01" in shown
 
-    run_process("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *run_in_process)
-    checked = run_process("teachers", "check", runs_dir / "mine.safetensors")
+    run_in_process("runs", "student", kept.id, "--out", runs_dir / "mine.safetensors", *where)
+    checked = run_in_process("teachers", "check", runs_dir / "mine.safetensors")
     assert "recognised: small, by the names of this lab" in checked
     assert "class names: 0, 1, 2" in checked
 
     table = runs_dir / "scores.csv"
-    run_process(
-        "score",
-        "--teacher",
-        "tiny",
-        "--domain",
-        "synthetic",
-        "--run",
-        kept.id,
-        "--epoch",
-        "1",
-        "--out",
-        table,
-        *run_in_process,
+    run_in_process(
+        "score", "--teacher", "tiny", "--domain", "synthetic", "--run", kept.id, "--epoch", "1", "--out", table, *where
     )
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -296,8 +285,8 @@ def test_ctrl_c_stops_a_training_and_keeps_what_it_logged(runs_dir):
 
 def test_a_teachers_file_is_checked_and_the_teachers_are_listed(runs_dir):
     torch.save(build("small", 10, seed=0).state_dict(), runs_dir / "mine.pt")
-    assert "10 classes" in run_process("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
-    names = [card["name"] for card in json.loads(run_process("teachers", "list", "--json", "--runs-dir", runs_dir))]
+    assert "10 classes" in run_in_process("teachers", "check", runs_dir / "mine.pt", "--arch", "small")
+    names = [card["name"] for card in json.loads(run_in_process("teachers", "list", "--json", "--runs-dir", runs_dir))]
     assert "tiny" in names
 
 
@@ -435,6 +424,7 @@ def test_a_run_that_is_not_there_deletes_no_other(runs_dir, capsys, monkeypatch)
     assert [run.id for run in store.all_runs()] == [run_id]
 
 
+@pytest.mark.usefixtures("weights_read_here")
 def test_a_file_without_batchnorm_is_told_what_that_means(runs_dir):
     torch.save(build("vgg13", 10).state_dict(), runs_dir / "plain.pt")
     assert "R_BN is 0 whatever its weight" in run_in_process("teachers", "check", runs_dir / "plain.pt")

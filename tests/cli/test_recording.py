@@ -39,6 +39,7 @@ def test_a_run_is_recorded_and_shown(lab_with_runs: Lab, tmp_path):
     assert recording.manifest.command == f"atesc recording make --run {lab_with_runs.atesc}"
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 def test_the_shipped_story_is_made_by_a_command(tmp_path, monkeypatch):
     """Its four students are really run, here by a worker in this process."""
 

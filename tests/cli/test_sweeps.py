@@ -55,7 +55,7 @@ def test_a_sweep_runs_every_combination_and_a_run_of_it_is_repeated(runs_dir):
         ("ckd", 3, "done", 2),
         ("ckd", 4, "done", 2),
     ]
-    result = json.loads(run_process("repeat", runs[0].id, "--seeds", "7", "--json", *where))
+    result = json.loads(run_in_process("repeat", runs[0].id, "--seeds", "7", "--json", *where))
     [again] = store.group(result["group"]).runs
     assert again.spec == runs[0].spec.model_copy(update={"seed": 7})
     assert result["runs"] == [{"run_id": again.id, "seed": 7, "status": "done"} | again.metrics]

@@ -97,6 +97,7 @@ def test_an_escape_uses_the_settings_that_it_is_shown_with_and_no_others(teacher
         assert not same(after((name,)), plain), name
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 @pytest.mark.parametrize(
     ("score", "rule"), [*((score, "auto") for score in SCORES), ("min_eps", "mixture"), ("min_eps", "share")]
 )
@@ -110,8 +111,8 @@ def test_every_score_splits_by_every_rule(teacher, score, rule):
     assert 0 <= [e for e in events if isinstance(e, RoundDone)][-1].fragile_share <= 1
 
 
-@pytest.mark.parametrize("share", [0.25, 0.75])
-def test_random_splits_at_the_share_asked_for(teacher, share):
+def test_random_splits_at_the_share_asked_for(teacher):
+    share = 0.25  # not 0.5, which would be right with the groups exchanged
     spec = short_run(
         epochs=2,
         rounds=8,
@@ -135,7 +136,7 @@ def test_random_splits_at_the_share_asked_for(teacher, share):
     ],
     ids=str,
 )
-@pytest.mark.usefixtures("a_trap_with_label_0")
+@pytest.mark.usefixtures("a_trap_with_label_0", "few_calibration_images")
 @pytest.mark.parametrize("kind", ["dfq", "nayer"])
 def test_a_resumed_comparator_is_the_uninterrupted_one(teacher, changes, kind):
     spec, checkpoints = short_run(epochs=2, **{"synthesis.kind": kind, "split.threshold": "auto"}, **changes), []
@@ -192,6 +193,7 @@ def test_a_pooled_image_is_attacked_once_in_its_life_and_any_threshold_splits_it
         assert sum(attacked) == run.synthesizer.pool.added, round_
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 @pytest.mark.parametrize("kind", SYNTHESIZERS)
 def test_a_threshold_is_found_even_before_the_first_round(teacher, kind):
     spec = short_run(epochs=1, **{"synthesis.kind": kind, "split.threshold": "auto", "escape.warmup_epochs": 0})
@@ -214,6 +216,7 @@ def test_a_threshold_set_by_hand_holds_from_the_next_round(teacher):
     assert after.threshold == 5.0
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 def test_an_automatic_threshold_is_found_anew_in_each_epoch(teacher):
     """It was found once, and kept while the generator changed."""
     events = list(distill(short_run(epochs=4, **{"split.threshold": "share"}), teacher))
@@ -224,6 +227,7 @@ def test_an_automatic_threshold_is_found_anew_in_each_epoch(teacher):
     assert {(step.epoch, step.threshold) for step in steps} == {(e.epoch, e.threshold) for e in changes}
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_threshold_set_by_hand_is_not_found_again(teacher, resumed):
     controls, state = Controls(), None
@@ -238,6 +242,7 @@ def test_a_threshold_set_by_hand_is_not_found_again(teacher, resumed):
     assert {(step.epoch, step.threshold) for step in steps} == {(4, 5.0)}
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 def test_a_found_threshold_that_is_confirmed_by_hand_stays(teacher):
     """It was not noted, so that the run could not be made again."""
     controls, events = Controls(), []
@@ -250,6 +255,7 @@ def test_a_found_threshold_that_is_confirmed_by_hand_stays(teacher):
     assert {e.threshold for e in events if isinstance(e, RoundDone) and e.epoch > 1} == {found.threshold}
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 def test_a_checkpoint_of_a_version_that_found_a_threshold_once_keeps_it(teacher):
     spec = short_run(epochs=3, **{"split.threshold": "share"})
     (_, state, _) = [copy.deepcopy(e.state) for e in distill(spec, teacher) if isinstance(e, CheckpointReady)]

@@ -129,16 +129,6 @@ def test_what_is_there_is_not_computed_again(made, clusters, cache, monkeypatch)
     assert np.array_equal(again.transform(batch.copy()), placed)
 
 
-def test_a_later_process_places_as_the_first_did(made, clusters):
-    """The model is kept: neither a restart of the app nor the process's end moves the map."""
-    batch = clusters[1][:6]
-    placed = answer(made, batch)
-    until(lambda: not made.job.occupies_slot)
-    MAP_PROCESS.stop()
-    (made.folder.path / made.folder.positions(content_hash(batch))).unlink()
-    assert np.array_equal(answer(made, batch), placed)
-
-
 def test_the_process_waits_for_the_next_batch(made, clusters):
     """Its import takes tens of seconds: not again for every epoch of a live run."""
     answer(made, clusters[0][:8])
@@ -148,11 +138,15 @@ def test_the_process_waits_for_the_next_batch(made, clusters):
     assert MAP_PROCESS.pid == pid
 
 
-def test_an_idle_process_ends(made, clusters, monkeypatch):
-    monkeypatch.setattr("atesc_core.embedding.map_process.IDLE_S", 0.1)
-    answer(made, clusters[0][:11])
-    until(lambda: MAP_PROCESS.pid is None)
-    assert answer(made, clusters[0][:12]).shape == (12, 2)
+def test_an_idle_process_ends_and_a_later_one_places_as_it_did(made, clusters, monkeypatch):
+    """The model is kept: neither a restart of the app nor the process's end moves the map."""
+    batch = clusters[1][:6]
+    with monkeypatch.context() as patch:
+        patch.setattr("atesc_core.embedding.map_process.IDLE_S", 0.1)
+        placed = answer(made, batch)
+        until(lambda: MAP_PROCESS.pid is None)
+    (made.folder.path / made.folder.positions(content_hash(batch))).unlink()
+    assert np.array_equal(answer(made, batch), placed)
 
 
 def test_only_one_map_at_a_time_in_all_processes(made, clusters):

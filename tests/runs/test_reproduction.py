@@ -17,6 +17,7 @@ from tests.support.commands import run_in_process
 from tests.support.tiny_runs import TINY, save_tiny_teacher
 
 
+@pytest.mark.usefixtures("few_calibration_images")
 @pytest.mark.parametrize(("rule", "by"), [(4.0, "command"), ("share", "YAML")])
 def test_a_run_whose_threshold_was_moved_by_hand_is_made_again(store, monkeypatch, rule, by):
     """Its command, its YAML and the origin of its figures showed the threshold of the beginning."""

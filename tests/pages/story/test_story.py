@@ -25,7 +25,7 @@ from pages.story.context import StoryContext
 from pages.story.steps import STEPS
 from tests.support.copies import copy_lab
 from tests.support.held_job import HeldJob
-from tests.support.labs import CONTROL, STORY, Lab, tiny_spec
+from tests.support.labs import STORY, Lab, tiny_spec
 from tests.support.pages import button, charts, page_link, page_text
 from tests.support.recordings import by_hand
 from tests.support.reports import numbers
@@ -449,14 +449,17 @@ def test_scenes_only_are_no_recording_to_play(open_page, store, none_shipped, st
     assert "no run" in app.error[0].value
 
 
+@pytest.mark.usefixtures("a_trap_with_label_0", "few_calibration_images")
 @pytest.mark.parametrize("escape", get_args(EscapeKind))
-def test_a_run_of_every_escape_is_replayed(open_page, store, story_scenes, escape):
+def test_a_run_of_every_escape_is_replayed(open_page, store, lab_with_runs, tmp_path, story_scenes, escape):
     """The replay of a TA-DFKD run ended in an AttributeError."""
-    ids = [store.create(tiny_spec(escape)), store.create(tiny_spec("none", CONTROL))]
-    work(store.runs_dir, "cpu")
-    assert [store.get(run_id).status for run_id in ids] == ["done", "done"]
-    cards = {card.name: card for card in list_teachers(store.runs_dir)}
-    name = recordings.store_upload(to_bytes(record(store, ids, cards, "Any escape", "a command", story_scenes)))
+    lab = RunStore(copy_lab(lab_with_runs.runs_dir, tmp_path / "copy"))
+    run_id = lab.create(tiny_spec(escape))
+    work(lab.runs_dir, "cpu")
+    assert lab.get(run_id).status == "done"
+    cards = {card.name: card for card in list_teachers(lab.runs_dir)}
+    recording = record(lab, [run_id, lab_with_runs.control], cards, "Any escape", "a command", story_scenes)
+    name = recordings.store_upload(to_bytes(recording))
     for step in "12345":
         app = open_page("story", recording=name, step=step, t="99")
         assert not app.exception, (step, app.exception)
