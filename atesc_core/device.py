@@ -76,13 +76,13 @@ def slots(device: torch.device) -> list[str]:
     Raises ValueError if a variable is not a whole number from 1.
     """
     if device.type == "cuda":
-        runs = _slots_of_environment("ATESC_GPU_SLOTS") or 1
+        runs = slots_of_environment("ATESC_GPU_SLOTS") or 1
         return [f"cuda-{gpu}-{number}" for gpu in range(torch.cuda.device_count()) for number in range(runs)]
     if device.type == "mps":
         return ["mps-0"]
     facts = describe(device)
     cores, memory_gb = _limits_of_container()
-    number = _slots_of_environment("ATESC_CPU_SLOTS") or int(
+    number = slots_of_environment("ATESC_CPU_SLOTS") or int(
         min(facts.cores, cores, facts.memory_gb / GB_OF_A_RUN, memory_gb / GB_OF_A_RUN)
     )
     return [f"cpu-{core}" for core in range(max(1, number))]
@@ -99,7 +99,8 @@ def _limits_of_container(folder: Path = Path("/sys/fs/cgroup")) -> tuple[float, 
     return cores, memory_gb
 
 
-def _slots_of_environment(name: str) -> int | None:
+def slots_of_environment(name: str) -> int | None:
+    """The number in this variable; None if it is not set. Raises ValueError if it is not a whole number from 1."""
     text = os.environ.get(name)
     if not text:
         return None

@@ -35,6 +35,7 @@ from atesc_core.teachers.zoo import Teacher, load_teacher
 AIMS = {"plain over published": 0.6, "splitting over plain": 1.35}
 PROFILED = 3  # rounds
 SHOWN = 12  # operators
+WARM_ROUNDS = 20  # of the run that splits, before its rounds are timed
 
 
 class PublishedLoop:
@@ -130,7 +131,7 @@ def ratios(preset: str, teacher: str, device: str, repeats: int, **changes: Any)
     plain, atesc = run("none"), run("atesc")
     published = PublishedLoop(plain.spec, load_teacher(teacher), plain.device)
     epoch = atesc.spec.escape.warmup_epochs + 1
-    for number in range(1, 1 + (atesc.spec.rounds if device == "cpu" else 3)):  # images as in a run's first epoch
+    for number in range(1, 1 + min(WARM_ROUNDS, atesc.spec.rounds)):  # images as in a run's first epoch
         one_round(atesc, 1, number)
     atesc.threshold = atesc.calibrate() if atesc.threshold is None else atesc.threshold
     loops: dict[str, Callable[[int], Any]] = {

@@ -398,6 +398,8 @@ def expect_done(run: Run) -> None:
 
 def _note(run: Run) -> str:
     if run.status == "queued":
+        if run.queue_position == 0:
+            return "waits for a node of Ray"
         return "starting" if run.queue_position == 1 else f"in line, place {run.queue_position}"
     parts = [run.status, f"epoch {run.epoch}/{run.epochs}"]
     if run.metrics:

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 
 from atesc_core.cli.common import Address, On, RunsDir, check_on, folder, metrics_text, print_message, progress_bar
 
@@ -129,10 +130,12 @@ def _run_missing_on_ray(
 
     done, errors = read_rows(rows, runs_dir), []
     missing = [[cell for cell in cells if outcome_key(cell.spec, images_from) not in done] for cells in runs]
-    missing = [cells for cells in missing if cells]
+    if not (missing := [cells for cells in missing if cells]):
+        return
     finished: SimpleQueue[tuple[list[PlannedRun], list[dict[str, Any]] | Exception]] = SimpleQueue()
     shares = dict.fromkeys(range(len(missing)), 0.0)  # of each run that is done
     with Cluster(address) as cluster, progress_bar("{task.fields[note]}") as progress:
+        cluster.check(cell.spec for cells in missing for cell in cells)
         task = progress.add_task("", total=len(missing), note="on Ray")
 
         def on_epoch(number: int, epoch: int) -> None:
@@ -155,7 +158,7 @@ def _run_missing_on_ray(
             cells, made = finished.get()
             if isinstance(made, Exception):
                 errors.append(made)
-                progress.console.print(f"{_name(cells[0])}  failed: {made}")
+                progress.console.print(f"{_name(cells[0])}  failed: {escape(f'{type(made).__name__}: {made}')}")
                 continue
             for cell, row in zip(cells, made, strict=True):
                 append_row(row, rows)

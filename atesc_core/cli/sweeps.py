@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atesc_core.runs import RunStore
+    from atesc_core.runs.cluster import ClusterRuns
     from atesc_core.runs.group import RunGroup
     from atesc_core.specs.run import RunSpec
 
@@ -109,6 +110,7 @@ def _run_group(
     if on == "ray" and not wait:
         raise ValueError("--no-wait: with --on ray, this process leads the runs and has to wait for them")
     check_and_warn(specs, store, on_this_machine=on == "workers")
+    runs: ClusterRuns | None = None
     with ExitStack() as stack:
         if on == "ray":
             from atesc_core.runs.cluster import Cluster, ClusterRuns
@@ -123,7 +125,7 @@ def _run_group(
             print(json.dumps({"group": group}) if as_json else group)
             return
         try:
-            _follow(store, group)
+            _follow(store, group, runs)
         except KeyboardInterrupt:
             print_message("stopping after this round ...")
             store.stop_group(group)
@@ -133,13 +135,18 @@ def _run_group(
     _report(store, store.group(group), as_json)
 
 
-def _follow(store: RunStore, name: str) -> None:
-    """Show the group's progress and time left until none of its runs is queued, running or paused."""
+def _follow(store: RunStore, name: str, on_ray: ClusterRuns | None) -> None:
+    """Show the group's progress and time left until none of its runs is queued, running or paused.
+
+    Raises an error of the runs on Ray that they could not note in the store.
+    """
     from atesc_core.runs import ensure_worker
 
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task(name, total=1, note="")
         while True:
+            if on_ray:
+                on_ray.check()
             group = store.group(name)
             progress.update(task, completed=group.progress, note=_note(group))
             if group.ended:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +25,7 @@ from typing import Any, Self
 import torch
 from filelock import FileLock
 
-from atesc_core.device import build, describe, pick_device
+from atesc_core.device import build, describe, pick_device, slots_of_environment
 from atesc_core.distillation.loop import Controls
 from atesc_core.runs.database import WORKER_PATIENCE_S
 from atesc_core.runs.locks import gate, take_worker
@@ -34,7 +34,7 @@ from atesc_core.runs.run import Run
 from atesc_core.runs.session import Session
 from atesc_core.runs.store import ON_RAY, RunStore, interrupt
 from atesc_core.runs.turn_control import POLL_S
-from atesc_core.runs.worker import run_events
+from atesc_core.runs.worker import IN_GATE_S, patiently, run_events
 from atesc_core.specs.run import RunSpec
 from atesc_core.teachers.cards import SHIPPED, card_file, weights_file
 from atesc_core.training.events import CheckpointReady
@@ -50,14 +50,23 @@ LEAVING_S = 30.0  # how long the end of the process waits for the runs' rounds
 Make = Callable[[Path, Controls, dict[str, Any] | None], Iterator[Any]]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a run takes of a node: processors, and GPUs or a part of one."""
+
+    cpus: int
+    gpus: float
+
+
 class NodeRun:
     """A run on its node: an actor that computes one event whenever it is asked for one."""
 
     def facts(self, device: str, version: str) -> tuple[str, dict[str, str]]:
         """What `device.describe` and `device.build` say of this node. Raises ValueError: it has another lab."""
-        if (here := lab_version()) != version:
+        if (here := _committed(lab_version())) != _committed(version):
             raise ValueError(
-                f"cluster: node {os.uname().nodename} has lab {here}; expected {version}, as on the machine that asks"
+                f"cluster: node {os.uname().nodename} has lab {here}; expected {_committed(version)}, as the machine "
+                "that asks"
             )
         chosen = pick_device(device)
         return describe(chosen).summary, build(chosen)
@@ -103,7 +112,7 @@ class Cluster:
                 log_to_driver=False,
                 logging_level="error",
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise ValueError(f"address: {address!r}: no Ray cluster can be reached ({error})") from error
         errors = ray.exceptions
         # What is raised when a node, or the process of a run on it, is gone.
@@ -116,20 +125,59 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self.ray.shutdown()
 
-    def place(self, spec: RunSpec) -> tuple[Any, Any]:
-        """An actor for a run, and a reference to its facts, which come once Ray has found a node for it.
-
-        It takes a processor for each of the spec's threads, but no more than the largest node has; on CUDA also a GPU,
-        or its part ($ATESC_GPU_SLOTS runs share one). Raises ValueError: no node has a GPU.
-        """
-        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        gpus = any(node.get("GPU") for node in nodes)
-        if spec.device == "cuda" and not gpus:
+    def check(self, specs: Iterable[RunSpec]) -> None:
+        """Raise ValueError if a spec asks for a GPU and no node has one, or if $ATESC_GPU_SLOTS is not a number."""
+        slots_of_environment("ATESC_GPU_SLOTS")
+        if any(spec.device == "cuda" for spec in specs) and not any(node.get("GPU") for node in self._nodes()):
             raise ValueError("device: 'cuda': no node of the cluster has a GPU")
-        cpus = min(spec.threads, int(max((node.get("CPU", 0) for node in nodes), default=0)) or spec.threads)
-        part = 1 / int(os.environ.get("ATESC_GPU_SLOTS", "1")) if gpus and spec.device in ("cuda", "auto") else 0
-        actor = self.ray.remote(NodeRun).options(num_cpus=cpus, num_gpus=part).remote()
-        return actor, actor.facts.remote(spec.device, lab_version())
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """The resources of each living node."""
+        return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+
+    def needs(self, spec: RunSpec) -> Needs | None:
+        """What a run takes of a node of those that live now; None while none of them can compute it.
+
+        A processor for each of the spec's threads, but no more than the largest node has; on CUDA also a GPU, or its
+        part ($ATESC_GPU_SLOTS runs share one).
+        """
+        nodes = self._nodes()
+        on_gpu = spec.device == "cuda" or (spec.device == "auto" and any(node.get("GPU") for node in nodes))
+        cpus = max((int(node.get("CPU", 0)) for node in nodes if node.get("GPU") or not on_gpu), default=0)
+        part = 1 / (slots_of_environment("ATESC_GPU_SLOTS") or 1) if on_gpu else 0.0
+        return Needs(min(spec.threads, cpus), part) if cpus else None
+
+    def place(self, spec: RunSpec, go_on: Callable[[], bool] = lambda: True) -> Any:
+        """An actor for a run on its node, with the node's facts; None as soon as ``go_on()``, asked often, is false.
+
+        Nodes may come and go while it waits. Raises ValueError: the node has another version of the lab, or none.
+        """
+        actor = facts = asked = None
+        try:
+            while go_on():
+                if (needs := self.needs(spec)) != asked:
+                    self.end(actor)
+                    actor, asked = None, needs
+                if actor is None and needs is not None:
+                    actor = self.ray.remote(NodeRun).options(num_cpus=needs.cpus, num_gpus=needs.gpus).remote()
+                    facts = actor.facts.remote(spec.device, lab_version())
+                if actor is None:
+                    time.sleep(PLACING_S)
+                elif self.ray.wait([facts], timeout=PLACING_S)[0]:
+                    found, actor = (actor, self._facts(facts)), None
+                    return found
+        finally:
+            self.end(actor)
+        return None
+
+    def _facts(self, reference: Any) -> tuple[str, dict[str, str]]:
+        try:
+            facts: tuple[str, dict[str, str]] = self.result(reference)
+        except self.lost as error:
+            if getattr(error, "actor_init_failed", False):  # it is no loss: every other try would end there, too
+                raise ValueError(f"cluster: a node cannot load this lab: {str(error).splitlines()[-1]}") from error
+            raise
+        return facts
 
     def teachers(self, names: Iterable[str], runs_dir: Path | None) -> Any:
         """An object of the cluster: the files of those teachers that were added on this machine, and do not ship."""
@@ -155,9 +203,9 @@ class Cluster:
         """The events of a run that no store logs, on one node after another: what a lost one did comes again."""
         state, losses = None, 0
         while True:
-            actor, facts = self.place(spec)
+            actor = None
             try:
-                self.result(facts)
+                actor, _ = self.place(spec)
                 for event in self.events(actor, make, teachers, Controls(), state):
                     if isinstance(event, CheckpointReady):
                         state, losses = event.state, 0
@@ -190,13 +238,15 @@ class ClusterRuns:
         """Takes the number of a worker. Raises StoreError."""
         self.store, self.cluster = RunStore(store.runs_dir, patience_s=WORKER_PATIENCE_S), cluster
         self.leaving = threading.Event()
+        self.errors: list[Exception] = []  # of threads that could not even note how their run ended
+        self.losses: dict[str, int] = {}  # by run: since its last checkpoint
         self.threads: list[threading.Thread] = []
-        self.number, self.lock = self._report()
+        self.number, self.lock = patiently(self.store, self._report)
 
     def _report(self) -> tuple[int, FileLock]:
-        with gate(self.store.runs_dir):
+        with gate(self.store.runs_dir, WORKER_PATIENCE_S):
             number, lock = take_worker(self.store.runs_dir)
-            with self.store.database.write() as connection:
+            with self.store.database.write(patience_s=IN_GATE_S) as connection:
                 connection.execute("INSERT OR REPLACE INTO workers VALUES (?, ?)", (number, ON_RAY))
                 interrupt(connection, number)  # runs of the last worker of this number
         return number, lock
@@ -209,15 +259,25 @@ class ClusterRuns:
         end = time.monotonic() + LEAVING_S
         for thread in self.threads:
             thread.join(max(0, end - time.monotonic()))
-        with gate(self.store.runs_dir), self.store.database.write() as connection:
-            interrupt(connection, self.number)
-            self.lock.release()
+        patiently(self.store, self._interrupt)
         if not any(thread.is_alive() for thread in self.threads):
             self.store.close()
 
+    def _interrupt(self) -> None:
+        with gate(self.store.runs_dir, WORKER_PATIENCE_S):
+            with self.store.database.write(patience_s=IN_GATE_S) as connection:
+                interrupt(connection, self.number)
+            self.lock.release()
+
+    def check(self) -> None:
+        """Raise the first error that a run's thread could not note in the store: its run would stay ``running``."""
+        if self.errors:
+            raise self.errors[0]
+
     def create_group(self, specs: Sequence[RunSpec], name: str | None = None, joined_by: str | None = None) -> str:
         """As `RunStore.create_group`, but the runs wait for a node of the cluster, and no other worker takes them."""
-        with gate(self.store.runs_dir), self.store.database.write() as connection:
+        self.cluster.check(specs)
+        with self.store.database.write() as connection:  # no other worker sees them before the end
             group = self.store.create_group(specs, name, joined_by)
             new = "run_group = ? AND id IS NOT ?"
             connection.execute(
@@ -232,49 +292,52 @@ class ClusterRuns:
         return group
 
     def _compute(self, run_id: str) -> None:
-        """Compute a run until it is over, or this process ends."""
-        log = RunLog(self.store, self.store.get(run_id))
-        losses, epoch = 0, 0  # losses since the checkpoint of this epoch
-        while True:
-            actor = None
-            try:
-                if (actor := self._placed(log.run)) is None:
-                    return
-                session = self._opened(log, actor, "its node was lost" if losses else "")
-                if session.next_round[0] > epoch + 1:
-                    losses, epoch = 0, session.next_round[0] - 1
-                self._drive(session)
-                return
-            except Exception as error:  # any error ends this run, but not the others
-                if not self.store.exists():
-                    return
-                losses += 1
-                if not isinstance(error, self.cluster.lost) or losses == ATTEMPTS:
-                    log.fail(error)
-                    return
-                log.wait_again("its node was lost")
-            finally:
-                self.cluster.end(actor)
+        try:
+            log = RunLog(self.store, self.store.get(run_id))
+            while self._compute_on_a_node(log):
+                pass
+        except Exception as error:  # the store cannot be written, say: `check` raises it in the main thread
+            self.errors.append(error)
+
+    def _compute_on_a_node(self, log: RunLog) -> bool:
+        """Compute a run on one node. Returns whether it is to go on elsewhere, because that node was lost."""
+        actor, lost_before = None, self.losses.get(log.run.id, 0)
+        try:
+            if (actor := self._placed(log.run)) is not None:
+                self._drive(self._opened(log, actor, "its node was lost" if lost_before else ""))
+            return False
+        except Exception as error:  # any error ends this run, but not the others
+            # Whoever has taken, stopped or deleted it meanwhile has said how it ended.
+            if (
+                self.leaving.is_set()
+                or not self.store.exists()
+                or self._status(log.run.id) not in ("queued", "running")
+            ):
+                return False
+            self.losses[log.run.id] = self.losses.get(log.run.id, 0) + 1
+            if not isinstance(error, self.cluster.lost) or self.losses[log.run.id] == ATTEMPTS:
+                log.fail(error)
+                return False
+            log.wait_again("its node was lost")
+            return True
+        finally:
+            self.cluster.end(actor)
 
     def _placed(self, run: Run) -> Any:
         """An actor on a node for the run, which is then marked as running; None if it is no longer to be computed."""
-        actor = None
-        try:
-            while not self.leaving.is_set() and (status := self._status(run.id)) in ("queued", "paused"):
-                if status == "paused":
-                    self.cluster.end(actor)
-                    actor = None
-                    time.sleep(POLL_S)
-                    continue
-                if actor is None:
-                    assert isinstance(run.spec, RunSpec)
-                    actor, facts = self.cluster.place(run.spec)
-                ready = self.cluster.ray.wait([facts], timeout=PLACING_S)[0]
-                if ready and self._mark_running(run.id, *self.cluster.result(facts)):
-                    found, actor = actor, None
-                    return found
-        finally:
-            self.cluster.end(actor)
+        assert isinstance(run.spec, RunSpec)
+        while not self.leaving.is_set() and (status := self._status(run.id)) in ("queued", "paused"):
+            if status == "paused":
+                time.sleep(POLL_S)
+                continue
+            placed = self.cluster.place(
+                run.spec, lambda: not self.leaving.is_set() and self._status(run.id) == "queued"
+            )
+            if placed is not None:
+                actor, facts = placed
+                if self._mark_running(run.id, *facts):
+                    return actor
+                self.cluster.end(actor)
         return None
 
     def _status(self, run_id: str) -> str | None:
@@ -296,7 +359,10 @@ class ClusterRuns:
     def _opened(self, log: RunLog, actor: Any, why: str) -> Session:
         def events(run: Run, runs_dir: Path, controls: Controls, state: dict[str, Any] | None) -> Iterator[Any]:
             teachers = self.cluster.teachers([run.teacher], runs_dir)
-            return self.cluster.events(actor, partial(run_events, run), teachers, controls, state)
+            for event in self.cluster.events(actor, partial(run_events, run), teachers, controls, state):
+                yield event
+                if isinstance(event, CheckpointReady):  # the session has stored it
+                    self.losses.pop(run.id, None)
 
         session = Session.open(log, events)
         log.note_start(session.next_round[0] - 1, why)
@@ -313,12 +379,17 @@ class ClusterRuns:
                 return
             if log.halt(stepping) == "stopped":
                 return
-            while not self.leaving.is_set() and self._status(log.run.id) == "paused":
+            while not self._mark_running(log.run.id):
+                if self.leaving.is_set() or self._status(log.run.id) not in ("queued", "paused"):
+                    return
                 time.sleep(POLL_S)
-            if self.leaving.is_set() or not self._mark_running(log.run.id):
-                return
             if log.read_request().state == "run":
                 log.note("resumed")
+
+
+def _committed(version: str) -> str:
+    """The version without the mark of local changes: a study's own rows change a checkout."""
+    return version.removesuffix(".dirty")
 
 
 def _check_answers(address: str | None) -> None:

@@ -22,7 +22,7 @@ from atesc_core.errors import StoreError
 from atesc_core.paths import IMPORT_ROOT
 from atesc_core.runs.database import PATIENCE_S
 from atesc_core.runs.locks import gate, is_taken, slot_lock, worker_lock
-from atesc_core.runs.store import THREADS, RunStore, listed, note
+from atesc_core.runs.store import ON_RAY, THREADS, RunStore, listed, note
 
 START_S = 120.0  # a worker that has not reported by then has failed; importing torch takes a few seconds
 # Waiting OpenMP threads should give up their core soon, because the browser and the app need it too. Measured on two
@@ -64,7 +64,8 @@ def _waiting(store: RunStore) -> list[sqlite3.Row]:
     """Requested device, threads and worker of each queued run, in the order of the queue."""
     return store.database.read(
         f"SELECT requested_device, worker, {THREADS} AS threads FROM runs "
-        "WHERE status = 'queued' ORDER BY queued, rowid"
+        "WHERE status = 'queued' AND requested_device <> ? ORDER BY queued, rowid",
+        ON_RAY,
     )
 
 

@@ -72,7 +72,7 @@ class Run(ABC):
     images_per_s: float | None  # over the last seconds, while running
     eta_s: float | None  # to the run's end, while running
     error: str | None
-    queue_position: int | None  # 1 is next; None if the run is not queued
+    queue_position: int | None  # 1 is next; 0: it waits for a node of Ray; None if the run is not queued
     metrics: dict[str, float]  # of the last finished epoch, in per cent; empty before the first
     measured_epoch: int  # that last finished epoch, from 1; 0 before the first
 

@@ -538,6 +538,8 @@ class RunStore:
         with self._change() as connection:
             if (status := _row(connection, run_id)["status"]) != "queued":
                 raise ValueError(f"run: {run_id} is {status}; expected a run that waits in the queue")
+            if _row(connection, run_id)["requested_device"] == ON_RAY:
+                raise ValueError(f"run: {run_id} waits for a node of Ray, which chooses the order")
             first = connection.execute("SELECT min(queued) AS queued FROM runs WHERE status = 'queued'").fetchone()
             _set(connection, run_id, queued=first["queued"] - QUEUE_STEP_S)
 
@@ -697,7 +699,8 @@ class RunStore:
         Raises LimitError if ``new`` runs, of which it is one, may not wait.
         """
         self._check_may_change()
-        queued = self.database.read("SELECT count(*) AS number FROM runs WHERE status = 'queued'")[0]["number"]
+        waiting = "SELECT count(*) AS number FROM runs WHERE status = 'queued' AND requested_device <> ?"
+        queued = self.database.read(waiting, ON_RAY)[0]["number"]
         check_room(self.runs_dir, queued, Limits.of_environment(), new)
         run_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
         with atomic_write(self.folder(run_id) / "spec.yaml") as file:
@@ -722,7 +725,7 @@ class RunStore:
         )
 
     def _queue_positions(self) -> dict[str, int]:
-        """Position in its device's queue, from 1, of each queued run."""
+        """Position in its device's queue, from 1, of each queued run; 0 where Ray chooses the order."""
         rows = self.database.read(
             "SELECT id, requested_device FROM runs WHERE status = 'queued' ORDER BY queued, rowid"
         )
@@ -731,7 +734,8 @@ class RunStore:
         positions = {}
         for row in rows:
             kind = kinds.get(row["requested_device"], row["requested_device"])
-            positions[row["id"]] = lengths[kind] = lengths.get(kind, 0) + 1
+            lengths[kind] = lengths.get(kind, 0) + 1
+            positions[row["id"]] = 0 if kind == ON_RAY else lengths[kind]
         return positions
 
     def _device_kinds(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -19,8 +20,10 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from atesc_core import cli, study
-from atesc_core.runs import RunStore
-from atesc_core.runs.cluster import Cluster, ClusterRuns
+from atesc_core.errors import StoreError
+from atesc_core.runs import RunStore, launcher
+from atesc_core.runs.cluster import Cluster, ClusterRuns, Needs, NodeRun
+from atesc_core.runs.log import RunLog
 from atesc_core.runs.worker import run_events
 from atesc_core.specs.presets import from_preset
 from atesc_core.specs.run import RunSpec
@@ -152,9 +155,62 @@ def test_a_waiting_run_can_be_stopped_and_the_end_interrupts_the_others(store, n
     assert [store.get(run_id).status for run_id in (stopped, waiting)] == ["stopped", "interrupted"]
 
 
+def test_a_run_waits_for_a_node_that_joins_and_takes_no_more_than_it_has(store, nodes):
+    """It asked for all its threads once, on the nodes of that moment, and waited for ever."""
+    spec = TINY.replaced({"epochs": 1, "rounds": 1, "threads": 4})
+    with Cluster(nodes.address) as cluster, ClusterRuns(store, cluster) as runs:
+        assert cluster.needs(spec) is None
+        [run] = store.group(runs.create_group([spec])).runs
+        assert run.queue_position == 0
+        with pytest.raises(ValueError, match="waits for a node of Ray, which chooses the order"):
+            store.move_first(run.id)
+        node = nodes.add_node(num_cpus=2, **MEMORY)
+        until(lambda: cluster.needs(spec) == Needs(2, 0.0))
+        until(lambda: store.get(run.id).status == "done")
+    nodes.remove_node(node)
+
+
+def test_runs_that_wait_for_ray_start_no_worker_and_take_no_place_of_others(store, spec, monkeypatch):
+    """A worker for the device "ray" was started three times, and then the runs failed."""
+    run_id = store.create(spec)
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET requested_device = 'ray'")
+    monkeypatch.setattr(launcher, "_spawn", None)
+    launcher.ensure_worker(store.runs_dir)
+    assert store.get(run_id).status == "queued"
+    monkeypatch.setenv("ATESC_MAX_QUEUED_RUNS", "1")
+    assert store.get(store.create(spec)).queue_position == 1
+
+
+def test_an_error_that_a_run_cannot_note_reaches_whoever_waits_for_it(store, monkeypatch):
+    """The run stayed "running" for ever, and the command with it."""
+
+    def fail(*_: object) -> None:
+        raise StoreError("disk: it is full")
+
+    run_id = store.create(TINY)
+    runs = ClusterRuns(store, SimpleNamespace(lost=(), end=lambda _: None, place=fail))
+    with store.database.write() as connection:
+        connection.execute("UPDATE runs SET requested_device = 'ray', worker = ?", (runs.number,))
+    monkeypatch.setattr(RunLog, "fail", fail)
+    with runs:
+        runs._compute(run_id)
+        with pytest.raises(StoreError, match="it is full"):
+            runs.check()
+    assert store.get(run_id).status == "interrupted"
+
+
+def test_a_checkout_that_its_own_rows_have_changed_is_the_same_lab(monkeypatch):
+    """The first row of a study made every later run fail."""
+    monkeypatch.setattr("atesc_core.runs.cluster.lab_version", lambda: "0.2.0+abc.dirty")
+    assert NodeRun().facts("cpu", "0.2.0+abc")[1]["PyTorch"] == torch.__version__
+    with pytest.raises(ValueError, match="has lab 0.2.0\\+abc; expected 0.2.0\\+def"):
+        NodeRun().facts("cpu", "0.2.0+def")
+
+
 def test_no_gpu_no_address_and_no_ray_are_said_in_a_sentence(store, nodes, monkeypatch):
     with Cluster(nodes.address) as cluster, pytest.raises(ValueError, match="no node of the cluster has a GPU"):
-        cluster.place(TINY.replaced({"device": "cuda"}))
+        cluster.check([TINY.replaced({"device": "cuda"})])
     with pytest.raises(ValueError, match="address: '127.0.0.1:1': no Ray cluster"):
         Cluster("127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "ray", None)

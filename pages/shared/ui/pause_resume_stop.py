@@ -26,7 +26,7 @@ def run_buttons(run: Run) -> None:
         _button("Pausing", "pause", store.pause, run, disabled=True)
     if run.status == "running" or waiting:
         _button("Step", "skip_next", store.step, run, help_text="One round, or the rest of one, then pause")
-    if run.status == "queued" and run.queue_position != 1:
+    if run.status == "queued" and (run.queue_position or 0) > 1:
         _button("Move to the front", "vertical_align_top", _move_first, run, help_text="Next in line")
     if is_live(run):
         _button("Stop", "stop", store.stop, run, disabled=run.requested_state == "stop")

@@ -83,4 +83,6 @@ def queue_position(run: Run) -> list[str]:
     """The run's position in the queue, as text; empty if the run is not in the queue."""
     if run.queue_position is None:
         return []
+    if run.queue_position == 0:
+        return ["waits for a node of Ray"]
     return ["next in line" if run.queue_position == 1 else f"place {run.queue_position} in line"]
