@@ -361,7 +361,7 @@ def _summary(base: RunSpec, changes: dict[str, Any], varied: list[str], group: s
         elements.notice("warning", f"{warning}.", icon=":material/help:")
     elements.label("Before it starts")
     if varied:
-        elements.row(elements.bold(count_runs(len(specs))), elements.muted("as one group, one after the other"))
+        elements.row(elements.bold(count_runs(len(specs))), elements.muted(f"as one group, {cost.together(specs)}"))
     images = [cost.training_image_count(each) for each in specs]
     elements.row(
         elements.bold(f"{formats.count(sum(images))} images"),

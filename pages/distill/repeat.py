@@ -41,4 +41,5 @@ def _choose_seeds(run: DistillationRun) -> None:
     elements.caption("They differ in the seed alone, so that Compare shows them as one line with a band.")
     label = f"Start {count_runs(len(specs))}"
     if action_button(label, type="primary", icon=":material/play_arrow:", key=f"start repeat {run.id}"):
+        st.toast(f"{count_runs(len(specs))} of other seeds queued", icon=":material/play_arrow:")
         start_group(specs, joined_by=run.id)

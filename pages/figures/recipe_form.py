@@ -53,7 +53,7 @@ def recipe_form(run: DistillationRun) -> Recipe:
 
     Panels show ``run`` by default.
     """
-    linked = FORM.read(Recipe, "Below is the run's accuracy.")
+    linked = FORM.read(Recipe, "Below is the accuracy of the chosen run.")
     first = linked.panels[:MAX_PANELS] if linked else ()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         count = st.segmented_control(

@@ -6,14 +6,12 @@ import streamlit as st
 
 from atesc_core.vocabulary import SETTING_DESCRIPTIONS, SETTING_NAMES
 from pages.shared.data import recordings, story
-from pages.shared.data.cost import active_run_count, all_seconds, at_once
+from pages.shared.data.cost import active_run_count, all_seconds, together
 from pages.shared.data.device import machine
 from pages.shared.state import url
 from pages.shared.ui import elements, formats
 from pages.shared.ui.actions import action_button
 from pages.start.trap_diagram import trap_diagram
-
-NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
 def introduction() -> None:
@@ -70,5 +68,5 @@ def _duration_note(setting: str) -> str:
     specs = list(story.specs(setting).values())
     seconds, waiting = all_seconds(specs), active_run_count()
     queue = f", after {waiting} in line" if waiting else ""
-    together = f", {NUMBERS[min(at_once(specs), len(specs))]} at a time" if machine() else ""
-    return together + queue if seconds is None else f"{together}, about {formats.duration(seconds)} here{queue}"
+    count = f", {together(specs)}" if machine() else ""
+    return count + queue if seconds is None else f"{count}, about {formats.duration(seconds)} here{queue}"

@@ -48,6 +48,12 @@ def test_a_run_is_named_while_it_is_drawn_again_and_found_by_its_note(lab: LabSe
     run = store.get(runs[4])
     assert (run.label, run.note) == ("For Figure 3", "odd after epoch one")
     store.close()
+    # The browser sent the run's former name as its id, and the next press closed the run.
+    page.get_by_role("textbox", name="Find").fill("figure")
+    page.get_by_role("textbox", name="Find").press("Enter")
+    page.wait_for_url(re.compile("find=figure"))
+    expect(page).to_have_url(re.compile(f"run={runs[4]}"))
+    expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile("For Figure 3"))
 
     page.goto(f"{lab.url}/robustness")
     expect(page.get_by_role("textbox", name="Find")).to_be_visible()

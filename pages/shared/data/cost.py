@@ -137,6 +137,15 @@ def _estimated_seconds(
     return run_seconds(spec, device.summary, sides[spec.teacher], sides, runs, after, until)
 
 
+NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def together(specs: Sequence[RunSpec]) -> str:
+    """How many of these runs go on at once, for the user: ``two at a time``."""
+    count = min(at_once(specs), len(specs))
+    return f"{NUMBERS[count] if count < len(NUMBERS) else count} at a time"
+
+
 def seconds_together(seconds: Iterable[float], count: int) -> float:
     """Seconds until the last of these runs is done, ``count`` at once; each begins when one before it has ended."""
     busy = [0.0] * count

@@ -43,6 +43,9 @@ def controlled_widget(
 
     def forward() -> None:
         new_value = state[key]
+        if options is not None and new_value is not None and new_value not in options:
+            state[key] = value  # the browser has sent the label that this option had before it was renamed
+            return
         old_value, replaced_at = state.get(replaced, (None, -math.inf))
         if new_value == old_value and time.monotonic() - replaced_at < DELIVERED_S:
             return

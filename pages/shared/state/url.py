@@ -156,7 +156,7 @@ class Form:
         try:
             return kind.from_token(token) if token is not None else None
         except SpecError as error:
-            elements.problem("This link's settings cannot be read.", str(error), fallback)
+            elements.problem("This link's settings cannot be read.", f"{error}.", fallback)
             return None
 
     def write(self, token: str) -> None:
