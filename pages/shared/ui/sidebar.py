@@ -83,7 +83,8 @@ def _machine_and_queue() -> None:
 
 def _queue_row(run: Run) -> None:
     with st.container(gap="xxsmall"):
-        st.page_link(label=elements.plain(run.label or run.teacher), **run_link(run))
+        name = run.label or f"{run.teacher} · seed {run.spec.seed}"
+        st.page_link(label=elements.plain(name), **run_link(run))
         elements.row(elements.status_chip(run.status), elements.muted(_position(run)))
         if run.status in ("running", "paused"):
             st.html(elements.progress_bar(run.progress))
