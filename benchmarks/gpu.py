@@ -1,6 +1,6 @@
 """What a GPU does with the lab's runs; ``benchmarks/gpu.sh`` calls it with the other checks that need one.
 
-    python -m benchmarks.gpu [--device cuda] [--preset full] [--rounds 40]
+    python -m benchmarks.gpu [--device cuda] [--preset full] [--rounds 20]
 
 For each synthesizer, rounds of a plain and of an ATEsc run: images that the student learns from per second, the largest
 memory of the device, and whether every loss is finite. Then, with DFQ: rounds with the three networks compiled

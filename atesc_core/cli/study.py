@@ -97,7 +97,7 @@ def _runnable(cells: list[PlannedRun], runs_dir: Path) -> list[PlannedRun]:
 
 
 def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, images_from: Images) -> None:
-    from atesc_core.study import append_row, expected_seconds, outcome_key, read_rows, run_and_measure
+    from atesc_core.study import expected_seconds, outcome_key, read_rows, run_and_measure
 
     with progress_bar("{task.fields[note]}") as progress:
         task = progress.add_task("", total=len(runs), note="")
@@ -113,11 +113,8 @@ def _run_missing(runs: list[list[PlannedRun]], rows: Path, runs_dir: Path, image
             seconds_left = [expected_seconds(run[0].spec, list(done.values())) for run in unfinished]
             on_epoch = partial(_show_progress, progress, task, missing[0], len(runs) - len(unfinished), seconds_left)
             on_epoch(0)
-            for cell, row in zip(
-                missing, run_and_measure([cell.spec for cell in missing], runs_dir, on_epoch, images_from), strict=True
-            ):
-                append_row(row, rows)
-                progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
+            made = run_and_measure([cell.spec for cell in missing], runs_dir, on_epoch, images_from)
+            _append(missing, made, rows, progress)
             progress.update(task, completed=len(runs) - len(unfinished) + 1)
 
 
@@ -126,7 +123,7 @@ def _run_missing_on_ray(
 ) -> None:
     """As ``_run_missing``, with all runs at once on a cluster. Raises the first error when the others are done."""
     from atesc_core.runs.cluster import Cluster
-    from atesc_core.study import append_row, measured_events, outcome_key, read_rows, run_and_measure
+    from atesc_core.study import measured_events, outcome_key, read_rows, run_and_measure
 
     done, errors = read_rows(rows, runs_dir), []
     missing = [[cell for cell in cells if outcome_key(cell.spec, images_from) not in done] for cells in runs]
@@ -160,11 +157,18 @@ def _run_missing_on_ray(
                 errors.append(made)
                 progress.console.print(f"{_name(cells[0])}  failed: {escape(f'{type(made).__name__}: {made}')}")
                 continue
-            for cell, row in zip(cells, made, strict=True):
-                append_row(row, rows)
-                progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
+            _append(cells, made, rows, progress)
     if errors:
         raise errors[0]
+
+
+def _append(cells: list[PlannedRun], made: list[dict[str, Any]], rows: Path, progress: Progress) -> None:
+    """Add the rows of a student to the file, and print each."""
+    from atesc_core.study import append_row
+
+    for cell, row in zip(cells, made, strict=True):
+        append_row(row, rows)
+        progress.console.print(f"{_name(cell)}  {metrics_text(row['metrics'])}  {row['seconds']:.0f} s")
 
 
 def _show_progress(
