@@ -536,9 +536,10 @@ class RunStore:
     def move_first(self, run_id: str) -> None:
         """Put a waiting run before all others in the queue. Raises ValueError if it does not wait."""
         with self._change() as connection:
-            if (status := _row(connection, run_id)["status"]) != "queued":
-                raise ValueError(f"run: {run_id} is {status}; expected a run that waits in the queue")
-            if _row(connection, run_id)["requested_device"] == ON_RAY:
+            row = _row(connection, run_id)
+            if row["status"] != "queued":
+                raise ValueError(f"run: {run_id} is {row['status']}; expected a run that waits in the queue")
+            if row["requested_device"] == ON_RAY:
                 raise ValueError(f"run: {run_id} waits for a node of Ray, which chooses the order")
             first = connection.execute("SELECT min(queued) AS queued FROM runs WHERE status = 'queued'").fetchone()
             _set(connection, run_id, queued=first["queued"] - QUEUE_STEP_S)
